@@ -1,0 +1,241 @@
+//! DNS names in wire form, lower case.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A fully qualified DNS name: length-prefixed labels in lower case, ended by the root's zero octet
+/// (RFC 1035 section 3.1; at most 255 octets).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Box<[u8]>);
+
+/// Why a text is not a DNS name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing between two dots, or nothing at all.
+    #[error("empty label")]
+    EmptyLabel,
+    /// More than 63 octets between two dots.
+    #[error("label above 63 octets")]
+    LabelLength,
+    /// More than 255 octets in wire form.
+    #[error("name above 255 octets")]
+    NameLength,
+    /// Blank, control character, `\` escape out of range, or an octet outside ASCII.
+    #[error("character that a name cannot hold")]
+    Character,
+}
+
+impl Name {
+    /// The root.
+    pub fn root() -> Self {
+        Self(Box::new([0]))
+    }
+
+    /// From the text octets of a list or of a person: dots part labels, one at the end is optional; `\.` and
+    /// `\ddd` escapes (RFC 1035 section 5.1); printable ASCII only.
+    pub fn parse(text: &[u8]) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        let mut label = Vec::with_capacity(63);
+        let text = match text {
+            b"." => return Ok(Self::root()),
+            [head @ .., b'.'] if !head.ends_with(b"\\") => head,
+            _ => text,
+        };
+        let mut at = 0;
+        loop {
+            match text.get(at) {
+                None | Some(b'.') => {
+                    match label.len() {
+                        0 => return Err(NameError::EmptyLabel),
+                        64.. => return Err(NameError::LabelLength),
+                        len => wire.push(len as u8),
+                    }
+                    wire.append(&mut label);
+                    if at >= text.len() {
+                        break;
+                    }
+                    at += 1;
+                }
+                Some(b'\\') => {
+                    let (octet, taken) = escape(&text[at + 1..]).ok_or(NameError::Character)?;
+                    label.push(octet.to_ascii_lowercase());
+                    at += 1 + taken;
+                }
+                Some(octet) if octet.is_ascii_graphic() => {
+                    label.push(octet.to_ascii_lowercase());
+                    at += 1;
+                }
+                Some(_) => return Err(NameError::Character),
+            }
+        }
+        wire.push(0);
+        if wire.len() > 255 {
+            return Err(NameError::NameLength);
+        }
+        Ok(Self(wire.into_boxed_slice()))
+    }
+
+    /// From wire form: whole, uncompressed, within RFC 1035's limits. Folded to lower case.
+    pub fn from_wire(wire: &[u8]) -> Option<Self> {
+        if wire.len() > 255 {
+            return None;
+        }
+        let mut at = 0;
+        loop {
+            match *wire.get(at)? {
+                0 => break,
+                len @ 1..=63 => at += 1 + usize::from(len),
+                _ => return None,
+            }
+        }
+        (at + 1 == wire.len()).then(|| Self(wire.to_ascii_lowercase().into_boxed_slice()))
+    }
+
+    /// The wire form, root octet included.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The labels without their length octets, leftmost first.
+    pub fn labels(&self) -> Labels<'_> {
+        Labels(&self.0)
+    }
+
+    /// This name below `origin`: their labels joined; `None` above 255 octets.
+    pub fn below(&self, origin: &Self) -> Option<Self> {
+        let wire = [&self.0[..self.0.len() - 1], &origin.0].concat();
+        (wire.len() <= 255).then(|| Self(wire.into_boxed_slice()))
+    }
+
+    /// The name without its leftmost label; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let len = usize::from(self.0[0]);
+        (len > 0).then(|| Self(self.0[1 + len..].into()))
+    }
+
+    /// Whether `self` is `other` or lies below it.
+    pub fn is_in(&self, other: &Self) -> bool {
+        let mut rest = &self.0[..];
+        loop {
+            if rest == &other.0[..] {
+                return true;
+            }
+            match rest[0] {
+                0 => return false,
+                len => rest = &rest[1 + usize::from(len)..],
+            }
+        }
+    }
+}
+
+/// See [`Name::labels`].
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let len = usize::from(*self.0.first()?);
+        if len == 0 {
+            return None;
+        }
+        let (label, rest) = self.0[1..].split_at(len);
+        self.0 = rest;
+        Some(label)
+    }
+}
+
+fn escape(text: &[u8]) -> Option<(u8, usize)> {
+    match text {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
+            let code = [a, b, c].iter().fold(0u16, |n, &&d| n * 10 + u16::from(d - b'0'));
+            u8::try_from(code).ok().map(|octet| (octet, 3))
+        }
+        [octet, ..] if octet.is_ascii_graphic() && !octet.is_ascii_digit() => Some((*octet, 1)),
+        _ => None,
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+impl fmt::Display for Name {
+    /// Presentation form without the last dot (`.` for the root).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() == 1 {
+            return f.write_str(".");
+        }
+        for (index, label) in self.labels().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' => write!(f, "\\{}", char::from(octet))?,
+                    _ if octet.is_ascii_graphic() => write!(f, "{}", char::from(octet))?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_wire() {
+        let name: Name = "BL.Example.".parse().unwrap();
+        assert_eq!(name.as_wire(), b"\x02bl\x07example\x00");
+        assert_eq!(name.to_string(), "bl.example");
+        assert_eq!(Name::from_wire(b"\x02bl\x07EXAMPLE\x00"), Some(name.clone()));
+        assert_eq!(r"a\.b.c\009".parse::<Name>().unwrap().to_string(), r"a\.b.c\009");
+        assert_eq!(".".parse(), Ok(Name::root()));
+        for (bad, why) in [
+            ("", NameError::EmptyLabel),
+            ("a..b", NameError::EmptyLabel),
+            ("a b", NameError::Character),
+            ("ä", NameError::Character),
+            (r"a\", NameError::Character),
+            (r"a\999", NameError::Character),
+        ] {
+            assert_eq!(bad.parse::<Name>(), Err(why), "{bad}");
+        }
+        assert_eq!("a".repeat(64).parse::<Name>(), Err(NameError::LabelLength));
+        assert_eq!("a.".repeat(128).parse::<Name>(), Err(NameError::NameLength));
+    }
+
+    #[test]
+    fn ancestry() {
+        let name: Name = "a.bl.example".parse().unwrap();
+        assert!(name.is_in(&"bl.example".parse().unwrap()));
+        assert!(name.is_in(&Name::root()));
+        assert!(!name.is_in(&"l.example".parse().unwrap()));
+        assert_eq!(name.parent().unwrap().to_string(), "bl.example");
+    }
+}

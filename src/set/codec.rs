@@ -1,0 +1,366 @@
+//! The stored form of a set; the hash of these octets is the set's name.
+//!
+//! ```text
+//! magic     8   "GPSET\0" and two octets of format version, little-endian
+//! head      v   one JSON object: overlap, directives
+//! values    v   count, then each: code, text, note, records
+//! hosts     v   count, gaps; then 0 (one value: id) or 1 (an id each)
+//! blocks    v   count, then each: first - previous first, last - first, exclude, value
+//! v6        v   the same with 128-bit numbers
+//! names     v   count, then each: wire form, scope and exclude in one octet, value
+//! hash     32   BLAKE3 of all before it
+//! ```
+//!
+//! `v` marks things counted by LEB128 numbers. Encoding is canonical: equal sets give equal octets.
+
+use std::net::Ipv4Addr;
+
+use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Set, V4Entries, ValueId};
+use crate::model::{Address, ContentHash, Name, RrData, RrSet, Rtype, Span, Template, Value};
+
+const MAGIC: &[u8; 6] = b"GPSET\0";
+const VERSION: u16 = 1;
+
+/// Why stored octets are not a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// Another kind of file.
+    #[error("not a set file")]
+    Foreign,
+    /// A format that this version does not know.
+    #[error("set format version {0}, this program reads version {VERSION}")]
+    Version(u16),
+    /// The hash at the end does not fit, or the structure is broken.
+    #[error("the file is damaged: its hash does not fit its content")]
+    Damaged,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Head {
+    overlap: u8,
+    directives: Directives,
+}
+
+/// The octets of `set` and its name.
+pub fn encode(set: &Set) -> (Vec<u8>, ContentHash) {
+    let mut out = Vec::with_capacity(64 + set.v4.hosts.len() * 2 + set.v4.blocks.len() * 8 + set.v6.len() * 24);
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    let overlap = match set.overlap {
+        Overlap::Narrowest => 0,
+        Overlap::OctetLevels => 1,
+    };
+    let head = serde_json::to_vec(&Head { overlap, directives: set.directives.clone() }).expect("plain data");
+    put_bytes(&mut out, &head);
+    put(&mut out, set.values.len() as u128);
+    set.values.iter().for_each(|value| put_value(&mut out, value));
+    put(&mut out, set.v4.hosts.len() as u128);
+    let mut last = 0;
+    for &host in &set.v4.hosts {
+        put_u32(&mut out, host - last);
+        last = host;
+    }
+    match &set.v4.host_values {
+        Column::One(value) => {
+            out.push(0);
+            put_u32(&mut out, *value);
+        }
+        Column::Many(values) => {
+            out.push(1);
+            values.iter().for_each(|&value| put_u32(&mut out, value));
+        }
+    }
+    put_blocks(&mut out, &set.v4.blocks);
+    put_blocks(&mut out, &set.v6);
+    put(&mut out, set.names.len() as u128);
+    for entry in &set.names {
+        put_bytes(&mut out, entry.name.as_wire());
+        out.push(u8::from(entry.scope == Scope::Below) | u8::from(entry.exclude) << 1);
+        put_u32(&mut out, entry.value);
+    }
+    let hash = ContentHash::of(&out);
+    out.extend_from_slice(hash.as_bytes());
+    (out, hash)
+}
+
+/// The set in `bytes`. Checks the hash, the order of entries and every bound.
+pub fn decode(bytes: &[u8]) -> Result<Set, SetError> {
+    let head = bytes.get(..8).ok_or(SetError::Foreign)?;
+    if &head[..6] != MAGIC {
+        return Err(SetError::Foreign);
+    }
+    match u16::from_le_bytes([head[6], head[7]]) {
+        VERSION => {}
+        other => return Err(SetError::Version(other)),
+    }
+    let (body, hash) = bytes.split_last_chunk::<32>().ok_or(SetError::Damaged)?;
+    if ContentHash::of(body).as_bytes() != hash {
+        return Err(SetError::Damaged);
+    }
+    let mut input = Input(&body[8..]);
+    let set = input.set().ok_or(SetError::Damaged)?;
+    if input.0.is_empty() { Ok(set) } else { Err(SetError::Damaged) }
+}
+
+fn put(out: &mut Vec<u8>, mut n: u128) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+#[inline]
+fn put_u32(out: &mut Vec<u8>, mut n: u32) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u128);
+    out.extend_from_slice(bytes);
+}
+
+fn put_blocks<A: Address>(out: &mut Vec<u8>, blocks: &[Block<A>]) {
+    put(out, blocks.len() as u128);
+    let mut last = A::ZERO;
+    for block in blocks {
+        put(out, block.span.first.distance(last));
+        put(out, block.span.extent());
+        out.push(u8::from(block.exclude));
+        put_u32(out, block.value);
+        last = block.span.first;
+    }
+}
+
+fn put_value(out: &mut Vec<u8>, value: &Value) {
+    let flags = u8::from(value.code.is_some()) | u8::from(value.text.is_some()) << 1 | u8::from(value.note.is_some()) << 2;
+    out.push(flags);
+    if let Some(code) = value.code {
+        out.extend_from_slice(&code.octets());
+    }
+    if let Some(text) = &value.text {
+        put_bytes(out, text.as_pieces());
+    }
+    if let Some(note) = &value.note {
+        put_bytes(out, note.as_bytes());
+    }
+    put(out, value.records.len() as u128);
+    for set in &value.records {
+        out.extend_from_slice(&set.rtype.0.to_le_bytes());
+        put_u32(out, set.ttl);
+        let (kind, data): (u8, Vec<&[u8]>) = match &set.data {
+            RrData::Wire(data) => (0, data.iter().map(Vec::as_slice).collect()),
+            RrData::Texts(texts) => (1, texts.iter().map(Template::as_pieces).collect()),
+        };
+        out.push(kind);
+        put(out, data.len() as u128);
+        data.iter().for_each(|item| put_bytes(out, item));
+    }
+}
+
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn octet(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn number(&mut self) -> Option<u128> {
+        let mut n = 0u128;
+        for shift in (0..).step_by(7) {
+            let octet = self.octet()?;
+            let part = u128::from(octet & 0x7f);
+            if shift >= 128 || part.checked_shl(shift)? >> shift != part {
+                return None;
+            }
+            n |= part << shift;
+            if octet < 0x80 {
+                return Some(n);
+            }
+        }
+        None
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        self.number()?.try_into().ok()
+    }
+
+    /// A count of things of at least one octet each: bounded before anything is allocated.
+    fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.number()?).ok()?;
+        (count <= self.0.len()).then_some(count)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.count()?;
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn set(&mut self) -> Option<Set> {
+        let head: Head = serde_json::from_slice(self.bytes()?).ok()?;
+        let overlap = match head.overlap {
+            0 => Overlap::Narrowest,
+            1 => Overlap::OctetLevels,
+            _ => return None,
+        };
+        let count = self.count()?;
+        let values: Vec<Value> = (0..count).map(|_| self.value()).collect::<Option<_>>()?;
+        let known = |value: ValueId| value == 0 || (value as usize) < values.len();
+        let count = self.count()?;
+        let mut hosts = Vec::with_capacity(count);
+        let mut last = 0u32;
+        for _ in 0..count {
+            last = last.checked_add(self.small()?)?;
+            hosts.push(last);
+        }
+        let host_values = match self.octet()? {
+            0 => Column::One(self.small()?),
+            1 => Column::Many((0..count).map(|_| self.small()).collect::<Option<_>>()?),
+            _ => return None,
+        };
+        let blocks = self.blocks::<u32>(|n| n.try_into().ok(), |a, b| a.checked_add(b))?;
+        let v6 = self.blocks::<u128>(Some, |a, b| a.checked_add(b))?;
+        let count = self.count()?;
+        let names: Vec<NameEntry> = (0..count).map(|_| self.name()).collect::<Option<_>>()?;
+        let ids_known = match &host_values {
+            Column::One(value) => known(*value),
+            Column::Many(all) => all.iter().all(|&v| known(v)),
+        } && blocks.iter().all(|b| known(b.value))
+            && v6.iter().all(|b| known(b.value))
+            && names.iter().all(|n| known(n.value));
+        let sorted = blocks.is_sorted() && v6.is_sorted() && names.is_sorted();
+        let v4 = V4Entries { hosts, host_values, blocks };
+        (ids_known && sorted).then_some(Set { overlap, values, v4, v6, names, directives: head.directives })
+    }
+
+    fn blocks<A: Address>(
+        &mut self,
+        narrow: impl Fn(u128) -> Option<A>,
+        add: impl Fn(A, A) -> Option<A>,
+    ) -> Option<Vec<Block<A>>> {
+        let count = self.count()?;
+        let mut blocks = Vec::with_capacity(count);
+        let mut first = A::ZERO;
+        for _ in 0..count {
+            first = add(first, narrow(self.number()?)?)?;
+            let last = add(first, narrow(self.number()?)?)?;
+            let exclude = self.octet()? != 0;
+            blocks.push(Block { span: Span { first, last }, exclude, value: self.small()? });
+        }
+        Some(blocks)
+    }
+
+    fn name(&mut self) -> Option<NameEntry> {
+        let name = Name::from_wire(self.bytes()?)?;
+        let flags = self.octet()?;
+        let scope = if flags & 1 == 0 { Scope::Exact } else { Scope::Below };
+        Some(NameEntry { name, scope, exclude: flags & 2 != 0, value: self.small()? })
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        let flags = self.octet()?;
+        let mut value = Value::default();
+        if flags & 1 != 0 {
+            value.code = Some(Ipv4Addr::new(self.octet()?, self.octet()?, self.octet()?, self.octet()?));
+        }
+        if flags & 2 != 0 {
+            value.text = Some(Template::from_pieces(self.bytes()?)?);
+        }
+        if flags & 4 != 0 {
+            value.note = Some(std::str::from_utf8(self.bytes()?).ok()?.into());
+        }
+        let count = self.count()?;
+        value.records = (0..count).map(|_| self.records()).collect::<Option<_>>()?;
+        Some(value)
+    }
+
+    fn records(&mut self) -> Option<RrSet> {
+        let rtype = Rtype(u16::from_le_bytes([self.octet()?, self.octet()?]));
+        let ttl = self.small()?;
+        let kind = self.octet()?;
+        let count = self.count()?;
+        let data = match kind {
+            0 => RrData::Wire((0..count).map(|_| self.bytes().map(<[u8]>::to_vec)).collect::<Option<_>>()?),
+            1 => RrData::Texts((0..count).map(|_| Template::from_pieces(self.bytes()?)).collect::<Option<_>>()?),
+            _ => return None,
+        };
+        Some(RrSet { rtype, ttl, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SetBuilder;
+    use super::*;
+
+    fn sample() -> Set {
+        let mut builder = SetBuilder::new(Overlap::OctetLevels);
+        let a = builder.value(&Value { text: Some(Template::parse(b"x $ y")), ..Value::default() });
+        let b = builder.value(&Value {
+            code: Some(Ipv4Addr::new(127, 0, 0, 5)),
+            note: Some("SBL1".into()),
+            records: vec![RrSet { rtype: Rtype(15), ttl: 60, data: RrData::Wire(vec![vec![0, 10, 0]]) }],
+            ..Value::default()
+        });
+        builder.host(7, a);
+        builder.host(u32::MAX, b);
+        builder.v4(Span { first: 0x0100_0000, last: 0x01ff_ffff }, b);
+        builder.exclude_v4(Span::host(9));
+        builder.v6(Span { first: 0, last: u128::MAX }, a);
+        builder.v6(Span::host(u128::MAX), b);
+        builder.name("a.example".parse().unwrap(), Scope::Below, a);
+        builder.exclude_name("b.a.example".parse().unwrap(), Scope::Exact);
+        builder.directives.ttl = Some(60);
+        builder.finish()
+    }
+
+    #[test]
+    fn round_trip() {
+        let set = sample();
+        assert_eq!(decode(&encode(&set).0), Ok(set));
+        assert_eq!(decode(&encode(&Set::default()).0), Ok(Set::default()));
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let (bytes, _) = encode(&sample());
+        for cut in 0..bytes.len() {
+            assert!(decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(decode(&flipped).is_err(), "flipped at {at}");
+        }
+        assert_eq!(decode(b"#!/bin/sh\n#"), Err(SetError::Foreign));
+        let mut newer = bytes;
+        newer[6] = 9;
+        assert_eq!(decode(&newer), Err(SetError::Version(9)));
+    }
+
+    /// Octets with a right hash but a hostile body must not panic or allocate without bound.
+    #[test]
+    fn hostile_bodies_are_refused() {
+        let mut state = 7u64;
+        for _ in 0..20_000 {
+            let mut body = encode(&sample()).0;
+            body.truncate(body.len() - 32);
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let at = 8 + (state >> 33) as usize % (body.len() - 8);
+                body[at] = (state >> 25) as u8;
+            }
+            let hash = ContentHash::of(&body);
+            body.extend_from_slice(hash.as_bytes());
+            let _ = decode(&body);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A list in its canonical form: sorted, duplicates gone, never unfolded; named by the hash of its content.
+//!
+//! [`SetBuilder`] takes entries in any order and gives a [`Set`]; [`codec`] is its stored form, whose hash is its
+//! name. The order of the input, duplicates and the layout of the file never change a set. Never: which entry
+//! answers (that is `compile`), texts of files (that is `parse`), I/O.
+
+mod builder;
+pub mod codec;
+
+pub use builder::SetBuilder;
+
+use crate::model::{Address, Name, Ns, Soa, Span, Ttl, Value};
+
+/// Index into [`Set::values`].
+pub type ValueId = u32;
+
+/// Which of several entries that hold an address answers for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Overlap {
+    /// The narrowest; all values of equally narrow ones.
+    #[default]
+    Narrowest,
+    /// rbldnsd's ip4set: entries live on the octet level (/32, /24, /16, /8) that they unfold to, the finest level
+    /// wins, all values of a level add up, an exclusion beats listings on its own level.
+    OctetLevels,
+}
+
+/// The canonical form of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Set {
+    /// How overlaps are settled.
+    pub overlap: Overlap,
+    /// The distinct values of the entries, sorted.
+    pub values: Vec<Value>,
+    /// IPv4 entries.
+    pub v4: V4Entries,
+    /// IPv6 entries, sorted.
+    pub v6: Vec<Block<u128>>,
+    /// Names, sorted.
+    pub names: Vec<NameEntry>,
+    /// What the list says of its zone.
+    pub directives: Directives,
+}
+
+/// IPv4 entries: single addresses apart, since most lists hold little else.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct V4Entries {
+    /// Listed single addresses, sorted; one may stand several times with different values.
+    pub hosts: Vec<u32>,
+    /// The value of each host.
+    pub host_values: Column,
+    /// Prefixes, ranges and exclusions, sorted.
+    pub blocks: Vec<Block<u32>>,
+}
+
+/// A value for each of a row of things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Column {
+    /// The same for all.
+    One(ValueId),
+    /// One each.
+    Many(Vec<ValueId>),
+}
+
+impl Default for Column {
+    fn default() -> Self {
+        Self::One(0)
+    }
+}
+
+impl Column {
+    /// The value in row `index`.
+    pub fn at(&self, index: usize) -> ValueId {
+        match self {
+            Self::One(value) => *value,
+            Self::Many(values) => values[index],
+        }
+    }
+}
+
+/// An entry over a span of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Block<A> {
+    /// The addresses, as published.
+    pub span: Span<A>,
+    /// `!entry`: what it holds is not listed by this list.
+    pub exclude: bool,
+    /// What it says (0 for exclusions).
+    pub value: ValueId,
+}
+
+/// Which names an entry of a name list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The name itself.
+    Exact,
+    /// All names below it (`*.name`).
+    Below,
+}
+
+/// An entry of a name list. `.name` of rbldnsd is two of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameEntry {
+    /// The listed name, relative to the zone.
+    pub name: Name,
+    /// Itself or what is below.
+    pub scope: Scope,
+    /// Not listed by this list.
+    pub exclude: bool,
+    /// What it says (0 for exclusions).
+    pub value: ValueId,
+}
+
+/// What a list says of the zone that holds it (rbldnsd's `$SOA`, `$NS`, `$TTL`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+pub struct Directives {
+    /// `$SOA`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soa: Option<Soa>,
+    /// `$NS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ns: Option<Ns>,
+    /// `$TTL` of all entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+}
+
+impl Set {
+    /// Entries of all kinds, exclusions among them.
+    pub fn len(&self) -> usize {
+        self.v4.hosts.len() + self.v4.blocks.len() + self.v6.len() + self.names.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entries that hold this IPv4 address, narrowest first, as published.
+    pub fn v4_entries_with(&self, address: u32) -> Vec<Block<u32>> {
+        let hosts = &self.v4.hosts;
+        let start = hosts.partition_point(|&host| host < address);
+        let mut found: Vec<_> = (start..hosts.len())
+            .take_while(|&at| hosts[at] == address)
+            .map(|at| Block { span: Span::host(address), exclude: false, value: self.v4.host_values.at(at) })
+            .collect();
+        found.extend(holding(&self.v4.blocks, address));
+        found.sort_by_key(|block| block.span.extent());
+        found
+    }
+
+    /// The entries that hold this IPv6 address, narrowest first, as published.
+    pub fn v6_entries_with(&self, address: u128) -> Vec<Block<u128>> {
+        let mut found: Vec<_> = holding(&self.v6, address).collect();
+        found.sort_by_key(|block| block.span.extent());
+        found
+    }
+
+    /// What value `id` says; the default value for an id that is none (an empty list has no values).
+    pub fn value(&self, id: ValueId) -> Value {
+        self.values.get(id as usize).cloned().unwrap_or_default()
+    }
+}
+
+fn holding<A: Address>(blocks: &[Block<A>], address: A) -> impl Iterator<Item = Block<A>> + '_ {
+    // Sorted by first address: none after this point can hold it. Lists have few blocks before it that reach it,
+    // but a plain walk is right for any.
+    let end = blocks.partition_point(|block| block.span.first <= address);
+    blocks[..end].iter().filter(move |block| block.span.contains(address)).copied()
+}
