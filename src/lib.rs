@@ -1,3 +1,6 @@
 //! gatepost: a self-hosted DNSBL mirror and lookup server.
+pub mod compile;
+pub mod guard;
 pub mod model;
+pub mod parse;
 pub mod set;

@@ -156,7 +156,9 @@ impl std::str::FromStr for Subject {
         }
         match parse_ipv4(address.as_bytes()) {
             Ok(v4) => span(v4, len).map(Self::V4),
-            Err(error) if len.is_some() || address.bytes().all(|b| b.is_ascii_digit() || b == b'.') => Err(error),
+            Err(error) if len.is_some() || address.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
+                Err(error)
+            }
             Err(_) => text.parse().map(Self::Name).map_err(|_| AddrError::NotAnAddress),
         }
     }

@@ -115,8 +115,10 @@ impl Template {
         for piece in self.pieces() {
             match piece {
                 Piece::Literal(part) => {
-                    let part: Vec<u8> =
-                        part.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { b } else { b'?' }).collect();
+                    let part: Vec<u8> = part
+                        .iter()
+                        .map(|&b| if b.is_ascii_graphic() || b == b' ' { b } else { b'?' })
+                        .collect();
                     clean.push(&part);
                 }
                 Piece::Subject => clean.push_subject(),

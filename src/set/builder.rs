@@ -107,8 +107,12 @@ impl SetBuilder {
             v4.hosts.dedup();
         } else {
             let values = host_values.iter().map(|&value| renumber[value as usize]);
-            let mut rows: Vec<u64> =
-                self.hosts.iter().zip(values).map(|(&host, value)| u64::from(host) << 32 | u64::from(value)).collect();
+            let mut rows: Vec<u64> = self
+                .hosts
+                .iter()
+                .zip(values)
+                .map(|(&host, value)| u64::from(host) << 32 | u64::from(value))
+                .collect();
             rows.sort_unstable();
             rows.dedup();
             v4.hosts = rows.iter().map(|row| (row >> 32) as u32).collect();
@@ -145,7 +149,8 @@ impl SetBuilder {
         for value in self.host_values.iter().copied().chain(blocks).chain(v6).chain(names) {
             used[value as usize] = true;
         }
-        let mut order: Vec<ValueId> = (0..self.values.len() as ValueId).filter(|&id| used[id as usize]).collect();
+        let mut order: Vec<ValueId> =
+            (0..self.values.len() as ValueId).filter(|&id| used[id as usize]).collect();
         order.sort_unstable_by(|&a, &b| self.values[a as usize].cmp(&self.values[b as usize]));
         let mut renumber = vec![0; self.values.len()];
         for (new, &old) in order.iter().enumerate() {

@@ -43,7 +43,8 @@ struct Head {
 
 /// The octets of `set` and its name.
 pub fn encode(set: &Set) -> (Vec<u8>, ContentHash) {
-    let mut out = Vec::with_capacity(64 + set.v4.hosts.len() * 2 + set.v4.blocks.len() * 8 + set.v6.len() * 24);
+    let mut out =
+        Vec::with_capacity(64 + set.v4.hosts.len() * 2 + set.v4.blocks.len() * 8 + set.v6.len() * 24);
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     let overlap = match set.overlap {
@@ -137,7 +138,9 @@ fn put_blocks<A: Address>(out: &mut Vec<u8>, blocks: &[Block<A>]) {
 }
 
 fn put_value(out: &mut Vec<u8>, value: &Value) {
-    let flags = u8::from(value.code.is_some()) | u8::from(value.text.is_some()) << 1 | u8::from(value.note.is_some()) << 2;
+    let flags = u8::from(value.code.is_some())
+        | u8::from(value.text.is_some()) << 1
+        | u8::from(value.note.is_some()) << 2;
     out.push(flags);
     if let Some(code) = value.code {
         out.extend_from_slice(&code.octets());
@@ -289,7 +292,9 @@ impl<'a> Input<'a> {
         let count = self.count()?;
         let data = match kind {
             0 => RrData::Wire((0..count).map(|_| self.bytes().map(<[u8]>::to_vec)).collect::<Option<_>>()?),
-            1 => RrData::Texts((0..count).map(|_| Template::from_pieces(self.bytes()?)).collect::<Option<_>>()?),
+            1 => RrData::Texts(
+                (0..count).map(|_| Template::from_pieces(self.bytes()?)).collect::<Option<_>>()?,
+            ),
             _ => return None,
         };
         Some(RrSet { rtype, ttl, data })

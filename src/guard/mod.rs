@@ -1,0 +1,5 @@
+//! The checks between a download and its use.
+
+mod never;
+
+pub use never::NeverList;

@@ -1,0 +1,1 @@
+//! Text of lists → entries and a report of every bad line.
