@@ -102,7 +102,8 @@ impl SetBuilder {
         let mut v4 = V4Entries::default();
         let host_values = std::mem::take(&mut self.host_values);
         if host_values.is_empty() {
-            v4.host_values = Column::One(renumber.get(self.first_value as usize).copied().unwrap_or(0));
+            let value = if self.hosts.is_empty() { 0 } else { renumber[self.first_value as usize] };
+            v4.host_values = Column::One(value);
             v4.hosts = sort_hosts(std::mem::take(&mut self.hosts));
             v4.hosts.dedup();
         } else {

@@ -1,0 +1,64 @@
+//! What changed between two versions of a list.
+
+use roaring::RoaringBitmap;
+
+use super::resolve::resolve;
+use crate::model::Address;
+use crate::set::{Block, Set};
+
+/// The IPv4 addresses that a list lists on its own.
+pub fn listed_v4(set: &Set) -> RoaringBitmap {
+    let mut listed = RoaringBitmap::new();
+    for item in resolve(set, |_| 0).v4.iter() {
+        listed.insert_range(item.span.first..=item.span.last);
+    }
+    listed
+}
+
+/// Counts of what a new version of a list brings and takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Diff {
+    /// IPv4 addresses that are listed now.
+    pub v4_added: u64,
+    /// IPv4 addresses that were listed before.
+    pub v4_removed: u64,
+    /// IPv6 entries and names of the new version alone.
+    pub other_added: u64,
+    /// IPv6 entries and names of the old version alone.
+    pub other_removed: u64,
+}
+
+impl Diff {
+    /// From `old` to `new`.
+    pub fn between(old: &Set, new: &Set) -> Self {
+        let (before, after) = (listed_v4(old), listed_v4(new));
+        let v6 = only(&plain(&old.v6), &plain(&new.v6));
+        let names = |set: &Set| -> Vec<_> {
+            set.names.iter().map(|entry| (entry.name.clone(), entry.scope, entry.exclude)).collect()
+        };
+        let names = only(&names(old), &names(new));
+        Self {
+            v4_added: after.difference_len(&before),
+            v4_removed: before.difference_len(&after),
+            other_added: v6.1 + names.1,
+            other_removed: v6.0 + names.0,
+        }
+    }
+
+    /// Nothing came or went.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn plain<A: Address>(blocks: &[Block<A>]) -> Vec<(A, A, bool)> {
+    blocks.iter().map(|block| (block.span.first, block.span.last, block.exclude)).collect()
+}
+
+/// How many stand only in `a`, only in `b` (both sorted).
+fn only<T: Ord>(a: &[T], b: &[T]) -> (u64, u64) {
+    let count = |from: &[T], other: &[T]| {
+        from.iter().filter(|item| other.binary_search(item).is_err()).count() as u64
+    };
+    (count(a, b), count(b, a))
+}

@@ -1,0 +1,317 @@
+//! A zone whole: members, exceptions and test points → [`Compiled`].
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use roaring::RoaringBitmap;
+
+use super::answers::{Table, TooMany, records_of, test_point};
+use super::compose::Budget;
+use super::diff::listed_v4;
+use super::merge::{merge, subtract, union};
+use super::names::{Hit, visit};
+use super::resolve::{Resolved, push, resolve};
+use super::{AnswerId, Answered, Compiled, Except, ListData, Member, NameNode, Part, SpansV4, ZoneSpec};
+use crate::model::{Name, RrData, RrSet, Span, Template};
+use crate::set::{Set, ValueId};
+
+/// Compiles a zone.
+pub fn compile(spec: &ZoneSpec) -> Compiled {
+    match Compiler::new(spec, false).run() {
+        Ok(compiled) => compiled,
+        Err(TooMany) => Compiler::new(spec, true).run().unwrap_or_else(|TooMany| {
+            // Without the entries' texts an answer is a combination of lists and published codes; more than
+            // MAX_ANSWERS of those means that codes are used as data. Lists speak for themselves then.
+            let mut plain = spec.clone();
+            plain.members.iter_mut().for_each(|member| member.keep_values = false);
+            Compiler::new(&plain, true).run().expect("at most one value a list")
+        }),
+    }
+}
+
+struct Compiler<'a> {
+    spec: &'a ZoneSpec,
+    drop_texts: bool,
+    table: Table,
+    /// For each member: the zone's value of each of its set's values.
+    said: Vec<Vec<u32>>,
+    budget: Budget,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(spec: &'a ZoneSpec, drop_texts: bool) -> Self {
+        let mut table = Table::default();
+        let said = spec
+            .members
+            .iter()
+            .map(|member| {
+                let ttl = member.set.directives.ttl.filter(|&ttl| ttl > 0).unwrap_or(spec.zone.ttl);
+                let values = member.set.values.iter();
+                values.map(|value| table.value(records_of(member, value, ttl, drop_texts))).collect()
+            })
+            .collect();
+        let budget = Budget::address(spec.zone.origin.as_wire().len());
+        Self { spec, drop_texts, table, said, budget }
+    }
+
+    fn run(mut self) -> Result<Compiled, TooMany> {
+        let resolved: Vec<Resolved> = self.spec.members.iter().zip(&self.said).map(resolve_member).collect();
+        let groups: Vec<Vec<Vec<ValueId>>> =
+            resolved.iter().map(|list| list.values.iter().map(<[_]>::to_vec).collect()).collect();
+        let v4 = self.v4(&resolved, &groups);
+        let v6 = self.v6(&resolved, &groups);
+        drop(resolved);
+        let names = self.names();
+        let lists = self.lists();
+        let (answers, values) = self.table.finish()?;
+        Ok(Compiled { zone: self.spec.zone.clone(), lists, v4, v6, names, answers, values })
+    }
+
+    fn v4(&mut self, resolved: &[Resolved], groups: &[Vec<Vec<ValueId>>]) -> SpansV4 {
+        let points = self.test_points();
+        let forced: Vec<Span<u32>> = points.iter().map(|(address, _)| Span::host(*address)).collect();
+        let mask = union([excepted_v4(&self.spec.excepts), forced].concat());
+        let forced: Vec<Answered<u32>> = points
+            .into_iter()
+            .filter_map(|(address, code)| {
+                let value = self.table.value(test_point(&self.spec.zone, code?));
+                let answer = self.table.answer(&[Part { list: Part::ZONE, value }], self.budget);
+                Some(Answered { span: Span::host(address), answer })
+            })
+            .collect();
+        let mut spans = SpansV4::default();
+        let mut forced = forced.into_iter().peekable();
+        let members = resolved.iter().map(|list| list.v4.iter()).collect();
+        let mut answers = Combinations::new(groups);
+        merge(
+            members,
+            &mask,
+            |hits| answers.answer(hits, &self.said, &mut self.table, self.budget),
+            |span, answer| {
+                while let Some(point) = forced.next_if(|point| point.span.first < span.first) {
+                    spans.push(point.span, point.answer);
+                }
+                spans.push(span, answer);
+            },
+        );
+        forced.for_each(|point| spans.push(point.span, point.answer));
+        spans
+    }
+
+    fn v6(&mut self, resolved: &[Resolved], groups: &[Vec<Vec<ValueId>>]) -> Vec<Answered<u128>> {
+        let excepts = self.spec.excepts.iter();
+        let mask =
+            union(excepts.flat_map(|list| resolve(&list.set, |_| 0).v6).map(|item| item.span).collect());
+        let members = resolved.iter().map(|list| list.v6.iter().copied()).collect();
+        let mut answers = Combinations::new(groups);
+        let mut spans = Vec::new();
+        merge(
+            members,
+            &mask,
+            |hits| answers.answer(hits, &self.said, &mut self.table, self.budget),
+            |span, answer| push(&mut spans, span, answer),
+        );
+        spans
+    }
+
+    /// Addresses whose answer is forced (RFC 5782 section 5), sorted: 127.0.0.1 is never listed, 127.0.0.2 always,
+    /// and in a combined zone each list's code has a test point at the address equal to the code.
+    fn test_points(&self) -> Vec<(u32, Option<Ipv4Addr>)> {
+        if !self.spec.zone.test_points {
+            return Vec::new();
+        }
+        let never = (Ipv4Addr::LOCALHOST, None);
+        let always = Ipv4Addr::new(127, 0, 0, 2);
+        let codes = self.spec.members.iter().filter(|_| self.spec.zone.combined).map(|member| member.code);
+        let codes = codes.filter(|&code| code != Ipv4Addr::LOCALHOST);
+        let mut points: Vec<_> = codes
+            .chain([always])
+            .map(|code| (code, Some(code)))
+            .chain([never])
+            .map(|(at, code)| (u32::from(at), code))
+            .collect();
+        points.sort_unstable();
+        points.dedup();
+        points
+    }
+
+    fn names(&mut self) -> Vec<NameNode> {
+        let members = self.spec.members.iter().map(|member| &*member.set);
+        let excepts = self.spec.excepts.iter().map(|except| &*except.set);
+        let sets: Vec<&Set> = members.chain(excepts).collect();
+        if sets[..self.spec.members.len()].iter().all(|set| set.names.is_empty()) {
+            return Vec::new();
+        }
+        let test = self
+            .spec
+            .zone
+            .test_points
+            .then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
+        let mut nodes: Vec<NameNode> = Vec::new();
+        let mut found: Vec<(Name, Option<AnswerId>, Option<AnswerId>)> = Vec::new();
+        visit(&sets, test.as_ref().map_or(&[], |points| points.as_slice()), |node| {
+            let exact = match &test {
+                Some([listed, _]) if node.name == listed => {
+                    let value = self.table.value(test_point(&self.spec.zone, Ipv4Addr::new(127, 0, 0, 2)));
+                    Some(self.table.answer(&[Part { list: Part::ZONE, value }], Budget::name()))
+                }
+                Some([_, unlisted]) if node.name == unlisted => None,
+                _ => self.name_answer(node.name, &node.exact),
+            };
+            let below = self.name_answer(node.name, &node.below);
+            found.push((node.name.clone(), exact, below));
+        });
+        // Children come after their parents: walk backwards to know what is listed below.
+        let mut listed_below = HashSet::new();
+        for (name, exact, below) in found.into_iter().rev() {
+            let parent = below.is_some() || listed_below.contains(&name);
+            if (exact.is_some() || parent)
+                && let Some(above) = name.parent()
+            {
+                listed_below.insert(above);
+            }
+            nodes.push(NameNode { name, exact, below, parent });
+        }
+        nodes.sort_unstable();
+        nodes
+    }
+
+    fn name_answer(&mut self, node: &Name, hits: &[Hit<'_>]) -> Option<AnswerId> {
+        let members = self.spec.members.len();
+        if hits.is_empty() || hits.iter().any(|hit| hit.list >= members) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for hit in hits {
+            for &value in hit.values {
+                let mut value = self.said[hit.list][value as usize];
+                // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
+                if hit.listed != node && self.table.records(value).iter().any(has_subject) {
+                    let records =
+                        self.table.records(value).iter().map(|set| filled(set, hit.listed)).collect();
+                    value = self.table.value(records);
+                }
+                let part = Part { list: hit.list as u16, value };
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+        Some(self.table.answer(&parts, Budget::name()))
+    }
+
+    fn lists(&self) -> Vec<ListData> {
+        let members = self.spec.members.iter().map(|member| ListData {
+            name: member.name.clone(),
+            set: member.hash,
+            use_: member.use_,
+            except: false,
+            code: Some(member.code),
+            entries: member.set.len() as u64,
+            texts_dropped: self.drop_texts,
+        });
+        let excepts = self.spec.excepts.iter().map(|except| ListData {
+            name: except.name.clone(),
+            set: except.hash,
+            use_: crate::model::Use::Allow,
+            except: true,
+            code: None,
+            entries: except.set.len() as u64,
+            texts_dropped: false,
+        });
+        members.chain(excepts).collect()
+    }
+}
+
+/// A member's own spans, without what no feed may list.
+fn resolve_member((member, said): (&Member, &Vec<u32>)) -> Resolved {
+    // Values that say the same in this zone are one: the lowest of them stands for all.
+    let mut first = HashMap::new();
+    let stand_in: Vec<ValueId> =
+        said.iter().zip(0..).map(|(value, id)| *first.entry(value).or_insert(id)).collect();
+    let resolved = resolve(&member.set, |value| stand_in.get(value as usize).copied().unwrap_or(0));
+    let Some(never) = &member.never else { return resolved };
+    let mut kept = Resolved { values: resolved.values, ..Resolved::default() };
+    subtract(resolved.v4.iter(), &never.v4, |span, answer| kept.v4.push(span, answer));
+    subtract(resolved.v6.iter().copied(), &never.v6, |span, answer| push(&mut kept.v6, span, answer));
+    kept
+}
+
+/// Everything that the exception lists hold.
+fn excepted_v4(excepts: &[Except]) -> Vec<Span<u32>> {
+    let mut all = RoaringBitmap::new();
+    for list in excepts {
+        all |= listed_v4(&list.set);
+    }
+    let mut spans = Vec::new();
+    let mut ranges = all.iter();
+    while let Some(range) = ranges.next_range() {
+        spans.push(Span { first: *range.start(), last: *range.end() });
+    }
+    spans
+}
+
+/// Which members hit with which of their groups → the zone's answer, remembered.
+struct Combinations<'a> {
+    groups: &'a [Vec<Vec<ValueId>>],
+    known: HashMap<Vec<(u16, u32)>, AnswerId>,
+    last: (Vec<(u16, u32)>, AnswerId),
+}
+
+impl<'a> Combinations<'a> {
+    fn new(groups: &'a [Vec<Vec<ValueId>>]) -> Self {
+        Self { groups, known: HashMap::new(), last: (Vec::new(), 0) }
+    }
+
+    #[inline]
+    fn answer(
+        &mut self,
+        hits: &[(u16, u32)],
+        said: &[Vec<u32>],
+        table: &mut Table,
+        budget: Budget,
+    ) -> AnswerId {
+        if self.last.0 != hits {
+            let answer = match self.known.get(hits) {
+                Some(&answer) => answer,
+                None => self.make(hits, said, table, budget),
+            };
+            self.last.0.clear();
+            self.last.0.extend_from_slice(hits);
+            self.last.1 = answer;
+        }
+        self.last.1
+    }
+
+    fn make(
+        &mut self,
+        hits: &[(u16, u32)],
+        said: &[Vec<u32>],
+        table: &mut Table,
+        budget: Budget,
+    ) -> AnswerId {
+        let mut parts = Vec::new();
+        for &(list, group) in hits {
+            for &value in &self.groups[usize::from(list)][group as usize] {
+                let part = Part { list, value: said[usize::from(list)][value as usize] };
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+        let answer = table.answer(&parts, budget);
+        self.known.insert(hits.to_vec(), answer);
+        answer
+    }
+}
+
+fn has_subject(set: &RrSet) -> bool {
+    matches!(&set.data, RrData::Texts(texts) if texts.iter().any(Template::has_subject))
+}
+
+fn filled(set: &RrSet, listed: &Name) -> RrSet {
+    let RrData::Texts(texts) = &set.data else { return set.clone() };
+    let subject = listed.to_string();
+    let texts = texts.iter().map(|text| Template::literal(&text.fill(&subject))).collect();
+    RrSet { data: RrData::Texts(texts), ..set.clone() }
+}
