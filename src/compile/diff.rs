@@ -2,17 +2,24 @@
 
 use roaring::RoaringBitmap;
 
-use super::resolve::resolve;
+use super::resolve::ListedV4;
 use crate::model::Address;
 use crate::set::{Block, Set};
 
 /// The IPv4 addresses that a list lists on its own.
 pub fn listed_v4(set: &Set) -> RoaringBitmap {
-    let mut listed = RoaringBitmap::new();
-    for item in resolve(set, |_| 0).v4.iter() {
-        listed.insert_range(item.span.first..=item.span.last);
-    }
-    listed
+    // Wide spans apart: a range is cheap to insert, and single addresses are cheap to append.
+    let mut wide = RoaringBitmap::new();
+    let spans = ListedV4::new(set, &[]).filter(|item| {
+        let single = item.span.first == item.span.last;
+        if !single {
+            wide.insert_range(item.span.first..=item.span.last);
+        }
+        single
+    });
+    let single =
+        RoaringBitmap::from_sorted_iter(spans.map(|item| item.span.first)).expect("spans come in order");
+    single | wide
 }
 
 /// Counts of what a new version of a list brings and takes away.

@@ -1,28 +1,34 @@
 //! Several lists, exceptions and test points → one row of disjoint spans with answers.
 
 use super::Answered;
+use super::resolve::Listed;
 use crate::model::{Address, Span};
+use crate::set::ValueId;
 
-/// Walks the spans of all members together. `answer` is told which members hold a span (index and the member's own
-/// id there, in the order of the members) and gives the zone's answer; `emit` gets the spans in order. Nothing
-/// inside `mask` (sorted, disjoint) is emitted.
-pub(super) fn merge<A: Address, I: Iterator<Item = Answered<A>>>(
-    members: Vec<I>,
+/// Walks the spans of all members together and calls `emit` for disjoint spans in order, with the members that hold
+/// them (index and group, in the order of the members). Nothing inside `mask` is emitted.
+pub(super) fn merge<A: Address, L: Listed<A>>(
+    members: &mut [Without<'_, A, L>],
     mask: &[Span<A>],
-    mut answer: impl FnMut(&[(u16, u32)]) -> u32,
-    mut emit: impl FnMut(Span<A>, u32),
+    mut emit: impl FnMut(Span<A>, Hits<'_, A, L>),
 ) {
-    let mut members: Vec<_> = members.into_iter().map(|mut spans| (spans.next(), spans)).collect();
-    let mut mask = mask.iter().copied().peekable();
+    let mut mask = Mask { spans: mask };
+    if let [only] = members {
+        while let Some(item) = only.next() {
+            mask.cut(item.span, |span| {
+                emit(span, Hits { members: std::slice::from_ref(only), hits: &[(0, item.answer)] });
+            });
+        }
+        return;
+    }
+    let mut heads: Vec<_> = members.iter_mut().map(Iterator::next).collect();
     let mut hits = Vec::new();
     let mut at = A::ZERO;
-    loop {
-        let heads = members.iter().filter_map(|(head, _)| head.as_ref());
-        let Some(first) = heads.map(|head| head.span.first.max(at)).min() else { return };
+    while let Some(first) = heads.iter().flatten().map(|head| head.span.first.max(at)).min() {
         at = first;
         hits.clear();
         let mut last = A::MAX;
-        for (index, (head, _)) in members.iter().enumerate() {
+        for (index, head) in heads.iter().enumerate() {
             match head {
                 Some(head) if head.span.first <= at => {
                     hits.push((index as u16, head.answer));
@@ -32,53 +38,98 @@ pub(super) fn merge<A: Address, I: Iterator<Item = Answered<A>>>(
                 None => {}
             }
         }
-        // Asked only where something is left, so that no answer is made that no address has.
-        unmasked(Span { first: at, last }, &mut mask, |span| emit(span, answer(&hits)));
+        mask.cut(Span { first: at, last }, |span| emit(span, Hits { members, hits: &hits }));
         let Some(next) = last.next() else { return };
         at = next;
-        for (head, rest) in &mut members {
-            if head.as_ref().is_some_and(|head| head.span.last < at) {
+        for (head, rest) in heads.iter_mut().zip(members.iter_mut()) {
+            if head.is_some_and(|head| head.span.last < at) {
                 *head = rest.next();
             }
         }
     }
 }
 
-/// The parts of `span` outside the mask. Spans come in order, so mask spans that end before it are done with.
-fn unmasked<A: Address>(
-    span: Span<A>,
-    mask: &mut std::iter::Peekable<impl Iterator<Item = Span<A>>>,
-    mut emit: impl FnMut(Span<A>),
-) {
-    let mut first = span.first;
-    while let Some(&hole) = mask.peek() {
-        if hole.last < first {
-            mask.next();
-            continue;
-        }
-        if hole.first > span.last {
-            break;
-        }
-        if let Some(last) = hole.first.prev().filter(|&last| last >= first && hole.first > first) {
-            emit(Span { first, last });
-        }
-        match hole.last.next().filter(|&next| next <= span.last) {
-            Some(next) => first = next,
-            None => return,
-        }
-    }
-    emit(Span { first, last: span.last });
+/// The members that hold a span.
+pub(super) struct Hits<'a, A, L> {
+    members: &'a [Without<'a, A, L>],
+    /// Index of the member and the group of its values.
+    pub(super) hits: &'a [(u16, u32)],
 }
 
-/// `spans` without what lies in `mask` (both sorted and disjoint).
-pub(super) fn subtract<A: Address>(
-    spans: impl Iterator<Item = Answered<A>>,
-    mask: &[Span<A>],
-    mut emit: impl FnMut(Span<A>, u32),
-) {
-    let mut mask = mask.iter().copied().peekable();
-    for item in spans {
-        unmasked(item.span, &mut mask, |span| emit(span, item.answer));
+impl<A: Address, L: Listed<A>> Hits<'_, A, L> {
+    /// Each member and the values of its set that answer.
+    pub(super) fn values(&self) -> impl Iterator<Item = (u16, &[ValueId])> {
+        self.hits
+            .iter()
+            .map(|&(list, group)| (list, self.members[usize::from(list)].listed.groups().values(group)))
+    }
+}
+
+/// A list's spans without what it may never list.
+pub(super) struct Without<'a, A, L> {
+    listed: L,
+    never: Mask<'a, A>,
+    rest: Option<Answered<A>>,
+}
+
+impl<'a, A: Address, L: Listed<A>> Without<'a, A, L> {
+    pub(super) fn new(listed: L, never: &'a [Span<A>]) -> Self {
+        Self { listed, never: Mask { spans: never }, rest: None }
+    }
+}
+
+impl<A: Address, L: Listed<A>> Iterator for Without<'_, A, L> {
+    type Item = Answered<A>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Answered<A>> {
+        loop {
+            let item = match self.rest.take() {
+                Some(item) => item,
+                None => self.listed.next()?,
+            };
+            let (part, rest) = self.never.split(item.span);
+            self.rest = rest.map(|span| Answered { span, ..item });
+            if let Some(span) = part {
+                return Some(Answered { span, ..item });
+            }
+        }
+    }
+}
+
+/// Spans to be taken out (sorted, disjoint) of spans that come in order: those that lie behind are dropped.
+struct Mask<'a, A> {
+    spans: &'a [Span<A>],
+}
+
+impl<A: Address> Mask<'_, A> {
+    /// The part of `span` before the first hole in it, and what is left behind that hole.
+    #[inline]
+    fn split(&mut self, span: Span<A>) -> (Option<Span<A>>, Option<Span<A>>) {
+        while let Some(hole) = self.spans.first() {
+            if hole.first > span.last {
+                break;
+            }
+            if hole.last >= span.first {
+                let before = hole.first.prev().and_then(|last| Span::new(span.first, last));
+                let behind = hole.last.next().and_then(|first| Span::new(first, span.last));
+                return (before, behind);
+            }
+            self.spans = &self.spans[1..];
+        }
+        (Some(span), None)
+    }
+
+    #[inline]
+    fn cut(&mut self, span: Span<A>, mut emit: impl FnMut(Span<A>)) {
+        let mut rest = Some(span);
+        while let Some(span) = rest {
+            let (part, behind) = self.split(span);
+            if let Some(part) = part {
+                emit(part);
+            }
+            rest = behind;
+        }
     }
 }
 

@@ -2,21 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::Answered;
 use super::sweep::{Ranked, sweep};
-use super::{Answered, SpansV4};
 use crate::model::{Address, Span};
 use crate::set::{Block, Overlap, Set, V4Entries, ValueId};
 
-/// What a list says at an address: indexes into `values` stand as the answers of the spans.
-#[derive(Debug, Default)]
-pub(super) struct Resolved {
-    pub(super) v4: SpansV4,
-    pub(super) v6: Vec<Answered<u128>>,
-    /// Groups of values of the set that answer together.
-    pub(super) values: Groups,
-}
-
-/// Interned groups of values.
+/// Interned groups of values of a set that answer together.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     ids: HashMap<Vec<ValueId>, u32>,
@@ -24,7 +15,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn id(&mut self, group: &[ValueId]) -> u32 {
+    fn id(&mut self, group: &[ValueId]) -> u32 {
         if let Some(&id) = self.ids.get(group) {
             return id;
         }
@@ -34,105 +25,165 @@ impl Groups {
         id
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[ValueId]> {
-        self.groups.iter().map(Vec::as_slice)
+    pub(super) fn values(&self, id: u32) -> &[ValueId] {
+        &self.groups[id as usize]
     }
 }
 
-/// Settles the overlaps within `set`. `merge_value` maps values that will say the same to one of them, so that
-/// spans which differ only in what nobody will see are joined.
-pub(super) fn resolve(set: &Set, merge_value: impl Fn(ValueId) -> ValueId) -> Resolved {
-    let mut resolved = Resolved::default();
-    resolve_v4(set.overlap, &set.v4, &merge_value, &mut resolved);
-    let entries = set.v6.iter().flat_map(|block| ranked(set.overlap, block, &merge_value)).collect();
-    let Resolved { v6, values, .. } = &mut resolved;
-    sweep(entries, |span, group| push(v6, span, values.id(group)));
-    resolved
+/// The listed IPv4 spans of a set in order, disjoint, each with its group of values. Overlaps are settled island by
+/// island while it is read, so that ten million addresses are never held a second time.
+pub(super) struct ListedV4<'a> {
+    overlap: Overlap,
+    entries: &'a V4Entries,
+    /// For each value of the set the one that stands for it: values that will say the same are one.
+    stand_ins: &'a [ValueId],
+    at: usize,
+    blocks: &'a [Block<u32>],
+    island: std::vec::IntoIter<Answered<u32>>,
+    /// The value of the last host and its group.
+    last: (ValueId, u32),
+    groups: Groups,
 }
 
-fn resolve_v4(
-    overlap: Overlap,
-    entries: &V4Entries,
-    merge_value: &impl Fn(ValueId) -> ValueId,
-    resolved: &mut Resolved,
-) {
-    let Resolved { v4, values, .. } = resolved;
-    let mut at = 0;
-    for island in islands(&entries.blocks) {
-        let span = Span {
-            first: island[0].span.first,
-            last: island.iter().map(|b| b.span.last).max().expect("not empty"),
-        };
-        at = hosts_until(entries, at, |host| host < span.first, merge_value, v4, values);
-        let mut ranked: Vec<_> =
-            island.iter().flat_map(|block| ranked(overlap, block, merge_value)).collect();
-        while let Some(&host) = entries.hosts.get(at).filter(|&&host| host <= span.last) {
-            let value = entries.host_values.at(at);
+impl<'a> ListedV4<'a> {
+    pub(super) fn new(set: &'a Set, stand_ins: &'a [ValueId]) -> Self {
+        let mut groups = Groups::default();
+        let last = (0, groups.id(&[stand_in(stand_ins, 0)]));
+        let entries = &set.v4;
+        Self {
+            overlap: set.overlap,
+            entries,
+            stand_ins,
+            at: 0,
+            blocks: &entries.blocks,
+            island: Vec::new().into_iter(),
+            last,
+            groups,
+        }
+    }
+
+    /// A host that no block touches goes straight through: the way of nearly every address of a long list.
+    #[inline]
+    fn host(&mut self, host: u32) -> Answered<u32> {
+        let value = self.entries.host_values.at(self.at);
+        self.at += 1;
+        if self.entries.hosts.get(self.at) == Some(&host) {
+            return Answered { span: Span::host(host), answer: self.host_group(host, value) };
+        }
+        if value != self.last.0 {
+            self.last = (value, self.host_group(host, value));
+        }
+        Answered { span: Span::host(host), answer: self.last.1 }
+    }
+
+    #[cold]
+    fn host_group(&mut self, host: u32, value: ValueId) -> u32 {
+        let mut group = vec![stand_in(self.stand_ins, value)];
+        while self.entries.hosts.get(self.at) == Some(&host) {
+            group.push(stand_in(self.stand_ins, self.entries.host_values.at(self.at)));
+            self.at += 1;
+        }
+        group.sort_unstable();
+        group.dedup();
+        self.groups.id(&group)
+    }
+
+    /// Settles the next blocks that hang together, with the hosts among them.
+    fn settle(&mut self) {
+        let (island, rest) = island(self.blocks);
+        self.blocks = rest;
+        let last = island.iter().map(|block| block.span.last).max().expect("islands are not empty");
+        let mut entries: Vec<_> =
+            island.iter().flat_map(|block| ranked(self.overlap, block, self.stand_ins)).collect();
+        while let Some(&host) = self.entries.hosts.get(self.at).filter(|&&host| host <= last) {
+            let value = self.entries.host_values.at(self.at);
             let block = Block { span: Span::host(host), exclude: false, value };
-            ranked.extend(self::ranked(overlap, &block, merge_value));
-            at += 1;
+            entries.extend(ranked(self.overlap, &block, self.stand_ins));
+            self.at += 1;
         }
-        sweep(ranked, |span, group| v4.push(span, values.id(group)));
+        let mut spans = Vec::new();
+        sweep(entries, |span, group| push(&mut spans, span, self.groups.id(group)));
+        self.island = spans.into_iter();
     }
-    hosts_until(entries, at, |_| true, merge_value, v4, values);
 }
 
-/// Hosts that no block touches go straight through: the way of nearly every address of a long list.
-fn hosts_until(
-    entries: &V4Entries,
-    mut at: usize,
-    inside: impl Fn(u32) -> bool,
-    merge_value: &impl Fn(ValueId) -> ValueId,
-    v4: &mut SpansV4,
-    values: &mut Groups,
-) -> usize {
-    let hosts = &entries.hosts;
-    let mut last: Option<(ValueId, u32)> = None;
-    while let Some(&host) = hosts.get(at).filter(|&&host| inside(host)) {
-        let value = entries.host_values.at(at);
-        let mut end = at + 1;
-        while hosts.get(end) == Some(&host) {
-            end += 1;
-        }
-        let id = match last {
-            Some((seen, id)) if seen == value && end == at + 1 => id,
-            _ => {
-                let mut group: Vec<_> =
-                    (at..end).map(|row| merge_value(entries.host_values.at(row))).collect();
-                group.sort_unstable();
-                group.dedup();
-                values.id(&group)
+impl Iterator for ListedV4<'_> {
+    type Item = Answered<u32>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Answered<u32>> {
+        loop {
+            if let Some(span) = self.island.next() {
+                return Some(span);
             }
-        };
-        last = (end == at + 1).then_some((value, id));
-        v4.push(Span::host(host), id);
-        at = end;
-    }
-    at
-}
-
-/// Groups of blocks whose spans hang together.
-fn islands(blocks: &[Block<u32>]) -> impl Iterator<Item = &[Block<u32>]> {
-    let mut rest = blocks;
-    std::iter::from_fn(move || {
-        let mut end = rest.first()?.span.last;
-        let mut len = 1;
-        while let Some(next) = rest.get(len).filter(|next| next.span.first <= end) {
-            end = end.max(next.span.last);
-            len += 1;
+            match (self.entries.hosts.get(self.at), self.blocks.first()) {
+                (Some(&host), Some(block)) if host < block.span.first => return Some(self.host(host)),
+                (Some(&host), None) => return Some(self.host(host)),
+                (_, Some(_)) => self.settle(),
+                (None, None) => return None,
+            }
         }
-        let (island, tail) = rest.split_at(len);
-        rest = tail;
-        Some(island)
-    })
+    }
 }
 
-fn ranked<A: Address>(
-    overlap: Overlap,
-    block: &Block<A>,
-    merge_value: &impl Fn(ValueId) -> ValueId,
-) -> Vec<Ranked<A>> {
-    let value = if block.exclude { 0 } else { merge_value(block.value) };
+/// The listed IPv6 spans of a set.
+pub(super) struct ListedV6 {
+    spans: std::vec::IntoIter<Answered<u128>>,
+    groups: Groups,
+}
+
+impl ListedV6 {
+    pub(super) fn new(set: &Set, stand_ins: &[ValueId]) -> Self {
+        let entries = set.v6.iter().flat_map(|block| ranked(set.overlap, block, stand_ins)).collect();
+        let mut groups = Groups::default();
+        let mut spans = Vec::new();
+        sweep(entries, |span, group| push(&mut spans, span, groups.id(group)));
+        Self { spans: spans.into_iter(), groups }
+    }
+}
+
+impl Iterator for ListedV6 {
+    type Item = Answered<u128>;
+
+    fn next(&mut self) -> Option<Answered<u128>> {
+        self.spans.next()
+    }
+}
+
+/// A list's spans, whose answers are groups of its values.
+pub(super) trait Listed<A>: Iterator<Item = Answered<A>> {
+    fn groups(&self) -> &Groups;
+}
+
+impl Listed<u32> for ListedV4<'_> {
+    fn groups(&self) -> &Groups {
+        &self.groups
+    }
+}
+
+impl Listed<u128> for ListedV6 {
+    fn groups(&self) -> &Groups {
+        &self.groups
+    }
+}
+
+fn stand_in(stand_ins: &[ValueId], value: ValueId) -> ValueId {
+    stand_ins.get(value as usize).copied().unwrap_or(0)
+}
+
+/// The first blocks whose spans hang together, and the rest.
+fn island(blocks: &[Block<u32>]) -> (&[Block<u32>], &[Block<u32>]) {
+    let mut end = blocks[0].span.last;
+    let mut len = 1;
+    while let Some(next) = blocks.get(len).filter(|next| next.span.first <= end) {
+        end = end.max(next.span.last);
+        len += 1;
+    }
+    blocks.split_at(len)
+}
+
+fn ranked<A: Address>(overlap: Overlap, block: &Block<A>, stand_ins: &[ValueId]) -> Vec<Ranked<A>> {
+    let value = if block.exclude { 0 } else { stand_in(stand_ins, block.value) };
     let entry = |span: Span<A>, rank| Ranked { span, rank, exclude: block.exclude, value };
     match overlap {
         Overlap::Narrowest => vec![entry(block.span, u128::MAX - block.span.extent())],

@@ -8,11 +8,11 @@ use roaring::RoaringBitmap;
 use super::answers::{Table, TooMany, records_of, test_point};
 use super::compose::Budget;
 use super::diff::listed_v4;
-use super::merge::{merge, subtract, union};
+use super::merge::{Hits, Without, merge, union};
 use super::names::{Hit, visit};
-use super::resolve::{Resolved, push, resolve};
-use super::{AnswerId, Answered, Compiled, Except, ListData, Member, NameNode, Part, SpansV4, ZoneSpec};
-use crate::model::{Name, RrData, RrSet, Span, Template};
+use super::resolve::{Listed, ListedV4, ListedV6, push};
+use super::{AnswerId, Answered, Compiled, Except, ListData, NameNode, Part, SpansV4, ZoneSpec};
+use crate::model::{Address, Name, RrData, RrSet, Span, Template};
 use crate::set::{Set, ValueId};
 
 /// Compiles a zone.
@@ -35,13 +35,15 @@ struct Compiler<'a> {
     table: Table,
     /// For each member: the zone's value of each of its set's values.
     said: Vec<Vec<u32>>,
+    /// For each member: for each value the first one that says the same in this zone.
+    stand_ins: Vec<Vec<ValueId>>,
     budget: Budget,
 }
 
 impl<'a> Compiler<'a> {
     fn new(spec: &'a ZoneSpec, drop_texts: bool) -> Self {
         let mut table = Table::default();
-        let said = spec
+        let said: Vec<Vec<u32>> = spec
             .members
             .iter()
             .map(|member| {
@@ -50,28 +52,25 @@ impl<'a> Compiler<'a> {
                 values.map(|value| table.value(records_of(member, value, ttl, drop_texts))).collect()
             })
             .collect();
+        let stand_ins = said.iter().map(|said| first_alike(said)).collect();
         let budget = Budget::address(spec.zone.origin.as_wire().len());
-        Self { spec, drop_texts, table, said, budget }
+        Self { spec, drop_texts, table, said, stand_ins, budget }
     }
 
     fn run(mut self) -> Result<Compiled, TooMany> {
-        let resolved: Vec<Resolved> = self.spec.members.iter().zip(&self.said).map(resolve_member).collect();
-        let groups: Vec<Vec<Vec<ValueId>>> =
-            resolved.iter().map(|list| list.values.iter().map(<[_]>::to_vec).collect()).collect();
-        let v4 = self.v4(&resolved, &groups);
-        let v6 = self.v6(&resolved, &groups);
-        drop(resolved);
+        let v4 = self.v4();
+        let v6 = self.v6();
         let names = self.names();
         let lists = self.lists();
         let (answers, values) = self.table.finish()?;
         Ok(Compiled { zone: self.spec.zone.clone(), lists, v4, v6, names, answers, values })
     }
 
-    fn v4(&mut self, resolved: &[Resolved], groups: &[Vec<Vec<ValueId>>]) -> SpansV4 {
+    fn v4(&mut self) -> SpansV4 {
         let points = self.test_points();
         let forced: Vec<Span<u32>> = points.iter().map(|(address, _)| Span::host(*address)).collect();
         let mask = union([excepted_v4(&self.spec.excepts), forced].concat());
-        let forced: Vec<Answered<u32>> = points
+        let points: Vec<Answered<u32>> = points
             .into_iter()
             .filter_map(|(address, code)| {
                 let value = self.table.value(test_point(&self.spec.zone, code?));
@@ -79,38 +78,37 @@ impl<'a> Compiler<'a> {
                 Some(Answered { span: Span::host(address), answer })
             })
             .collect();
+        let mut points = points.into_iter().peekable();
+        let mut members: Vec<_> = (self.spec.members.iter().zip(&self.stand_ins))
+            .map(|(member, stand_ins)| {
+                let never = member.never.as_ref().map_or(&[][..], |never| &never.v4);
+                Without::new(ListedV4::new(&member.set, stand_ins), never)
+            })
+            .collect();
+        let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
         let mut spans = SpansV4::default();
-        let mut forced = forced.into_iter().peekable();
-        let members = resolved.iter().map(|list| list.v4.iter()).collect();
-        let mut answers = Combinations::new(groups);
-        merge(
-            members,
-            &mask,
-            |hits| answers.answer(hits, &self.said, &mut self.table, self.budget),
-            |span, answer| {
-                while let Some(point) = forced.next_if(|point| point.span.first < span.first) {
-                    spans.push(point.span, point.answer);
-                }
-                spans.push(span, answer);
-            },
-        );
-        forced.for_each(|point| spans.push(point.span, point.answer));
+        merge(&mut members, &mask, |span, hits| {
+            while let Some(point) = points.next_if(|point| point.span.first < span.first) {
+                spans.push(point.span, point.answer);
+            }
+            spans.push(span, answers.answer(&hits));
+        });
+        points.for_each(|point| spans.push(point.span, point.answer));
         spans
     }
 
-    fn v6(&mut self, resolved: &[Resolved], groups: &[Vec<Vec<ValueId>>]) -> Vec<Answered<u128>> {
-        let excepts = self.spec.excepts.iter();
-        let mask =
-            union(excepts.flat_map(|list| resolve(&list.set, |_| 0).v6).map(|item| item.span).collect());
-        let members = resolved.iter().map(|list| list.v6.iter().copied()).collect();
-        let mut answers = Combinations::new(groups);
+    fn v6(&mut self) -> Vec<Answered<u128>> {
+        let excepts = self.spec.excepts.iter().flat_map(|except| ListedV6::new(&except.set, &[]));
+        let mask = union(excepts.map(|item| item.span).collect());
+        let mut members: Vec<_> = (self.spec.members.iter().zip(&self.stand_ins))
+            .map(|(member, stand_ins)| {
+                let never = member.never.as_ref().map_or(&[][..], |never| &never.v6);
+                Without::new(ListedV6::new(&member.set, stand_ins), never)
+            })
+            .collect();
+        let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
         let mut spans = Vec::new();
-        merge(
-            members,
-            &mask,
-            |hits| answers.answer(hits, &self.said, &mut self.table, self.budget),
-            |span, answer| push(&mut spans, span, answer),
-        );
+        merge(&mut members, &mask, |span, hits| push(&mut spans, span, answers.answer(&hits)));
         spans
     }
 
@@ -223,18 +221,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// A member's own spans, without what no feed may list.
-fn resolve_member((member, said): (&Member, &Vec<u32>)) -> Resolved {
-    // Values that say the same in this zone are one: the lowest of them stands for all.
+fn first_alike(said: &[u32]) -> Vec<ValueId> {
     let mut first = HashMap::new();
-    let stand_in: Vec<ValueId> =
-        said.iter().zip(0..).map(|(value, id)| *first.entry(value).or_insert(id)).collect();
-    let resolved = resolve(&member.set, |value| stand_in.get(value as usize).copied().unwrap_or(0));
-    let Some(never) = &member.never else { return resolved };
-    let mut kept = Resolved { values: resolved.values, ..Resolved::default() };
-    subtract(resolved.v4.iter(), &never.v4, |span, answer| kept.v4.push(span, answer));
-    subtract(resolved.v6.iter().copied(), &never.v6, |span, answer| push(&mut kept.v6, span, answer));
-    kept
+    said.iter().zip(0..).map(|(value, id)| *first.entry(value).or_insert(id)).collect()
 }
 
 /// Everything that the exception lists hold.
@@ -253,54 +242,44 @@ fn excepted_v4(excepts: &[Except]) -> Vec<Span<u32>> {
 
 /// Which members hit with which of their groups → the zone's answer, remembered.
 struct Combinations<'a> {
-    groups: &'a [Vec<Vec<ValueId>>],
+    said: &'a [Vec<u32>],
+    table: &'a mut Table,
+    budget: Budget,
     known: HashMap<Vec<(u16, u32)>, AnswerId>,
     last: (Vec<(u16, u32)>, AnswerId),
 }
 
 impl<'a> Combinations<'a> {
-    fn new(groups: &'a [Vec<Vec<ValueId>>]) -> Self {
-        Self { groups, known: HashMap::new(), last: (Vec::new(), 0) }
+    fn new(said: &'a [Vec<u32>], table: &'a mut Table, budget: Budget) -> Self {
+        Self { said, table, budget, known: HashMap::new(), last: (Vec::new(), 0) }
     }
 
     #[inline]
-    fn answer(
-        &mut self,
-        hits: &[(u16, u32)],
-        said: &[Vec<u32>],
-        table: &mut Table,
-        budget: Budget,
-    ) -> AnswerId {
-        if self.last.0 != hits {
-            let answer = match self.known.get(hits) {
+    fn answer<A: Address, L: Listed<A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
+        if self.last.0 != hits.hits {
+            let answer = match self.known.get(hits.hits) {
                 Some(&answer) => answer,
-                None => self.make(hits, said, table, budget),
+                None => self.make(hits),
             };
             self.last.0.clear();
-            self.last.0.extend_from_slice(hits);
+            self.last.0.extend_from_slice(hits.hits);
             self.last.1 = answer;
         }
         self.last.1
     }
 
-    fn make(
-        &mut self,
-        hits: &[(u16, u32)],
-        said: &[Vec<u32>],
-        table: &mut Table,
-        budget: Budget,
-    ) -> AnswerId {
+    fn make<A: Address, L: Listed<A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
         let mut parts = Vec::new();
-        for &(list, group) in hits {
-            for &value in &self.groups[usize::from(list)][group as usize] {
-                let part = Part { list, value: said[usize::from(list)][value as usize] };
+        for (list, values) in hits.values() {
+            for &value in values {
+                let part = Part { list, value: self.said[usize::from(list)][value as usize] };
                 if !parts.contains(&part) {
                     parts.push(part);
                 }
             }
         }
-        let answer = table.answer(&parts, budget);
-        self.known.insert(hits.to_vec(), answer);
+        let answer = self.table.answer(&parts, self.budget);
+        self.known.insert(hits.hits.to_vec(), answer);
         answer
     }
 }
