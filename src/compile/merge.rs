@@ -5,21 +5,25 @@ use super::resolve::Listed;
 use crate::model::{Address, Span};
 use crate::set::ValueId;
 
-/// Walks the spans of all members together and calls `emit` for disjoint spans in order, with the members that hold
+/// Walks the spans of all members together and calls `emit` for disjoint pieces in order, with the members that hold
 /// them (index and group, in the order of the members). Nothing inside `mask` is emitted.
-pub(super) fn merge<A: Address, L: Listed<A>>(
+pub(super) fn merge<'s, A: Address, L: Listed<'s, A>>(
     members: &mut [Without<'_, A, L>],
     mask: &[Span<A>],
-    mut emit: impl FnMut(Span<A>, Hits<'_, A, L>),
+    mut emit: impl FnMut(Piece<'s, A>, Hits<'_, A, L>),
 ) {
     let mut mask = Mask { spans: mask };
     if let [only] = members {
-        while let Some(item) = only.next() {
-            mask.cut(item.span, |span| {
-                emit(span, Hits { members: std::slice::from_ref(only), hits: &[(0, item.answer)] });
-            });
+        loop {
+            let (hosts, group) = only.plain_hosts(mask.start());
+            if !hosts.is_empty() {
+                let members = std::slice::from_ref(only);
+                emit(Piece::Hosts(hosts), Hits { members, hits: &[(0, group)] });
+            }
+            let Some(item) = only.next() else { return };
+            let members = std::slice::from_ref(only);
+            mask.cut(item.span, |span| emit(Piece::Span(span), Hits { members, hits: &[(0, item.answer)] }));
         }
-        return;
     }
     let mut heads: Vec<_> = members.iter_mut().map(Iterator::next).collect();
     let mut hits = Vec::new();
@@ -38,7 +42,7 @@ pub(super) fn merge<A: Address, L: Listed<A>>(
                 None => {}
             }
         }
-        mask.cut(Span { first: at, last }, |span| emit(span, Hits { members, hits: &hits }));
+        mask.cut(Span { first: at, last }, |span| emit(Piece::Span(span), Hits { members, hits: &hits }));
         let Some(next) = last.next() else { return };
         at = next;
         for (head, rest) in heads.iter_mut().zip(members.iter_mut()) {
@@ -49,6 +53,14 @@ pub(super) fn merge<A: Address, L: Listed<A>>(
     }
 }
 
+/// Addresses with one answer.
+pub(super) enum Piece<'a, A> {
+    /// All from the first to the last.
+    Span(Span<A>),
+    /// Each of these (at least one), in order.
+    Hosts(&'a [A]),
+}
+
 /// The members that hold a span.
 pub(super) struct Hits<'a, A, L> {
     members: &'a [Without<'a, A, L>],
@@ -56,7 +68,7 @@ pub(super) struct Hits<'a, A, L> {
     pub(super) hits: &'a [(u16, u32)],
 }
 
-impl<A: Address, L: Listed<A>> Hits<'_, A, L> {
+impl<'s, A: Address, L: Listed<'s, A>> Hits<'_, A, L> {
     /// Each member and the values of its set that answer.
     pub(super) fn values(&self) -> impl Iterator<Item = (u16, &[ValueId])> {
         self.hits
@@ -72,13 +84,21 @@ pub(super) struct Without<'a, A, L> {
     rest: Option<Answered<A>>,
 }
 
-impl<'a, A: Address, L: Listed<A>> Without<'a, A, L> {
+impl<'a, 's, A: Address, L: Listed<'s, A>> Without<'a, A, L> {
     pub(super) fn new(listed: L, never: &'a [Span<A>]) -> Self {
         Self { listed, never: Mask { spans: never }, rest: None }
     }
+
+    /// See [`Listed::plain_hosts`].
+    fn plain_hosts(&mut self, end: Option<A>) -> (&'s [A], u32) {
+        if self.rest.is_some() {
+            return (&[], 0);
+        }
+        self.listed.plain_hosts(end.into_iter().chain(self.never.start()).min())
+    }
 }
 
-impl<A: Address, L: Listed<A>> Iterator for Without<'_, A, L> {
+impl<A: Address, L: Iterator<Item = Answered<A>>> Iterator for Without<'_, A, L> {
     type Item = Answered<A>;
 
     #[inline]
@@ -103,6 +123,11 @@ struct Mask<'a, A> {
 }
 
 impl<A: Address> Mask<'_, A> {
+    /// Nothing before this address is masked, unless it lies behind.
+    fn start(&self) -> Option<A> {
+        self.spans.first().map(|hole| hole.first)
+    }
+
     /// The part of `span` before the first hole in it, and what is left behind that hole.
     #[inline]
     fn split(&mut self, span: Span<A>) -> (Option<Span<A>>, Option<Span<A>>) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Answered;
 use super::sweep::{Ranked, sweep};
 use crate::model::{Address, Span};
-use crate::set::{Block, Overlap, Set, V4Entries, ValueId};
+use crate::set::{Block, Column, Overlap, Set, V4Entries, ValueId};
 
 /// Interned groups of values of a set that answer together.
 #[derive(Debug, Default)]
@@ -151,17 +151,38 @@ impl Iterator for ListedV6 {
 }
 
 /// A list's spans, whose answers are groups of its values.
-pub(super) trait Listed<A>: Iterator<Item = Answered<A>> {
+pub(super) trait Listed<'s, A: 's>: Iterator<Item = Answered<A>> {
     fn groups(&self) -> &Groups;
-}
 
-impl Listed<u32> for ListedV4<'_> {
-    fn groups(&self) -> &Groups {
-        &self.groups
+    /// Takes the next single addresses that no other entry touches, all with one group and all before `end`: what a
+    /// long list mostly is, handed on without a look at each. Empty when something else comes next.
+    fn plain_hosts(&mut self, _end: Option<A>) -> (&'s [A], u32) {
+        (&[], 0)
     }
 }
 
-impl Listed<u128> for ListedV6 {
+impl<'s> Listed<'s, u32> for ListedV4<'s> {
+    fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    fn plain_hosts(&mut self, end: Option<u32>) -> (&'s [u32], u32) {
+        let Column::One(value) = self.entries.host_values else { return (&[], 0) };
+        if self.island.len() > 0 || value != self.last.0 {
+            return (&[], 0);
+        }
+        let block = self.blocks.first().map(|block| block.span.first);
+        let hosts = &self.entries.hosts[self.at..];
+        let len = match [block, end].into_iter().flatten().min() {
+            Some(end) => hosts.partition_point(|&host| host < end),
+            None => hosts.len(),
+        };
+        self.at += len;
+        (&hosts[..len], self.last.1)
+    }
+}
+
+impl<'s> Listed<'s, u128> for ListedV6 {
     fn groups(&self) -> &Groups {
         &self.groups
     }

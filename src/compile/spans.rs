@@ -43,6 +43,30 @@ impl SpansV4 {
         }
     }
 
+    /// Adds single addresses that stand in order after all spans so far, all with one answer.
+    pub(super) fn extend_hosts(&mut self, hosts: &[u32], answer: AnswerId) {
+        let mut rest = hosts;
+        while let Some((&first, _)) = rest.split_first() {
+            self.push(Span::host(first), answer);
+            // Then all that touch nothing: they go over in one copy, up to the first that follows its neighbour.
+            let apart =
+                rest.windows(2).position(|pair| pair[1] - pair[0] <= 1).map_or(rest.len(), |at| at + 1);
+            let (plain, tail) = rest.split_at(apart);
+            if let [_, others @ ..] = plain
+                && let Some(&last) = others.last()
+            {
+                self.firsts.extend_from_slice(others);
+                if !self.answers.is_empty() {
+                    self.answers.resize(self.firsts.len(), answer);
+                }
+                self.end = Some(Answered { span: Span::host(last), answer });
+            }
+            // A repeated address is the same span again.
+            let repeated = tail.iter().take_while(|&&host| Some(&host) == plain.last()).count();
+            rest = &tail[repeated..];
+        }
+    }
+
     /// The last row ends at `last`.
     fn widen(&mut self, last: u32) {
         let row = self.firsts.len() as u32 - 1;

@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 use super::answers::{Table, TooMany, records_of, test_point};
 use super::compose::Budget;
 use super::diff::listed_v4;
-use super::merge::{Hits, Without, merge, union};
+use super::merge::{Hits, Piece, Without, merge, union};
 use super::names::{Hit, visit};
 use super::resolve::{Listed, ListedV4, ListedV6, push};
 use super::{AnswerId, Answered, Compiled, Except, ListData, NameNode, Part, SpansV4, ZoneSpec};
@@ -87,11 +87,18 @@ impl<'a> Compiler<'a> {
             .collect();
         let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
         let mut spans = SpansV4::default();
-        merge(&mut members, &mask, |span, hits| {
-            while let Some(point) = points.next_if(|point| point.span.first < span.first) {
+        merge(&mut members, &mask, |piece, hits| {
+            let first = match piece {
+                Piece::Span(span) => span.first,
+                Piece::Hosts(hosts) => hosts[0],
+            };
+            while let Some(point) = points.next_if(|point| point.span.first < first) {
                 spans.push(point.span, point.answer);
             }
-            spans.push(span, answers.answer(&hits));
+            match piece {
+                Piece::Span(span) => spans.push(span, answers.answer(&hits)),
+                Piece::Hosts(hosts) => spans.extend_hosts(hosts, answers.answer(&hits)),
+            }
         });
         points.for_each(|point| spans.push(point.span, point.answer));
         spans
@@ -108,7 +115,15 @@ impl<'a> Compiler<'a> {
             .collect();
         let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
         let mut spans = Vec::new();
-        merge(&mut members, &mask, |span, hits| push(&mut spans, span, answers.answer(&hits)));
+        merge(&mut members, &mask, |piece, hits| {
+            let answer = answers.answer(&hits);
+            match piece {
+                Piece::Span(span) => push(&mut spans, span, answer),
+                Piece::Hosts(hosts) => {
+                    hosts.iter().for_each(|&host| push(&mut spans, Span::host(host), answer));
+                }
+            }
+        });
         spans
     }
 
@@ -255,7 +270,7 @@ impl<'a> Combinations<'a> {
     }
 
     #[inline]
-    fn answer<A: Address, L: Listed<A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
+    fn answer<'s, A: Address, L: Listed<'s, A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
         if self.last.0 != hits.hits {
             let answer = match self.known.get(hits.hits) {
                 Some(&answer) => answer,
@@ -268,7 +283,7 @@ impl<'a> Combinations<'a> {
         self.last.1
     }
 
-    fn make<A: Address, L: Listed<A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
+    fn make<'s, A: Address, L: Listed<'s, A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
         let mut parts = Vec::new();
         for (list, values) in hits.values() {
             for &value in values {
