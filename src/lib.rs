@@ -6,3 +6,5 @@ pub mod guard;
 pub mod model;
 pub mod parse;
 pub mod set;
+#[cfg(feature = "full")]
+pub mod store;

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::list::{Ages, Limits};
-use super::problem::{At, Document, Place, Problem, Problems};
-use super::read::{FormatName, HttpUrl, Limit, Network, Share, Size, Table, Text, keys, parse};
-use super::words::{Code, Slug};
+use crate::config::list::{Ages, Limits};
+use crate::config::problem::{At, Document, Place, Problem, Problems};
+use crate::config::read::{FormatName, HttpUrl, Limit, Network, Share, Size, Table, Text, keys, parse};
+use crate::config::words::{Code, Slug};
 use crate::model::{Name, Use};
 
 /// The one version there is.
