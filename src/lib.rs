@@ -1,6 +1,10 @@
 //! gatepost: a self-hosted DNSBL mirror and lookup server.
 pub mod compile;
+#[cfg(feature = "full")]
+pub mod config;
 pub mod guard;
 pub mod model;
 pub mod parse;
 pub mod set;
+#[cfg(feature = "full")]
+pub mod store;
