@@ -4,3 +4,4 @@ pub mod guard;
 pub mod model;
 pub mod parse;
 pub mod set;
+pub mod snapshot;
