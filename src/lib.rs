@@ -5,3 +5,9 @@ pub mod model;
 pub mod parse;
 pub mod set;
 pub mod snapshot;
+#[cfg(feature = "full")]
+pub mod client;
+#[cfg(feature = "full")]
+pub mod server;
+pub mod wire;
+pub mod zone;
