@@ -41,7 +41,8 @@ const TESTS: [Test; 4] = [
             && reply.answers[0].data == Data::A(Ipv4Addr::new(127, 0, 0, 2))
     }),
     ("127.0.0.2 has a text", "2.0.0.127", Rtype::TXT, |reply| {
-        let is_text = |data: &Data| matches!(data, Data::Txt(strings) if strings.iter().any(|s| !s.is_empty()));
+        let is_text =
+            |data: &Data| matches!(data, Data::Txt(strings) if strings.iter().any(|s| !s.is_empty()));
         reply.rcode == Rcode::NOERROR && reply.answers.iter().any(|record| is_text(&record.data))
     }),
     ("127.0.0.1 is not listed (NXDOMAIN)", "1.0.0.127", Rtype::A, |reply| {

@@ -36,7 +36,11 @@ impl Front {
 
 #[async_trait::async_trait]
 impl RequestHandler for Front {
-    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut out: R) -> ResponseInfo {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut out: R,
+    ) -> ResponseInfo {
         let world = self.worlds.load_full();
         let message = Message::answer(&world, request);
         self.counters.note_shared(&super::respond::Outcome::Reply {

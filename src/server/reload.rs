@@ -107,13 +107,8 @@ impl Watcher {
         worlds: Arc<ArcSwap<World>>,
         mut expired: Expired,
     ) -> io::Result<Self> {
-        let mut loader = Loader {
-            settings: settings.clone(),
-            worlds,
-            expired: expired(),
-            stamp: None,
-            failed: None,
-        };
+        let mut loader =
+            Loader { settings: settings.clone(), worlds, expired: expired(), stamp: None, failed: None };
         loader.begin();
         let (commands, orders) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -234,7 +229,9 @@ impl Loader {
         self.expired = expired;
         match self.worlds.load().masked(&self.expired) {
             Ok(world) => self.worlds.store(Arc::new(world)),
-            Err(damage) => tracing::error!(%damage, "expired lists cannot be taken out; their zones stay as they are"),
+            Err(damage) => {
+                tracing::error!(%damage, "expired lists cannot be taken out; their zones stay as they are")
+            }
         }
         tracing::warn!(lists = ?self.expired, "these lists are past their hard age");
     }

@@ -81,7 +81,10 @@ pub fn decide<'a>(world: &'a World, name: &'a LowerName, qtype: Rtype, class: u1
     if let Content::Unavailable(Trouble::Damaged(damage)) = content {
         tracing::error!(zone = %zone.origin(), %damage, "a question met damage");
     }
-    Decision { reply: Reply::Zone { content, authority: zone.authority(), origin }, listed: verdict.is_listed() }
+    Decision {
+        reply: Reply::Zone { content, authority: zone.authority(), origin },
+        listed: verdict.is_listed(),
+    }
 }
 
 fn is_version(name: &LowerName, qtype: Rtype) -> bool {

@@ -153,7 +153,11 @@ fn sum(counters: &[Arc<Counters>]) -> Counts {
         queries: total(&|one| &one.queries),
         hits: total(&|one| &one.hits),
         truncated: total(&|one| &one.truncated),
-        rcodes: RCODES.iter().enumerate().map(|(at, &rcode)| (rcode, total(&|one| &one.rcodes[at]))).collect(),
+        rcodes: RCODES
+            .iter()
+            .enumerate()
+            .map(|(at, &rcode)| (rcode, total(&|one| &one.rcodes[at])))
+            .collect(),
         dropped: DROPPED.iter().enumerate().map(|(at, &why)| (why, total(&|one| &one.dropped[at]))).collect(),
     }
 }

@@ -24,10 +24,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::World;
 use super::front::Front;
 use super::respond::Outcome;
 use super::stats::{Counters, Dropped};
-use super::World;
 use crate::wire::{self, Refusal, STREAM_MAX, UDP_PLAIN};
 
 /// Pause of an accept loop after an error: the system is out of descriptors or memory.
@@ -117,7 +117,8 @@ impl Streams {
         let _ = self.stop.send(true);
         let all = self.shared.limits.connections as u32;
         // After that time the rest is cut off.
-        let _ = self.runtime.block_on(async { timeout(DRAIN, self.shared.room.acquire_many(all)).await.is_ok() });
+        let _ =
+            self.runtime.block_on(async { timeout(DRAIN, self.shared.room.acquire_many(all)).await.is_ok() });
         self.runtime.shutdown_background();
     }
 }

@@ -180,9 +180,7 @@ impl Query<'_> {
     /// The longest reply over UDP: 512 octets, or what the client takes up to [`UDP_MAX`](super::UDP_MAX) (RFC 6891
     /// section 6.2.3: less than 512 counts as 512).
     pub fn udp_limit(&self) -> usize {
-        self.opt.map_or(super::UDP_PLAIN, |opt| {
-            usize::from(opt.size).clamp(super::UDP_PLAIN, super::UDP_MAX)
-        })
+        self.opt.map_or(super::UDP_PLAIN, |opt| usize::from(opt.size).clamp(super::UDP_PLAIN, super::UDP_MAX))
     }
 
     /// The same query without what [`parse`] ignores: header, question, and an OPT record without options.

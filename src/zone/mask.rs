@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::compile::{AnswerId, ListData, Part};
+use crate::compile::{AnswerId, Budget, ListData, Part, compose};
 use crate::model::{Piece, Pieces, RrData, RrSet, Template};
 use crate::snapshot::{Damaged, RdataRef, RrSetRef, Snapshot};
 
@@ -39,7 +39,7 @@ impl Mask {
             let parts = snapshot.answer(id)?.parts();
             if parts.clone().any(|part| is_out(&part)) {
                 let left = parts.filter(|part| !is_out(part));
-                mask.answers.insert(id, compose(snapshot, left)?);
+                mask.answers.insert(id, rebuild(snapshot, left)?);
             }
         }
         Ok(mask)
@@ -69,39 +69,21 @@ fn can_expire(list: &ListData) -> bool {
     !list.except && list.use_.can_list()
 }
 
-/// Puts what the remaining parts say together; `None` when none remains.
-fn compose<D: AsRef<[u8]>>(
+/// Puts what the remaining parts say together, as the compiler does; `None` when none remains.
+fn rebuild<D: AsRef<[u8]>>(
     snapshot: &Snapshot<D>,
     parts: impl Iterator<Item = Part>,
 ) -> Result<Option<Box<[RrSet]>>, Damaged> {
-    let mut sets: Vec<RrSet> = Vec::new();
-    for part in parts {
-        snapshot.value(part.value)?.for_each(|set| join(&mut sets, owned(set)));
-    }
+    let values: Vec<Vec<RrSet>> = parts
+        .map(|part| Ok(snapshot.value(part.value)?.map(owned).collect()))
+        .collect::<Result<_, Damaged>>()?;
+    // An answer does not tell whether it is for addresses or for names, whose questions are longer.
+    let budget = match snapshot.has_names() {
+        true => Budget::name(),
+        false => Budget::address(snapshot.zone().origin.as_wire().len()),
+    };
+    let sets = compose(values.iter().map(Vec::as_slice), budget);
     Ok((!sets.is_empty()).then(|| sets.into_boxed_slice()))
-}
-
-/// Adds a record set: the smallest TTL counts, equal records stand once.
-fn join(sets: &mut Vec<RrSet>, more: RrSet) {
-    for set in sets.iter_mut().filter(|set| set.rtype == more.rtype) {
-        set.ttl = set.ttl.min(more.ttl);
-    }
-    for set in sets.iter_mut().filter(|set| set.rtype == more.rtype) {
-        match (&mut set.data, &more.data) {
-            (RrData::Wire(have), RrData::Wire(new)) => return add(have, new),
-            (RrData::Texts(have), RrData::Texts(new)) => return add(have, new),
-            _ => {}
-        }
-    }
-    sets.push(more);
-}
-
-fn add<T: Clone + PartialEq>(have: &mut Vec<T>, new: &[T]) {
-    for item in new {
-        if !have.contains(item) {
-            have.push(item.clone());
-        }
-    }
 }
 
 fn owned(set: RrSetRef<'_>) -> RrSet {

@@ -175,6 +175,3 @@ impl<D: AsRef<[u8]>> Zone<D> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

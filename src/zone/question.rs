@@ -144,7 +144,9 @@ mod tests {
         for n in 0..=255u16 {
             assert_eq!(octet(n.to_string().as_bytes()), Some(n as u8));
         }
-        for bad in ["", "256", "299", "300", "999", "004", "04", "00", "+4", "-1", " 4", "4 ", "0x4", "a", "1234"] {
+        for bad in
+            ["", "256", "299", "300", "999", "004", "04", "00", "+4", "-1", " 4", "4 ", "0x4", "a", "1234"]
+        {
             assert_eq!(octet(bad.as_bytes()), None, "{bad}");
         }
     }

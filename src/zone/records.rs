@@ -160,7 +160,8 @@ impl<'a> Records<'a> {
         };
         let mut said = self.hit.said();
         let (first, second) = (said.next(), said.next());
-        let again = move |datum: &Datum<'a>| first.is_some_and(|said| data(said).any(|other| other.same(datum)));
+        let again =
+            move |datum: &Datum<'a>| first.is_some_and(|said| data(said).any(|other| other.same(datum)));
         let second = second.into_iter().flat_map(data).filter(move |datum| !again(datum));
         first.into_iter().flat_map(data).chain(second)
     }
@@ -180,7 +181,8 @@ impl Datum<'_> {
         match (&self.rdata, &other.rdata) {
             (RdataRef::Wire(a), RdataRef::Wire(b)) => a == b,
             (RdataRef::Text(a), RdataRef::Text(b)) => {
-                TextBuf::fill(a.clone(), self.matched).as_bytes() == TextBuf::fill(b.clone(), other.matched).as_bytes()
+                TextBuf::fill(a.clone(), self.matched).as_bytes()
+                    == TextBuf::fill(b.clone(), other.matched).as_bytes()
             }
             (RdataRef::Wire(wire), RdataRef::Text(text)) => is_text(wire, text, other.matched),
             (RdataRef::Text(text), RdataRef::Wire(wire)) => is_text(wire, text, self.matched),
@@ -191,9 +193,8 @@ impl Datum<'_> {
 /// Whether the wire form of a TXT record is this one text.
 fn is_text(wire: &[u8], text: &Pieces<'_>, matched: Matched<'_>) -> bool {
     let text = TextBuf::fill(text.clone(), matched);
-    wire.split_first().is_some_and(|(&len, string)| {
-        usize::from(len) == string.len() && string == text.as_bytes()
-    })
+    wire.split_first()
+        .is_some_and(|(&len, string)| usize::from(len) == string.len() && string == text.as_bytes())
 }
 
 /// One character-string: a text with its subject put in, cut at 255 octets (RFC 1035 section 3.3).

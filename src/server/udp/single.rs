@@ -8,8 +8,7 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmsg, sendmmsg,
-    sendmsg,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmsg, sendmmsg, sendmsg,
 };
 
 use super::{Backend, PATIENCE, RECEIVE_MAX, Slot};
@@ -60,12 +59,8 @@ impl Backend for Single {
     fn receive(&mut self, wait: bool) -> io::Result<usize> {
         let flags = if wait { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
         let mut parts = [IoSliceMut::new(&mut self.packet[..])];
-        let message = recvmsg::<SockaddrStorage>(
-            self.socket.as_raw_fd(),
-            &mut parts,
-            Some(&mut self.control),
-            flags,
-        );
+        let message =
+            recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut parts, Some(&mut self.control), flags);
         let message = match message {
             Ok(message) => message,
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
