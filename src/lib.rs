@@ -2,6 +2,8 @@
 pub mod compile;
 #[cfg(feature = "full")]
 pub mod config;
+#[cfg(feature = "full")]
+pub mod feed;
 pub mod guard;
 pub mod model;
 pub mod parse;
