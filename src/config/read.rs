@@ -247,7 +247,7 @@ macro_rules! keys {
 
         impl $name {
             /// The keys, for the test that holds the template to them.
-            #[cfg_attr(not(test), allow(dead_code))]
+            #[allow(dead_code)]
             $vis const KEYS: &'static [&'static str] = &[$($key),*];
 
             $vis fn read(
