@@ -10,10 +10,11 @@ use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
 use crate::feed::decode::decode;
-use crate::feed::fetch::{FetchError, Fetched, Fetcher, Outcome as Brought, Progress, Times};
+use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress, Times};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::guard::{self, Decision, NeverList};
-use crate::parse::{self, Options, Parsed};
+use crate::model::Template;
+use crate::parse::{self, Column, Columns, Format, Options, Parsed};
 use crate::store::{Attempt, Held, ListStatus, ListWriter, Now, Outcome, Retention, Validators, Writer};
 
 /// Octets that the payload check looks at.
@@ -113,13 +114,13 @@ impl<'a> Desk<'a> {
         let mut trouble = Trouble::Answered;
         let contact = match brought {
             Ok(Brought::NotModified(answered)) => {
-                attempt.answered(&answered);
+                note_answer(&mut attempt, &answered);
                 self.status.confirmed(&self.now);
                 report.outcome = Some(Outcome::Confirmed);
                 true
             }
             Ok(Brought::Fetched(fetched)) => {
-                attempt.answered(&fetched.answered);
+                note_answer(&mut attempt, &fetched.answered);
                 attempt.received = Some(fetched.received);
                 attempt.validators = Some(fetched.validators.clone());
                 self.body(fetched, &mut report)?;
@@ -184,18 +185,15 @@ impl<'a> Desk<'a> {
         if !list.is_own() {
             let head = self.head(path).map_err(|error| error.to_string())?;
             let len = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-            guard::check_payload(&head, len, list.format.name(), list.limits.allow_empty)
+            guard::check(&head, len, self.form(), list.limits.allow_empty)
                 .map_err(|rejection| rejection.to_string())?;
         }
-        let options = Options {
-            now: jiff::Timestamp::from_second(self.now.stamp().wall).ok(),
-            ..list.format.options(wants_note(list))
-        };
+        let options = self.options();
         let file = File::open(path).map_err(|error| error.to_string())?;
         let text = decode(file, list.max_decoded()).map_err(|error| error.to_string())?;
         let mut bad_line =
             |diag| self.watcher.event(&Event::BadLine { list: &list.name, diag: &diag });
-        let parsed = parse::parse(list.format.name(), &options, text, &mut bad_line)
+        let parsed = parse::parse(self.form(), &options, text, &mut bad_line)
             .map_err(|error| error.to_string())?;
         if list.is_own() {
             return Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() });
@@ -278,11 +276,40 @@ impl<'a> Desk<'a> {
         self.status.validators.clone()
     }
 
+    fn form(&self) -> Format {
+        self.list.format.name().parse().expect("the configuration knows the parsers' names")
+    }
+
+    fn options(&self) -> Options {
+        let column = self.list.format.column.clone();
+        Options {
+            notes: self.wants_notes(),
+            columns: column.map_or_else(Columns::default, |title| Columns { address: Column::Titled(title), note: None }),
+            names_cover_subdomains: false,
+            now: jiff::Timestamp::from_second(self.now.stamp().wall).ok(),
+        }
+    }
+
     /// How the configuration asks for the list to be read.
     fn read_as(&self) -> String {
-        let notes = if wants_note(self.list) { " with notes" } else { "" };
-        format!("{}{notes}", self.list.format)
+        let Options { notes, columns, .. } = self.options();
+        let notes = if notes { ", notes" } else { "" };
+        format!("{}, {:?}{notes}", self.form(), columns.address)
     }
+
+    /// Some text of the list quotes what stands beside its entries.
+    fn wants_notes(&self) -> bool {
+        let quotes = |text: &Template| text.to_string().contains("{note}");
+        let members = self.config.reloadable.zones.iter().flat_map(|zone| &zone.members);
+        let mut texts = members.filter(|member| member.list == self.list.name).map(|member| &member.text);
+        quotes(&self.list.text) || texts.any(quotes)
+    }
+}
+
+fn note_answer(attempt: &mut Attempt, answered: &Answered) {
+    attempt.url = Some(answered.url.clone());
+    attempt.status = answered.status;
+    attempt.milliseconds = u64::try_from(answered.took.as_millis()).ok();
 }
 
 impl Judged {

@@ -20,7 +20,7 @@ use list::Desk;
 use crate::feed::schedule::Why;
 use crate::model::Name;
 use crate::parse::Diag;
-use crate::snapshot::SnapshotError;
+use crate::snapshot::WriteError;
 use crate::store::{Lock, Outcome, Store, StoreError, Wait, Writer};
 
 /// What is asked of a sync.
@@ -148,9 +148,14 @@ pub enum SyncError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A snapshot that was just made is none: a fault of this program.
-    #[error("the compiled snapshot is not usable: {0}")]
-    OwnSnapshot(SnapshotError),
+    /// A zone that no snapshot can hold.
+    #[error("cannot write the snapshot of zone {zone}: {cause}")]
+    Snapshot {
+        /// The zone.
+        zone: Name,
+        /// Why.
+        cause: WriteError,
+    },
     /// No thread or no runtime could be started.
     #[error("cannot start: {0}")]
     Start(std::io::Error),

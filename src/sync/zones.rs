@@ -4,6 +4,8 @@
 //! never-list, or the compiler itself. The generation remembers what each zone was made from.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufWriter, Cursor, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::config::{Config, ListConfig, Slug, ZoneConfig};
 use crate::guard::NeverList;
 use crate::model::{ContentHash, Subject, Template, Use};
 use crate::set::Set;
-use crate::snapshot::{Mapped, Snapshot};
+use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{BuiltZone, Generation, ListStatus, Writer, ZoneEntry};
 
 /// Raised whenever the same sets and settings compile to something else.
@@ -104,7 +106,7 @@ impl<'a> Stock<'a> {
     fn new(config: &'a Config, writer: &'a Writer) -> Result<Self, SyncError> {
         let mut statuses = HashMap::new();
         for name in config.reloadable.lists.keys() {
-            statuses.insert(name.clone(), writer.as_store().list(name).status()?);
+            statuses.insert(name.clone(), writer.store().list(name).status()?);
         }
         let own = &config.reloadable.sync.own_networks;
         let now = writer.now(statuses.values()).stamp().wall;
@@ -140,7 +142,7 @@ impl<'a> Stock<'a> {
         let members = zone.members.iter().filter_map(|member| {
             let list = self.list(&member.list);
             let hash = self.hash(&member.list)?;
-            Some((&member.list, hash, list.use_, member.code.into(), &member.text, list.is_own()))
+            Some((&member.list, hash, list.use_, member.code.address(), &member.text, list.is_own()))
         });
         let made_from = MadeFrom {
             compiler: COMPILER,
@@ -184,7 +186,7 @@ impl<'a> Stock<'a> {
                 set,
                 hash,
                 use_: list.use_,
-                code: member.code.into(),
+                code: member.code.address(),
                 text: member.text.clone(),
                 keep_values: zone.keep_values,
                 foreign: !list.is_own(),
@@ -206,14 +208,15 @@ impl<'a> Stock<'a> {
         let compiled = compile(&spec);
         let provenance = self.provenance(zone, made_from);
         drop(spec);
-        let octets = crate::snapshot::to_vec(&compiled, &provenance);
+        let mut octets = Cursor::new(Vec::new());
+        let written = snapshot::write(&compiled, &provenance, &mut octets);
+        let content = written.map_err(|cause| SyncError::Snapshot { zone: zone.origin.clone(), cause })?.content;
         drop(compiled);
-        let content = Snapshot::open(octets.as_slice()).map_err(SyncError::OwnSnapshot)?.content_hash();
         let verify = |path: &Path| {
             let check = || {
                 let snapshot = Snapshot::open(Mapped::open(path)?)?;
                 snapshot.verify()?;
-                Ok::<_, crate::snapshot::SnapshotError>(snapshot.content_hash() == content)
+                Ok::<_, SnapshotError>(snapshot.content_hash() == content)
             };
             match check() {
                 Ok(true) => Ok(()),
@@ -221,7 +224,7 @@ impl<'a> Stock<'a> {
                 Err(error) => Err(error.to_string()),
             }
         };
-        let fill = |out: &mut std::io::BufWriter<&std::fs::File>| std::io::Write::write_all(out, &octets);
+        let fill = |out: &mut BufWriter<&File>| out.write_all(octets.get_ref());
         let file = self.writer.put_snapshot(&zone.origin, &content, fill, verify)?;
         Ok(BuiltZone { file, content, made_from, serial, time: self.time_of_data(zone) })
     }
