@@ -158,7 +158,11 @@ fn every_kind_of_chunk() {
             kinds.extend(slots.iter().map(|slot| slot.place.get() & 15));
         }
     }
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [0, 1, 2, 7, 8, 9, 10, 11, 12, 13, 14, 15], "each was tried");
+    assert_eq!(
+        kinds.into_iter().collect::<Vec<_>>(),
+        [0, 1, 2, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        "each was tried"
+    );
 }
 
 /// [`check`] without asking both ends of each of very many spans.
