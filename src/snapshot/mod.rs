@@ -5,9 +5,14 @@
 
 mod answers;
 mod error;
+mod header;
+mod layout;
 mod mmap;
 mod names;
 mod read;
+mod v4;
+mod v6;
+mod verify;
 mod write;
 
 pub use answers::{AnswerRef, Rdata, RdataRef, RecordSets, RrSetRef};
