@@ -15,7 +15,8 @@ use super::format::{Format, check_format};
 use super::list::{Ages, Limits};
 use super::problem::{At, Document, Place, Problem, Problems};
 use super::reach::check_private;
-use super::read::{FormatName, HttpUrl, Table, Text, from_word, keys, parse};
+use super::read::{FormatName, HttpUrl, Table, Text, document, from_word, keys, parse};
+use super::toml_files;
 use super::words::{Code, Slug};
 use crate::model::Use;
 
@@ -127,6 +128,23 @@ impl Feeds {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Reads all `*.toml` in a folder.
+    pub fn read_folder(folder: &Path) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let documents: Vec<_> = toml_files(folder, true, &mut problems)
+            .iter()
+            .filter_map(|path| document(path, &mut problems))
+            .collect();
+        let feeds = Self::read(documents.iter().map(|document| (&*document.path, &*document.text)));
+        match feeds {
+            Ok(feeds) => problems.or(|| feeds),
+            Err(others) => {
+                problems.extend(others);
+                Err(problems)
+            }
+        }
     }
 
     /// Reads the feed files `(path, text)`; the path is for messages, its last part names the feed.

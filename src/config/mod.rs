@@ -25,6 +25,8 @@ mod problem;
 mod reach;
 mod read;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod units;
 mod up;
 mod words;
@@ -163,7 +165,7 @@ impl Draft {
         let main = Typed { file: file::File::main(&document, &mut problems), folder: folder.clone() };
         let mut additions = Vec::new();
         let conf_d = folder.join("conf.d");
-        for path in additional_files(&conf_d, &mut problems) {
+        for path in toml_files(&conf_d, false, &mut problems) {
             let Some(document) = read::document(&path, &mut problems) else { continue };
             let file = file::File::addition(&document, &mut problems);
             additions.push(Typed { file, folder: conf_d.clone() });
@@ -177,6 +179,11 @@ impl Draft {
         self.overrides.catalogue.clone().or(typed)
     }
 
+    /// The mistakes of the files themselves, for when there is no catalogue to go on with.
+    pub fn into_problems(self) -> Problems {
+        self.problems
+    }
+
     /// The meaning of it all.
     pub fn resolve(mut self, feeds: &Feeds) -> Result<Config, Problems> {
         let config = resolve::resolve(self.main, self.additions, &self.overrides, feeds, &mut self.problems);
@@ -184,10 +191,11 @@ impl Draft {
     }
 }
 
-fn additional_files(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
+/// The `*.toml` of a folder, in the order of their names.
+fn toml_files(folder: &Path, must_exist: bool, problems: &mut Problems) -> Vec<PathBuf> {
     let names = match std::fs::read_dir(folder) {
         Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => Err(error),
     };
     match names {

@@ -5,9 +5,16 @@
 
 mod answers;
 mod error;
+mod header;
+mod layout;
 mod mmap;
 mod names;
 mod read;
+#[cfg(test)]
+mod testing;
+mod v4;
+mod v6;
+mod verify;
 mod write;
 
 pub use answers::{AnswerRef, Rdata, RdataRef, RecordSets, RrSetRef};
