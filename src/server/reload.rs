@@ -1,0 +1,350 @@
+//! Watches what is in service: the store's generation, and the ages of lists.
+//!
+//! One thread opens, checks and verifies the snapshots of a new generation away from the workers, keeps those that
+//! did not change, and swaps the [`World`] whole. Whatever is wrong with one of them, the old world stays: never
+//! half a new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use super::{Expired, Served, Settings, World};
+use crate::model::{ContentHash, Name};
+use crate::snapshot::{Damaged, FileId, Mapped, Snapshot, SnapshotError};
+use crate::zone::Zone;
+
+/// A generation that could not be put in service is tried again after this time, or as soon as there is another.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// What the server needs to know of a generation.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Generation {
+    /// Its number: each is higher than the one before.
+    pub number: u64,
+    /// Its zones by origin.
+    pub zones: BTreeMap<String, GenerationZone>,
+}
+
+/// A zone of a generation.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct GenerationZone {
+    /// The file name of its snapshot.
+    pub file: String,
+    /// The hash of its content.
+    pub content: ContentHash,
+    /// The serial of its SOA.
+    pub serial: u32,
+}
+
+/// What a reload found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The generation in service is the newest.
+    Unchanged,
+    /// There is no generation yet.
+    Nothing,
+    /// This generation was put in service.
+    Swapped(u64),
+}
+
+/// Why a generation was not put in service.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The generation cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Generation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// A snapshot cannot be used.
+    #[error("zone {zone}: {}: {source}", path.display())]
+    Snapshot {
+        /// The zone.
+        zone: Name,
+        /// Its snapshot.
+        path: PathBuf,
+        /// What is wrong.
+        source: SnapshotError,
+    },
+    /// A snapshot holds something else than the generation says.
+    #[error("zone {zone}: {}: {what} is not what the generation says", path.display())]
+    Mismatch {
+        /// The zone.
+        zone: Name,
+        /// Its snapshot.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// An answer of a snapshot is damaged, as found when expired lists were taken out.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// The thread that watches. Dropping its commands ends it.
+pub(super) struct Watcher {
+    commands: mpsc::Sender<mpsc::Sender<Result<Reloaded, ReloadError>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Watcher {
+    /// Puts in service what is there, zone by zone, and then watches. A zone whose snapshot cannot be used waits.
+    pub(super) fn start(
+        settings: &Settings,
+        worlds: Arc<ArcSwap<World>>,
+        mut expired: Expired,
+    ) -> io::Result<Self> {
+        let mut loader =
+            Loader { settings: settings.clone(), worlds, expired: expired(), stamp: None, failed: None };
+        loader.begin();
+        let (commands, orders) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("dns-watch".into())
+            .spawn(move || watch(&mut loader, &mut expired, &orders))?;
+        Ok(Self { commands, thread })
+    }
+
+    /// Looks now, and waits for the result.
+    pub(super) fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let (reply, result) = mpsc::channel();
+        self.commands.send(reply).map_err(|_| ReloadError::Stopping)?;
+        result.recv().map_err(|_| ReloadError::Stopping)?
+    }
+
+    pub(super) fn stop(self) {
+        drop(self.commands);
+        // A panic has been reported already.
+        let _ = self.thread.join();
+    }
+}
+
+fn watch(
+    loader: &mut Loader,
+    expired: &mut Expired,
+    orders: &mpsc::Receiver<mpsc::Sender<Result<Reloaded, ReloadError>>>,
+) {
+    let mut ages_due = Instant::now() + loader.settings.ages;
+    loop {
+        let order = orders.recv_timeout(loader.settings.watch.min(loader.settings.ages));
+        let ordered = order.is_ok();
+        if ordered || Instant::now() >= ages_due {
+            loader.look_at_ages(expired());
+            ages_due = Instant::now() + loader.settings.ages;
+        }
+        let result = loader.reload(ordered);
+        match order {
+            // Whoever asked may be gone.
+            Ok(reply) => drop(reply.send(result)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+struct Loader {
+    settings: Settings,
+    worlds: Arc<ArcSwap<World>>,
+    expired: BTreeSet<String>,
+    /// The generation file that was looked at last.
+    stamp: Option<FileId>,
+    /// It could not be put in service, then.
+    failed: Option<Instant>,
+}
+
+impl Loader {
+    /// The first look: every zone that can be served is.
+    fn begin(&mut self) {
+        let (stamp, generation) = match self.read() {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => return self.note_failure(&error),
+        };
+        self.stamp = Some(stamp);
+        let mut zones = Vec::new();
+        for origin in self.settings.zones.clone() {
+            let served = serve(&origin, &generation, &self.settings.state, &self.expired, None);
+            let served = served.unwrap_or_else(|error| {
+                self.note_failure(&error);
+                Served::Waiting
+            });
+            zones.push((origin, served));
+        }
+        let version = self.settings.version.clone();
+        self.worlds.store(Arc::new(World::new(zones, version, Some(generation.number))));
+    }
+
+    /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
+    fn reload(&mut self, insist: bool) -> Result<Reloaded, ReloadError> {
+        let path = self.path();
+        let stamp = match fs::metadata(&path) {
+            Ok(found) => Some(file_id(&found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(self.failed(ReloadError::Generation { path, source })),
+        };
+        let due = self.failed.is_some_and(|at| insist || at.elapsed() >= RETRY);
+        if stamp == self.stamp && !due {
+            return Ok(if stamp.is_some() { Reloaded::Unchanged } else { Reloaded::Nothing });
+        }
+        self.stamp = stamp;
+        let generation = match self.read() {
+            Ok(Some((stamp, generation))) => {
+                self.stamp = Some(stamp);
+                generation
+            }
+            Ok(None) => {
+                tracing::warn!("there is no generation any more; what is in service stays");
+                self.failed = None;
+                return Ok(Reloaded::Nothing);
+            }
+            Err(error) => return Err(self.failed(error)),
+        };
+        let previous = self.worlds.load_full();
+        match World::build(&self.settings, &generation, &self.expired, &previous) {
+            Ok(world) => self.worlds.store(Arc::new(world)),
+            Err(error) => return Err(self.failed(error)),
+        }
+        self.failed = None;
+        tracing::info!(generation = generation.number, "in service");
+        Ok(Reloaded::Swapped(generation.number))
+    }
+
+    /// Takes the answers of expired lists out, or puts those of refreshed ones back.
+    fn look_at_ages(&mut self, expired: BTreeSet<String>) {
+        if expired == self.expired {
+            return;
+        }
+        self.expired = expired;
+        match self.worlds.load().masked(&self.expired) {
+            Ok(world) => self.worlds.store(Arc::new(world)),
+            Err(damage) => {
+                tracing::error!(%damage, "expired lists cannot be taken out; their zones stay as they are")
+            }
+        }
+        tracing::warn!(lists = ?self.expired, "these lists are past their hard age");
+    }
+
+    fn path(&self) -> PathBuf {
+        self.settings.state.join(GENERATION)
+    }
+
+    /// The generation, and which file it was read from; `None` when there is none yet.
+    fn read(&self) -> Result<Option<(FileId, Generation)>, ReloadError> {
+        let path = self.path();
+        let read = || -> io::Result<(FileId, Generation)> {
+            let file = fs::File::open(&path)?;
+            let stamp = file_id(&file.metadata()?);
+            Ok((stamp, serde_json::from_reader(io::BufReader::new(file))?))
+        };
+        match read() {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ReloadError::Generation { path, source }),
+        }
+    }
+
+    fn failed(&mut self, error: ReloadError) -> ReloadError {
+        self.note_failure(&error);
+        error
+    }
+
+    fn note_failure(&mut self, error: &ReloadError) {
+        self.failed = Some(Instant::now());
+        tracing::error!(%error, "what is in service stays");
+    }
+}
+
+/// The file of the store that names what is in service.
+const GENERATION: &str = "generation.json";
+/// The folder of the store that holds snapshots.
+const SNAPSHOTS: &str = "snapshots";
+
+impl World {
+    /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
+    /// the same. A configured zone that the generation does not have waits.
+    pub fn build(
+        settings: &Settings,
+        generation: &Generation,
+        expired: &BTreeSet<String>,
+        previous: &Self,
+    ) -> Result<Self, ReloadError> {
+        let zones = settings.zones.iter().map(|origin| {
+            let served = serve(origin, generation, &settings.state, expired, previous.zone(origin))?;
+            Ok((origin.clone(), served))
+        });
+        let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
+        Ok(Self::new(zones, settings.version.clone(), Some(generation.number)))
+    }
+}
+
+fn serve(
+    origin: &Name,
+    generation: &Generation,
+    state: &Path,
+    expired: &BTreeSet<String>,
+    previous: Option<&Served>,
+) -> Result<Served, ReloadError> {
+    let Some(entry) = generation.zones.get(&origin.to_string()) else {
+        return Ok(Served::Waiting);
+    };
+    let path = state.join(SNAPSHOTS).join(&entry.file);
+    let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {
+        Some(snapshot) => snapshot,
+        None => Arc::new(open(origin, &path, entry)?),
+    };
+    let zone = Zone::new(snapshot, entry.serial).masked(|list| expired.contains(list))?;
+    Ok(Served::Ready(zone))
+}
+
+/// The snapshot that is in service already, when the file is still the one that was mapped and verified.
+fn unchanged(served: &Served, path: &Path, entry: &GenerationZone) -> Option<Arc<Snapshot<Mapped>>> {
+    let Served::Ready(zone) = served else {
+        return None;
+    };
+    let snapshot = zone.snapshot();
+    let same = snapshot.content_hash() == entry.content
+        && file_id(&fs::metadata(path).ok()?) == snapshot.data().id();
+    same.then(|| Arc::clone(snapshot))
+}
+
+fn open(origin: &Name, path: &Path, entry: &GenerationZone) -> Result<Snapshot<Mapped>, ReloadError> {
+    let read = || {
+        let snapshot = Snapshot::open(Mapped::open(path)?)?;
+        snapshot.verify()?;
+        Ok(snapshot)
+    };
+    let snapshot = read().map_err(|source| ReloadError::Snapshot {
+        zone: origin.clone(),
+        path: path.to_owned(),
+        source,
+    })?;
+    let mismatch = |what| ReloadError::Mismatch { zone: origin.clone(), path: path.to_owned(), what };
+    if snapshot.content_hash() != entry.content {
+        return Err(mismatch("its content"));
+    }
+    if snapshot.zone().origin != *origin {
+        return Err(mismatch("its origin"));
+    }
+    Ok(snapshot)
+}
+
+fn file_id(file: &fs::Metadata) -> FileId {
+    FileId {
+        device: file.dev(),
+        inode: file.ino(),
+        len: file.len(),
+        modified: (file.mtime(), file.mtime_nsec()),
+    }
+}
