@@ -10,6 +10,8 @@ mod layout;
 mod mmap;
 mod names;
 mod read;
+#[cfg(test)]
+mod testing;
 mod v4;
 mod v6;
 mod verify;

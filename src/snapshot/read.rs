@@ -214,7 +214,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     }
 
     #[inline]
-    fn v4_sections(&self) -> Result<Option<V4<'_>>, Damaged> {
+    pub(super) fn v4_sections(&self) -> Result<Option<V4<'_>>, Damaged> {
         let octets = self.data.as_ref();
         if self.places.v4[0].is_empty() {
             return Ok(None);

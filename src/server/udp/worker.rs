@@ -74,3 +74,97 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, counters: &SharedCou
         backend.sweep();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+
+    use super::super::Slot;
+    use super::*;
+    use crate::server::stats::Board;
+    use crate::wire::{Rcode, Silence, UDP_MAX};
+
+    type Packet = (SocketAddr, Vec<u8>);
+
+    /// A network by script, three packets a call: what comes in, and what went out.
+    struct Scripted {
+        script: VecDeque<io::Result<Vec<Packet>>>,
+        packets: Vec<Packet>,
+        replies: Vec<Vec<u8>>,
+        lens: [usize; 3],
+        sent: Arc<Mutex<Vec<Packet>>>,
+    }
+
+    impl Backend for Scripted {
+        fn open(_: UdpSocket) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn receive(&mut self, _: bool) -> io::Result<usize> {
+            assert!(self.packets.is_empty(), "swept");
+            self.packets = self.script.pop_front().unwrap_or(Ok(Vec::new()))?;
+            Ok(self.packets.len())
+        }
+
+        fn slots(&mut self) -> impl Iterator<Item = Slot<'_>> {
+            let packets = self.packets.iter().zip(&mut self.replies).zip(&mut self.lens);
+            packets.map(|(((peer, packet), reply), len)| Slot { packet, peer: *peer, reply, len })
+        }
+
+        fn send(&mut self) -> usize {
+            let replies = self.packets.iter().zip(self.replies.iter().zip(&self.lens));
+            let replies = replies.filter(|(_, (_, len))| **len > 0);
+            // Port 666 cannot be sent to.
+            let (lost, sent): (Vec<_>, Vec<_>) = replies.partition(|((peer, _), _)| peer.port() == 666);
+            let sent = sent.into_iter().map(|((peer, _), (reply, &len))| (*peer, reply[..len].to_vec()));
+            self.sent.lock().unwrap().extend(sent);
+            lost.len()
+        }
+
+        fn sweep(&mut self) {
+            self.packets.clear();
+            self.lens = [0; 3];
+        }
+    }
+
+    #[test]
+    fn batches() {
+        let query = |id: u8| -> Vec<u8> {
+            [&[0, id, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"\x01x\x00\x00\x01\x00\x01"].concat()
+        };
+        let from = |port: u16, packet: Vec<u8>| (SocketAddr::from(([192, 0, 2, 1], port)), packet);
+        let sent = Arc::default();
+        let backend = Scripted {
+            script: VecDeque::from([
+                Ok(vec![from(1001, query(1)), from(0, query(2)), from(1003, b"short".to_vec())]),
+                Err(io::Error::other("scripted")),
+                Ok(vec![from(666, query(4)), from(1005, query(5))]),
+            ]),
+            packets: Vec::new(),
+            replies: vec![vec![0; UDP_MAX]; 3],
+            lens: [0; 3],
+            sent: Arc::clone(&sent),
+        };
+        let worlds = ArcSwap::from_pointee(World::new([], None, None));
+        let board = Board::new(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| run(backend, &worlds, &board.worker(0), &stop));
+            while sent.lock().unwrap().len() < 2 {
+                thread::yield_now();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let sent = sent.lock().unwrap();
+        let ids: Vec<_> = sent.iter().map(|(peer, reply)| (peer.port(), reply[1], reply[3])).collect();
+        assert_eq!(ids, [(1001, 1, 5), (1005, 5, 5)], "refused, but answered");
+        let counts = board.stats().udp;
+        assert_eq!(counts.queries, 4);
+        assert!(counts.rcodes.contains(&(Rcode::REFUSED, 3)));
+        for why in [Dropped::SourcePort, Dropped::Silent(Silence::Short), Dropped::Send] {
+            assert!(counts.dropped.contains(&(why, 1)), "{why:?}");
+        }
+    }
+}
