@@ -9,9 +9,18 @@
 //! | reading | [`parse`], [`guard`] | text → set, and whether it is safe to use |
 //! | building | [`compile`], [`snapshot`] | sets → address to answer, in a file that is mapped |
 //! | answering | [`zone`], [`wire`] | what a zone says of a question, and the octets that say it |
-#![cfg_attr(feature = "full", doc = "| keeping | [`config`], [`store`], [`feed`] | settings, the state folder, fetching |")]
-#![cfg_attr(feature = "full", doc = "| serving | [`client`], [`server`] | sockets, threads, the swap of what is served |")]
-#![cfg_attr(feature = "full", doc = "| running | [`sync`] | feed → store → snapshot → generation, in a process of its own |")]
+#![cfg_attr(
+    feature = "full",
+    doc = "| keeping | [`config`], [`store`], [`feed`] | settings, the state folder, fetching |"
+)]
+#![cfg_attr(
+    feature = "full",
+    doc = "| serving | [`client`], [`server`] | sockets, threads, the swap of what is served |"
+)]
+#![cfg_attr(
+    feature = "full",
+    doc = "| running | [`sync`] | feed → store → snapshot → generation, in a process of its own |"
+)]
 //!
 //! The first four rows are the pure core: they build without the feature `full`, without tokio, hickory or reqwest.
 //! Where to start reading: [`compile`] for what a zone means, [`snapshot`] for the file format, `server::respond` for
