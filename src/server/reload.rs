@@ -199,10 +199,15 @@ impl Loader {
         match self.worlds.load().masked(&self.expired) {
             Ok(world) => self.worlds.store(Arc::new(world)),
             Err(damage) => {
-                tracing::error!(%damage, "expired lists cannot be taken out; their zones stay as they are")
+                tracing::error!(%damage, "expired lists cannot be taken out; zones stay as they are");
+                return;
             }
         }
-        tracing::warn!(lists = ?self.expired, "these lists are past their hard age");
+        if self.expired.is_empty() {
+            tracing::info!("no list is past its hard age any more");
+        } else {
+            tracing::warn!(lists = ?self.expired, "these lists are past their hard age and fall silent");
+        }
     }
 
     /// Which file names what is in service; `None` when there is none or it cannot be looked at.

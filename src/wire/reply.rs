@@ -8,6 +8,7 @@ use crate::zone::{Authority, Content, InZoneName, Records, TextBuf};
 
 /// What is said to a query.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // lives for one packet on the stack; a box would be an allocation a packet
 pub enum Reply<'a> {
     /// What a zone says.
     Zone {
