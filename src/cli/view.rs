@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -211,6 +212,11 @@ pub(crate) struct When {
 impl When {
     pub(crate) fn new(now: &Now, stamp: &Stamp) -> Self {
         Self { at: utc(stamp.wall), age_seconds: now.age(stamp).as_secs() }
+    }
+
+    /// How long ago.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_secs(self.age_seconds)
     }
 }
 
