@@ -1,7 +1,7 @@
 //! Text of lists → entries and a report of every bad line.
 //!
 //! One file per [`Format`]; each turns one line into entries or says what is wrong with it. [`parse`] drives them: it
-//! cuts the input into lines ([`lines`]), takes bare IPv4 lines on a fast path ([`quad`]) and hands every bad line
+//! cuts the input into lines (`lines.rs`), takes bare IPv4 lines on a fast path (`quad.rs`) and hands every bad line
 //! to the caller as a [`Diag`]. Never: I/O other than reading from the given [`Read`], decompression, the clock,
 //! judging whether a list is good enough (that is `guard`). Read [`Parsed`] and [`Report`] first.
 
