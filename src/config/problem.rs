@@ -64,16 +64,6 @@ impl Problem {
         Some((line, document.text[line_start..span.start].chars().count() + 1))
     }
 
-    /// Whether it is about a part of `place`.
-    pub(crate) fn is_inside(&self, place: &Place) -> bool {
-        match (&self.place, place) {
-            (Place::Text(document, span), Place::Text(other, around)) => {
-                Arc::ptr_eq(document, other) && around.start <= span.start && span.end <= around.end
-            }
-            _ => false,
-        }
-    }
-
     /// What is wrong, in one line.
     pub fn message(&self) -> &str {
         &self.message
@@ -82,6 +72,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut margin = 1;
         match &self.place {
             Place::File(path) => write!(f, "{}: {}", path.display(), self.message)?,
             Place::Outside(name) => write!(f, "{name}: {}", self.message)?,
@@ -90,7 +81,7 @@ impl fmt::Display for Problem {
                 let (_, column) = self.line_and_column().unwrap_or((1, 1));
                 writeln!(f, "{}:{line}:{column}: {}", document.path.display(), self.message)?;
                 let text = document.text[start..].lines().next().unwrap_or("");
-                let margin = line.to_string().len();
+                margin = line.to_string().len();
                 // The caret line repeats tabs, so that it stands right at any tab width.
                 let indent: String = document.text[start..span.start]
                     .chars()
@@ -104,7 +95,7 @@ impl fmt::Display for Problem {
             }
         }
         match &self.help {
-            Some(help) => write!(f, "\n  = {help}"),
+            Some(help) => write!(f, "\n{:margin$} = {help}", ""),
             None => Ok(()),
         }
     }

@@ -129,9 +129,14 @@ impl<'a> Table<'a> {
         Some(items.iter().filter_map(|item| self.read(item, problems)).collect())
     }
 
+    /// Whether there is a value at `key`, right or wrong.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Reports those of `keys` that are not there.
     pub(crate) fn require(&self, keys: &[&str], problems: &mut Problems) {
-        for key in keys.iter().filter(|key| !self.entries.contains_key(**key)) {
+        for key in keys.iter().filter(|key| !self.has(key)) {
             problems.push(Problem::new(&self.place(), format!("missing key `{key}`")));
         }
     }

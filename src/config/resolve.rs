@@ -131,12 +131,12 @@ fn one_list(
     feeds: &Feeds,
     problems: &mut Problems,
 ) -> Option<ListConfig> {
-    let ListFile { keys, limits } = typed;
-    let sources = [keys.feed.is_some(), keys.url.is_some(), keys.file.is_some()];
-    if sources.iter().filter(|&&given| given).count() != 1 {
-        let message = match sources.contains(&true) {
-            true => format!("list `{}` comes from several places at once", name.value),
-            false => format!("list `{}` comes from nowhere", name.value),
+    let ListFile { keys, limits, given, sound } = typed;
+    let sources = given.iter().filter(|key| ["feed", "url", "file"].contains(key)).count();
+    if sources != 1 {
+        let message = match sources {
+            0 => format!("list `{}` comes from nowhere", name.value),
+            _ => format!("list `{}` comes from several places at once", name.value),
         };
         problems.push(
             Problem::new(&name.place, message).help("expected exactly one of `feed`, `url` and `file`"),
@@ -158,13 +158,14 @@ fn one_list(
     } else {
         let format = match &keys.format {
             Some(format) => check_format(format, keys.column.as_ref(), problems),
+            None if given.contains(&"format") => None,
             None => {
                 let problem = Problem::new(&name.place, format!("list `{}` has no `format`", name.value));
                 problems.push(problem.help("expected how its text is written, such as `format = \"plain\"`"));
                 None
             }
         };
-        if keys.use_.is_none() {
+        if !given.contains(&"use") {
             let problem = Problem::new(&name.place, format!("list `{}` has no `use`", name.value));
             problems.push(problem.help("expected \"block\", \"score\", \"bounce\" or \"allow\""));
         }
@@ -233,7 +234,7 @@ fn one_list(
             );
         }
     }
-    Some(list)
+    sound.then_some(list)
 }
 
 /// A list's text with its name put in.
@@ -334,8 +335,7 @@ fn one_zone(origin: &At<Name>, typed: ZoneFile, lists: &Lists, problems: &mut Pr
                 .help("expected `lists = [\"NAME\", …]`"),
         );
     } else if let (true, Some(place)) = (typed.lists.is_empty(), &typed.lists_place) {
-        // An array whose items could not be read has been reported already.
-        if problems.iter().all(|problem| !problem.is_inside(place)) {
+        if typed.lists_sound {
             problems.push(Problem::new(place, "a zone without lists").help("expected at least one list"));
         }
     }
@@ -351,6 +351,9 @@ fn one_zone(origin: &At<Name>, typed: ZoneFile, lists: &Lists, problems: &mut Pr
             continue;
         }
         let Some(config) = known(&list, lists, problems) else { continue };
+        if !typed.lists_sound {
+            continue;
+        }
         uses.push((config.use_, list.place.clone()));
         if combined && config.limits.bogons {
             problems.push(

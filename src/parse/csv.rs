@@ -58,7 +58,7 @@ impl Csv {
                 .fields()
                 .position(|field| field.trim_ascii().eq_ignore_ascii_case(title.trim().as_bytes()))
                 .ok_or_else(|| {
-                    let titles: Vec<_> = self.row.fields().take(50).map(super::diag::excerpt).collect();
+                    let titles: Vec<_> = self.row.fields().take(50).map(super::excerpt).collect();
                     format!("no column `{title}`; the columns are: {}", titles.join(", "))
                 }),
         };

@@ -52,7 +52,7 @@ impl Bad {
 }
 
 /// The beginning of a line, fit for a terminal and a log.
-pub(super) fn excerpt(line: &[u8]) -> String {
+pub fn excerpt(line: &[u8]) -> String {
     // A character takes at most four octets: no need to decode more of a long line.
     let head = &line[..line.len().min(TEXT_MAX * 4)];
     let decoded = String::from_utf8_lossy(head);

@@ -29,7 +29,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 pub use csv::{Column, Columns};
-pub use diag::{Diag, TEXT_MAX};
+pub use diag::{Diag, TEXT_MAX, excerpt};
 pub use driver::NOTE_MAX;
 pub use lines::LINE_MAX;
 pub use report::{EXAMPLES, Report, Trailer, Validity};

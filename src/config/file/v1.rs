@@ -122,6 +122,10 @@ keys! {
 pub(crate) struct ListFile {
     pub(crate) keys: ListKeys,
     pub(crate) limits: LimitKeys,
+    /// Of the keys that a list must have, those that are there, right or wrong.
+    pub(crate) given: Vec<&'static str>,
+    /// Nothing in it was wrong so far.
+    pub(crate) sound: bool,
 }
 
 /// A zone as typed.
@@ -130,6 +134,8 @@ pub(crate) struct ZoneFile {
     pub(crate) keys: ZoneKeys,
     pub(crate) lists: Vec<MemberKeys>,
     pub(crate) lists_place: Option<Place>,
+    /// Nothing in `lists` was wrong so far.
+    pub(crate) lists_sound: bool,
     pub(crate) except: Vec<At<Slug>>,
     pub(crate) ns: Option<Vec<At<Name>>>,
 }
@@ -206,19 +212,25 @@ impl File {
 
     fn lists_and_zones(&mut self, table: &mut Table<'_>, problems: &mut Problems) {
         for (name, mut table) in table.tables::<Slug>("list", problems) {
+            let before = problems.len();
             let keys = ListKeys::read(&mut table, problems);
             let limits = LimitKeys::read(&mut table, problems);
+            let given = ["feed", "url", "file", "format", "use"].into_iter().filter(|key| table.has(key));
+            let given = given.collect();
             table.finish(problems);
-            self.lists.push((name, ListFile { keys, limits }));
+            let sound = problems.len() == before;
+            self.lists.push((name, ListFile { keys, limits, given, sound }));
         }
         for (origin, mut table) in table.tables::<Name>("zone", problems) {
             let lists_place = table.place_of("lists");
+            let before = problems.len();
             let lists = members(&mut table, problems);
+            let lists_sound = problems.len() == before;
             let except = table.array("except", problems).unwrap_or_default();
             let ns = table.array("ns", problems);
             let keys = ZoneKeys::read(&mut table, problems);
             table.finish(problems);
-            self.zones.push((origin, ZoneFile { keys, lists, lists_place, except, ns }));
+            self.zones.push((origin, ZoneFile { keys, lists, lists_place, lists_sound, except, ns }));
         }
     }
 }
