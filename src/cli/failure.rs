@@ -23,15 +23,15 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitStatus {
         return ExitStatus::Ok;
     }
     talk(format_args!("{} {error:#}", styled(BAD, "error:")));
-    let usage = error.is::<Usage>()
-        || matches!(error.downcast_ref::<SyncError>(), Some(SyncError::UnknownList(_)));
+    let usage =
+        error.is::<Usage>() || matches!(error.downcast_ref::<SyncError>(), Some(SyncError::UnknownList(_)));
     if usage { ExitStatus::Usage } else { ExitStatus::CannotTell }
 }
 
 fn count(problems: &Problems) -> String {
     match problems.len() {
-        1 => "the configuration has a mistake".to_owned(),
-        many => format!("the configuration has {many} mistakes"),
+        1 => "the configuration cannot be used".to_owned(),
+        many => format!("the configuration cannot be used: {many} mistakes"),
     }
 }
 

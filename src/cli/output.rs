@@ -111,14 +111,15 @@ impl Table {
         let heads = self.columns.iter().map(|(name, _)| Cell::new(HEAD, *name)).collect();
         for row in std::iter::once(&heads).chain(&self.rows) {
             write!(out, "{indent}")?;
-            for (at, cell) in row.iter().enumerate() {
+            // No blanks at the end of a line.
+            let len = row.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
+            for (at, cell) in row[..len].iter().enumerate() {
                 let gap = if at == 0 { "" } else { "  " };
                 let fill = " ".repeat(widths[at].saturating_sub(cell.text.chars().count()));
                 let shown = if cell.text.is_empty() { String::new() } else { styled(cell.style, &cell.text) };
                 match self.columns[at].1 {
                     Align::Right => write!(out, "{gap}{fill}{shown}")?,
-                    // No blanks at the end of a line.
-                    Align::Left if at + 1 == row.len() => write!(out, "{gap}{shown}")?,
+                    Align::Left if at + 1 == len => write!(out, "{gap}{shown}")?,
                     Align::Left => write!(out, "{gap}{shown}{fill}")?,
                 }
             }
@@ -133,6 +134,15 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
+/// A number of addresses: grouped, or as a power of two, or about.
+pub(crate) fn addresses(number: u128) -> String {
+    match u64::try_from(number) {
+        Ok(number) => counted(number, "address", "addresses"),
+        Err(_) if number.is_power_of_two() => format!("2^{} addresses", number.trailing_zeros()),
+        Err(_) => format!("about {:.1e} addresses", number as f64),
+    }
+}
+
 /// Octets as people say them: `1.8 MiB`.
 pub(crate) fn octets(number: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -140,7 +150,11 @@ pub(crate) fn octets(number: u64) -> String {
         None => format!("{number} B"),
         Some((size, unit)) => {
             let tenths = number / (size / 10).max(1);
-            if tenths >= 1000 { format!("{} {unit}", number / size) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+            if tenths >= 1000 {
+                format!("{} {unit}", number / size)
+            } else {
+                format!("{}.{} {unit}", tenths / 10, tenths % 10)
+            }
         }
     }
 }
@@ -198,21 +212,32 @@ mod tests {
         table.row(["spamhaus-drop".into(), Cell::new(BAD, "7"), "".into()]);
         assert_eq!(
             plain(&table),
-            " LIST           ENTRIES  LAST\n psbl            12,345  taken\n spamhaus-drop        7  \n"
+            " LIST           ENTRIES  LAST\n psbl            12,345  taken\n spamhaus-drop        7\n"
         );
     }
 
     #[test]
     fn sizes() {
-        assert_eq!([0, 1023, 1024, 1_900_000, 200 << 20, 5 << 30].map(octets),
-            ["0 B", "1023 B", "1.0 KiB", "1.8 MiB", "200 MiB", "5.0 GiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 1_900_000, 200 << 20, 5 << 30].map(octets),
+            ["0 B", "1023 B", "1.0 KiB", "1.8 MiB", "200 MiB", "5.0 GiB"]
+        );
     }
 
     #[test]
     fn lines_break_between_words() {
-        assert_eq!(wrapped("free for  everybody,\nsee https://example.net/terms", 12),
-            ["free for", "everybody,", "see", "https://example.net/terms"]);
+        assert_eq!(
+            wrapped("free for  everybody,\nsee https://example.net/terms", 12),
+            ["free for", "everybody,", "see", "https://example.net/terms"]
+        );
         assert!(wrapped(" ", 12).is_empty());
+    }
+
+    #[test]
+    fn many_addresses() {
+        assert_eq!(addresses(1), "1 address");
+        assert_eq!(addresses(1 << 96), "2^96 addresses");
+        assert_eq!(addresses(3 << 80), "about 3.6e24 addresses");
     }
 
     #[test]
