@@ -45,3 +45,13 @@ pub mod store;
 pub mod client;
 #[cfg(feature = "full")]
 pub mod server;
+
+#[cfg(feature = "full")]
+pub mod sync;
+
+#[cfg(feature = "full")]
+pub mod cli;
+#[cfg(feature = "full")]
+pub mod error;
+#[cfg(feature = "full")]
+pub mod ops;

@@ -54,6 +54,7 @@ fn ask(server: SocketAddr, owner: &str, over: Over) -> String {
     format!("{} {}", reply.rcode.0, data.collect::<Vec<_>>().join(","))
 }
 
+#[allow(clippy::print_stderr)] // said loudly
 fn has_ipv6() -> bool {
     let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !has {
@@ -413,6 +414,7 @@ fn unchanged_snapshots_are_kept() {
 
 /// The world is swapped a hundred times under load: every question gets a reply, and a right one.
 #[test]
+#[allow(clippy::needless_collect)] // the clients have to run all at once
 fn no_query_is_lost_by_a_swap() {
     let state = tempfile::tempdir().unwrap();
     let zones =

@@ -9,15 +9,19 @@ mod completions;
 mod failure;
 mod inspect;
 mod locate;
+mod logs;
 mod lookup;
 mod man;
 mod output;
 mod print_config;
+mod probe;
 mod progress;
+mod records;
 mod serve;
 mod status;
 mod sync;
 mod up;
+mod view;
 
 use std::sync::LazyLock;
 

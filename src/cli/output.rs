@@ -145,6 +145,21 @@ pub(crate) fn octets(number: u64) -> String {
     }
 }
 
+/// `text` in lines of `width` characters at most, broken between words; a longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// How long ago a stamp was.
 pub(crate) fn ago(now: &Now, stamp: Option<&Stamp>) -> String {
     stamp.map_or_else(|| NOTHING.to_owned(), |stamp| since(now.age(stamp)))
@@ -191,6 +206,13 @@ mod tests {
     fn sizes() {
         assert_eq!([0, 1023, 1024, 1_900_000, 200 << 20, 5 << 30].map(octets),
             ["0 B", "1023 B", "1.0 KiB", "1.8 MiB", "200 MiB", "5.0 GiB"]);
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("free for  everybody,\nsee https://example.net/terms", 12),
+            ["free for", "everybody,", "see", "https://example.net/terms"]);
+        assert!(wrapped(" ", 12).is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod payload;
 mod special;
 
 pub use never::NeverList;
+pub use special::{SPECIAL_V4, SPECIAL_V6, Special};
 
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,6 @@
 //! Addresses that no feed may list.
 
-use super::special::{LOOPBACK_V4, LOOPBACK_V6, Special, V4, V6};
+use super::special::{LOOPBACK_V4, LOOPBACK_V6, SPECIAL_V4, SPECIAL_V6, Special};
 use crate::model::{Address, Span, Subject};
 
 /// Spans that are taken out of every feed, sorted and disjoint; neighbours are joined.
@@ -15,7 +15,7 @@ pub struct NeverList {
 impl NeverList {
     /// IANA's special-purpose blocks, multicast and 240.0.0.0/4: nobody on the internet speaks from there.
     pub fn special_purpose() -> Self {
-        Self { v4: unreachable(&V4), v6: unreachable(&V6) }
+        Self { v4: unreachable(&SPECIAL_V4), v6: unreachable(&SPECIAL_V6) }
     }
 
     /// 127.0.0.0/8 and `::1`: what even a list of bogons may not list.
@@ -260,7 +260,10 @@ mod tests {
         assert_eq!(loopback.with(&bogons), NeverList::special_purpose());
         for value in &set.values {
             let note = value.note.as_deref().unwrap_or_default();
-            let known = V4.iter().map(|b| (b.name, b.source)).chain(V6.iter().map(|b| (b.name, b.source)));
+            let known = SPECIAL_V4
+                .iter()
+                .map(|b| (b.name, b.source))
+                .chain(SPECIAL_V6.iter().map(|b| (b.name, b.source)));
             assert!(known.into_iter().any(|(name, source)| note == format!("{name} ({source})")), "{note}");
         }
     }

@@ -10,19 +10,20 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::model::{Address, Span};
 
 /// One row of a registry.
-pub(super) struct Special<A> {
+pub struct Special<A> {
     first: A,
     len: u8,
     /// The registry's name for it.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// The document that made it.
-    pub(super) source: &'static str,
+    pub source: &'static str,
     /// Globally reachable, inside a block that is not.
-    pub(super) reachable: bool,
+    pub reachable: bool,
 }
 
 impl<A: Address> Special<A> {
-    pub(super) fn span(&self) -> Span<A> {
+    /// Its addresses.
+    pub fn span(&self) -> Span<A> {
         self.first.prefix(self.len)
     }
 }
@@ -51,7 +52,7 @@ pub(super) const LOOPBACK_V4: Special<u32> = v4([127, 0, 0, 0], 8, "Loopback", "
 pub(super) const LOOPBACK_V6: Special<u128> = at_end::<1>(v6([0; 4], 128, "Loopback Address", "RFC 4291"));
 
 /// IPv4.
-pub(super) const V4: [Special<u32>; 18] = [
+pub const SPECIAL_V4: [Special<u32>; 18] = [
     v4([0, 0, 0, 0], 8, "\"This network\"", "RFC 791"),
     v4([10, 0, 0, 0], 8, "Private-Use", "RFC 1918"),
     v4([100, 64, 0, 0], 10, "Shared Address Space", "RFC 6598"),
@@ -74,7 +75,7 @@ pub(super) const V4: [Special<u32>; 18] = [
 
 /// IPv6. Three are here although the registry does not call them unreachable: whoever lists IPv4-mapped, translated
 /// (64:ff9b::/96) or 6to4 space lists IPv4 addresses in disguise.
-pub(super) const V6: [Special<u128>; 24] = [
+pub const SPECIAL_V6: [Special<u128>; 24] = [
     v6([0; 4], 128, "Unspecified Address", "RFC 4291"),
     LOOPBACK_V6,
     at_end::<0xffff_0000_0000>(v6([0; 4], 96, "IPv4-mapped Address", "RFC 4291")),

@@ -1,7 +1,7 @@
 //! Text of lists → entries and a report of every bad line.
 //!
 //! One file per [`Format`]; each turns one line into entries or says what is wrong with it. [`parse`] drives them: it
-//! cuts the input into lines ([`lines`]), takes bare IPv4 lines on a fast path ([`quad`]) and hands every bad line
+//! cuts the input into lines (`lines.rs`), takes bare IPv4 lines on a fast path (`quad.rs`) and hands every bad line
 //! to the caller as a [`Diag`]. Never: I/O other than reading from the given [`Read`], decompression, the clock,
 //! judging whether a list is good enough (that is `guard`). Read [`Parsed`] and [`Report`] first.
 
@@ -179,11 +179,11 @@ enum Lines {
     Drop(drop::Drop),
     DropJson(drop_json::DropJson),
     Netset(netset::Netset),
-    Csv(csv::Csv),
+    Csv(Box<csv::Csv>),
     Dshield(dshield::Dshield),
     Hosts(hosts::Hosts),
     Names(names::Names),
-    Ip4set(rbldnsd::Ip4set),
+    Ip4set(Box<rbldnsd::Ip4set>),
 }
 
 impl Parser {
@@ -196,11 +196,11 @@ impl Parser {
             Format::Drop => Lines::Drop(drop::Drop::default()),
             Format::DropJson => Lines::DropJson(drop_json::DropJson::default()),
             Format::Netset => Lines::Netset(netset::Netset::new(options)),
-            Format::Csv => Lines::Csv(csv::Csv::new(options)),
+            Format::Csv => Lines::Csv(Box::new(csv::Csv::new(options))),
             Format::Dshield => Lines::Dshield(dshield::Dshield::new(options)),
             Format::Hosts => Lines::Hosts(hosts::Hosts::new(options)),
             Format::Names => Lines::Names(names::Names::new(options)),
-            Format::Ip4set => Lines::Ip4set(rbldnsd::Ip4set::new(options, &mut builder)),
+            Format::Ip4set => Lines::Ip4set(Box::new(rbldnsd::Ip4set::new(options, &mut builder))),
         };
         Self { lines, sink: Sink::new(format, builder) }
     }
@@ -214,11 +214,11 @@ impl Parser {
             Lines::Drop(lines) => run(lines, input, sink, on_bad),
             Lines::DropJson(lines) => run(lines, input, sink, on_bad),
             Lines::Netset(lines) => run(lines, input, sink, on_bad),
-            Lines::Csv(lines) => run(lines, input, sink, on_bad),
+            Lines::Csv(lines) => run(&mut **lines, input, sink, on_bad),
             Lines::Dshield(lines) => run(lines, input, sink, on_bad),
             Lines::Hosts(lines) => run(lines, input, sink, on_bad),
             Lines::Names(lines) => run(lines, input, sink, on_bad),
-            Lines::Ip4set(lines) => run(lines, input, sink, on_bad),
+            Lines::Ip4set(lines) => run(&mut **lines, input, sink, on_bad),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A name a line: `name`, `*.name` (all below it), `.name` (both).
 //!
-//! Strict IPv4 and IPv6 addresses among the names become address entries. Labels of digits alone that are no address
-//! (`0056.0151.0121.0114`, an octal spelling) are neither: a bad line.
+//! Strict IPv4 and IPv6 addresses among the names become address entries. Other numbers (`0056.0151.0121.0114`,
+//! `0x5bf076a8`: addresses in octal and hexadecimal) are neither address nor name: bad lines.
 
 use super::diag::Bad;
 use super::driver::{Failure, LineFormat, Outcome, Sink};
@@ -63,16 +63,24 @@ impl LineFormat for Names {
     }
 }
 
-/// A name of letters, digits, `-` and `_`, in which not every label is a number.
+/// A name of letters, digits, `-` and `_` whose labels are not all numbers.
 pub(super) fn host_name(text: &[u8]) -> Result<Name, Bad> {
     let odd = text.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')));
     if let Some(at) = odd {
         return Err(Bad::new(at, "character that a host name cannot hold"));
     }
-    if text.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
-        return Err(Bad::new(0, "labels of digits alone: neither an address nor a name"));
+    if text.split(|&b| b == b'.').all(is_number) {
+        return Err(Bad::new(0, "numbers alone: neither an address nor a name"));
     }
     Name::parse(text).map_err(|error| Bad::new(fault(text, error), error.to_string()))
+}
+
+/// Digits, or `0x` and hexadecimal digits: what C libraries take for a part of an address.
+fn is_number(label: &[u8]) -> bool {
+    match label {
+        [b'0', b'x' | b'X', hex @ ..] => hex.iter().all(u8::is_ascii_hexdigit),
+        _ => !label.is_empty() && label.iter().all(u8::is_ascii_digit),
+    }
 }
 
 /// Where the first label begins that is too long or empty.
@@ -133,13 +141,16 @@ mod tests {
 
     #[test]
     fn addresses_and_what_only_looks_like_one() {
-        let text = "192.0.2.1\n2001:db8::1\n 192.0.2.2 x\n0056.0151.0121.0114\n1.2.3\n300.1.1.1\na.1.2.3.4\n0x5bf076a8\n";
+        let text = "192.0.2.1\n2001:db8::1\n 192.0.2.2 x\n0056.0151.0121.0114\n1.2.3\n300.1.1.1\na.1.2.3.4\n0x5bf076a8\n0xg.example\n";
         let (parsed, bad) = read(text, &Options::default());
         assert_eq!(parsed.set.v4.hosts, [0xc000_0201, 0xc000_0202]);
         assert_eq!(parsed.set.v6.len(), 1);
-        assert_eq!(entries(&parsed).len(), 2);
-        let reason = "labels of digits alone: neither an address nor a name";
-        assert_eq!(bad, [4, 5, 6].map(|line| format!("{line}:1 {reason}")));
+        assert_eq!(
+            entries(&parsed),
+            [("a.1.2.3.4".into(), Scope::Exact), ("0xg.example".into(), Scope::Exact)]
+        );
+        let reason = "numbers alone: neither an address nor a name";
+        assert_eq!(bad, [4, 5, 6, 8].map(|line| format!("{line}:1 {reason}")));
     }
 
     #[test]
@@ -156,7 +167,7 @@ mod tests {
                 format!("1:6 {character}"),
                 "2:3 empty label".into(),
                 "3:3 label above 63 octets".into(),
-                "4:3 labels of digits alone: neither an address nor a name".into(),
+                "4:3 empty label".into(),
                 format!("5:4 {character}"),
                 format!("6:1 {character}"),
                 "7:1 name above 255 octets".into(),

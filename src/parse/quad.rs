@@ -50,7 +50,7 @@ fn not_digits(chunk: &[u8; 16]) -> u32 {
         let word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
         // Digits become 0 to 9; adding 0x76 to anything higher reaches the top bit, and no carry leaves an octet.
         let digits = word ^ (LOW * 0x30);
-        let marks = ((digits & !HIGH) + LOW * 0x76 | digits) & HIGH;
+        let marks = (((digits & !HIGH) + LOW * 0x76) | digits) & HIGH;
         // The top bits gathered in one octet: the product's bits do not meet.
         ((marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     };

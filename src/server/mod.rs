@@ -27,7 +27,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use listen::StartError;
-pub use reload::{Generation, GenerationZone, ReloadError, Reloaded};
+pub use reload::{ReloadError, Reloaded};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
 pub use world::{Served, World};

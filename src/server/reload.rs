@@ -4,10 +4,9 @@
 //! did not change, and swaps the [`World`] whole. Whatever is wrong with one of them, the old world stays: never
 //! half a new one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -17,32 +16,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::{Expired, Served, Settings, World};
-use crate::model::{ContentHash, Name};
+use crate::model::Name;
 use crate::snapshot::{Damaged, FileId, Mapped, Snapshot, SnapshotError};
+use crate::store::{Generation, Store, StoreError, ZoneEntry};
 use crate::zone::Zone;
 
 /// A generation that could not be put in service is tried again after this time, or as soon as there is another.
 const RETRY: Duration = Duration::from_secs(30);
-
-/// What the server needs to know of a generation.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-pub struct Generation {
-    /// Its number: each is higher than the one before.
-    pub number: u64,
-    /// Its zones by origin.
-    pub zones: BTreeMap<String, GenerationZone>,
-}
-
-/// A zone of a generation.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-pub struct GenerationZone {
-    /// The file name of its snapshot.
-    pub file: String,
-    /// The hash of its content.
-    pub content: ContentHash,
-    /// The serial of its SOA.
-    pub serial: u32,
-}
 
 /// What a reload found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +39,8 @@ pub enum Reloaded {
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The generation cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Generation {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A snapshot cannot be used.
     #[error("zone {zone}: {}: {source}", path.display())]
     Snapshot {
@@ -167,15 +142,15 @@ struct Loader {
 impl Loader {
     /// The first look: every zone that can be served is.
     fn begin(&mut self) {
-        let (stamp, generation) = match self.read() {
+        self.stamp = self.look();
+        let (store, generation) = match self.read() {
             Ok(Some(found)) => found,
             Ok(None) => return,
             Err(error) => return self.note_failure(&error),
         };
-        self.stamp = Some(stamp);
         let mut zones = Vec::new();
         for origin in self.settings.zones.clone() {
-            let served = serve(&origin, &generation, &self.settings.state, &self.expired, None);
+            let served = serve(&origin, &store, &generation, &self.expired, None);
             let served = served.unwrap_or_else(|error| {
                 self.note_failure(&error);
                 Served::Waiting
@@ -188,35 +163,29 @@ impl Loader {
 
     /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
     fn reload(&mut self, insist: bool) -> Result<Reloaded, ReloadError> {
-        let path = self.path();
-        let stamp = match fs::metadata(&path) {
-            Ok(found) => Some(file_id(&found)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(self.failed(ReloadError::Generation { path, source })),
-        };
-        let due = self.failed.is_some_and(|at| insist || at.elapsed() >= RETRY);
-        if stamp == self.stamp && !due {
+        // Taken before reading: when the file is replaced in between, the next look finds another one.
+        let stamp = self.look();
+        let again = self.failed.is_some_and(|at| insist || at.elapsed() >= RETRY);
+        if stamp == self.stamp && !again {
             return Ok(if stamp.is_some() { Reloaded::Unchanged } else { Reloaded::Nothing });
         }
         self.stamp = stamp;
-        let generation = match self.read() {
-            Ok(Some((stamp, generation))) => {
-                self.stamp = Some(stamp);
-                generation
-            }
-            Ok(None) => {
-                tracing::warn!("there is no generation any more; what is in service stays");
-                self.failed = None;
-                return Ok(Reloaded::Nothing);
-            }
-            Err(error) => return Err(self.failed(error)),
+        let result = self.swap();
+        match &result {
+            Ok(_) => self.failed = None,
+            Err(error) => self.note_failure(error),
+        }
+        result
+    }
+
+    fn swap(&self) -> Result<Reloaded, ReloadError> {
+        let Some((store, generation)) = self.read()? else {
+            tracing::warn!("there is no generation; what is in service stays");
+            return Ok(Reloaded::Nothing);
         };
         let previous = self.worlds.load_full();
-        match World::build(&self.settings, &generation, &self.expired, &previous) {
-            Ok(world) => self.worlds.store(Arc::new(world)),
-            Err(error) => return Err(self.failed(error)),
-        }
-        self.failed = None;
+        let world = World::build(&self.settings, &store, &generation, &self.expired, &previous)?;
+        self.worlds.store(Arc::new(world));
         tracing::info!(generation = generation.number, "in service");
         Ok(Reloaded::Swapped(generation.number))
     }
@@ -230,34 +199,29 @@ impl Loader {
         match self.worlds.load().masked(&self.expired) {
             Ok(world) => self.worlds.store(Arc::new(world)),
             Err(damage) => {
-                tracing::error!(%damage, "expired lists cannot be taken out; their zones stay as they are")
+                tracing::error!(%damage, "expired lists cannot be taken out; zones stay as they are");
+                return;
             }
         }
-        tracing::warn!(lists = ?self.expired, "these lists are past their hard age");
-    }
-
-    fn path(&self) -> PathBuf {
-        self.settings.state.join(GENERATION)
-    }
-
-    /// The generation, and which file it was read from; `None` when there is none yet.
-    fn read(&self) -> Result<Option<(FileId, Generation)>, ReloadError> {
-        let path = self.path();
-        let read = || -> io::Result<(FileId, Generation)> {
-            let file = fs::File::open(&path)?;
-            let stamp = file_id(&file.metadata()?);
-            Ok((stamp, serde_json::from_reader(io::BufReader::new(file))?))
-        };
-        match read() {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(ReloadError::Generation { path, source }),
+        if self.expired.is_empty() {
+            tracing::info!("no list is past its hard age any more");
+        } else {
+            tracing::warn!(lists = ?self.expired, "these lists are past their hard age and fall silent");
         }
     }
 
-    fn failed(&mut self, error: ReloadError) -> ReloadError {
-        self.note_failure(&error);
-        error
+    /// Which file names what is in service; `None` when there is none or it cannot be looked at.
+    fn look(&self) -> Option<FileId> {
+        fs::metadata(self.settings.state.join(GENERATION)).ok().map(|file| FileId::of(&file))
+    }
+
+    /// The store and its generation; `None` before the first sync.
+    fn read(&self) -> Result<Option<(Store, Generation)>, ReloadError> {
+        if !self.settings.state.exists() {
+            return Ok(None);
+        }
+        let store = Store::existing(&self.settings.state)?;
+        Ok(store.generation()?.map(|generation| (store, generation)))
     }
 
     fn note_failure(&mut self, error: &ReloadError) {
@@ -268,20 +232,19 @@ impl Loader {
 
 /// The file of the store that names what is in service.
 const GENERATION: &str = "generation.json";
-/// The folder of the store that holds snapshots.
-const SNAPSHOTS: &str = "snapshots";
 
 impl World {
     /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
     /// the same. A configured zone that the generation does not have waits.
     pub fn build(
         settings: &Settings,
+        store: &Store,
         generation: &Generation,
         expired: &BTreeSet<String>,
         previous: &Self,
     ) -> Result<Self, ReloadError> {
         let zones = settings.zones.iter().map(|origin| {
-            let served = serve(origin, generation, &settings.state, expired, previous.zone(origin))?;
+            let served = serve(origin, store, generation, expired, previous.zone(origin))?;
             Ok((origin.clone(), served))
         });
         let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
@@ -291,15 +254,15 @@ impl World {
 
 fn serve(
     origin: &Name,
+    store: &Store,
     generation: &Generation,
-    state: &Path,
     expired: &BTreeSet<String>,
     previous: Option<&Served>,
 ) -> Result<Served, ReloadError> {
-    let Some(entry) = generation.zones.get(&origin.to_string()) else {
+    let Some(entry) = generation.zones.get(origin) else {
         return Ok(Served::Waiting);
     };
-    let path = state.join(SNAPSHOTS).join(&entry.file);
+    let path = store.snapshot(&entry.file);
     let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {
         Some(snapshot) => snapshot,
         None => Arc::new(open(origin, &path, entry)?),
@@ -309,17 +272,17 @@ fn serve(
 }
 
 /// The snapshot that is in service already, when the file is still the one that was mapped and verified.
-fn unchanged(served: &Served, path: &Path, entry: &GenerationZone) -> Option<Arc<Snapshot<Mapped>>> {
+fn unchanged(served: &Served, path: &Path, entry: &ZoneEntry) -> Option<Arc<Snapshot<Mapped>>> {
     let Served::Ready(zone) = served else {
         return None;
     };
     let snapshot = zone.snapshot();
     let same = snapshot.content_hash() == entry.content
-        && file_id(&fs::metadata(path).ok()?) == snapshot.data().id();
+        && FileId::of(&fs::metadata(path).ok()?) == snapshot.data().id();
     same.then(|| Arc::clone(snapshot))
 }
 
-fn open(origin: &Name, path: &Path, entry: &GenerationZone) -> Result<Snapshot<Mapped>, ReloadError> {
+fn open(origin: &Name, path: &Path, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, ReloadError> {
     let read = || {
         let snapshot = Snapshot::open(Mapped::open(path)?)?;
         snapshot.verify()?;
@@ -338,13 +301,4 @@ fn open(origin: &Name, path: &Path, entry: &GenerationZone) -> Result<Snapshot<M
         return Err(mismatch("its origin"));
     }
     Ok(snapshot)
-}
-
-fn file_id(file: &fs::Metadata) -> FileId {
-    FileId {
-        device: file.dev(),
-        inode: file.ino(),
-        len: file.len(),
-        modified: (file.mtime(), file.mtime_nsec()),
-    }
 }

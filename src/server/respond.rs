@@ -32,7 +32,7 @@ pub enum Outcome {
 }
 
 /// What is said to a query, for either encoder.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Decision<'a> {
     /// The reply.
     pub reply: Reply<'a>,
@@ -77,14 +77,12 @@ pub fn decide<'a>(world: &'a World, name: &'a LowerName, qtype: Rtype, class: u1
         Some((Served::Ready(zone), origin)) => (zone, origin),
     };
     let verdict = zone.verdict(&name.as_wire()[..origin]);
+    let listed = verdict.is_listed();
     let content = verdict.content(qtype);
     if let Content::Unavailable(Trouble::Damaged(damage)) = content {
-        tracing::error!(zone = %zone.origin(), %damage, "a question met damage");
+        world.tell_damage(zone.origin(), damage);
     }
-    Decision {
-        reply: Reply::Zone { content, authority: zone.authority(), origin },
-        listed: verdict.is_listed(),
-    }
+    Decision { reply: Reply::Zone { content, authority: zone.authority(), origin }, listed }
 }
 
 fn is_version(name: &LowerName, qtype: Rtype) -> bool {

@@ -1,6 +1,7 @@
 //! Everything that is served at one moment.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Settings;
 use crate::model::Name;
@@ -19,6 +20,8 @@ pub struct World {
     pub(super) version: Option<String>,
     /// Which generation this is; `None` before the first.
     pub(super) generation: Option<u64>,
+    /// Damage has been reported: once is enough, however many questions meet it.
+    damage_told: AtomicBool,
 }
 
 /// A zone that exists.
@@ -43,7 +46,13 @@ impl World {
         version: Option<String>,
         generation: Option<u64>,
     ) -> Self {
-        let mut world = Self { zones: HashMap::new(), depths: 0, version, generation };
+        let mut world = Self {
+            zones: HashMap::new(),
+            depths: 0,
+            version,
+            generation,
+            damage_told: AtomicBool::new(false),
+        };
         for (origin, served) in zones {
             world.depths |= 1 << origin.labels().count();
             world.zones.insert(origin.as_wire().into(), served);
@@ -74,6 +83,13 @@ impl World {
         self.generation
     }
 
+    /// Says once that a question met damage.
+    pub(super) fn tell_damage(&self, zone: &Name, damage: Damaged) {
+        if !self.damage_told.swap(true, Ordering::Relaxed) {
+            tracing::error!(%zone, %damage, "a question met damage and is answered SERVFAIL, as others may be");
+        }
+    }
+
     /// The same world without what the lists named in `expired` say.
     pub(super) fn masked(&self, expired: &BTreeSet<String>) -> Result<Self, Damaged> {
         let zones = self.zones.iter().map(|(origin, served)| {
@@ -88,6 +104,7 @@ impl World {
             depths: self.depths,
             version: self.version.clone(),
             generation: self.generation,
+            damage_told: AtomicBool::new(false),
         })
     }
 }

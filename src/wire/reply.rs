@@ -7,7 +7,8 @@ use crate::snapshot::RdataRef;
 use crate::zone::{Authority, Content, InZoneName, Records, TextBuf};
 
 /// What is said to a query.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // lives for one packet on the stack; a box would be an allocation a packet
 pub enum Reply<'a> {
     /// What a zone says.
     Zone {
@@ -116,11 +117,11 @@ impl Reply<'_> {
 
     /// Writes the records; tells how many there are in the answer and authority sections.
     fn put(&self, out: &mut Writer<'_>) -> Result<[u16; 2], Full> {
-        match *self {
+        match self {
             Self::Zone { content, authority, origin } => {
-                let origin = QUESTION_NAME + origin as u16;
+                let origin = QUESTION_NAME + *origin as u16;
                 match content {
-                    Content::Records(records) => Ok([put_records(&records, out)?, 0]),
+                    Content::Records(records) => Ok([put_records(records, out)?, 0]),
                     Content::Soa => put_soa(authority, authority.soa_ttl, origin, out).map(|()| [1, 0]),
                     Content::Ns => Ok([put_ns(authority, origin, out)?, 0]),
                     Content::NoData | Content::NxDomain => {

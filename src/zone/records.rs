@@ -50,13 +50,13 @@ fn write_name(labels: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// One answer of a zone, with what it is about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Said<'a> {
     source: Source<'a>,
     matched: Matched<'a>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Source<'a> {
     Stored(AnswerRef<'a>),
     Rebuilt(&'a [RrSet]),
@@ -78,16 +78,25 @@ impl<'a> Said<'a> {
 
     /// Its record sets.
     pub fn sets(&self) -> impl Iterator<Item = SetRef<'a>> + use<'a> {
-        let (stored, rebuilt) = match self.source {
+        let (stored, rebuilt) = match &self.source {
             Source::Stored(answer) => (Some(answer.record_sets()), &[][..]),
-            Source::Rebuilt(sets) => (None, sets),
+            Source::Rebuilt(sets) => (None, *sets),
         };
         stored.into_iter().flatten().map(SetRef::Stored).chain(rebuilt.iter().map(SetRef::Rebuilt))
     }
 }
 
+impl<'a> Said<'a> {
+    /// The data of its records of one type.
+    fn data(&self, rtype: Rtype) -> impl Iterator<Item = Datum<'a>> + use<'a> {
+        let matched = self.matched;
+        let sets = self.sets().filter(move |set| set.rtype() == rtype);
+        sets.flat_map(move |set| set.data().map(move |rdata| Datum { rdata, matched }))
+    }
+}
+
 /// A record set.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum SetRef<'a> {
     /// In the snapshot.
     Stored(RrSetRef<'a>),
@@ -114,7 +123,7 @@ impl<'a> SetRef<'a> {
 
     /// The data of its records.
     pub fn data(&self) -> impl Iterator<Item = RdataRef<'a>> + use<'a> {
-        let (stored, wire, texts) = match *self {
+        let (stored, wire, texts) = match self {
             Self::Stored(set) => (Some(set.data()), &[][..], &[][..]),
             Self::Rebuilt(RrSet { data: RrData::Wire(data), .. }) => (None, &data[..], &[][..]),
             Self::Rebuilt(RrSet { data: RrData::Texts(texts), .. }) => (None, &[][..], &texts[..]),
@@ -126,7 +135,7 @@ impl<'a> SetRef<'a> {
 }
 
 /// All records of one type that answer a question.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Records<'a> {
     hit: Hit<'a>,
     rtype: Rtype,
@@ -136,7 +145,7 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// The records of `rtype` in `hit`; `None` when it has none. The smallest TTL counts (RFC 2181 section 5.2).
     pub(super) fn of(hit: Hit<'a>, rtype: Rtype) -> Option<Self> {
-        let sets = hit.said().flat_map(|said| said.sets());
+        let sets = hit.said().flat_map(Said::sets);
         let ttl = sets.filter(|set| set.rtype() == rtype).map(|set| set.ttl()).min()?;
         Some(Self { hit, rtype, ttl })
     }
@@ -152,18 +161,14 @@ impl<'a> Records<'a> {
     }
 
     /// The data in order. What an address and a name say alike stands once.
-    pub fn iter(&self) -> impl Iterator<Item = Datum<'a>> + use<'a> {
-        let rtype = self.rtype;
-        let data = move |said: Said<'a>| {
-            let sets = said.sets().filter(move |set| set.rtype() == rtype);
-            sets.flat_map(move |set| set.data().map(move |rdata| Datum { rdata, matched: said.matched }))
-        };
-        let mut said = self.hit.said();
-        let (first, second) = (said.next(), said.next());
-        let again =
-            move |datum: &Datum<'a>| first.is_some_and(|said| data(said).any(|other| other.same(datum)));
-        let second = second.into_iter().flat_map(data).filter(move |datum| !again(datum));
-        first.into_iter().flat_map(data).chain(second)
+    pub fn iter(&self) -> impl Iterator<Item = Datum<'a>> {
+        self.hit.said().enumerate().flat_map(move |(index, said)| {
+            let before = self.hit.said().take(index);
+            let stood = move |datum: &Datum<'_>| {
+                before.clone().flat_map(|said| said.data(self.rtype)).any(|other| other.same(datum))
+            };
+            said.data(self.rtype).filter(move |datum| !stood(datum))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::Rtype;
 use crate::snapshot::Damaged;
 
 /// What a zone says about one question. That a question lies outside all zones is not a zone's to say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Verdict<'a> {
     /// Listed.
     Listed(Hit<'a>),
@@ -29,7 +29,7 @@ pub enum Trouble {
 }
 
 /// What lists say: of an address, of a name, or of both.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Hit<'a> {
     first: Said<'a>,
     second: Option<Said<'a>>,
@@ -45,25 +45,25 @@ impl<'a> Hit<'a> {
     }
 
     /// The answers: at least one, at most two.
-    pub fn said(&self) -> impl Iterator<Item = Said<'a>> + use<'a> {
-        std::iter::once(self.first).chain(self.second)
+    pub fn said(&self) -> impl Iterator<Item = &Said<'a>> + Clone {
+        std::iter::once(&self.first).chain(&self.second)
     }
 
     /// The record set that stands for all types (RFC 8482): A if there is one, else the first.
-    fn any(self) -> Option<Records<'a>> {
-        Records::of(self, Rtype::A).or_else(|| {
-            let first = self.said().flat_map(|said| said.sets()).next()?;
-            Records::of(self, first.rtype())
-        })
+    fn any(&self) -> Option<Rtype> {
+        let mut types = self.said().flat_map(Said::sets).map(|set| set.rtype());
+        let first = types.next()?;
+        Some(if first == Rtype::A || types.any(|rtype| rtype == Rtype::A) { Rtype::A } else { first })
     }
 
     fn records(self, rtype: Rtype) -> Option<Records<'a>> {
-        if rtype == Rtype::ANY { self.any() } else { Records::of(self, rtype) }
+        let rtype = if rtype == Rtype::ANY { self.any()? } else { rtype };
+        Records::of(self, rtype)
     }
 }
 
 /// What goes into a reply.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Content<'a> {
     /// These records as the answer.
     Records(Records<'a>),

@@ -160,7 +160,8 @@ pub(crate) mod store {
     use std::path::{Path, PathBuf};
 
     use gatepost::compile::ZoneSpec;
-    use gatepost::server::{Generation, Settings, World};
+    use gatepost::server::{Settings, World};
+    use gatepost::store::Store;
 
     /// Settings of a server of these zones on a free loopback port.
     pub(crate) fn settings(state: &Path, zones: &[&ZoneSpec]) -> Settings {
@@ -172,10 +173,10 @@ pub(crate) mod store {
 
     /// The world of the generation in `state`, without a server.
     pub(crate) fn world(settings: &Settings) -> World {
-        let text = fs::read(settings.state.join("generation.json")).expect("a generation");
-        let generation: Generation = serde_json::from_slice(&text).expect("a generation");
+        let store = Store::existing(&settings.state).expect("a store");
+        let generation = store.generation().expect("readable").expect("a generation");
         let nothing = World::new([], None, None);
-        World::build(settings, &generation, &BTreeSet::new(), &nothing).expect("sound snapshots")
+        World::build(settings, &store, &generation, &BTreeSet::new(), &nothing).expect("sound snapshots")
     }
 
     /// Puts the zones in service, as sync does: snapshots first, then the generation, each renamed into place.
@@ -190,10 +191,13 @@ pub(crate) mod store {
             if !folder.join(&file).exists() {
                 rename_into(&folder.join(&file), &bytes);
             }
-            let entry = serde_json::json!({ "file": file, "content": content, "serial": serial });
+            let entry = serde_json::json!({
+                "file": file, "content": content, "made_from": content, "serial": serial, "built": 0,
+            });
             entries.insert(origin, entry);
         }
-        let generation = serde_json::json!({ "number": number, "zones": entries });
+        let generation =
+            serde_json::json!({ "version": 1, "number": number, "created": 0, "zones": entries });
         rename_into(&state.join("generation.json"), generation.to_string().as_bytes());
     }
 

@@ -1,5 +1,7 @@
+use super::shape::covered;
 use super::*;
-use crate::parse::{Options, Parsed, parse};
+use crate::model::Span;
+use crate::parse::{Format, Options, Parsed, parse};
 
 fn read(format: Format, text: &str) -> Parsed {
     parse(format, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap()

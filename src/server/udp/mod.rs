@@ -1,6 +1,6 @@
 //! UDP: one loop for every way of getting packets in and out.
 //!
-//! A [`Backend`] owns a socket and its buffers; [`spawn`] runs the loop over one in a thread of its own. [`Single`]
+//! A [`Backend`] owns a socket and its buffers; the worker's loop runs over one in a thread of its own. [`Single`]
 //! moves one packet a call; others are files beside it. Never: what a reply says (that is
 //! [`respond`](super::respond)).
 
