@@ -172,6 +172,18 @@ impl Part {
     pub const ZONE: u16 = u16::MAX;
 }
 
+mod answers;
+mod compose;
+mod diff;
+mod merge;
+mod names;
+mod resolve;
 mod spans;
+mod sweep;
+mod zone;
 
+pub use answers::MAX_ANSWERS;
+pub use compose::{Budget, compose};
+pub use diff::{Diff, listed_v4};
 pub use spans::SpansV4;
+pub use zone::compile;

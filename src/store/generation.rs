@@ -38,6 +38,8 @@ pub struct ZoneEntry {
     pub file: String,
     /// The hash of its content.
     pub content: ContentHash,
+    /// Names everything it was compiled from: while that is the same, it need not be compiled again.
+    pub made_from: ContentHash,
     /// The serial of its SOA.
     pub serial: u32,
     /// When it was built, in seconds since 1970 by the wall clock.
@@ -60,6 +62,8 @@ pub struct BuiltZone {
     pub file: String,
     /// The hash of its content.
     pub content: ContentHash,
+    /// Names everything it was compiled from.
+    pub made_from: ContentHash,
     /// The serial that the data insists on.
     pub serial: Option<u32>,
     /// Time of the data, in seconds since 1970.
@@ -105,10 +109,11 @@ fn entry(before: Option<&ZoneEntry>, built: BuiltZone, created: i64) -> ZoneEntr
         && before.content == built.content
         && built.serial.is_none_or(|serial| serial == before.serial)
     {
-        return before.clone();
+        return ZoneEntry { made_from: built.made_from, ..before.clone() };
     }
     let serial = built.serial.unwrap_or_else(|| next_serial(before.map(|before| before.serial), built.time));
-    ZoneEntry { file: built.file, content: built.content, serial, built: created }
+    let BuiltZone { file, content, made_from, .. } = built;
+    ZoneEntry { file, content, made_from, serial, built: created }
 }
 
 /// The serial after `previous` for data of `time`: the time in seconds, or one more than before when that is no

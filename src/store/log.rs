@@ -52,6 +52,24 @@ pub struct Attempt {
     pub reasons: Vec<String>,
 }
 
+impl Attempt {
+    /// One that begins at `wall` and has brought nothing yet.
+    pub fn new(wall: i64) -> Self {
+        Self {
+            wall,
+            url: None,
+            status: None,
+            validators: None,
+            received: None,
+            milliseconds: None,
+            set: None,
+            entries: None,
+            outcome: Outcome::Failed,
+            reasons: Vec::new(),
+        }
+    }
+}
+
 /// Adds a line to the log at `path`.
 pub(super) fn append(path: &Path, attempt: &Attempt, owner: Option<Owner>) -> Result<(), StoreError> {
     let size = std::fs::metadata(path).map_or(0, |found| found.len());

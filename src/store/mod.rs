@@ -181,6 +181,11 @@ impl Store {
 }
 
 impl Writer {
+    /// The store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The folder of a list, for writing; made if missing.
     pub fn list(&self, name: &Slug) -> Result<ListWriter<'_>, StoreError> {
         let folder = self.store.feeds().join(name.as_str());

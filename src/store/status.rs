@@ -29,6 +29,9 @@ pub struct ListStatus {
     /// The current set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetRef>,
+    /// How the body was read that gave the current set: another form in the configuration reads it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<String>,
     /// What the body that gave the current set was called by its server. Remembered only after the body was accepted:
     /// else a bad body would be confirmed by 304 for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,208 @@
+//! Spans in order → the sections, in one pass.
+
+use std::io::{Seek, Write};
+
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::super::layout::{Block, Eight, Root, Slot, Sparse, eight};
+use super::super::write::{FileWriter, SectionWriter};
+use super::super::{Section, WriteError};
+use super::Width;
+use super::encode::{Answers, Sixteen};
+use crate::compile::{AnswerId, Answered, Compiled};
+use crate::model::Span;
+
+/// A /8 with at most this many spans has no block: a binary search over twelve octets a span is as quick, and a short
+/// list stays small.
+pub(super) const MAX_SPARSE: usize = 16;
+/// Chunks are handed to the file in pieces of about this size.
+const PIECE: usize = 1 << 18;
+
+/// Writes the sections of the zone's IPv4 spans.
+pub(in super::super) fn write<W: Write + Seek>(
+    compiled: &Compiled,
+    file: &mut FileWriter<'_, W>,
+) -> Result<(), WriteError> {
+    if compiled.v4.is_empty() {
+        return Ok(());
+    }
+    let width = Width::for_answers(compiled.answers.len());
+    let mut builder = Builder::new(file.begin(Section::V4_CHUNKS)?, width);
+    for item in compiled.v4.iter() {
+        builder.push(item)?;
+    }
+    let mut built = builder.finish()?;
+    built.root.spans = (compiled.v4.len() as u64).into();
+    built.root.addresses = compiled.v4.addresses().into();
+    file.section(Section::V4_ROOT, built.root.as_bytes())?;
+    file.section(Section::V4_SPARSE, built.sparse.as_bytes())?;
+    file.section(Section::V4_BLOCKS, built.blocks.as_bytes())?;
+    file.section(Section::V4_SLOTS, built.slots.as_bytes())?;
+    file.section(Section::V4_ANSWERS, &built.answers.octets)
+}
+
+/// All but the chunks, which are written on the way.
+struct Built {
+    root: Root,
+    sparse: Vec<Sparse>,
+    blocks: Vec<Block>,
+    slots: Vec<Slot>,
+    answers: Answers,
+}
+
+struct Builder<'f, 'a, W> {
+    built: Built,
+    section: SectionWriter<'f, 'a, W>,
+    /// Chunks not yet written, and the octets of those written.
+    chunks: Vec<u8>,
+    written: usize,
+    /// The /8 being filled.
+    eight: u8,
+    /// Its spans while there are few.
+    few: Vec<Answered<u32>>,
+    /// Whether the last block is its.
+    in_block: bool,
+    /// The /16 being filled: its first sixteen bits.
+    key: u32,
+    sixteen: Sixteen,
+}
+
+impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
+    fn new(section: SectionWriter<'f, 'a, W>, width: Width) -> Self {
+        let mut root = Root::new_zeroed();
+        root.width = width.bits().into();
+        let answers = Answers::new(width);
+        let built = Built { root, sparse: Vec::new(), blocks: Vec::new(), slots: Vec::new(), answers };
+        Self {
+            built,
+            section,
+            chunks: Vec::with_capacity(PIECE + PIECE / 4),
+            written: 0,
+            eight: 0,
+            few: Vec::with_capacity(MAX_SPARSE),
+            in_block: false,
+            key: 0,
+            sixteen: Sixteen::default(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, item: Answered<u32>) -> Result<(), WriteError> {
+        let Span { first, last } = item.span;
+        if self.in_block && first >> 16 == self.key && last >> 16 == self.key && !self.sixteen.is_empty() {
+            self.sixteen.push(first as u16, last as u16, item.answer);
+            return Ok(());
+        }
+        self.push_across(item)
+    }
+
+    /// A span that begins a /16 or reaches over the end of one.
+    fn push_across(&mut self, item: Answered<u32>) -> Result<(), WriteError> {
+        let Answered { span, answer } = item;
+        for eight in span.first >> 24..=span.last >> 24 {
+            let first = span.first.max(eight << 24);
+            let last = span.last.min(eight << 24 | 0xff_ffff);
+            self.push_in_eight(eight as u8, Answered { span: Span { first, last }, answer })?;
+        }
+        Ok(())
+    }
+
+    fn push_in_eight(&mut self, eight: u8, item: Answered<u32>) -> Result<(), WriteError> {
+        if eight != self.eight {
+            self.end_eight()?;
+            self.eight = eight;
+        }
+        if self.in_block {
+            return self.push_in_block(item);
+        }
+        if self.few.len() < MAX_SPARSE {
+            self.few.push(item);
+            return Ok(());
+        }
+        self.in_block = true;
+        let mut block = Block::new_zeroed();
+        block.ranks = [(self.built.slots.len() as u32).into(); 4];
+        self.built.blocks.push(block);
+        let few = std::mem::take(&mut self.few);
+        few.iter().chain([&item]).try_for_each(|&item| self.push_in_block(item))?;
+        self.few = few;
+        self.few.clear();
+        Ok(())
+    }
+
+    fn push_in_block(&mut self, item: Answered<u32>) -> Result<(), WriteError> {
+        for key in item.span.first >> 16..=item.span.last >> 16 {
+            if key != self.key {
+                self.end_sixteen()?;
+                self.key = key;
+            }
+            let first = item.span.first.max(key << 16);
+            let last = item.span.last.min(key << 16 | 0xffff);
+            self.sixteen.push(first as u16, last as u16, item.answer);
+        }
+        Ok(())
+    }
+
+    fn end_sixteen(&mut self) -> Result<(), WriteError> {
+        if self.sixteen.is_empty() {
+            return Ok(());
+        }
+        let slot = self.sixteen.finish(self.written, &mut self.chunks, &mut self.built.answers);
+        self.built.slots.push(slot);
+        if let Some(block) = self.built.blocks.last_mut() {
+            let (word, bit) = (self.key as usize / 64 % 4, self.key % 64);
+            block.present[word].set(block.present[word].get() | 1 << bit);
+            let slots = (self.built.slots.len() as u32).into();
+            block.ranks[word + 1..].fill(slots);
+        }
+        if self.chunks.len() >= PIECE { self.put_chunks() } else { Ok(()) }
+    }
+
+    fn put_chunks(&mut self) -> Result<(), WriteError> {
+        self.section.put(&self.chunks)?;
+        self.written += self.chunks.len();
+        self.chunks.clear();
+        Ok(())
+    }
+
+    fn end_eight(&mut self) -> Result<(), WriteError> {
+        let row = &mut self.built.root.eights[usize::from(self.eight)];
+        if self.in_block {
+            *row = entry(eight::BLOCK, 0, self.built.blocks.len() - 1);
+            self.end_sixteen()?;
+            self.in_block = false;
+            return Ok(());
+        }
+        match self.few[..] {
+            [] => {}
+            [Answered { span, answer }] if span.extent() == 0xff_ffff => {
+                *row = entry(eight::WHOLE, 0, answer as usize);
+            }
+            _ => {
+                *row = entry(eight::SPARSE, self.few.len() as u8, self.built.sparse.len());
+                self.built.sparse.extend(self.few.iter().map(|&item| sparse(item.span, item.answer)));
+            }
+        }
+        self.few.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Built, WriteError> {
+        self.end_eight()?;
+        if self.written + self.chunks.len() > 0 {
+            // A reader may load eight octets wherever a chunk's begin.
+            self.chunks.extend_from_slice(&[0; 8]);
+        }
+        self.put_chunks()?;
+        self.section.end()?;
+        Ok(self.built)
+    }
+}
+
+fn entry(kind: u8, count: u8, value: usize) -> Eight {
+    Eight { kind, count, reserved: 0.into(), value: (value as u32).into() }
+}
+
+fn sparse(Span { first, last }: Span<u32>, answer: AnswerId) -> Sparse {
+    Sparse { first: first.into(), last: last.into(), answer: answer.into() }
+}

@@ -1,0 +1,197 @@
+//! One /16 → its chunk, in the form that takes the least octets.
+
+use super::super::layout::{Run, Slot};
+use super::chunk::{BITMAP_LEN, BITMAP_RANKS, BUCKETS};
+use super::{Place, kind};
+use crate::compile::AnswerId;
+
+/// Addresses of one /16 in the making; used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct Sixteen {
+    /// Spans of suffixes.
+    runs: Vec<(u16, u16)>,
+    /// The answer of each.
+    answers: Vec<AnswerId>,
+    mixed: bool,
+    wide: bool,
+}
+
+impl Sixteen {
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Adds a span behind all others.
+    #[inline]
+    pub(super) fn push(&mut self, first: u16, last: u16, answer: AnswerId) {
+        self.mixed |= self.answers.first().is_some_and(|&one| one != answer);
+        self.wide |= first != last;
+        self.runs.push((first, last));
+        self.answers.push(answer);
+    }
+
+    /// Appends the chunk to `chunks`, which begins at octet `start` of its section, and its answers (one for each
+    /// number) to `answers` when they differ; empties itself.
+    pub(super) fn finish(&mut self, start: usize, chunks: &mut Vec<u8>, answers: &mut Answers) -> Slot {
+        let kind = self.kind();
+        let offset = start + chunks.len();
+        debug_assert!(offset.is_multiple_of(Place::UNIT));
+        match kind {
+            kind::FULL => {}
+            kind::RUNS => self.put_runs(chunks),
+            kind::BITMAP => self.put_bitmap(chunks),
+            _ => self.put_buckets(kind - kind::BUCKETS, chunks),
+        }
+        chunks.resize(chunks.len().next_multiple_of(Place::UNIT), 0);
+        let answer = if self.mixed { self.put_answers(kind, answers) } else { self.answers[0] };
+        let offset = if kind == kind::FULL { 0 } else { (offset / Place::UNIT) as u32 };
+        let place = offset << 5 | u32::from(self.mixed) << 4 | kind;
+        self.runs.clear();
+        self.answers.clear();
+        (self.mixed, self.wide) = (false, false);
+        Slot { place: place.into(), answer: answer.into() }
+    }
+
+    /// The smallest form; of equally small ones the first of buckets, runs, bitmap.
+    fn kind(&self) -> u32 {
+        if self.runs == [(0, u16::MAX)] {
+            return kind::FULL;
+        }
+        let suffixes = self.suffixes();
+        let bits = index_bits(suffixes);
+        let layout = &BUCKETS[bits as usize];
+        let buckets =
+            (layout.index_len + (suffixes * layout.lane as usize).div_ceil(8), kind::BUCKETS + bits);
+        let runs = (2 + self.runs.len() * size_of::<Run>(), kind::RUNS);
+        let bitmap = (BITMAP_LEN, kind::BITMAP);
+        [buckets, runs, bitmap]
+            .into_iter()
+            .min_by_key(|&(octets, _)| octets)
+            .map_or(kind::RUNS, |(_, kind)| kind)
+    }
+
+    fn suffixes(&self) -> usize {
+        if !self.wide {
+            return self.runs.len();
+        }
+        self.runs.iter().map(|&(first, last)| usize::from(last - first) + 1).sum()
+    }
+
+    fn put_runs(&self, chunks: &mut Vec<u8>) {
+        chunks.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
+        for &(first, last) in &self.runs {
+            chunks.extend_from_slice(&first.to_le_bytes());
+            chunks.extend_from_slice(&last.to_le_bytes());
+        }
+    }
+
+    fn put_bitmap(&self, chunks: &mut Vec<u8>) {
+        let start = chunks.len();
+        chunks.resize(start + BITMAP_LEN, 0);
+        let (ranks, bits) = chunks[start..].split_at_mut(BITMAP_RANKS);
+        for suffix in self.runs.iter().flat_map(|&(first, last)| first..=last) {
+            bits[usize::from(suffix / 8)] |= 1 << (suffix % 8);
+        }
+        let mut rank = 0u16;
+        for (entry, page) in ranks.chunks_exact_mut(2).zip(bits.chunks_exact(32)) {
+            entry.copy_from_slice(&rank.to_le_bytes());
+            // Wraps behind the last /24 of a full bitmap at most.
+            rank = rank.wrapping_add(page.iter().map(|octet| octet.count_ones() as u16).sum());
+        }
+    }
+
+    fn put_buckets(&self, bits: u32, chunks: &mut Vec<u8>) {
+        if self.wide {
+            put_buckets(bits, self.runs.iter().flat_map(|&(first, last)| first..=last), chunks);
+        } else {
+            put_buckets(bits, self.runs.iter().map(|&(first, _)| first), chunks);
+        }
+    }
+
+    /// The row of the first.
+    fn put_answers(&self, kind: u32, answers: &mut Answers) -> u32 {
+        let row = answers.rows;
+        for (&(first, last), &answer) in self.runs.iter().zip(&self.answers) {
+            let times = if kind == kind::RUNS { 1 } else { usize::from(last - first) + 1 };
+            (0..times).for_each(|_| answers.push(answer));
+        }
+        row
+    }
+}
+
+/// Bits of the index for a number of suffixes: up to four in a bucket, as many as one load and a compare can test;
+/// from 256 on, when an index entry takes two octets, up to eight.
+fn index_bits(suffixes: usize) -> u32 {
+    match suffixes {
+        ..=4 => 0,
+        5..=8 => 1,
+        9..=16 => 2,
+        17..=32 => 3,
+        33..=64 => 4,
+        65..=128 => 5,
+        129..=255 => 6,
+        256..=1024 => 7,
+        _ => 8,
+    }
+}
+
+fn put_buckets(bits: u32, suffixes: impl Iterator<Item = u16>, chunks: &mut Vec<u8>) {
+    let layout = &BUCKETS[bits as usize];
+    let (start, lane) = (chunks.len(), layout.lane);
+    chunks.resize(start + layout.index_len, 0);
+    let mut ends = [0u16; 257];
+    let (mut word, mut used, mut count) = (0u64, 0, 0u16);
+    for suffix in suffixes {
+        count += 1;
+        ends[(usize::from(suffix) >> lane) + 1] = count;
+        word |= (u64::from(suffix) & ((1 << lane) - 1)) << used;
+        used += lane;
+        if used >= 32 {
+            chunks.extend_from_slice(&(word as u32).to_le_bytes());
+            word >>= 32;
+            used -= 32;
+        }
+    }
+    chunks.extend_from_slice(&word.to_le_bytes()[..used.div_ceil(8) as usize]);
+    let index = &mut chunks[start..start + layout.index_len];
+    let mut end = 0;
+    let wide = bits >= 7;
+    for (bucket, &written) in ends[..=1 << bits].iter().enumerate() {
+        end = end.max(written);
+        if wide {
+            index[bucket * 2..][..2].copy_from_slice(&end.to_le_bytes());
+        } else {
+            index[bucket] = end as u8;
+        }
+    }
+}
+
+/// Section `v4-answers` in the making.
+#[derive(Debug)]
+pub(super) struct Answers {
+    pub(super) octets: Vec<u8>,
+    width: super::Width,
+    rows: u32,
+}
+
+impl Answers {
+    pub(super) fn new(width: super::Width) -> Self {
+        Self { octets: Vec::new(), width, rows: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, answer: AnswerId) {
+        match self.width {
+            super::Width::Four if self.rows % 2 == 1 => {
+                if let Some(pair) = self.octets.last_mut() {
+                    *pair |= (answer as u8) << 4;
+                }
+            }
+            super::Width::Four | super::Width::Eight => self.octets.push(answer as u8),
+            super::Width::Sixteen => self.octets.extend_from_slice(&(answer as u16).to_le_bytes()),
+            super::Width::ThirtyTwo => self.octets.extend_from_slice(&answer.to_le_bytes()),
+        }
+        // Never more than 2^32 addresses: the row before the first overflow is the last.
+        self.rows = self.rows.wrapping_add(1);
+    }
+}
