@@ -118,10 +118,10 @@ fn code(text: &str) -> Result<Ipv4Addr, String> {
 }
 
 fn read(args: &Args, format: Format, notes: bool) -> anyhow::Result<Parsed> {
-    let columns = args.column.clone().map_or_else(Columns::default, |title| Columns {
-        address: Column::Titled(title),
-        note: None,
-    });
+    let columns = args
+        .column
+        .clone()
+        .map_or_else(Columns::default, |title| Columns { address: Column::Titled(title), note: None });
     let now = jiff::Timestamp::now();
     let mut parser = Parser::new(format, &Options { notes, columns, now: Some(now), ..Options::default() });
     let sizes = args.files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
@@ -137,7 +137,8 @@ fn read(args: &Args, format: Format, notes: bool) -> anyhow::Result<Parsed> {
         let counted = Counted { inner: source, bar: bar.clone() };
         let text = decode(io::BufReader::with_capacity(READ, counted), u64::MAX).with_context(failed)?;
         let mut on_bad = |diag: crate::parse::Diag| {
-            let line = format!("{}:{}:{}: {}: {}", file.display(), diag.line, diag.column, diag.reason, diag.text);
+            let line =
+                format!("{}:{}:{}: {}: {}", file.display(), diag.line, diag.column, diag.reason, diag.text);
             // That nobody reads it is no reason to stop.
             bar.suspend(|| drop(writeln!(bad_lines, "{line}")));
         };

@@ -23,8 +23,8 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitStatus {
         return ExitStatus::Ok;
     }
     talk(format_args!("{} {error:#}", styled(BAD, "error:")));
-    let usage = error.is::<Usage>()
-        || matches!(error.downcast_ref::<SyncError>(), Some(SyncError::UnknownList(_)));
+    let usage =
+        error.is::<Usage>() || matches!(error.downcast_ref::<SyncError>(), Some(SyncError::UnknownList(_)));
     if usage { ExitStatus::Usage } else { ExitStatus::CannotTell }
 }
 

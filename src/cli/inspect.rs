@@ -62,7 +62,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         if let Some(Err(_)) = verified {
             status = ExitStatus::Found;
         }
-        let seen = Seen { file, snapshot: &snapshot, verified: verified.as_ref(), answers: answers(&snapshot, args.answers)? };
+        let seen = Seen {
+            file,
+            snapshot: &snapshot,
+            verified: verified.as_ref(),
+            answers: answers(&snapshot, args.answers)?,
+        };
         if args.json {
             json(&mut out, &seen.as_json())?;
         } else {
@@ -109,7 +114,8 @@ impl Seen<'_> {
         let counts = snapshot.counts();
         let size = snapshot.data().as_ref().len() as u64;
         let seconds = |ttl: u32| short_duration(std::time::Duration::from_secs(u64::from(ttl)));
-        let mut field = |name: &str, value: String| writeln!(out, "{} {value}", styled(HEAD, format_args!("{name:9}")));
+        let mut field =
+            |name: &str, value: String| writeln!(out, "{} {value}", styled(HEAD, format_args!("{name:9}")));
         field("file", format!("{} ({})", self.file.display(), octets(size)))?;
         field("zone", zone.origin.to_string())?;
         field("content", snapshot.content_hash().to_string())?;
@@ -121,8 +127,15 @@ impl Seen<'_> {
         if counts.v4_addresses > 0 {
             let each = size as f64 / counts.v4_addresses as f64;
             let spans = counted(counts.v4_spans, "span", "spans");
-            let each = if counts.v6_spans + counts.names > 0 { String::new() } else { format!(", {each:.2} octets each") };
-            field("IPv4", format!("{} in {spans}{each}", counted(counts.v4_addresses, "address", "addresses")))?;
+            let each = if counts.v6_spans + counts.names > 0 {
+                String::new()
+            } else {
+                format!(", {each:.2} octets each")
+            };
+            field(
+                "IPv4",
+                format!("{} in {spans}{each}", counted(counts.v4_addresses, "address", "addresses")),
+            )?;
         }
         if counts.v6_spans > 0 {
             field("IPv6", counted(counts.v6_spans, "span", "spans"))?;
@@ -130,9 +143,23 @@ impl Seen<'_> {
         if counts.names > 0 {
             field("names", counted(counts.names, "node", "nodes"))?;
         }
-        field("answers", format!("{}, {}", grouped(counts.answers), counted(counts.values, "value of a list", "values of lists")))?;
+        field(
+            "answers",
+            format!(
+                "{}, {}",
+                grouped(counts.answers),
+                counted(counts.values, "value of a list", "values of lists")
+            ),
+        )?;
         let points = if zone.test_points { "forced" } else { "as the data has them" };
-        field("TTL", format!("{}, of \"not listed\" {}; test points {points}", seconds(zone.ttl), seconds(zone.soa.minimum)))?;
+        field(
+            "TTL",
+            format!(
+                "{}, of \"not listed\" {}; test points {points}",
+                seconds(zone.ttl),
+                seconds(zone.soa.minimum)
+            ),
+        )?;
 
         writeln!(out, "\n{}", styled(HEAD, "Lists"))?;
         let mut table = Table::new([
@@ -160,7 +187,8 @@ impl Seen<'_> {
         }
 
         writeln!(out, "\n{}", styled(HEAD, "Sections"))?;
-        let mut table = Table::new([("SECTION", Align::Left), ("OCTETS", Align::Right), ("SHARE", Align::Right)]);
+        let mut table =
+            Table::new([("SECTION", Align::Left), ("OCTETS", Align::Right), ("SHARE", Align::Right)]);
         for (section, len) in snapshot.sections() {
             let share = format!("{:.1} %", len as f64 * 100.0 / size as f64);
             table.row([section.to_string().into(), grouped(len).into(), share.into()]);
@@ -178,7 +206,12 @@ impl Seen<'_> {
             return Ok(());
         }
         writeln!(out, "\n{}", styled(HEAD, "Answers ($ is what was asked for)"))?;
-        let mut table = Table::new([("ID", Align::Right), ("A", Align::Left), ("LISTS", Align::Left), ("TEXT", Align::Left)]);
+        let mut table = Table::new([
+            ("ID", Align::Right),
+            ("A", Align::Left),
+            ("LISTS", Align::Left),
+            ("TEXT", Align::Left),
+        ]);
         for (id, answer) in self.answers.iter().enumerate() {
             let texts: Vec<&str> = records::texts(&answer.records).collect();
             table.row([

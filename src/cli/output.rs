@@ -140,7 +140,11 @@ pub(crate) fn octets(number: u64) -> String {
         None => format!("{number} B"),
         Some((size, unit)) => {
             let tenths = number / (size / 10).max(1);
-            if tenths >= 1000 { format!("{} {unit}", number / size) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+            if tenths >= 1000 {
+                format!("{} {unit}", number / size)
+            } else {
+                format!("{}.{} {unit}", tenths / 10, tenths % 10)
+            }
         }
     }
 }
@@ -204,14 +208,18 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!([0, 1023, 1024, 1_900_000, 200 << 20, 5 << 30].map(octets),
-            ["0 B", "1023 B", "1.0 KiB", "1.8 MiB", "200 MiB", "5.0 GiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 1_900_000, 200 << 20, 5 << 30].map(octets),
+            ["0 B", "1023 B", "1.0 KiB", "1.8 MiB", "200 MiB", "5.0 GiB"]
+        );
     }
 
     #[test]
     fn lines_break_between_words() {
-        assert_eq!(wrapped("free for  everybody,\nsee https://example.net/terms", 12),
-            ["free for", "everybody,", "see", "https://example.net/terms"]);
+        assert_eq!(
+            wrapped("free for  everybody,\nsee https://example.net/terms", 12),
+            ["free for", "everybody,", "see", "https://example.net/terms"]
+        );
         assert!(wrapped(" ", 12).is_empty());
     }
 

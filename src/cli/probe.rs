@@ -42,10 +42,16 @@ pub(crate) fn ask(view: &View) -> Health {
         let client = Client::new(reachable(*listen));
         for (over, transport) in [(Over::Udp, "UDP"), (Over::Tcp, "TCP")] {
             for zone in &view.zones {
-                let found = check(&client, zone, over).unwrap_or_else(|error| Found::Silence(error.to_string()));
+                let found =
+                    check(&client, zone, over).unwrap_or_else(|error| Found::Silence(error.to_string()));
                 // A server that is silent for one zone is for all: no need to wait once more for each.
                 let silent = matches!(found, Found::Silence(_));
-                checks.push(Checked { server: client.server, over: transport, zone: zone.origin().clone(), found });
+                checks.push(Checked {
+                    server: client.server,
+                    over: transport,
+                    zone: zone.origin().clone(),
+                    found,
+                });
                 if silent {
                     break;
                 }
@@ -60,16 +66,25 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
         return Ok(match reply.rcode {
             Rcode::SERVFAIL => Found::Waits,
-            Rcode(code) => Found::Wrong(vec![format!("it has no data and answers with code {code}, not SERVFAIL")]),
+            Rcode(code) => {
+                Found::Wrong(vec![format!("it has no data and answers with code {code}, not SERVFAIL")])
+            }
         });
     }
     if !zone.config.test_points {
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
         let right = reply.rcode == Rcode::NOERROR && !reply.answers.is_empty();
-        return Ok(if right { Found::Right } else { Found::Wrong(vec!["it has no start of authority".to_owned()]) });
+        return Ok(if right {
+            Found::Right
+        } else {
+            Found::Wrong(vec!["it has no start of authority".to_owned()])
+        });
     }
     let probed = probe(client, zone.origin(), over)?;
-    let wrong = probed.checks.iter().filter_map(|check| Some(format!("{}: got {}", check.what, check.wrong.as_ref()?)));
+    let wrong = probed
+        .checks
+        .iter()
+        .filter_map(|check| Some(format!("{}: got {}", check.what, check.wrong.as_ref()?)));
     let wrong: Vec<String> = wrong.collect();
     Ok(if wrong.is_empty() { Found::Right } else { Found::Wrong(wrong) })
 }
@@ -103,7 +118,11 @@ impl Health {
             match found {
                 Found::Right => writeln!(out, "{} {zone} ({server}, {over})", styled(GOOD, "right"))?,
                 Found::Waits => {
-                    writeln!(out, "{} {zone} ({server}, {over}): SERVFAIL, no data yet", styled(WARN, "waits"))?;
+                    writeln!(
+                        out,
+                        "{} {zone} ({server}, {over}): SERVFAIL, no data yet",
+                        styled(WARN, "waits")
+                    )?;
                 }
                 Found::Wrong(wrong) => {
                     for what in wrong {

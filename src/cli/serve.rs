@@ -15,7 +15,7 @@ use super::progress::Progress;
 use crate::config::{Config, ListConfig, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
-use crate::server::{Limits, ReloadError, Server, Served, Settings, StartError};
+use crate::server::{Limits, ReloadError, Served, Server, Settings, StartError};
 use crate::store::{Outcome, Store};
 
 /// Answer DNS questions from the store; the service
@@ -110,9 +110,9 @@ fn help_with(error: &StartError) -> Option<String> {
             "cannot listen on {address}, {transport}: ports below 1024 need root or CAP_NET_BIND_SERVICE; \
              the default, 127.0.0.1:5354, needs neither"
         )),
-        std::io::ErrorKind::AddrNotAvailable => Some(format!(
-            "cannot listen on {address}, {transport}: this machine has no such address"
-        )),
+        std::io::ErrorKind::AddrNotAvailable => {
+            Some(format!("cannot listen on {address}, {transport}: this machine has no such address"))
+        }
         _ => None,
     }
 }
@@ -163,7 +163,8 @@ impl Conduct for Daemon {
         let zones = world.zones().count() as u64;
         let waiting = world.zones().filter(|(_, served)| matches!(served, Served::Waiting)).count();
         let zones = counted(zones, "zone", "zones");
-        let generation = world.generation().map_or_else(String::new, |number| format!(", generation {number}"));
+        let generation =
+            world.generation().map_or_else(String::new, |number| format!(", generation {number}"));
         match waiting {
             0 => format!("{zones} in service{generation}"),
             waiting => format!("{zones}, {waiting} of them without data yet (SERVFAIL){generation}"),
@@ -182,7 +183,10 @@ fn tell_end(ended: Ended) {
     match ended {
         Ended::With(ExitStatus::Ok | ExitStatus::Found) => tracing::debug!("the sync has ended"),
         Ended::With(status) => {
-            tracing::error!("the sync could not work (exit code {}); what is in service stays", status.code());
+            tracing::error!(
+                "the sync could not work (exit code {}); what is in service stays",
+                status.code()
+            );
         }
         Ended::Badly(status) => tracing::error!("the sync died ({status}); what is in service stays"),
     }

@@ -5,13 +5,13 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::locate::EitherArgs;
+use super::logs;
 use super::output::{
     Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, ago, counted, grouped, json, out,
     short_duration, styled, utc, wall_ago,
 };
 use super::probe::{self, Health};
 use super::view::{ListView, View, When, ZoneState, ZoneView};
-use super::logs;
 use crate::error::ExitStatus;
 use crate::store::{Freshness, Outcome};
 
@@ -76,10 +76,14 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
     writeln!(out)?;
     list_table(view).write(out, "")?;
     let troubles: Vec<_> = view.lists.iter().filter_map(|list| Some((list, trouble(list, view)?))).collect();
-    let zone_troubles: Vec<_> = view.zones.iter().filter_map(|zone| match &zone.state {
-        ZoneState::Broken(why) => Some((zone.origin().to_string(), why.clone())),
-        _ => None,
-    }).collect();
+    let zone_troubles: Vec<_> = view
+        .zones
+        .iter()
+        .filter_map(|zone| match &zone.state {
+            ZoneState::Broken(why) => Some((zone.origin().to_string(), why.clone())),
+            _ => None,
+        })
+        .collect();
     if troubles.is_empty() && zone_troubles.is_empty() {
         return Ok(());
     }
@@ -124,10 +128,11 @@ pub(crate) fn listed(zone: &ZoneView) -> String {
     let names = counted(counts.names, "name", "names");
     let v4 = grouped(counts.v4_addresses);
     // The test points are always there; a zone that has nothing else of a kind is not said to have some of it.
-    let parts: Vec<String> = [(counts.v4_addresses > 1, v4.clone()), (counts.v6_spans > 1, v6), (counts.names > 2, names)]
-        .into_iter()
-        .filter_map(|(some, text)| some.then_some(text))
-        .collect();
+    let parts: Vec<String> =
+        [(counts.v4_addresses > 1, v4.clone()), (counts.v6_spans > 1, v6), (counts.names > 2, names)]
+            .into_iter()
+            .filter_map(|(some, text)| some.then_some(text))
+            .collect();
     if parts.is_empty() { v4 } else { parts.join(", ") }
 }
 
@@ -145,7 +150,11 @@ pub(crate) fn zone_state(zone: &ZoneView, view: &View) -> Cell {
     let expired = answering.expired().len();
     let mut text = "answers".to_owned();
     if lists > 1 {
-        text = format!("answers for {} of {}", lists - missing - expired, counted(lists as u64, "list", "lists"));
+        text = format!(
+            "answers for {} of {}",
+            lists - missing - expired,
+            counted(lists as u64, "list", "lists")
+        );
     }
     if expired > 0 {
         text = format!("{text}; too old: {}", answering.expired().join(", "));
@@ -205,10 +214,13 @@ fn last(list: &ListView) -> Cell {
         Some(Outcome::Confirmed) => Cell::new(GOOD, "unchanged"),
         Some(Outcome::Held) => Cell::new(WARN, "held"),
         Some(Outcome::Rejected) => Cell::new(BAD, "refused"),
-        Some(Outcome::Failed) => Cell::new(BAD, match list.status.failures {
-            0 | 1 => "failed".to_owned(),
-            times => format!("failed {times} times"),
-        }),
+        Some(Outcome::Failed) => Cell::new(
+            BAD,
+            match list.status.failures {
+                0 | 1 => "failed".to_owned(),
+                times => format!("failed {times} times"),
+            },
+        ),
     }
 }
 
@@ -231,12 +243,16 @@ fn trouble(list: &ListView, view: &View) -> Option<String> {
         None | Some(Freshness::Fresh) => {}
         Some(Freshness::Soft) => all.push(format!("old: last confirmed {confirmed}")),
         Some(Freshness::Hard) => {
-            all.push(format!("too old to answer from: last confirmed {confirmed}; its zones answer without it"));
+            all.push(format!(
+                "too old to answer from: last confirmed {confirmed}; its zones answer without it"
+            ));
         }
     }
     if list.unchanged_too_long {
         let changed = ago(&view.now, list.status.content_since.as_ref());
-        all.push(format!("confirmed again and again, but its content last changed {changed}: is it still kept?"));
+        all.push(format!(
+            "confirmed again and again, but its content last changed {changed}: is it still kept?"
+        ));
     }
     (!all.is_empty()).then(|| all.join("; "))
 }
@@ -244,9 +260,10 @@ fn trouble(list: &ListView, view: &View) -> Option<String> {
 fn as_json(view: &View, health: Option<&Health>) -> Value {
     let lists: Vec<Value> = view.lists.iter().map(|list| list_json(list, view)).collect();
     let zones: Vec<Value> = view.zones.iter().map(|zone| zone_json(zone, view)).collect();
-    let generation = view.generation.as_ref().map(|generation| {
-        json!({ "number": generation.number, "created": utc(generation.created) })
-    });
+    let generation = view
+        .generation
+        .as_ref()
+        .map(|generation| json!({ "number": generation.number, "created": utc(generation.created) }));
     let mut value = json!({
         "state": view.config.state,
         "generation": generation,

@@ -107,7 +107,8 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 fn named(lists: &[String]) -> anyhow::Result<Vec<Slug>> {
-    let slug = |text: &String| text.parse().map_err(|()| Usage(format!("`{text}` is not a name of a list")).into());
+    let slug =
+        |text: &String| text.parse().map_err(|()| Usage(format!("`{text}` is not a name of a list")).into());
     lists.iter().map(slug).collect()
 }
 
@@ -120,9 +121,8 @@ fn sentence(summary: &Summary) -> String {
     if let Some(by) = &summary.busy {
         return Report::Busy { by: by.clone() }.sentence().map_or_else(String::new, |(_, text)| text);
     }
-    let count = |is: &dyn Fn(&sync::ListReport) -> bool| {
-        summary.lists.iter().filter(|list| is(list)).count() as u64
-    };
+    let count =
+        |is: &dyn Fn(&sync::ListReport) -> bool| summary.lists.iter().filter(|list| is(list)).count() as u64;
     let new = count(&|list| matches!(list.outcome, Some(Outcome::Accepted | Outcome::Trimmed)));
     let confirmed = count(&|list| list.outcome == Some(Outcome::Confirmed));
     let problems = count(&sync::ListReport::is_problem);
@@ -143,7 +143,8 @@ fn sentence(summary: &Summary) -> String {
     if parts.is_empty() {
         parts.push("nothing to do".to_owned());
     }
-    let next = summary.lists.iter().filter_map(|list| list.waits.map(|(seconds, _)| (seconds, &list.list))).min();
+    let next =
+        summary.lists.iter().filter_map(|list| list.waits.map(|(seconds, _)| (seconds, &list.list))).min();
     let service = match (summary.published, next) {
         (Some(number), _) => format!("; generation {number} is in service"),
         (None, Some((seconds, list))) if new + confirmed + problems == 0 => {

@@ -91,7 +91,8 @@ impl View {
         let expired: BTreeSet<String> =
             lists.iter().filter(|list| list.is_expired()).map(|list| list.config.name.to_string()).collect();
         let zones = config.reloadable.zones.iter().map(|zone| {
-            let entry = generation.as_ref().and_then(|generation| generation.zones.get(&zone.origin)).cloned();
+            let entry =
+                generation.as_ref().and_then(|generation| generation.zones.get(&zone.origin)).cloned();
             let state = match &entry {
                 Some(entry) => state(&store.snapshot(&entry.file), entry, &expired),
                 None => ZoneState::NoData,
@@ -123,7 +124,9 @@ impl View {
 
     /// Names of the lists of a zone that have nothing to answer from.
     pub(crate) fn missing<'a>(&'a self, zone: &'a ZoneView) -> impl Iterator<Item = &'a Slug> {
-        zone.config.lists().filter(|name| self.list(name.as_str()).is_none_or(|list| list.status.set.is_none()))
+        zone.config
+            .lists()
+            .filter(|name| self.list(name.as_str()).is_none_or(|list| list.status.set.is_none()))
     }
 }
 
@@ -150,7 +153,9 @@ impl ListView {
     /// Something that a person should look at.
     pub(crate) fn is_problem(&self) -> bool {
         let refused = matches!(self.outcome(), Some(Outcome::Held | Outcome::Rejected | Outcome::Failed));
-        refused || self.freshness.is_none_or(|freshness| freshness != Freshness::Fresh) || self.unchanged_too_long
+        refused
+            || self.freshness.is_none_or(|freshness| freshness != Freshness::Fresh)
+            || self.unchanged_too_long
     }
 }
 

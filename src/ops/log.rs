@@ -38,9 +38,7 @@ pub fn init(format: Format, level: Level, writer: BoxMakeWriter) {
     let installed = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
         Format::Text if in_journal() => builder.event_format(Journal::new()).try_init(),
-        Format::Text => {
-            builder.compact().with_target(false).with_ansi(colours_wanted()).try_init()
-        }
+        Format::Text => builder.compact().with_target(false).with_ansi(colours_wanted()).try_init(),
     };
     // Somebody else's log (a test's) is as good.
     drop(installed);

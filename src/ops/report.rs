@@ -125,9 +125,7 @@ impl From<&Event<'_>> for Report {
             Event::Progress { list, received, total } => {
                 Self::Progress { list: list.to_string(), received, total }
             }
-            Event::BadLine { list, diag } => {
-                Self::BadLine { list: list.to_string(), what: diag.to_string() }
-            }
+            Event::BadLine { list, diag } => Self::BadLine { list: list.to_string(), what: diag.to_string() },
             Event::List(report) => Self::List(report.into()),
             Event::Zone(report) => Self::Zone { origin: report.origin.to_string(), changed: report.changed },
             Event::Published { number } => Self::Published { number },
@@ -292,8 +290,13 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let accepted =
-            ListDone { entries: Some(12_345), added: 120, removed: 3, bad_lines: 1, ..done(Outcome::Accepted) };
+        let accepted = ListDone {
+            entries: Some(12_345),
+            added: 120,
+            removed: 3,
+            bad_lines: 1,
+            ..done(Outcome::Accepted)
+        };
         let text = |done: &ListDone| done.outcome_sentence().1;
         assert_eq!(text(&accepted), "12,345 entries (+120 -3), 1 unreadable line left out");
         let failed = ListDone { reasons: vec!["connection refused".to_owned()], ..done(Outcome::Failed) };
@@ -301,7 +304,8 @@ mod tests {
         assert_eq!(failed.outcome_sentence().0, Weight::Problem);
         let held = ListDone { reasons: vec!["too few".to_owned()], entries: Some(1), ..done(Outcome::Held) };
         assert_eq!(text(&held), "held: too few; the last good version stays (1 entry)");
-        let waits = ListDone { waits: Some(2405), wait_for: Some("the floor".to_owned()), ..ListDone::default() };
+        let waits =
+            ListDone { waits: Some(2405), wait_for: Some("the floor".to_owned()), ..ListDone::default() };
         assert_eq!(text(&waits), "not asked for another 40m: the floor");
     }
 

@@ -10,7 +10,7 @@ use crate::compile::{Answered, Part};
 use crate::error::ExitStatus;
 use crate::model::{Address, ContentHash, Name, Span, Subject, Use, Value};
 use crate::set::{Block, Scope, Set};
-use crate::snapshot::{Damaged, Mapped, Snapshot};
+use crate::snapshot::{Damaged, Mapped};
 use crate::store::{Store, StoreError};
 use crate::zone::{Verdict, Zone};
 
@@ -169,20 +169,32 @@ fn in_zone(
     subject: &Subject,
     most: usize,
 ) -> Result<Option<InZone>, Damaged> {
-    let allow = zone.config.members.iter().all(|member| {
-        view.list(member.list.as_str()).is_some_and(|list| list.config.use_ == Use::Allow)
-    });
+    let allow = zone
+        .config
+        .members
+        .iter()
+        .all(|member| view.list(member.list.as_str()).is_some_and(|list| list.config.use_ == Use::Allow));
     let origin = zone.origin().clone();
     let snapshot = answering.snapshot();
     let inside = match subject {
-        Subject::V4(span) if span.first != span.last => Some(inside(answering, snapshot.v4_spans(*span), most)?),
-        Subject::V6(span) if span.first != span.last => Some(inside(answering, snapshot.v6_spans(*span), most)?),
+        Subject::V4(span) if span.first != span.last => {
+            Some(inside(answering, snapshot.v4_spans(*span), most)?)
+        }
+        Subject::V6(span) if span.first != span.last => {
+            Some(inside(answering, snapshot.v6_spans(*span), most)?)
+        }
         _ => None,
     };
     if let Some(inside) = inside {
         let lists = inside.by_list.keys().cloned().collect();
         let some = inside.spans > 0;
-        return Ok(some.then(|| InZone { zone: origin, allow, lists, records: Vec::new(), inside: Some(inside) }));
+        return Ok(some.then(|| InZone {
+            zone: origin,
+            allow,
+            lists,
+            records: Vec::new(),
+            inside: Some(inside),
+        }));
     }
     let labels = labels(subject);
     let hit = match answering.verdict(&labels) {
@@ -205,7 +217,10 @@ fn in_zone(
 }
 
 /// The names of the lists behind an answer, without those that are too old.
-fn names<'a>(zone: &'a Zone<Mapped>, parts: impl Iterator<Item = Part> + 'a) -> impl Iterator<Item = String> + 'a {
+fn names<'a>(
+    zone: &'a Zone<Mapped>,
+    parts: impl Iterator<Item = Part> + 'a,
+) -> impl Iterator<Item = String> + 'a {
     let name = |part: Part| match zone.snapshot().lists().get(usize::from(part.list)) {
         Some(list) => list.name.clone(),
         None => "test point".to_owned(),
@@ -250,7 +265,10 @@ fn labels(subject: &Subject) -> Vec<u8> {
         }
         Subject::V6(span) => {
             let nibbles = (0..32).map(|at| (span.first >> (4 * at) & 0xf) as u32);
-            nibbles.filter_map(|nibble| char::from_digit(nibble, 16)).flat_map(|digit| label(&[digit as u8])).collect()
+            nibbles
+                .filter_map(|nibble| char::from_digit(nibble, 16))
+                .flat_map(|digit| label(&[digit as u8]))
+                .collect()
         }
         Subject::Name(name) => name.as_wire()[..name.as_wire().len() - 1].to_vec(),
     }
@@ -271,7 +289,8 @@ fn in_lists(view: &View, subject: &Subject, most: usize) -> anyhow::Result<Vec<I
         }
         let name = &list.config.name;
         let excepts = view.zones.iter().filter(|zone| zone.config.excepts.contains(name));
-        let when = |stamp: &Option<crate::store::Stamp>| stamp.as_ref().map(|stamp| When::new(&view.now, stamp));
+        let when =
+            |stamp: &Option<crate::store::Stamp>| stamp.as_ref().map(|stamp| When::new(&view.now, stamp));
         lists.push(InList {
             list: name.to_string(),
             title: list.config.title.clone(),
@@ -291,9 +310,10 @@ fn in_lists(view: &View, subject: &Subject, most: usize) -> anyhow::Result<Vec<I
 /// The set that zones in service were made from; the current one when none was.
 fn set_of(store: &Store, view: &View, list: &ListView) -> Result<Option<Set>, StoreError> {
     let name = list.config.name.as_str();
-    let in_service: Option<ContentHash> = view.zones.iter().filter_map(ZoneView::answering).find_map(|zone| {
-        zone.snapshot().lists().iter().find(|data| data.name == name).map(|data| data.set)
-    });
+    let in_service: Option<ContentHash> =
+        view.zones.iter().filter_map(ZoneView::answering).find_map(|zone| {
+            zone.snapshot().lists().iter().find(|data| data.name == name).map(|data| data.set)
+        });
     let current = list.status.set.map(|set| set.hash);
     let Some(hash) = in_service.or(current) else { return Ok(None) };
     let folder = store.list(&list.config.name);
@@ -324,13 +344,18 @@ fn entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
         }
         Subject::V4(span) => {
             let hosts = &set.v4.hosts;
-            let (from, to) = (hosts.partition_point(|&h| h < span.first), hosts.partition_point(|&h| h <= span.last));
+            let (from, to) =
+                (hosts.partition_point(|&h| h < span.first), hosts.partition_point(|&h| h <= span.last));
             let hosts = (from..to).map(|at| Block {
                 span: Span::host(hosts[at]),
                 exclude: false,
                 value: set.v4.host_values.at(at),
             });
-            capped(set, set.v4.blocks.iter().copied().filter(|block| block.span.overlaps(span)).chain(hosts), most)
+            capped(
+                set,
+                set.v4.blocks.iter().copied().filter(|block| block.span.overlaps(span)).chain(hosts),
+                most,
+            )
         }
         Subject::V6(span) => {
             capped(set, set.v6.iter().copied().filter(|block| block.span.overlaps(span)), most)

@@ -11,9 +11,9 @@ use anyhow::anyhow;
 
 use super::failure::Usage;
 use super::locate::EitherArgs;
+use super::logs;
 use super::output::{json, out};
 use super::view::View;
-use super::logs;
 use crate::error::ExitStatus;
 use crate::model::{AddrError, Address, Span, Subject};
 

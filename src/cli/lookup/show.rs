@@ -7,8 +7,8 @@ use super::super::output::{
     Align, BAD, Cell, DIM, GOOD, HEAD, Out, Table, WARN, counted, grouped, since, styled,
 };
 use super::super::records;
-use super::find::{Found, InList, InZone, Inside};
 use super::super::view::When;
+use super::find::{Found, InList, InZone, Inside};
 
 /// Writes it.
 pub(crate) fn write(found: &Found, out: &mut Out) -> anyhow::Result<()> {

@@ -93,17 +93,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
 fn state_folder(args: &Args) -> anyhow::Result<PathBuf> {
     let state = args.state.clone().filter(|state| !state.as_os_str().is_empty()).or_else(default_state);
-    let state = state.ok_or_else(|| anyhow!(Usage("no home folder to keep state in; name one with --state DIR".to_owned())))?;
+    let state = state.ok_or_else(|| {
+        anyhow!(Usage("no home folder to keep state in; name one with --state DIR".to_owned()))
+    })?;
     Ok(std::path::absolute(state)?)
 }
 
 /// Replaces the configuration that the sync process, `status` and `lookup` read.
 fn write_config(path: &Path, config: &Config) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(&config.state).with_context(failed)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".tmp-").tempfile_in(&config.state).with_context(failed)?;
     let head = "# Written by `gatepost up` at every start, for its sync process, `status` and `lookup`. To run a service,\n\
                 # copy it, change what you like, and start `gatepost serve --config FILE`.\n\n";
-    file.write_all(head.as_bytes()).and_then(|()| file.write_all(config.to_toml().as_bytes())).with_context(failed)?;
+    file.write_all(head.as_bytes())
+        .and_then(|()| file.write_all(config.to_toml().as_bytes()))
+        .with_context(failed)?;
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     file.as_file().set_permissions(readable).with_context(failed)?;
     file.persist(path).map_err(|error| error.error).with_context(failed)?;

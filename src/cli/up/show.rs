@@ -133,7 +133,11 @@ impl Screen {
         let combined = self.combined();
         let mut shown = Shown::All;
         if let Some(combined) = combined {
-            writeln!(out, "\n{}", styled(HEAD, "Reject in Postfix what one of the block lists has; main.cf:"))?;
+            writeln!(
+                out,
+                "\n{}",
+                styled(HEAD, "Reject in Postfix what one of the block lists has; main.cf:")
+            )?;
             writeln!(out, "  smtpd_recipient_restrictions =\n      ...")?;
             for line in hints::postfix(combined) {
                 writeln!(out, "      {line}")?;
@@ -156,9 +160,12 @@ impl Screen {
         self.syncs += 1;
         match ended {
             Ended::With(ExitStatus::Ok | ExitStatus::Found) => {}
-            Ended::With(_) => self.progress.line(&styled(WARN, "the sync could not work; what is in service stays")),
+            Ended::With(_) => {
+                self.progress.line(&styled(WARN, "the sync could not work; what is in service stays"))
+            }
             Ended::Badly(status) => {
-                self.progress.line(&styled(BAD, format_args!("the sync died ({status}); what is in service stays")));
+                self.progress
+                    .line(&styled(BAD, format_args!("the sync died ({status}); what is in service stays")));
             }
         }
         self.look(server);
@@ -218,8 +225,12 @@ fn answers(server: &Server, origin: &Name) -> bool {
 
 /// Zones, what they list, how old it is.
 fn zones(view: &View) -> Table {
-    let mut table =
-        Table::new([("ZONE", Align::Left), ("LISTED", Align::Right), ("USE", Align::Left), ("STATE", Align::Left)]);
+    let mut table = Table::new([
+        ("ZONE", Align::Left),
+        ("LISTED", Align::Right),
+        ("USE", Align::Left),
+        ("STATE", Align::Left),
+    ]);
     for zone in &view.zones {
         table.row([
             zone.origin().to_string().into(),
