@@ -57,7 +57,7 @@ fn type_name(rtype: Rtype) -> String {
 
 fn shown(rtype: Rtype, data: &RdataRef<'_>, matched: Option<Matched<'_>>) -> String {
     match data {
-        RdataRef::Text(pieces) => text(*pieces, matched),
+        RdataRef::Text(pieces) => text(pieces.clone(), matched),
         RdataRef::Wire(octets) => wire(rtype, octets),
     }
 }

@@ -6,7 +6,7 @@
 mod ages;
 mod child;
 pub mod log;
-mod report;
+pub(crate) mod report;
 mod service;
 mod signals;
 mod systemd;

@@ -137,6 +137,12 @@ impl Server {
         self.watcher.reload()
     }
 
+    /// Serves `zones` from now on and tells `version` to who asks for `version.bind`: a configuration that was read
+    /// again. Zones that stay lose no question.
+    pub fn configure(&self, zones: Vec<Name>, version: Option<String>) -> Result<Reloaded, ReloadError> {
+        self.watcher.configure(zones, version)
+    }
+
     /// What has been counted since the start.
     pub fn stats(&self) -> Stats {
         self.board.stats()

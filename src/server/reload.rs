@@ -71,8 +71,16 @@ pub enum ReloadError {
 
 /// The thread that watches. Dropping its commands ends it.
 pub(super) struct Watcher {
-    commands: mpsc::Sender<mpsc::Sender<Result<Reloaded, ReloadError>>>,
+    commands: mpsc::Sender<Order>,
     thread: JoinHandle<()>,
+}
+
+/// To look at the store now.
+struct Order {
+    /// With these zones from now on, and this for `version.bind`.
+    change: Option<(Vec<Name>, Option<String>)>,
+    /// Where the result goes.
+    reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
 }
 
 impl Watcher {
@@ -94,8 +102,21 @@ impl Watcher {
 
     /// Looks now, and waits for the result.
     pub(super) fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.order(None)
+    }
+
+    /// Takes other zones over now, and waits for the result.
+    pub(super) fn configure(
+        &self,
+        zones: Vec<Name>,
+        version: Option<String>,
+    ) -> Result<Reloaded, ReloadError> {
+        self.order(Some((zones, version)))
+    }
+
+    fn order(&self, change: Option<(Vec<Name>, Option<String>)>) -> Result<Reloaded, ReloadError> {
         let (reply, result) = mpsc::channel();
-        self.commands.send(reply).map_err(|_| ReloadError::Stopping)?;
+        self.commands.send(Order { change, reply }).map_err(|_| ReloadError::Stopping)?;
         result.recv().map_err(|_| ReloadError::Stopping)?
     }
 
@@ -106,11 +127,7 @@ impl Watcher {
     }
 }
 
-fn watch(
-    loader: &mut Loader,
-    expired: &mut Expired,
-    orders: &mpsc::Receiver<mpsc::Sender<Result<Reloaded, ReloadError>>>,
-) {
+fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>) {
     let mut ages_due = Instant::now() + loader.settings.ages;
     loop {
         let order = orders.recv_timeout(loader.settings.watch.min(loader.settings.ages));
@@ -119,11 +136,17 @@ fn watch(
             loader.look_at_ages(expired());
             ages_due = Instant::now() + loader.settings.ages;
         }
-        let result = loader.reload(ordered);
         match order {
-            // Whoever asked may be gone.
-            Ok(reply) => drop(reply.send(result)),
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Order { change, reply }) => {
+                let result = match change {
+                    Some((zones, version)) => loader.configure(zones, version),
+                    None => loader.reload(true),
+                };
+                // Whoever asked may be gone.
+                let _ = reply.send(result);
+            }
+            // What goes wrong has been logged.
+            Err(RecvTimeoutError::Timeout) => drop(loader.reload(false)),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
@@ -176,6 +199,20 @@ impl Loader {
             Err(error) => self.note_failure(error),
         }
         result
+    }
+
+    /// Serves `zones` from now on: those that are new as far as the generation has them, those that are gone no
+    /// more. When one of them cannot be used, the old world stays until there is a better generation.
+    fn configure(&mut self, zones: Vec<Name>, version: Option<String>) -> Result<Reloaded, ReloadError> {
+        self.settings.zones = zones;
+        self.settings.version = version;
+        if self.worlds.load().generation.is_none() && self.look().is_none() {
+            self.worlds.store(Arc::new(World::waiting(&self.settings)));
+            return Ok(Reloaded::Nothing);
+        }
+        // Whatever was looked at last, it was with other zones.
+        self.stamp = None;
+        self.reload(true)
     }
 
     fn swap(&self) -> Result<Reloaded, ReloadError> {

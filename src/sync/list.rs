@@ -1,7 +1,7 @@
 //! One list: what its source brought → set → status. The last good set stays whatever happens here.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -12,13 +12,16 @@ use crate::config::{Config, ListConfig};
 use crate::feed::decode::decode;
 use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress, Times};
 use crate::feed::schedule::{self, Dice, Trouble};
-use crate::guard::entries::{Decision, Judgement, Limits, judge};
+use crate::guard::entries::{Decision, Judgement, judge};
 use crate::guard::{NeverList, is_error_code, payload};
 use crate::parse::{self, Options, Parsed};
 use crate::store::{Attempt, Held, ListStatus, ListWriter, Now, Outcome, Retention, Validators, Writer};
 
 /// Octets that the payload check looks at.
 const HEAD: u64 = 64 << 10;
+
+/// How a gzip member begins (RFC 1952 section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Everything around one list while it is worked on.
 pub(super) struct Desk<'a> {
@@ -179,9 +182,12 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Text → set, judged. `Err` says why the body as a whole is of no use.
+    /// Text → set, judged; `complete`: see [`Fetched::complete`]. `Err` says why the body as a whole is of no use.
     fn read(&self, path: &Path, complete: bool) -> Result<Judged, String> {
         let list = self.list;
+        if !complete && ends_within_a_line(path).map_err(|error| error.to_string())? {
+            return Err("the connection closed within a line: the body may be cut".to_owned());
+        }
         if !list.is_own() {
             let head = self.head(path).map_err(|error| error.to_string())?;
             // What is longer than the head is not measured: decoding a body twice to count it would be waste.
@@ -199,7 +205,7 @@ impl<'a> Desk<'a> {
             return Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() });
         }
         let never = NeverList::of_feed(list.limits.bogons, &self.config.reloadable.sync.own_networks);
-        let judgement = judge(&parsed.set, &parsed.report, &limits(list), &never);
+        let judgement = judge(&parsed.set, &parsed.report, &list.limits, &never);
         let parsed = match judgement.dropped.error_code {
             0 => parsed,
             _ => Parsed { set: parsed.set.without(|value| value.code.is_some_and(is_error_code)), ..parsed },
@@ -280,17 +286,17 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn limits(list: &ListConfig) -> Limits {
-    let limits = list.limits;
-    Limits {
-        max_bad_share: limits.max_bad_share,
-        min_entries: limits.min_entries,
-        max_coverage_v4: limits.max_coverage,
-        shortest_v4: limits.shortest_prefix_v4,
-        shortest_v6: limits.shortest_prefix_v6,
-        allow_empty: limits.allow_empty,
-        bogons: limits.bogons,
+/// Whether a body that is not packed ends without a newline. (A packed one has a checksum.)
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut first = [0; 2];
+    if file.read(&mut first)? < first.len() || first == GZIP {
+        return Ok(false);
     }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 fn outcome(judgement: &Judgement) -> Outcome {

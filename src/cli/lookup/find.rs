@@ -10,7 +10,7 @@ use crate::compile::{Answered, Part};
 use crate::error::ExitStatus;
 use crate::model::{Address, ContentHash, Name, Span, Subject, Use, Value};
 use crate::set::{Block, Scope, Set};
-use crate::snapshot::{Damaged, Mapped, Snapshot};
+use crate::snapshot::{Damaged, Mapped};
 use crate::store::{Store, StoreError};
 use crate::zone::{Verdict, Zone};
 
