@@ -144,7 +144,7 @@ async fn a_body_and_what_it_is_called() {
         last.store(progress.received, Ordering::Relaxed);
     };
     let outcome = fetcher()
-        .fetch(&list(&[url.clone()], true), None, NamedTempFile::new().unwrap(), &progress)
+        .fetch(&list(std::slice::from_ref(&url), true), None, NamedTempFile::new().unwrap(), &progress)
         .await
         .unwrap();
     let Outcome::Fetched(fetched) = outcome else { panic!("{outcome:?}") };
@@ -181,7 +181,7 @@ async fn not_modified_only_for_what_is_known_there() {
         etag: Some("\"one\"".to_owned()),
         last_modified: Some("D".to_owned()),
     };
-    let list = list(&[url.clone()], true);
+    let list = list(std::slice::from_ref(&url), true);
     let outcome = fetch_known(&list, Some(&known)).await.unwrap();
     assert!(
         matches!(&outcome, Outcome::NotModified(answered) if answered.status == Some(304)),
@@ -358,7 +358,7 @@ async fn private_addresses_need_leave() {
     assert!(text_of.contains("127.0.0.1 is not a public address"), "{text_of}");
     // A name that leads there is found out when it is resolved.
     let by_name = format!("{}/list", url.replace("127.0.0.1", "localhost"));
-    let closed = list(&[by_name.clone()], false);
+    let closed = list(std::slice::from_ref(&by_name), false);
     let error = fetch_known(&closed, None).await.unwrap_err();
     assert!(
         text(&error).contains("localhost is at") && text(&error).contains("not a public address"),

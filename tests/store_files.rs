@@ -1,5 +1,8 @@
 //! The store's files: made, kept, pruned, swept, refused; whose they are; what is said when the disk is full.
 
+// What is skipped says so.
+#![allow(clippy::print_stderr)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -210,6 +213,26 @@ fn status_remembers_validators_only_of_what_was_accepted() {
 }
 
 #[test]
+fn a_reader_keeps_the_file_it_opened() {
+    use std::io::Read;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let mut status = ListStatus { attempts: 1, ..ListStatus::default() };
+    list.put_status(&status).unwrap();
+    let path = list.path().join("status.json");
+    let before = fs::read_to_string(&path).unwrap();
+    let mut opened = fs::File::open(&path).unwrap();
+    status.attempts = 2;
+    list.put_status(&status).unwrap();
+    let mut seen = String::new();
+    opened.read_to_string(&mut seen).unwrap();
+    assert_eq!(seen, before);
+    assert_eq!(list.status().unwrap().attempts, 2);
+}
+
+#[test]
 fn other_versions_and_damage_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
@@ -305,7 +328,7 @@ fn put(writer: &Writer, origin: &str, content: &[u8]) -> (Name, BuiltZone) {
             },
         )
         .unwrap();
-    (origin.parse().unwrap(), BuiltZone { file, content: hash, serial: None, time: 1_800_000_000 })
+    (origin.parse().unwrap(), BuiltZone { file, content: hash, made_from: hash, serial: None, time: 1_800_000_000 })
 }
 
 #[test]

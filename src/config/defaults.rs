@@ -3,6 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+// What a list must look like is the guard's to say.
+pub use crate::guard::entries::{MAX_BAD_SHARE, MAX_COVERAGE_V4, MIN_ENTRIES, SHORTEST_V4, SHORTEST_V6};
+
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 const MIB: u64 = 1 << 20;
@@ -55,22 +58,6 @@ pub const MAX_FILE_SIZE: u64 = 4096 * MIB;
 
 /// Decoded size may be so many times the transferred limit: 256 MiB at the defaults.
 pub const DECODED_FACTOR: u64 = 4;
-
-/// Share of lines that may be unreadable before a feed is refused.
-pub const MAX_BAD_SHARE: f64 = 0.01;
-
-/// Fewest entries a feed may have.
-pub const MIN_ENTRIES: u64 = 1;
-
-/// Largest share of IPv4 that a feed may cover, the never-list taken out. The broadest healthy list known covers
-/// 4.0 %; half the world is 50 %.
-pub const MAX_COVERAGE: f64 = 0.08;
-
-/// Shortest IPv4 prefix that a feed may list.
-pub const SHORTEST_PREFIX_V4: u8 = 8;
-
-/// Shortest IPv6 prefix that a feed may list.
-pub const SHORTEST_PREFIX_V6: u8 = 16;
 
 /// TTL of answers whose data brings none.
 pub const TTL: Duration = Duration::from_secs(300);

@@ -11,14 +11,16 @@ use reqwest::Url;
 
 use super::defaults;
 use super::file::LimitKeys;
-use super::format::{Format, check_format};
-use super::list::{Ages, Limits};
+use super::format::FormatKeys;
+use super::list::Ages;
 use super::problem::{At, Document, Place, Problem, Problems};
 use super::reach::check_private;
-use super::read::{FormatName, HttpUrl, Table, Text, document, from_word, keys, parse};
+use super::read::{HttpUrl, Table, Text, document, from_word, keys, parse};
 use super::toml_files;
 use super::words::{Code, Slug};
+use crate::guard::entries::Limits;
 use crate::model::Use;
+use crate::parse::{Format, Options};
 
 /// What somebody publishes.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,8 @@ pub struct Feed {
     pub urls: Vec<Url>,
     /// How it is written.
     pub format: Format,
+    /// What the parser is told besides.
+    pub options: Options,
     /// What it is good for.
     pub use_: Use,
     /// Its code, the same for ever (`zones/codes.txt`).
@@ -187,12 +191,10 @@ from_word!(Redistribute, "\"never\", \"internal\" or \"public\"", {
 });
 
 keys! {
-    /// The keys of a feed file, but `urls`, `terms` and those of [`LimitKeys`].
+    /// The keys of a feed file, but `urls`, `terms` and those of [`FormatKeys`] and [`LimitKeys`].
     pub(crate) struct FeedKeys {
         "name" name: Slug,
         "title" title: String,
-        "format" format: FormatName,
-        "column" column: String,
         "use" use_: Use,
         "code" code: Code,
         "text" text: Text,
@@ -220,6 +222,7 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
         ["name", "title", "urls", "format", "use", "code", "text", "kind", "homepage", "floor", "terms"];
     table.require(&required, problems);
     let keys = FeedKeys::read(&mut table, problems);
+    let format_keys = FormatKeys::read(&mut table, problems);
     let limit_keys = LimitKeys::read(&mut table, problems);
     let urls = table.array::<HttpUrl>("urls", problems);
     if let (Some([]), Some(place)) = (urls.as_deref(), table.place_of("urls")) {
@@ -242,14 +245,16 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
     if let Some(name) = &keys.name {
         check_name(name, document, problems);
     }
-    let format = keys.format.as_ref().and_then(|format| check_format(format, keys.column.as_ref(), problems));
+    let format = format_keys.resolve(problems);
 
     let code = keys.code?;
+    let (format, options) = format?;
     let feed = Feed {
         name: keys.name?.value,
         title: keys.title?.value,
         urls: urls?.into_iter().map(|at| at.value.0).collect(),
-        format: format?,
+        format,
+        options,
         use_: keys.use_?.value,
         code: code.value,
         text: keys.text?.value.0,
@@ -259,7 +264,7 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
         terms: terms?,
         floor: keys.floor?.value,
         ages: limit_keys.ages(Ages::FEED),
-        limits: limit_keys.limits(Limits::FEED),
+        limits: limit_keys.limits(Limits::default()),
         max_size: limit_keys.max_size.map_or(defaults::MAX_SIZE, |at| at.value.0),
         allow_private,
     };

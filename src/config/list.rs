@@ -6,9 +6,10 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::defaults;
-use super::format::Format;
 use super::words::{Code, Slug};
+use crate::guard::entries::Limits;
 use crate::model::{Template, Use};
+use crate::parse::{Format, Options};
 
 /// Where a list's text comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,38 +45,6 @@ impl Ages {
     pub const NEVER: Self = Self { soft: None, hard: None, unchanged: None };
 }
 
-/// What a list must look like to be taken.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Share of unreadable lines, 0 to 1.
-    pub max_bad_share: f64,
-    /// Fewest entries.
-    pub min_entries: u64,
-    /// Largest share of IPv4, 0 to 1, the never-list taken out.
-    pub max_coverage: f64,
-    /// Shortest IPv4 prefix, in bits.
-    pub shortest_prefix_v4: u8,
-    /// Shortest IPv6 prefix, in bits.
-    pub shortest_prefix_v6: u8,
-    /// No entries at all is a state this feed really has.
-    pub allow_empty: bool,
-    /// A list of unused or special address space: may list what no other list may.
-    pub bogons: bool,
-}
-
-impl Limits {
-    /// Of a feed that says nothing else.
-    pub const FEED: Self = Self {
-        max_bad_share: defaults::MAX_BAD_SHARE,
-        min_entries: defaults::MIN_ENTRIES,
-        max_coverage: defaults::MAX_COVERAGE,
-        shortest_prefix_v4: defaults::SHORTEST_PREFIX_V4,
-        shortest_prefix_v6: defaults::SHORTEST_PREFIX_V6,
-        allow_empty: false,
-        bogons: false,
-    };
-}
-
 /// A list as configured: every default and everything its feed says filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListConfig {
@@ -91,6 +60,8 @@ pub struct ListConfig {
     pub source: Source,
     /// How it is written.
     pub format: Format,
+    /// What the parser is told besides; the time is left to the caller.
+    pub options: Options,
     /// What it is good for.
     pub use_: Use,
     /// What it answers with where a zone says nothing else.

@@ -34,8 +34,7 @@ mod write;
 mod zone;
 
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
-pub use format::Format;
-pub use list::{Ages, Limits, ListConfig, Source};
+pub use list::{Ages, ListConfig, Source};
 pub use problem::{Problem, Problems};
 pub use reach::is_public;
 pub use words::{Code, CodeError, Slug};
@@ -161,7 +160,7 @@ impl Draft {
     pub fn read(path: &Path, overrides: Overrides) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let Some(document) = read::document(path, &mut problems) else { return Err(problems) };
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let main = Typed { file: file::File::main(&document, &mut problems), folder: folder.clone() };
         let mut additions = Vec::new();
         let conf_d = folder.join("conf.d");

@@ -37,7 +37,8 @@ fn v6_is_public(address: Ipv6Addr) -> bool {
             v4_is_public(embedded(high, low))
         }
         [0x2002, high, low, ..] => v4_is_public(embedded(high, low)),
-        [0x2001, 0xdb8, ..] => false,
+        // Teredo and the other protocol assignments of 2001::/23, documentation.
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -98,6 +99,8 @@ mod tests {
             "::ffff:10.0.0.1",
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
+            "2001:0:1::1",
+            "3fff::1",
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }

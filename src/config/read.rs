@@ -13,12 +13,12 @@ use reqwest::Url;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::format;
 use super::problem::{At, Document, Place, Problem, Problems, did_you_mean};
 use super::reach::parse_url;
 use super::units::{parse_duration, parse_size};
 use super::words::{Code, CodeError, Slug};
 use crate::model::{Name, Subject, Use};
+use crate::parse::Format;
 
 /// A value of a configuration key.
 pub(crate) trait Value: Sized {
@@ -340,15 +340,12 @@ from_string!(Name, "a DNS name such as \"bl.example.net\"", |text| {
     Ok(name)
 });
 from_string!(
-    FormatName,
-    "the name of a format: plain, drop, drop-json, netset, csv, dshield, hosts, names, rbldnsd:ip4set",
-    |text| {
-        format::NAMES
-            .iter()
-            .find(|known| **known == text)
-            .map(|known| FormatName(known))
-            .ok_or_else(|| format!("unknown format `{text}`{}", did_you_mean(text, format::NAMES)))
-    }
+    Format,
+    "plain, drop, drop-json, netset, csv, dshield, hosts, names or rbldnsd:ip4set",
+    |text| text.parse().map_err(|_| {
+        let hint = did_you_mean(text, Format::ALL.map(Format::name));
+        format!("unknown format `{text}`{hint}")
+    })
 );
 from_word!(Use, "\"block\", \"score\", \"bounce\" or \"allow\"", {
     "block" => Use::Block,
@@ -438,10 +435,6 @@ impl Text {
 /// Where a feed is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpUrl(pub(crate) Url);
-
-/// The name of a format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FormatName(pub(crate) &'static str);
 
 /// A duration, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

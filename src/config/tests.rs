@@ -65,16 +65,15 @@ fn the_template_shows_every_key() {
         v1::ServerKeys::KEYS,
         v1::SyncKeys::KEYS,
         v1::LimitKeys::KEYS,
+        v1::ListKeys::KEYS,
+        &["format", "notes", "subdomains"],
         v1::ZoneKeys::KEYS,
         &["listen", "own-networks", "lists", "except", "ns"],
     ];
     for key in lists_of_keys.into_iter().flatten() {
         assert!(shown.contains(key), "`{key}` is not in the template");
     }
-    for key in v1::ListKeys::KEYS.iter().filter(|key| **key != "column") {
-        assert!(shown.contains(key), "`{key}` is not in the template");
-    }
-    assert!(TEMPLATE.contains("column = \"ip\""));
+    assert!(TEMPLATE.contains(" column = \"ip\"") && TEMPLATE.contains(" note-column = "));
 }
 
 #[test]
@@ -143,4 +142,18 @@ fn flags_go_before_environment_and_environment_before_the_file() {
         bad.unwrap_err().to_string(),
         "GATEPOST_LISTEN: `localhost` is not an address and a port\n  = expected such as 127.0.0.1:5354 or [::1]:5354"
     );
+}
+
+#[test]
+fn the_embedded_list_is_whole() {
+    let list = embedded::bogons();
+    let Source::Embedded(text) = list.source else { panic!("{:?}", list.source) };
+    let mut bad = Vec::new();
+    let parsed = crate::parse::parse(list.format, &list.options, text.as_bytes(), &mut |diag| bad.push(diag));
+    let set = parsed.unwrap().set;
+    assert_eq!(bad, []);
+    let [private, loopback] = [[10, 1, 2, 3], [127, 0, 0, 1]].map(u32::from_be_bytes);
+    let entries = set.v4_entries_with(private);
+    assert_eq!(set.value(entries[0].value).note.as_deref(), Some("Private-Use (RFC 1918)"));
+    assert!(set.v4_entries_with(loopback).is_empty() && !set.v6.is_empty());
 }

@@ -36,8 +36,10 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 /// The shortest single-unit form: `36h`, `7d`, `90s`.
 pub(crate) fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let (unit, size) =
-        DURATION_UNITS[1..].iter().find(|(_, size)| seconds > 0 && seconds % size == 0).unwrap_or(&("s", 1));
+    let (unit, size) = DURATION_UNITS[1..]
+        .iter()
+        .find(|(_, size)| seconds > 0 && seconds.is_multiple_of(*size))
+        .unwrap_or(&("s", 1));
     format!("{}{unit}", seconds / size)
 }
 
@@ -53,8 +55,10 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 
 /// The largest binary unit that divides it.
 pub(crate) fn format_size(size: u64) -> String {
-    let (unit, octets) =
-        SIZE_UNITS[..3].iter().find(|(_, octets)| size > 0 && size % octets == 0).unwrap_or(&("B", 1));
+    let (unit, octets) = SIZE_UNITS[..3]
+        .iter()
+        .find(|(_, octets)| size > 0 && size.is_multiple_of(*octets))
+        .unwrap_or(&("B", 1));
     format!("{}{unit}", size / octets)
 }
 

@@ -9,6 +9,7 @@ use super::list::{ListConfig, Source};
 use super::units::{format_duration, format_size};
 use super::{Config, ZoneConfig};
 use crate::model::Template;
+use crate::parse::{Column, Format};
 
 impl Config {
     /// All of it, defaults and what the catalogue says filled in.
@@ -70,8 +71,13 @@ impl Out {
                 Source::Embedded(_) => {}
             }
             self.line("format", string(list.format.name()));
-            self.maybe("column", list.format.column.as_deref().map(string));
+            if list.format == Format::Csv {
+                self.maybe("column", column(Some(&list.options.columns.address)));
+                self.maybe("note-column", column(list.options.columns.note.as_ref()));
+            }
         }
+        self.line("notes", list.options.notes.to_string());
+        self.line("subdomains", list.options.names_cover_subdomains.to_string());
         self.line("use", string(&list.use_.to_string()));
         self.maybe("code", list.code.map(|code| string(&code.to_string())));
         self.line("text", text(&list.text));
@@ -82,9 +88,9 @@ impl Out {
         self.line("max-size", string(&format_size(list.max_size)));
         self.line("max-bad-share", format!("{:?}", list.limits.max_bad_share));
         self.line("min-entries", list.limits.min_entries.to_string());
-        self.line("max-coverage", format!("{:?}", list.limits.max_coverage));
-        self.line("shortest-prefix-v4", list.limits.shortest_prefix_v4.to_string());
-        self.line("shortest-prefix-v6", list.limits.shortest_prefix_v6.to_string());
+        self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));
+        self.line("shortest-prefix-v4", list.limits.shortest_v4.to_string());
+        self.line("shortest-prefix-v6", list.limits.shortest_v6.to_string());
         self.line("allow-empty", list.limits.allow_empty.to_string());
         self.line("bogons", list.limits.bogons.to_string());
         self.line("allow-private", list.allow_private.to_string());
@@ -113,6 +119,14 @@ impl Out {
         self.line("soa-refresh", seconds(zone.soa.refresh));
         self.line("soa-retry", seconds(zone.soa.retry));
         self.line("soa-expire", seconds(zone.soa.expire));
+    }
+}
+
+fn column(column: Option<&Column>) -> Option<String> {
+    match column? {
+        Column::Titled(title) => Some(string(title)),
+        // Configurations name columns by their titles alone.
+        Column::At(_) => None,
     }
 }
 

@@ -56,8 +56,11 @@ fn invalid(error: DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
+/// A reader with its first octets put back.
+type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+
 /// Whether what comes is gzip, and a reader of all of it.
-fn peek<R: Read>(mut inner: R) -> io::Result<(bool, Chain<Cursor<Vec<u8>>, R>)> {
+fn peek<R: Read>(mut inner: R) -> io::Result<(bool, Whole<R>)> {
     let mut head = Vec::with_capacity(2);
     inner.by_ref().take(2).read_to_end(&mut head)?;
     let packed = head == [0x1f, 0x8b];
@@ -162,7 +165,7 @@ mod tests {
         for cut in [3, 9, 10, whole.len() / 2, whole.len() - 8, whole.len() - 1] {
             assert!(read(&whole[..cut], 1 << 20).is_err(), "cut at {cut}");
         }
-        let mut damaged = whole.clone();
+        let mut damaged = whole;
         let crc = damaged.len() - 6;
         damaged[crc] ^= 1;
         assert!(read(&damaged, 1 << 20).is_err());

@@ -127,11 +127,7 @@ impl Watcher {
     }
 }
 
-fn watch(
-    loader: &mut Loader,
-    expired: &mut Expired,
-    orders: &mpsc::Receiver<Order>,
-) {
+fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>) {
     let mut ages_due = Instant::now() + loader.settings.ages;
     loop {
         let order = orders.recv_timeout(loader.settings.watch.min(loader.settings.ages));

@@ -48,7 +48,7 @@ pub(crate) fn write(
     fill: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
     check: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<(), StoreError> {
-    let folder = target.parent().unwrap_or(Path::new("."));
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
     let file = temporary(folder, owner)?;
     killpoint(&format!("{kind}-created"));
     let mut buffer = BufWriter::with_capacity(1 << 16, file.as_file());
@@ -66,7 +66,7 @@ pub(crate) fn put_in_place(
     mode: u32,
     check: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<(), StoreError> {
-    let folder = target.parent().unwrap_or(Path::new("."));
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
     file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(StoreError::io("write", target))?;
     file.as_file().sync_all().map_err(StoreError::io("write", target))?;
     killpoint(&format!("{kind}-synced"));

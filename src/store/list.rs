@@ -143,7 +143,7 @@ impl ListDir {
             let touched = found.modified().map_err(StoreError::io("read", &path))?;
             files.push(SetFile { touched, hash, size: found.len(), path });
         }
-        files.sort_by(|a, b| (b.touched, b.hash).cmp(&(a.touched, a.hash)));
+        files.sort_by_key(|file| std::cmp::Reverse((file.touched, file.hash)));
         Ok(files)
     }
 }

@@ -110,7 +110,8 @@ fn ask<'a>(
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let brought = desk.begin().map(|(known, body)| runtime.block_on(desk.fetch(fetcher, known.as_ref(), body)));
+            let brought =
+                desk.begin().map(|(known, body)| runtime.block_on(desk.fetch(fetcher, known.as_ref(), body)));
             if results.send((desk, brought)).is_err() {
                 return;
             }

@@ -1,7 +1,7 @@
 //! One list: what its source brought → set → status. The last good set stays whatever happens here.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -12,13 +12,16 @@ use crate::config::{Config, ListConfig};
 use crate::feed::decode::decode;
 use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress, Times};
 use crate::feed::schedule::{self, Dice, Trouble};
-use crate::guard::{self, Decision, NeverList};
-use crate::model::Template;
-use crate::parse::{self, Column, Columns, Format, Options, Parsed};
+use crate::guard::entries::{Decision, Judgement, judge};
+use crate::guard::{NeverList, is_error_code, payload};
+use crate::parse::{self, Options, Parsed};
 use crate::store::{Attempt, Held, ListStatus, ListWriter, Now, Outcome, Retention, Validators, Writer};
 
 /// Octets that the payload check looks at.
 const HEAD: u64 = 64 << 10;
+
+/// How a gzip member begins (RFC 1952 section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Everything around one list while it is worked on.
 pub(super) struct Desk<'a> {
@@ -179,38 +182,35 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Text → set, judged. `Err` says why the body as a whole is of no use.
+    /// Text → set, judged; `complete`: see [`Fetched::complete`]. `Err` says why the body as a whole is of no use.
     fn read(&self, path: &Path, complete: bool) -> Result<Judged, String> {
         let list = self.list;
+        if !complete && ends_within_a_line(path).map_err(|error| error.to_string())? {
+            return Err("the connection closed within a line: the body may be cut".to_owned());
+        }
         if !list.is_own() {
             let head = self.head(path).map_err(|error| error.to_string())?;
-            let len = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-            guard::check(&head, len, self.form(), list.limits.allow_empty)
-                .map_err(|rejection| rejection.to_string())?;
+            // What is longer than the head is not measured: decoding a body twice to count it would be waste.
+            let len = if (head.len() as u64) < HEAD { head.len() as u64 } else { u64::MAX };
+            payload::check(&head, len, list.format, list.limits.allow_empty)
+                .map_err(|why| why.to_string())?;
         }
         let options = self.options();
         let file = File::open(path).map_err(|error| error.to_string())?;
         let text = decode(file, list.max_decoded()).map_err(|error| error.to_string())?;
-        let mut bad_line =
-            |diag| self.watcher.event(&Event::BadLine { list: &list.name, diag: &diag });
-        let parsed = parse::parse(self.form(), &options, text, &mut bad_line)
-            .map_err(|error| error.to_string())?;
+        let mut bad_line = |diag| self.watcher.event(&Event::BadLine { list: &list.name, diag: &diag });
+        let parsed =
+            parse::parse(list.format, &options, text, &mut bad_line).map_err(|error| error.to_string())?;
         if list.is_own() {
             return Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() });
         }
-        let _ = complete;
-        let sync = &self.config.reloadable.sync;
-        let never = if list.limits.bogons { NeverList::loopback() } else { NeverList::special_purpose() };
-        let never = never.with(&sync.own_networks);
-        let judgement = guard::judge(&parsed.set, &parsed.report, &list.limits.into(), &never);
-        let outcome = match judgement.decision {
-            Decision::Accept if judgement.dropped.is_empty() => Outcome::Accepted,
-            Decision::Accept => Outcome::Trimmed,
-            Decision::Hold => Outcome::Held,
-            Decision::Reject => Outcome::Rejected,
+        let never = NeverList::of_feed(list.limits.bogons, &self.config.reloadable.sync.own_networks);
+        let judgement = judge(&parsed.set, &parsed.report, &list.limits, &never);
+        let parsed = match judgement.dropped.error_code {
+            0 => parsed,
+            _ => Parsed { set: parsed.set.without(|value| value.code.is_some_and(is_error_code)), ..parsed },
         };
-        let reasons = judgement.reasons.iter().map(ToString::to_string).collect();
-        Ok(Judged { parsed, outcome, reasons })
+        Ok(Judged { parsed, outcome: outcome(&judgement), reasons: reasons(&judgement) })
     }
 
     /// The first octets of the text.
@@ -276,34 +276,47 @@ impl<'a> Desk<'a> {
         self.status.validators.clone()
     }
 
-    fn form(&self) -> Format {
-        self.list.format.name().parse().expect("the configuration knows the parsers' names")
-    }
-
     fn options(&self) -> Options {
-        let column = self.list.format.column.clone();
-        Options {
-            notes: self.wants_notes(),
-            columns: column.map_or_else(Columns::default, |title| Columns { address: Column::Titled(title), note: None }),
-            names_cover_subdomains: false,
-            now: jiff::Timestamp::from_second(self.now.stamp().wall).ok(),
-        }
+        Options { now: jiff::Timestamp::from_second(self.now.stamp().wall).ok(), ..self.list.options.clone() }
     }
 
     /// How the configuration asks for the list to be read.
     fn read_as(&self) -> String {
-        let Options { notes, columns, .. } = self.options();
-        let notes = if notes { ", notes" } else { "" };
-        format!("{}, {:?}{notes}", self.form(), columns.address)
+        format!("{}, {:?}", self.list.format, self.list.options)
     }
+}
 
-    /// Some text of the list quotes what stands beside its entries.
-    fn wants_notes(&self) -> bool {
-        let quotes = |text: &Template| text.to_string().contains("{note}");
-        let members = self.config.reloadable.zones.iter().flat_map(|zone| &zone.members);
-        let mut texts = members.filter(|member| member.list == self.list.name).map(|member| &member.text);
-        quotes(&self.list.text) || texts.any(quotes)
+/// Whether a body that is not packed ends without a newline. (A packed one has a checksum.)
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut first = [0; 2];
+    if file.read(&mut first)? < first.len() || first == GZIP {
+        return Ok(false);
     }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+fn outcome(judgement: &Judgement) -> Outcome {
+    match judgement.decision {
+        Decision::Accept if judgement.dropped.total() == 0 => Outcome::Accepted,
+        Decision::Accept => Outcome::Trimmed,
+        Decision::Hold => Outcome::Held,
+        Decision::Reject => Outcome::Rejected,
+    }
+}
+
+fn reasons(judgement: &Judgement) -> Vec<String> {
+    let dropped = &judgement.dropped;
+    let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let never = counted(dropped.never, "entries left out: no feed may list these addresses");
+    let errors = counted(dropped.error_code, "entries left out: their code means an error, not a listing");
+    let sample =
+        (!dropped.sample.is_empty()).then(|| format!("left out, for example: {}", dropped.sample.join(", ")));
+    let reasons = judgement.reasons.iter().map(ToString::to_string);
+    reasons.chain(never).chain(errors).chain(sample).collect()
 }
 
 fn note_answer(attempt: &mut Attempt, answered: &Answered) {

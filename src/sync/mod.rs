@@ -16,12 +16,12 @@ use serde::Serialize;
 
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig, Slug};
-use list::Desk;
 use crate::feed::schedule::Why;
 use crate::model::Name;
 use crate::parse::Diag;
 use crate::snapshot::WriteError;
 use crate::store::{Lock, Outcome, Store, StoreError, Wait, Writer};
+use list::Desk;
 
 /// What is asked of a sync.
 #[derive(Debug, Clone, Default)]
@@ -197,7 +197,8 @@ impl<'a> Run<'a> {
     fn run(mut self, options: &Options) -> Result<Summary, SyncError> {
         let lists = self.config.reloadable.lists.values();
         let asked = |name: &Slug| options.lists.is_empty() || options.lists.contains(name);
-        let (own, feeds): (Vec<_>, Vec<_>) = lists.filter(|list| asked(&list.name)).partition(|list| list.is_own());
+        let (own, feeds): (Vec<_>, Vec<_>) =
+            lists.filter(|list| asked(&list.name)).partition(|list| list.is_own());
         for list in own {
             let report = self.desk(list)?.own()?;
             self.done(report);

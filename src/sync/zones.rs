@@ -169,7 +169,9 @@ impl<'a> Stock<'a> {
         let mut members = Vec::new();
         let mut data = zone.zone_data();
         for member in &zone.members {
-            let (Some(set), Some(hash)) = (self.set(&member.list)?, self.hash(&member.list)) else { continue };
+            let (Some(set), Some(hash)) = (self.set(&member.list)?, self.hash(&member.list)) else {
+                continue;
+            };
             let list = self.list(&member.list);
             let never = match (list.is_own(), list.limits.bogons) {
                 (true, _) => None,
@@ -210,7 +212,8 @@ impl<'a> Stock<'a> {
         drop(spec);
         let mut octets = Cursor::new(Vec::new());
         let written = snapshot::write(&compiled, &provenance, &mut octets);
-        let content = written.map_err(|cause| SyncError::Snapshot { zone: zone.origin.clone(), cause })?.content;
+        let content =
+            written.map_err(|cause| SyncError::Snapshot { zone: zone.origin.clone(), cause })?.content;
         drop(compiled);
         let verify = |path: &Path| {
             let check = || {

@@ -123,10 +123,7 @@ fn replies_end_at_the_limit() {
             assert_eq!(out[2] & 0x02 != 0, truncated);
             assert_eq!(encoded.len, if truncated { 271 + if opt { 11 } else { 0 } } else { 512 });
             assert_eq!(out[6..8], [0, u8::from(!truncated)]);
-            assert!(
-                out[512..].iter().all(|&octet| octet == 0xaa),
-                "nothing behind the limit is touched"
-            );
+            assert!(out[512..].iter().all(|&octet| octet == 0xaa), "nothing behind the limit is touched");
         }
     }
 }

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::list::{Ages, Limits};
+use crate::config::format::FormatKeys;
+use crate::config::list::Ages;
 use crate::config::problem::{At, Document, Place, Problem, Problems};
-use crate::config::read::{FormatName, HttpUrl, Limit, Network, Share, Size, Table, Text, keys, parse};
+use crate::config::read::{HttpUrl, Limit, Network, Share, Size, Table, Text, keys, parse};
 use crate::config::words::{Code, Slug};
+use crate::guard::entries::Limits;
 use crate::model::{Name, Use};
 
 /// The one version there is.
@@ -60,13 +62,11 @@ keys! {
 }
 
 keys! {
-    /// `[list.NAME]`, but its arrays and [`LimitKeys`].
+    /// `[list.NAME]`, but [`FormatKeys`] and [`LimitKeys`].
     pub(crate) struct ListKeys {
         "feed" feed: Slug,
         "url" url: HttpUrl,
         "file" file: PathBuf,
-        "format" format: FormatName,
-        "column" column: String,
         "use" use_: Use,
         "code" code: Code,
         "text" text: Text,
@@ -121,6 +121,7 @@ keys! {
 #[derive(Debug)]
 pub(crate) struct ListFile {
     pub(crate) keys: ListKeys,
+    pub(crate) format: FormatKeys,
     pub(crate) limits: LimitKeys,
     /// Of the keys that a list must have, those that are there, right or wrong.
     pub(crate) given: Vec<&'static str>,
@@ -159,9 +160,9 @@ impl LimitKeys {
         Limits {
             max_bad_share: or(&self.max_bad_share, Share(default.max_bad_share)).0,
             min_entries: or(&self.min_entries, default.min_entries),
-            max_coverage: or(&self.max_coverage, Share(default.max_coverage)).0,
-            shortest_prefix_v4: or(&self.shortest_prefix_v4, default.shortest_prefix_v4),
-            shortest_prefix_v6: or(&self.shortest_prefix_v6, default.shortest_prefix_v6),
+            max_coverage_v4: or(&self.max_coverage, Share(default.max_coverage_v4)).0,
+            shortest_v4: or(&self.shortest_prefix_v4, default.shortest_v4),
+            shortest_v6: or(&self.shortest_prefix_v6, default.shortest_v6),
             allow_empty: or(&self.allow_empty, default.allow_empty),
             bogons: or(&self.bogons, default.bogons),
         }
@@ -214,12 +215,13 @@ impl File {
         for (name, mut table) in table.tables::<Slug>("list", problems) {
             let before = problems.len();
             let keys = ListKeys::read(&mut table, problems);
+            let format = FormatKeys::read(&mut table, problems);
             let limits = LimitKeys::read(&mut table, problems);
             let given = ["feed", "url", "file", "format", "use"].into_iter().filter(|key| table.has(key));
             let given = given.collect();
             table.finish(problems);
             let sound = problems.len() == before;
-            self.lists.push((name, ListFile { keys, limits, given, sound }));
+            self.lists.push((name, ListFile { keys, format, limits, given, sound }));
         }
         for (origin, mut table) in table.tables::<Name>("zone", problems) {
             let lists_place = table.place_of("lists");

@@ -136,7 +136,7 @@ impl Clients {
                 StatusCode::OK => return Ok((response, at)),
                 StatusCode::NOT_MODIFIED if known.is_some() => return Ok((response, at)),
                 status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
-                    at = next_hop(&at, &response)?;
+                    at = next_hop(&at, response.headers())?;
                 }
                 _ => return Err(refusal(&response)),
             }
@@ -145,9 +145,9 @@ impl Clients {
     }
 }
 
-fn next_hop(from: &Url, response: &Response) -> Result<Url, Problem> {
+fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Problem> {
     let bad = |what: String| Problem::new(Trouble::Answered, what);
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     let to = from.join(location).map_err(|error| bad(format!("a redirect to nowhere: {error}")))?;
     if from.scheme() == "https" && to.scheme() == "http" {
         return Err(bad(format!("a redirect from https to http ({to})")));
@@ -306,9 +306,9 @@ struct PublicOnly;
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let all: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let (public, other): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|address| is_public(address.ip()));
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let (public, other): (Vec<SocketAddr>, Vec<_>) =
+                found.partition(|address| is_public(address.ip()));
             if public.is_empty() {
                 let others: Vec<String> = other.iter().map(|address| address.ip().to_string()).collect();
                 let what = format!("{} is at {}: not a public address", name.as_str(), others.join(", "));
@@ -316,5 +316,35 @@ impl Resolve for PublicOnly {
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(from: &str, to: &'static str) -> Result<String, String> {
+        let headers = HeaderMap::from_iter([(LOCATION, to.parse().unwrap())]);
+        next_hop(&from.parse().unwrap(), &headers).map(|url| url.to_string()).map_err(|problem| problem.what)
+    }
+
+    #[test]
+    fn redirects_never_lose_their_cover() {
+        let down = hop("https://example.net/a", "http://example.net/b").unwrap_err();
+        assert_eq!(down, "a redirect from https to http (http://example.net/b)");
+        assert_eq!(hop("http://example.net/a", "https://example.net/b").unwrap(), "https://example.net/b");
+        assert_eq!(hop("https://example.net/a/b", "../c").unwrap(), "https://example.net/c");
+        assert_eq!(hop("https://example.net/a", "//other.example/b").unwrap(), "https://other.example/b");
+    }
+
+    #[test]
+    fn waits_that_servers_ask_for() {
+        let asked =
+            |text: &'static str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked(" 120 "), Some(Duration::from_secs(120)));
+        assert!(asked("Fri, 31 Dec 2100 23:59:59 GMT").unwrap() > Duration::from_secs(86_400));
+        for none in ["Fri, 31 Dec 1999 23:59:59 GMT", "soon", "-5", ""] {
+            assert_eq!(asked(none), None, "{none}");
+        }
     }
 }
