@@ -34,6 +34,10 @@ pub trait Conduct {
     fn refused(&mut self, error: &ReloadError);
     /// SIGHUP. The configuration is to be read again; whether the timer has another pace now.
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>>;
+    /// A sync has ended; in how long the next one is wanted at the latest, whatever the timer says.
+    fn wants_sync_in(&self) -> Option<Duration> {
+        None
+    }
     /// A line for the service manager: what is served.
     fn status(&self, server: &Server) -> String;
 }
@@ -109,8 +113,13 @@ impl Service {
                 }
                 self.manager.status(&conduct.status(&self.server));
             }
-            // The process is gone and its threads with it; nothing is left to stop.
-            Said::Ended(_) => self.child = None,
+            Said::Ended(_) => {
+                // The process is gone and its threads with it; nothing is left to stop.
+                self.child = None;
+                if let Some(wanted) = conduct.wants_sync_in() {
+                    self.timer.no_later_than(Instant::now() + wanted);
+                }
+            }
             _ => {}
         }
         conduct.said(&self.server, said);
