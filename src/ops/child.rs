@@ -61,7 +61,9 @@ impl SyncChild {
         let mut command = Command::new(this_program()?);
         command.arg("sync").arg("--config").arg(config).arg("--events");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        NOT_INHERITED.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
         let mut child = command.spawn()?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         let missing = || io::Error::other("a pipe to the sync process is missing");
