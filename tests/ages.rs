@@ -59,7 +59,8 @@ impl Site {
     /// Changes the status of a list as if `change` had happened to its stamps.
     fn restamp(&self, list: &str, change: impl Fn(&mut Value)) {
         let path = self.state().join("feeds").join(list).join("status.json");
-        let mut status: Value = serde_json::from_slice(&std::fs::read(&path).expect("a status")).expect("JSON");
+        let mut status: Value =
+            serde_json::from_slice(&std::fs::read(&path).expect("a status")).expect("JSON");
         for stamp in ["last_attempt", "last_contact", "last_confirmed", "content_since"] {
             change(&mut status[stamp]);
         }
@@ -141,9 +142,11 @@ fn expired_lists_are_taken_out_and_come_back() {
 fn a_leap_of_the_wall_clock_expires_nothing() {
     let site = Site::new();
     sync(&site.config(), &[]).expect(0);
-    let behind = |stamp: &mut Value| stamp["wall"] = (stamp["wall"].as_i64().expect("a stamp") - 30 * DAY).into();
+    let behind =
+        |stamp: &mut Value| stamp["wall"] = (stamp["wall"].as_i64().expect("a stamp") - 30 * DAY).into();
     site.restamp("old", behind);
-    let ahead = |stamp: &mut Value| stamp["wall"] = (stamp["wall"].as_i64().expect("a stamp") + 30 * DAY).into();
+    let ahead =
+        |stamp: &mut Value| stamp["wall"] = (stamp["wall"].as_i64().expect("a stamp") + 30 * DAY).into();
     site.restamp("young", ahead);
     let server = Server::serve(&site.config());
     assert_eq!(codes(&a(&server, "1.3.0.192.old.example")), ["127.0.1.1"]);
