@@ -4,10 +4,12 @@
 
 use super::super::layout::Run;
 use super::super::{Damaged, Section};
-use super::{kind, runs_at, u16_at, u32_at, u64_at};
+use super::{Found, kind, runs_at, u16_at, u32_at, u64_at};
 
 const DAMAGED: Damaged = Damaged(Section::V4_CHUNKS);
 
+/// Zero octets behind the last chunk: a search may load twice eight octets where the last suffix ends.
+pub(super) const PADDING: usize = 16;
 /// Octets of a bitmap before its bits: a count for each /24.
 pub(super) const BITMAP_RANKS: usize = 512;
 /// Octets of a bitmap.
@@ -28,6 +30,8 @@ pub(super) struct Buckets {
     pub(super) index_len: usize,
     /// Lanes that one load of 64 bits holds wherever they begin.
     pub(super) per_load: u32,
+    /// 2^16 / `lane`, to find a lane's place among them without a division.
+    reciprocal: u32,
     /// The lowest bit of each of these lanes.
     ones: u64,
     /// All bits of these lanes but the highest of each.
@@ -46,9 +50,6 @@ pub(super) const BUCKETS: [Buckets; 9] = {
 };
 
 impl Buckets {
-    /// Buckets that take more loads are halved instead of read through.
-    const LOADS: u32 = 4;
-
     const fn with(bits: u32) -> Self {
         let lane = 16 - bits;
         // A lane may begin at any bit of an octet, so seven bits of the load may be lost.
@@ -68,6 +69,7 @@ impl Buckets {
             index_mask: (1 << index_bits) - 1,
             index_len: ((1 << bits) + 1) << index_shift,
             per_load,
+            reciprocal: 0x1_0000 / lane + 1,
             ones,
             lows: ones * ((1 << (lane - 1)) - 1),
         }
@@ -92,34 +94,33 @@ impl Buckets {
         Ok((entries & self.index_mask, entries >> self.index_bits & self.index_mask))
     }
 
-    /// The number of `suffix` among `from..to`.
+    /// The number of `suffix` among `from..to`. Two loads settle nearly all buckets; only a crowded one is halved
+    /// first, its lanes are sorted. No branch depends on whether it is found: half of all questions are not, and a
+    /// branch guessed wrong after a load from memory costs more than the whole search.
     #[inline]
     pub(super) fn search(
         &self,
         chunks: &[u8],
         offset: usize,
         suffix: u16,
-        (from, to): (u32, u32),
-    ) -> Result<Option<u32>, Damaged> {
-        let lane = u64::from(suffix) & ((1 << self.lane) - 1);
-        if to > from + Self::LOADS * self.per_load {
-            // A crowded bucket: halve it, its lanes are sorted.
-            let at = self.below(chunks, offset, lane as u32, (from, to))?;
-            let there = at < to && u64::from(self.lane_at(chunks, offset, at)?) == lane;
-            return Ok(there.then_some(at));
+        (mut from, to): (u32, u32),
+    ) -> Result<Found, Damaged> {
+        let lane = u32::from(suffix) & ((1 << self.lane) - 1);
+        let mut count = to.saturating_sub(from);
+        while count > 2 * self.per_load {
+            let half = count / 2;
+            let middle = from + half;
+            from = if self.lane_at(chunks, offset, middle)? <= lane { middle } else { from };
+            count -= half;
         }
-        let mut from = from;
-        loop {
-            let count = to.saturating_sub(from).min(self.per_load);
-            let equal = self.equal(self.load(chunks, offset, from)?, lane, count);
-            if equal != 0 {
-                return Ok(Some(from + equal.trailing_zeros() / self.lane));
-            }
-            from += self.per_load;
-            if from >= to {
-                return Ok(None);
-            }
-        }
+        let near = self.equal(self.load(chunks, offset, from)?, lane, count.min(self.per_load));
+        let rest = count.saturating_sub(self.per_load);
+        let far = self.equal(self.load(chunks, offset, from + self.per_load)?, lane, rest);
+        // One of them at most, suffixes are distinct.
+        let equal = near | far;
+        let number =
+            from + self.per_load * u32::from(far != 0) + (equal.trailing_zeros() * self.reciprocal >> 16);
+        Ok(Found { hit: equal != 0, number })
     }
 
     /// Lanes from number `from` on, lowest bits first.
@@ -133,8 +134,8 @@ impl Buckets {
     /// The highest bit of each of the first `count` lanes of `word` that equals `lane`, without a branch: a lane of
     /// zeros is the only one in which neither the highest bit is set nor adding all lower ones carries into it.
     #[inline]
-    fn equal(&self, word: u64, lane: u64, count: u32) -> u64 {
-        let differing = word ^ (lane * self.ones);
+    fn equal(&self, word: u64, lane: u32, count: u32) -> u64 {
+        let differing = word ^ (u64::from(lane) * self.ones);
         let nonzero = ((differing & self.lows) + self.lows) | differing;
         let highs = self.ones << (self.lane - 1);
         !nonzero & highs & ((1 << (count * self.lane)) - 1)

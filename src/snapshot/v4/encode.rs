@@ -166,30 +166,60 @@ fn put_buckets(bits: u32, suffixes: impl Iterator<Item = u16>, chunks: &mut Vec<
     }
 }
 
+/// Bits of a packed answer id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    Four,
+    Eight,
+    Sixteen,
+    ThirtyTwo,
+}
+
+impl Width {
+    /// The narrowest for a table of `answers`.
+    pub(super) fn for_answers(answers: usize) -> Self {
+        match answers {
+            ..=0x10 => Self::Four,
+            ..=0x100 => Self::Eight,
+            ..=0x1_0000 => Self::Sixteen,
+            _ => Self::ThirtyTwo,
+        }
+    }
+
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Self::Four => 4,
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+            Self::ThirtyTwo => 32,
+        }
+    }
+}
+
 /// Section `v4-answers` in the making.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) octets: Vec<u8>,
-    width: super::Width,
+    width: Width,
     rows: u32,
 }
 
 impl Answers {
-    pub(super) fn new(width: super::Width) -> Self {
+    pub(super) fn new(width: Width) -> Self {
         Self { octets: Vec::new(), width, rows: 0 }
     }
 
     #[inline]
     fn push(&mut self, answer: AnswerId) {
         match self.width {
-            super::Width::Four if self.rows % 2 == 1 => {
+            Width::Four if self.rows % 2 == 1 => {
                 if let Some(pair) = self.octets.last_mut() {
                     *pair |= (answer as u8) << 4;
                 }
             }
-            super::Width::Four | super::Width::Eight => self.octets.push(answer as u8),
-            super::Width::Sixteen => self.octets.extend_from_slice(&(answer as u16).to_le_bytes()),
-            super::Width::ThirtyTwo => self.octets.extend_from_slice(&answer.to_le_bytes()),
+            Width::Four | Width::Eight => self.octets.push(answer as u8),
+            Width::Sixteen => self.octets.extend_from_slice(&(answer as u16).to_le_bytes()),
+            Width::ThirtyTwo => self.octets.extend_from_slice(&answer.to_le_bytes()),
         }
         // Never more than 2^32 addresses: the row before the first overflow is the last.
         self.rows = self.rows.wrapping_add(1);
