@@ -59,8 +59,8 @@ impl V4<'_> {
         }
         for walker in &mut *walkers {
             let place = Place::of(walker.slot);
-            if let Some(buckets) = Buckets::of_kind(place.kind) {
-                walker.range = buckets.bucket(chunks, place.offset, walker.suffix)?;
+            if let Some(buckets) = Buckets::of_kind(place.kind()) {
+                walker.range = buckets.bucket(chunks, place.offset(), walker.suffix)?;
             }
         }
         // Those that are found move to the front.
@@ -68,8 +68,8 @@ impl V4<'_> {
         for index in 0..walkers.len() {
             let mut walker = walkers[index];
             let place = Place::of(walker.slot);
-            let Found { hit, number } = match Buckets::of_kind(place.kind) {
-                Some(buckets) => buckets.search(chunks, place.offset, walker.suffix, walker.range)?,
+            let Found { hit, number } = match Buckets::of_kind(place.kind()) {
+                Some(buckets) => buckets.search(chunks, place.offset(), walker.suffix, walker.range)?,
                 None => self.number_elsewhere(place, walker.suffix)?,
             };
             answers[walker.index] = None;

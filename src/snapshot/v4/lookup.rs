@@ -54,19 +54,20 @@ impl V4<'_> {
             Located::Answer(answer) => Ok(answer.is_some()),
             Located::Slot(slot) => {
                 let place = Place::of(self.slot(slot)?);
-                if given == 2 { Ok(place.kind != kind::EMPTY) } else { self.any_in(place, octets[2]) }
+                if given == 2 { Ok(place.kind() != kind::EMPTY) } else { self.any_in(place, octets[2]) }
             }
         }
     }
 
-    fn any_in(&self, Place { kind, offset, .. }: Place, third: u8) -> Result<bool, Damaged> {
-        match kind {
+    fn any_in(&self, place: Place, third: u8) -> Result<bool, Damaged> {
+        let offset = place.offset();
+        match place.kind() {
             kind::EMPTY => Ok(false),
             kind::FULL => Ok(true),
             kind::RUNS => chunk::any_run_in(self.chunks()?, offset, third),
             kind::BITMAP => chunk::any_bit_in(self.chunks()?, offset, third),
             _ => {
-                let buckets = Buckets::of_kind(kind).ok_or(Damaged(Section::V4_SLOTS))?;
+                let buckets = Buckets::of_kind(place.kind()).ok_or(Damaged(Section::V4_SLOTS))?;
                 buckets.any_in(self.chunks()?, offset, third)
             }
         }
@@ -76,8 +77,15 @@ impl V4<'_> {
     #[inline]
     pub(super) fn locate(&self, address: u32) -> Result<Located, Damaged> {
         let row = &self.root.eights[(address >> 24) as usize];
+        if row.kind == eight::BLOCK {
+            return Ok(Located::Slot(row.value.get().wrapping_add(address >> 16 & 0xff)));
+        }
+        self.locate_elsewhere(row, address)
+    }
+
+    /// [`locate`](Self::locate) in a /8 without slots.
+    fn locate_elsewhere(&self, row: &Eight, address: u32) -> Result<Located, Damaged> {
         match row.kind {
-            eight::BLOCK => Ok(Located::Slot(row.value.get().wrapping_add(address >> 16 & 0xff))),
             eight::NOTHING => Ok(Located::Answer(None)),
             eight::WHOLE => Ok(Located::Answer(Some(row.value.get()))),
             eight::SPARSE => {
@@ -113,19 +121,21 @@ impl V4<'_> {
     /// The number of a suffix in its chunk.
     #[inline]
     pub(super) fn number(&self, place: Place, suffix: u16) -> Result<Found, Damaged> {
-        let Some(buckets) = Buckets::of_kind(place.kind) else { return self.number_elsewhere(place, suffix) };
+        let Some(buckets) = Buckets::of_kind(place.kind()) else {
+            return self.number_elsewhere(place, suffix);
+        };
         let chunks = self.chunks()?;
-        let range = buckets.bucket(chunks, place.offset, suffix)?;
-        buckets.search(chunks, place.offset, suffix, range)
+        let range = buckets.bucket(chunks, place.offset(), suffix)?;
+        buckets.search(chunks, place.offset(), suffix, range)
     }
 
     /// [`number`](Self::number) in chunks that are no buckets.
     pub(super) fn number_elsewhere(&self, place: Place, suffix: u16) -> Result<Found, Damaged> {
-        let number = match place.kind {
+        let number = match place.kind() {
             kind::EMPTY => None,
             kind::FULL => Some(0),
-            kind::RUNS => chunk::search_runs(self.chunks()?, place.offset, suffix)?,
-            kind::BITMAP => chunk::search_bitmap(self.chunks()?, place.offset, suffix)?,
+            kind::RUNS => chunk::search_runs(self.chunks()?, place.offset(), suffix)?,
+            kind::BITMAP => chunk::search_bitmap(self.chunks()?, place.offset(), suffix)?,
             _ => return Err(Damaged(Section::V4_SLOTS)),
         };
         Ok(number.into())
@@ -135,10 +145,9 @@ impl V4<'_> {
     #[inline]
     pub(super) fn answer(&self, slot: Slot, place: Place, number: u32) -> Result<AnswerId, Damaged> {
         let answer = slot.answer.get();
-        if place.mixed {
-            self.packed_at((answer as usize).saturating_add(number as usize))
-        } else {
-            Ok(answer)
+        if !place.is_mixed() {
+            return Ok(answer);
         }
+        self.packed_at(place.offset().saturating_add(answer as usize), number as usize)
     }
 }

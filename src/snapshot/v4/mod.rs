@@ -34,7 +34,6 @@ pub(super) struct Places {
     sparse: Range<usize>,
     slots: Range<usize>,
     chunks: Range<usize>,
-    answers: Range<usize>,
 }
 
 impl Places {
@@ -44,15 +43,12 @@ impl Places {
             sparse: place(Section::V4_SPARSE),
             slots: place(Section::V4_SLOTS),
             chunks: place(Section::V4_CHUNKS),
-            answers: place(Section::V4_ANSWERS),
         }
     }
 
     /// Whether there is any IPv4 section.
     pub(super) fn any(&self) -> bool {
-        [&self.root, &self.sparse, &self.slots, &self.chunks, &self.answers]
-            .iter()
-            .any(|place| !place.is_empty())
+        [&self.root, &self.sparse, &self.slots, &self.chunks].iter().any(|place| !place.is_empty())
     }
 }
 
@@ -89,38 +85,55 @@ impl<'a> V4<'a> {
         self.octets.get(self.places.chunks.clone()).ok_or(Damaged(Section::V4_CHUNKS))
     }
 
-    /// A row of section `v4-answers`.
+    /// The answer id in row `row` of the answers that begin at `start`.
     #[inline]
-    fn packed_at(&self, row: usize) -> Result<u32, Damaged> {
-        let damaged = Damaged(Section::V4_ANSWERS);
-        let packed = self.octets.get(self.places.answers.clone()).ok_or(damaged)?;
+    fn packed_at(&self, start: usize, row: usize) -> Result<u32, Damaged> {
+        let chunks = self.chunks()?;
         match self.root.width.get() {
-            4 => packed.get(row / 2).map(|&pair| u32::from(pair >> (row % 2 * 4) & 15)),
-            8 => packed.get(row).copied().map(u32::from),
-            16 => u16_at(packed, row.saturating_mul(2)).map(u32::from),
-            32 => u32_at(packed, row.saturating_mul(4)),
+            4 => chunks.get(start + row / 2).map(|&pair| u32::from(pair >> (row % 2 * 4) & 15)),
+            8 => chunks.get(start + row).copied().map(u32::from),
+            16 => u16_at(chunks, start + row * 2).map(u32::from),
+            32 => u32_at(chunks, start + row * 4),
             _ => None,
         }
-        .ok_or(damaged)
+        .ok_or(Damaged(Section::V4_CHUNKS))
     }
 }
 
 /// Where the chunk of a slot is and what it is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    kind: u32,
-    mixed: bool,
-    offset: usize,
-}
+struct Place(u32);
 
 impl Place {
     /// The units of chunk offsets.
     const UNIT: usize = 8;
+    /// Units above this do not fit.
+    const MAX_UNITS: usize = u32::MAX as usize >> 5;
+
+    fn new(kind: u32, mixed: bool, units: u32) -> Self {
+        Self(units << 5 | u32::from(mixed) << 4 | kind)
+    }
 
     #[inline]
     fn of(slot: Slot) -> Self {
-        let place = slot.place.get();
-        Self { kind: place & 15, mixed: place & 16 != 0, offset: (place >> 5) as usize * Self::UNIT }
+        Self(slot.place.get())
+    }
+
+    #[inline]
+    fn kind(self) -> u32 {
+        self.0 & 15
+    }
+
+    /// The addresses have different answers.
+    #[inline]
+    fn is_mixed(self) -> bool {
+        self.0 & 16 != 0
+    }
+
+    /// Octets from the start of the section, less than 2^30.
+    #[inline]
+    fn offset(self) -> usize {
+        (self.0 >> 5) as usize * Self::UNIT
     }
 }
 
@@ -165,6 +178,11 @@ fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
 #[inline]
 fn u64_at(octets: &[u8], at: usize) -> Option<u64> {
     octets.get(at..at.wrapping_add(8))?.try_into().ok().map(u64::from_le_bytes)
+}
+
+#[inline]
+fn u128_at(octets: &[u8], at: usize) -> Option<u128> {
+    octets.get(at..at.wrapping_add(16))?.try_into().ok().map(u128::from_le_bytes)
 }
 
 /// The runs of a chunk at `offset`: their number in two octets, then the runs.

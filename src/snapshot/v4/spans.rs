@@ -128,7 +128,7 @@ impl Spans<'_> {
 
     fn read_slot(&mut self, slot: Slot, base: u32) -> Result<(), Damaged> {
         let place = Place::of(slot);
-        if place.kind == kind::EMPTY {
+        if place.kind() == kind::EMPTY {
             return Ok(());
         }
         let chunks = self.v4.chunks()?;
@@ -138,19 +138,19 @@ impl Spans<'_> {
             self.read.push(Answered { span, answer: self.v4.answer(slot, place, number)? });
             Ok(())
         };
-        match place.kind {
+        match place.kind() {
             kind::FULL => return put(0, u16::MAX, 0),
             kind::RUNS => {
                 return (0..)
-                    .zip(runs_at(chunks, place.offset)?)
+                    .zip(runs_at(chunks, place.offset())?)
                     .try_for_each(|(number, run)| put(run.first.get(), run.last.get(), number));
             }
             _ => {}
         }
         self.suffixes.clear();
-        match Buckets::of_kind(place.kind) {
-            Some(buckets) => buckets.suffixes(chunks, place.offset, &mut self.suffixes)?,
-            None if place.kind == kind::BITMAP => bits(chunks, place.offset, &mut self.suffixes)?,
+        match Buckets::of_kind(place.kind()) {
+            Some(buckets) => buckets.suffixes(chunks, place.offset(), &mut self.suffixes)?,
+            None if place.kind() == kind::BITMAP => bits(chunks, place.offset(), &mut self.suffixes)?,
             None => return Err(Damaged(Section::V4_SLOTS)),
         }
         (0..).zip(&self.suffixes).try_for_each(|(number, &suffix)| put(suffix, suffix, number))
