@@ -139,10 +139,15 @@ fn span_v6(text: &str) -> Option<(u128, u128)> {
     Some((address, address | host))
 }
 
+/// Letters, digits, `-`, `_` and dots, and not a number in every label (`0x5bf0a1c2`, `010.1.2.3`: addresses in
+/// spellings that nobody should guess at).
 fn is_name(text: &str) -> bool {
     let letters = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    let numbers = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    letters && !numbers && !text.is_empty()
+    let is_number = |label: &str| match label.strip_prefix("0x") {
+        Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => label.bytes().all(|b| b.is_ascii_digit()),
+    };
+    letters && !text.is_empty() && !text.split('.').all(is_number)
 }
 
 /// What nobody on the internet speaks from, as IANA's registries have it.
@@ -234,6 +239,26 @@ impl Model {
                     && (!holds(&self.never_v4, address) || holds(&self.reachable_v4, address))
             }
         }
+    }
+
+    /// Whether the name of `address` has something below it: four octets of one digit are also the first nibbles of
+    /// IPv6 addresses, and a name above a listed one exists (RFC 8020).
+    pub(crate) fn is_above_v6(&self, address: u32) -> bool {
+        let octets = address.to_be_bytes();
+        if octets.iter().any(|&octet| octet > 9) {
+            return false;
+        }
+        let head = octets.iter().fold(0u128, |head, &octet| head << 4 | u128::from(octet));
+        let (first, last) = (head << 112, head << 112 | (u128::MAX >> 16));
+        // Where something can begin to be listed: at the first address, where a span begins, behind a forbidden one.
+        let begins = self
+            .v6
+            .iter()
+            .map(|span| span.0)
+            .chain(self.never_v6.iter().filter_map(|span| span.1.checked_add(1)));
+        // The IPv6 test point is the IPv4 one, mapped.
+        let test_point = Ipv4Addr::new(127, 0, 0, 2).to_ipv6_mapped().to_bits();
+        begins.chain([first, test_point]).any(|at| first <= at && at <= last && self.lists_v6(at))
     }
 
     pub(crate) fn lists_v6(&self, address: u128) -> bool {

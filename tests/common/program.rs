@@ -62,7 +62,7 @@ pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item =
 /// `gatepost sync --config CONFIG LISTS… --json`; the summary and the exit code.
 pub(crate) fn sync(config: &Path, lists: &[&str]) -> Ended {
     let arguments = ["sync".as_ref(), "--json".as_ref(), "--config".as_ref(), config.as_os_str()];
-    run(arguments.into_iter().chain(lists.iter().map(std::convert::AsRef::as_ref)))
+    run(arguments.into_iter().chain(lists.iter().map(AsRef::as_ref)))
 }
 
 /// A server that runs until it is stopped or dropped.
