@@ -32,7 +32,8 @@ pub trait Conduct {
     fn said(&mut self, server: &Server, said: &Said);
     /// A published generation could not be put in service.
     fn refused(&mut self, error: &ReloadError);
-    /// SIGHUP. The configuration is to be read again; whether the timer has another pace now.
+    /// SIGHUP. The configuration is to be read again; the pace of the timer if that went well. A sync follows at once
+    /// when there is a timer.
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>>;
     /// A sync has ended; in how long the next one is wanted at the latest, whatever the timer says.
     fn wants_sync_in(&self) -> Option<Duration> {
@@ -128,7 +129,10 @@ impl Service {
     fn reload(&mut self, conduct: &mut impl Conduct) {
         self.manager.reloading();
         if let Some(every) = conduct.reload(&self.server) {
-            self.timer.set(every, Instant::now());
+            let now = Instant::now();
+            self.timer.set(every, now);
+            // New zones and changed lists wait to be compiled.
+            self.timer.no_later_than(now);
         }
         match self.server.reload() {
             Ok(Reloaded::Swapped(_) | Reloaded::Unchanged | Reloaded::Nothing) => {}
