@@ -162,7 +162,7 @@ impl Screen {
         match ended {
             Ended::With(ExitStatus::Ok | ExitStatus::Found) => {}
             Ended::With(_) => {
-                self.progress.line(&styled(WARN, "the sync could not work; what is in service stays"))
+                self.progress.line(&styled(WARN, "the sync could not work; what is in service stays"));
             }
             Ended::Badly(status) => {
                 self.progress
