@@ -127,7 +127,10 @@ fn compare(settings: &Settings, work: &Path) {
     row("  rbldnsd: start to its first right answer", &times.rbldnsd, None);
     row("  rbldnsd: the same with one address", &times.rbldnsd_empty, None);
     println!();
-    println!("memory of the server, MiB: anonymous {:.1}, resident with mapped pages {:.1}", ours.anonymous, ours.resident);
+    println!(
+        "memory of the server, MiB: anonymous {:.1}, resident with mapped pages {:.1}",
+        ours.anonymous, ours.resident
+    );
     println!("  rbldnsd: anonymous {:.1}, resident {:.1}", theirs.anonymous, theirs.resident);
     println!("memory of the compiler at its peak, MiB: {:.1}\n", mib(compiler));
 }
@@ -158,18 +161,19 @@ fn sizes(settings: &Settings, work: &Path) {
         let len = compiled(work, "plain", plain);
         println!("{name:<44}{len:>14}{:>10.3}", len as f64 / size as f64);
         let mut random = lists::Random::new(3);
-        let mixed = list.iter().map(|&address| {
-            format!("{} :127.0.0.{}:listed", Ipv4Addr::from(address), 2 + random.below(8))
-        });
+        let mixed = list
+            .iter()
+            .map(|&address| format!("{} :127.0.0.{}:listed", Ipv4Addr::from(address), 2 + random.below(8)));
         let len = compiled(work, "rbldnsd:ip4set", mixed);
         let name = format!("{name}, 8 answers mixed at random");
         println!("{name:<44}{len:>14}{:>10.3}", len as f64 / size as f64);
     }
-    let twenty = random.iter().step_by(size / 20).take(20).map(|&address| Ipv4Addr::from(address).to_string());
+    let twenty =
+        random.iter().step_by(size / 20).take(20).map(|&address| Ipv4Addr::from(address).to_string());
     println!("{:<44}{:>14}", "20 addresses", compiled(work, "plain", twenty));
-    let prefixes = lists::prefixes(100_000, 5).into_iter().map(|(first, last)| {
-        format!("{}/{}", Ipv4Addr::from(first), (last - first).leading_zeros())
-    });
+    let prefixes = lists::prefixes(100_000, 5)
+        .into_iter()
+        .map(|(first, last)| format!("{}/{}", Ipv4Addr::from(first), (last - first).leading_zeros()));
     println!("{:<44}{:>14}", "100,000 random /17 to /30", compiled(work, "plain", prefixes));
 }
 
@@ -196,7 +200,8 @@ fn state(work: &Path, text: &Path) -> PathBuf {
          code = \"127.0.1.1\"\n[zone.\"{ZONE}\"]\nlists = [\"bench\"]\n"
     );
     fs::write(&config, toml).expect("our folder");
-    let ended = gatepost().args(["sync", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
+    let ended =
+        gatepost().args(["sync", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
     let ended = ended.status().expect("the program starts");
     assert!(ended.success(), "sync: {ended}");
     config
@@ -267,7 +272,8 @@ fn rbldnsd(port: u16, list: &Path) -> Command {
     let mut command = pinned("rbldnsd");
     command.args(["-n", "-a", "-b"]).arg(format!("127.0.0.1/{port}"));
     command.arg("-w").arg(list.parent().expect("in a folder"));
-    command.arg(format!("{ZONE}:ip4set:{}", list.file_name().and_then(|name| name.to_str()).expect("a name")));
+    command
+        .arg(format!("{ZONE}:ip4set:{}", list.file_name().and_then(|name| name.to_str()).expect("a name")));
     command
 }
 
