@@ -194,7 +194,7 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
   |
 3 | feed = "uceprotect"
   |        ^^^^^^^^^^^^
-  = expected one of those that `gatepost feeds` names, or `url` with `format`"#,
+  = expected one of backscatterer, blocklist-de-mail, cins, et-compromised, greensnow, ipsum, spamhaus-drop, spamhaus-drop-v6, tor-exits, uceprotect-1, whitelisted-org, bogons; or `url` with `format`"#,
     );
     for (keys, message) in [
         ("url = \"https://example.net/x\"\nuse = \"score\"", "2:7: list `x` has no `format`"),

@@ -348,6 +348,12 @@ fn a_bad_generation_changes_nothing() {
     fs::write(of_new, &whole[..whole.len() - 1]).unwrap();
     assert!(server.reload().is_err());
     unchanged();
+    // The last octet that says something is another: only the hashes tell.
+    let mut flipped = whole.clone();
+    *flipped.iter_mut().rfind(|octet| **octet != 0).unwrap() ^= 1;
+    fs::write(of_new, flipped).unwrap();
+    assert!(server.reload().is_err());
+    unchanged();
     // A snapshot that is not what the generation says.
     let other = fresh.iter().find(|path| path.to_string_lossy().contains("/kept.")).unwrap();
     fs::copy(other, of_new).unwrap();
@@ -370,6 +376,24 @@ fn a_bad_generation_changes_nothing() {
     assert!(matches!(server.reload(), Ok(Reloaded::Unchanged)));
     assert_eq!(ask(address, "9.9.9.9.bl.example", Over::Udp), "0 127.0.0.7");
     assert_eq!(ask(address, "9.9.9.9.kept.example", Over::Udp), "0 127.0.0.8");
+    server.stop();
+}
+
+#[test]
+fn a_running_server_takes_other_zones_over() {
+    let state = tempfile::tempdir().unwrap();
+    let (one, two) = (lists("one.example", &["1.2.3.4"], 5), lists("two.example", &["1.2.3.4"], 6));
+    store::publish(state.path(), 1, &[(&one, 1), (&two, 1)]);
+    let server = start(&store::settings(state.path(), &[&one]));
+    let address = server.addresses()[0];
+    let says = |origin: &str| ask(address, &format!("4.3.2.1.{origin}.example"), Over::Udp);
+    assert_eq!((says("one"), says("two")), ("0 127.0.0.5".into(), "5 ".into()));
+    let both = ["one.example", "two.example", "three.example"].map(dns_support::name).to_vec();
+    assert!(server.configure(both, None).is_ok());
+    assert_eq!((says("one"), says("two")), ("0 127.0.0.5".into(), "0 127.0.0.6".into()));
+    assert_eq!(says("three"), "2 ");
+    assert!(server.configure(vec![dns_support::name("two.example")], None).is_ok());
+    assert_eq!((says("one"), says("two")), ("5 ".into(), "0 127.0.0.6".into()));
     server.stop();
 }
 

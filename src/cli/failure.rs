@@ -30,8 +30,8 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitStatus {
 
 fn count(problems: &Problems) -> String {
     match problems.len() {
-        1 => "the configuration has a mistake".to_owned(),
-        many => format!("the configuration has {many} mistakes"),
+        1 => "the configuration cannot be used".to_owned(),
+        many => format!("the configuration cannot be used: {many} mistakes"),
     }
 }
 

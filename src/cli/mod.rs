@@ -33,10 +33,10 @@ use crate::error::ExitStatus;
 
 const EXAMPLES: &str = "\
 Examples:
-  gatepost up                                  serve public blocklists on 127.0.0.1:5354, nothing to configure
-  gatepost lookup 192.0.2.7                    which lists have it, and why
-  gatepost status                              lists, ages, last decisions, what is in service
-  gatepost serve --config gatepost.toml        the service: answers, and syncs when its timer is set
+  gatepost up                              serve public blocklists on 127.0.0.1:5354 at once
+  gatepost lookup 192.0.2.7                which lists have it, and why
+  gatepost status                          lists, ages, decisions, what is in service
+  gatepost serve --config gatepost.toml    the service: answers, and syncs on a timer
 
 Exit codes:
   0  all is well; not listed

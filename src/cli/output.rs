@@ -111,14 +111,15 @@ impl Table {
         let heads = self.columns.iter().map(|(name, _)| Cell::new(HEAD, *name)).collect();
         for row in std::iter::once(&heads).chain(&self.rows) {
             write!(out, "{indent}")?;
-            for (at, cell) in row.iter().enumerate() {
+            // No blanks at the end of a line.
+            let len = row.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
+            for (at, cell) in row[..len].iter().enumerate() {
                 let gap = if at == 0 { "" } else { "  " };
                 let fill = " ".repeat(widths[at].saturating_sub(cell.text.chars().count()));
                 let shown = if cell.text.is_empty() { String::new() } else { styled(cell.style, &cell.text) };
                 match self.columns[at].1 {
                     Align::Right => write!(out, "{gap}{fill}{shown}")?,
-                    // No blanks at the end of a line.
-                    Align::Left if at + 1 == row.len() => write!(out, "{gap}{shown}")?,
+                    Align::Left if at + 1 == len => write!(out, "{gap}{shown}")?,
                     Align::Left => write!(out, "{gap}{shown}{fill}")?,
                 }
             }
@@ -131,6 +132,15 @@ impl Table {
 /// `1 entry`, `12,345 entries`.
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+/// A number of addresses: grouped, or as a power of two, or about.
+pub(crate) fn addresses(number: u128) -> String {
+    match u64::try_from(number) {
+        Ok(number) => counted(number, "address", "addresses"),
+        Err(_) if number.is_power_of_two() => format!("2^{} addresses", number.trailing_zeros()),
+        Err(_) => format!("about {:.1e} addresses", number as f64),
+    }
 }
 
 /// Octets as people say them: `1.8 MiB`.
@@ -202,7 +212,7 @@ mod tests {
         table.row(["spamhaus-drop".into(), Cell::new(BAD, "7"), "".into()]);
         assert_eq!(
             plain(&table),
-            " LIST           ENTRIES  LAST\n psbl            12,345  taken\n spamhaus-drop        7  \n"
+            " LIST           ENTRIES  LAST\n psbl            12,345  taken\n spamhaus-drop        7\n"
         );
     }
 
@@ -221,6 +231,13 @@ mod tests {
             ["free for", "everybody,", "see", "https://example.net/terms"]
         );
         assert!(wrapped(" ", 12).is_empty());
+    }
+
+    #[test]
+    fn many_addresses() {
+        assert_eq!(addresses(1), "1 address");
+        assert_eq!(addresses(1 << 96), "2^96 addresses");
+        assert_eq!(addresses(3 << 80), "about 3.6e24 addresses");
     }
 
     #[test]

@@ -152,7 +152,8 @@ impl Conduct for Daemon {
             tracing::warn!("a changed [server] or state folder needs a restart");
         }
         self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
-        server.configure(origins(&config), config.reloadable.version_bind.clone());
+        // What goes wrong here is logged by the server, which goes on with what it has.
+        let _ = server.configure(origins(&config), config.reloadable.version_bind.clone());
         self.config.reloadable = config.reloadable;
         tracing::info!("the configuration was read again");
         Some(self.config.reloadable.sync.timer)

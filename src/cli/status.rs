@@ -11,8 +11,9 @@ use super::output::{
     short_duration, styled, utc, wall_ago,
 };
 use super::probe::{self, Health};
-use super::view::{ListView, View, When, ZoneState, ZoneView};
+use super::view::{ListView, View, When, ZoneState, ZoneView, listed_v4};
 use crate::error::ExitStatus;
+use crate::ops::report;
 use crate::store::{Freshness, Outcome};
 
 /// Show lists, their ages and last decisions, and what is in service
@@ -63,7 +64,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
-    writeln!(out, "state folder  {}", view.config.state.display())?;
+    let state = std::path::absolute(&view.config.state)?;
+    writeln!(out, "state folder  {}", state.display())?;
     match &view.generation {
         Some(generation) => {
             let age = wall_ago(&view.now, generation.created);
@@ -124,16 +126,19 @@ pub(crate) fn zone_table(view: &View) -> Table {
 pub(crate) fn listed(zone: &ZoneView) -> String {
     let Some(answering) = zone.answering() else { return NOTHING.to_owned() };
     let counts = answering.snapshot().counts();
-    let v6 = counted(counts.v6_spans, "IPv6 span", "IPv6 spans");
-    let names = counted(counts.names, "name", "names");
-    let v4 = grouped(counts.v4_addresses);
-    // The test points are always there; a zone that has nothing else of a kind is not said to have some of it.
-    let parts: Vec<String> =
-        [(counts.v4_addresses > 1, v4.clone()), (counts.v6_spans > 1, v6), (counts.names > 2, names)]
-            .into_iter()
-            .filter_map(|(some, text)| some.then_some(text))
-            .collect();
-    if parts.is_empty() { v4 } else { parts.join(", ") }
+    let v4 = listed_v4(answering);
+    let mut parts = Vec::new();
+    // The test points stand in every zone; one that has nothing else of a kind is not said to have some of it.
+    if counts.v6_spans > 1 {
+        parts.push(counted(counts.v6_spans, "IPv6 span", "IPv6 spans"));
+    }
+    if counts.names > 3 {
+        parts.push(counted(counts.names, "name", "names"));
+    }
+    if v4 > 0 || parts.is_empty() {
+        parts.insert(0, grouped(v4));
+    }
+    parts.join(", ")
 }
 
 pub(crate) fn zone_state(zone: &ZoneView, view: &View) -> Cell {
@@ -228,7 +233,7 @@ fn last(list: &ListView) -> Cell {
 fn trouble(list: &ListView, view: &View) -> Option<String> {
     let mut all = Vec::new();
     if let Some(decision) = &list.status.decision {
-        let reasons = decision.reasons.join("; ");
+        let reasons = report::without_name(list.config.name.as_str(), &decision.reasons).join("; ");
         let when = ago(&view.now, Some(&decision.at));
         match decision.outcome {
             Outcome::Held => all.push(format!("held {when}: {reasons}")),

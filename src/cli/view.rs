@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::output::utc;
+use crate::compile::Part;
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
-use crate::model::{Name, Use};
+use crate::model::{Name, Span, Use};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::store::{Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry};
 use crate::zone::{Trouble, Verdict, Zone};
@@ -27,7 +28,7 @@ pub(crate) struct View {
     pub(crate) generation: Option<Generation>,
     /// The lists, in the order of their names.
     pub(crate) lists: Vec<ListView>,
-    /// The zones, in the order of their origins.
+    /// The zones, in the order of their origins' texts.
     pub(crate) zones: Vec<ZoneView>,
 }
 
@@ -99,7 +100,9 @@ impl View {
             };
             ZoneView { config: zone.clone(), entry, state }
         });
-        Ok(Self { zones: zones.collect(), now, generation, lists, config })
+        let mut zones: Vec<ZoneView> = zones.collect();
+        zones.sort_by_cached_key(|zone| zone.origin().to_string());
+        Ok(Self { zones, now, generation, lists, config })
     }
 
     fn empty(config: Config) -> Self {
@@ -182,6 +185,19 @@ impl ZoneView {
             ZoneState::Broken(why) => Some(why.clone()),
         }
     }
+}
+
+/// IPv4 addresses that the lists of a zone list: without the test points, which the zone itself lists.
+pub(crate) fn listed_v4(zone: &Zone<Mapped>) -> u64 {
+    let snapshot = zone.snapshot();
+    let own = |answer| {
+        let answer = snapshot.answer(answer).ok();
+        answer.is_some_and(|answer| answer.parts().all(|part| part.list == Part::ZONE))
+    };
+    let loopback = Span { first: 0x7f00_0000, last: 0x7fff_ffff };
+    let points = snapshot.v4_spans(loopback).flatten().filter(|answered| own(answered.answer));
+    let points: u128 = points.map(|answered| answered.span.extent() + 1).sum();
+    snapshot.counts().v4_addresses.saturating_sub(points as u64)
 }
 
 /// Whether `zone` answers for the test address now.

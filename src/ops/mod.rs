@@ -6,7 +6,7 @@
 mod ages;
 mod child;
 pub mod log;
-pub(crate) mod report;
+pub mod report;
 mod service;
 mod signals;
 mod systemd;

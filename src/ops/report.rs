@@ -166,7 +166,7 @@ impl ListDone {
     /// What became of it, without its name.
     pub fn outcome_sentence(&self) -> (Weight, String) {
         let entries = self.entries.map_or_else(|| "nothing yet".to_owned(), count_entries);
-        let reasons = self.reasons.join("; ");
+        let reasons = without_name(&self.list, &self.reasons).join("; ");
         let stays = match self.entries {
             Some(entries) => format!("the last good version stays ({})", count_entries(entries)),
             None => "there is no earlier version".to_owned(),
@@ -207,6 +207,15 @@ fn count_entries(entries: u64) -> String {
         1 => "1 entry".to_owned(),
         many => format!("{} entries", grouped(many)),
     }
+}
+
+/// Reasons without the list's name before them, for lines that begin with it.
+pub fn without_name<'a>(list: &str, reasons: &'a [String]) -> Vec<&'a str> {
+    let cut = |reason: &'a String| {
+        let rest = reason.strip_prefix(list).and_then(|rest| rest.strip_prefix(": "));
+        rest.unwrap_or(reason)
+    };
+    reasons.iter().map(cut).collect()
 }
 
 /// A number with commas between thousands.

@@ -18,14 +18,10 @@ impl Section {
     pub const V4_ROOT: Self = Self(0x10);
     /// IPv4: spans of thinly listed /8s.
     pub const V4_SPARSE: Self = Self(0x11);
-    /// IPv4: a block for each other /8.
-    pub const V4_BLOCKS: Self = Self(0x12);
-    /// IPv4: a slot for each /16 in a block.
-    pub const V4_SLOTS: Self = Self(0x13);
-    /// IPv4: the addresses of each /16.
-    pub const V4_CHUNKS: Self = Self(0x14);
-    /// IPv4: answer ids of /16s with several answers.
-    pub const V4_ANSWERS: Self = Self(0x15);
+    /// IPv4: a slot for each /16 of the other /8s.
+    pub const V4_SLOTS: Self = Self(0x12);
+    /// IPv4: the addresses of each /16, and their answers where they differ.
+    pub const V4_CHUNKS: Self = Self(0x13);
     /// IPv6 spans.
     pub const V6: Self = Self(0x20);
     /// Names.
@@ -40,10 +36,8 @@ impl fmt::Display for Section {
             Self::ANSWERS => "answers",
             Self::V4_ROOT => "v4-root",
             Self::V4_SPARSE => "v4-sparse",
-            Self::V4_BLOCKS => "v4-blocks",
             Self::V4_SLOTS => "v4-slots",
             Self::V4_CHUNKS => "v4-chunks",
-            Self::V4_ANSWERS => "v4-answers",
             Self::V6 => "v6",
             Self::NAMES => "names",
             Self(id) => return write!(f, "{id:#x}"),

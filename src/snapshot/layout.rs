@@ -59,7 +59,7 @@ record! {
     Root {
         spans: U64,
         addresses: U64,
-        /// Bits of an answer id in section `v4-answers`: 4, 8, 16 or 32.
+        /// Bits of an answer id in a chunk: 4, 8, 16 or 32.
         width: U32,
         reserved: U32,
         eights: [Eight; 256],
@@ -72,7 +72,7 @@ record! {
         /// Spans, when it is sparse.
         count: u8,
         reserved: U16,
-        /// An answer id, the index of the first sparse span, or the index of a block.
+        /// An answer id, the index of the first sparse span, or the index of the first slot.
         value: U32,
     }
 }
@@ -85,20 +85,11 @@ record! {
     }
 }
 record! {
-    /// The /16s of one /8.
-    Block {
-        /// A bit for each /16 that has a slot.
-        present: [U64; 4],
-        /// The slot of the first /16 of each word.
-        ranks: [U32; 4],
-    }
-}
-record! {
-    /// One listed /16.
+    /// One /16 of a /8 that has a block of 256 slots.
     Slot {
         /// Bits 0 to 3: kind; bit 4: mixed; bits 5 to 31: the chunk's offset in units of eight octets.
         place: U32,
-        /// The answer of all addresses; when mixed, the row in `v4-answers` of the chunk's number 0.
+        /// The answer of all addresses; when mixed, the octets from the chunk's start to its answers.
         answer: U32,
     }
 }
@@ -197,16 +188,14 @@ pub(super) mod eight {
 }
 
 /// Section ids with their flags: all that this version knows.
-pub(super) const KNOWN: [(Section, u32); 11] = [
+pub(super) const KNOWN: [(Section, u32); 9] = [
     (Section::META, CRITICAL),
     (Section::PROVENANCE, APART),
     (Section::ANSWERS, CRITICAL),
     (Section::V4_ROOT, CRITICAL),
     (Section::V4_SPARSE, CRITICAL),
-    (Section::V4_BLOCKS, CRITICAL),
     (Section::V4_SLOTS, CRITICAL),
     (Section::V4_CHUNKS, CRITICAL),
-    (Section::V4_ANSWERS, CRITICAL),
     (Section::V6, CRITICAL),
     (Section::NAMES, CRITICAL),
 ];
@@ -217,6 +206,17 @@ where
     T: FromBytes + Immutable + KnownLayout + Unaligned,
 {
     <[T]>::ref_from_bytes(octets).map_err(|_| Damaged(section))
+}
+
+/// One record of a section that is a row of them.
+#[inline]
+pub(super) fn record<T>(octets: &[u8], index: u32, section: Section) -> Result<&T, Damaged>
+where
+    T: FromBytes + Immutable + KnownLayout + Unaligned,
+{
+    let start = (index as usize).checked_mul(size_of::<T>()).ok_or(Damaged(section))?;
+    let octets = octets.get(start..start.wrapping_add(size_of::<T>())).ok_or(Damaged(section))?;
+    T::ref_from_bytes(octets).map_err(|_| Damaged(section))
 }
 
 /// Cuts `count` records off the front of `octets`.

@@ -26,7 +26,7 @@ pub struct Snapshot<D> {
 /// Where the sections are that are asked all the time; empty when a section is not there.
 #[derive(Debug)]
 struct Places {
-    v4: [Range<usize>; 6],
+    v4: v4::Places,
     v6: Range<usize>,
     names: Range<usize>,
     answers: Range<usize>,
@@ -69,7 +69,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
             return Err(SnapshotError::Missing(Section::ANSWERS));
         }
         let places = Places {
-            v4: v4::SECTIONS.map(place),
+            v4: v4::Places::new(place),
             v6: place(Section::V6),
             names: place(Section::NAMES),
             answers: place(Section::ANSWERS),
@@ -83,9 +83,10 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// Looks at the head of every section.
     fn count(&self) -> Result<Counts, SnapshotError> {
         let v4 = self.v4_sections()?;
-        if v4.is_none() && self.places.v4.iter().any(|place| !place.is_empty()) {
+        if v4.is_none() && self.places.v4.any() {
             return Err(SnapshotError::Missing(Section::V4_ROOT));
         }
+        v4.map_or(Ok(()), |v4| v4.check())?;
         let answers = self.answers()?;
         Ok(Counts {
             v4_spans: v4.map_or(0, |v4| v4.root.spans.get()),
@@ -215,15 +216,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
 
     #[inline]
     pub(super) fn v4_sections(&self) -> Result<Option<V4<'_>>, Damaged> {
-        let octets = self.data.as_ref();
-        if self.places.v4[0].is_empty() {
-            return Ok(None);
-        }
-        let mut sections: [&[u8]; 6] = [&[]; 6];
-        for ((to, place), section) in sections.iter_mut().zip(&self.places.v4).zip(v4::SECTIONS) {
-            *to = octets.get(place.clone()).ok_or(Damaged(section))?;
-        }
-        V4::new(sections).map(Some)
+        V4::new(self.data.as_ref(), &self.places.v4)
     }
 
     fn v6_section(&self) -> Result<V6<'_>, Damaged> {

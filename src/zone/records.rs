@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::slice;
 
-use crate::model::{Piece, Pieces, RrData, RrSet, Rtype, Ttl};
-use crate::snapshot::{AnswerRef, RdataRef, RrSetRef};
+use crate::model::{Piece, Pieces, RrData, RrSet, Rtype, Template, Ttl};
+use crate::snapshot::{AnswerRef, Rdata, RdataRef, RecordSets, RrSetRef};
 
 use super::Hit;
 
@@ -78,20 +79,33 @@ impl<'a> Said<'a> {
 
     /// Its record sets.
     pub fn sets(&self) -> impl Iterator<Item = SetRef<'a>> + use<'a> {
-        let (stored, rebuilt) = match &self.source {
-            Source::Stored(answer) => (Some(answer.record_sets()), &[][..]),
-            Source::Rebuilt(sets) => (None, *sets),
-        };
-        stored.into_iter().flatten().map(SetRef::Stored).chain(rebuilt.iter().map(SetRef::Rebuilt))
+        match &self.source {
+            Source::Stored(answer) => Sets::Stored(answer.record_sets()),
+            Source::Rebuilt(sets) => Sets::Rebuilt(sets.iter()),
+        }
     }
-}
 
-impl<'a> Said<'a> {
     /// The data of its records of one type.
     fn data(&self, rtype: Rtype) -> impl Iterator<Item = Datum<'a>> + use<'a> {
         let matched = self.matched;
         let sets = self.sets().filter(move |set| set.rtype() == rtype);
         sets.flat_map(move |set| set.data().map(move |rdata| Datum { rdata, matched }))
+    }
+}
+
+enum Sets<'a> {
+    Stored(RecordSets<'a>),
+    Rebuilt(slice::Iter<'a, RrSet>),
+}
+
+impl<'a> Iterator for Sets<'a> {
+    type Item = SetRef<'a>;
+
+    fn next(&mut self) -> Option<SetRef<'a>> {
+        match self {
+            Self::Stored(sets) => sets.next().map(SetRef::Stored),
+            Self::Rebuilt(sets) => sets.next().map(SetRef::Rebuilt),
+        }
     }
 }
 
@@ -123,14 +137,29 @@ impl<'a> SetRef<'a> {
 
     /// The data of its records.
     pub fn data(&self) -> impl Iterator<Item = RdataRef<'a>> + use<'a> {
-        let (stored, wire, texts) = match self {
-            Self::Stored(set) => (Some(set.data()), &[][..], &[][..]),
-            Self::Rebuilt(RrSet { data: RrData::Wire(data), .. }) => (None, &data[..], &[][..]),
-            Self::Rebuilt(RrSet { data: RrData::Texts(texts), .. }) => (None, &[][..], &texts[..]),
-        };
-        let wire = wire.iter().map(|data| RdataRef::Wire(data));
-        let texts = texts.iter().map(|text| RdataRef::Text(text.pieces()));
-        stored.into_iter().flatten().chain(wire).chain(texts)
+        match self {
+            Self::Stored(set) => Data::Stored(set.data()),
+            Self::Rebuilt(RrSet { data: RrData::Wire(data), .. }) => Data::Wire(data.iter()),
+            Self::Rebuilt(RrSet { data: RrData::Texts(texts), .. }) => Data::Texts(texts.iter()),
+        }
+    }
+}
+
+enum Data<'a> {
+    Stored(Rdata<'a>),
+    Wire(slice::Iter<'a, Vec<u8>>),
+    Texts(slice::Iter<'a, Template>),
+}
+
+impl<'a> Iterator for Data<'a> {
+    type Item = RdataRef<'a>;
+
+    fn next(&mut self) -> Option<RdataRef<'a>> {
+        match self {
+            Self::Stored(data) => data.next(),
+            Self::Wire(data) => data.next().map(|octets| RdataRef::Wire(octets)),
+            Self::Texts(texts) => texts.next().map(|text| RdataRef::Text(text.pieces())),
+        }
     }
 }
 
@@ -245,7 +274,6 @@ impl Write for TextBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Template;
 
     #[test]
     fn matched_prints_as_people_write_it() {

@@ -89,6 +89,8 @@ pub(crate) struct InList {
     pub(crate) more: u64,
     /// It is past its hard age: no zone answers for it.
     pub(crate) expired: bool,
+    /// Zones that answer for it.
+    pub(crate) zones: Vec<Name>,
     /// Zones that it takes addresses out of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) excepts: Vec<Name>,
@@ -289,6 +291,8 @@ fn in_lists(view: &View, subject: &Subject, most: usize) -> anyhow::Result<Vec<I
         }
         let name = &list.config.name;
         let excepts = view.zones.iter().filter(|zone| zone.config.excepts.contains(name));
+        let zones =
+            view.zones.iter().filter(|zone| zone.config.members.iter().any(|member| member.list == *name));
         let when =
             |stamp: &Option<crate::store::Stamp>| stamp.as_ref().map(|stamp| When::new(&view.now, stamp));
         lists.push(InList {
@@ -298,6 +302,7 @@ fn in_lists(view: &View, subject: &Subject, most: usize) -> anyhow::Result<Vec<I
             entries,
             more,
             expired: list.is_expired(),
+            zones: zones.map(|zone| zone.origin().clone()).collect(),
             excepts: excepts.map(|zone| zone.origin().clone()).collect(),
             confirmed: when(&list.status.last_confirmed),
             changed: when(&list.status.content_since),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::super::output::{
-    Align, BAD, Cell, DIM, GOOD, HEAD, Out, Table, WARN, counted, grouped, since, styled,
+    Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, addresses, counted, since, styled,
 };
 use super::super::records;
 use super::super::view::When;
@@ -51,12 +51,8 @@ fn write_zone(zone: &InZone, out: &mut Out) -> anyhow::Result<()> {
 }
 
 fn write_inside(inside: &Inside, out: &mut Out) -> anyhow::Result<()> {
-    let addresses = u64::try_from(inside.addresses).map_or_else(
-        |_| format!("{} addresses", inside.addresses),
-        |addresses| counted(addresses, "address", "addresses"),
-    );
     let spans = counted(inside.spans, "span", "spans");
-    writeln!(out, "  {addresses} in {spans}: {}", by_list(&inside.by_list))?;
+    writeln!(out, "  {} in {spans}; {}", addresses(inside.addresses), by_list(&inside.by_list))?;
     let mut table = Table::new([("LISTED", Align::Left), ("ANSWER", Align::Left), ("BY", Align::Left)]);
     for shown in &inside.shown {
         table.row([shown.span.clone().into(), shown.values.clone().into(), shown.lists.join(", ").into()]);
@@ -72,8 +68,8 @@ fn write_inside(inside: &Inside, out: &mut Out) -> anyhow::Result<()> {
 fn by_list(counts: &BTreeMap<String, u128>) -> String {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by(|a, b| b.1.cmp(a.1));
-    let number = |count: u128| u64::try_from(count).map_or_else(|_| count.to_string(), grouped);
-    counts.iter().map(|(list, count)| format!("{list} {}", number(**count))).collect::<Vec<_>>().join(", ")
+    let each = counts.iter().map(|(list, count)| format!("{list}: {}", addresses(**count)));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn write_lists(found: &Found, out: &mut Out) -> anyhow::Result<()> {
@@ -111,7 +107,7 @@ fn write_lists(found: &Found, out: &mut Out) -> anyhow::Result<()> {
 }
 
 fn age(when: Option<&When>) -> String {
-    when.map_or_else(|| super::super::output::NOTHING.to_owned(), |when| since(when.age()))
+    when.map_or_else(|| NOTHING.to_owned(), |when| since(when.age()))
 }
 
 /// What else there is to know of a list that has it.
@@ -120,22 +116,44 @@ fn notes(list: &InList, found: &Found) -> Vec<String> {
     if list.more > 0 {
         notes.push(format!("and {} more", counted(list.more, "entry", "entries")));
     }
-    let answers = found.zones.iter().any(|zone| zone.lists.contains(&list.list));
-    let excepts: Vec<String> = list.excepts.iter().map(ToString::to_string).collect();
     if list.expired {
         notes.push(styled(WARN, "too old: no zone answers for it"));
-    } else if !excepts.is_empty() {
+    }
+    if !list.excepts.is_empty() {
+        let excepts: Vec<String> = list.excepts.iter().map(ToString::to_string).collect();
         notes.push(styled(GOOD, format_args!("takes it out of {}", excepts.join(", "))));
-    } else if !answers && list.entries.iter().any(|entry| !entry.exclude) {
-        notes.push(styled(
-            WARN,
-            "has it, but no zone says so: an allow list, an exclusion or the never-list takes it out, or no zone has this list",
-        ));
+    }
+    if let Some(why) = why_silent(list, found) {
+        notes.push(styled(WARN, why));
     }
     if let Some(lookup) = &list.lookup {
         notes.push(format!("look it up or get it off: {lookup}"));
     }
     notes
+}
+
+/// Why no zone says what a list has.
+fn why_silent(list: &InList, found: &Found) -> Option<String> {
+    let says = found.zones.iter().any(|zone| zone.lists.contains(&list.list));
+    if says || list.expired || !list.excepts.is_empty() || list.entries.iter().all(|entry| entry.exclude) {
+        return None;
+    }
+    if list.zones.is_empty() {
+        return Some("has it, but is in no zone".to_owned());
+    }
+    let by: Vec<&str> = found
+        .lists
+        .iter()
+        .filter(|other| other.excepts.iter().any(|zone| list.zones.contains(zone)))
+        .map(|other| other.list.as_str())
+        .collect();
+    if !by.is_empty() {
+        return Some(format!("has it, but {} takes it out", by.join(", ")));
+    }
+    let waits = found.unknown.iter().any(|unknown| list.zones.contains(&unknown.zone));
+    let why =
+        if waits { "its zone cannot tell" } else { "an exclusion of its own or the never-list takes it out" };
+    Some(format!("has it, but no zone says so: {why}"))
 }
 
 fn write_unknown(found: &Found, out: &mut Out) -> anyhow::Result<()> {

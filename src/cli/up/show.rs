@@ -62,18 +62,19 @@ impl Screen {
         if self.shown == Shown::All {
             return;
         }
-        let combined_answers = self.combined().is_none_or(|zone| answers(server, &zone.origin));
-        let some = self.working(server);
-        let done = if combined_answers && some.is_some() {
-            // The lists are there from an earlier start, or have just come.
-            self.show_all(server)
-        } else if let (Some(zone), Shown::Nothing) = (some, self.shown) {
-            self.show_question(&zone);
-            Ok(Shown::Question)
-        } else if self.syncs > 0 && self.shown < Shown::Waiting {
-            self.show_all(server)
-        } else {
-            return;
+        let combined = self.combined().is_none_or(|zone| answers(server, &zone.origin));
+        let working = self.working(server);
+        // The first sync is still bringing lists: what there is to see is seen best when it has ended. But what an
+        // earlier start left is there at once.
+        let settled = self.syncs > 0 || self.shown == Shown::Nothing && combined;
+        let done = match working {
+            Some(_) if settled && combined => self.show_all(server),
+            Some(zone) if self.shown == Shown::Nothing && self.syncs == 0 => {
+                self.show_question(&zone);
+                Ok(Shown::Question)
+            }
+            _ if self.syncs > 0 && self.shown < Shown::Waiting => self.show_all(server),
+            _ => return,
         };
         match done {
             Ok(shown) => self.shown = shown,
@@ -118,7 +119,7 @@ impl Screen {
     fn write_all(&self, server: &Server, view: &View) -> anyhow::Result<Shown> {
         let mut out = out();
         let listen = self.listen();
-        zones(view).write(&mut out, "")?;
+        zones(view, self.combined()).write(&mut out, "")?;
         let Some(working) = self.working(server) else {
             writeln!(out, "\n{}", styled(BAD, "Nothing can be answered yet: every zone says SERVFAIL."))?;
             out.flush()?;
@@ -223,15 +224,17 @@ fn answers(server: &Server, origin: &Name) -> bool {
     matches!(server.world().zone(origin), Some(Served::Ready(zone)) if lists_test_point(zone))
 }
 
-/// Zones, what they list, how old it is.
-fn zones(view: &View) -> Table {
+/// Zones, the combined one first, and what they list.
+fn zones(view: &View, combined: Option<&ZoneConfig>) -> Table {
     let mut table = Table::new([
         ("ZONE", Align::Left),
         ("LISTED", Align::Right),
         ("USE", Align::Left),
         ("STATE", Align::Left),
     ]);
-    for zone in &view.zones {
+    let is_combined = |zone: &&ZoneView| combined.is_some_and(|combined| combined.origin == *zone.origin());
+    let (first, others): (Vec<_>, Vec<_>) = view.zones.iter().partition(is_combined);
+    for zone in first.into_iter().chain(others) {
         table.row([
             zone.origin().to_string().into(),
             listed(zone).into(),

@@ -160,11 +160,12 @@ fn from_feed(name: &At<Slug>, feed: &At<Slug>, feeds: &Feeds, problems: &mut Pro
         return Some(ListConfig { name: name.value.clone(), ..bogons() });
     }
     let Some(known) = feeds.feed(&feed.value) else {
-        let names = feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]);
-        let hint = did_you_mean(feed.value.as_str(), names);
+        let names: Vec<&str> =
+            feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]).collect();
+        let hint = did_you_mean(feed.value.as_str(), names.iter().copied());
         problems.push(
             Problem::new(&feed.place, format!("no feed `{}` in the catalogue{hint}", feed.value))
-                .help("expected one of those that `gatepost feeds` names, or `url` with `format`"),
+                .help(format!("expected one of {}; or `url` with `format`", names.join(", "))),
         );
         return None;
     };

@@ -6,7 +6,7 @@ use super::super::Damaged;
 use super::super::layout::Slot;
 use super::chunk::Buckets;
 use super::lookup::Located;
-use super::{Place, V4};
+use super::{Found, Place, V4};
 use crate::compile::AnswerId;
 
 /// Addresses that go through the steps together: enough to hide a miss in memory, few enough for their state to stay
@@ -53,13 +53,14 @@ impl V4<'_> {
             }
         }
         let walkers = &mut walkers[..count];
+        let chunks = self.chunks()?;
         for walker in &mut *walkers {
             walker.slot = self.slot(walker.number)?;
         }
         for walker in &mut *walkers {
             let place = Place::of(walker.slot);
-            if let Some(buckets) = Buckets::of_kind(place.kind) {
-                walker.range = buckets.bucket(self.chunks, place.offset, walker.suffix)?;
+            if let Some(buckets) = Buckets::of_kind(place.kind()) {
+                walker.range = buckets.bucket(chunks, place.offset(), walker.suffix)?;
             }
         }
         // Those that are found move to the front.
@@ -67,14 +68,14 @@ impl V4<'_> {
         for index in 0..walkers.len() {
             let mut walker = walkers[index];
             let place = Place::of(walker.slot);
-            let number = match Buckets::of_kind(place.kind) {
-                Some(buckets) => buckets.search(self.chunks, place.offset, walker.suffix, walker.range)?,
+            let Found { hit, number } = match Buckets::of_kind(place.kind()) {
+                Some(buckets) => buckets.search(chunks, place.offset(), walker.suffix, walker.range)?,
                 None => self.number_elsewhere(place, walker.suffix)?,
             };
             answers[walker.index] = None;
-            walker.number = number.unwrap_or_default();
+            walker.number = number;
             walkers[found] = walker;
-            found += usize::from(number.is_some());
+            found += usize::from(hit);
         }
         for walker in &walkers[..found] {
             let answer = self.answer(walker.slot, Place::of(walker.slot), walker.number)?;

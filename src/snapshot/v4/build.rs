@@ -2,19 +2,21 @@
 
 use std::io::{Seek, Write};
 
+use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::super::layout::{Block, Eight, Root, Slot, Sparse, eight};
+use super::super::layout::{Eight, Root, Slot, Sparse, eight};
 use super::super::write::{FileWriter, SectionWriter};
 use super::super::{Section, WriteError};
-use super::Width;
-use super::encode::{Answers, Sixteen};
+use super::chunk::PADDING;
+use super::encode::{Sixteen, Width};
+use super::kind;
 use crate::compile::{AnswerId, Answered, Compiled};
 use crate::model::Span;
 
-/// A /8 with at most this many spans has no block: a binary search over twelve octets a span is as quick, and a short
-/// list stays small.
-pub(super) const MAX_SPARSE: usize = 16;
+/// A /8 with at most this many spans has no slots: a binary search over twelve octets a span takes six steps at most,
+/// and a short list stays small (256 slots take 2 KiB).
+pub(super) const MAX_SPARSE: usize = 64;
 /// Chunks are handed to the file in pieces of about this size.
 const PIECE: usize = 1 << 18;
 
@@ -36,18 +38,15 @@ pub(in super::super) fn write<W: Write + Seek>(
     built.root.addresses = compiled.v4.addresses().into();
     file.section(Section::V4_ROOT, built.root.as_bytes())?;
     file.section(Section::V4_SPARSE, built.sparse.as_bytes())?;
-    file.section(Section::V4_BLOCKS, built.blocks.as_bytes())?;
-    file.section(Section::V4_SLOTS, built.slots.as_bytes())?;
-    file.section(Section::V4_ANSWERS, &built.answers.octets)
+    file.section(Section::V4_SLOTS, built.slots.as_bytes())
 }
 
 /// All but the chunks, which are written on the way.
 struct Built {
     root: Root,
     sparse: Vec<Sparse>,
-    blocks: Vec<Block>,
     slots: Vec<Slot>,
-    answers: Answers,
+    width: Width,
 }
 
 struct Builder<'f, 'a, W> {
@@ -60,7 +59,7 @@ struct Builder<'f, 'a, W> {
     eight: u8,
     /// Its spans while there are few.
     few: Vec<Answered<u32>>,
-    /// Whether the last block is its.
+    /// Whether the last 256 slots are its.
     in_block: bool,
     /// The /16 being filled: its first sixteen bits.
     key: u32,
@@ -71,8 +70,7 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
     fn new(section: SectionWriter<'f, 'a, W>, width: Width) -> Self {
         let mut root = Root::new_zeroed();
         root.width = width.bits().into();
-        let answers = Answers::new(width);
-        let built = Built { root, sparse: Vec::new(), blocks: Vec::new(), slots: Vec::new(), answers };
+        let built = Built { root, sparse: Vec::new(), slots: Vec::new(), width };
         Self {
             built,
             section,
@@ -120,9 +118,7 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
             return Ok(());
         }
         self.in_block = true;
-        let mut block = Block::new_zeroed();
-        block.ranks = [(self.built.slots.len() as u32).into(); 4];
-        self.built.blocks.push(block);
+        self.built.slots.resize(self.built.slots.len() + 256, EMPTY);
         let few = std::mem::take(&mut self.few);
         few.iter().chain([&item]).try_for_each(|&item| self.push_in_block(item))?;
         self.few = few;
@@ -147,14 +143,9 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
         if self.sixteen.is_empty() {
             return Ok(());
         }
-        let slot = self.sixteen.finish(self.written, &mut self.chunks, &mut self.built.answers);
-        self.built.slots.push(slot);
-        if let Some(block) = self.built.blocks.last_mut() {
-            let (word, bit) = (self.key as usize / 64 % 4, self.key % 64);
-            block.present[word].set(block.present[word].get() | 1 << bit);
-            let slots = (self.built.slots.len() as u32).into();
-            block.ranks[word + 1..].fill(slots);
-        }
+        let slot = self.sixteen.finish(self.built.width, self.written, &mut self.chunks)?;
+        let block = self.built.slots.len() - 256;
+        self.built.slots[block + (self.key & 0xff) as usize] = slot;
         if self.chunks.len() >= PIECE { self.put_chunks() } else { Ok(()) }
     }
 
@@ -168,7 +159,7 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
     fn end_eight(&mut self) -> Result<(), WriteError> {
         let row = &mut self.built.root.eights[usize::from(self.eight)];
         if self.in_block {
-            *row = entry(eight::BLOCK, 0, self.built.blocks.len() - 1);
+            *row = entry(eight::BLOCK, 0, self.built.slots.len() - 256);
             self.end_sixteen()?;
             self.in_block = false;
             return Ok(());
@@ -190,14 +181,16 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
     fn finish(mut self) -> Result<Built, WriteError> {
         self.end_eight()?;
         if self.written + self.chunks.len() > 0 {
-            // A reader may load eight octets wherever a chunk's begin.
-            self.chunks.extend_from_slice(&[0; 8]);
+            self.chunks.extend_from_slice(&[0; PADDING]);
         }
         self.put_chunks()?;
         self.section.end()?;
         Ok(self.built)
     }
 }
+
+/// The slot of a /16 in which nothing is listed.
+const EMPTY: Slot = Slot { place: U32::new(kind::EMPTY), answer: U32::new(0) };
 
 fn entry(kind: u8, count: u8, value: usize) -> Eight {
     Eight { kind, count, reserved: 0.into(), value: (value as u32).into() }

@@ -4,38 +4,43 @@
 
 use super::super::layout::Run;
 use super::super::{Damaged, Section};
-use super::{kind, runs_at, u16_at, u32_at, u64_at};
+use super::{Found, kind, runs_at, u16_at, u32_at, u64_at, u128_at};
 
 const DAMAGED: Damaged = Damaged(Section::V4_CHUNKS);
 
+/// Zero octets behind the last chunk: a search may load as many where the last suffix ends.
+pub(super) const PADDING: usize = 16;
 /// Octets of a bitmap before its bits: a count for each /24.
 pub(super) const BITMAP_RANKS: usize = 512;
 /// Octets of a bitmap.
 pub(super) const BITMAP_LEN: usize = BITMAP_RANKS + 8192;
 
 /// How a chunk of buckets is laid out: suffixes share buckets by their first `bits` bits; the rest of each stands in a
-/// lane of `lane` bits.
+/// lane of `lane` bits. All that depends on `bits` alone is worked out beforehand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Buckets {
-    /// Bits of a lane.
-    pub(super) lane: u32,
+    /// Octets of the index: an entry more than buckets.
+    pub(super) index_len: usize,
     /// log2 of the octets of an index entry.
     index_shift: u32,
     /// Bits of an index entry, and all of them set.
     index_bits: u32,
     index_mask: u32,
-    /// Octets of the index: an entry more than buckets.
-    pub(super) index_len: usize,
-    /// Lanes that one load of 64 bits holds wherever they begin.
-    pub(super) per_load: u32,
-    /// The lowest bit of each of these lanes.
-    ones: u64,
-    /// All bits of these lanes but the highest of each.
-    lows: u64,
+    /// Bits of a lane, and all of them set.
+    pub(super) lane: u32,
+    lane_mask: u32,
+    /// Lanes that one load of 128 bits holds wherever they begin.
+    per_load: u32,
+    /// 2^16 / `lane`, to find a lane's place among them without a division.
+    reciprocal: u32,
+    /// The lowest bit of each of these lanes, the highest of each, and all but the highest.
+    ones: u128,
+    highs: u128,
+    lows: u128,
 }
 
 /// By index bits.
-pub(super) const BUCKETS: [Buckets; 9] = {
+pub(super) static BUCKETS: [Buckets; 9] = {
     let mut all = [Buckets::with(0); 9];
     let mut bits = 1;
     while bits < 9 {
@@ -46,30 +51,31 @@ pub(super) const BUCKETS: [Buckets; 9] = {
 };
 
 impl Buckets {
-    /// Buckets that take more loads are halved instead of read through.
-    const LOADS: u32 = 4;
-
     const fn with(bits: u32) -> Self {
         let lane = 16 - bits;
         // A lane may begin at any bit of an octet, so seven bits of the load may be lost.
-        let per_load = 57 / lane;
+        let per_load = 121 / lane;
         let index_shift = if bits < 7 { 0 } else { 1 };
         let index_bits = 8 << index_shift;
         let mut ones = 0;
         let mut at = 0;
         while at < per_load {
-            ones |= 1u64 << (at * lane);
+            ones |= 1u128 << (at * lane);
             at += 1;
         }
+        let highs = ones << (lane - 1);
         Self {
-            lane,
+            index_len: ((1 << bits) + 1) << index_shift,
             index_shift,
             index_bits,
             index_mask: (1 << index_bits) - 1,
-            index_len: ((1 << bits) + 1) << index_shift,
+            lane,
+            lane_mask: (1 << lane) - 1,
             per_load,
+            reciprocal: 0x1_0000 / lane + 1,
             ones,
-            lows: ones * ((1 << (lane - 1)) - 1),
+            highs,
+            lows: highs - ones,
         }
     }
 
@@ -92,52 +98,34 @@ impl Buckets {
         Ok((entries & self.index_mask, entries >> self.index_bits & self.index_mask))
     }
 
-    /// The number of `suffix` among `from..to`.
+    /// The number of `suffix` among `from..to`. One load of sixteen octets settles nearly all buckets; only a crowded
+    /// one is halved first, its lanes are sorted. No branch depends on whether it is found: half of all questions are
+    /// not, and a branch guessed wrong after a load from memory costs more than the whole search.
     #[inline]
     pub(super) fn search(
         &self,
         chunks: &[u8],
         offset: usize,
         suffix: u16,
-        (from, to): (u32, u32),
-    ) -> Result<Option<u32>, Damaged> {
-        let lane = u64::from(suffix) & ((1 << self.lane) - 1);
-        if to > from + Self::LOADS * self.per_load {
-            // A crowded bucket: halve it, its lanes are sorted.
-            let at = self.below(chunks, offset, lane as u32, (from, to))?;
-            let there = at < to && u64::from(self.lane_at(chunks, offset, at)?) == lane;
-            return Ok(there.then_some(at));
+        (mut from, to): (u32, u32),
+    ) -> Result<Found, Damaged> {
+        let lane = u32::from(suffix) & self.lane_mask;
+        let mut count = to.saturating_sub(from);
+        while count > self.per_load {
+            let half = count / 2;
+            let middle = from + half;
+            from = if self.lane_at(chunks, offset, middle)? <= lane { middle } else { from };
+            count -= half;
         }
-        let mut from = from;
-        loop {
-            let count = to.saturating_sub(from).min(self.per_load);
-            let equal = self.equal(self.load(chunks, offset, from)?, lane, count);
-            if equal != 0 {
-                return Ok(Some(from + equal.trailing_zeros() / self.lane));
-            }
-            from += self.per_load;
-            if from >= to {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Lanes from number `from` on, lowest bits first.
-    #[inline]
-    fn load(&self, chunks: &[u8], offset: usize, from: u32) -> Result<u64, Damaged> {
         let bit = (from * self.lane) as usize;
-        let word = u64_at(chunks, offset + self.index_len + bit / 8).ok_or(DAMAGED)?;
-        Ok(word >> (bit % 8))
-    }
-
-    /// The highest bit of each of the first `count` lanes of `word` that equals `lane`, without a branch: a lane of
-    /// zeros is the only one in which neither the highest bit is set nor adding all lower ones carries into it.
-    #[inline]
-    fn equal(&self, word: u64, lane: u64, count: u32) -> u64 {
-        let differing = word ^ (lane * self.ones);
-        let nonzero = ((differing & self.lows) + self.lows) | differing;
-        let highs = self.ones << (self.lane - 1);
-        !nonzero & highs & ((1 << (count * self.lane)) - 1)
+        let word = u128_at(chunks, offset + self.index_len + bit / 8).ok_or(DAMAGED)? >> (bit % 8);
+        // The lanes that equal the one sought are zero in `differing`; a lane of zeros is the only one in which
+        // neither the highest bit is set nor adding all lower ones carries into it.
+        let differing = word ^ (self.ones * u128::from(lane));
+        let equal = !(((differing & self.lows) + self.lows) | differing) & self.highs;
+        // The first of them is meant, if it is one of the `count` (without any, the number is above).
+        let number = from + ((equal.trailing_zeros() * self.reciprocal) >> 16);
+        Ok(Found { hit: number < from + count, number })
     }
 
     /// The lane of one number.
@@ -145,7 +133,7 @@ impl Buckets {
     fn lane_at(&self, chunks: &[u8], offset: usize, number: u32) -> Result<u32, Damaged> {
         let bit = (number * self.lane) as usize;
         let word = u32_at(chunks, offset + self.index_len + bit / 8).ok_or(DAMAGED)?;
-        Ok(word >> (bit % 8) & ((1 << self.lane) - 1))
+        Ok(word >> (bit % 8) & self.lane_mask)
     }
 
     /// The first number in `from..to` whose lane is not below `lane`.
@@ -171,7 +159,7 @@ impl Buckets {
     pub(super) fn any_in(&self, chunks: &[u8], offset: usize, third: u8) -> Result<bool, Damaged> {
         let suffix = u16::from(third) << 8;
         let (from, to) = self.bucket(chunks, offset, suffix)?;
-        let lane = u32::from(suffix) & ((1 << self.lane) - 1);
+        let lane = u32::from(suffix) & self.lane_mask;
         let at = self.below(chunks, offset, lane, (from, to))?;
         Ok(at < to && self.lane_at(chunks, offset, at)? <= lane | 0xff)
     }

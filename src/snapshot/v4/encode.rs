@@ -1,7 +1,8 @@
 //! One /16 → its chunk, in the form that takes the least octets.
 
-use super::super::layout::{Run, Slot};
-use super::chunk::{BITMAP_LEN, BITMAP_RANKS, BUCKETS};
+use super::super::layout::Slot;
+use super::super::{Section, WriteError};
+use super::chunk::{BITMAP_LEN, BITMAP_RANKS, BUCKETS, Buckets};
 use super::{Place, kind};
 use crate::compile::AnswerId;
 
@@ -30,44 +31,57 @@ impl Sixteen {
         self.answers.push(answer);
     }
 
-    /// Appends the chunk to `chunks`, which begins at octet `start` of its section, and its answers (one for each
-    /// number) to `answers` when they differ; empties itself.
-    pub(super) fn finish(&mut self, start: usize, chunks: &mut Vec<u8>, answers: &mut Answers) -> Slot {
-        let kind = self.kind();
-        let offset = start + chunks.len();
-        debug_assert!(offset.is_multiple_of(Place::UNIT));
+    /// Appends the chunk to `chunks`, which begins at octet `start` of its section: addresses, and where they differ
+    /// an answer for each number. Empties itself.
+    pub(super) fn finish(
+        &mut self,
+        width: Width,
+        start: usize,
+        chunks: &mut Vec<u8>,
+    ) -> Result<Slot, WriteError> {
+        let kind = self.kind(width);
+        let begin = chunks.len();
+        let units = if kind == kind::FULL { 0 } else { (start + begin) / Place::UNIT };
+        if units > Place::MAX_UNITS {
+            return Err(WriteError::TooLarge(Section::V4_CHUNKS));
+        }
         match kind {
             kind::FULL => {}
             kind::RUNS => self.put_runs(chunks),
             kind::BITMAP => self.put_bitmap(chunks),
             _ => self.put_buckets(kind - kind::BUCKETS, chunks),
         }
+        let mut answer = self.answers[0];
+        if self.mixed {
+            answer = (chunks.len() - begin) as u32;
+            self.put_answers(kind, width, chunks);
+        }
         chunks.resize(chunks.len().next_multiple_of(Place::UNIT), 0);
-        let answer = if self.mixed { self.put_answers(kind, answers) } else { self.answers[0] };
-        let offset = if kind == kind::FULL { 0 } else { (offset / Place::UNIT) as u32 };
-        let place = offset << 5 | u32::from(self.mixed) << 4 | kind;
+        let place = Place::new(kind, self.mixed, units as u32);
         self.runs.clear();
         self.answers.clear();
         (self.mixed, self.wide) = (false, false);
-        Slot { place: place.into(), answer: answer.into() }
+        Ok(Slot { place: place.0.into(), answer: answer.into() })
     }
 
     /// The smallest form; of equally small ones the first of buckets, runs, bitmap.
-    fn kind(&self) -> u32 {
+    fn kind(&self, width: Width) -> u32 {
         if self.runs == [(0, u16::MAX)] {
             return kind::FULL;
         }
         let suffixes = self.suffixes();
         let bits = index_bits(suffixes);
-        let layout = &BUCKETS[bits as usize];
-        let buckets =
-            (layout.index_len + (suffixes * layout.lane as usize).div_ceil(8), kind::BUCKETS + bits);
-        let runs = (2 + self.runs.len() * size_of::<Run>(), kind::RUNS);
-        let bitmap = (BITMAP_LEN, kind::BITMAP);
-        [buckets, runs, bitmap]
-            .into_iter()
-            .min_by_key(|&(octets, _)| octets)
-            .map_or(kind::RUNS, |(_, kind)| kind)
+        let Buckets { index_len, lane, .. } = BUCKETS[bits as usize];
+        let answer = if self.mixed { width.bits() } else { 0 };
+        let octets = |numbers: usize, bits: u32| (numbers * bits as usize).div_ceil(8);
+        [
+            (index_len + octets(suffixes, lane) + octets(suffixes, answer), kind::BUCKETS + bits),
+            (2 + octets(self.runs.len(), 32) + octets(self.runs.len(), answer), kind::RUNS),
+            (BITMAP_LEN + octets(suffixes, answer), kind::BITMAP),
+        ]
+        .into_iter()
+        .min_by_key(|&(octets, _)| octets)
+        .map_or(kind::RUNS, |(_, kind)| kind)
     }
 
     fn suffixes(&self) -> usize {
@@ -108,14 +122,14 @@ impl Sixteen {
         }
     }
 
-    /// The row of the first.
-    fn put_answers(&self, kind: u32, answers: &mut Answers) -> u32 {
-        let row = answers.rows;
-        for (&(first, last), &answer) in self.runs.iter().zip(&self.answers) {
-            let times = if kind == kind::RUNS { 1 } else { usize::from(last - first) + 1 };
-            (0..times).for_each(|_| answers.push(answer));
+    /// One answer for each number of the chunk.
+    fn put_answers(&self, kind: u32, width: Width, chunks: &mut Vec<u8>) {
+        if kind == kind::RUNS {
+            return width.put(self.answers.iter().copied(), chunks);
         }
-        row
+        let each = self.runs.iter().zip(&self.answers);
+        let all = each.flat_map(|(&(first, last), &answer)| (first..=last).map(move |_| answer));
+        width.put(all, chunks);
     }
 }
 
@@ -166,32 +180,50 @@ fn put_buckets(bits: u32, suffixes: impl Iterator<Item = u16>, chunks: &mut Vec<
     }
 }
 
-/// Section `v4-answers` in the making.
-#[derive(Debug)]
-pub(super) struct Answers {
-    pub(super) octets: Vec<u8>,
-    width: super::Width,
-    rows: u32,
+/// Bits of a packed answer id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    Four,
+    Eight,
+    Sixteen,
+    ThirtyTwo,
 }
 
-impl Answers {
-    pub(super) fn new(width: super::Width) -> Self {
-        Self { octets: Vec::new(), width, rows: 0 }
+impl Width {
+    /// The narrowest for a table of `answers`.
+    pub(super) fn for_answers(answers: usize) -> Self {
+        match answers {
+            ..=0x10 => Self::Four,
+            ..=0x100 => Self::Eight,
+            ..=0x1_0000 => Self::Sixteen,
+            _ => Self::ThirtyTwo,
+        }
     }
 
-    #[inline]
-    fn push(&mut self, answer: AnswerId) {
-        match self.width {
-            super::Width::Four if self.rows % 2 == 1 => {
-                if let Some(pair) = self.octets.last_mut() {
-                    *pair |= (answer as u8) << 4;
-                }
-            }
-            super::Width::Four | super::Width::Eight => self.octets.push(answer as u8),
-            super::Width::Sixteen => self.octets.extend_from_slice(&(answer as u16).to_le_bytes()),
-            super::Width::ThirtyTwo => self.octets.extend_from_slice(&answer.to_le_bytes()),
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Self::Four => 4,
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+            Self::ThirtyTwo => 32,
         }
-        // Never more than 2^32 addresses: the row before the first overflow is the last.
-        self.rows = self.rows.wrapping_add(1);
+    }
+
+    fn put(self, answers: impl Iterator<Item = AnswerId>, out: &mut Vec<u8>) {
+        match self {
+            Self::Four => {
+                let mut low = None;
+                for answer in answers {
+                    match low.take() {
+                        None => low = Some(answer as u8),
+                        Some(low) => out.push(low | (answer as u8) << 4),
+                    }
+                }
+                out.extend(low);
+            }
+            Self::Eight => out.extend(answers.map(|answer| answer as u8)),
+            Self::Sixteen => out.extend(answers.flat_map(|answer| (answer as u16).to_le_bytes())),
+            Self::ThirtyTwo => out.extend(answers.flat_map(u32::to_le_bytes)),
+        }
     }
 }

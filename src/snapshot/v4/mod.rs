@@ -1,4 +1,4 @@
-//! IPv4: from an address to its answer in at most five steps: /8, block, slot, chunk, answer id.
+//! IPv4: from an address to its answer in at most five steps: /8, slot of the /16, bucket, suffix, answer id.
 //!
 //! [`V4`] reads it ([`lookup`], [`batch`], [`spans`]), [`build`] makes it; [`chunk`] knows how the addresses of one
 //! /16 are stored. Never: what an answer says.
@@ -12,123 +12,128 @@ mod spans;
 
 pub(super) use build::write;
 
-use super::layout::{Block, Root, Run, Slot, Sparse, rows};
+use std::ops::Range;
+
+use zerocopy::FromBytes;
+
+use super::layout::{Root, Run, Slot, Sparse, rows};
 use super::{Damaged, Section};
 
-/// The sections, read in place.
+/// The sections, read in place. Made anew for each question, so a section is looked at when it is needed.
 #[derive(Clone, Copy)]
 pub(super) struct V4<'a> {
     pub(super) root: &'a Root,
-    sparse: &'a [Sparse],
-    blocks: &'a [Block],
-    slots: &'a [Slot],
-    chunks: &'a [u8],
-    packed: Packed<'a>,
+    octets: &'a [u8],
+    places: &'a Places,
 }
 
-/// The octets of the sections in the order of [`V4::new`].
-pub(super) const SECTIONS: [Section; 6] = [
-    Section::V4_ROOT,
-    Section::V4_SPARSE,
-    Section::V4_BLOCKS,
-    Section::V4_SLOTS,
-    Section::V4_CHUNKS,
-    Section::V4_ANSWERS,
-];
+/// Where the sections are in the file; empty when one is not there.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    root: Range<usize>,
+    sparse: Range<usize>,
+    slots: Range<usize>,
+    chunks: Range<usize>,
+}
+
+impl Places {
+    pub(super) fn new(place: impl Fn(Section) -> Range<usize>) -> Self {
+        Self {
+            root: place(Section::V4_ROOT),
+            sparse: place(Section::V4_SPARSE),
+            slots: place(Section::V4_SLOTS),
+            chunks: place(Section::V4_CHUNKS),
+        }
+    }
+
+    /// Whether there is any IPv4 section.
+    pub(super) fn any(&self) -> bool {
+        [&self.root, &self.sparse, &self.slots, &self.chunks].iter().any(|place| !place.is_empty())
+    }
+}
 
 impl<'a> V4<'a> {
-    /// Over the octets of [`SECTIONS`]; a section that is not there has none.
+    /// Over the octets of a file; `None` when nothing is listed.
     #[inline]
-    pub(super) fn new([root, sparse, blocks, slots, chunks, packed]: [&'a [u8]; 6]) -> Result<Self, Damaged> {
-        let root: &Root = match rows(root, Section::V4_ROOT)? {
-            [root] => root,
-            _ => return Err(Damaged(Section::V4_ROOT)),
-        };
-        Ok(Self {
-            root,
-            sparse: rows(sparse, Section::V4_SPARSE)?,
-            blocks: rows(blocks, Section::V4_BLOCKS)?,
-            slots: rows(slots, Section::V4_SLOTS)?,
-            chunks,
-            packed: Packed { octets: packed, width: Width::from_bits(root.width.get())? },
-        })
-    }
-}
-
-/// Bits of a packed answer id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Width {
-    Four,
-    Eight,
-    Sixteen,
-    ThirtyTwo,
-}
-
-impl Width {
-    /// The narrowest for a table of `answers`.
-    fn for_answers(answers: usize) -> Self {
-        match answers {
-            ..=0x10 => Self::Four,
-            ..=0x100 => Self::Eight,
-            ..=0x1_0000 => Self::Sixteen,
-            _ => Self::ThirtyTwo,
+    pub(super) fn new(octets: &'a [u8], places: &'a Places) -> Result<Option<Self>, Damaged> {
+        if places.root.is_empty() {
+            return Ok(None);
         }
+        let root = octets.get(places.root.clone()).and_then(|root| Root::ref_from_bytes(root).ok());
+        Ok(Some(Self { root: root.ok_or(Damaged(Section::V4_ROOT))?, octets, places }))
     }
 
-    fn bits(self) -> u32 {
-        match self {
-            Self::Four => 4,
-            Self::Eight => 8,
-            Self::Sixteen => 16,
-            Self::ThirtyTwo => 32,
-        }
+    /// Whether the sections hold whole records.
+    pub(super) fn check(&self) -> Result<(), Damaged> {
+        rows::<Sparse>(self.sparse()?, Section::V4_SPARSE)?;
+        rows::<Slot>(self.slots()?, Section::V4_SLOTS)?;
+        if matches!(self.root.width.get(), 4 | 8 | 16 | 32) { Ok(()) } else { Err(Damaged(Section::V4_ROOT)) }
     }
 
-    fn from_bits(bits: u32) -> Result<Self, Damaged> {
-        [Self::Four, Self::Eight, Self::Sixteen, Self::ThirtyTwo]
-            .into_iter()
-            .find(|width| width.bits() == bits)
-            .ok_or(Damaged(Section::V4_ROOT))
-    }
-}
-
-/// Section `v4-answers`.
-#[derive(Clone, Copy)]
-struct Packed<'a> {
-    octets: &'a [u8],
-    width: Width,
-}
-
-impl Packed<'_> {
     #[inline]
-    fn at(self, row: usize) -> Result<u32, Damaged> {
-        let octets = self.octets;
-        match self.width {
-            Width::Four => octets.get(row / 2).map(|&pair| u32::from(pair >> (row % 2 * 4) & 15)),
-            Width::Eight => octets.get(row).copied().map(u32::from),
-            Width::Sixteen => u16_at(octets, row.wrapping_mul(2)).map(u32::from),
-            Width::ThirtyTwo => u32_at(octets, row.wrapping_mul(4)),
+    fn sparse(&self) -> Result<&'a [u8], Damaged> {
+        self.octets.get(self.places.sparse.clone()).ok_or(Damaged(Section::V4_SPARSE))
+    }
+
+    #[inline]
+    fn slots(&self) -> Result<&'a [u8], Damaged> {
+        self.octets.get(self.places.slots.clone()).ok_or(Damaged(Section::V4_SLOTS))
+    }
+
+    #[inline]
+    fn chunks(&self) -> Result<&'a [u8], Damaged> {
+        self.octets.get(self.places.chunks.clone()).ok_or(Damaged(Section::V4_CHUNKS))
+    }
+
+    /// The answer id in row `row` of the answers that begin at `start`.
+    #[inline]
+    fn packed_at(&self, start: usize, row: usize) -> Result<u32, Damaged> {
+        let chunks = self.chunks()?;
+        match self.root.width.get() {
+            4 => chunks.get(start + row / 2).map(|&pair| u32::from(pair >> (row % 2 * 4) & 15)),
+            8 => chunks.get(start + row).copied().map(u32::from),
+            16 => u16_at(chunks, start + row * 2).map(u32::from),
+            32 => u32_at(chunks, start + row * 4),
+            _ => None,
         }
-        .ok_or(Damaged(Section::V4_ANSWERS))
+        .ok_or(Damaged(Section::V4_CHUNKS))
     }
 }
 
 /// Where the chunk of a slot is and what it is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    kind: u32,
-    mixed: bool,
-    offset: usize,
-}
+struct Place(u32);
 
 impl Place {
     /// The units of chunk offsets.
     const UNIT: usize = 8;
+    /// Units above this do not fit.
+    const MAX_UNITS: usize = u32::MAX as usize >> 5;
+
+    fn new(kind: u32, mixed: bool, units: u32) -> Self {
+        Self(units << 5 | u32::from(mixed) << 4 | kind)
+    }
 
     #[inline]
     fn of(slot: Slot) -> Self {
-        let place = slot.place.get();
-        Self { kind: place & 15, mixed: place & 16 != 0, offset: (place >> 5) as usize * Self::UNIT }
+        Self(slot.place.get())
+    }
+
+    #[inline]
+    fn kind(self) -> u32 {
+        self.0 & 15
+    }
+
+    /// The addresses have different answers.
+    #[inline]
+    fn is_mixed(self) -> bool {
+        self.0 & 16 != 0
+    }
+
+    /// Octets from the start of the section, less than 2^30.
+    #[inline]
+    fn offset(self) -> usize {
+        (self.0 >> 5) as usize * Self::UNIT
     }
 }
 
@@ -140,23 +145,44 @@ mod kind {
     pub(super) const RUNS: u32 = 1;
     /// A bit for each address.
     pub(super) const BITMAP: u32 = 2;
+    /// Nothing listed: no octets.
+    pub(super) const EMPTY: u32 = 3;
     /// Buckets by the first n bits of the suffix: this kind plus n, n up to 8.
     pub(super) const BUCKETS: u32 = 7;
 }
 
+/// Whether a suffix is in a chunk, and its number there (any when it is not). Two numbers instead of an `Option`, so
+/// that nothing on the way has to branch on it.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    hit: bool,
+    number: u32,
+}
+
+impl From<Option<u32>> for Found {
+    fn from(number: Option<u32>) -> Self {
+        Self { hit: number.is_some(), number: number.unwrap_or_default() }
+    }
+}
+
 #[inline]
 fn u16_at(octets: &[u8], at: usize) -> Option<u16> {
-    octets.get(at..)?.first_chunk().map(|octets| u16::from_le_bytes(*octets))
+    octets.get(at..at.wrapping_add(2))?.try_into().ok().map(u16::from_le_bytes)
 }
 
 #[inline]
 fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
-    octets.get(at..)?.first_chunk().map(|octets| u32::from_le_bytes(*octets))
+    octets.get(at..at.wrapping_add(4))?.try_into().ok().map(u32::from_le_bytes)
 }
 
 #[inline]
 fn u64_at(octets: &[u8], at: usize) -> Option<u64> {
-    octets.get(at..)?.first_chunk().map(|octets| u64::from_le_bytes(*octets))
+    octets.get(at..at.wrapping_add(8))?.try_into().ok().map(u64::from_le_bytes)
+}
+
+#[inline]
+fn u128_at(octets: &[u8], at: usize) -> Option<u128> {
+    octets.get(at..at.wrapping_add(16))?.try_into().ok().map(u128::from_le_bytes)
 }
 
 /// The runs of a chunk at `offset`: their number in two octets, then the runs.

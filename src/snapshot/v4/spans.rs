@@ -2,7 +2,7 @@
 
 use std::iter::FusedIterator;
 
-use super::super::layout::{Slot, eight};
+use super::super::layout::{Eight, Slot, eight};
 use super::super::{Damaged, Section};
 use super::chunk::{BITMAP_RANKS, Buckets};
 use super::lookup::Located;
@@ -105,7 +105,7 @@ impl Spans<'_> {
                     self.read.push(Answered { span: whole, answer: row.value.get() });
                     Ok(())
                 }
-                eight::SPARSE => self.read_sparse(row.value.get(), row.count, whole),
+                eight::SPARSE => self.read_sparse(row, whole),
                 _ => Err(Damaged(Section::V4_ROOT)),
             };
         }
@@ -116,8 +116,8 @@ impl Spans<'_> {
         }
     }
 
-    fn read_sparse(&mut self, first: u32, count: u8, whole: Span<u32>) -> Result<(), Damaged> {
-        for row in self.v4.sparse_rows(first, count)? {
+    fn read_sparse(&mut self, row: &Eight, whole: Span<u32>) -> Result<(), Damaged> {
+        for row in self.v4.sparse_rows(row)? {
             let span = Span::new(row.first.get(), row.last.get())
                 .filter(|span| whole.contains(span.first) && whole.contains(span.last))
                 .ok_or(Damaged(Section::V4_SPARSE))?;
@@ -128,26 +128,29 @@ impl Spans<'_> {
 
     fn read_slot(&mut self, slot: Slot, base: u32) -> Result<(), Damaged> {
         let place = Place::of(slot);
-        let chunks = self.v4.chunks;
+        if place.kind() == kind::EMPTY {
+            return Ok(());
+        }
+        let chunks = self.v4.chunks()?;
         let mut put = |first: u16, last: u16, number: u32| {
             let span = Span::new(base | u32::from(first), base | u32::from(last));
             let span = span.ok_or(Damaged(Section::V4_CHUNKS))?;
             self.read.push(Answered { span, answer: self.v4.answer(slot, place, number)? });
             Ok(())
         };
-        match place.kind {
+        match place.kind() {
             kind::FULL => return put(0, u16::MAX, 0),
             kind::RUNS => {
                 return (0..)
-                    .zip(runs_at(chunks, place.offset)?)
+                    .zip(runs_at(chunks, place.offset())?)
                     .try_for_each(|(number, run)| put(run.first.get(), run.last.get(), number));
             }
             _ => {}
         }
         self.suffixes.clear();
-        match Buckets::of_kind(place.kind) {
-            Some(buckets) => buckets.suffixes(chunks, place.offset, &mut self.suffixes)?,
-            None if place.kind == kind::BITMAP => bits(chunks, place.offset, &mut self.suffixes)?,
+        match Buckets::of_kind(place.kind()) {
+            Some(buckets) => buckets.suffixes(chunks, place.offset(), &mut self.suffixes)?,
+            None if place.kind() == kind::BITMAP => bits(chunks, place.offset(), &mut self.suffixes)?,
             None => return Err(Damaged(Section::V4_SLOTS)),
         }
         (0..).zip(&self.suffixes).try_for_each(|(number, &suffix)| put(suffix, suffix, number))
