@@ -179,7 +179,8 @@ fn log_refusal(error: &anyhow::Error) {
     };
     for problem in problems.iter() {
         let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
-        let place = problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+        let place =
+            problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
         tracing::error!("{file}{place} {}", problem.message());
     }
     tracing::error!("the old configuration stays; `gatepost check-config` shows more");
