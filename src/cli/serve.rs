@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use tracing::Level;
 
 use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
-use crate::config::{Config, ListConfig, Slug};
+use crate::config::{Config, ListConfig, Problems, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
 use crate::server::{Limits, ReloadError, Served, Server, Settings, StartError};
@@ -141,10 +140,10 @@ impl Conduct for Daemon {
     }
 
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>> {
-        let config = match locate::read(&self.path).context("the old configuration stays") {
+        let config = match locate::read(&self.path) {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!("{error:#}");
+                log_refusal(&error);
                 return None;
             }
         };
@@ -171,6 +170,19 @@ impl Conduct for Daemon {
             waiting => format!("{zones}, {waiting} of them without data yet (SERVFAIL){generation}"),
         }
     }
+}
+
+/// A line for each mistake, so that each has its level and place in the log.
+fn log_refusal(error: &anyhow::Error) {
+    let Some(problems) = error.downcast_ref::<Problems>() else {
+        return tracing::error!("the old configuration stays: {error:#}");
+    };
+    for problem in problems.iter() {
+        let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
+        let place = problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+        tracing::error!("{file}{place} {}", problem.message());
+    }
+    tracing::error!("the old configuration stays; `gatepost check-config` shows more");
 }
 
 /// An own or embedded list that did not change is looked at on every run: no news.
