@@ -20,7 +20,7 @@ use crate::store::{Outcome, Store};
 /// Answer DNS questions from the store; the service
 ///
 /// Answers from the compiled zones in the state folder, over UDP and TCP, and takes new ones over within a second
-/// without losing a question. With a timer in the configuration ([sync] timer) it also starts `gatepost sync` in a
+/// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
 /// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays). SIGTERM and SIGINT answer
