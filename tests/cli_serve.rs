@@ -4,6 +4,7 @@
 mod cli_support;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 
 use cli_support::{Place, Publisher, Running, is_running, own_lists, until};
@@ -163,6 +164,25 @@ fn logs_for_machines_and_quiet_ones() {
     let service = Running::new(command);
     socket.recv(&mut [0; 4096]).unwrap();
     assert_eq!(service.stop().ended_with(0).err, "");
+}
+
+#[test]
+fn in_the_journal_lines_have_priorities_and_no_times() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let journal = std::fs::File::create(place.path("journal")).unwrap();
+    let found = journal.metadata().unwrap();
+    let mut command = place.command(&["sync", "-c", "gatepost.toml"]);
+    command.env("JOURNAL_STREAM", format!("{}:{}", found.dev(), found.ino())).stderr(journal);
+    assert!(command.status().unwrap().success());
+    let lines = place.read("journal");
+    assert!(lines.lines().any(|line| line == "<6>own: 3 entries"), "{lines}");
+    assert!(lines.lines().all(|line| line.starts_with('<')), "{lines}");
+
+    // Somebody sent stderr elsewhere: it is not the journal any more.
+    let mut command = place.command(&["sync", "-c", "gatepost.toml"]);
+    let done = command.env("JOURNAL_STREAM", format!("{}:{}", found.dev(), found.ino())).output().unwrap();
+    assert!(!String::from_utf8(done.stderr).unwrap().contains("<6>"));
 }
 
 /// A service whose sync child waits for a publisher that never answers.

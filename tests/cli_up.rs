@@ -169,6 +169,30 @@ fn another_suffix_and_several_addresses() {
 }
 
 #[test]
+fn it_ends_with_its_terminal_unless_told_not_to() {
+    let place = Place::new();
+    place.write("catalogue/one.toml", feed("one", "http://127.0.0.1:9/", "block", "127.0.0.40"));
+    let up: Running = place.start(&UP);
+    up.talks("Ctrl-C ends it");
+    up.signal(Signal::SIGHUP);
+    up.end().ended_with(0).talks("stopped");
+
+    let up = place.command(&UP);
+    let mut nohup = std::process::Command::new("nohup");
+    nohup
+        .arg(up.get_program())
+        .args(up.get_args())
+        .current_dir(place.path(""))
+        .stdin(std::process::Stdio::null());
+    let mut up = Running::new(nohup);
+    up.talks("Ctrl-C ends it");
+    up.signal(Signal::SIGHUP);
+    place.run(&["status", "--state", "state", "--probe"]).ended_with(0);
+    assert!(!up.has_ended(), "it ended although SIGHUP was ignored when it began");
+    up.stop().ended_with(0);
+}
+
+#[test]
 fn mistakes() {
     let place = Place::new();
     let up: Running = {

@@ -5,6 +5,7 @@ use std::io;
 use tracing::Level;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use super::progress::Progress;
 use crate::ops::log::{self, Format};
 
 /// `--log-format`.
@@ -44,7 +45,12 @@ impl LogArgs {
     }
 }
 
-/// Warnings of commands that show something and end.
+/// Warnings above the bars of a command with a terminal of its own.
+pub(crate) fn init_above(progress: &Progress) {
+    log::init(Format::Text, Level::WARN, progress.log_writer());
+}
+
+/// Errors of commands that show something and end.
 pub(crate) fn init_quiet() {
     log::init(Format::Text, Level::ERROR, BoxMakeWriter::new(io::stderr));
 }

@@ -186,6 +186,7 @@ fn list_table(view: &View) -> Table {
     let mut table = Table::new([
         ("LIST", Align::Left),
         ("USE", Align::Left),
+        ("CODE", Align::Left),
         ("ENTRIES", Align::Right),
         ("CONFIRMED", Align::Left),
         ("CHANGED", Align::Left),
@@ -203,6 +204,7 @@ fn list_table(view: &View) -> Table {
         table.row([
             list.config.name.to_string().into(),
             list.config.use_.to_string().into(),
+            list.config.code.map_or_else(|| NOTHING.to_owned(), |code| code.to_string()).into(),
             status.set.map_or_else(|| NOTHING.to_owned(), |set| grouped(set.entries)).into(),
             Cell::new(style, confirmed),
             ago(&view.now, status.content_since.as_ref()).into(),

@@ -12,7 +12,7 @@ use super::progress::Progress;
 use crate::config::Slug;
 use crate::error::ExitStatus;
 use crate::ops::{EventLines, Report, with_parent};
-use crate::store::{Outcome, Store};
+use crate::store::{Lock, Outcome, Store, Wait};
 use crate::sync::{self, Options, Summary};
 
 /// Fetch the lists that are due, check and compile them, and put them in service
@@ -67,6 +67,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     };
     let store = Store::open(&config.state)?;
     let options = Options { lists, wait: by_name };
+    if by_name && let Lock::Busy(by) = store.lock(Wait::No)? {
+        progress.line(&format!("waits for the sync that is running ({by})"));
+    }
     let done = sync::run(&config, &store, &options, &progress);
     progress.clear();
     let summary = done?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::output::utc;
 use crate::compile::Part;
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
-use crate::model::{Name, Span, Use};
+use crate::model::{Name, Span};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::store::{Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry};
 use crate::zone::{Trouble, Verdict, Zone};
@@ -239,9 +239,4 @@ impl When {
     pub(crate) fn age(&self) -> Duration {
         Duration::from_secs(self.age_seconds)
     }
-}
-
-/// What a list is good for, as JSON says it.
-pub(crate) fn use_word(use_: Use) -> String {
-    use_.to_string()
 }

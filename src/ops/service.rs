@@ -32,7 +32,11 @@ pub trait Conduct {
     fn said(&mut self, server: &Server, said: &Said);
     /// A published generation could not be put in service.
     fn refused(&mut self, error: &ReloadError);
-    /// SIGHUP. The configuration is to be read again; the pace of the timer if that went well. A sync follows at once
+    /// Whether SIGHUP means the end, since the terminal is gone, instead of [`reload`](Self::reload).
+    fn ends_on_hangup(&self) -> bool {
+        false
+    }
+    /// The configuration is to be read again; the pace of the timer if that went well. A sync follows at once
     /// when there is a timer.
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>>;
     /// A sync has ended; in how long the next one is wanted at the latest, whatever the timer says.
@@ -78,7 +82,8 @@ impl Service {
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()).min(NAP));
             match self.happenings.recv_timeout(nap) {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Happening::Signal(Signal::Reload)) => self.reload(conduct),
+                Ok(Happening::Signal(Signal::Hangup)) if conduct.ends_on_hangup() => break,
+                Ok(Happening::Signal(Signal::Hangup)) => self.reload(conduct),
                 Ok(Happening::Said(said)) => self.said(&said, conduct),
                 Err(RecvTimeoutError::Timeout) => {}
             }

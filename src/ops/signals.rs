@@ -1,4 +1,4 @@
-//! Signals as messages: HUP asks for a reload, TERM and INT for the end.
+//! Signals as messages: TERM and INT ask for the end, HUP for what whoever runs the service makes of it.
 
 use std::io;
 use std::thread;
@@ -8,25 +8,27 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGHUP: read the configuration again.
-    Reload,
+    /// SIGHUP.
+    Hangup,
     /// SIGTERM or SIGINT: answer what has come, then end.
     Stop,
 }
 
-/// Hands every signal to `on` from now on, from a thread of its own. When this returns the handlers are in place.
+/// Hands every signal to `on` from now on, from a thread of its own. When this returns the handlers are in place. A
+/// SIGHUP that was ignored when this process began (nohup(1)) still is.
 /// Handlers, not a signal mask: a mask would be inherited by the sync child, which could not be told to end.
 pub fn listen(on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut hup, mut term, mut int) = {
         let _context = runtime.enter();
-        (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        let hup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        (hup, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
     thread::Builder::new().name("signals".into()).spawn(move || {
         runtime.block_on(async move {
             loop {
                 let signal = tokio::select! {
-                    _ = hup.recv() => Signal::Reload,
+                    () = hangup(hup.as_mut()) => Signal::Hangup,
                     _ = term.recv() => Signal::Stop,
                     _ = int.recv() => Signal::Stop,
                 };
@@ -35,4 +37,19 @@ pub fn listen(on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
         });
     })?;
     Ok(())
+}
+
+async fn hangup(signal: Option<&mut tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Bit 0 is signal 1.
+    mask.is_some_and(|mask| mask & 1 == 1)
 }

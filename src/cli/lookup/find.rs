@@ -1,17 +1,16 @@
-//! Looks a subject up in every zone and every list.
+//! Looks a subject up in every zone, and puts together what was found.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::super::records::{self, Records};
-use super::super::view::{ListView, View, When, ZoneView, use_word};
+use super::super::view::{View, ZoneView};
+use super::lists::{InList, in_lists};
 use crate::compile::{Answered, Part};
 use crate::error::ExitStatus;
-use crate::model::{Address, ContentHash, Name, Span, Subject, Use, Value};
-use crate::set::{Block, Scope, Set};
+use crate::model::{Address, Name, Subject, Use};
 use crate::snapshot::{Damaged, Mapped};
-use crate::store::{Store, StoreError};
 use crate::zone::{Verdict, Zone};
 
 /// What was found.
@@ -73,53 +72,6 @@ pub(crate) struct ShownSpan {
     pub(crate) span: String,
     pub(crate) lists: Vec<String>,
     pub(crate) values: String,
-}
-
-/// A list that has it.
-#[derive(Debug, Serialize)]
-pub(crate) struct InList {
-    pub(crate) list: String,
-    pub(crate) title: String,
-    #[serde(rename = "use")]
-    pub(crate) use_: String,
-    /// The entries as published, narrowest first.
-    pub(crate) entries: Vec<Entry>,
-    /// Entries beyond those shown.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(crate) more: u64,
-    /// It is past its hard age: no zone answers for it.
-    pub(crate) expired: bool,
-    /// Zones that answer for it.
-    pub(crate) zones: Vec<Name>,
-    /// Zones that it takes addresses out of.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) excepts: Vec<Name>,
-    /// When it was last confirmed.
-    pub(crate) confirmed: Option<When>,
-    /// Since when its content is what it is.
-    pub(crate) changed: Option<When>,
-    /// Where to look an address up or get it off.
-    pub(crate) lookup: Option<String>,
-}
-
-/// An entry as published.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Entry {
-    pub(crate) entry: String,
-    /// `!entry`: it takes out of the list.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) exclude: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) text: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) note: Option<String>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Found {
@@ -278,135 +230,6 @@ fn labels(subject: &Subject) -> Vec<u8> {
 
 fn label(text: &[u8]) -> Vec<u8> {
     [&[text.len() as u8], text].concat()
-}
-
-fn in_lists(view: &View, subject: &Subject, most: usize) -> anyhow::Result<Vec<InList>> {
-    let mut lists = Vec::new();
-    let Ok(store) = Store::existing(&view.config.state) else { return Ok(lists) };
-    for list in &view.lists {
-        let Some(set) = set_of(&store, view, list)? else { continue };
-        let (entries, more) = entries(&set, subject, most);
-        if entries.is_empty() {
-            continue;
-        }
-        let name = &list.config.name;
-        let excepts = view.zones.iter().filter(|zone| zone.config.excepts.contains(name));
-        let zones =
-            view.zones.iter().filter(|zone| zone.config.members.iter().any(|member| member.list == *name));
-        let when =
-            |stamp: &Option<crate::store::Stamp>| stamp.as_ref().map(|stamp| When::new(&view.now, stamp));
-        lists.push(InList {
-            list: name.to_string(),
-            title: list.config.title.clone(),
-            use_: use_word(list.config.use_),
-            entries,
-            more,
-            expired: list.is_expired(),
-            zones: zones.map(|zone| zone.origin().clone()).collect(),
-            excepts: excepts.map(|zone| zone.origin().clone()).collect(),
-            confirmed: when(&list.status.last_confirmed),
-            changed: when(&list.status.content_since),
-            lookup: list.config.lookup.as_ref().map(|url| filled(url, subject)),
-        });
-    }
-    Ok(lists)
-}
-
-/// The set that zones in service were made from; the current one when none was.
-fn set_of(store: &Store, view: &View, list: &ListView) -> Result<Option<Set>, StoreError> {
-    let name = list.config.name.as_str();
-    let in_service: Option<ContentHash> =
-        view.zones.iter().filter_map(ZoneView::answering).find_map(|zone| {
-            zone.snapshot().lists().iter().find(|data| data.name == name).map(|data| data.set)
-        });
-    let current = list.status.set.map(|set| set.hash);
-    let Some(hash) = in_service.or(current) else { return Ok(None) };
-    let folder = store.list(&list.config.name);
-    match (folder.set(&hash), current) {
-        // A sync that runs at this moment may have put another in its place.
-        (Err(_), Some(current)) if current != hash => folder.set(&current).map(Some),
-        (set, _) => set.map(Some),
-    }
-}
-
-/// The address put into the page to look it up at.
-fn filled(url: &str, subject: &Subject) -> String {
-    let one = match subject {
-        Subject::V4(span) => span.first == span.last,
-        Subject::V6(span) => span.first == span.last,
-        Subject::Name(_) => true,
-    };
-    if one { url.replace('$', &subject.to_string()) } else { url.to_owned() }
-}
-
-fn entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
-    match subject {
-        Subject::V4(span) if span.first == span.last => {
-            (set.v4_entries_with(span.first).iter().map(|block| entry(set, block)).collect(), 0)
-        }
-        Subject::V6(span) if span.first == span.last => {
-            (set.v6_entries_with(span.first).iter().map(|block| entry(set, block)).collect(), 0)
-        }
-        Subject::V4(span) => {
-            let hosts = &set.v4.hosts;
-            let (from, to) =
-                (hosts.partition_point(|&h| h < span.first), hosts.partition_point(|&h| h <= span.last));
-            let hosts = (from..to).map(|at| Block {
-                span: Span::host(hosts[at]),
-                exclude: false,
-                value: set.v4.host_values.at(at),
-            });
-            capped(
-                set,
-                set.v4.blocks.iter().copied().filter(|block| block.span.overlaps(span)).chain(hosts),
-                most,
-            )
-        }
-        Subject::V6(span) => {
-            capped(set, set.v6.iter().copied().filter(|block| block.span.overlaps(span)), most)
-        }
-        Subject::Name(asked) => {
-            let holds = |entry: &&crate::set::NameEntry| match entry.scope {
-                Scope::Exact => entry.name == *asked,
-                Scope::Below => asked.is_in(&entry.name) && entry.name != *asked,
-            };
-            let shown = set.names.iter().filter(holds).map(|entry| {
-                let star = if entry.scope == Scope::Below { "*." } else { "" };
-                valued(format!("{star}{}", entry.name), entry.exclude, &set.value(entry.value))
-            });
-            (shown.collect(), 0)
-        }
-    }
-}
-
-fn capped<A: Address>(set: &Set, blocks: impl Iterator<Item = Block<A>>, most: usize) -> (Vec<Entry>, u64) {
-    let mut more = 0;
-    let mut shown = Vec::new();
-    for block in blocks {
-        if shown.len() < most {
-            shown.push(entry(set, &block));
-        } else {
-            more += 1;
-        }
-    }
-    (shown, more)
-}
-
-fn entry<A: Address>(set: &Set, block: &Block<A>) -> Entry {
-    valued(block.span.to_string(), block.exclude, &set.value(block.value))
-}
-
-fn valued(entry: String, exclude: bool, value: &Value) -> Entry {
-    if exclude {
-        return Entry { entry, exclude, code: None, text: None, note: None };
-    }
-    Entry {
-        entry,
-        exclude,
-        code: value.code.map(|code| code.to_string()),
-        text: value.text.as_ref().filter(|text| !text.is_empty()).map(ToString::to_string),
-        note: value.note.as_ref().map(ToString::to_string),
-    }
 }
 
 #[cfg(test)]

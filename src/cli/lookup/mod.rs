@@ -1,8 +1,10 @@
 //! `gatepost lookup`: who has this address, prefix or name, and why.
 //!
-//! Reads the store as the server reads it; needs no running server. `find` looks, `show` tells.
+//! Reads the store as the server reads it; needs no running server. `find` asks the zones, `lists` the lists,
+//! `show` tells.
 
 mod find;
+mod lists;
 mod show;
 
 use std::io::Write;

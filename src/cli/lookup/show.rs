@@ -8,7 +8,8 @@ use super::super::output::{
 };
 use super::super::records;
 use super::super::view::When;
-use super::find::{Found, InList, InZone, Inside};
+use super::find::{Found, InZone, Inside};
+use super::lists::InList;
 
 /// Writes it.
 pub(crate) fn write(found: &Found, out: &mut Out) -> anyhow::Result<()> {

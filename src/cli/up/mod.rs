@@ -8,17 +8,18 @@ mod hints;
 mod show;
 mod terms;
 
+use std::fs::Permissions;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, anyhow};
-use tracing::Level;
 
 use super::failure::Usage;
 use super::locate::{UP_CONFIG, default_state};
-use super::logs::LogArgs;
+use super::logs;
 use super::progress::Progress;
 use super::serve::start;
 use crate::config::{Config, Slug, defaults};
@@ -58,8 +59,6 @@ pub(crate) struct Args {
     /// Address and port, UDP and TCP; may be given several times [default: 127.0.0.1:5354]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
-    #[command(flatten)]
-    log: LogArgs,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
@@ -71,7 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     config.reloadable.sync.catalogue = catalogue;
 
     let progress = Progress::new(config.reloadable.lists.keys().map(Slug::as_str), false);
-    args.log.init_with(Level::WARN, progress.log_writer());
+    logs::init_above(&progress);
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let server = start(&config, store.clone(), &lists)?;
@@ -81,7 +80,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     write_config(&path, &config)?;
 
     let mut screen = Screen::new(config, args.suffix.clone(), progress);
-    screen.begin()?;
+    screen.begin();
     terms::show(&feeds, &store)?;
     let timer = Some(defaults::UP_TIMER);
     let service = Service::new(server, path, timer)?;
@@ -109,8 +108,17 @@ fn write_config(path: &Path, config: &Config) -> anyhow::Result<()> {
     file.write_all(head.as_bytes())
         .and_then(|()| file.write_all(config.to_toml().as_bytes()))
         .with_context(failed)?;
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file().set_permissions(readable).with_context(failed)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
+    give_to_owner(file.path(), &config.state).with_context(failed)?;
     file.persist(path).map_err(|error| error.error).with_context(failed)?;
     Ok(())
+}
+
+/// What root writes belongs to the owner of the state folder.
+fn give_to_owner(path: &Path, state: &Path) -> std::io::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = std::fs::metadata(state)?;
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
 }

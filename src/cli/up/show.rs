@@ -5,6 +5,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::failure::is_broken_pipe;
+use super::super::locate::default_state;
 use super::super::output::{Align, BAD, DIM, HEAD, Table, WARN, counted, out, short_duration, styled, talk};
 use super::super::progress::Progress;
 use super::super::serve::is_routine;
@@ -54,7 +56,7 @@ impl Screen {
     }
 
     /// Says who is here and where.
-    pub(crate) fn begin(&self) -> anyhow::Result<()> {
+    pub(crate) fn begin(&self) {
         let listen: Vec<String> = self.config.server.listen.iter().map(ToString::to_string).collect();
         talk(format_args!(
             "{} answers on {} (UDP and TCP), keeps its state in {}",
@@ -63,7 +65,6 @@ impl Screen {
             self.config.state.display()
         ));
         talk("");
-        Ok(())
     }
 
     /// Looks at what is served, and shows it if there is more to show than before.
@@ -87,8 +88,13 @@ impl Screen {
         };
         match done {
             Ok(shown) => self.shown = shown,
-            // Nobody reads stdout any more; the server goes on.
-            Err(_) => self.shown = Shown::All,
+            Err(error) => {
+                // Whatever it is (nobody may read stdout any more), the server goes on.
+                self.shown = Shown::All;
+                if !is_broken_pipe(&error) {
+                    self.progress.line(&styled(WARN, format_args!("{error:#}")));
+                }
+            }
         }
     }
 
@@ -161,7 +167,12 @@ impl Screen {
                 shown = Shown::Waiting;
             }
         }
-        writeln!(out)?;
+        writeln!(out, "\n{}", styled(HEAD, "Who lists an address, and why; how old everything is"))?;
+        let state = match default_state() {
+            Some(state) if state == self.config.state => String::new(),
+            _ => format!(" --state {}", self.config.state.display()),
+        };
+        writeln!(out, "  gatepost lookup 192.0.2.7{state}\n  gatepost status{state}\n")?;
         out.flush()?;
         Ok(shown)
     }
@@ -243,8 +254,12 @@ impl Conduct for Screen {
         self.progress.line(&styled(BAD, format_args!("not put in service: {error}")));
     }
 
+    fn ends_on_hangup(&self) -> bool {
+        true
+    }
+
     fn reload(&mut self, _: &Server) -> Option<Option<Duration>> {
-        // There is no configuration to read again; what is in the store is looked at.
+        // There is no configuration to read again.
         None
     }
 
