@@ -90,7 +90,7 @@ fn a(server: &Server, name: &str) -> Reply {
 }
 
 fn codes(reply: &Reply) -> Vec<String> {
-    reply.a.iter().map(ToString::to_string).collect()
+    reply.a.iter().map(|&octets| std::net::Ipv4Addr::from(octets).to_string()).collect()
 }
 
 #[test]

@@ -349,7 +349,7 @@ fn a_bad_generation_changes_nothing() {
     assert!(server.reload().is_err());
     unchanged();
     // The last octet that says something is another: only the hashes tell.
-    let mut flipped = whole.clone();
+    let mut flipped = whole;
     *flipped.iter_mut().rfind(|octet| **octet != 0).unwrap() ^= 1;
     fs::write(of_new, flipped).unwrap();
     assert!(server.reload().is_err());

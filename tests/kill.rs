@@ -42,9 +42,9 @@ fn killed_at_each_step() {
                     let point = points.lock().unwrap().next();
                     let Some(point) = point else { return };
                     if point.starts_with("terms-") {
-                        up(&point)
+                        up(&point);
                     } else {
-                        one(&point)
+                        one(&point);
                     }
                     reached.fetch_add(1, Ordering::Relaxed);
                 }

@@ -32,12 +32,16 @@ fn zone() -> Compiled {
             v4.insert((0x0500_0000 | second << 16) + (random.next() as u32 & 0xffff));
         }
     }
-    let mut spans: Vec<_> = v4.into_iter().map(|host| (host, host)).collect();
-    spans.extend((0..40).map(|n| (0x050a_0000 + n * 0x500, 0x050a_0000 + n * 0x500 + 0x123)));
-    spans.push((0x050b_0000, 0x050b_ffff));
-    // Sparse, then whole /8s.
-    spans.extend([(0x0600_0001, 0x0600_0001), (0x0601_0000, 0x0680_0003), (0x0a00_0000, 0x0bff_ffff)]);
-    let v4 = spans.into_iter().map(|(first, last)| {
+    let hosts = v4.into_iter().map(|host| (host, host));
+    let runs = (0..40).map(|n| (0x050a_0000 + n * 0x500, 0x050a_0000 + n * 0x500 + 0x123));
+    // A whole /16, sparse ones, then whole /8s.
+    let wide = [
+        (0x050b_0000, 0x050b_ffff),
+        (0x0600_0001, 0x0600_0001),
+        (0x0601_0000, 0x0680_0003),
+        (0x0a00_0000, 0x0bff_ffff),
+    ];
+    let v4 = hosts.chain(runs).chain(wide).map(|(first, last)| {
         // /16s with an odd number have one answer.
         let answer = if first >> 16 & 1 == 0 { random.below(3) as u32 } else { 1 };
         Answered { span: Span { first, last }, answer }
@@ -154,7 +158,7 @@ fn cut_anywhere() {
             other => panic!("{len}: {other:?}"),
         }
     }
-    let mut longer = file.clone();
+    let mut longer = file;
     longer.push(0);
     assert!(matches!(accept(&longer), Err(SnapshotError::Overlong { .. })));
 }
@@ -323,7 +327,7 @@ fn hostile_bodies() {
             // Any section as likely (the JSON in an eighth of the runs), the start of it as likely as the rest: heads and indexes decide most.
             let rows = if run % 8 == 0 { &rows } else { &rows[2..] };
             let row = &rows[random.below(rows.len())];
-            let length = if random.next() % 2 == 0 { row.length.min(64) } else { row.length };
+            let length = if random.next().is_multiple_of(2) { row.length.min(64) } else { row.length };
             let at = row.offset + random.below(length);
             touched.push(at);
             bad[at] = match random.below(4) {

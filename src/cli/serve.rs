@@ -20,7 +20,7 @@ use crate::store::{Outcome, Store};
 /// Answer DNS questions from the store; the service
 ///
 /// Answers from the compiled zones in the state folder, over UDP and TCP, and takes new ones over within a second
-/// without losing a question. With a timer in the configuration ([sync] timer) it also starts `gatepost sync` in a
+/// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
 /// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays). SIGTERM and SIGINT answer
@@ -179,7 +179,8 @@ fn log_refusal(error: &anyhow::Error) {
     };
     for problem in problems.iter() {
         let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
-        let place = problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+        let place =
+            problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
         tracing::error!("{file}{place} {}", problem.message());
     }
     tracing::error!("the old configuration stays; `gatepost check-config` shows more");

@@ -1,6 +1,6 @@
 //! The compiled file of one zone: written once, mapped read-only, looked up in place.
 //!
-//! [`write`] makes it from a [`Compiled`](crate::compile::Compiled); [`Snapshot`] reads it from any octets,
+//! [`write()`] makes it from a [`Compiled`](crate::compile::Compiled); [`Snapshot`] reads it from any octets,
 //! usually a [`Mapped`] file. Read [`Snapshot`] first.
 
 mod answers;

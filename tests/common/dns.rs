@@ -103,7 +103,7 @@ pub(crate) fn read(packet: &[u8], question: &[u8]) -> Result<Reply, String> {
             A if answer => {
                 let octets: [u8; 4] =
                     data.try_into().map_err(|_| "an A record of another size".to_owned())?;
-                reply.a.push(octets.into());
+                reply.a.push(octets);
             }
             TXT if answer => {
                 let mut text = String::new();
