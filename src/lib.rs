@@ -1,7 +1,57 @@
 //! gatepost: a self-hosted DNSBL mirror and lookup server.
-pub mod compile;
-pub mod guard;
+//!
+//! Public blocklists come in, DNS answers go out. Data flows one way, and a module uses only modules that stand
+//! before it:
+//!
+//! | stage | modules | what happens there |
+//! | --- | --- | --- |
+//! | words | [`model`], [`set`] | addresses, names, texts; a list in its canonical form |
+//! | reading | [`parse`], [`guard`] | text → set, and whether it is safe to use |
+//! | building | [`compile`], [`snapshot`] | sets → address to answer, in a file that is mapped |
+//! | answering | [`zone`], [`wire`] | what a zone says of a question, and the octets that say it |
+#![cfg_attr(
+    feature = "full",
+    doc = "| keeping | [`config`], [`store`], [`feed`] | settings, the state folder, fetching |"
+)]
+#![cfg_attr(
+    feature = "full",
+    doc = "| serving | [`client`], [`server`] | sockets, threads, the swap of what is served |"
+)]
+//!
+//! The first four rows are the pure core: they build without the feature `full`, without tokio, hickory or reqwest.
+//! Where to start reading: [`compile`] for what a zone means, [`snapshot`] for the file format, `server::respond` for
+//! what happens to a packet, `sync` for what happens to a list.
+
 pub mod model;
-pub mod parse;
 pub mod set;
+
+pub mod guard;
+pub mod parse;
+
+pub mod compile;
 pub mod snapshot;
+
+pub mod wire;
+pub mod zone;
+
+#[cfg(feature = "full")]
+pub mod config;
+#[cfg(feature = "full")]
+pub mod feed;
+#[cfg(feature = "full")]
+pub mod store;
+
+#[cfg(feature = "full")]
+pub mod client;
+#[cfg(feature = "full")]
+pub mod server;
+
+#[cfg(feature = "full")]
+pub mod sync;
+
+#[cfg(feature = "full")]
+pub mod cli;
+#[cfg(feature = "full")]
+pub mod error;
+#[cfg(feature = "full")]
+pub mod ops;

@@ -1,7 +1,7 @@
 //! Sets → answers: every overlap, exclusion, exception and combination of lists is settled here, so that a question
 //! is one bounded lookup whatever the zone is made of.
 //!
-//! [`compile`] takes a [`ZoneSpec`] and gives a [`Compiled`]: disjoint spans of addresses and names, each with an
+//! [`compile()`] takes a [`ZoneSpec`] and gives a [`Compiled`]: disjoint spans of addresses and names, each with an
 //! [`AnswerId`], and the table of answers. The same sets and settings give an equal result in any order of input.
 //! Never: sockets, async, file formats, the clock.
 
@@ -172,6 +172,18 @@ impl Part {
     pub const ZONE: u16 = u16::MAX;
 }
 
+mod answers;
+mod compose;
+mod diff;
+mod merge;
+mod names;
+mod resolve;
 mod spans;
+mod sweep;
+mod zone;
 
+pub use answers::MAX_ANSWERS;
+pub use compose::{Budget, compose};
+pub use diff::{Diff, listed_v4};
 pub use spans::SpansV4;
+pub use zone::compile;

@@ -12,8 +12,8 @@ pub struct SpansV4 {
     /// Empty while every span so far has the answer of the first.
     answers: Vec<AnswerId>,
     first_answer: AnswerId,
-    /// The last address pushed, to join neighbours.
-    end: Option<u32>,
+    /// The last span pushed, to join neighbours.
+    end: Option<Answered<u32>>,
 }
 
 impl SpansV4 {
@@ -21,30 +21,59 @@ impl SpansV4 {
     /// answer.
     #[inline]
     pub fn push(&mut self, span: Span<u32>, answer: AnswerId) {
-        let row = self.firsts.len();
-        if let Some(end) = self.end {
-            debug_assert!(span.first > end, "spans come in order");
-            let last_answer = self.answers.last().copied().unwrap_or(self.first_answer);
-            if end.wrapping_add(1) == span.first && last_answer == answer {
-                match self.wide.last_mut() {
-                    Some((wide_row, last)) if *wide_row as usize == row - 1 => *last = span.last,
-                    _ => self.wide.push((row as u32 - 1, span.last)),
+        match &mut self.end {
+            Some(end) => {
+                debug_assert!(span.first > end.span.last, "spans come in order");
+                if end.answer == answer && end.span.last.wrapping_add(1) == span.first {
+                    end.span.last = span.last;
+                    self.widen(span.last);
+                    return;
                 }
-                self.end = Some(span.last);
-                return;
             }
-        } else {
-            self.first_answer = answer;
+            None => self.first_answer = answer,
         }
+        self.end = Some(Answered { span, answer });
         if answer != self.first_answer || !self.answers.is_empty() {
-            self.answers.resize(row, self.first_answer);
+            self.answers.resize(self.firsts.len(), self.first_answer);
             self.answers.push(answer);
         }
         self.firsts.push(span.first);
         if span.last != span.first {
-            self.wide.push((row as u32, span.last));
+            self.widen(span.last);
         }
-        self.end = Some(span.last);
+    }
+
+    /// Adds single addresses that stand in order after all spans so far, all with one answer.
+    pub(super) fn extend_hosts(&mut self, hosts: &[u32], answer: AnswerId) {
+        let mut rest = hosts;
+        while let Some((&first, _)) = rest.split_first() {
+            self.push(Span::host(first), answer);
+            // Then all that touch nothing: they go over in one copy, up to the first that follows its neighbour.
+            let apart =
+                rest.windows(2).position(|pair| pair[1] - pair[0] <= 1).map_or(rest.len(), |at| at + 1);
+            let (plain, tail) = rest.split_at(apart);
+            if let [_, others @ ..] = plain
+                && let Some(&last) = others.last()
+            {
+                self.firsts.extend_from_slice(others);
+                if !self.answers.is_empty() {
+                    self.answers.resize(self.firsts.len(), answer);
+                }
+                self.end = Some(Answered { span: Span::host(last), answer });
+            }
+            // A repeated address is the same span again.
+            let repeated = tail.iter().take_while(|&&host| Some(&host) == plain.last()).count();
+            rest = &tail[repeated..];
+        }
+    }
+
+    /// The last row ends at `last`.
+    fn widen(&mut self, last: u32) {
+        let row = self.firsts.len() as u32 - 1;
+        match self.wide.last_mut() {
+            Some(wide) if wide.0 == row => wide.1 = last,
+            _ => self.wide.push((row, last)),
+        }
     }
 
     /// Spans.

@@ -213,7 +213,7 @@ mod tests {
         let name: Name = "BL.Example.".parse().unwrap();
         assert_eq!(name.as_wire(), b"\x02bl\x07example\x00");
         assert_eq!(name.to_string(), "bl.example");
-        assert_eq!(Name::from_wire(b"\x02bl\x07EXAMPLE\x00"), Some(name.clone()));
+        assert_eq!(Name::from_wire(b"\x02bl\x07EXAMPLE\x00"), Some(name));
         assert_eq!(r"a\.b.c\009".parse::<Name>().unwrap().to_string(), r"a\.b.c\009");
         assert_eq!(".".parse(), Ok(Name::root()));
         for (bad, why) in [

@@ -102,7 +102,8 @@ impl SetBuilder {
         let mut v4 = V4Entries::default();
         let host_values = std::mem::take(&mut self.host_values);
         if host_values.is_empty() {
-            v4.host_values = Column::One(renumber.get(self.first_value as usize).copied().unwrap_or(0));
+            let value = if self.hosts.is_empty() { 0 } else { renumber[self.first_value as usize] };
+            v4.host_values = Column::One(value);
             v4.hosts = sort_hosts(std::mem::take(&mut self.hosts));
             v4.hosts.dedup();
         } else {
@@ -181,21 +182,23 @@ fn sort_hosts(mut hosts: Vec<u32>) -> Vec<u32> {
         hosts.sort_unstable();
         return hosts;
     }
-    let mut scratch = vec![0u32; hosts.len()];
-    for (shift, bits) in [(0, 11), (11, 11), (22, 10)] {
-        let mask = (1u32 << bits) - 1;
-        let mut at = vec![0u32; 1 << bits];
-        for &host in &hosts {
-            at[(host >> shift & mask) as usize] += 1;
+    const DIGITS: [(u32, u32); 3] = [(0, 0x7ff), (11, 0x7ff), (22, 0x3ff)];
+    let mut starts = [[0u32; 1 << 11]; 3];
+    for &host in &hosts {
+        for (counts, (shift, mask)) in starts.iter_mut().zip(DIGITS) {
+            counts[(host >> shift & mask) as usize] += 1;
         }
+    }
+    let mut scratch = vec![0u32; hosts.len()];
+    for (starts, (shift, mask)) in starts.iter_mut().zip(DIGITS) {
         let mut sum = 0;
-        for count in &mut at {
+        for count in starts.iter_mut() {
             sum += std::mem::replace(count, sum);
         }
         for &host in &hosts {
-            let slot = &mut at[(host >> shift & mask) as usize];
-            scratch[*slot as usize] = host;
-            *slot += 1;
+            let at = &mut starts[(host >> shift & mask) as usize];
+            scratch[*at as usize] = host;
+            *at += 1;
         }
         std::mem::swap(&mut hosts, &mut scratch);
     }

@@ -19,7 +19,8 @@ use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Set, V4Entries
 use crate::model::{Address, ContentHash, Name, RrData, RrSet, Rtype, Span, Template, Value};
 
 const MAGIC: &[u8; 6] = b"GPSET\0";
-const VERSION: u16 = 1;
+/// The format version that is written and read.
+pub const VERSION: u16 = 1;
 
 /// Why stored octets are not a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -156,6 +156,43 @@ impl Set {
         found
     }
 
+    /// The same list without the entries whose value `drop` picks. Exclusions stay.
+    #[must_use]
+    pub fn without(&self, drop: impl Fn(&Value) -> bool) -> Self {
+        let mut builder = SetBuilder::new(self.overlap);
+        builder.directives = self.directives.clone();
+        let ids: Vec<Option<ValueId>> =
+            self.values.iter().map(|value| (!drop(value)).then(|| builder.value(value))).collect();
+        let id = |value: ValueId| ids.get(value as usize).copied().flatten();
+        for (row, &host) in self.v4.hosts.iter().enumerate() {
+            if let Some(value) = id(self.v4.host_values.at(row)) {
+                builder.host(host, value);
+            }
+        }
+        for block in &self.v4.blocks {
+            match id(block.value) {
+                _ if block.exclude => builder.exclude_v4(block.span),
+                Some(value) => builder.v4(block.span, value),
+                None => {}
+            }
+        }
+        for block in &self.v6 {
+            match id(block.value) {
+                _ if block.exclude => builder.exclude_v6(block.span),
+                Some(value) => builder.v6(block.span, value),
+                None => {}
+            }
+        }
+        for entry in &self.names {
+            match id(entry.value) {
+                _ if entry.exclude => builder.exclude_name(entry.name.clone(), entry.scope),
+                Some(value) => builder.name(entry.name.clone(), entry.scope, value),
+                None => {}
+            }
+        }
+        builder.finish()
+    }
+
     /// What value `id` says; the default value for an id that is none (an empty list has no values).
     pub fn value(&self, id: ValueId) -> Value {
         self.values.get(id as usize).cloned().unwrap_or_default()

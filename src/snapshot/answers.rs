@@ -89,7 +89,7 @@ fn span<T>(rows: &[T], first: u32, count: u16) -> Result<&[T], Damaged> {
 
 /// One answer: which lists hit and the record sets that say so. Checked as a whole by
 /// [`Snapshot::answer`](super::Snapshot::answer), so its iterators cannot fail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct AnswerRef<'a> {
     parts: &'a [PartRow],
     sets: RecordSets<'a>,
@@ -103,12 +103,12 @@ impl<'a> AnswerRef<'a> {
 
     /// All record sets.
     pub fn record_sets(&self) -> RecordSets<'a> {
-        self.sets.clone()
+        self.sets
     }
 }
 
 /// Record sets in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct RecordSets<'a> {
     refs: &'a [U32],
     sets: &'a [SetRow],
@@ -141,7 +141,7 @@ impl<'a> Iterator for RecordSets<'a> {
 }
 
 /// All records of one type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct RrSetRef<'a> {
     /// Their type.
     pub rtype: Rtype,
@@ -153,12 +153,12 @@ pub struct RrSetRef<'a> {
 impl<'a> RrSetRef<'a> {
     /// Their data in order.
     pub fn data(&self) -> Rdata<'a> {
-        self.data.clone()
+        self.data
     }
 }
 
 /// The data of the records of a set, in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Rdata<'a> {
     octets: &'a [u8],
     left: u16,

@@ -149,9 +149,9 @@ impl Width {
     /// The narrowest for a table of `answers`.
     pub(super) fn for_answers(answers: usize) -> Self {
         match answers {
-            ..=0x10 => Self::Four,
-            ..=0x100 => Self::Eight,
-            ..=0x1_0000 => Self::Sixteen,
+            0..=0x10 => Self::Four,
+            0x11..=0x100 => Self::Eight,
+            0x101..=0x1_0000 => Self::Sixteen,
             _ => Self::ThirtyTwo,
         }
     }

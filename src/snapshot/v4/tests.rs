@@ -220,7 +220,7 @@ fn crowded_buckets() {
     let hosts = (0..0x1_0000u32).filter(|&low| match low >> 8 {
         7 => low % 7 != 0,
         8 => low % 2 == 0,
-        _ => mixed(low) % 400 == 0,
+        _ => mixed(low).is_multiple_of(400),
     });
     let model = Model(
         v4_zone(

@@ -1,0 +1,63 @@
+//! `gatepost check-config`: every mistake of a configuration, each with its place.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::locate::{self, DEFAULT_CONFIG};
+use super::output::{GOOD, counted, json, out, styled};
+use crate::config::{Problem, Problems};
+use crate::error::ExitStatus;
+
+/// Check a configuration and show all that is wrong with it
+///
+/// Nothing is fetched, written or served. Exit code 0: it is good; 2: it has mistakes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gatepost check-config gatepost.toml
+  gatepost check-config --json gatepost.toml | jq '.problems[].message'")]
+pub(crate) struct Args {
+    /// The configuration; conf.d/*.toml beside it belongs to it
+    #[arg(value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let found = locate::read(&args.file);
+    if args.json {
+        let problems = match &found {
+            Ok(_) => Problems::default(),
+            Err(error) => match error.downcast_ref::<Problems>() {
+                Some(problems) => problems.clone(),
+                None => return found.map(|_| ExitStatus::Ok),
+            },
+        };
+        let good = problems.is_empty();
+        let problems: Vec<_> = problems.iter().map(describe).collect();
+        json(&mut out(), &json!({ "file": args.file, "good": good, "problems": problems }))?;
+        return Ok(if good { ExitStatus::Ok } else { ExitStatus::Usage });
+    }
+    let config = found?;
+    let mut out = out();
+    let lists = counted(config.reloadable.lists.len() as u64, "list", "lists");
+    let zones = counted(config.reloadable.zones.len() as u64, "zone", "zones");
+    writeln!(out, "{}: {}: {lists}, {zones}", args.file.display(), styled(GOOD, "good"))?;
+    out.flush()?;
+    Ok(ExitStatus::Ok)
+}
+
+fn describe(problem: &Problem) -> serde_json::Value {
+    let place = problem.line_and_column();
+    json!({
+        "file": problem.file(),
+        "line": place.map(|(line, _)| line),
+        "column": place.map(|(_, column)| column),
+        "message": problem.message(),
+        "text": problem.to_string(),
+    })
+}

@@ -1,0 +1,265 @@
+//! `gatepost compile`: text → verified snapshot, without store and configuration.
+
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Read, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use clap::builder::PossibleValuesParser;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::failure::Usage;
+use super::output::{BAD, WARN, counted, grouped, octets, out, styled, talk};
+use super::progress::reading_bar;
+use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile};
+use crate::config::defaults;
+use crate::error::ExitStatus;
+use crate::feed::decode::decode;
+use crate::model::{Name, Ns, Soa, Template, Use};
+use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Trailer};
+use crate::set::codec;
+use crate::snapshot::{self, Mapped, Snapshot, Written};
+
+/// Octets read at a time: large, so that reading costs few system calls.
+const READ: usize = 1 << 20;
+
+/// Compile list files into a snapshot
+///
+/// The files together are one list, served as written: no guard, no never-list; the test points of RFC 5782 are put
+/// in. Gzip is found by content; `-` is stdin. Every unreadable line is shown and left out. The snapshot is written
+/// beside OUT, verified, and renamed.
+///
+/// Exit codes: 0 written, 1 written, but unreadable lines were left out, or refused because a file was cut, 2 usage,
+/// 3 could not do it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gatepost compile --format plain --zone bl.example.net list.txt -o bl.snapshot
+  gatepost compile --format csv --column ip --zone bl.example.net feed.csv.gz -o bl.snapshot
+  gatepost compile --format rbldnsd:ip4set --zone bl.example.net old/*.ip4set -o bl.snapshot
+  gatepost inspect bl.snapshot --verify")]
+pub(crate) struct Args {
+    /// How the files are written
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::ALL.map(Format::name)))]
+    format: String,
+    /// Of CSV files: the column with the address, by its title
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// The zone's origin
+    #[arg(long, value_name = "NAME")]
+    zone: Name,
+    /// What entries answer that say nothing themselves
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.2", value_parser = code)]
+    code: Ipv4Addr,
+    /// What they say: `$` is the address, {note} what stands beside an entry [default: "$ is listed in ZONE"]
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Where the snapshot goes
+    #[arg(long, short, value_name = "OUT")]
+    output: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let format: Format = args.format.parse()?;
+    if (format == Format::Csv) != args.column.is_some() {
+        bail!(Usage("--column belongs to --format csv, and that needs it".to_owned()));
+    }
+    if args.output.is_dir() {
+        bail!(Usage(format!("{} is a folder", args.output.display())));
+    }
+    let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
+    let Parsed { set, report } = read(args, format, text.contains("{note}"))?;
+    let cut = match &report.trailer {
+        Trailer::False(reason) => Some(reason.as_str()),
+        Trailer::Absent if format.has_end_mark() => Some("its end mark is missing"),
+        Trailer::Absent | Trailer::True => None,
+    };
+    if let Some(reason) = cut {
+        talk(format_args!("{} {reason}", styled(BAD, "nothing was written: the file is not whole:")));
+        return Ok(ExitStatus::Found);
+    }
+    let (entries, bad) = (report.entries, report.bad);
+    let provenance = json!({
+        "program": concat!("gatepost ", env!("CARGO_PKG_VERSION")),
+        "files": args.files,
+        "format": format,
+        "report": report,
+    });
+    let hash = codec::encode(&set).1;
+    let member = Member {
+        name: "compiled".to_owned(),
+        set: Arc::new(set),
+        hash,
+        use_: Use::Block,
+        code: args.code,
+        text: Template::parse(text.as_bytes()),
+        keep_values: true,
+        foreign: false,
+        never: None,
+    };
+    let compiled = compile(&spec(args.zone.clone(), member));
+    let counts = Listed::of(&compiled);
+    let written = write(&compiled, &provenance, &args.output)?;
+    tell(&args.output, entries, &counts, &written)?;
+    if bad > 0 {
+        let lines = counted(bad, "line was", "lines were");
+        talk(styled(WARN, format_args!("{lines} unreadable and left out")));
+    }
+    Ok(ExitStatus::found(bad > 0))
+}
+
+fn code(text: &str) -> Result<Ipv4Addr, String> {
+    match text.parse::<Ipv4Addr>() {
+        Ok(code) if code.octets()[0] == 127 => Ok(code),
+        Ok(_) => Err("clients take only answers within 127.0.0.0/8 for a listing".to_owned()),
+        Err(_) => Err("not an IPv4 address".to_owned()),
+    }
+}
+
+fn read(args: &Args, format: Format, notes: bool) -> anyhow::Result<Parsed> {
+    let columns = args
+        .column
+        .clone()
+        .map_or_else(Columns::default, |title| Columns { address: Column::Titled(title), note: None });
+    let now = jiff::Timestamp::now();
+    let mut parser = Parser::new(format, &Options { notes, columns, now: Some(now), ..Options::default() });
+    let sizes = args.files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
+    let bar = reading_bar(sizes.sum(), "reading");
+    let mut bad_lines = BufWriter::new(anstream::stderr());
+    for file in &args.files {
+        let failed = || format!("cannot read {}", file.display());
+        let source: Box<dyn Read + Send> = if file.as_os_str() == "-" {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(file).with_context(failed)?)
+        };
+        let counted = Counted { inner: source, bar: bar.clone() };
+        let text = decode(io::BufReader::with_capacity(READ, counted), u64::MAX).with_context(failed)?;
+        let mut on_bad = |diag: crate::parse::Diag| {
+            let line =
+                format!("{}:{}:{}: {}: {}", file.display(), diag.line, diag.column, diag.reason, diag.text);
+            // That nobody reads it is no reason to stop.
+            bar.suspend(|| drop(writeln!(bad_lines, "{line}")));
+        };
+        parser.read(text, &mut on_bad).with_context(failed)?;
+    }
+    let _ = bad_lines.flush();
+    bar.finish_and_clear();
+    Ok(parser.finish())
+}
+
+/// Moves the bar.
+struct Counted<R> {
+    inner: R,
+    bar: ProgressBar,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bar.inc(read as u64);
+        Ok(read)
+    }
+}
+
+fn spec(origin: Name, member: Member) -> ZoneSpec {
+    let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
+    let directives = &member.set.directives;
+    let soa = Soa {
+        ttl: seconds(defaults::SOA_TTL),
+        mname: origin.clone(),
+        rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
+        serial: None,
+        refresh: seconds(defaults::SOA_REFRESH),
+        retry: seconds(defaults::SOA_RETRY),
+        expire: seconds(defaults::SOA_EXPIRE),
+        minimum: seconds(defaults::NEGATIVE_TTL),
+    };
+    let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
+    let zone = ZoneData {
+        soa: directives.soa.clone().unwrap_or(soa),
+        ns: directives.ns.clone().unwrap_or(ns),
+        ttl: seconds(defaults::TTL),
+        test_points: true,
+        combined: false,
+        origin,
+    };
+    ZoneSpec { zone, members: vec![member], excepts: Vec::new() }
+}
+
+/// Temporary file beside `target` → fsync → reopen → verify → rename → fsync of the folder.
+fn write(compiled: &Compiled, provenance: &serde_json::Value, target: &Path) -> anyhow::Result<Written> {
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let failed = || format!("cannot write {}", target.display());
+    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).with_context(failed)?;
+    let mut buffer = BufWriter::with_capacity(READ, file.as_file());
+    let written = snapshot::write(compiled, provenance, &mut buffer).with_context(failed)?;
+    buffer.flush().with_context(failed)?;
+    drop(buffer);
+    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    let reopened = Snapshot::open(Mapped::open(file.path())?).with_context(failed)?;
+    reopened.verify().with_context(failed)?;
+    if reopened.content_hash() != written.content {
+        return Err(anyhow!("other octets came back")).with_context(failed);
+    }
+    file.persist(target).map_err(|error| error.error).with_context(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)?;
+    Ok(written)
+}
+
+/// What is listed, for the last line.
+struct Listed {
+    v4: u64,
+    v6: u64,
+    names: u64,
+    answers: u64,
+}
+
+impl Listed {
+    fn of(compiled: &Compiled) -> Self {
+        Self {
+            v4: compiled.v4.addresses(),
+            v6: compiled.v6.len() as u64,
+            names: compiled.names.len() as u64,
+            answers: compiled.answers.len() as u64,
+        }
+    }
+}
+
+fn tell(target: &Path, entries: u64, listed: &Listed, written: &Written) -> anyhow::Result<()> {
+    let mut kinds = Vec::new();
+    if listed.v4 > 0 {
+        kinds.push(counted(listed.v4, "address", "addresses"));
+    }
+    if listed.v6 > 0 {
+        kinds.push(counted(listed.v6, "IPv6 span", "IPv6 spans"));
+    }
+    if listed.names > 0 {
+        kinds.push(counted(listed.names, "node of names", "nodes of names"));
+    }
+    let mut out = out();
+    writeln!(
+        out,
+        "{}: {} -> {}, {}, {} ({} octets), content {}",
+        target.display(),
+        counted(entries, "entry", "entries"),
+        kinds.join(", "),
+        counted(listed.answers, "answer", "answers"),
+        octets(written.len),
+        grouped(written.len),
+        written.content.short(),
+    )?;
+    out.flush()?;
+    Ok(())
+}

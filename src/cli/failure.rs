@@ -1,0 +1,45 @@
+//! Errors of commands: how they are told and which exit code they get.
+
+use std::io;
+
+use super::output::{BAD, styled, talk};
+use crate::config::Problems;
+use crate::error::ExitStatus;
+use crate::sync::SyncError;
+
+/// A command line that makes no sense although it can be parsed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Tells an error and gives its exit code.
+pub(crate) fn tell(error: &anyhow::Error) -> ExitStatus {
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        talk(problems);
+        talk(format_args!("\n{} {}", styled(BAD, "error:"), count(problems)));
+        return ExitStatus::Usage;
+    }
+    if is_broken_pipe(error) {
+        return ExitStatus::Ok;
+    }
+    talk(format_args!("{} {error:#}", styled(BAD, "error:")));
+    let usage =
+        error.is::<Usage>() || matches!(error.downcast_ref::<SyncError>(), Some(SyncError::UnknownList(_)));
+    if usage { ExitStatus::Usage } else { ExitStatus::CannotTell }
+}
+
+fn count(problems: &Problems) -> String {
+    match problems.len() {
+        1 => "the configuration cannot be used".to_owned(),
+        many => format!("the configuration cannot be used: {many} mistakes"),
+    }
+}
+
+/// Whoever read our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(io::ErrorKind::BrokenPipe)
+    })
+}

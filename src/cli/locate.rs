@@ -1,0 +1,91 @@
+//! Which configuration a command is about.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+
+use super::failure::Usage;
+use crate::config::{Config, Overrides};
+use crate::feed::catalogue;
+
+/// Where packages put the configuration of the service.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/gatepost/gatepost.toml";
+
+/// The configuration that `up` writes into its state folder for its sync process, `status` and `lookup`.
+pub(crate) const UP_CONFIG: &str = "up.toml";
+
+/// `--config`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration [default: /etc/gatepost/gatepost.toml]
+    #[arg(long, short, value_name = "FILE", env = "GATEPOST_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+/// `--config` or `--state`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct EitherArgs {
+    /// The configuration of the service [default: /etc/gatepost/gatepost.toml if it is there]
+    #[arg(long, short, value_name = "FILE", env = "GATEPOST_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// The state folder of `gatepost up` [default: the one that `up` uses]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    state: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Where it is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+    }
+}
+
+impl EitherArgs {
+    /// Reads it.
+    pub(crate) fn read(&self) -> anyhow::Result<Config> {
+        if let Some(config) = &self.config {
+            return read_absolute(config);
+        }
+        if let Some(state) = &self.state {
+            let path = state.join(UP_CONFIG);
+            if !path.exists() {
+                return Err(anyhow!(Usage(format!(
+                    "{} is no state folder of `gatepost up`: it has no {UP_CONFIG}; name the service's configuration with --config",
+                    state.display()
+                ))));
+            }
+            return read_absolute(&path);
+        }
+        let service = PathBuf::from(DEFAULT_CONFIG);
+        let up = default_state().map(|state| state.join(UP_CONFIG)).filter(|path| path.exists());
+        match up {
+            _ if service.exists() => read_absolute(&service),
+            Some(up) => read_absolute(&up),
+            None => Err(anyhow!(Usage(format!(
+                "which gatepost? There is no {DEFAULT_CONFIG}, and `gatepost up` has not run here; name one with --config FILE or --state DIR"
+            )))),
+        }
+    }
+}
+
+/// Reads the configuration at `path`, as environment and defaults complete it. Paths in it are relative to it: named in
+/// another way by another command, the same file would look like another one to the store.
+fn read_absolute(path: &Path) -> anyhow::Result<Config> {
+    read(&std::path::absolute(path)?)
+}
+
+/// The same with the path as it was typed, for messages.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
+    let overrides = Overrides::from_environment(|name| std::env::var_os(name))?;
+    Ok(catalogue::configure(path, overrides)?)
+}
+
+/// The state folder of `up`: the service's for root, the person's own otherwise. `None` without a home.
+pub(crate) fn default_state() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some(crate::config::defaults::STATE.into());
+    }
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")))?;
+    Some(folder.join("gatepost"))
+}

@@ -1,0 +1,128 @@
+//! The command line: one file for each command, and what they share.
+//!
+//! [`main`] reads the command line, runs the command and gives the exit code ([`ExitStatus`]). stdout is data, stderr
+//! is talk. Never: DNS or file-format logic; commands put the other modules together and show what they say.
+
+mod check_config;
+mod compile;
+mod completions;
+mod failure;
+mod inspect;
+mod locate;
+mod logs;
+mod lookup;
+mod man;
+mod output;
+mod print_config;
+mod probe;
+mod progress;
+mod records;
+mod serve;
+mod status;
+mod sync;
+mod up;
+mod view;
+
+use std::sync::LazyLock;
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::ExitStatus;
+
+const EXAMPLES: &str = "\
+Examples:
+  gatepost up                              serve public blocklists on 127.0.0.1:5354 at once
+  gatepost lookup 192.0.2.7                which lists have it, and why
+  gatepost status                          lists, ages, decisions, what is in service
+  gatepost serve --config gatepost.toml    the service: answers, and syncs on a timer
+
+Exit codes:
+  0  all is well; not listed
+  1  listed; a list was held, refused or not reached; a check found something wrong
+  2  the command line or the configuration is wrong
+  3  cannot tell, or could not do it
+
+Every command explains itself: gatepost help COMMAND";
+
+/// A self-hosted DNSBL mirror: public blocklists in, DNS answers out.
+///
+/// gatepost downloads blocklists, checks them, compiles them into mapped files and answers DNSBL questions from those
+/// for the mail servers next to it. The lookups of your mail server never leave your network.
+#[derive(Debug, Parser)]
+#[command(name = "gatepost", version = version(), after_help = EXAMPLES, styles = STYLES, max_term_width = 110)]
+#[command(disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Args),
+    Serve(serve::Args),
+    Sync(sync::Args),
+    Status(status::Args),
+    Lookup(lookup::Args),
+    CheckConfig(check_config::Args),
+    PrintConfig(print_config::Args),
+    Compile(compile::Args),
+    Inspect(inspect::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Runs the command that the command line asks for; its exit code.
+pub fn main() -> ExitStatus {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and version are no errors and go to stdout. That nobody reads them is none either.
+            let _ = told.print();
+            return if told.use_stderr() { ExitStatus::Usage } else { ExitStatus::Ok };
+        }
+    };
+    let done = match &cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Sync(args) => sync::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Lookup(args) => lookup::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
+        Command::PrintConfig(args) => print_config::run(args),
+        Command::Compile(args) => compile::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+    };
+    done.unwrap_or_else(|error| failure::tell(&error))
+}
+
+/// The definition of all commands: help, completions and man pages come from it.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The version, and the commit when the build knew it (`GATEPOST_COMMIT`).
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("GATEPOST_COMMIT") {
+        Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    &VERSION
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definition_is_sound() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,167 @@
+//! The health check: does the running server answer as it should?
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use serde_json::{Value, json};
+
+use super::output::{BAD, GOOD, Out, WARN, counted, styled};
+use super::view::{View, ZoneView};
+use crate::client::{Client, ClientError, Over, probe};
+use crate::error::ExitStatus;
+use crate::model::{Name, Rtype};
+use crate::wire::Rcode;
+
+/// What the server said on each of its addresses.
+pub(crate) struct Health {
+    checks: Vec<Checked>,
+}
+
+struct Checked {
+    server: SocketAddr,
+    over: &'static str,
+    zone: Name,
+    found: Found,
+}
+
+enum Found {
+    /// The test points are right.
+    Right,
+    /// SERVFAIL, as it must be as long as the zone has nothing to answer from.
+    Waits,
+    /// These are not.
+    Wrong(Vec<String>),
+    /// No reply.
+    Silence(String),
+}
+
+/// Asks the server of `view` on every address it listens on, over UDP and TCP.
+pub(crate) fn ask(view: &View) -> Health {
+    let mut checks = Vec::new();
+    for listen in &view.config.server.listen {
+        let client = Client::new(reachable(*listen));
+        for (over, transport) in [(Over::Udp, "UDP"), (Over::Tcp, "TCP")] {
+            for zone in &view.zones {
+                let found =
+                    check(&client, zone, over).unwrap_or_else(|error| Found::Silence(error.to_string()));
+                // A server that is silent for one zone is for all: no need to wait once more for each.
+                let silent = matches!(found, Found::Silence(_));
+                checks.push(Checked {
+                    server: client.server,
+                    over: transport,
+                    zone: zone.origin().clone(),
+                    found,
+                });
+                if silent {
+                    break;
+                }
+            }
+        }
+    }
+    Health { checks }
+}
+
+fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientError> {
+    if zone.answering().is_none() {
+        let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
+        return Ok(match reply.rcode {
+            Rcode::SERVFAIL => Found::Waits,
+            // A sync has put its first data in service since the store was read.
+            Rcode::NOERROR => Found::Right,
+            Rcode(code) => {
+                Found::Wrong(vec![format!("it has no data and answers with code {code}, not SERVFAIL")])
+            }
+        });
+    }
+    if !zone.config.test_points {
+        let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
+        let right = reply.rcode == Rcode::NOERROR && !reply.answers.is_empty();
+        return Ok(if right {
+            Found::Right
+        } else {
+            Found::Wrong(vec!["it has no start of authority".to_owned()])
+        });
+    }
+    let probed = probe(client, zone.origin(), over)?;
+    let wrong = probed
+        .checks
+        .iter()
+        .filter_map(|check| Some(format!("{}: got {}", check.what, check.wrong.as_ref()?)));
+    let wrong: Vec<String> = wrong.collect();
+    Ok(if wrong.is_empty() { Found::Right } else { Found::Wrong(wrong) })
+}
+
+/// Where a server that listens on `address` can be reached from this machine.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+impl Health {
+    /// 0 when every zone is right (or waits as it must, and not all of them do), 3 without a reply, else 1.
+    pub(crate) fn status(&self) -> ExitStatus {
+        let any = |is: fn(&Found) -> bool| self.checks.iter().any(|check| is(&check.found));
+        if any(|found| matches!(found, Found::Wrong(_))) {
+            return ExitStatus::Found;
+        }
+        if self.checks.is_empty() || any(|found| matches!(found, Found::Silence(_))) {
+            return ExitStatus::CannotTell;
+        }
+        ExitStatus::found(!any(|found| matches!(found, Found::Right)))
+    }
+
+    /// A line for each server and transport, one for each zone that is wrong, and one in all.
+    pub(crate) fn write(&self, out: &mut Out) -> anyhow::Result<()> {
+        let ways = self.checks.chunk_by(|a, b| (a.server, a.over) == (b.server, b.over));
+        for way in ways {
+            let count = |is: fn(&Found) -> bool| way.iter().filter(|check| is(&check.found)).count() as u64;
+            let right = count(|found| matches!(found, Found::Right));
+            let waiting = count(|found| matches!(found, Found::Waits));
+            let waiting = match waiting {
+                0 => String::new(),
+                many => styled(WARN, format_args!(", {many} without data yet (SERVFAIL)")),
+            };
+            let right = counted(right, "zone right", "zones right");
+            writeln!(out, "{} {:3}  {right}{waiting}", way[0].server, way[0].over)?;
+            for Checked { zone, found, .. } in way {
+                match found {
+                    Found::Right | Found::Waits => {}
+                    Found::Wrong(wrong) => {
+                        for what in wrong {
+                            writeln!(out, "  {} {zone}: {what}", styled(BAD, "wrong"))?;
+                        }
+                    }
+                    Found::Silence(why) => writeln!(out, "  {} {why}", styled(BAD, "silent:"))?,
+                }
+            }
+        }
+        let verdict = match self.status() {
+            ExitStatus::Ok => styled(GOOD, "the server answers as it should"),
+            ExitStatus::CannotTell => styled(BAD, "cannot tell: no reply"),
+            _ => styled(BAD, "the server does not answer as it should"),
+        };
+        writeln!(out, "{verdict}")?;
+        Ok(())
+    }
+
+    pub(crate) fn as_json(&self) -> Value {
+        let checks: Vec<Value> = self
+            .checks
+            .iter()
+            .map(|check| {
+                let (result, why) = match &check.found {
+                    Found::Right => ("right", Vec::new()),
+                    Found::Waits => ("waits", Vec::new()),
+                    Found::Wrong(why) => ("wrong", why.clone()),
+                    Found::Silence(why) => ("silent", vec![why.clone()]),
+                };
+                json!({ "server": check.server, "over": check.over, "zone": check.zone, "result": result, "why": why })
+            })
+            .collect();
+        json!({ "right": self.status() == ExitStatus::Ok, "checks": checks })
+    }
+}

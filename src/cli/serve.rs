@@ -1,0 +1,207 @@
+//! `gatepost serve`: the service.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::locate::{self, ConfigArgs};
+use super::logs::LogArgs;
+use super::output::{counted, short_duration};
+use super::progress::Progress;
+use crate::config::{Config, ListConfig, Problems, Slug};
+use crate::error::ExitStatus;
+use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
+use crate::server::{Limits, ReloadError, Served, Server, Settings, StartError};
+use crate::store::{Outcome, Store};
+
+/// Answer DNS questions from the store; the service
+///
+/// Answers from the compiled zones in the state folder, over UDP and TCP, and takes new ones over within a second
+/// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
+/// process of its own; without one somebody else's timer does.
+///
+/// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays). SIGTERM and SIGINT answer
+/// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gatepost serve --config /etc/gatepost/gatepost.toml
+  GATEPOST_LISTEN=127.0.0.1:5300 gatepost serve --config gatepost.toml
+  gatepost status --probe                      does it answer as it should? (health check)")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    args.log.init(Level::INFO);
+    let path = std::path::absolute(args.config.path())?;
+    let config = locate::read(&path)?;
+    let store = Store::open(&config.state)?;
+    let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
+    let server = start(&config, store, &lists)?;
+    for address in server.addresses() {
+        tracing::info!("listening on {address}, UDP and TCP");
+    }
+    let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
+    let mut daemon = Daemon { path, config, lists, progress: Progress::log() };
+    tracing::info!("{}", daemon.status(service.server()));
+    if let Some(timer) = daemon.config.reloadable.sync.timer {
+        tracing::info!("looks for lists that are due every {}", short_duration(timer));
+    }
+    service.run(&mut daemon);
+    tracing::info!("stopped");
+    Ok(ExitStatus::Ok)
+}
+
+/// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.
+pub(crate) fn start(
+    config: &Config,
+    store: Store,
+    lists: &Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
+) -> anyhow::Result<Server> {
+    let settings = settings(config);
+    let expired = expired_lists(store, Arc::clone(lists));
+    Server::start(&settings, Box::new(expired)).map_err(|error| {
+        let help = help_with(&error);
+        let error = anyhow::Error::new(error);
+        help.map_or(error, |help| anyhow::anyhow!("{help}"))
+    })
+}
+
+fn settings(config: &Config) -> Settings {
+    let server = &config.server;
+    Settings {
+        listen: server.listen.clone(),
+        workers: server.workers.into(),
+        streams: Limits {
+            connections: server.tcp_connections as usize,
+            per_client: server.tcp_connections_per_client as usize,
+            idle: server.tcp_idle,
+            ..Limits::default()
+        },
+        version: config.reloadable.version_bind.clone(),
+        ..Settings::new(config.state.clone(), origins(config))
+    }
+}
+
+fn origins(config: &Config) -> Vec<crate::model::Name> {
+    config.reloadable.zones.iter().map(|zone| zone.origin.clone()).collect()
+}
+
+/// What to do when the sockets cannot be had.
+fn help_with(error: &StartError) -> Option<String> {
+    let StartError::Bind { address, transport, source } = error else { return None };
+    let port = address.port();
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => Some(format!(
+            "{address} is in use: another gatepost or rbldnsd may be running there, or a resolver\n  \
+             who it is:        ss -lunpt 'sport = :{port}'\n  \
+             another address:  --listen (gatepost up), `listen` in the configuration or GATEPOST_LISTEN, such as 127.0.0.1:{}",
+            port.checked_add(1).unwrap_or(5355)
+        )),
+        std::io::ErrorKind::PermissionDenied if port < 1024 => Some(format!(
+            "cannot listen on {address}, {transport}: ports below 1024 need root or CAP_NET_BIND_SERVICE; \
+             the default, 127.0.0.1:5354, needs neither"
+        )),
+        std::io::ErrorKind::AddrNotAvailable => {
+            Some(format!("cannot listen on {address}, {transport}: this machine has no such address"))
+        }
+        _ => None,
+    }
+}
+
+/// The service, told what happens.
+struct Daemon {
+    path: PathBuf,
+    config: Config,
+    lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
+    progress: Progress,
+}
+
+impl Conduct for Daemon {
+    fn said(&mut self, _: &Server, said: &Said) {
+        match said {
+            Said::Report(report) if is_routine(&self.config, report) => {}
+            Said::Report(report) => self.progress.report(report),
+            Said::Line(line) => tracing::warn!("sync: {line}"),
+            Said::Ended(ended) => tell_end(*ended),
+        }
+    }
+
+    fn refused(&mut self, error: &ReloadError) {
+        // The server has logged it.
+        tracing::debug!(%error, "refused");
+    }
+
+    fn reload(&mut self, server: &Server) -> Option<Option<Duration>> {
+        let config = match locate::read(&self.path) {
+            Ok(config) => config,
+            Err(error) => {
+                log_refusal(&error);
+                return None;
+            }
+        };
+        if config.server != self.config.server || config.state != self.config.state {
+            tracing::warn!("a changed [server] or state folder needs a restart");
+        }
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
+        // What goes wrong here is logged by the server, which goes on with what it has.
+        let _ = server.configure(origins(&config), config.reloadable.version_bind.clone());
+        self.config.reloadable = config.reloadable;
+        tracing::info!("the configuration was read again");
+        Some(self.config.reloadable.sync.timer)
+    }
+
+    fn status(&self, server: &Server) -> String {
+        let world = server.world();
+        let zones = world.zones().count() as u64;
+        let waiting = world.zones().filter(|(_, served)| matches!(served, Served::Waiting)).count();
+        let zones = counted(zones, "zone", "zones");
+        let generation =
+            world.generation().map_or_else(String::new, |number| format!(", generation {number}"));
+        match waiting {
+            0 => format!("{zones} in service{generation}"),
+            waiting => format!("{zones}, {waiting} of them without data yet (SERVFAIL){generation}"),
+        }
+    }
+}
+
+/// A line for each mistake, so that each has its level and place in the log.
+fn log_refusal(error: &anyhow::Error) {
+    let Some(problems) = error.downcast_ref::<Problems>() else {
+        return tracing::error!("the old configuration stays: {error:#}");
+    };
+    for problem in problems.iter() {
+        let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
+        let place =
+            problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+        tracing::error!("{file}{place} {}", problem.message());
+    }
+    tracing::error!("the old configuration stays; `gatepost check-config` shows more");
+}
+
+/// An own or embedded list that did not change is looked at on every run: no news.
+pub(crate) fn is_routine(config: &Config, report: &Report) -> bool {
+    let Report::List(done) = report else { return false };
+    let own = config.reloadable.lists.values().any(|list| list.is_own() && list.name.as_str() == done.list);
+    own && done.outcome == Some(Outcome::Confirmed)
+}
+
+fn tell_end(ended: Ended) {
+    match ended {
+        Ended::With(ExitStatus::Ok | ExitStatus::Found) => tracing::debug!("the sync has ended"),
+        Ended::With(status) => {
+            tracing::error!(
+                "the sync could not work (exit code {}); what is in service stays",
+                status.code()
+            );
+        }
+        Ended::Badly(status) => tracing::error!("the sync died ({status}); what is in service stays"),
+    }
+}

@@ -1,0 +1,157 @@
+//! `gatepost sync`: fetches what is due and puts it in service.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Level;
+
+use super::failure::Usage;
+use super::locate::EitherArgs;
+use super::logs::LogArgs;
+use super::output::{counted, json, out, short_duration, talk};
+use super::progress::Progress;
+use crate::config::Slug;
+use crate::error::ExitStatus;
+use crate::ops::{EventLines, Report, with_parent};
+use crate::store::{Outcome, Store};
+use crate::sync::{self, Options, Summary};
+
+/// Fetch the lists that are due, check and compile them, and put them in service
+///
+/// For a timer (every 15 minutes, say): what is really fetched is decided by each publisher's least time between two
+/// fetches, which holds over restarts. A list that fails, is held or refused keeps its last good version; the others
+/// go on. A running server takes the result over within a second.
+///
+/// Without LIST: when another sync is running, says so and exits with 0. With LIST: waits for it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gatepost sync --config gatepost.toml         all that are due
+  gatepost sync psbl                           this one now, unless its publisher wants to be left alone
+  gatepost sync --json | jq '.lists[] | select(.outcome == \"failed\")'
+
+Exit codes: 0 all went well (or nothing was due), 1 a list was held, refused or not reached, 2 configuration, 3 could not work")]
+pub(crate) struct Args {
+    /// Only these lists, also when the timer would not come to them yet
+    #[arg(value_name = "LIST")]
+    lists: Vec<String>,
+    #[command(flatten)]
+    from: EitherArgs,
+    /// Also show what is not due, every unreadable line, and what is compiled
+    #[arg(long, short)]
+    verbose: bool,
+    /// Print what was done as JSON when it is done
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+    /// For the process that started this one: reports as JSON lines on stdout, and end when it ends
+    #[arg(long, hide = true, conflicts_with = "json")]
+    events: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    if args.events {
+        return run_as_child(args);
+    }
+    let config = args.from.read()?;
+    let lists = named(&args.lists)?;
+    let by_name = !lists.is_empty();
+    let progress = if args.log.is_wanted() {
+        args.log.init(Level::INFO);
+        Progress::log()
+    } else {
+        let names = config.reloadable.lists.keys().map(Slug::as_str);
+        let progress = Progress::new(names, args.verbose || by_name);
+        args.log.init_with(Level::WARN, progress.log_writer());
+        progress
+    };
+    let store = Store::open(&config.state)?;
+    let options = Options { lists, wait: by_name };
+    let done = sync::run(&config, &store, &options, &progress);
+    progress.clear();
+    let summary = done?;
+    if args.json {
+        json(&mut out(), &summary)?;
+    } else {
+        progress.line(&sentence(&summary));
+    }
+    Ok(status(&summary))
+}
+
+fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
+    args.log.init(Level::WARN);
+    if io::stdin().is_terminal() {
+        talk("--events is for the process that started this one");
+        return Ok(ExitStatus::Usage);
+    }
+    with_parent()?;
+    let lines = EventLines::new(io::stdout());
+    let work = || -> anyhow::Result<Summary> {
+        let config = args.from.read()?;
+        let store = Store::open(&config.state)?;
+        let options = Options { lists: named(&args.lists)?, wait: false };
+        Ok(sync::run(&config, &store, &options, &lines)?)
+    };
+    match work() {
+        Ok(summary) => {
+            if let Some(by) = &summary.busy {
+                lines.write(&Report::Busy { by: by.clone() });
+            }
+            Ok(status(&summary))
+        }
+        Err(error) => {
+            lines.write(&Report::Failed { why: format!("{error:#}") });
+            Ok(ExitStatus::CannotTell)
+        }
+    }
+}
+
+fn named(lists: &[String]) -> anyhow::Result<Vec<Slug>> {
+    let slug =
+        |text: &String| text.parse().map_err(|()| Usage(format!("`{text}` is not a name of a list")).into());
+    lists.iter().map(slug).collect()
+}
+
+fn status(summary: &Summary) -> ExitStatus {
+    ExitStatus::found(summary.lists.iter().any(sync::ListReport::is_problem))
+}
+
+/// What was done, in a line.
+fn sentence(summary: &Summary) -> String {
+    if let Some(by) = &summary.busy {
+        return Report::Busy { by: by.clone() }.sentence().map_or_else(String::new, |(_, text)| text);
+    }
+    let count =
+        |is: &dyn Fn(&sync::ListReport) -> bool| summary.lists.iter().filter(|list| is(list)).count() as u64;
+    let new = count(&|list| matches!(list.outcome, Some(Outcome::Accepted | Outcome::Trimmed)));
+    let confirmed = count(&|list| list.outcome == Some(Outcome::Confirmed));
+    let problems = count(&sync::ListReport::is_problem);
+    let waiting = count(&|list| list.outcome.is_none());
+    let mut parts = Vec::new();
+    if new > 0 {
+        parts.push(format!("{} taken", counted(new, "list", "lists")));
+    }
+    if confirmed > 0 {
+        parts.push(format!("{confirmed} unchanged"));
+    }
+    if waiting > 0 {
+        parts.push(format!("{waiting} not due"));
+    }
+    if problems > 0 {
+        parts.push(format!("{problems} held, refused or not reached"));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
+    }
+    let next =
+        summary.lists.iter().filter_map(|list| list.waits.map(|(seconds, _)| (seconds, &list.list))).min();
+    let service = match (summary.published, next) {
+        (Some(number), _) => format!("; generation {number} is in service"),
+        (None, Some((seconds, list))) if new + confirmed + problems == 0 => {
+            let wait = short_duration(std::time::Duration::from_secs(seconds));
+            format!("; next is {list} in {wait}")
+        }
+        _ => "; what is in service stays".to_owned(),
+    };
+    format!("{}{service}", parts.join(", "))
+}

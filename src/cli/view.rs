@@ -1,0 +1,247 @@
+//! What is in the store, as `status`, `lookup` and `up` show it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::output::utc;
+use crate::compile::Part;
+use crate::config::{Config, ListConfig, Slug, ZoneConfig};
+use crate::model::{Name, Span, Use};
+use crate::snapshot::{Mapped, Snapshot, SnapshotError};
+use crate::store::{Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry};
+use crate::zone::{Trouble, Verdict, Zone};
+
+/// The labels of 127.0.0.2, the address that every zone with test points lists.
+const TEST_POINT: &[u8] = b"\x012\x010\x010\x03127";
+
+/// Everything at one moment.
+pub(crate) struct View {
+    /// What is configured.
+    pub(crate) config: Config,
+    /// The moment.
+    pub(crate) now: Now,
+    /// What is in service.
+    pub(crate) generation: Option<Generation>,
+    /// The lists, in the order of their names.
+    pub(crate) lists: Vec<ListView>,
+    /// The zones, in the order of their origins' texts.
+    pub(crate) zones: Vec<ZoneView>,
+}
+
+/// A list.
+pub(crate) struct ListView {
+    /// As configured.
+    pub(crate) config: ListConfig,
+    /// As it stands.
+    pub(crate) status: ListStatus,
+    /// `None`: nothing to answer from yet.
+    pub(crate) freshness: Option<Freshness>,
+    /// Its content has not changed for longer than it should.
+    pub(crate) unchanged_too_long: bool,
+}
+
+/// A zone.
+pub(crate) struct ZoneView {
+    /// As configured.
+    pub(crate) config: ZoneConfig,
+    /// What the generation says of it.
+    pub(crate) entry: Option<ZoneEntry>,
+    /// Whether it can answer.
+    pub(crate) state: ZoneState,
+}
+
+/// Whether a zone can answer.
+pub(crate) enum ZoneState {
+    /// It answers.
+    Answers(Box<Zone<Mapped>>),
+    /// It has no snapshot yet: SERVFAIL.
+    NoData,
+    /// All its lists that can list are too old: SERVFAIL.
+    Expired,
+    /// Its snapshot cannot be used: SERVFAIL.
+    Broken(String),
+}
+
+impl View {
+    /// Looks at the store of `config`; nothing is made or changed.
+    pub(crate) fn of(config: Config) -> Result<Self, StoreError> {
+        let store = match Store::existing(&config.state) {
+            Ok(store) => store,
+            // Before the first start there is no folder: nothing is known, which can be shown.
+            Err(StoreError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::empty(config));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut statuses = BTreeMap::new();
+        for name in config.reloadable.lists.keys() {
+            statuses.insert(name.clone(), store.list(name).status()?);
+        }
+        let now = store.now(statuses.values());
+        let generation = store.generation()?;
+        let lists: Vec<ListView> = config
+            .reloadable
+            .lists
+            .values()
+            .map(|list| ListView::new(list, statuses.remove(&list.name).unwrap_or_default(), &now))
+            .collect();
+        let expired: BTreeSet<String> =
+            lists.iter().filter(|list| list.is_expired()).map(|list| list.config.name.to_string()).collect();
+        let zones = config.reloadable.zones.iter().map(|zone| {
+            let entry =
+                generation.as_ref().and_then(|generation| generation.zones.get(&zone.origin)).cloned();
+            let state = match &entry {
+                Some(entry) => state(&store.snapshot(&entry.file), entry, &expired),
+                None => ZoneState::NoData,
+            };
+            ZoneView { config: zone.clone(), entry, state }
+        });
+        let mut zones: Vec<ZoneView> = zones.collect();
+        zones.sort_by_cached_key(|zone| zone.origin().to_string());
+        Ok(Self { zones, now, generation, lists, config })
+    }
+
+    fn empty(config: Config) -> Self {
+        let now = Now::read();
+        let lists = config.reloadable.lists.values();
+        let zones = config.reloadable.zones.iter();
+        Self {
+            lists: lists.map(|list| ListView::new(list, ListStatus::default(), &now)).collect(),
+            zones: zones
+                .map(|zone| ZoneView { config: zone.clone(), entry: None, state: ZoneState::NoData })
+                .collect(),
+            generation: None,
+            now,
+            config,
+        }
+    }
+
+    /// The list called `name`.
+    pub(crate) fn list(&self, name: &str) -> Option<&ListView> {
+        self.lists.iter().find(|list| list.config.name.as_str() == name)
+    }
+
+    /// Names of the lists of a zone that have nothing to answer from.
+    pub(crate) fn missing<'a>(&'a self, zone: &'a ZoneView) -> impl Iterator<Item = &'a Slug> {
+        zone.config
+            .lists()
+            .filter(|name| self.list(name.as_str()).is_none_or(|list| list.status.set.is_none()))
+    }
+}
+
+impl ListView {
+    fn new(config: &ListConfig, status: ListStatus, now: &Now) -> Self {
+        Self {
+            freshness: status.freshness(&config.ages, config.use_, now),
+            unchanged_too_long: status.unchanged_too_long(&config.ages, now).is_some(),
+            config: config.clone(),
+            status,
+        }
+    }
+
+    /// Past its hard age: its zones answer without it.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.freshness == Some(Freshness::Hard)
+    }
+
+    /// What became of the last attempt.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.status.decision.as_ref().map(|decision| decision.outcome)
+    }
+
+    /// Something that a person should look at.
+    pub(crate) fn is_problem(&self) -> bool {
+        let refused = matches!(self.outcome(), Some(Outcome::Held | Outcome::Rejected | Outcome::Failed));
+        refused
+            || self.freshness.is_none_or(|freshness| freshness != Freshness::Fresh)
+            || self.unchanged_too_long
+    }
+}
+
+impl ZoneView {
+    /// Its origin.
+    pub(crate) fn origin(&self) -> &Name {
+        &self.config.origin
+    }
+
+    /// The zone, when it answers.
+    pub(crate) fn answering(&self) -> Option<&Zone<Mapped>> {
+        match &self.state {
+            ZoneState::Answers(zone) => Some(zone),
+            ZoneState::NoData | ZoneState::Expired | ZoneState::Broken(_) => None,
+        }
+    }
+
+    /// Why it does not answer.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match &self.state {
+            ZoneState::Answers(_) => None,
+            ZoneState::NoData => Some("no data yet".to_owned()),
+            ZoneState::Expired => Some("all its lists are too old".to_owned()),
+            ZoneState::Broken(why) => Some(why.clone()),
+        }
+    }
+}
+
+/// IPv4 addresses that the lists of a zone list: without the test points, which the zone itself lists.
+pub(crate) fn listed_v4(zone: &Zone<Mapped>) -> u64 {
+    let snapshot = zone.snapshot();
+    let own = |answer| {
+        let answer = snapshot.answer(answer).ok();
+        answer.is_some_and(|answer| answer.parts().all(|part| part.list == Part::ZONE))
+    };
+    let loopback = Span { first: 0x7f00_0000, last: 0x7fff_ffff };
+    let points = snapshot.v4_spans(loopback).flatten().filter(|answered| own(answered.answer));
+    let points: u128 = points.map(|answered| answered.span.extent() + 1).sum();
+    snapshot.counts().v4_addresses.saturating_sub(points as u64)
+}
+
+/// Whether `zone` answers for the test address now.
+pub(crate) fn lists_test_point(zone: &Zone<Mapped>) -> bool {
+    zone.verdict(TEST_POINT).is_listed()
+}
+
+fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>) -> ZoneState {
+    let open = || -> Result<Zone<Mapped>, SnapshotError> {
+        let snapshot = Snapshot::open(Mapped::open(path)?)?;
+        Ok(Zone::new(Arc::new(snapshot), entry.serial).masked(|list| expired.contains(list))?)
+    };
+    match open() {
+        Ok(zone) if zone.snapshot().content_hash() != entry.content => {
+            ZoneState::Broken(format!("{} is not what the generation says", path.display()))
+        }
+        Ok(zone) => match zone.verdict(TEST_POINT) {
+            Verdict::Unavailable(Trouble::Expired) => ZoneState::Expired,
+            Verdict::Unavailable(Trouble::Damaged(damage)) => ZoneState::Broken(damage.to_string()),
+            _ => ZoneState::Answers(Box::new(zone)),
+        },
+        Err(error) => ZoneState::Broken(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A moment, for JSON: as people write it, and how long ago.
+#[derive(Debug, Serialize)]
+pub(crate) struct When {
+    at: String,
+    age_seconds: u64,
+}
+
+impl When {
+    pub(crate) fn new(now: &Now, stamp: &Stamp) -> Self {
+        Self { at: utc(stamp.wall), age_seconds: now.age(stamp).as_secs() }
+    }
+
+    /// How long ago.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_secs(self.age_seconds)
+    }
+}
+
+/// What a list is good for, as JSON says it.
+pub(crate) fn use_word(use_: Use) -> String {
+    use_.to_string()
+}

@@ -1,0 +1,255 @@
+//! A small DNS client for the program's own questions: probes, comparisons.
+//!
+//! [`Client::ask`] sends one question and gives a [`Reply`] in plain types. Blocking, with a time limit. Never:
+//! recursion, caching, resolver configuration.
+
+mod probe;
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name as WireName, RData, Record as WireRecord, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+pub use probe::{Check, Probe, probe};
+
+use crate::model::{Name, Rtype, Ttl};
+use crate::wire::{Rcode, STREAM_MAX, UDP_MAX};
+
+/// How long a question may take, all tries together.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Questions to one server.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The server.
+    pub server: SocketAddr,
+    /// How long a question may take.
+    pub timeout: Duration,
+}
+
+/// How to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// UDP, and TCP when the reply is truncated.
+    Udp,
+    /// TCP at once.
+    Tcp,
+}
+
+/// What a server said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Response code.
+    pub rcode: Rcode,
+    /// The server has authority (AA).
+    pub authoritative: bool,
+    /// The records did not fit (TC); over UDP only when TCP failed to bring more.
+    pub truncated: bool,
+    /// The answer section.
+    pub answers: Vec<Record>,
+    /// The authority section.
+    pub authorities: Vec<Record>,
+    /// The server speaks EDNS.
+    pub edns: bool,
+}
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its owner, as text.
+    pub owner: String,
+    /// Its type.
+    pub rtype: Rtype,
+    /// Its TTL.
+    pub ttl: Ttl,
+    /// Its data.
+    pub data: Data,
+}
+
+/// The data of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// An IPv4 address.
+    A(Ipv4Addr),
+    /// Strings.
+    Txt(Vec<Vec<u8>>),
+    /// Anything else, in presentation form.
+    Other(String),
+}
+
+/// Why a question has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No reply in time.
+    #[error("no reply from {0} in time")]
+    Timeout(SocketAddr),
+    /// The system or the network says no.
+    #[error("{server}: {source}")]
+    Io {
+        /// The server.
+        server: SocketAddr,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The reply cannot be read, or answers another question.
+    #[error("{server} sent a reply that makes no sense: {what}")]
+    Nonsense {
+        /// The server.
+        server: SocketAddr,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl Client {
+    /// A client with the default time limit.
+    pub fn new(server: SocketAddr) -> Self {
+        Self { server, timeout: DEFAULT_TIMEOUT }
+    }
+
+    /// Asks for `rtype` at `name`, class IN, with EDNS and without RD.
+    pub fn ask(&self, name: &Name, rtype: Rtype, over: Over) -> Result<Reply, ClientError> {
+        let deadline = Instant::now() + self.timeout;
+        let id = RandomState::new().hash_one(name.as_wire()) as u16;
+        let owner = WireName::read(&mut BinDecoder::new(name.as_wire()));
+        let owner = owner.map_err(|error| self.nonsense(&error))?;
+        let question = Query::query(owner, RecordType::from(rtype.0));
+        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.add_query(question.clone());
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_MAX as u16);
+        message.set_edns(edns);
+        let packet = message.to_vec().map_err(|error| self.nonsense(&error))?;
+        let fits = |message: &Message| {
+            message.metadata.id == id
+                && message.metadata.message_type == MessageType::Response
+                && (message.queries.is_empty() || message.queries == [question.clone()])
+        };
+        if over == Over::Udp {
+            let reply = self.udp(&packet, deadline, fits)?;
+            if !reply.metadata.truncation {
+                return Ok(Reply::from(&reply));
+            }
+        }
+        let reply = self.tcp(&packet, deadline)?;
+        if !fits(&reply) {
+            return Err(self.nonsense(&"it answers another question"));
+        }
+        Ok(Reply::from(&reply))
+    }
+
+    /// Sends twice: a datagram may get lost. Waits for a reply that fits; others may be late or forged.
+    fn udp(
+        &self,
+        packet: &[u8],
+        deadline: Instant,
+        fits: impl Fn(&Message) -> bool,
+    ) -> Result<Message, ClientError> {
+        let any: IpAddr = match self.server {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).map_err(|error| self.failed(error))?;
+        socket.connect(self.server).map_err(|error| self.failed(error))?;
+        let mut buffer = vec![0; STREAM_MAX];
+        for last in [deadline - self.timeout / 2, deadline] {
+            socket.send(packet).map_err(|error| self.failed(error))?;
+            while let Some(left) = left(last) {
+                socket.set_read_timeout(Some(left)).map_err(|error| self.failed(error))?;
+                match socket.recv(&mut buffer) {
+                    Ok(len) => match Message::from_vec(&buffer[..len]) {
+                        Ok(message) if fits(&message) => return Ok(message),
+                        _ => {}
+                    },
+                    Err(error) if is_timeout(&error) => break,
+                    Err(error) => return Err(self.failed(error)),
+                }
+            }
+        }
+        Err(ClientError::Timeout(self.server))
+    }
+
+    fn tcp(&self, packet: &[u8], deadline: Instant) -> Result<Message, ClientError> {
+        let limit = || left(deadline).ok_or(ClientError::Timeout(self.server));
+        let mut stream =
+            TcpStream::connect_timeout(&self.server, limit()?).map_err(|error| self.failed(error))?;
+        stream.set_write_timeout(Some(limit()?)).map_err(|error| self.failed(error))?;
+        let framed = [&(packet.len() as u16).to_be_bytes(), packet].concat();
+        stream.write_all(&framed).map_err(|error| self.failed(error))?;
+        let mut read = |buffer: &mut [u8]| {
+            let mut at = 0;
+            while at < buffer.len() {
+                stream.set_read_timeout(Some(limit()?)).map_err(|error| self.failed(error))?;
+                match stream.read(&mut buffer[at..]) {
+                    Ok(0) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
+                    Ok(len) => at += len,
+                    Err(error) => return Err(self.failed(error)),
+                }
+            }
+            Ok(())
+        };
+        let mut len = [0; 2];
+        read(&mut len)?;
+        let mut message = vec![0; usize::from(u16::from_be_bytes(len))];
+        read(&mut message)?;
+        Message::from_vec(&message).map_err(|error| self.nonsense(&error))
+    }
+
+    fn failed(&self, source: io::Error) -> ClientError {
+        match is_timeout(&source) {
+            true => ClientError::Timeout(self.server),
+            false => ClientError::Io { server: self.server, source },
+        }
+    }
+
+    fn nonsense(&self, what: &dyn fmt::Display) -> ClientError {
+        ClientError::Nonsense { server: self.server, what: what.to_string() }
+    }
+}
+
+/// What is left until `deadline`, if anything is.
+fn left(deadline: Instant) -> Option<Duration> {
+    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl From<&Message> for Reply {
+    fn from(message: &Message) -> Self {
+        let records = |section: &[WireRecord]| section.iter().map(Record::from).collect();
+        Self {
+            rcode: Rcode(message.metadata.response_code.into()),
+            authoritative: message.metadata.authoritative,
+            truncated: message.metadata.truncation,
+            answers: records(&message.answers),
+            authorities: records(&message.authorities),
+            edns: message.edns.is_some(),
+        }
+    }
+}
+
+impl From<&WireRecord> for Record {
+    fn from(record: &WireRecord) -> Self {
+        let data = match &record.data {
+            RData::A(address) => Data::A(address.0),
+            RData::TXT(text) => Data::Txt(text.txt_data.iter().map(|string| string.to_vec()).collect()),
+            other => Data::Other(other.to_string()),
+        };
+        Self {
+            owner: record.name.to_string(),
+            rtype: Rtype(record.record_type().into()),
+            ttl: record.ttl,
+            data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The table of answers of a zone: what each list says, and each combination that really occurs.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use super::compose::{Budget, compose};
+use super::{Answer, AnswerId, Member, Part, ZoneData};
+use crate::model::{Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
+
+/// A zone with more answers than this is compiled again with the lists' own texts in place of the entries'.
+pub const MAX_ANSWERS: usize = 1 << 20;
+
+/// The zone has more than [`MAX_ANSWERS`] answers.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+/// Interns what lists say and what the zone answers.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    values: Vec<Vec<RrSet>>,
+    value_ids: HashMap<Vec<RrSet>, u32>,
+    answers: Vec<Answer>,
+    answer_ids: HashMap<Vec<Part>, AnswerId>,
+    too_many: bool,
+}
+
+impl Table {
+    /// The number of a value.
+    pub(super) fn value(&mut self, records: Vec<RrSet>) -> u32 {
+        if let Some(&id) = self.value_ids.get(&records) {
+            return id;
+        }
+        let id = self.values.len() as u32;
+        self.values.push(records.clone());
+        self.value_ids.insert(records, id);
+        id
+    }
+
+    /// What value `id` says.
+    pub(super) fn records(&self, id: u32) -> &[RrSet] {
+        &self.values[id as usize]
+    }
+
+    /// The number of the answer made of `parts`.
+    pub(super) fn answer(&mut self, parts: &[Part], budget: Budget) -> AnswerId {
+        if let Some(&id) = self.answer_ids.get(parts) {
+            return id;
+        }
+        if self.answers.len() >= MAX_ANSWERS {
+            self.too_many = true;
+            return 0;
+        }
+        let id = self.answers.len() as AnswerId;
+        let records = compose(parts.iter().map(|part| self.values[part.value as usize].as_slice()), budget);
+        self.answers.push(Answer { parts: parts.to_vec(), records });
+        self.answer_ids.insert(parts.to_vec(), id);
+        id
+    }
+
+    pub(super) fn finish(self) -> Result<(Vec<Answer>, Vec<Vec<RrSet>>), TooMany> {
+        if self.too_many { Err(TooMany) } else { Ok((self.answers, self.values)) }
+    }
+}
+
+/// What a member says for an entry with this value. `drop_texts`: see [`MAX_ANSWERS`].
+pub(super) fn records_of(member: &Member, value: &Value, ttl: Ttl, drop_texts: bool) -> Vec<RrSet> {
+    let keep = member.keep_values && !drop_texts;
+    if member.keep_values && !value.records.is_empty() {
+        let ttl_of = |set: &RrSet| if set.ttl == 0 { ttl } else { set.ttl };
+        return value.records.iter().map(|set| RrSet { ttl: ttl_of(set), ..set.clone() }).collect();
+    }
+    let code = value.code.filter(|_| member.keep_values).unwrap_or(member.code);
+    let note = value.note.as_deref().filter(|_| !drop_texts).unwrap_or_default();
+    let text = match value.text.as_ref().filter(|_| keep) {
+        Some(text) => text.clone(),
+        None => with_note(&member.text, note),
+    };
+    let text = if member.foreign { text.printable() } else { text };
+    address_and_text(code, text, ttl)
+}
+
+/// One A record and, unless the text is empty, one TXT record.
+pub(super) fn address_and_text(code: Ipv4Addr, text: Template, ttl: Ttl) -> Vec<RrSet> {
+    let a = RrSet { rtype: Rtype::A, ttl, data: RrData::Wire(vec![code.octets().to_vec()]) };
+    if text.is_empty() {
+        return vec![a];
+    }
+    vec![a, RrSet { rtype: Rtype::TXT, ttl, data: RrData::Texts(vec![text]) }]
+}
+
+/// The test points that RFC 5782 section 5 demands.
+pub(super) fn test_point(zone: &ZoneData, code: Ipv4Addr) -> Vec<RrSet> {
+    let text = Template::literal(format!("{} test point (RFC 5782)", zone.origin).as_bytes());
+    address_and_text(code, text, zone.ttl)
+}
+
+const NOTE: &[u8] = b"{note}";
+
+fn with_note(text: &Template, note: &str) -> Template {
+    let mut filled = Template::default();
+    for piece in text.pieces() {
+        match piece {
+            Piece::Subject => filled.push_subject(),
+            Piece::Literal(mut literal) => {
+                while let Some(at) = literal.windows(NOTE.len()).position(|window| window == NOTE) {
+                    filled.push(&literal[..at]);
+                    filled.push(note.as_bytes());
+                    literal = &literal[at + NOTE.len()..];
+                }
+                filled.push(literal);
+            }
+        }
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes() {
+        let text = with_note(&Template::parse(b"$: {note}, see {note}."), "SBL1");
+        assert_eq!(text.fill("192.0.2.1"), b"192.0.2.1: SBL1, see SBL1.");
+    }
+}

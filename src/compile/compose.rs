@@ -1,0 +1,127 @@
+//! Several lists' records → one reply that fits.
+
+use std::collections::BTreeMap;
+
+use crate::model::{RrData, RrSet, Rtype, Template, Ttl};
+
+/// What a reply may cost, whatever is asked: octets for the answer section of a UDP reply of 512 octets, and the
+/// longest subject that `$` can become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    octets: usize,
+    subject: usize,
+}
+
+/// Header, type and class of the question, and an OPT record.
+const FIXED: usize = 12 + 4 + 11;
+/// Owner pointer, type, class, TTL, length, and the string's length octet.
+const TXT_OVERHEAD: usize = 12 + 1;
+/// Room for "+65535 more".
+const MORE: usize = TXT_OVERHEAD + 12;
+
+impl Budget {
+    /// For questions about addresses below an origin of `origin` octets: 32 nibbles, and an IPv6 address in the text.
+    pub fn address(origin: usize) -> Self {
+        Self { octets: 512usize.saturating_sub(FIXED + 64 + origin), subject: 39 }
+    }
+
+    /// For questions about names: the longest there can be.
+    pub fn name() -> Self {
+        Self { octets: 512 - FIXED - 255, subject: 253 }
+    }
+}
+
+/// Joins the records of all lists that hit, in their order: equal records once, the smallest TTL of each type
+/// (RFC 2181 section 5.2). Texts that would push a reply past 512 octets are counted instead ("+2 more"): some mail
+/// software never asks again over TCP.
+pub fn compose<'a>(parts: impl IntoIterator<Item = &'a [RrSet]>, budget: Budget) -> Vec<RrSet> {
+    let mut ttls: BTreeMap<Rtype, Ttl> = BTreeMap::new();
+    let mut wire: BTreeMap<Rtype, Vec<Vec<u8>>> = BTreeMap::new();
+    let mut texts: BTreeMap<Rtype, Vec<Template>> = BTreeMap::new();
+    for set in parts.into_iter().flatten() {
+        let ttl = ttls.entry(set.rtype).or_insert(set.ttl);
+        *ttl = set.ttl.min(*ttl);
+        match &set.data {
+            RrData::Wire(data) => push_new(wire.entry(set.rtype).or_default(), data),
+            RrData::Texts(data) => push_new(texts.entry(set.rtype).or_default(), data),
+        }
+    }
+    let mut sets = Vec::new();
+    for (rtype, ttl) in ttls {
+        let wire = wire.remove(&rtype).map(RrData::Wire);
+        let texts = texts.remove(&rtype).map(|texts| RrData::Texts(fit(texts, budget)));
+        sets.extend(wire.into_iter().chain(texts).map(|data| RrSet { rtype, ttl, data }));
+    }
+    sets
+}
+
+fn push_new<T: PartialEq + Clone>(all: &mut Vec<T>, items: &[T]) {
+    for item in items {
+        if !all.contains(item) {
+            all.push(item.clone());
+        }
+    }
+}
+
+/// One text stays whatever its length (it is cut at 255 octets when it is encoded).
+fn fit(mut texts: Vec<Template>, budget: Budget) -> Vec<Template> {
+    let cost = |text: &Template| TXT_OVERHEAD + text.len_with(budget.subject).min(255);
+    let total: usize = texts.iter().map(cost).sum();
+    if texts.len() == 1 || total <= budget.octets {
+        return texts;
+    }
+    let mut spent = MORE;
+    let keep = texts
+        .iter()
+        .take_while(|text| {
+            spent += cost(text);
+            spent <= budget.octets
+        })
+        .count()
+        .max(1);
+    let left = texts.len() - keep;
+    texts.truncate(keep);
+    if left > 0 {
+        texts.push(Template::literal(format!("+{left} more").as_bytes()));
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(code: u8, text: &str, ttl: Ttl) -> Vec<RrSet> {
+        vec![
+            RrSet { rtype: Rtype::A, ttl, data: RrData::Wire(vec![vec![127, 0, 0, code]]) },
+            RrSet { rtype: Rtype::TXT, ttl, data: RrData::Texts(vec![Template::parse(text.as_bytes())]) },
+        ]
+    }
+
+    #[test]
+    fn joins() {
+        let parts = [part(2, "a", 300), part(2, "b $", 60), part(3, "a", 90)];
+        let sets = compose(parts.iter().map(Vec::as_slice), Budget::address(12));
+        assert_eq!(sets[0].data, RrData::Wire(vec![vec![127, 0, 0, 2], vec![127, 0, 0, 3]]));
+        assert_eq!(sets[0].ttl, 60);
+        assert_eq!(sets[1].data, RrData::Texts(vec![Template::parse(b"a"), Template::parse(b"b $")]));
+    }
+
+    #[test]
+    fn fits_512_octets() {
+        let long = "x".repeat(100);
+        let parts: Vec<_> = (0..30).map(|n| part(2, &format!("{n} {long} $"), 300)).collect();
+        let sets = compose(parts.iter().map(Vec::as_slice), Budget::address(30));
+        let RrData::Texts(texts) = &sets[1].data else { panic!("texts") };
+        let spent: usize = texts.iter().map(|text| TXT_OVERHEAD + text.len_with(39)).sum();
+        assert!(spent + FIXED + 64 + 30 <= 512, "{spent}");
+        assert_eq!(texts.last().unwrap().fill(""), format!("+{} more", 30 - (texts.len() - 1)).into_bytes());
+    }
+
+    #[test]
+    fn a_single_text_stays() {
+        let sets = compose([part(2, &"x".repeat(500), 300).as_slice()], Budget::name());
+        let RrData::Texts(texts) = &sets[1].data else { panic!("texts") };
+        assert_eq!(texts.len(), 1);
+    }
+}

@@ -1,0 +1,71 @@
+//! What changed between two versions of a list.
+
+use roaring::RoaringBitmap;
+
+use super::resolve::ListedV4;
+use crate::model::Address;
+use crate::set::{Block, Set};
+
+/// The IPv4 addresses that a list lists on its own.
+pub fn listed_v4(set: &Set) -> RoaringBitmap {
+    // Wide spans apart: a range is cheap to insert, and single addresses are cheap to append.
+    let mut wide = RoaringBitmap::new();
+    let spans = ListedV4::new(set, &[]).filter(|item| {
+        let single = item.span.first == item.span.last;
+        if !single {
+            wide.insert_range(item.span.first..=item.span.last);
+        }
+        single
+    });
+    let single =
+        RoaringBitmap::from_sorted_iter(spans.map(|item| item.span.first)).expect("spans come in order");
+    single | wide
+}
+
+/// Counts of what a new version of a list brings and takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Diff {
+    /// IPv4 addresses that are listed now.
+    pub v4_added: u64,
+    /// IPv4 addresses that were listed before.
+    pub v4_removed: u64,
+    /// IPv6 entries and names of the new version alone.
+    pub other_added: u64,
+    /// IPv6 entries and names of the old version alone.
+    pub other_removed: u64,
+}
+
+impl Diff {
+    /// From `old` to `new`.
+    pub fn between(old: &Set, new: &Set) -> Self {
+        let (before, after) = (listed_v4(old), listed_v4(new));
+        let v6 = only(&plain(&old.v6), &plain(&new.v6));
+        let names = |set: &Set| -> Vec<_> {
+            set.names.iter().map(|entry| (entry.name.clone(), entry.scope, entry.exclude)).collect()
+        };
+        let names = only(&names(old), &names(new));
+        Self {
+            v4_added: after.difference_len(&before),
+            v4_removed: before.difference_len(&after),
+            other_added: v6.1 + names.1,
+            other_removed: v6.0 + names.0,
+        }
+    }
+
+    /// Nothing came or went.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn plain<A: Address>(blocks: &[Block<A>]) -> Vec<(A, A, bool)> {
+    blocks.iter().map(|block| (block.span.first, block.span.last, block.exclude)).collect()
+}
+
+/// How many stand only in `a`, only in `b` (both sorted).
+fn only<T: Ord>(a: &[T], b: &[T]) -> (u64, u64) {
+    let count = |from: &[T], other: &[T]| {
+        from.iter().filter(|item| other.binary_search(item).is_err()).count() as u64
+    };
+    (count(a, b), count(b, a))
+}

@@ -1,0 +1,292 @@
+//! One list on its own: which of its addresses are listed, and with which of its values.
+
+use std::collections::HashMap;
+
+use super::Answered;
+use super::sweep::{Ranked, sweep};
+use crate::model::{Address, Span};
+use crate::set::{Block, Column, Overlap, Set, V4Entries, ValueId};
+
+/// Interned groups of values of a set that answer together.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    ids: HashMap<Vec<ValueId>, u32>,
+    groups: Vec<Vec<ValueId>>,
+}
+
+impl Groups {
+    fn id(&mut self, group: &[ValueId]) -> u32 {
+        if let Some(&id) = self.ids.get(group) {
+            return id;
+        }
+        let id = self.groups.len() as u32;
+        self.groups.push(group.to_vec());
+        self.ids.insert(group.to_vec(), id);
+        id
+    }
+
+    pub(super) fn values(&self, id: u32) -> &[ValueId] {
+        &self.groups[id as usize]
+    }
+}
+
+/// The listed IPv4 spans of a set in order, disjoint, each with its group of values. Overlaps are settled island by
+/// island while it is read, so that ten million addresses are never held a second time.
+pub(super) struct ListedV4<'a> {
+    overlap: Overlap,
+    entries: &'a V4Entries,
+    /// For each value of the set the one that stands for it: values that will say the same are one.
+    stand_ins: &'a [ValueId],
+    at: usize,
+    blocks: &'a [Block<u32>],
+    island: std::vec::IntoIter<Answered<u32>>,
+    /// The value of the last host and its group.
+    last: (ValueId, u32),
+    groups: Groups,
+}
+
+impl<'a> ListedV4<'a> {
+    pub(super) fn new(set: &'a Set, stand_ins: &'a [ValueId]) -> Self {
+        let mut groups = Groups::default();
+        let last = (0, groups.id(&[stand_in(stand_ins, 0)]));
+        let entries = &set.v4;
+        Self {
+            overlap: set.overlap,
+            entries,
+            stand_ins,
+            at: 0,
+            blocks: &entries.blocks,
+            island: Vec::new().into_iter(),
+            last,
+            groups,
+        }
+    }
+
+    /// A host that no block touches goes straight through: the way of nearly every address of a long list.
+    #[inline]
+    fn host(&mut self, host: u32) -> Answered<u32> {
+        let value = self.entries.host_values.at(self.at);
+        self.at += 1;
+        if self.entries.hosts.get(self.at) == Some(&host) {
+            return Answered { span: Span::host(host), answer: self.host_group(host, value) };
+        }
+        if value != self.last.0 {
+            self.last = (value, self.host_group(host, value));
+        }
+        Answered { span: Span::host(host), answer: self.last.1 }
+    }
+
+    #[cold]
+    fn host_group(&mut self, host: u32, value: ValueId) -> u32 {
+        let mut group = vec![stand_in(self.stand_ins, value)];
+        while self.entries.hosts.get(self.at) == Some(&host) {
+            group.push(stand_in(self.stand_ins, self.entries.host_values.at(self.at)));
+            self.at += 1;
+        }
+        group.sort_unstable();
+        group.dedup();
+        self.groups.id(&group)
+    }
+
+    /// Settles the next blocks that hang together, with the hosts among them.
+    fn settle(&mut self) {
+        let (island, rest) = island(self.blocks);
+        self.blocks = rest;
+        let last = island.iter().map(|block| block.span.last).max().expect("islands are not empty");
+        let mut entries: Vec<_> =
+            island.iter().flat_map(|block| ranked(self.overlap, block, self.stand_ins)).collect();
+        while let Some(&host) = self.entries.hosts.get(self.at).filter(|&&host| host <= last) {
+            let value = self.entries.host_values.at(self.at);
+            let block = Block { span: Span::host(host), exclude: false, value };
+            entries.extend(ranked(self.overlap, &block, self.stand_ins));
+            self.at += 1;
+        }
+        let mut spans = Vec::new();
+        sweep(entries, |span, group| push(&mut spans, span, self.groups.id(group)));
+        self.island = spans.into_iter();
+    }
+}
+
+impl Iterator for ListedV4<'_> {
+    type Item = Answered<u32>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Answered<u32>> {
+        loop {
+            if let Some(span) = self.island.next() {
+                return Some(span);
+            }
+            match (self.entries.hosts.get(self.at), self.blocks.first()) {
+                (Some(&host), Some(block)) if host < block.span.first => return Some(self.host(host)),
+                (Some(&host), None) => return Some(self.host(host)),
+                (_, Some(_)) => self.settle(),
+                (None, None) => return None,
+            }
+        }
+    }
+}
+
+/// The listed IPv6 spans of a set.
+pub(super) struct ListedV6 {
+    spans: std::vec::IntoIter<Answered<u128>>,
+    groups: Groups,
+}
+
+impl ListedV6 {
+    pub(super) fn new(set: &Set, stand_ins: &[ValueId]) -> Self {
+        let entries = set.v6.iter().flat_map(|block| ranked(set.overlap, block, stand_ins)).collect();
+        let mut groups = Groups::default();
+        let mut spans = Vec::new();
+        sweep(entries, |span, group| push(&mut spans, span, groups.id(group)));
+        Self { spans: spans.into_iter(), groups }
+    }
+}
+
+impl Iterator for ListedV6 {
+    type Item = Answered<u128>;
+
+    fn next(&mut self) -> Option<Answered<u128>> {
+        self.spans.next()
+    }
+}
+
+/// A list's spans, whose answers are groups of its values.
+pub(super) trait Listed<'s, A: 's>: Iterator<Item = Answered<A>> {
+    fn groups(&self) -> &Groups;
+
+    /// Takes the next single addresses that no other entry touches, all with one group and all before `end`: what a
+    /// long list mostly is, handed on without a look at each. Empty when something else comes next.
+    fn plain_hosts(&mut self, _end: Option<A>) -> (&'s [A], u32) {
+        (&[], 0)
+    }
+}
+
+impl<'s> Listed<'s, u32> for ListedV4<'s> {
+    fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    fn plain_hosts(&mut self, end: Option<u32>) -> (&'s [u32], u32) {
+        let Column::One(value) = self.entries.host_values else { return (&[], 0) };
+        if self.island.len() > 0 || value != self.last.0 {
+            return (&[], 0);
+        }
+        let block = self.blocks.first().map(|block| block.span.first);
+        let hosts = &self.entries.hosts[self.at..];
+        let len = match [block, end].into_iter().flatten().min() {
+            Some(end) => hosts.partition_point(|&host| host < end),
+            None => hosts.len(),
+        };
+        self.at += len;
+        (&hosts[..len], self.last.1)
+    }
+}
+
+impl<'s> Listed<'s, u128> for ListedV6 {
+    fn groups(&self) -> &Groups {
+        &self.groups
+    }
+}
+
+fn stand_in(stand_ins: &[ValueId], value: ValueId) -> ValueId {
+    stand_ins.get(value as usize).copied().unwrap_or(0)
+}
+
+/// The first blocks whose spans hang together, and the rest.
+fn island(blocks: &[Block<u32>]) -> (&[Block<u32>], &[Block<u32>]) {
+    let mut end = blocks[0].span.last;
+    let mut len = 1;
+    while let Some(next) = blocks.get(len).filter(|next| next.span.first <= end) {
+        end = end.max(next.span.last);
+        len += 1;
+    }
+    blocks.split_at(len)
+}
+
+fn ranked<A: Address>(overlap: Overlap, block: &Block<A>, stand_ins: &[ValueId]) -> Vec<Ranked<A>> {
+    let value = if block.exclude { 0 } else { stand_in(stand_ins, block.value) };
+    let entry = |span: Span<A>, rank| Ranked { span, rank, exclude: block.exclude, value };
+    match overlap {
+        Overlap::Narrowest => vec![entry(block.span, u128::MAX - block.span.extent())],
+        Overlap::OctetLevels => {
+            octet_levels(block.span).into_iter().map(|(span, level)| entry(span, u128::from(level))).collect()
+        }
+    }
+}
+
+/// The parts of a span by the widest octet boundary that each part fills: 10.0.0.0/9 is one part on the /16 level,
+/// 1.2.3.4-1.2.5.6 has two on the /32 and one on the /24 level.
+fn octet_levels<A: Address>(span: Span<A>) -> Vec<(Span<A>, u8)> {
+    let mut parts = Vec::new();
+    split(span, 8, &mut parts);
+    parts.sort_unstable();
+    parts
+}
+
+fn split<A: Address>(span: Span<A>, level: u8, parts: &mut Vec<(Span<A>, u8)>) {
+    if level >= A::BITS {
+        parts.push((span, A::BITS));
+        return;
+    }
+    // The first and last whole cells of this level inside the span.
+    let head = span.first.prefix(level);
+    let first = if head.first == span.first { Some(head.first) } else { head.last.next() };
+    let tail = span.last.prefix(level);
+    let last = if tail.last == span.last { Some(tail.last) } else { tail.first.prev() };
+    let whole = match (first, last) {
+        (Some(first), Some(last)) if first < last && first >= span.first && last <= span.last => {
+            Span { first, last }
+        }
+        _ => return split(span, level + 8, parts),
+    };
+    parts.push((whole, level));
+    if span.first < whole.first {
+        let last = whole.first.prev().expect("the span begins before it");
+        split(Span { first: span.first, last }, level + 8, parts);
+    }
+    if whole.last < span.last {
+        let first = whole.last.next().expect("the span ends after it");
+        split(Span { first, last: span.last }, level + 8, parts);
+    }
+}
+
+/// Adds a span, joined to the last one where they touch with one answer.
+pub(super) fn push<A: Address>(spans: &mut Vec<Answered<A>>, span: Span<A>, answer: u32) {
+    if let Some(before) = spans.last_mut()
+        && before.answer == answer
+        && before.span.last.next() == Some(span.first)
+    {
+        before.span.last = span.last;
+        return;
+    }
+    spans.push(Answered { span, answer });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octet_levels_as_rbldnsd_unfolds() {
+        let levels = |text: &str| {
+            let (first, last) = text.split_once('-').unwrap();
+            let at = |t: &str| crate::model::parse_ipv4(t.as_bytes()).unwrap();
+            octet_levels(Span { first: at(first), last: at(last) })
+                .into_iter()
+                .map(|(span, level)| format!("{span}@{level}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(levels("10.0.0.0-10.127.255.255"), ["10.0.0.0/9@16"]);
+        assert_eq!(levels("0.0.0.0-255.255.255.255"), ["0.0.0.0/0@8"]);
+        assert_eq!(
+            levels("1.2.3.4-1.2.5.6"),
+            ["1.2.3.4-1.2.3.255@32", "1.2.4.0/24@24", "1.2.5.0-1.2.5.6@32"]
+        );
+        assert_eq!(levels("1.2.3.4-1.2.3.4"), ["1.2.3.4@32"]);
+        assert_eq!(levels("255.255.255.255-255.255.255.255"), ["255.255.255.255@32"]);
+        assert_eq!(
+            levels("9.255.255.254-11.0.0.1"),
+            ["9.255.255.254/31@32", "10.0.0.0/8@8", "11.0.0.0/31@32"]
+        );
+    }
+}

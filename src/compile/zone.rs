@@ -1,0 +1,311 @@
+//! A zone whole: members, exceptions and test points → [`Compiled`].
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use roaring::RoaringBitmap;
+
+use super::answers::{Table, TooMany, records_of, test_point};
+use super::compose::Budget;
+use super::diff::listed_v4;
+use super::merge::{Hits, Piece, Without, merge, union};
+use super::names::{Hit, visit};
+use super::resolve::{Listed, ListedV4, ListedV6, push};
+use super::{AnswerId, Answered, Compiled, Except, ListData, NameNode, Part, SpansV4, ZoneSpec};
+use crate::model::{Address, Name, RrData, RrSet, Span, Template};
+use crate::set::{Set, ValueId};
+
+/// Compiles a zone.
+pub fn compile(spec: &ZoneSpec) -> Compiled {
+    match Compiler::new(spec, false).run() {
+        Ok(compiled) => compiled,
+        Err(TooMany) => Compiler::new(spec, true).run().unwrap_or_else(|TooMany| {
+            // Without the entries' texts an answer is a combination of lists and published codes; more than
+            // MAX_ANSWERS of those means that codes are used as data. Lists speak for themselves then.
+            let mut plain = spec.clone();
+            plain.members.iter_mut().for_each(|member| member.keep_values = false);
+            Compiler::new(&plain, true).run().expect("at most one value a list")
+        }),
+    }
+}
+
+struct Compiler<'a> {
+    spec: &'a ZoneSpec,
+    drop_texts: bool,
+    table: Table,
+    /// For each member: the zone's value of each of its set's values.
+    said: Vec<Vec<u32>>,
+    /// For each member: for each value the first one that says the same in this zone.
+    stand_ins: Vec<Vec<ValueId>>,
+    budget: Budget,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(spec: &'a ZoneSpec, drop_texts: bool) -> Self {
+        let mut table = Table::default();
+        let said: Vec<Vec<u32>> = spec
+            .members
+            .iter()
+            .map(|member| {
+                let ttl = member.set.directives.ttl.filter(|&ttl| ttl > 0).unwrap_or(spec.zone.ttl);
+                let values = member.set.values.iter();
+                values.map(|value| table.value(records_of(member, value, ttl, drop_texts))).collect()
+            })
+            .collect();
+        let stand_ins = said.iter().map(|said| first_alike(said)).collect();
+        let budget = Budget::address(spec.zone.origin.as_wire().len());
+        Self { spec, drop_texts, table, said, stand_ins, budget }
+    }
+
+    fn run(mut self) -> Result<Compiled, TooMany> {
+        let v4 = self.v4();
+        let v6 = self.v6();
+        let names = self.names();
+        let lists = self.lists();
+        let (answers, values) = self.table.finish()?;
+        Ok(Compiled { zone: self.spec.zone.clone(), lists, v4, v6, names, answers, values })
+    }
+
+    fn v4(&mut self) -> SpansV4 {
+        let points = self.test_points();
+        let forced: Vec<Span<u32>> = points.iter().map(|(address, _)| Span::host(*address)).collect();
+        let mask = union([excepted_v4(&self.spec.excepts), forced].concat());
+        let points: Vec<Answered<u32>> = points
+            .into_iter()
+            .filter_map(|(address, code)| {
+                let value = self.table.value(test_point(&self.spec.zone, code?));
+                let answer = self.table.answer(&[Part { list: Part::ZONE, value }], self.budget);
+                Some(Answered { span: Span::host(address), answer })
+            })
+            .collect();
+        let mut points = points.into_iter().peekable();
+        let mut members: Vec<_> = (self.spec.members.iter().zip(&self.stand_ins))
+            .map(|(member, stand_ins)| {
+                let never = member.never.as_ref().map_or(&[][..], |never| &never.v4);
+                Without::new(ListedV4::new(&member.set, stand_ins), never)
+            })
+            .collect();
+        let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
+        let mut spans = SpansV4::default();
+        merge(&mut members, &mask, |piece, hits| {
+            let first = match piece {
+                Piece::Span(span) => span.first,
+                Piece::Hosts(hosts) => hosts[0],
+            };
+            while let Some(point) = points.next_if(|point| point.span.first < first) {
+                spans.push(point.span, point.answer);
+            }
+            match piece {
+                Piece::Span(span) => spans.push(span, answers.answer(&hits)),
+                Piece::Hosts(hosts) => spans.extend_hosts(hosts, answers.answer(&hits)),
+            }
+        });
+        points.for_each(|point| spans.push(point.span, point.answer));
+        spans
+    }
+
+    fn v6(&mut self) -> Vec<Answered<u128>> {
+        let excepts = self.spec.excepts.iter().flat_map(|except| ListedV6::new(&except.set, &[]));
+        let mask = union(excepts.map(|item| item.span).collect());
+        let mut members: Vec<_> = (self.spec.members.iter().zip(&self.stand_ins))
+            .map(|(member, stand_ins)| {
+                let never = member.never.as_ref().map_or(&[][..], |never| &never.v6);
+                Without::new(ListedV6::new(&member.set, stand_ins), never)
+            })
+            .collect();
+        let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
+        let mut spans = Vec::new();
+        merge(&mut members, &mask, |piece, hits| {
+            let answer = answers.answer(&hits);
+            match piece {
+                Piece::Span(span) => push(&mut spans, span, answer),
+                Piece::Hosts(hosts) => {
+                    hosts.iter().for_each(|&host| push(&mut spans, Span::host(host), answer));
+                }
+            }
+        });
+        spans
+    }
+
+    /// Addresses whose answer is forced (RFC 5782 section 5), sorted: 127.0.0.1 is never listed, 127.0.0.2 always,
+    /// and in a combined zone each list's code has a test point at the address equal to the code.
+    fn test_points(&self) -> Vec<(u32, Option<Ipv4Addr>)> {
+        if !self.spec.zone.test_points {
+            return Vec::new();
+        }
+        let never = (Ipv4Addr::LOCALHOST, None);
+        let always = Ipv4Addr::new(127, 0, 0, 2);
+        let codes = self.spec.members.iter().filter(|_| self.spec.zone.combined).map(|member| member.code);
+        let codes = codes.filter(|&code| code != Ipv4Addr::LOCALHOST);
+        let mut points: Vec<_> = codes
+            .chain([always])
+            .map(|code| (code, Some(code)))
+            .chain([never])
+            .map(|(at, code)| (u32::from(at), code))
+            .collect();
+        points.sort_unstable();
+        points.dedup();
+        points
+    }
+
+    fn names(&mut self) -> Vec<NameNode> {
+        let members = self.spec.members.iter().map(|member| &*member.set);
+        let excepts = self.spec.excepts.iter().map(|except| &*except.set);
+        let sets: Vec<&Set> = members.chain(excepts).collect();
+        if sets[..self.spec.members.len()].iter().all(|set| set.names.is_empty()) {
+            return Vec::new();
+        }
+        let test = self
+            .spec
+            .zone
+            .test_points
+            .then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
+        let mut nodes: Vec<NameNode> = Vec::new();
+        let mut found: Vec<(Name, Option<AnswerId>, Option<AnswerId>)> = Vec::new();
+        visit(&sets, test.as_ref().map_or(&[], |points| points.as_slice()), |node| {
+            let exact = match &test {
+                Some([listed, _]) if node.name == listed => {
+                    let value = self.table.value(test_point(&self.spec.zone, Ipv4Addr::new(127, 0, 0, 2)));
+                    Some(self.table.answer(&[Part { list: Part::ZONE, value }], Budget::name()))
+                }
+                Some([_, unlisted]) if node.name == unlisted => None,
+                _ => self.name_answer(node.name, &node.exact),
+            };
+            let below = self.name_answer(node.name, &node.below);
+            found.push((node.name.clone(), exact, below));
+        });
+        // Children come after their parents: walk backwards to know what is listed below.
+        let mut listed_below = HashSet::new();
+        for (name, exact, below) in found.into_iter().rev() {
+            let parent = below.is_some() || listed_below.contains(&name);
+            if (exact.is_some() || parent)
+                && let Some(above) = name.parent()
+            {
+                listed_below.insert(above);
+            }
+            nodes.push(NameNode { name, exact, below, parent });
+        }
+        nodes.sort_unstable();
+        nodes
+    }
+
+    fn name_answer(&mut self, node: &Name, hits: &[Hit<'_>]) -> Option<AnswerId> {
+        let members = self.spec.members.len();
+        if hits.is_empty() || hits.iter().any(|hit| hit.list >= members) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for hit in hits {
+            for &value in hit.values {
+                let mut value = self.said[hit.list][value as usize];
+                // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
+                if hit.listed != node && self.table.records(value).iter().any(has_subject) {
+                    let records =
+                        self.table.records(value).iter().map(|set| filled(set, hit.listed)).collect();
+                    value = self.table.value(records);
+                }
+                let part = Part { list: hit.list as u16, value };
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+        Some(self.table.answer(&parts, Budget::name()))
+    }
+
+    fn lists(&self) -> Vec<ListData> {
+        let members = self.spec.members.iter().map(|member| ListData {
+            name: member.name.clone(),
+            set: member.hash,
+            use_: member.use_,
+            except: false,
+            code: Some(member.code),
+            entries: member.set.len() as u64,
+            texts_dropped: self.drop_texts,
+        });
+        let excepts = self.spec.excepts.iter().map(|except| ListData {
+            name: except.name.clone(),
+            set: except.hash,
+            use_: crate::model::Use::Allow,
+            except: true,
+            code: None,
+            entries: except.set.len() as u64,
+            texts_dropped: false,
+        });
+        members.chain(excepts).collect()
+    }
+}
+
+fn first_alike(said: &[u32]) -> Vec<ValueId> {
+    let mut first = HashMap::new();
+    said.iter().zip(0..).map(|(value, id)| *first.entry(value).or_insert(id)).collect()
+}
+
+/// Everything that the exception lists hold.
+fn excepted_v4(excepts: &[Except]) -> Vec<Span<u32>> {
+    let mut all = RoaringBitmap::new();
+    for list in excepts {
+        all |= listed_v4(&list.set);
+    }
+    let mut spans = Vec::new();
+    let mut ranges = all.iter();
+    while let Some(range) = ranges.next_range() {
+        spans.push(Span { first: *range.start(), last: *range.end() });
+    }
+    spans
+}
+
+/// Which members hit with which of their groups → the zone's answer, remembered.
+struct Combinations<'a> {
+    said: &'a [Vec<u32>],
+    table: &'a mut Table,
+    budget: Budget,
+    known: HashMap<Vec<(u16, u32)>, AnswerId>,
+    last: (Vec<(u16, u32)>, AnswerId),
+}
+
+impl<'a> Combinations<'a> {
+    fn new(said: &'a [Vec<u32>], table: &'a mut Table, budget: Budget) -> Self {
+        Self { said, table, budget, known: HashMap::new(), last: (Vec::new(), 0) }
+    }
+
+    #[inline]
+    fn answer<'s, A: Address, L: Listed<'s, A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
+        if self.last.0 != hits.hits {
+            let answer = match self.known.get(hits.hits) {
+                Some(&answer) => answer,
+                None => self.make(hits),
+            };
+            self.last.0.clear();
+            self.last.0.extend_from_slice(hits.hits);
+            self.last.1 = answer;
+        }
+        self.last.1
+    }
+
+    fn make<'s, A: Address, L: Listed<'s, A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
+        let mut parts = Vec::new();
+        for (list, values) in hits.values() {
+            for &value in values {
+                let part = Part { list, value: self.said[usize::from(list)][value as usize] };
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+        let answer = self.table.answer(&parts, self.budget);
+        self.known.insert(hits.hits.to_vec(), answer);
+        answer
+    }
+}
+
+fn has_subject(set: &RrSet) -> bool {
+    matches!(&set.data, RrData::Texts(texts) if texts.iter().any(Template::has_subject))
+}
+
+fn filled(set: &RrSet, listed: &Name) -> RrSet {
+    let RrData::Texts(texts) = &set.data else { return set.clone() };
+    let subject = listed.to_string();
+    let texts = texts.iter().map(|text| Template::literal(&text.fill(&subject))).collect();
+    RrSet { data: RrData::Texts(texts), ..set.clone() }
+}

@@ -1,0 +1,275 @@
+//! The configuration as typed: format version 1.
+//!
+//! Everything here is optional and remembers its place; what it means is settled in `resolve`. A file of another
+//! version is refused by its number, so that a later version can read this one through a module of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::format::FormatKeys;
+use crate::config::list::Ages;
+use crate::config::problem::{At, Document, Place, Problem, Problems};
+use crate::config::read::{HttpUrl, Limit, Network, Share, Size, Table, Text, keys, parse};
+use crate::config::words::{Code, Slug};
+use crate::guard::entries::Limits;
+use crate::model::{Name, Use};
+
+/// The one version there is.
+const VERSION: u64 = 1;
+
+/// A main file or one of `conf.d`.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    pub(crate) top: TopKeys,
+    pub(crate) server: ServerKeys,
+    pub(crate) listen: Option<Vec<At<SocketAddr>>>,
+    pub(crate) sync: SyncKeys,
+    pub(crate) own_networks: Vec<At<Network>>,
+    pub(crate) lists: Vec<(At<Slug>, ListFile)>,
+    pub(crate) zones: Vec<(At<Name>, ZoneFile)>,
+}
+
+keys! {
+    /// Outside any table.
+    pub(crate) struct TopKeys {
+        "version" version: u64,
+        "state" state: PathBuf,
+    }
+}
+
+keys! {
+    /// `[server]`, but `listen`.
+    pub(crate) struct ServerKeys {
+        "workers" workers: u16,
+        "tcp-connections" tcp_connections: u32,
+        "tcp-connections-per-client" tcp_connections_per_client: u32,
+        "tcp-idle" tcp_idle: Duration,
+        "version-bind" version_bind: Text,
+    }
+}
+
+keys! {
+    /// `[sync]`, but `own-networks`.
+    pub(crate) struct SyncKeys {
+        "timer" timer: Duration,
+        "catalogue" catalogue: PathBuf,
+        "contact" contact: Text,
+        "keep" keep: Duration,
+        "keep-size" keep_size: Size,
+    }
+}
+
+keys! {
+    /// `[list.NAME]`, but [`FormatKeys`] and [`LimitKeys`].
+    pub(crate) struct ListKeys {
+        "feed" feed: Slug,
+        "url" url: HttpUrl,
+        "file" file: PathBuf,
+        "use" use_: Use,
+        "code" code: Code,
+        "text" text: Text,
+        "floor" floor: Duration,
+        "allow-private" allow_private: bool,
+    }
+}
+
+keys! {
+    /// When a list is too old, and what it must look like.
+    pub(crate) struct LimitKeys {
+        "soft-age" soft_age: Limit,
+        "hard-age" hard_age: Limit,
+        "unchanged-age" unchanged_age: Limit,
+        "max-size" max_size: Size,
+        "max-bad-share" max_bad_share: Share,
+        "min-entries" min_entries: u64,
+        "max-coverage" max_coverage: Share,
+        "shortest-prefix-v4" shortest_prefix_v4: u8,
+        "shortest-prefix-v6" shortest_prefix_v6: u8,
+        "allow-empty" allow_empty: bool,
+        "bogons" bogons: bool,
+    }
+}
+
+keys! {
+    /// `[zone."ORIGIN"]`, but its arrays.
+    pub(crate) struct ZoneKeys {
+        "keep-values" keep_values: bool,
+        "test-points" test_points: bool,
+        "ttl" ttl: Duration,
+        "negative-ttl" negative_ttl: Duration,
+        "soa-ttl" soa_ttl: Duration,
+        "soa-mname" soa_mname: Name,
+        "soa-rname" soa_rname: Name,
+        "soa-refresh" soa_refresh: Duration,
+        "soa-retry" soa_retry: Duration,
+        "soa-expire" soa_expire: Duration,
+    }
+}
+
+keys! {
+    /// An item of a zone's `lists` that is a table.
+    pub(crate) struct MemberKeys {
+        "list" list: Slug,
+        "code" code: Code,
+        "text" text: Text,
+    }
+}
+
+/// A list as typed.
+#[derive(Debug)]
+pub(crate) struct ListFile {
+    pub(crate) keys: ListKeys,
+    pub(crate) format: FormatKeys,
+    pub(crate) limits: LimitKeys,
+    /// Of the keys that a list must have, those that are there, right or wrong.
+    pub(crate) given: Vec<&'static str>,
+    /// Nothing in it was wrong so far.
+    pub(crate) sound: bool,
+}
+
+/// A zone as typed.
+#[derive(Debug)]
+pub(crate) struct ZoneFile {
+    pub(crate) keys: ZoneKeys,
+    pub(crate) lists: Vec<MemberKeys>,
+    pub(crate) lists_place: Option<Place>,
+    /// Nothing in `lists` was wrong so far.
+    pub(crate) lists_sound: bool,
+    pub(crate) except: Vec<At<Slug>>,
+    pub(crate) ns: Option<Vec<At<Name>>>,
+}
+
+impl LimitKeys {
+    /// The ages, `default` where none is given.
+    pub(crate) fn ages(&self, default: Ages) -> Ages {
+        let age = |key: &Option<At<Limit>>, default| key.as_ref().map_or(default, |at| at.value.0);
+        Ages {
+            soft: age(&self.soft_age, default.soft),
+            hard: age(&self.hard_age, default.hard),
+            unchanged: age(&self.unchanged_age, default.unchanged),
+        }
+    }
+
+    /// The limits, `default` where none is given.
+    pub(crate) fn limits(&self, default: Limits) -> Limits {
+        fn or<T: Copy>(key: &Option<At<T>>, default: T) -> T {
+            key.as_ref().map_or(default, |at| at.value)
+        }
+        Limits {
+            max_bad_share: or(&self.max_bad_share, Share(default.max_bad_share)).0,
+            min_entries: or(&self.min_entries, default.min_entries),
+            max_coverage_v4: or(&self.max_coverage, Share(default.max_coverage_v4)).0,
+            shortest_v4: or(&self.shortest_prefix_v4, default.shortest_v4),
+            shortest_v6: or(&self.shortest_prefix_v6, default.shortest_v6),
+            allow_empty: or(&self.allow_empty, default.allow_empty),
+            bogons: or(&self.bogons, default.bogons),
+        }
+    }
+}
+
+impl File {
+    /// The main file: may say everything.
+    pub(crate) fn main(document: &Arc<Document>, problems: &mut Problems) -> Self {
+        let entries = parse(document, problems);
+        let mut table = Table::root(document.clone(), &entries);
+        let top = TopKeys::read(&mut table, problems);
+        if !check_version(&table, top.version.as_ref(), problems) {
+            return Self::default();
+        }
+        let mut file = Self { top, ..Self::default() };
+        if let Some(mut server) = table.table("server", problems) {
+            file.listen = server.array("listen", problems);
+            if let (Some([]), Some(place)) = (file.listen.as_deref(), server.place_of("listen")) {
+                problems.push(Problem::new(&place, "no address to listen on").help("expected at least one"));
+            }
+            file.server = ServerKeys::read(&mut server, problems);
+            server.finish(problems);
+        }
+        if let Some(mut sync) = table.table("sync", problems) {
+            file.sync = SyncKeys::read(&mut sync, problems);
+            file.own_networks = sync.array("own-networks", problems).unwrap_or_default();
+            sync.finish(problems);
+        }
+        file.lists_and_zones(&mut table, problems);
+        table.finish(problems);
+        file
+    }
+
+    /// A file of `conf.d`: may add lists and zones.
+    pub(crate) fn addition(document: &Arc<Document>, problems: &mut Problems) -> Self {
+        let entries = parse(document, problems);
+        let mut table = Table::root(document.clone(), &entries);
+        let version = table.value("version", problems);
+        let mut file = Self::default();
+        if !check_version(&table, version.as_ref(), problems) {
+            return file;
+        }
+        file.lists_and_zones(&mut table, problems);
+        table.finish(problems);
+        file
+    }
+
+    fn lists_and_zones(&mut self, table: &mut Table<'_>, problems: &mut Problems) {
+        for (name, mut table) in table.tables::<Slug>("list", problems) {
+            let before = problems.len();
+            let keys = ListKeys::read(&mut table, problems);
+            let format = FormatKeys::read(&mut table, problems);
+            let limits = LimitKeys::read(&mut table, problems);
+            let given = ["feed", "url", "file", "format", "use"].into_iter().filter(|key| table.has(key));
+            let given = given.collect();
+            table.finish(problems);
+            let sound = problems.len() == before;
+            self.lists.push((name, ListFile { keys, format, limits, given, sound }));
+        }
+        for (origin, mut table) in table.tables::<Name>("zone", problems) {
+            let lists_place = table.place_of("lists");
+            let before = problems.len();
+            let lists = members(&mut table, problems);
+            let lists_sound = problems.len() == before;
+            let except = table.array("except", problems).unwrap_or_default();
+            let ns = table.array("ns", problems);
+            let keys = ZoneKeys::read(&mut table, problems);
+            table.finish(problems);
+            self.zones.push((origin, ZoneFile { keys, lists, lists_place, lists_sound, except, ns }));
+        }
+    }
+}
+
+fn members(table: &mut Table<'_>, problems: &mut Problems) -> Vec<MemberKeys> {
+    let Some(items) = table.items("lists", "the name of a list or a table `{ list = … }`", problems) else {
+        return Vec::new();
+    };
+    let mut members = Vec::new();
+    for item in items {
+        if let Some(mut member) = table.item_table(item) {
+            member.require(&["list"], problems);
+            let keys = MemberKeys::read(&mut member, problems);
+            member.finish(problems);
+            members.push(keys);
+        } else if let Some(list) = table.item_value(item, problems) {
+            members.push(MemberKeys { list: Some(list), ..MemberKeys::default() });
+        }
+    }
+    members
+}
+
+/// Whether the rest of the file means what this version thinks.
+fn check_version(table: &Table<'_>, version: Option<&At<u64>>, problems: &mut Problems) -> bool {
+    let expected = format!("expected `version = {VERSION}`");
+    match version {
+        Some(version) if version.value != VERSION => {
+            let message = format!("this program reads version {VERSION} of the configuration");
+            problems.push(Problem::new(&version.place, message).help(expected));
+            false
+        }
+        Some(_) => true,
+        None => {
+            if table.place_of("version").is_none() {
+                problems.push(Problem::new(&table.place(), "missing key `version`").help(expected));
+            }
+            true
+        }
+    }
+}

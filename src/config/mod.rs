@@ -1,0 +1,225 @@
+//! The configuration: what was typed (`file`, one module for the one version) and what it means ([`Config`]).
+//!
+//! File < environment < flags. Every default is a named constant in [`defaults`]; what may change while the server
+//! runs is a type of its own ([`Reloadable`]). All mistakes are reported, each with file, line, column, what was
+//! expected and the line itself ([`Problems`]). Never: I/O other than reading the configuration and looking whether
+//! the files it names are there.
+//!
+//! Read [`Draft`] first (files → [`Config`]), then [`ListConfig`] and [`ZoneConfig`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::Subject;
+
+pub mod defaults;
+mod embedded;
+mod feeds;
+mod file;
+mod format;
+mod list;
+mod problem;
+mod reach;
+mod read;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod units;
+mod up;
+mod words;
+mod write;
+mod zone;
+
+pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
+pub use list::{Ages, ListConfig, Source};
+pub use problem::{Problem, Problems};
+pub use reach::is_public;
+pub use words::{Code, CodeError, Slug};
+pub use zone::{MemberConfig, ZoneConfig};
+
+use problem::Place;
+use resolve::Typed;
+
+/// Everything configured, every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The state folder.
+    pub state: PathBuf,
+    /// Sockets and threads. A change needs a restart.
+    pub server: Server,
+    /// What a running server takes over.
+    pub reloadable: Reloadable,
+}
+
+/// Sockets and threads of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Addresses, each for UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// UDP threads for each address.
+    pub workers: u16,
+    /// TCP connections at a time.
+    pub tcp_connections: u32,
+    /// TCP connections at a time from one address.
+    pub tcp_connections_per_client: u32,
+    /// A TCP connection without a question for so long is closed.
+    pub tcp_idle: Duration,
+}
+
+/// What can change while the server runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reloadable {
+    /// What `version.bind CH TXT` says; `None` = refused.
+    pub version_bind: Option<String>,
+    /// Fetching.
+    pub sync: Sync,
+    /// The lists, by name.
+    pub lists: BTreeMap<Slug, ListConfig>,
+    /// The zones, by origin.
+    pub zones: Vec<ZoneConfig>,
+}
+
+/// Fetching.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sync {
+    /// How often the server itself starts a sync; `None` = somebody else's timer does.
+    pub timer: Option<Duration>,
+    /// The operator's networks: no feed may list them.
+    pub own_networks: Vec<Subject>,
+    /// Folder with other feed files instead of the embedded ones.
+    pub catalogue: Option<PathBuf>,
+    /// Whom a publisher may write to; goes into the User-Agent.
+    pub contact: Option<String>,
+    /// How long earlier versions of a list are kept.
+    pub keep: Duration,
+    /// What they may take on disk for each list, in octets.
+    pub keep_size: u64,
+}
+
+/// What environment or flags say instead of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The state folder.
+    pub state: Option<PathBuf>,
+    /// Listen addresses; empty = as the file says.
+    pub listen: Vec<SocketAddr>,
+    /// Folder with feed files.
+    pub catalogue: Option<PathBuf>,
+}
+
+impl Overrides {
+    /// `GATEPOST_STATE` and `GATEPOST_LISTEN` (addresses parted by commas or blanks).
+    pub fn from_environment(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let mut overrides = Self {
+            state: variable("GATEPOST_STATE").filter(|s| !s.is_empty()).map(Into::into),
+            ..Self::default()
+        };
+        let listen = variable("GATEPOST_LISTEN").unwrap_or_default();
+        let listen = listen.to_string_lossy();
+        for word in listen.split([',', ' ']).filter(|word| !word.is_empty()) {
+            match word.parse() {
+                Ok(address) => overrides.listen.push(address),
+                Err(_) => problems.push(
+                    Problem::new(
+                        &Place::Outside("GATEPOST_LISTEN"),
+                        format!("`{word}` is not an address and a port"),
+                    )
+                    .help("expected such as 127.0.0.1:5354 or [::1]:5354"),
+                ),
+            }
+        }
+        problems.or(|| overrides)
+    }
+
+    /// These, and where they say nothing, what `below` says.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            state: self.state.or(below.state),
+            listen: if self.listen.is_empty() { below.listen } else { self.listen },
+            catalogue: self.catalogue.or(below.catalogue),
+        }
+    }
+}
+
+/// A configuration that has been read but not yet been understood: for that the catalogue is needed, and the file
+/// itself says where the catalogue is.
+pub struct Draft {
+    main: Typed,
+    additions: Vec<Typed>,
+    overrides: Overrides,
+    problems: Problems,
+}
+
+impl Draft {
+    /// Reads the main file at `path` and `conf.d/*.toml` beside it, in the order of their names.
+    pub fn read(path: &Path, overrides: Overrides) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let Some(document) = read::document(path, &mut problems) else { return Err(problems) };
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let main = Typed { file: file::File::main(&document, &mut problems), folder: folder.clone() };
+        let mut additions = Vec::new();
+        let conf_d = folder.join("conf.d");
+        for path in toml_files(&conf_d, false, &mut problems) {
+            let Some(document) = read::document(&path, &mut problems) else { continue };
+            let file = file::File::addition(&document, &mut problems);
+            additions.push(Typed { file, folder: conf_d.clone() });
+        }
+        Ok(Self { main, additions, overrides, problems })
+    }
+
+    /// Where the catalogue is, if not in the program.
+    pub fn catalogue(&self) -> Option<PathBuf> {
+        let typed = self.main.file.sync.catalogue.as_ref().map(|at| self.main.folder.join(&at.value));
+        self.overrides.catalogue.clone().or(typed)
+    }
+
+    /// The mistakes of the files themselves, for when there is no catalogue to go on with.
+    pub fn into_problems(self) -> Problems {
+        self.problems
+    }
+
+    /// The meaning of it all.
+    pub fn resolve(mut self, feeds: &Feeds) -> Result<Config, Problems> {
+        let config = resolve::resolve(self.main, self.additions, &self.overrides, feeds, &mut self.problems);
+        self.problems.or(|| config)
+    }
+}
+
+/// The `*.toml` of a folder, in the order of their names.
+fn toml_files(folder: &Path, must_exist: bool, problems: &mut Problems) -> Vec<PathBuf> {
+    let names = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
+        Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => Err(error),
+    };
+    match names {
+        Ok(entries) => {
+            let mut paths: Vec<PathBuf> = entries
+                .into_iter()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+                .collect();
+            paths.sort();
+            paths
+        }
+        Err(error) => {
+            let message = format!("cannot read the folder: {}", plain(&error));
+            problems.push(Problem::new(&Place::File(folder.to_owned()), message));
+            Vec::new()
+        }
+    }
+}
+
+/// An error of the operating system without its number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}

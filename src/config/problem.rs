@@ -1,0 +1,235 @@
+//! What is wrong with a configuration, and where: file, line, column, the line itself and a caret under the place.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The text of one file, for messages that show it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Document {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// Where something was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Octets of a file.
+    Text(Arc<Document>, Range<usize>),
+    /// A whole file or folder.
+    File(PathBuf),
+    /// An environment variable or a flag, by its name.
+    Outside(&'static str),
+}
+
+/// A value and where it was said.
+#[derive(Debug, Clone)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    place: Place,
+    message: String,
+    help: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(place: &Place, message: impl Into<String>) -> Self {
+        Self { place: place.clone(), message: message.into(), help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The file it is in, when it is in one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Text(document, _) => Some(&document.path),
+            Place::File(path) => Some(path),
+            Place::Outside(_) => None,
+        }
+    }
+
+    /// Line and column, both from 1; columns count characters.
+    pub fn line_and_column(&self) -> Option<(usize, usize)> {
+        let Place::Text(document, span) = &self.place else { return None };
+        let (line_start, line) = line_at(&document.text, span.start);
+        Some((line, document.text[line_start..span.start].chars().count() + 1))
+    }
+
+    /// What is wrong, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut margin = 1;
+        match &self.place {
+            Place::File(path) => write!(f, "{}: {}", path.display(), self.message)?,
+            Place::Outside(name) => write!(f, "{name}: {}", self.message)?,
+            Place::Text(document, span) => {
+                let (start, line) = line_at(&document.text, span.start);
+                let (_, column) = self.line_and_column().unwrap_or((1, 1));
+                writeln!(f, "{}:{line}:{column}: {}", document.path.display(), self.message)?;
+                let text = document.text[start..].lines().next().unwrap_or("");
+                margin = line.to_string().len();
+                // The caret line repeats tabs, so that it stands right at any tab width.
+                let indent: String = document.text[start..span.start]
+                    .chars()
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
+                let end = span.end.min(start + text.len()).max(span.start);
+                let carets = "^".repeat(document.text[span.start..end].chars().count().max(1));
+                writeln!(f, "{:margin$} |", "")?;
+                writeln!(f, "{line} | {text}")?;
+                write!(f, "{:margin$} | {indent}{carets}", "")?;
+            }
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n{:margin$} = {help}", ""),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where the line around octet `at` begins, and its number from 1.
+fn line_at(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (start, before.bytes().filter(|&b| b == b'\n').count() + 1)
+}
+
+/// All mistakes of a configuration or a catalogue, in the order of the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(crate) fn push(&mut self, problem: Problem) {
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// `Err` with all of them unless there is none.
+    pub(crate) fn or<T>(mut self, good: impl FnOnce() -> T) -> Result<T, Self> {
+        if self.0.is_empty() {
+            return Ok(good());
+        }
+        self.sort();
+        Err(self)
+    }
+
+    /// In the order of a file's lines; files stay in the order in which they were read.
+    fn sort(&mut self) {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for file in self.0.iter().filter_map(Problem::file) {
+            if !files.iter().any(|known| known == file) {
+                files.push(file.to_owned());
+            }
+        }
+        self.0.sort_by_key(|problem| {
+            let file = problem.file().and_then(|file| files.iter().position(|known| known == file));
+            (file, problem.line_and_column())
+        });
+    }
+
+    /// The mistakes.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of another part.
+    pub fn extend(&mut self, others: Self) {
+        others.0.into_iter().for_each(|problem| self.push(problem));
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// " (did you mean `x`?)" when one of the known words is close to `word`, else nothing.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|&(distance, _)| distance <= allowed)
+        .min()
+        .map_or_else(String::new, |(_, candidate)| format!(" (did you mean `{candidate}`?)"))
+}
+
+/// Edit distance: insertions, deletions, replacements and swaps of neighbours.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_place() {
+        let document =
+            Arc::new(Document { path: "x.toml".into(), text: "a = 1\n\té = \"bad value\"\n".into() });
+        let at = document.text.find("\"bad").unwrap();
+        let problem =
+            Problem::new(&Place::Text(document, at..at + 11), "no good").help("expected a better one");
+        assert_eq!(
+            problem.to_string(),
+            "x.toml:2:6: no good\n  |\n2 | \té = \"bad value\"\n  | \t    ^^^^^^^^^^^\n  = expected a better one"
+        );
+    }
+
+    #[test]
+    fn near_words() {
+        assert_eq!(did_you_mean("listn", ["listen", "workers"]), " (did you mean `listen`?)");
+        assert_eq!(did_you_mean("hard_age", ["soft-age", "hard-age"]), " (did you mean `hard-age`?)");
+        assert_eq!(did_you_mean("colour", ["listen", "workers"]), "");
+    }
+}

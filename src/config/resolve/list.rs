@@ -1,0 +1,226 @@
+//! Lists: where each comes from, and what it may say besides.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::spot;
+use crate::config::defaults;
+use crate::config::embedded::bogons;
+use crate::config::feeds::{Feed, Feeds, Fetch};
+use crate::config::file::{LimitKeys, ListFile, ListKeys};
+use crate::config::list::{Ages, ListConfig, Source};
+use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
+use crate::config::reach::check_private;
+use crate::config::units::format_duration;
+use crate::config::words::Slug;
+use crate::guard::entries::Limits;
+use crate::model::Template;
+
+/// By name; `None` for a list that is there but wrong, so that a zone that names it is not blamed too.
+pub(super) type Lists = BTreeMap<Slug, (Option<ListConfig>, Place)>;
+
+/// The lists of one file and the folder that its relative paths start from.
+pub(super) type ListsOfFile = (PathBuf, Vec<(At<Slug>, ListFile)>);
+
+pub(super) fn lists(files: Vec<ListsOfFile>, feeds: &Feeds, problems: &mut Problems) -> Lists {
+    let mut lists = Lists::new();
+    for (folder, typed) in files {
+        for (name, list) in typed {
+            let resolved = one_list(&name, list, &folder, feeds, problems);
+            if let Some((_, first)) = lists.get(&name.value) {
+                let problem = Problem::new(&name.place, format!("list `{}` is defined twice", name.value));
+                problems.push(problem.help(format!("the first one is {}", spot(first))));
+                continue;
+            }
+            lists.insert(name.value, (resolved, name.place));
+        }
+    }
+    lists
+}
+
+fn one_list(
+    name: &At<Slug>,
+    typed: ListFile,
+    folder: &Path,
+    feeds: &Feeds,
+    problems: &mut Problems,
+) -> Option<ListConfig> {
+    let sources = typed.given.iter().filter(|key| ["feed", "url", "file"].contains(key)).count();
+    if sources != 1 {
+        let message = match sources {
+            0 => format!("list `{}` comes from nowhere", name.value),
+            _ => format!("list `{}` comes from several places at once", name.value),
+        };
+        let problem = Problem::new(&name.place, message);
+        problems.push(problem.help("expected exactly one of `feed`, `url` and `file`"));
+        return None;
+    }
+    let mut list = match &typed.keys.feed {
+        Some(feed) => {
+            typed.format.refuse_beside_feed(problems);
+            let mut list = from_feed(name, feed, feeds, problems)?;
+            typed.format.change(&mut list.options);
+            list
+        }
+        None => own_list(name, &typed, folder, problems)?,
+    };
+    let ListFile { keys, limits, sound, .. } = typed;
+    let ListKeys { use_, code, text, floor, allow_private, .. } = keys;
+    list.use_ = use_.map_or(list.use_, |at| at.value);
+    list.code = code.map(|at| at.value).or(list.code);
+    list.allow_private = allow_private.map_or(list.allow_private, |at| at.value);
+    if let Some(text) = text {
+        list.text = list_text(&text.value.0, &name.value);
+    }
+    if let Some(floor) = floor {
+        check_floor(&floor, &list, problems);
+        list.floor = floor.value;
+    }
+    list.ages = limits.ages(list.ages);
+    list.limits = limits.limits(list.limits);
+    if let Some(size) = &limits.max_size {
+        list.max_size = size.value.0;
+    }
+    check_limits(name, &list, limits, problems);
+    sound.then_some(list)
+}
+
+/// A list that is not of the catalogue: from a URL or a file.
+fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Problems) -> Option<ListConfig> {
+    let ListFile { keys, format, given, .. } = typed;
+    if !given.contains(&"format") {
+        let problem = Problem::new(&name.place, format!("list `{}` has no `format`", name.value));
+        problems.push(problem.help("expected how its text is written, such as `format = \"plain\"`"));
+    }
+    if !given.contains(&"use") {
+        let problem = Problem::new(&name.place, format!("list `{}` has no `use`", name.value));
+        problems.push(problem.help("expected \"block\", \"score\", \"bounce\" or \"allow\""));
+    }
+    let format = format.resolve(problems);
+    let (source, ages, floor, max_size) = match (&keys.url, &keys.file) {
+        (Some(url), _) => {
+            check_private(url, keys.allow_private.as_ref().is_some_and(|at| at.value), problems);
+            let source = Source::Http(vec![url.value.0.clone()]);
+            (source, Ages::FEED, defaults::FLOOR, defaults::MAX_SIZE)
+        }
+        (None, Some(file)) => {
+            let path = folder.join(&file.value);
+            check_file(&path, &file.place, problems);
+            (Source::File(path), Ages::NEVER, Duration::ZERO, defaults::MAX_FILE_SIZE)
+        }
+        (None, None) => return None,
+    };
+    let (format, options) = format?;
+    Some(ListConfig {
+        name: name.value.clone(),
+        feed: None,
+        title: name.value.to_string(),
+        lookup: None,
+        source,
+        format,
+        options,
+        use_: keys.use_.as_ref()?.value,
+        code: None,
+        text: list_text(defaults::TEXT, &name.value),
+        ages,
+        floor,
+        limits: Limits::default(),
+        max_size,
+        allow_private: false,
+    })
+}
+
+/// Limits that contradict each other or cannot be.
+fn check_limits(name: &At<Slug>, list: &ListConfig, limits: LimitKeys, problems: &mut Problems) {
+    for (key, width) in [(&limits.shortest_prefix_v4, 32), (&limits.shortest_prefix_v6, 128)] {
+        if let Some(at) = key.as_ref().filter(|at| at.value > width) {
+            let problem = Problem::new(&at.place, format!("a prefix of {} bits", at.value));
+            problems.push(problem.help(format!("expected {width} at most")));
+        }
+    }
+    if let (Some(soft), Some(hard)) = (list.ages.soft, list.ages.hard)
+        && soft > hard
+    {
+        let place = limits.soft_age.or(limits.hard_age).map_or_else(|| name.place.clone(), |at| at.place);
+        let ages = format!("{} and {}", format_duration(soft), format_duration(hard));
+        problems.push(
+            Problem::new(&place, "the soft age is above the hard age").help(format!("they would be {ages}")),
+        );
+    }
+}
+
+/// A list's text with its name put in.
+pub(super) fn list_text(text: &str, name: &Slug) -> Template {
+    Template::parse(text.replace("{name}", name.as_str()).as_bytes())
+}
+
+fn from_feed(name: &At<Slug>, feed: &At<Slug>, feeds: &Feeds, problems: &mut Problems) -> Option<ListConfig> {
+    if feed.value.as_str() == defaults::BOGONS {
+        return Some(ListConfig { name: name.value.clone(), ..bogons() });
+    }
+    let Some(known) = feeds.feed(&feed.value) else {
+        let names: Vec<&str> =
+            feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]).collect();
+        let hint = did_you_mean(feed.value.as_str(), names.iter().copied());
+        problems.push(
+            Problem::new(&feed.place, format!("no feed `{}` in the catalogue{hint}", feed.value))
+                .help(format!("expected one of {}; or `url` with `format`", names.join(", "))),
+        );
+        return None;
+    };
+    if known.terms.fetch == Fetch::Registered {
+        problems.push(
+            Problem::new(&feed.place, format!("feed `{}` is for those who have registered", known.name))
+                .help(format!("see {}; {}", known.homepage, known.terms.text)),
+        );
+        return None;
+    }
+    Some(list_of(known, name.value.clone()))
+}
+
+/// The list `name` of a feed, with all that the catalogue says of it.
+pub(crate) fn list_of(feed: &Feed, name: Slug) -> ListConfig {
+    ListConfig {
+        text: list_text(&feed.text, &name),
+        name,
+        feed: Some(feed.name.clone()),
+        title: feed.title.clone(),
+        lookup: feed.lookup.clone(),
+        source: Source::Http(feed.urls.clone()),
+        format: feed.format,
+        options: feed.options.clone(),
+        use_: feed.use_,
+        code: Some(feed.code),
+        ages: feed.ages,
+        floor: feed.floor,
+        limits: feed.limits.clone(),
+        max_size: feed.max_size,
+        allow_private: feed.allow_private,
+    }
+}
+
+/// The publisher's floor can be raised, not lowered.
+fn check_floor(floor: &At<Duration>, list: &ListConfig, problems: &mut Problems) {
+    if list.feed.is_some() && floor.value < list.floor {
+        let asked = format_duration(list.floor);
+        problems.push(
+            Problem::new(&floor.place, "fetching more often than the publisher allows")
+                .help(format!("expected \"{asked}\" or more")),
+        );
+    }
+}
+
+fn check_file(path: &Path, place: &Place, problems: &mut Problems) {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            problems
+                .push(Problem::new(place, format!("{} is a folder", path.display())).help("expected a file"));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let message = format!("cannot read {}: {}", path.display(), crate::config::plain(&error));
+            problems.push(Problem::new(place, message).help("expected a file that is there"));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What was typed → what it means. Every cross check lives here.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+mod list;
+mod zone;
+
+pub(crate) use list::list_of;
+
+use super::feeds::Feeds;
+use super::file::File;
+use super::problem::{At, Place, Problem, Problems};
+use super::{Config, Overrides, Reloadable, Server, Sync, defaults};
+use crate::model::Name;
+
+/// A file as typed and the folder that its relative paths start from.
+pub(crate) struct Typed {
+    pub(crate) file: File,
+    pub(crate) folder: PathBuf,
+}
+
+/// The main file with its additions, and what environment and flags say.
+pub(crate) fn resolve(
+    main: Typed,
+    additions: Vec<Typed>,
+    overrides: &Overrides,
+    feeds: &Feeds,
+    problems: &mut Problems,
+) -> Config {
+    let Typed { file, folder } = main;
+    let own_networks = file.own_networks.into_iter().map(|at| at.value.0).collect();
+    let state = overrides.state.clone().or_else(|| file.top.state.map(|at| folder.join(at.value)));
+    let listen = match (&overrides.listen[..], file.listen) {
+        ([], None) => vec![defaults::LISTEN],
+        ([], Some(typed)) => distinct_addresses(typed, problems),
+        (given, _) => given.to_vec(),
+    };
+    let catalogue =
+        overrides.catalogue.clone().or_else(|| file.sync.catalogue.map(|at| folder.join(at.value)));
+
+    if let Some(timer) = file.sync.timer.as_ref().filter(|timer| timer.value.is_zero()) {
+        problems.push(Problem::new(&timer.place, "a timer without a pause").help("expected such as \"15m\""));
+    }
+
+    let mut list_files = vec![(folder, file.lists)];
+    let mut zone_files = file.zones;
+    for addition in additions {
+        list_files.push((addition.folder, addition.file.lists));
+        zone_files.extend(addition.file.zones);
+    }
+    let lists = list::lists(list_files, feeds, problems);
+    let zones = zone::zones(zone_files, &lists, problems);
+
+    fn or<T>(key: Option<At<T>>, default: T) -> T {
+        key.map_or(default, |at| at.value)
+    }
+    Config {
+        state: state.unwrap_or_else(|| defaults::STATE.into()),
+        server: Server {
+            listen,
+            workers: or(file.server.workers, defaults::WORKERS),
+            tcp_connections: or(file.server.tcp_connections, defaults::TCP_CONNECTIONS),
+            tcp_connections_per_client: or(
+                file.server.tcp_connections_per_client,
+                defaults::TCP_CONNECTIONS_PER_CLIENT,
+            ),
+            tcp_idle: or(file.server.tcp_idle, defaults::TCP_IDLE),
+        },
+        reloadable: Reloadable {
+            version_bind: file.server.version_bind.map(|at| at.value.0),
+            sync: Sync {
+                timer: file.sync.timer.map(|at| at.value),
+                own_networks,
+                catalogue,
+                contact: file.sync.contact.map(|at| at.value.0),
+                keep: or(file.sync.keep, defaults::KEEP),
+                keep_size: file.sync.keep_size.map_or(defaults::KEEP_SIZE, |at| at.value.0),
+            },
+            lists: lists.into_iter().filter_map(|(name, (list, _))| Some((name, list?))).collect(),
+            zones,
+        },
+    }
+}
+
+fn distinct_addresses(typed: Vec<At<SocketAddr>>, problems: &mut Problems) -> Vec<SocketAddr> {
+    let mut seen = BTreeSet::new();
+    for at in &typed {
+        if !seen.insert(at.value) {
+            problems.push(Problem::new(&at.place, format!("{} is in the list twice", at.value)));
+        }
+    }
+    typed.into_iter().map(|at| at.value).collect()
+}
+
+/// "in FILE:LINE" of a place.
+fn spot(place: &Place) -> String {
+    let problem = Problem::new(place, "");
+    match (problem.file(), problem.line_and_column()) {
+        (Some(file), Some((line, _))) => format!("in {}:{line}", file.display()),
+        _ => "elsewhere".to_owned(),
+    }
+}
+
+pub(crate) fn no_mailbox() -> Name {
+    defaults::SOA_RNAME.parse().expect("a name")
+}

@@ -1,0 +1,107 @@
+//! The configuration of `gatepost up`: everything in the catalogue that anyone may fetch, nothing to write.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::embedded::bogons;
+use super::feeds::{Feeds, Fetch};
+use super::list::ListConfig;
+use super::resolve::{list_of, no_mailbox};
+use super::words::Slug;
+use super::zone::{MemberConfig, ZoneConfig};
+use super::{Config, Reloadable, Server, Sync, defaults};
+use crate::model::{Name, NameError, Ns, Soa, Use};
+
+impl Config {
+    /// Each feed that anyone may fetch as a list and a zone `NAME.SUFFIX`; `block.SUFFIX` of all lists good enough
+    /// to reject on, less the allow lists; `bogons.SUFFIX` embedded. `Err` when the suffix is too long for a list's
+    /// name before it.
+    pub fn for_up(
+        state: PathBuf,
+        suffix: &Name,
+        feeds: &Feeds,
+        listen: Vec<SocketAddr>,
+    ) -> Result<Self, NameError> {
+        let fetched = feeds
+            .iter()
+            .filter(|feed| feed.terms.fetch == Fetch::Anyone)
+            .map(|feed| list_of(feed, feed.name.clone()));
+        let lists: BTreeMap<Slug, ListConfig> =
+            fetched.chain([bogons()]).map(|list| (list.name.clone(), list)).collect();
+
+        let mut zones = Vec::new();
+        for list in lists.values() {
+            zones.push(zone(list.name.as_str(), suffix, members(lists.values(), |l| l.name == list.name))?);
+        }
+        let combined = members(lists.values(), |list| list.use_ == Use::Block);
+        if !combined.is_empty() {
+            let mut combined = zone(defaults::UP_COMBINED, suffix, combined)?;
+            combined.keep_values = false;
+            combined.excepts =
+                lists.values().filter(|list| list.use_ == Use::Allow).map(|list| list.name.clone()).collect();
+            zones.push(combined);
+        }
+        zones.sort_by(|a, b| a.origin.cmp(&b.origin));
+        Ok(Self {
+            state,
+            server: Server {
+                listen: if listen.is_empty() { vec![defaults::LISTEN] } else { listen },
+                workers: defaults::WORKERS,
+                tcp_connections: defaults::TCP_CONNECTIONS,
+                tcp_connections_per_client: defaults::TCP_CONNECTIONS_PER_CLIENT,
+                tcp_idle: defaults::TCP_IDLE,
+            },
+            reloadable: Reloadable {
+                version_bind: None,
+                sync: Sync {
+                    timer: Some(defaults::UP_TIMER),
+                    own_networks: Vec::new(),
+                    catalogue: None,
+                    contact: None,
+                    keep: defaults::KEEP,
+                    keep_size: defaults::KEEP_SIZE,
+                },
+                lists,
+                zones,
+            },
+        })
+    }
+}
+
+/// The lists that `pick` takes and that have a code, as members.
+fn members<'a>(
+    lists: impl Iterator<Item = &'a ListConfig>,
+    pick: impl Fn(&ListConfig) -> bool,
+) -> Vec<MemberConfig> {
+    lists
+        .filter(|list| pick(list))
+        .filter_map(|list| {
+            Some(MemberConfig { list: list.name.clone(), code: list.code?, text: list.text.clone() })
+        })
+        .collect()
+}
+
+fn zone(label: &str, suffix: &Name, members: Vec<MemberConfig>) -> Result<ZoneConfig, NameError> {
+    let origin = label.parse::<Name>()?.below(suffix).ok_or(NameError::NameLength)?;
+    let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
+    Ok(ZoneConfig {
+        members,
+        excepts: Vec::new(),
+        keep_values: true,
+        soa: Soa {
+            ttl: seconds(defaults::SOA_TTL),
+            mname: origin.clone(),
+            rname: no_mailbox(),
+            serial: None,
+            refresh: seconds(defaults::SOA_REFRESH),
+            retry: seconds(defaults::SOA_RETRY),
+            expire: seconds(defaults::SOA_EXPIRE),
+            minimum: seconds(defaults::NEGATIVE_TTL),
+        },
+        ns: Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] },
+        ttl: seconds(defaults::TTL),
+        test_points: true,
+        origin,
+    })
+}

@@ -1,0 +1,155 @@
+//! The effective configuration as text that reads back as itself (`gatepost print-config`).
+//!
+//! There are no secrets in it yet: URLs with passwords are refused when read.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::list::{ListConfig, Source};
+use super::units::{format_duration, format_size};
+use super::{Config, ZoneConfig};
+use crate::model::Template;
+use crate::parse::{Column, Format};
+
+impl Config {
+    /// All of it, defaults and what the catalogue says filled in.
+    pub fn to_toml(&self) -> String {
+        let mut out = Out::default();
+        out.line("version", "1".to_owned());
+        out.line("state", string(&self.state.to_string_lossy()));
+
+        out.header("server");
+        let server = &self.server;
+        out.line("listen", array(server.listen.iter().map(|address| string(&address.to_string()))));
+        out.line("workers", server.workers.to_string());
+        out.line("tcp-connections", server.tcp_connections.to_string());
+        out.line("tcp-connections-per-client", server.tcp_connections_per_client.to_string());
+        out.line("tcp-idle", duration(server.tcp_idle));
+        out.maybe("version-bind", self.reloadable.version_bind.as_deref().map(string));
+
+        out.header("sync");
+        let sync = &self.reloadable.sync;
+        out.maybe("timer", sync.timer.map(duration));
+        out.line("own-networks", array(sync.own_networks.iter().map(|network| string(&network.to_string()))));
+        out.maybe("catalogue", sync.catalogue.as_ref().map(|path| string(&path.to_string_lossy())));
+        out.maybe("contact", sync.contact.as_deref().map(string));
+        out.line("keep", duration(sync.keep));
+        out.line("keep-size", string(&format_size(sync.keep_size)));
+
+        self.reloadable.lists.values().for_each(|list| out.list(list));
+        self.reloadable.zones.iter().for_each(|zone| out.zone(zone));
+        out.0
+    }
+}
+
+#[derive(Default)]
+struct Out(String);
+
+impl Out {
+    fn header(&mut self, name: &str) {
+        let _ = writeln!(self.0, "\n[{name}]");
+    }
+
+    fn line(&mut self, key: &str, value: String) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+
+    fn maybe(&mut self, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.line(key, value);
+        }
+    }
+
+    fn list(&mut self, list: &ListConfig) {
+        self.header(&format!("list.{}", list.name));
+        if let Some(feed) = &list.feed {
+            self.line("feed", string(feed.as_str()));
+        } else {
+            match &list.source {
+                Source::Http(urls) => self.maybe("url", urls.first().map(|url| string(url.as_str()))),
+                Source::File(path) => self.line("file", string(&path.to_string_lossy())),
+                Source::Embedded(_) => {}
+            }
+            self.line("format", string(list.format.name()));
+            if list.format == Format::Csv {
+                self.maybe("column", column(Some(&list.options.columns.address)));
+                self.maybe("note-column", column(list.options.columns.note.as_ref()));
+            }
+        }
+        self.line("notes", list.options.notes.to_string());
+        self.line("subdomains", list.options.names_cover_subdomains.to_string());
+        self.line("use", string(&list.use_.to_string()));
+        self.maybe("code", list.code.map(|code| string(&code.to_string())));
+        self.line("text", text(&list.text));
+        self.line("floor", duration(list.floor));
+        self.line("soft-age", limit(list.ages.soft));
+        self.line("hard-age", limit(list.ages.hard));
+        self.line("unchanged-age", limit(list.ages.unchanged));
+        self.line("max-size", string(&format_size(list.max_size)));
+        self.line("max-bad-share", format!("{:?}", list.limits.max_bad_share));
+        self.line("min-entries", list.limits.min_entries.to_string());
+        self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));
+        self.line("shortest-prefix-v4", list.limits.shortest_v4.to_string());
+        self.line("shortest-prefix-v6", list.limits.shortest_v6.to_string());
+        self.line("allow-empty", list.limits.allow_empty.to_string());
+        self.line("bogons", list.limits.bogons.to_string());
+        self.line("allow-private", list.allow_private.to_string());
+    }
+
+    fn zone(&mut self, zone: &ZoneConfig) {
+        self.header(&format!("zone.{}", string(&zone.origin.to_string())));
+        let members = zone.members.iter().map(|member| {
+            format!(
+                "\n    {{ list = {}, code = {}, text = {} }},",
+                string(member.list.as_str()),
+                string(&member.code.to_string()),
+                text(&member.text)
+            )
+        });
+        self.line("lists", format!("[{}\n]", members.collect::<String>()));
+        self.line("except", array(zone.excepts.iter().map(|list| string(list.as_str()))));
+        self.line("keep-values", zone.keep_values.to_string());
+        self.line("test-points", zone.test_points.to_string());
+        self.line("ttl", seconds(zone.ttl));
+        self.line("negative-ttl", seconds(zone.soa.minimum));
+        self.line("ns", array(zone.ns.hosts.iter().map(|host| string(&host.to_string()))));
+        self.line("soa-ttl", seconds(zone.soa.ttl));
+        self.line("soa-mname", string(&zone.soa.mname.to_string()));
+        self.line("soa-rname", string(&zone.soa.rname.to_string()));
+        self.line("soa-refresh", seconds(zone.soa.refresh));
+        self.line("soa-retry", seconds(zone.soa.retry));
+        self.line("soa-expire", seconds(zone.soa.expire));
+    }
+}
+
+fn column(column: Option<&Column>) -> Option<String> {
+    match column? {
+        Column::Titled(title) => Some(string(title)),
+        // Configurations name columns by their titles alone.
+        Column::At(_) => None,
+    }
+}
+
+fn string(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn array(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn duration(duration: Duration) -> String {
+    string(&format_duration(duration))
+}
+
+fn seconds(seconds: u32) -> String {
+    duration(Duration::from_secs(u64::from(seconds)))
+}
+
+fn limit(limit: Option<Duration>) -> String {
+    limit.map_or_else(|| string("never"), duration)
+}
+
+fn text(text: &Template) -> String {
+    string(&text.to_string())
+}

@@ -1,0 +1,267 @@
+//! When a list may be asked for again. Pure: the moment and the dice are given.
+//!
+//! Three waits, all measured from stamps that survive restarts and clock steps: the publisher's floor, what its
+//! server asked for (`Retry-After`), and the pause of the timer (jitter after success, back-off after failures).
+
+use std::time::Duration;
+
+use crate::model::ContentHash;
+use crate::store::{ListStatus, Now, Pause};
+
+/// Longest back-off.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// First back-off when the publisher answered, but nothing of use.
+const FIRST_AFTER_ANSWER: Duration = Duration::from_secs(5 * 60);
+
+/// First back-off when nobody answered: nobody was burdened.
+const FIRST_AFTER_SILENCE: Duration = Duration::from_secs(60);
+
+/// Shortest pause after any failure.
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// Longest `Retry-After` that is obeyed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Most that is added to a floor, so that all mirrors of a feed do not come at once.
+const MOST_JITTER: Duration = Duration::from_secs(10 * 60);
+
+/// So close to the hour and half hour nobody should come: publishers ask for it, since everybody does.
+const CROWDED: u64 = 120;
+
+/// Who wants the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The timer: waits for everything.
+    Timer,
+    /// A person, now: waits for the floor and for what the server asked for.
+    Person,
+}
+
+/// Whether a list may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Yes.
+    Now,
+    /// Not for so long.
+    Wait(Duration, Why),
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The publisher's least time between two fetches.
+    Floor,
+    /// The server's `Retry-After`.
+    RetryAfter,
+    /// The timer's pause after the last attempt.
+    Pause,
+}
+
+/// What kind of trouble a fetch had; decides how long the timer stays away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// Nobody answered: no name, no route, refused, no TLS.
+    Unreached,
+    /// The server answered with trouble of its own, or its answer was of no use.
+    Answered,
+    /// The server does not want to give the list, or has it no more.
+    Refused,
+}
+
+/// Whether the list with this status and floor may be asked for now.
+pub fn due(status: &ListStatus, floor: Duration, asker: Asker, now: &Now) -> Due {
+    let since_contact = status.last_contact.as_ref().map(|stamp| now.age(stamp));
+    let floor_left = since_contact.map_or(Duration::ZERO, |age| floor.saturating_sub(age));
+    let left = |pause: &Option<Pause>| pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(now));
+    let pause = match asker {
+        Asker::Timer => left(&status.next),
+        Asker::Person => Duration::ZERO,
+    };
+    [(floor_left, Why::Floor), (left(&status.retry_after), Why::RetryAfter), (pause, Why::Pause)]
+        .into_iter()
+        .max_by_key(|(wait, _)| *wait)
+        .filter(|(wait, _)| !wait.is_zero())
+        .map_or(Due::Now, |(wait, why)| Due::Wait(wait, why))
+}
+
+/// The timer's pause after an attempt that brought the list or "not modified".
+pub fn after_success(floor: Duration, dice: &mut Dice, now: &Now) -> Pause {
+    let jitter = dice.below(MOST_JITTER.min(floor / 10));
+    pause(floor + jitter, dice, now)
+}
+
+/// The timer's pause after the `failures`th attempt in a row that brought nothing: doubles, with full jitter.
+pub fn after_failure(trouble: Trouble, failures: u32, floor: Duration, dice: &mut Dice, now: &Now) -> Pause {
+    let first = match trouble {
+        Trouble::Unreached => FIRST_AFTER_SILENCE,
+        Trouble::Answered => FIRST_AFTER_ANSWER.max(floor),
+        Trouble::Refused => return pause(LONGEST / 2 + dice.below(LONGEST / 2), dice, now),
+    };
+    let doublings = failures.saturating_sub(1).min(20);
+    let window = first.saturating_mul(1 << doublings).min(LONGEST.max(floor));
+    pause(dice.below(window).max(SHORTEST), dice, now)
+}
+
+/// What a server asked for, within reason.
+pub fn retry_after(asked: Duration, now: &Now) -> Pause {
+    Pause { since: now.stamp(), seconds: asked.min(LONGEST_RETRY_AFTER).as_secs() }
+}
+
+fn pause(wait: Duration, dice: &mut Dice, now: &Now) -> Pause {
+    let mut pause = Pause { since: now.stamp(), seconds: wait.as_secs() };
+    // Short pauses belong to own files and to first failures: nobody's crowd.
+    if wait < FIRST_AFTER_ANSWER {
+        return pause;
+    }
+    let into_half_hour = pause.ends().rem_euclid(1800) as u64;
+    let past_crowd = match into_half_hour {
+        at if at < CROWDED => CROWDED - at,
+        at if at >= 1800 - CROWDED => 1800 - at + CROWDED,
+        _ => return pause,
+    };
+    pause.seconds += past_crowd + dice.below(MOST_JITTER / 2).as_secs();
+    pause
+}
+
+/// Random numbers of a store and a list: other stores' differ, and a test can foresee them.
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// For the attempt after `attempts` others at `list`, in a store with this seed.
+    pub fn new(seed: u64, list: &str, attempts: u64) -> Self {
+        let mut key = seed.to_le_bytes().to_vec();
+        key.extend_from_slice(&attempts.to_le_bytes());
+        key.extend_from_slice(list.as_bytes());
+        let hash = ContentHash::of(&key);
+        let (first, _) = hash.as_bytes().split_first_chunk().expect("32 octets");
+        Self(u64::from_le_bytes(*first))
+    }
+
+    /// A duration below `limit`, in whole seconds; nothing when the limit is below two seconds.
+    fn below(&mut self, limit: Duration) -> Duration {
+        let seconds = limit.as_secs().max(1);
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Duration::from_secs((z ^ (z >> 31)) % seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Outcome, Stamp};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const T: i64 = 1_800_000_000;
+
+    fn at(seconds: i64, boot: &str) -> Now {
+        let clocks =
+            Stamp { wall: T + seconds, boot: Some(boot.to_owned()), boottime: 1000 + seconds as u64 };
+        Now { clocks, newest: 0 }
+    }
+
+    fn asked(now: &Now) -> ListStatus {
+        let mut status = ListStatus::default();
+        status.attempt(now);
+        status.last_contact = Some(now.stamp());
+        status
+    }
+
+    #[test]
+    fn the_floor_holds_for_everybody_and_over_restarts() {
+        let status = asked(&at(0, "a"));
+        let stored: ListStatus = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
+        for asker in [Asker::Timer, Asker::Person] {
+            assert_eq!(due(&stored, HOUR, asker, &at(600, "a")), Due::Wait(HOUR * 5 / 6, Why::Floor));
+            assert_eq!(due(&stored, HOUR, asker, &at(3600, "a")), Due::Now);
+        }
+        assert_eq!(due(&ListStatus::default(), HOUR, Asker::Timer, &at(0, "a")), Due::Now);
+    }
+
+    #[test]
+    fn a_clock_step_neither_skips_the_floor_nor_stops_the_list() {
+        let status = asked(&at(0, "a"));
+        let mut forwards = at(60, "a");
+        forwards.clocks.wall += 86_400;
+        assert_eq!(
+            due(&status, HOUR, Asker::Person, &forwards),
+            Due::Wait(HOUR - Duration::from_secs(60), Why::Floor)
+        );
+        let mut backwards = at(3601, "a");
+        backwards.clocks.wall -= 86_400;
+        assert_eq!(due(&status, HOUR, Asker::Person, &backwards), Due::Now);
+    }
+
+    #[test]
+    fn an_attempt_that_reached_nobody_does_not_count_for_the_floor() {
+        let mut status = ListStatus::default();
+        status.attempt(&at(0, "a"));
+        status.not_accepted(Outcome::Failed, vec!["no route".to_owned()], &at(0, "a"));
+        assert_eq!(due(&status, HOUR, Asker::Person, &at(1, "a")), Due::Now);
+    }
+
+    #[test]
+    fn only_the_timer_waits_for_its_pause() {
+        let now = at(0, "a");
+        let mut status = asked(&now);
+        status.next = Some(Pause { since: now.stamp(), seconds: 7200 });
+        assert_eq!(due(&status, HOUR, Asker::Person, &at(3600, "a")), Due::Now);
+        assert_eq!(due(&status, HOUR, Asker::Timer, &at(3600, "a")), Due::Wait(HOUR, Why::Pause));
+        status.retry_after = Some(retry_after(HOUR * 3, &now));
+        assert_eq!(due(&status, HOUR, Asker::Person, &at(3600, "a")), Due::Wait(HOUR * 2, Why::RetryAfter));
+        assert_eq!(retry_after(HOUR * 9999, &now).seconds, 7 * 86_400);
+    }
+
+    #[test]
+    fn pauses_keep_off_the_hour_and_half_hour() {
+        let mut crowd = 0;
+        for n in 0..2000 {
+            let mut dice = Dice::new(7, "psbl", n);
+            let pause = after_success(HOUR, &mut dice, &at(n as i64 * 37, "a"));
+            assert!((3600..3600 + 600 + 240 + 300).contains(&pause.seconds), "{}", pause.seconds);
+            let minute = pause.ends().rem_euclid(1800);
+            crowd += u32::from(!(120..1680).contains(&minute));
+        }
+        assert_eq!(crowd, 0);
+    }
+
+    #[test]
+    fn stores_and_lists_come_at_different_times() {
+        let at_once: std::collections::BTreeSet<u64> = (0..100)
+            .map(|seed| after_success(HOUR, &mut Dice::new(seed, "psbl", 1), &at(0, "a")).seconds)
+            .collect();
+        assert!(at_once.len() > 60, "{}", at_once.len());
+        let one = after_success(HOUR, &mut Dice::new(1, "psbl", 1), &at(0, "a"));
+        assert_eq!(one, after_success(HOUR, &mut Dice::new(1, "psbl", 1), &at(0, "a")));
+        assert_ne!(one, after_success(HOUR, &mut Dice::new(1, "drop", 1), &at(0, "a")));
+    }
+
+    #[test]
+    fn failures_double_the_window_up_to_a_day() {
+        let longest = |trouble, failures| {
+            (0..500)
+                .map(|n| {
+                    after_failure(trouble, failures, HOUR, &mut Dice::new(n, "x", 0), &at(0, "a")).seconds
+                })
+                .max()
+                .unwrap()
+        };
+        let shortest = (0..500)
+            .map(|n| {
+                after_failure(Trouble::Unreached, 1, HOUR, &mut Dice::new(n, "x", 0), &at(0, "a")).seconds
+            })
+            .min()
+            .unwrap();
+        assert_eq!(shortest, 30);
+        assert!(longest(Trouble::Unreached, 1) < 60);
+        let (one, two) = (longest(Trouble::Answered, 1), longest(Trouble::Answered, 2));
+        assert!(one > 3000 && two > 6000 && one < two, "{one} {two}");
+        assert!(longest(Trouble::Answered, 50) < 86_400 + 540);
+        assert!(longest(Trouble::Refused, 1) > 80_000);
+    }
+}

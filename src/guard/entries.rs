@@ -1,0 +1,172 @@
+//! After parsing: would using this list harm mail?
+//!
+//! [`judge`] holds a parsed list against [`Limits`] and gives a [`Judgement`]: a decision, and each [`Reason`] for
+//! it as a sentence with its numbers. The never-list is taken out before shapes are judged; the set itself stays as
+//! published, and `compile` leaves out what nobody may list. Checks that need an earlier version of the list add
+//! their reasons with [`Judgement::add`].
+
+mod reason;
+mod shape;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use reason::{Decision, Reason};
+
+use super::NeverList;
+use crate::parse::{Report, Trailer};
+use crate::set::Set;
+use shape::Shape;
+
+/// Share of bad lines among all lines that should be entries: above it a list is held.
+pub const MAX_BAD_SHARE: f64 = 0.01;
+/// Entries that a list must have to be used.
+pub const MIN_ENTRIES: u64 = 1;
+/// Share of the IPv4 address space that a list may cover. The broadest real lists cover 4 %; half the world is 50 %.
+pub const MAX_COVERAGE_V4: f64 = 0.08;
+/// The shortest IPv4 prefix that one entry may be (a range: as many addresses).
+pub const SHORTEST_V4: u8 = 8;
+/// The shortest IPv6 prefix that one entry may be.
+pub const SHORTEST_V6: u8 = 16;
+/// Entries that a reason or a report quotes.
+pub const SAMPLE: usize = 5;
+
+/// What a list must keep to. Lists differ: the catalogue and the configuration set these per list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// See [`MAX_BAD_SHARE`].
+    pub max_bad_share: f64,
+    /// See [`MIN_ENTRIES`].
+    pub min_entries: u64,
+    /// See [`MAX_COVERAGE_V4`].
+    pub max_coverage_v4: f64,
+    /// See [`SHORTEST_V4`].
+    pub shortest_v4: u8,
+    /// See [`SHORTEST_V6`].
+    pub shortest_v6: u8,
+    /// The feed is sometimes empty and means it.
+    pub allow_empty: bool,
+    /// The feed lists unusable space by design: limits on coverage and prefix length do not hold for it. (What is
+    /// taken out of it nevertheless: [`NeverList::of_feed`].)
+    pub bogons: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bad_share: MAX_BAD_SHARE,
+            min_entries: MIN_ENTRIES,
+            max_coverage_v4: MAX_COVERAGE_V4,
+            shortest_v4: SHORTEST_V4,
+            shortest_v6: SHORTEST_V6,
+            allow_empty: false,
+            bogons: false,
+        }
+    }
+}
+
+/// Entries that have no effect though they are published.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Entries wholly inside the never-list.
+    pub never: u64,
+    /// Entries that would answer with an error code ([`super::is_error_code`]).
+    pub error_code: u64,
+    /// The first of both, as published.
+    pub sample: Vec<String>,
+}
+
+impl Dropped {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.never + self.error_code
+    }
+
+    fn example(&mut self, entry: &impl fmt::Display) {
+        if self.sample.len() < SAMPLE {
+            self.sample.push(entry.to_string());
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The severest of the reasons' decisions; accept without any.
+    pub decision: Decision,
+    /// What speaks against the list.
+    pub reasons: Vec<Reason>,
+    /// What is left out of it.
+    pub dropped: Dropped,
+    /// Share of IPv4 that the list covers, never-list taken out, 0 to 1. Exclusions are not taken off.
+    pub coverage_v4: f64,
+    /// Distinct entries that list something, dropped ones taken off.
+    pub entries: u64,
+}
+
+impl Judgement {
+    /// Adds a reason and follows it.
+    pub fn add(&mut self, reason: Reason) {
+        self.decision = self.decision.max(reason.decision());
+        self.reasons.push(reason);
+    }
+}
+
+/// Holds a parsed list against its limits. `never` is what is taken out of this feed ([`NeverList::of_feed`]).
+pub fn judge(set: &Set, report: &Report, limits: &Limits, never: &NeverList) -> Judgement {
+    let shape = Shape::of(set, limits, never);
+    let mut judgement = Judgement {
+        decision: Decision::Accept,
+        reasons: Vec::new(),
+        entries: shape.listed - shape.dropped.total(),
+        coverage_v4: shape.covered_v4 as f64 / 2f64.powi(32),
+        dropped: shape.dropped,
+    };
+    let mut found: Vec<Reason> = Vec::new();
+    found.extend(end_mark(report));
+    found.extend(bad_lines(report, limits));
+    found.extend(too_few(judgement.entries, limits));
+    if !limits.bogons {
+        found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
+        found.extend(shape.short_v4.reason(limits.shortest_v4));
+        found.extend(shape.short_v6.reason(limits.shortest_v6));
+        found.extend(coverage(judgement.coverage_v4, limits));
+    }
+    found.into_iter().for_each(|reason| judgement.add(reason));
+    judgement
+}
+
+fn end_mark(report: &Report) -> Option<Reason> {
+    match &report.trailer {
+        Trailer::False(said) => Some(Reason::EndMark { said: said.clone() }),
+        Trailer::Absent if report.format.has_end_mark() => Some(Reason::NoEndMark { format: report.format }),
+        Trailer::Absent | Trailer::True => None,
+    }
+}
+
+fn bad_lines(report: &Report, limits: &Limits) -> Option<Reason> {
+    let share = report.bad_share();
+    (share > limits.max_bad_share).then(|| Reason::BadLines {
+        bad: report.bad,
+        lines: report.bad + report.entries,
+        share: share * 100.0,
+        limit: limits.max_bad_share * 100.0,
+        examples: report.examples.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn too_few(entries: u64, limits: &Limits) -> Option<Reason> {
+    if entries >= limits.min_entries || entries == 0 && limits.allow_empty {
+        return None;
+    }
+    Some(Reason::TooFew { entries, limit: limits.min_entries })
+}
+
+fn coverage(share: f64, limits: &Limits) -> Option<Reason> {
+    (share > limits.max_coverage_v4)
+        .then_some(Reason::Coverage { share: share * 100.0, limit: limits.max_coverage_v4 * 100.0 })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What a list looks like with the never-list taken out.
+//!
+//! Sets are sorted, so one pass over hosts and blocks is enough for all of it; nothing is unfolded.
+
+use std::collections::BTreeSet;
+
+use super::super::{NeverList, is_error_code};
+use super::{Dropped, Limits, Reason, SAMPLE};
+use crate::model::{Address, Span};
+use crate::set::{Block, Column, Set, ValueId};
+
+/// Entries above a size.
+#[derive(Default)]
+pub(super) struct Short {
+    count: u64,
+    examples: Vec<String>,
+}
+
+impl Short {
+    pub(super) fn reason(self, limit: u8) -> Option<Reason> {
+        (self.count > 0).then_some(Reason::ShortPrefix { count: self.count, limit, examples: self.examples })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(super) struct Shape {
+    pub(super) listed: u64,
+    pub(super) dropped: Dropped,
+    pub(super) everything: Option<String>,
+    pub(super) short_v4: Short,
+    pub(super) short_v6: Short,
+    pub(super) covered_v4: u64,
+}
+
+impl Shape {
+    pub(super) fn of(set: &Set, limits: &Limits, never: &NeverList) -> Self {
+        let errors = error_values(set);
+        let mut shape = Self { listed: set.v4.hosts.len() as u64, ..Self::default() };
+        shape.hosts(set, never, &errors);
+        let mut short = Short::default();
+        for block in set.v4.blocks.iter().filter(|b| !b.exclude) {
+            shape.block(block, never.covers_v4(block.span), &errors, limits.shortest_v4, &mut short);
+        }
+        shape.short_v4 = short;
+        let mut short = Short::default();
+        for block in set.v6.iter().filter(|b| !b.exclude) {
+            shape.block(block, never.covers_v6(block.span), &errors, limits.shortest_v6, &mut short);
+        }
+        shape.short_v6 = short;
+        for entry in set.names.iter().filter(|n| !n.exclude) {
+            shape.listed += 1;
+            if errors.contains(&entry.value) {
+                shape.dropped.error_code += 1;
+                shape.dropped.example(&entry.name);
+            }
+        }
+        shape.covered_v4 = covered(set, never);
+        shape
+    }
+
+    fn hosts(&mut self, set: &Set, never: &NeverList, errors: &BTreeSet<ValueId>) {
+        let hosts = &set.v4.hosts;
+        for span in &never.v4 {
+            let start = hosts.partition_point(|&host| host < span.first);
+            let end = hosts.partition_point(|&host| host <= span.last);
+            self.dropped.never += (end - start) as u64;
+            hosts[start..end].iter().take(SAMPLE).for_each(|&host| self.dropped.example(&Span::host(host)));
+        }
+        let rows = match &set.v4.host_values {
+            Column::One(value) if errors.contains(value) => 0..hosts.len(),
+            Column::Many(_) if !errors.is_empty() => 0..hosts.len(),
+            _ => 0..0,
+        };
+        for row in rows {
+            if errors.contains(&set.v4.host_values.at(row)) && !never.contains_v4(hosts[row]) {
+                self.dropped.error_code += 1;
+                self.dropped.example(&Span::host(hosts[row]));
+            }
+        }
+    }
+
+    fn block<A: Address>(
+        &mut self,
+        block: &Block<A>,
+        never: bool,
+        errors: &BTreeSet<ValueId>,
+        shortest: u8,
+        short: &mut Short,
+    ) {
+        self.listed += 1;
+        if never || errors.contains(&block.value) {
+            *(if never { &mut self.dropped.never } else { &mut self.dropped.error_code }) += 1;
+            self.dropped.example(&block.span);
+            return;
+        }
+        if block.span == A::ZERO.prefix(0) {
+            self.everything.get_or_insert_with(|| block.span.to_string());
+        } else if block.span.extent() > A::ZERO.prefix(shortest).extent() {
+            short.count += 1;
+            if short.examples.len() < SAMPLE {
+                short.examples.push(block.span.to_string());
+            }
+        }
+    }
+}
+
+fn error_values(set: &Set) -> BTreeSet<ValueId> {
+    let is_error = |id: &usize| set.values[*id].code.is_some_and(is_error_code);
+    (0..set.values.len()).filter(is_error).map(|id| id as ValueId).collect()
+}
+
+/// IPv4 addresses that are listed and not in the never-list, each counted once.
+pub(super) fn covered(set: &Set, never: &NeverList) -> u64 {
+    let mut hosts = set.v4.hosts.iter().copied().peekable();
+    let mut blocks = set.v4.blocks.iter().filter(|b| !b.exclude).map(|b| b.span).peekable();
+    let mut count = 0;
+    // Everything below is counted.
+    let mut counted = 0u64;
+    loop {
+        // Both are sorted by their first address.
+        let host_first = match (hosts.peek(), blocks.peek()) {
+            (None, None) => return count,
+            (Some(host), Some(block)) => *host < block.first,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+        };
+        let span = if host_first { hosts.next().map(Span::host) } else { blocks.next() };
+        let Some(span) = span else { return count };
+        let first = u64::from(span.first).max(counted);
+        let end = u64::from(span.last) + 1;
+        if first < end {
+            count += end - first - inside(never, first, end);
+            counted = end;
+        }
+    }
+}
+
+/// Addresses from `first` to before `end` that are in the never-list.
+fn inside(never: &NeverList, first: u64, end: u64) -> u64 {
+    let from = never.v4.partition_point(|n| u64::from(n.last) < first);
+    never.v4[from..]
+        .iter()
+        .take_while(|n| u64::from(n.first) < end)
+        .map(|n| (u64::from(n.last) + 1).min(end) - u64::from(n.first).max(first))
+        .sum()
+}

@@ -1,0 +1,161 @@
+use super::shape::covered;
+use super::*;
+use crate::model::Span;
+use crate::parse::{Format, Options, Parsed, parse};
+
+fn read(format: Format, text: &str) -> Parsed {
+    parse(format, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap()
+}
+
+fn judged(format: Format, text: &str, limits: &Limits) -> Judgement {
+    let parsed = read(format, text);
+    judge(&parsed.set, &parsed.report, limits, &NeverList::of_feed(limits.bogons, &[]))
+}
+
+fn plain(text: &str) -> Judgement {
+    judged(Format::Plain, text, &Limits::default())
+}
+
+/// The one reason's sentence.
+fn only(judgement: &Judgement) -> String {
+    assert_eq!(judgement.reasons.len(), 1, "{:?}", judgement.reasons);
+    judgement.reasons[0].to_string()
+}
+
+#[test]
+fn a_good_list() {
+    let judgement = plain("1.2.3.4\n1.2.3.4\n5.6.0.0/16\n2606:4700::/32\n");
+    assert_eq!((judgement.decision, judgement.reasons.len()), (Decision::Accept, 0));
+    assert_eq!((judgement.entries, judgement.dropped.total()), (3, 0));
+    assert_eq!(judgement.coverage_v4, 65_537.0 / 2f64.powi(32));
+}
+
+#[test]
+fn end_marks() {
+    let cut = judged(Format::Drop, "1.2.3.0/24 ; SBL1\n", &Limits::default());
+    assert_eq!(cut.decision, Decision::Hold);
+    assert_eq!(only(&cut), "the file was cut: the end mark of format `drop` is missing");
+    let wrong = judged(Format::Plain, "1.2.3.4\n# END 2 entries\n", &Limits::default());
+    assert_eq!(wrong.decision, Decision::Reject);
+    assert_eq!(only(&wrong), "the file is not whole: the end mark counts 2 entries, the file holds 1");
+    assert_eq!(
+        judged(Format::Drop, "1.2.3.0/24 ; SBL1\n; EOF", &Limits::default()).decision,
+        Decision::Accept
+    );
+}
+
+#[test]
+fn bad_lines() {
+    let good = "1.2.3.4\n".repeat(99);
+    assert_eq!(plain(&format!("{good}09.1.1.1\n")).decision, Decision::Accept, "1 % may be bad");
+    let judgement = plain(&format!("{good}09.1.1.1\nword\n"));
+    assert_eq!(judgement.decision, Decision::Hold);
+    let said = only(&judgement);
+    assert!(
+        said.starts_with("2 of 101 lines are bad (1.98 %, at most 1.00 % may be): line 100, column 1: octet"),
+        "{said}"
+    );
+    let all = Limits { max_bad_share: 1.0, min_entries: 0, ..Limits::default() };
+    assert_eq!(judged(Format::Plain, "word\n", &all).decision, Decision::Accept);
+}
+
+#[test]
+fn too_few() {
+    assert_eq!(only(&plain("# nothing\n")), "0 usable entries, at least 1 are due");
+    let few = Limits { min_entries: 3, ..Limits::default() };
+    assert_eq!(judged(Format::Plain, "1.2.3.4\n1.2.3.5\n1.2.3.4\n", &few).decision, Decision::Hold);
+    let empty = Limits { allow_empty: true, ..few };
+    assert_eq!(judged(Format::Plain, "# nothing\n", &empty).decision, Decision::Accept);
+    assert_eq!(judged(Format::Plain, "1.2.3.4\n", &empty).decision, Decision::Hold);
+    assert_eq!(plain("127.0.0.1\n10.0.0.1\n").decision, Decision::Hold, "nothing usable");
+    assert_eq!(judged(Format::Ip4set, "!1.2.3.4\n", &Limits::default()).decision, Decision::Hold);
+}
+
+#[test]
+fn the_world() {
+    for (format, text) in [
+        (Format::Plain, "0.0.0.0/0\n"),
+        (Format::Plain, "::/0\n"),
+        (Format::Ip4set, "0.0.0.0-255.255.255.255\n"),
+    ] {
+        let judgement = judged(format, text, &Limits::default());
+        assert_eq!(judgement.decision, Decision::Hold);
+        assert!(judgement.reasons[0].to_string().ends_with("/0` lists every address"), "{judgement:?}");
+    }
+    let judgement = plain("1.0.0.0-100.0.0.0\n");
+    assert_eq!(judgement.reasons.len(), 2);
+    assert_eq!(judgement.reasons[0].to_string(), "1 entries are broader than /8: 1.0.0.0-100.0.0.0");
+}
+
+#[test]
+fn short_prefixes() {
+    assert_eq!(plain("4.0.0.0/8\n").decision, Decision::Accept);
+    assert_eq!(only(&plain("4.0.0.0/7\n1.2.3.4\n")), "1 entries are broader than /8: 4.0.0.0/7");
+    assert_eq!(plain("2600::/16\n").decision, Decision::Accept);
+    assert_eq!(only(&plain("2600::/15\n")), "1 entries are broader than /16: 2600::/15");
+}
+
+#[test]
+fn coverage_without_the_never_list() {
+    // 14 % of IPv4 as published, nearly nothing once unusable space is out.
+    let bogons = "0.0.0.0/8\n10.0.0.0/8\n127.0.0.0/8\n224.0.0.0/3\n1.2.3.0/24\n";
+    let judgement = plain(bogons);
+    assert_eq!((judgement.decision, judgement.dropped.never, judgement.entries), (Decision::Accept, 4, 1));
+    assert_eq!(judgement.coverage_v4, 256.0 / 2f64.powi(32));
+    assert_eq!(judgement.dropped.sample[0], "0.0.0.0/8");
+    let broad: String = (11..32).map(|n| format!("{n}.0.0.0/8\n{n}.1.0.0/16\n{n}.1.1.1\n")).collect();
+    assert_eq!(only(&plain(&broad)), "the list covers 8.20 % of IPv4, at most 8.00 % may be");
+    // 169.254/16 lies within: it is taken out of the middle of a block.
+    assert_eq!(plain("169.0.0.0/8\n").coverage_v4, f64::from((1 << 24) - (1 << 16)) / 2f64.powi(32));
+}
+
+#[test]
+fn bogon_lists() {
+    let limits = Limits { bogons: true, ..Limits::default() };
+    let judgement = judged(Format::Plain, "224.0.0.0/3\n0.0.0.0/1\n8000::/1\n127.0.0.0/8\n::1\n", &limits);
+    assert_eq!((judgement.decision, judgement.dropped.never, judgement.entries), (Decision::Accept, 2, 3));
+    assert!(judgement.coverage_v4 > 0.6);
+}
+
+#[test]
+fn error_codes() {
+    let judgement = judged(
+        Format::Ip4set,
+        "1.2.3.4\n1.2.3.5 :127.255.255.254:over quota\n1.2.3.0/28 :127.255.255.1:\n!1.2.3.7\n127.0.0.2 :127.255.255.1:\n",
+        &Limits::default(),
+    );
+    assert_eq!((judgement.dropped.error_code, judgement.dropped.never, judgement.entries), (2, 1, 1));
+    let all = judged(Format::Ip4set, ":127.255.255.255:x\n1.2.3.4\n", &Limits::default());
+    assert_eq!((all.decision, all.entries), (Decision::Hold, 0));
+}
+
+#[test]
+fn judgements_survive_json_and_more_reasons() {
+    let mut judgement = plain("1.2.3.4\n");
+    judgement.add(Reason::Coverage { share: 9.0, limit: 8.0 });
+    assert_eq!(judgement.decision, Decision::Hold);
+    judgement.add(Reason::EndMark { said: "x".into() });
+    assert_eq!(judgement.decision, Decision::Reject);
+    let json = serde_json::to_string(&judgement).unwrap();
+    assert_eq!(serde_json::from_str::<Judgement>(&json).unwrap(), judgement);
+}
+
+proptest::proptest! {
+    /// Counting in one pass agrees with counting address by address.
+    #[test]
+    fn coverage_counts_addresses(
+        spans in proptest::collection::vec((0u32..300, 0u32..40), 0..20),
+        holes in proptest::collection::vec((0u32..300, 0u32..40), 0..6),
+    ) {
+        let span = |&(first, extent): &(u32, u32)| Span { first, last: first + extent };
+        let mut builder = crate::set::SetBuilder::new(crate::set::Overlap::Narrowest);
+        let value = builder.value(&Default::default());
+        spans.iter().for_each(|s| builder.v4(span(s), value));
+        let own: Vec<_> = holes.iter().map(|h| crate::model::Subject::V4(span(h))).collect();
+        let never = NeverList::default().with(&own);
+        let naive = (0..400u32)
+            .filter(|&a| spans.iter().any(|s| span(s).contains(a)) && !never.contains_v4(a))
+            .count();
+        proptest::prop_assert_eq!(covered(&builder.finish(), &never), naive as u64);
+    }
+}

@@ -1,0 +1,294 @@
+//! Before parsing: is the body a list at all, or what a web server says instead of one?
+//!
+//! Each kind of body here was once stored as a list by somebody's script. [`check`] looks at the first
+//! [`HEAD`] octets only, so a wrong body is named before it is read as a whole.
+
+use std::borrow::Cow;
+
+use crate::model::{parse_ipv4, parse_ipv6};
+use crate::parse::{Diag, Format, Options, Parsed, excerpt, parse};
+
+/// Octets at the beginning of a body that [`check`] wants to see (fewer only when the body is shorter). A header of
+/// comments that is longer hides the entries; then nothing is said against the body.
+pub const HEAD: usize = 64 * 1024;
+
+/// Up to this size in octets a body without any entry is a message, above it a list in another format.
+pub const MESSAGE_MAX: u64 = 4096;
+
+/// Up to this many lines that are no comments a body is searched for [`PHRASES`].
+const FEW_LINES: usize = 3;
+
+/// What servers and operators say instead of a list.
+const PHRASES: [&str; 17] = [
+    "access denied",
+    "bad gateway",
+    "bad request",
+    "could not connect",
+    "error code",
+    "has been blocked",
+    "internal server error",
+    "not found",
+    "only fetch",
+    "quota exceeded",
+    "rate limit",
+    "service unavailable",
+    "temporarily unavailable",
+    "timed out",
+    "too many requests",
+    "too often",
+    "try again",
+];
+
+/// Why a body is not used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+pub enum Rejection {
+    /// No octets, or blanks only.
+    #[error("the body is empty")]
+    Empty,
+    /// A web page or other markup.
+    #[error("the body is a web page, not a list: {0}")]
+    Html(String),
+    /// JSON where text is due, or an object that reports an error.
+    #[error("the body is a JSON message, not a list: {0}")]
+    Json(String),
+    /// Compressed or otherwise not text.
+    #[error("the body is not text ({0})")]
+    Binary(Cow<'static, str>),
+    /// Words for a person: an error, a limit, misuse.
+    #[error("the body is a message, not a list: {0}")]
+    Message(String),
+    /// Text, but nothing in it is an entry of the stated format.
+    #[error("no line of the body's beginning is an entry of format `{format}`; {example}")]
+    WrongForm {
+        /// What was stated.
+        format: Format,
+        /// The first bad line.
+        example: String,
+    },
+}
+
+/// Looks at the `head` (see [`HEAD`]) of a decoded body of `len` octets in all.
+///
+/// # Errors
+/// Why the body cannot be a list in `format`.
+pub fn check(head: &[u8], len: u64, format: Format, allow_empty: bool) -> Result<(), Rejection> {
+    let whole = head.len() as u64 >= len;
+    let head = &head[..head.len().min(HEAD)];
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if text.is_empty() && whole {
+        return if allow_empty { Ok(()) } else { Err(Rejection::Empty) };
+    }
+    if let Some(kind) = binary(head) {
+        return Err(Rejection::Binary(kind.into()));
+    }
+    match text.first() {
+        // No list format begins with markup or, but for JSON lines, with an object.
+        Some(b'<') => return Err(Rejection::Html(first_line(text))),
+        Some(b'{') if format == Format::DropJson => json_lines(text)?,
+        Some(b'{') => return Err(Rejection::Json(first_line(text))),
+        Some(b'[') if format != Format::DropJson && json_array(text) => {
+            return Err(Rejection::Json(first_line(text)));
+        }
+        _ => {}
+    }
+    list(text, len, whole, format)
+}
+
+fn binary(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0x1f, 0x8b, ..] => Some("gzip data that was not decoded"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive"),
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => Some("UTF-16"),
+        _ if head.contains(&0) => Some("it holds NUL octets"),
+        _ => None,
+    }
+}
+
+fn json_array(text: &[u8]) -> bool {
+    matches!(text[1..].trim_ascii_start().first(), Some(b'{' | b'"' | b']'))
+}
+
+/// The first object of JSON lines reports an error when it has a field for that and none of a list's.
+fn json_lines(text: &[u8]) -> Result<(), Rejection> {
+    let line = text.split(|&b| b == b'\n').next().unwrap_or_default();
+    let Ok(object) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line) else {
+        return Ok(());
+    };
+    let has = |keys: &[&str]| keys.iter().any(|key| object.contains_key(*key));
+    if has(&["status", "error", "errors", "message", "code", "detail"]) && !has(&["cidr", "sblid", "asn"]) {
+        return Err(Rejection::Json(first_line(line)));
+    }
+    Ok(())
+}
+
+fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Rejection> {
+    // A line that the head cuts says nothing.
+    let text = match text.iter().rposition(|&b| b == b'\n') {
+        Some(end) if !whole => &text[..=end],
+        _ => text,
+    };
+    let spoken = lines(text, FEW_LINES + 1);
+    // In rbldnsd's files texts for people belong to the entries.
+    let few = whole && spoken.len() <= FEW_LINES && format != Format::Ip4set;
+    if few && spoken.iter().any(|line| says_no(line)) {
+        return Err(Rejection::Message(excerpt(spoken[0])));
+    }
+    if format == Format::Csv {
+        return csv(text, len, whole, &spoken);
+    }
+    let mut first_bad: Option<Diag> = None;
+    // Reading memory fails only where the format refuses the whole file: its parser will say so better.
+    let Ok(parsed) = parse(format, &Options::default(), text, &mut |bad| _ = first_bad.get_or_insert(bad))
+    else {
+        return Ok(());
+    };
+    if credible(&parsed) || parsed.report.bad == 0 && parsed.report.entries == 0 {
+        return Ok(());
+    }
+    if whole && len <= MESSAGE_MAX && format != Format::DropJson {
+        return Err(Rejection::Message(spoken.first().map(|line| excerpt(line)).unwrap_or_default()));
+    }
+    let example = first_bad.map_or_else(|| first_line(text), |bad| bad.to_string());
+    Err(Rejection::WrongForm { format, example })
+}
+
+/// Any address, or a name of two labels: in prose every line begins with a word that could be a name.
+fn credible(parsed: &Parsed) -> bool {
+    let set = &parsed.set;
+    let addresses = set.v4.hosts.len() + set.v4.blocks.len() + set.v6.len();
+    addresses > 0 || set.names.iter().any(|entry| entry.name.labels().count() > 1)
+}
+
+/// The configured column is not known here: an address in any field will do.
+fn csv(text: &[u8], len: u64, whole: bool, spoken: &[&[u8]]) -> Result<(), Rejection> {
+    let Some(first) = spoken.first() else { return Ok(()) };
+    let is_entry = |field: &[u8]| {
+        let field = field.trim_ascii();
+        let address = field.split(|&b| b == b'/').next().unwrap_or_default();
+        parse_ipv4(address).is_ok() || address.contains(&b':') && parse_ipv6(address).is_ok()
+    };
+    if text.split(|b| matches!(b, b',' | b'"' | b'\n' | b'\r')).any(is_entry) {
+        return Ok(());
+    }
+    // A row of titles and nothing below it is an empty list; how few entries are too few is judged later.
+    if whole && spoken.len() == 1 && first.contains(&b',') {
+        return Ok(());
+    }
+    if whole && len <= MESSAGE_MAX {
+        return Err(Rejection::Message(excerpt(first)));
+    }
+    Err(Rejection::WrongForm { format: Format::Csv, example: first_line(first) })
+}
+
+/// The first `most` lines that are neither empty nor comments.
+fn lines(text: &[u8], most: usize) -> Vec<&[u8]> {
+    text.split(|&b| b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !matches!(line.first(), None | Some(b'#' | b';')))
+        .take(most)
+        .collect()
+}
+
+fn says_no(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&line[..line.len().min(1024)]).to_ascii_lowercase();
+    PHRASES.iter().any(|phrase| text.contains(phrase))
+}
+
+fn first_line(text: &[u8]) -> String {
+    excerpt(text.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(body: &str, format: Format) -> Result<(), Rejection> {
+        check(body.as_bytes(), body.len() as u64, format, false)
+    }
+
+    #[test]
+    fn what_servers_say_instead() {
+        for format in Format::ALL {
+            for body in ["", "\n \r\n", "\u{feff}\n"] {
+                assert_eq!(verdict(body, format), Err(Rejection::Empty), "{body:?} {format}");
+                assert_eq!(check(body.as_bytes(), body.len() as u64, format, true), Ok(()));
+            }
+            for body in ["<!DOCTYPE html>\n<html>", "\n  <html lang=en>", "<?xml version=\"1.0\"?>"] {
+                assert!(matches!(verdict(body, format), Err(Rejection::Html(_))), "{body} {format}");
+            }
+            for body in ["{\"status\":500,\"message\":\"Internal Server Error\"}", "{\"error\":\"quota\"}\n"]
+            {
+                assert!(matches!(verdict(body, format), Err(Rejection::Json(_))), "{body} {format}");
+            }
+            for body in ["\x1f\u{8b}", "a\0b\n", "PK\x03\x04"] {
+                let latin1: Vec<u8> = body.chars().map(|c| c as u8).collect();
+                let verdict = check(&latin1, latin1.len() as u64, format, false);
+                assert!(matches!(verdict, Err(Rejection::Binary(_))), "{body:?} {format}");
+            }
+            for body in [
+                "error code: 520",
+                "Could not connect: \n",
+                "Not Found",
+                "Too Many Requests\n",
+                "Umm... You can only fetch the data every 30 minutes - sorry.\nIf you keep trying, you may get blocked.\n(this is why)\n",
+            ] {
+                assert!(matches!(verdict(body, format), Err(Rejection::Message(_))), "{body} {format}");
+            }
+            let wordy = "Nothing here is an entry of a list\n";
+            let small = verdict(wordy, format).unwrap_err();
+            let form_of = |r: &Rejection| matches!(r, Rejection::Message(_) | Rejection::WrongForm { .. });
+            assert!(form_of(&small), "{small} {format}");
+            let long = verdict(&wordy.repeat(1000), format).unwrap_err();
+            assert!(matches!(long, Rejection::WrongForm { .. }), "{long} {format}");
+        }
+    }
+
+    #[test]
+    fn an_address_does_not_make_a_list() {
+        let said = verdict("192.0.2.1 has been blocked for fetching too often\n", Format::Plain);
+        assert!(matches!(said, Err(Rejection::Message(_))), "{said:?}");
+    }
+
+    #[test]
+    fn lists_pass() {
+        for (format, body) in [
+            (Format::Plain, "# rate limit: see error code\n192.0.2.1\n"),
+            (Format::Plain, "# only a header\n"),
+            (Format::Plain, "word\n192.0.2.1\n"),
+            (Format::Plain, "192.0.2.1 blocked\n192.0.2.2\n192.0.2.3\n192.0.2.4 not found\n"),
+            (Format::Drop, "; x\n192.0.2.0/24 ; SBL1\n; EOF\n"),
+            (Format::DropJson, "{\"cidr\":\"192.0.2.0/24\",\"sblid\":\"SBL1\"}\n"),
+            (Format::Netset, "#\n192.0.2.0/24\n"),
+            (Format::Csv, "# x\n\"seen\",\"ip\"\n\"2024\",\"192.0.2.1\"\n"),
+            (Format::Csv, "seen,ip\n"),
+            (Format::Csv, "###\n# x\n# END 0 entries"),
+            (Format::Dshield, "192.0.2.0\t192.0.2.255\t24\t1\t-\t-\t-\n"),
+            (Format::Hosts, "127.0.0.1 localhost\n0.0.0.0 spam.example\n"),
+            (Format::Names, "spam.example\n"),
+            (Format::Ip4set, "# x\n$SOA 1 a b 0 1 1 1 1\n:2:error code $\n127.0.0.2\n"),
+        ] {
+            assert_eq!(verdict(body, format), Ok(()), "{format} {body}");
+        }
+    }
+
+    #[test]
+    fn the_stated_form_is_held_to() {
+        let names = "a.example\nb.example\n".repeat(300);
+        assert!(matches!(verdict(&names, Format::Plain), Err(Rejection::WrongForm { .. })));
+        let addresses = "192.0.2.1\n".repeat(600);
+        assert!(verdict(&addresses, Format::Hosts).is_err());
+        assert!(verdict(&addresses, Format::Dshield).is_err());
+        let asn = "{\"asn\":245,\"rir\":\"x\"}\n";
+        let said = verdict(asn, Format::DropJson).unwrap_err();
+        assert!(said.to_string().contains("an object without `cidr`"), "{said}");
+    }
+
+    #[test]
+    fn a_head_says_nothing_about_what_it_cuts() {
+        let header = "# comment\n".repeat(10_000);
+        let body = format!("{header}192.0.2.1\n");
+        assert_eq!(check(&body.as_bytes()[..HEAD], body.len() as u64, Format::Plain, false), Ok(()));
+        let body = "192.0.2.1\n192.0.2.2\n";
+        assert_eq!(check(&body.as_bytes()[..13], body.len() as u64, Format::Plain, false), Ok(()));
+    }
+}

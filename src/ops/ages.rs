@@ -1,0 +1,50 @@
+//! What the store says of the ages of lists: which are past their hard age, when the next may be asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::config::{ListConfig, Slug};
+use crate::feed::schedule::{Asker, Due, due};
+use crate::store::{Freshness, ListStatus, Store};
+
+/// A question for [`Server::start`](crate::server::Server::start): the lists of `lists` (which a reload may replace)
+/// whose status in `store` says that they are too old. What cannot be read is as old as it was when it could.
+pub fn expired_lists(
+    store: Store,
+    lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
+) -> impl FnMut() -> BTreeSet<String> + Send {
+    let mut known: BTreeMap<Slug, ListStatus> = BTreeMap::new();
+    move || {
+        let lists = lists.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for name in lists.keys() {
+            match store.list(name).status() {
+                Ok(status) => drop(known.insert(name.clone(), status)),
+                Err(error) => tracing::warn!(list = %name, %error, "its age is what it was"),
+            }
+        }
+        let now = store.now(known.values());
+        let hard = |list: &ListConfig| {
+            let freshness = known.get(&list.name)?.freshness(&list.ages, list.use_, &now)?;
+            (freshness == Freshness::Hard).then(|| list.name.to_string())
+        };
+        lists.values().filter_map(hard).collect()
+    }
+}
+
+/// In how long the first of `lists` may be asked for again, and which that is. What needs no network, and what cannot
+/// be read, is left out.
+pub fn next_due<'a>(
+    store: &Store,
+    lists: impl IntoIterator<Item = &'a ListConfig>,
+) -> Option<(Duration, Slug)> {
+    let wait = |list: &ListConfig| {
+        let status = store.list(&list.name).status().ok()?;
+        let now = store.now([&status]);
+        match due(&status, list.floor, Asker::Timer, &now) {
+            Due::Now => Some((Duration::ZERO, list.name.clone())),
+            Due::Wait(wait, _) => Some((wait, list.name.clone())),
+        }
+    };
+    lists.into_iter().filter(|list| !list.is_own()).filter_map(wait).min()
+}

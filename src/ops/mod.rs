@@ -1,0 +1,21 @@
+//! What a long-running process needs around the server: logs, signals, the service manager, the sync child, the timer.
+//!
+//! [`Service`] puts them together: one loop that waits for whatever happens next. Both `serve` and `up` run it, each
+//! with its own [`Conduct`]. Never: DNS, list formats, the command line, writing to the store.
+
+mod ages;
+mod child;
+pub mod log;
+pub mod report;
+mod service;
+mod signals;
+mod systemd;
+mod timer;
+
+pub use ages::{expired_lists, next_due};
+pub use child::{Ended, Said, SyncChild, with_parent};
+pub use report::{EventLines, ListDone, Report, Weight};
+pub use service::{Conduct, Service};
+pub use signals::{Signal, listen};
+pub use systemd::Manager;
+pub use timer::Timer;

@@ -1,0 +1,227 @@
+//! What all formats share: lines in, entries and diagnostics out.
+//!
+//! A format implements [`LineFormat`]; [`run`] calls it for each line that the fast path does not take.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use super::diag::{Bad, Diag};
+use super::entry::Addresses;
+use super::lines::{Block, Blocks, LINE_MAX};
+use super::report::{EXAMPLES, Report, Trailer};
+use super::{Format, quad};
+use crate::model::Value;
+use crate::set::{SetBuilder, ValueId};
+
+/// Octets of a note that are kept.
+pub const NOTE_MAX: usize = 200;
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Entries were added.
+    Entries(u64),
+    /// A comment, a header, an empty line.
+    Ignored,
+}
+
+/// A line that cannot be understood, or a file that cannot be used at all.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Line(Bad),
+    File(String),
+}
+
+impl From<Bad> for Failure {
+    fn from(bad: Bad) -> Self {
+        Self::Line(bad)
+    }
+}
+
+/// One list format.
+pub(super) trait LineFormat {
+    /// The value of a line that is nothing but an IPv4 address; `None` where such a line means something else.
+    fn bare(&self) -> Option<ValueId> {
+        None
+    }
+
+    /// A file begins.
+    fn begin(&mut self, _out: &mut Sink) {}
+
+    /// One line, without its end.
+    fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure>;
+
+    /// The file has ended; says what its end mark says.
+    fn end(&mut self, _out: &mut Sink) -> Trailer {
+        Trailer::Absent
+    }
+}
+
+/// Where entries go.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) builder: SetBuilder,
+    pub(super) report: Report,
+    /// Octets of this file before the present line (line ends counted; a byte order mark not).
+    pub(super) offset: u64,
+    /// The number of the present line in its file.
+    pub(super) number: u64,
+    /// [`Self::records`] when this file began.
+    records_before: u64,
+    plain: ValueId,
+}
+
+impl Sink {
+    pub(super) fn new(format: Format, mut builder: SetBuilder) -> Self {
+        let plain = builder.value(&Value::default());
+        Self { builder, report: Report::new(format), offset: 0, number: 0, records_before: 0, plain }
+    }
+
+    /// The value of an entry about which nothing is said.
+    pub(super) fn plain(&self) -> ValueId {
+        self.plain
+    }
+
+    /// The value of an entry with `note` beside it (none when it is blank).
+    pub(super) fn noted(&mut self, note: &[u8]) -> ValueId {
+        let note = clean_note(note);
+        if note.is_empty() {
+            return self.plain;
+        }
+        self.builder.value(&Value { note: Some(note.into()), ..Value::default() })
+    }
+
+    pub(super) fn addresses(&mut self, addresses: Addresses, value: ValueId) {
+        match addresses {
+            Addresses::V4(span) => self.builder.v4(span, value),
+            Addresses::V6(span) => self.builder.v6(span, value),
+        }
+    }
+
+    /// Lines of this file so far that are entries or should be.
+    pub(super) fn records(&self) -> u64 {
+        self.report.entries + self.report.bad - self.records_before
+    }
+}
+
+/// One line of printable text of at most [`NOTE_MAX`] octets.
+fn clean_note(note: &[u8]) -> Cow<'_, str> {
+    let note = note.trim_ascii();
+    let head = &note[..note.len().min(NOTE_MAX * 2)];
+    let mut text = String::from_utf8_lossy(head);
+    if text.chars().any(char::is_control) {
+        text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into();
+    }
+    if text.len() <= NOTE_MAX {
+        return text;
+    }
+    let mut end = NOTE_MAX;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let cut = text[..end].trim_end().to_owned();
+    cut.into()
+}
+
+/// Reads one file to its end.
+pub(super) fn run(
+    format: &mut impl LineFormat,
+    input: impl Read,
+    out: &mut Sink,
+    on_bad: &mut dyn FnMut(Diag),
+) -> io::Result<()> {
+    let mut blocks = Blocks::new(input);
+    out.number = 0;
+    out.offset = 0;
+    out.records_before = out.report.entries + out.report.bad;
+    format.begin(out);
+    while let Some(block) = blocks.next()? {
+        match block {
+            Block::Lines { buffer, len } => lines(format, buffer, len, out, on_bad)?,
+            Block::TooLong(head) => {
+                out.number += 1;
+                out.report.lines += 1;
+                report_bad(head, too_long(), out, on_bad);
+            }
+        }
+    }
+    let trailer = format.end(out);
+    out.report.trailer = std::mem::take(&mut out.report.trailer).and(trailer);
+    Ok(())
+}
+
+/// The lines in `buffer[..len]`, the last of which is ended, too.
+fn lines(
+    format: &mut impl LineFormat,
+    buffer: &[u8],
+    len: usize,
+    out: &mut Sink,
+    on_bad: &mut dyn FnMut(Diag),
+) -> io::Result<()> {
+    let mut at = 0;
+    let offset = out.offset;
+    while at < len {
+        if let Some(value) = format.bare() {
+            let mut hosts = 0;
+            while at < len
+                && let Some((address, next)) = quad::line(buffer, at)
+            {
+                out.builder.host(address, value);
+                at = next;
+                hosts += 1;
+            }
+            out.number += hosts;
+            out.report.lines += hosts;
+            out.report.entries += hosts;
+            if at >= len {
+                break;
+            }
+        }
+        let rest = &buffer[at..len];
+        let end = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+        let line = &rest[..end];
+        out.number += 1;
+        out.report.lines += 1;
+        out.offset = offset + at as u64;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let outcome = if line.len() > LINE_MAX { Err(too_long().into()) } else { format.line(line, out) };
+        match outcome {
+            Ok(Outcome::Entries(count)) => out.report.entries += count,
+            Ok(Outcome::Ignored) => out.report.ignored += 1,
+            Err(Failure::Line(bad)) => report_bad(line, bad, out, on_bad),
+            Err(Failure::File(reason)) => {
+                let reason = format!("line {}: {reason}", out.number);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+        }
+        at += end + 1;
+    }
+    out.offset = offset + len as u64;
+    Ok(())
+}
+
+fn too_long() -> Bad {
+    Bad::new(LINE_MAX, format!("line longer than {LINE_MAX} octets"))
+}
+
+#[cold]
+fn report_bad(line: &[u8], bad: Bad, out: &mut Sink, on_bad: &mut dyn FnMut(Diag)) {
+    let diag = Diag::new(out.number, line, bad);
+    out.report.bad += 1;
+    if out.report.examples.len() < EXAMPLES {
+        out.report.examples.push(diag.clone());
+    }
+    on_bad(diag);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_one_short_line() {
+        assert_eq!(clean_note(b"  SBL1\t"), "SBL1");
+        assert_eq!(clean_note(b"a\tb\x00c"), "a b c");
+        assert_eq!(clean_note("ä".repeat(300).as_bytes()), "ä".repeat(NOTE_MAX / 2));
+    }
+}

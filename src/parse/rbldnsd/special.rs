@@ -1,0 +1,213 @@
+//! `$` lines: what a file says of its zone, its texts and itself.
+
+use super::super::diag::Bad;
+use super::super::plain;
+use super::super::report::Validity;
+use super::time::{duration, unsigned, validity};
+use crate::model::{Name, Ns, Soa, Ttl};
+
+/// The TTL of `$SOA` and `$NS` that say 0 where no `$TTL` stands before them: rbldnsd's default of 35 minutes.
+const DEFAULT_TTL: Ttl = 2100;
+
+/// Name servers that are taken from one `$NS` line.
+const NS_MAX: usize = 32;
+
+/// A special line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Special<'a> {
+    Soa(Soa),
+    /// `None`: every name on the line is disabled.
+    Ns(Option<Ns>),
+    /// `None`: the server's own default.
+    Ttl(Option<Ttl>),
+    /// Addresses that an entry may hold.
+    MaxRange(u64),
+    Timestamp(Validity),
+    /// `$0` to `$9`.
+    Variable(usize, &'a [u8]),
+    /// `$=`.
+    Base(&'a [u8]),
+}
+
+/// Whether a line is special, and where its word begins. Files shared with other servers hide the `$` behind a
+/// comment sign: `#$TTL` acts as well as `$TTL`.
+pub(super) fn begins(line: &[u8]) -> Option<usize> {
+    match line {
+        [b'$', ..] => Some(1),
+        [b'#' | b';' | b':', b'$', ..] => Some(2),
+        _ => None,
+    }
+}
+
+/// Reads what stands behind the `$`. `ttl` is the one in force at this line.
+pub(super) fn read(text: &[u8], ttl: Option<Ttl>) -> Result<Special<'_>, Bad> {
+    let end = text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    let words: Vec<&[u8]> =
+        rest.split(|&b| plain::is_blank(b)).filter(|word| !word.is_empty()).take(NS_MAX * 4).collect();
+    let in_force = |said: u32| if said == 0 { ttl.unwrap_or(DEFAULT_TTL) } else { said };
+    let wrong = |form: &'static str| Bad::new(end, form);
+    match word.to_ascii_uppercase().as_slice() {
+        b"SOA" => soa(&words, in_force)
+            .map(Special::Soa)
+            .ok_or_else(|| wrong("write `$SOA ttl origin person serial refresh retry expire minimum`")),
+        b"NS" | b"NAMESERVER" => {
+            ns(&words, in_force).map(Special::Ns).ok_or_else(|| wrong("write `$NS ttl name …`"))
+        }
+        b"TTL" => match words[..] {
+            [seconds] => duration(seconds),
+            _ => None,
+        }
+        .map(|seconds| Special::Ttl((seconds > 0).then_some(seconds)))
+        .ok_or_else(|| wrong("write `$TTL time`")),
+        b"MAXRANGE4" => match words[..] {
+            [size] => max_range(size),
+            _ => None,
+        }
+        .map(Special::MaxRange)
+        .ok_or_else(|| wrong("write `$MAXRANGE4 size` or `$MAXRANGE4 /length`")),
+        b"TIMESTAMP" => {
+            validity(&words).map(Special::Timestamp).ok_or_else(|| wrong("write `$TIMESTAMP stamp [end]`"))
+        }
+        [digit @ b'0'..=b'9'] => content(rest)
+            .map(|text| Special::Variable(usize::from(digit - b'0'), text))
+            .ok_or_else(|| wrong("no text")),
+        b"=" => content(rest).map(Special::Base).ok_or_else(|| wrong("no text")),
+        _ => Err(Bad::new(0, "unknown special line")),
+    }
+}
+
+fn content(rest: &[u8]) -> Option<&[u8]> {
+    let text = rest.trim_ascii();
+    (!text.is_empty()).then_some(text)
+}
+
+fn soa(words: &[&[u8]], in_force: impl Fn(u32) -> Ttl) -> Option<Soa> {
+    let &[ttl, mname, rname, serial, refresh, retry, expire, minimum] = words else { return None };
+    let serial = unsigned(serial)?;
+    Some(Soa {
+        ttl: in_force(duration(ttl)?),
+        mname: Name::parse(mname).ok()?,
+        rname: Name::parse(rname).ok()?,
+        serial: (serial > 0).then_some(serial),
+        refresh: duration(refresh)?,
+        retry: duration(retry)?,
+        expire: duration(expire)?,
+        minimum: duration(minimum)?,
+    })
+}
+
+/// `-name` is disabled, repeated names count once. A comment behind the names is one (rbldnsd takes its words for
+/// names).
+fn ns(words: &[&[u8]], in_force: impl Fn(u32) -> Ttl) -> Option<Option<Ns>> {
+    let (&ttl, names) = words.split_first()?;
+    let ttl = in_force(duration(ttl)?);
+    let mut hosts: Vec<Name> = Vec::new();
+    let mut any = false;
+    for &name in names.iter().take_while(|name| !name.starts_with(b"#") && !name.starts_with(b";")) {
+        any = true;
+        if name.starts_with(b"-") {
+            continue;
+        }
+        let name = Name::parse(name).ok()?;
+        if !hosts.contains(&name) && hosts.len() < NS_MAX {
+            hosts.push(name);
+        }
+    }
+    any.then(|| (!hosts.is_empty()).then_some(Ns { ttl, hosts }))
+}
+
+fn max_range(text: &[u8]) -> Option<u64> {
+    let size = match text.strip_prefix(b"/") {
+        Some(len) => 1 << (32 - unsigned(len).filter(|&len| len <= 32)?),
+        None => u64::from(unsigned(text)?),
+    };
+    (size > 0).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn begins_with_a_dollar_sign_somehow() {
+        for (line, at) in [
+            ("$TTL 1", Some(1)),
+            ("#$TTL 1", Some(2)),
+            (";$T", Some(2)),
+            (":$T", Some(2)),
+            ("# $T", None),
+            ("1.2.3.4", None),
+            ("##$", None),
+        ] {
+            assert_eq!(begins(line.as_bytes()), at, "{line}");
+        }
+    }
+
+    #[test]
+    fn good() {
+        let soa = Soa {
+            ttl: 2100,
+            mname: name("ns.x"),
+            rname: name("h.x"),
+            serial: None,
+            refresh: 3600,
+            retry: 60,
+            expire: 86_400,
+            minimum: 604_800,
+        };
+        assert_eq!(read(b"SOA 0 ns.x h.x. 0 1h 60 1d 1w", None), Ok(Special::Soa(soa.clone())));
+        let with_ttl = Soa { ttl: 77, serial: Some(u32::MAX), ..soa };
+        assert_eq!(read(b"soa 0 ns.x h.x 4294967295 1h 60 1d 1w", Some(77)), Ok(Special::Soa(with_ttl)));
+        let ns = |ttl, hosts: &[&str]| {
+            Ok(Special::Ns(Some(Ns { ttl, hosts: hosts.iter().map(|h| name(h)).collect() })))
+        };
+        assert_eq!(read(b"NS 0 a.x -b.x A.x c.x.", None), ns(2100, &["a.x", "c.x"]));
+        assert_eq!(read(b"NameServer 30 n.x # c", None), ns(30, &["n.x"]));
+        assert_eq!(read(b"NS 1 -n.x", None), Ok(Special::Ns(None)));
+        assert_eq!(read(b"TTL 1h", None), Ok(Special::Ttl(Some(3600))));
+        assert_eq!(read(b"TTL 0", None), Ok(Special::Ttl(None)));
+        assert_eq!(read(b"MAXRANGE4 /24", None), Ok(Special::MaxRange(256)));
+        assert_eq!(read(b"MaxRange4 10", None), Ok(Special::MaxRange(10)));
+        assert_eq!(read(b"1\t two  words ", None), Ok(Special::Variable(1, b"two  words")));
+        assert_eq!(read(b"= <$=>", None), Ok(Special::Base(b"<$=>")));
+        assert!(matches!(read(b"TIMESTAMP 2001:02:03 +1d", None), Ok(Special::Timestamp(_))));
+    }
+
+    #[test]
+    fn bad() {
+        for text in [
+            "SOA 1 ns.x h.x 1 1 1 1",
+            "SOA 1 ns.x h.x 1 1 1 1 1 1",
+            "SOA 1 ns.x h.x 4294967296 1 1 1 1",
+            "SOA 1 a..b h.x 1 1 1 1 1",
+            "NS x n.x",
+            "NS 1",
+            "NS",
+            "NS 1 a..b",
+            "TTL",
+            "TTL 7 x",
+            "TTL 1h30m",
+            "MAXRANGE4 0",
+            "MAXRANGE4 /33",
+            "TIMESTAMP",
+            "TIMESTAMP x",
+            "0",
+            "0 ",
+            "=",
+            "",
+            "A x",
+            "10 x",
+            "0x",
+            "INCLUDE x",
+            "DATASET ip4set x",
+            " TTL 6",
+        ] {
+            assert!(read(text.as_bytes(), None).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Watches what is in service: the store's generation, and the ages of lists.
+//!
+//! One thread opens, checks and verifies the snapshots of a new generation away from the workers, keeps those that
+//! did not change, and swaps the [`World`] whole. Whatever is wrong with one of them, the old world stays: never
+//! half a new one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use super::{Expired, Served, Settings, World};
+use crate::model::Name;
+use crate::snapshot::{Damaged, FileId, Mapped, Snapshot, SnapshotError};
+use crate::store::{Generation, Store, StoreError, ZoneEntry};
+use crate::zone::Zone;
+
+/// A generation that could not be put in service is tried again after this time, or as soon as there is another.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// What a reload found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The generation in service is the newest.
+    Unchanged,
+    /// There is no generation yet.
+    Nothing,
+    /// This generation was put in service.
+    Swapped(u64),
+}
+
+/// Why a generation was not put in service.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The generation cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A snapshot cannot be used.
+    #[error("zone {zone}: {}: {source}", path.display())]
+    Snapshot {
+        /// The zone.
+        zone: Name,
+        /// Its snapshot.
+        path: PathBuf,
+        /// What is wrong.
+        source: SnapshotError,
+    },
+    /// A snapshot holds something else than the generation says.
+    #[error("zone {zone}: {}: {what} is not what the generation says", path.display())]
+    Mismatch {
+        /// The zone.
+        zone: Name,
+        /// Its snapshot.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// An answer of a snapshot is damaged, as found when expired lists were taken out.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// The thread that watches. Dropping its commands ends it.
+pub(super) struct Watcher {
+    commands: mpsc::Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+/// To look at the store now.
+struct Order {
+    /// With these zones from now on, and this for `version.bind`.
+    change: Option<(Vec<Name>, Option<String>)>,
+    /// Where the result goes.
+    reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
+}
+
+impl Watcher {
+    /// Puts in service what is there, zone by zone, and then watches. A zone whose snapshot cannot be used waits.
+    pub(super) fn start(
+        settings: &Settings,
+        worlds: Arc<ArcSwap<World>>,
+        mut expired: Expired,
+    ) -> io::Result<Self> {
+        let mut loader =
+            Loader { settings: settings.clone(), worlds, expired: expired(), stamp: None, failed: None };
+        loader.begin();
+        let (commands, orders) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("dns-watch".into())
+            .spawn(move || watch(&mut loader, &mut expired, &orders))?;
+        Ok(Self { commands, thread })
+    }
+
+    /// Looks now, and waits for the result.
+    pub(super) fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.order(None)
+    }
+
+    /// Takes other zones over now, and waits for the result.
+    pub(super) fn configure(
+        &self,
+        zones: Vec<Name>,
+        version: Option<String>,
+    ) -> Result<Reloaded, ReloadError> {
+        self.order(Some((zones, version)))
+    }
+
+    fn order(&self, change: Option<(Vec<Name>, Option<String>)>) -> Result<Reloaded, ReloadError> {
+        let (reply, result) = mpsc::channel();
+        self.commands.send(Order { change, reply }).map_err(|_| ReloadError::Stopping)?;
+        result.recv().map_err(|_| ReloadError::Stopping)?
+    }
+
+    pub(super) fn stop(self) {
+        drop(self.commands);
+        // A panic has been reported already.
+        let _ = self.thread.join();
+    }
+}
+
+fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>) {
+    let mut ages_due = Instant::now() + loader.settings.ages;
+    loop {
+        let order = orders.recv_timeout(loader.settings.watch.min(loader.settings.ages));
+        let ordered = order.is_ok();
+        if ordered || Instant::now() >= ages_due {
+            loader.look_at_ages(expired());
+            ages_due = Instant::now() + loader.settings.ages;
+        }
+        match order {
+            Ok(Order { change, reply }) => {
+                let result = match change {
+                    Some((zones, version)) => loader.configure(zones, version),
+                    None => loader.reload(true),
+                };
+                // Whoever asked may be gone.
+                let _ = reply.send(result);
+            }
+            // What goes wrong has been logged.
+            Err(RecvTimeoutError::Timeout) => drop(loader.reload(false)),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+struct Loader {
+    settings: Settings,
+    worlds: Arc<ArcSwap<World>>,
+    expired: BTreeSet<String>,
+    /// The generation file that was looked at last.
+    stamp: Option<FileId>,
+    /// It could not be put in service, then.
+    failed: Option<Instant>,
+}
+
+impl Loader {
+    /// The first look: every zone that can be served is.
+    fn begin(&mut self) {
+        self.stamp = self.look();
+        let (store, generation) = match self.read() {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => return self.note_failure(&error),
+        };
+        let mut zones = Vec::new();
+        for origin in self.settings.zones.clone() {
+            let served = serve(&origin, &store, &generation, &self.expired, None);
+            let served = served.unwrap_or_else(|error| {
+                self.note_failure(&error);
+                Served::Waiting
+            });
+            zones.push((origin, served));
+        }
+        let version = self.settings.version.clone();
+        self.worlds.store(Arc::new(World::new(zones, version, Some(generation.number))));
+    }
+
+    /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
+    fn reload(&mut self, insist: bool) -> Result<Reloaded, ReloadError> {
+        // Taken before reading: when the file is replaced in between, the next look finds another one.
+        let stamp = self.look();
+        let again = self.failed.is_some_and(|at| insist || at.elapsed() >= RETRY);
+        if stamp == self.stamp && !again {
+            return Ok(if stamp.is_some() { Reloaded::Unchanged } else { Reloaded::Nothing });
+        }
+        self.stamp = stamp;
+        let result = self.swap();
+        match &result {
+            Ok(_) => self.failed = None,
+            Err(error) => self.note_failure(error),
+        }
+        result
+    }
+
+    /// Serves `zones` from now on: those that are new as far as the generation has them, those that are gone no
+    /// more. When one of them cannot be used, the old world stays until there is a better generation.
+    fn configure(&mut self, zones: Vec<Name>, version: Option<String>) -> Result<Reloaded, ReloadError> {
+        self.settings.zones = zones;
+        self.settings.version = version;
+        if self.worlds.load().generation.is_none() && self.look().is_none() {
+            self.worlds.store(Arc::new(World::waiting(&self.settings)));
+            return Ok(Reloaded::Nothing);
+        }
+        // Whatever was looked at last, it was with other zones.
+        self.stamp = None;
+        self.reload(true)
+    }
+
+    fn swap(&self) -> Result<Reloaded, ReloadError> {
+        let Some((store, generation)) = self.read()? else {
+            tracing::warn!("there is no generation; what is in service stays");
+            return Ok(Reloaded::Nothing);
+        };
+        let previous = self.worlds.load_full();
+        let world = World::build(&self.settings, &store, &generation, &self.expired, &previous)?;
+        self.worlds.store(Arc::new(world));
+        tracing::info!(generation = generation.number, "in service");
+        Ok(Reloaded::Swapped(generation.number))
+    }
+
+    /// Takes the answers of expired lists out, or puts those of refreshed ones back.
+    fn look_at_ages(&mut self, expired: BTreeSet<String>) {
+        if expired == self.expired {
+            return;
+        }
+        self.expired = expired;
+        match self.worlds.load().masked(&self.expired) {
+            Ok(world) => self.worlds.store(Arc::new(world)),
+            Err(damage) => {
+                tracing::error!(%damage, "expired lists cannot be taken out; zones stay as they are");
+                return;
+            }
+        }
+        if self.expired.is_empty() {
+            tracing::info!("no list is past its hard age any more");
+        } else {
+            tracing::warn!(lists = ?self.expired, "these lists are past their hard age and fall silent");
+        }
+    }
+
+    /// Which file names what is in service; `None` when there is none or it cannot be looked at.
+    fn look(&self) -> Option<FileId> {
+        fs::metadata(self.settings.state.join(GENERATION)).ok().map(|file| FileId::of(&file))
+    }
+
+    /// The store and its generation; `None` before the first sync.
+    fn read(&self) -> Result<Option<(Store, Generation)>, ReloadError> {
+        if !self.settings.state.exists() {
+            return Ok(None);
+        }
+        let store = Store::existing(&self.settings.state)?;
+        Ok(store.generation()?.map(|generation| (store, generation)))
+    }
+
+    fn note_failure(&mut self, error: &ReloadError) {
+        self.failed = Some(Instant::now());
+        tracing::error!(%error, "what is in service stays");
+    }
+}
+
+/// The file of the store that names what is in service.
+const GENERATION: &str = "generation.json";
+
+impl World {
+    /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
+    /// the same. A configured zone that the generation does not have waits.
+    pub fn build(
+        settings: &Settings,
+        store: &Store,
+        generation: &Generation,
+        expired: &BTreeSet<String>,
+        previous: &Self,
+    ) -> Result<Self, ReloadError> {
+        let zones = settings.zones.iter().map(|origin| {
+            let served = serve(origin, store, generation, expired, previous.zone(origin))?;
+            Ok((origin.clone(), served))
+        });
+        let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
+        Ok(Self::new(zones, settings.version.clone(), Some(generation.number)))
+    }
+}
+
+fn serve(
+    origin: &Name,
+    store: &Store,
+    generation: &Generation,
+    expired: &BTreeSet<String>,
+    previous: Option<&Served>,
+) -> Result<Served, ReloadError> {
+    let Some(entry) = generation.zones.get(origin) else {
+        return Ok(Served::Waiting);
+    };
+    let path = store.snapshot(&entry.file);
+    let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {
+        Some(snapshot) => snapshot,
+        None => Arc::new(open(origin, &path, entry)?),
+    };
+    let zone = Zone::new(snapshot, entry.serial).masked(|list| expired.contains(list))?;
+    Ok(Served::Ready(zone))
+}
+
+/// The snapshot that is in service already, when the file is still the one that was mapped and verified.
+fn unchanged(served: &Served, path: &Path, entry: &ZoneEntry) -> Option<Arc<Snapshot<Mapped>>> {
+    let Served::Ready(zone) = served else {
+        return None;
+    };
+    let snapshot = zone.snapshot();
+    let same = snapshot.content_hash() == entry.content
+        && FileId::of(&fs::metadata(path).ok()?) == snapshot.data().id();
+    same.then(|| Arc::clone(snapshot))
+}
+
+fn open(origin: &Name, path: &Path, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, ReloadError> {
+    let read = || {
+        let snapshot = Snapshot::open(Mapped::open(path)?)?;
+        snapshot.verify()?;
+        Ok(snapshot)
+    };
+    let snapshot = read().map_err(|source| ReloadError::Snapshot {
+        zone: origin.clone(),
+        path: path.to_owned(),
+        source,
+    })?;
+    let mismatch = |what| ReloadError::Mismatch { zone: origin.clone(), path: path.to_owned(), what };
+    if snapshot.content_hash() != entry.content {
+        return Err(mismatch("its content"));
+    }
+    if snapshot.zone().origin != *origin {
+        return Err(mismatch("its origin"));
+    }
+    Ok(snapshot)
+}

@@ -1,0 +1,163 @@
+//! What the server counts, without sharing a cache line between threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::respond::Outcome;
+use crate::wire::{Rcode, Silence};
+
+/// Response codes that are counted: all that are ever sent.
+const RCODES: [Rcode; 7] = [
+    Rcode::NOERROR,
+    Rcode::FORMERR,
+    Rcode::SERVFAIL,
+    Rcode::NXDOMAIN,
+    Rcode::NOTIMP,
+    Rcode::REFUSED,
+    Rcode::BADVERS,
+];
+
+/// Why a packet or connection got no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// The packet deserves none.
+    Silent(Silence),
+    /// It claims to come from port 0.
+    SourcePort,
+    /// The reply could not be sent.
+    Send,
+    /// A connection above the caps.
+    Connections,
+    /// A connection that took too long or broke.
+    Connection,
+}
+
+const DROPPED: [Dropped; 7] = [
+    Dropped::Silent(Silence::Short),
+    Dropped::Silent(Silence::Response),
+    Dropped::Silent(Silence::Question),
+    Dropped::SourcePort,
+    Dropped::Send,
+    Dropped::Connections,
+    Dropped::Connection,
+];
+
+/// Counters of one thread, or of all streams. On cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counters {
+    queries: AtomicU64,
+    hits: AtomicU64,
+    truncated: AtomicU64,
+    rcodes: [AtomicU64; RCODES.len()],
+    dropped: [AtomicU64; DROPPED.len()],
+}
+
+/// All counters of a server.
+#[derive(Debug)]
+pub(super) struct Board {
+    workers: Vec<Arc<Counters>>,
+    streams: Arc<Counters>,
+}
+
+/// What a server has counted since its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Over UDP.
+    pub udp: Counts,
+    /// Over streams.
+    pub streams: Counts,
+}
+
+/// Counts of one transport.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets or messages that came.
+    pub queries: u64,
+    /// Replies that say "listed" (also for types that are not there).
+    pub hits: u64,
+    /// Replies with TC.
+    pub truncated: u64,
+    /// Replies by response code.
+    pub rcodes: Vec<(Rcode, u64)>,
+    /// What got no reply, by reason.
+    pub dropped: Vec<(Dropped, u64)>,
+}
+
+impl Counters {
+    /// Counts what became of a packet. For the one thread that owns these counters.
+    pub(super) fn note(&self, outcome: &Outcome) {
+        self.note_with(outcome, |counter| {
+            // No other thread writes, so no locked instruction is needed.
+            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        });
+    }
+
+    /// The same where several threads count.
+    pub(super) fn note_shared(&self, outcome: &Outcome) {
+        self.note_with(outcome, |counter| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Counts a packet or connection without a reply, from any thread.
+    pub(super) fn note_dropped(&self, why: Dropped) {
+        if let Some(at) = DROPPED.iter().position(|&known| known == why) {
+            self.dropped[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note_with(&self, outcome: &Outcome, add: impl Fn(&AtomicU64)) {
+        add(&self.queries);
+        match outcome {
+            Outcome::Silent(why) => self.note_dropped(Dropped::Silent(*why)),
+            Outcome::Reply { encoded, listed } => {
+                if let Some(at) = RCODES.iter().position(|&known| known == encoded.rcode) {
+                    add(&self.rcodes[at]);
+                }
+                if *listed {
+                    add(&self.hits);
+                }
+                if encoded.truncated {
+                    add(&self.truncated);
+                }
+            }
+        }
+    }
+}
+
+impl Board {
+    pub(super) fn new(workers: usize) -> Self {
+        Self { workers: (0..workers).map(|_| Arc::default()).collect(), streams: Arc::default() }
+    }
+
+    pub(super) fn worker(&self, index: usize) -> Arc<Counters> {
+        Arc::clone(&self.workers[index])
+    }
+
+    pub(super) fn streams(&self) -> Arc<Counters> {
+        Arc::clone(&self.streams)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let streams = std::slice::from_ref(&self.streams);
+        Stats { udp: sum(&self.workers), streams: sum(streams) }
+    }
+}
+
+fn sum(counters: &[Arc<Counters>]) -> Counts {
+    let total = |pick: &dyn Fn(&Counters) -> &AtomicU64| -> u64 {
+        counters.iter().map(|one| pick(one).load(Ordering::Relaxed)).sum()
+    };
+    Counts {
+        queries: total(&|one| &one.queries),
+        hits: total(&|one| &one.hits),
+        truncated: total(&|one| &one.truncated),
+        rcodes: RCODES
+            .iter()
+            .enumerate()
+            .map(|(at, &rcode)| (rcode, total(&|one| &one.rcodes[at])))
+            .collect(),
+        dropped: DROPPED.iter().enumerate().map(|(at, &why)| (why, total(&|one| &one.dropped[at]))).collect(),
+    }
+}

@@ -1,0 +1,110 @@
+//! Everything that is served at one moment.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Settings;
+use crate::model::Name;
+use crate::snapshot::{Damaged, Mapped};
+use crate::wire::LowerName;
+use crate::zone::Zone;
+
+/// All zones and what else an answer depends on. Never changed: another world takes its place.
+#[derive(Debug)]
+pub struct World {
+    /// By origin in wire form.
+    zones: HashMap<Box<[u8]>, Served>,
+    /// Bit `n`: an origin with `n` labels exists. A question is looked up only at these depths.
+    depths: u128,
+    /// What `version.bind` is told.
+    pub(super) version: Option<String>,
+    /// Which generation this is; `None` before the first.
+    pub(super) generation: Option<u64>,
+    /// Damage has been reported: once is enough, however many questions meet it.
+    damage_told: AtomicBool,
+}
+
+/// A zone that exists.
+#[derive(Debug, Clone)]
+pub enum Served {
+    /// It answers.
+    Ready(Zone<Mapped>),
+    /// It has no valid snapshot: SERVFAIL.
+    Waiting,
+}
+
+impl World {
+    /// The world before the first generation: every zone waits.
+    pub(super) fn waiting(settings: &Settings) -> Self {
+        let zones = settings.zones.iter().map(|origin| (origin.clone(), Served::Waiting));
+        Self::new(zones, settings.version.clone(), None)
+    }
+
+    /// A world of `zones` by origin.
+    pub fn new(
+        zones: impl IntoIterator<Item = (Name, Served)>,
+        version: Option<String>,
+        generation: Option<u64>,
+    ) -> Self {
+        let mut world = Self {
+            zones: HashMap::new(),
+            depths: 0,
+            version,
+            generation,
+            damage_told: AtomicBool::new(false),
+        };
+        for (origin, served) in zones {
+            world.depths |= 1 << origin.labels().count();
+            world.zones.insert(origin.as_wire().into(), served);
+        }
+        world
+    }
+
+    /// The zone that `name` lies in, the longest origin first, and where its origin begins in the name.
+    pub fn find(&self, name: &LowerName) -> Option<(&Served, usize)> {
+        name.ancestry().filter(|(labels, _)| self.depths >> labels & 1 == 1).find_map(|(_, at)| {
+            let served = self.zones.get(&name.as_wire()[at..])?;
+            Some((served, at))
+        })
+    }
+
+    /// The zone with this origin.
+    pub fn zone(&self, origin: &Name) -> Option<&Served> {
+        self.zones.get(origin.as_wire())
+    }
+
+    /// All zones, in no order.
+    pub fn zones(&self) -> impl Iterator<Item = (Name, &Served)> {
+        self.zones.iter().filter_map(|(wire, served)| Some((Name::from_wire(wire)?, served)))
+    }
+
+    /// The number of the generation in service; `None` before the first.
+    pub fn generation(&self) -> Option<u64> {
+        self.generation
+    }
+
+    /// Says once that a question met damage.
+    pub(super) fn tell_damage(&self, zone: &Name, damage: Damaged) {
+        if !self.damage_told.swap(true, Ordering::Relaxed) {
+            tracing::error!(%zone, %damage, "a question met damage and is answered SERVFAIL, as others may be");
+        }
+    }
+
+    /// The same world without what the lists named in `expired` say.
+    pub(super) fn masked(&self, expired: &BTreeSet<String>) -> Result<Self, Damaged> {
+        let zones = self.zones.iter().map(|(origin, served)| {
+            let served = match served {
+                Served::Ready(zone) => Served::Ready(zone.masked(|list| expired.contains(list))?),
+                Served::Waiting => Served::Waiting,
+            };
+            Ok((origin.clone(), served))
+        });
+        Ok(Self {
+            zones: zones.collect::<Result<_, _>>()?,
+            depths: self.depths,
+            version: self.version.clone(),
+            generation: self.generation,
+            damage_told: AtomicBool::new(false),
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! The folder of one list.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use super::atomic::{self, entries, give, put_in_place, sync_folder};
+use super::clock::Stamp;
+use super::error::StoreError;
+use super::json::{self, Versioned};
+use super::killpoint::killpoint;
+use super::log::{self, Attempt};
+use super::status::{ListStatus, SetRef};
+use super::{Store, make_folder};
+use crate::model::{ContentHash, Hasher};
+use crate::set::{Set, codec};
+
+/// Accepted bodies that are kept.
+const BODIES: usize = 2;
+
+/// Sets that are kept whatever their age and size.
+const SETS: usize = 3;
+
+/// The folder of a list, for reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListDir(PathBuf);
+
+/// The folder of a list, for writing.
+#[derive(Debug)]
+pub struct ListWriter<'a> {
+    dir: ListDir,
+    store: &'a Store,
+}
+
+/// An accepted body.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BodyRef {
+    /// Counts up from 1.
+    pub number: u64,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// How long earlier sets are kept, beyond the three that always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// For so long.
+    pub age: Duration,
+    /// While all of them together take no more octets.
+    pub size: u64,
+}
+
+/// What waits for a person or for agreement: `held/held.json`, beside the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Since when content like this waits.
+    pub since: Stamp,
+    /// In how many fetches it was seen.
+    pub seen: u32,
+    /// What it would be.
+    pub set: SetRef,
+    /// Why it waits, for people.
+    pub reasons: Vec<String>,
+}
+
+impl Versioned for Held {
+    const VERSION: u64 = 1;
+    const KIND: &'static str = "held";
+}
+
+impl ListDir {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is known of the list; the default status when nothing is.
+    pub fn status(&self) -> Result<ListStatus, StoreError> {
+        Ok(json::read(&self.0.join("status.json"))?.unwrap_or_default())
+    }
+
+    /// A set by its name.
+    pub fn set(&self, hash: &ContentHash) -> Result<Set, StoreError> {
+        let path = self.set_path(hash);
+        let octets = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
+        let set = decode(&path, &octets)?;
+        match octets.last_chunk::<32>() {
+            Some(name) if name == hash.as_bytes() => Ok(set),
+            _ => Err(StoreError::damaged(&path, "it holds another set than its name says")),
+        }
+    }
+
+    /// The names of the sets that are kept, newest first.
+    pub fn sets(&self) -> Result<Vec<ContentHash>, StoreError> {
+        Ok(self.set_files()?.into_iter().map(|file| file.hash).collect())
+    }
+
+    /// The accepted bodies that are kept, newest first.
+    pub fn bodies(&self) -> Result<Vec<BodyRef>, StoreError> {
+        let mut bodies: Vec<BodyRef> = entries(&self.0)?
+            .iter()
+            .filter_map(|name| {
+                let (number, _) = name.strip_prefix("body-")?.split_once('-')?;
+                Some(BodyRef { number: number.parse().ok()?, path: self.0.join(name) })
+            })
+            .collect();
+        bodies.sort_by(|a, b| b.cmp(a));
+        Ok(bodies)
+    }
+
+    /// What waits.
+    pub fn held(&self) -> Result<Option<Held>, StoreError> {
+        json::read(&self.held_folder().join("held.json"))
+    }
+
+    /// The body that waits.
+    pub fn held_body(&self) -> PathBuf {
+        self.held_folder().join("body")
+    }
+
+    fn held_folder(&self) -> PathBuf {
+        self.0.join("held")
+    }
+
+    fn set_path(&self, hash: &ContentHash) -> PathBuf {
+        self.0.join(format!("set-{hash}"))
+    }
+
+    fn set_files(&self) -> Result<Vec<SetFile>, StoreError> {
+        let mut files = Vec::new();
+        for name in entries(&self.0)? {
+            let Some(hash) = name.strip_prefix("set-").and_then(|hash| hash.parse().ok()) else { continue };
+            let path = self.0.join(name);
+            let found = std::fs::metadata(&path).map_err(StoreError::io("read", &path))?;
+            let touched = found.modified().map_err(StoreError::io("read", &path))?;
+            files.push(SetFile { touched, hash, size: found.len(), path });
+        }
+        files.sort_by_key(|file| std::cmp::Reverse((file.touched, file.hash)));
+        Ok(files)
+    }
+}
+
+struct SetFile {
+    /// When it was last made the current set.
+    touched: SystemTime,
+    hash: ContentHash,
+    size: u64,
+    path: PathBuf,
+}
+
+impl std::ops::Deref for ListWriter<'_> {
+    type Target = ListDir;
+
+    fn deref(&self) -> &ListDir {
+        &self.dir
+    }
+}
+
+impl<'a> ListWriter<'a> {
+    pub(super) fn new(dir: ListDir, store: &'a Store) -> Self {
+        Self { dir, store }
+    }
+
+    /// A file for a body that is about to be received. Gone when dropped, or swept if this process dies.
+    pub fn body_file(&self) -> Result<NamedTempFile, StoreError> {
+        let file = atomic::temporary(&self.dir.0, self.store.owner)?;
+        killpoint("body-created");
+        Ok(file)
+    }
+
+    /// Keeps a body that was accepted, and the one before it.
+    pub fn keep_body(&self, body: NamedTempFile) -> Result<BodyRef, StoreError> {
+        killpoint("body-written");
+        let hash = hash_file(body.path())?;
+        let bodies = self.dir.bodies()?;
+        let number = bodies.first().map_or(1, |body| body.number + 1);
+        let path = self.dir.0.join(format!("body-{number:06}-{}", hash.short()));
+        put_in_place(body, &path, "body", 0o644, |_| Ok(()))?;
+        for old in bodies.iter().skip(BODIES - 1) {
+            remove(&old.path)?;
+        }
+        Ok(BodyRef { number, path })
+    }
+
+    /// Puts a set in the store (again) and names it.
+    pub fn keep_set(&self, set: &Set) -> Result<SetRef, StoreError> {
+        let (octets, hash) = codec::encode(set);
+        let path = self.dir.set_path(&hash);
+        let known = SetRef { hash, entries: set.len() as u64 };
+        if std::fs::read(&path).is_ok_and(|there| there == octets) {
+            // Its age counts from when it was last the current one.
+            let touch = File::options().append(true).open(&path);
+            touch
+                .and_then(|file| file.set_modified(SystemTime::now()))
+                .map_err(StoreError::io("touch", &path))?;
+            return Ok(known);
+        }
+        atomic::write(
+            &path,
+            "set",
+            0o644,
+            self.store.owner,
+            |out| out.write_all(&octets),
+            |written| match std::fs::read(written) {
+                Ok(there) if there == octets => Ok(()),
+                Ok(_) => Err("other octets came back".to_owned()),
+                Err(error) => Err(error.to_string()),
+            },
+        )?;
+        Ok(known)
+    }
+
+    /// Replaces the status.
+    pub fn put_status(&self, status: &ListStatus) -> Result<(), StoreError> {
+        json::write(&self.dir.0.join("status.json"), status, self.store.owner)
+    }
+
+    /// Adds a line to the log.
+    pub fn log(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        log::append(&self.dir.0.join("log.jsonl"), attempt, self.store.owner)
+    }
+
+    /// Puts a body aside, in place of one that waits already.
+    pub fn hold(&self, body: NamedTempFile, held: &Held) -> Result<(), StoreError> {
+        let folder = self.dir.held_folder();
+        make_folder(&folder, self.store.owner)?;
+        put_in_place(body, &self.dir.held_body(), "held", 0o644, |_| Ok(()))?;
+        json::write(&folder.join("held.json"), held, self.store.owner)
+    }
+
+    /// Forgets what waits.
+    pub fn drop_held(&self) -> Result<(), StoreError> {
+        let folder = self.dir.held_folder();
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &folder)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes sets that are neither in `needed`, nor among the newest three, nor young and small enough.
+    pub fn prune_sets(&self, needed: &[ContentHash], keep: Retention) -> Result<usize, StoreError> {
+        killpoint("sets-prune");
+        let now = SystemTime::now();
+        let mut removed = 0;
+        let mut total = 0;
+        for (index, file) in self.dir.set_files()?.iter().enumerate() {
+            // A time in the future is a clock that was stepped: as good as now.
+            let age = now.duration_since(file.touched).unwrap_or(Duration::ZERO);
+            total += file.size;
+            let stays =
+                index < SETS || needed.contains(&file.hash) || (age <= keep.age && total <= keep.size);
+            if !stays {
+                remove(&file.path)?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            sync_folder(&self.dir.0)?;
+        }
+        Ok(removed)
+    }
+
+    /// Makes a file that somebody else put into this folder the owner's.
+    pub fn give(&self, path: &Path) -> Result<(), StoreError> {
+        give(path, self.store.owner)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    std::fs::remove_file(path).map_err(StoreError::io("remove", path))
+}
+
+fn hash_file(path: &Path) -> Result<ContentHash, StoreError> {
+    let mut file = File::open(path).map_err(StoreError::io("read", path))?;
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(StoreError::io("read", path))? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+fn decode(path: &Path, octets: &[u8]) -> Result<Set, StoreError> {
+    codec::decode(octets).map_err(|error| match error {
+        codec::SetError::Version(found) => StoreError::Version {
+            path: path.to_owned(),
+            found: u64::from(found),
+            known: codec::VERSION.into(),
+        },
+        other => StoreError::damaged(path, other),
+    })
+}

@@ -1,0 +1,193 @@
+//! What is known of a list: when it was asked for, confirmed and changed, and what was decided of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::{Freshness, Now, Stamp, freshness};
+use super::json::Versioned;
+use crate::config::Ages;
+use crate::model::{ContentHash, Use};
+
+/// The state of one list: `feeds/NAME/status.json`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ListStatus {
+    /// How often it was asked for.
+    pub attempts: u64,
+    /// When it was last asked for, whether or not anybody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<Stamp>,
+    /// When its publisher last answered anything: the floor counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_contact: Option<Stamp>,
+    /// When its publisher last said that the current set is what there is (a new body that was accepted, or 304).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_confirmed: Option<Stamp>,
+    /// Since when the current set is what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_since: Option<Stamp>,
+    /// The current set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetRef>,
+    /// How the body was read that gave the current set: another form in the configuration reads it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<String>,
+    /// What the body that gave the current set was called by its server. Remembered only after the body was accepted:
+    /// else a bad body would be confirmed by 304 for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validators: Option<Validators>,
+    /// The last decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Attempts in a row that brought nothing.
+    pub failures: u32,
+    /// When the timer comes back to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Pause>,
+    /// What its server asked for (`Retry-After`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Pause>,
+}
+
+/// A set in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRef {
+    /// Its name.
+    pub hash: ContentHash,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+/// What a server calls a body (RFC 9110 section 8.8), or a file system a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Validators {
+    /// Where it was asked for: good for nothing elsewhere.
+    pub url: String,
+    /// `ETag`, as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// `Last-Modified`, as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// In a word.
+    pub outcome: Outcome,
+    /// Why, for people; one reason a line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// When.
+    pub at: Stamp,
+}
+
+/// What became of an attempt, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// A new body was taken.
+    Accepted,
+    /// A new body was taken without some of its entries.
+    Trimmed,
+    /// The publisher has nothing newer.
+    Confirmed,
+    /// A new body waits for a person or for agreement.
+    Held,
+    /// A new body was refused.
+    Rejected,
+    /// There was no body.
+    Failed,
+}
+
+/// A wait: until `seconds` after `since`. Kept like this, not as a moment, so that clock steps do not stretch it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// From when.
+    pub since: Stamp,
+    /// How long.
+    pub seconds: u64,
+}
+
+impl Pause {
+    /// What is left of it.
+    pub fn left(&self, now: &Now) -> Duration {
+        Duration::from_secs(self.seconds).saturating_sub(now.age(&self.since))
+    }
+
+    /// When it ends by the wall clock, in seconds since 1970: for people.
+    pub fn ends(&self) -> i64 {
+        self.since.wall.saturating_add_unsigned(self.seconds)
+    }
+}
+
+impl Versioned for ListStatus {
+    const VERSION: u64 = 1;
+    const KIND: &'static str = "status";
+}
+
+impl ListStatus {
+    /// Notes an attempt that begins now.
+    pub fn attempt(&mut self, now: &Now) {
+        self.attempts += 1;
+        self.last_attempt = Some(now.stamp());
+        for stamp in [&mut self.last_contact, &mut self.last_confirmed, &mut self.content_since] {
+            *stamp = stamp.as_ref().map(|stamp| now.not_after(stamp));
+        }
+    }
+
+    /// Notes that the current set was confirmed.
+    pub fn confirmed(&mut self, now: &Now) {
+        self.last_confirmed = Some(now.stamp());
+        self.decide(Outcome::Confirmed, Vec::new(), now);
+    }
+
+    /// Notes that a body was taken. The same entries under other octets are no change.
+    pub fn accepted(
+        &mut self,
+        set: SetRef,
+        validators: Option<Validators>,
+        outcome: Outcome,
+        reasons: Vec<String>,
+        now: &Now,
+    ) {
+        if self.set.map(|set| set.hash) != Some(set.hash) {
+            self.content_since = Some(now.stamp());
+        }
+        self.set = Some(set);
+        self.validators = validators;
+        self.last_confirmed = Some(now.stamp());
+        self.decide(outcome, reasons, now);
+    }
+
+    /// Notes that a body was not taken, or did not come.
+    pub fn not_accepted(&mut self, outcome: Outcome, reasons: Vec<String>, now: &Now) {
+        self.decide(outcome, reasons, now);
+    }
+
+    fn decide(&mut self, outcome: Outcome, reasons: Vec<String>, now: &Now) {
+        let good = matches!(outcome, Outcome::Accepted | Outcome::Trimmed | Outcome::Confirmed);
+        self.failures = if good { 0 } else { self.failures.saturating_add(1) };
+        self.decision = Some(Decision { outcome, reasons, at: now.stamp() });
+    }
+
+    /// Whether the list may still be answered from; `None` when there was never anything to answer from.
+    pub fn freshness(&self, ages: &Ages, use_: Use, now: &Now) -> Option<Freshness> {
+        self.set?;
+        let confirmed = self.last_confirmed.as_ref()?;
+        Some(freshness(now.age(confirmed), ages, use_))
+    }
+
+    /// How long the content has not changed, when that is longer than it should be.
+    pub fn unchanged_too_long(&self, ages: &Ages, now: &Now) -> Option<Duration> {
+        let age = now.age(self.content_since.as_ref()?);
+        ages.unchanged.is_some_and(|limit| age > limit).then_some(age)
+    }
+
+    /// The newest wall time that this status has seen: for [`Now::having_seen`]. Attempts alone count: they are
+    /// renewed however badly a list does, so that a clock that once ran ahead is forgotten.
+    pub fn newest(&self) -> i64 {
+        self.last_attempt.as_ref().map_or(0, |stamp| stamp.wall)
+    }
+}

@@ -1,0 +1,127 @@
+//! Fetches what is due: a few hosts at a time, one request at a time to each.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+
+use tokio::runtime::Runtime;
+
+use super::list::Desk;
+use super::{ListReport, PATIENCE, Run, SyncError};
+use crate::config::{ListConfig, Source};
+use crate::feed::fetch::{self, FetchError, Fetcher, Times};
+use crate::feed::schedule::{Asker, Due, due};
+use crate::store::Outcome;
+
+/// Hosts that are asked at the same time.
+const HOSTS_AT_A_TIME: usize = 4;
+
+impl<'a> Run<'a> {
+    /// Those of `feeds` that may be asked for now; the others are reported as waiting.
+    pub(super) fn due(
+        &mut self,
+        feeds: &[&'a ListConfig],
+        by_a_person: bool,
+    ) -> Result<Vec<&'a ListConfig>, SyncError> {
+        let asker = if by_a_person { Asker::Person } else { Asker::Timer };
+        let mut ready = Vec::new();
+        for &list in feeds {
+            let status = self.writer.list(&list.name)?.status()?;
+            let now = self.writer.now([&status]);
+            match due(&status, list.floor, asker, &now) {
+                Due::Now => ready.push(list),
+                Due::Wait(left, why) => self.done(ListReport::waits(&list.name, left, why)),
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Fetches `lists` and takes each as it comes. What has come is put in service while slow ones are still on their
+    /// way.
+    pub(super) fn fetch(&mut self, lists: Vec<&'a ListConfig>) -> Result<(), SyncError> {
+        if lists.is_empty() {
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(SyncError::Start)?;
+        let fetcher = Fetcher::new(self.config.reloadable.sync.contact.as_deref(), Times::default());
+        let mut hosts: BTreeMap<String, Vec<Desk<'a>>> = BTreeMap::new();
+        for list in lists {
+            let desk = Desk::new(self.config, list, self.writer, self.watcher)?;
+            hosts.entry(host(list)).or_default().push(desk);
+        }
+        let threads = hosts.len().min(HOSTS_AT_A_TIME);
+        let queue = Mutex::new(hosts.into_values());
+        let stop = AtomicBool::new(false);
+        let (sender, results) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                let sender = sender.clone();
+                scope.spawn(|| ask(&queue, &runtime, &fetcher, &stop, sender));
+            }
+            drop(sender);
+            let result = self.take_in(&results);
+            stop.store(true, Ordering::Relaxed);
+            result
+        })
+    }
+
+    /// Takes what the threads bring until the last of them is done.
+    fn take_in(&mut self, results: &mpsc::Receiver<Brought<'a>>) -> Result<(), SyncError> {
+        let mut news = false;
+        loop {
+            match results.recv_timeout(PATIENCE) {
+                Ok((desk, brought)) => {
+                    let report = desk.settle(brought?)?;
+                    news |= matches!(report.outcome, Some(Outcome::Accepted | Outcome::Trimmed));
+                    self.done(report);
+                }
+                Err(RecvTimeoutError::Timeout) if news => {
+                    self.publish()?;
+                    news = false;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.publish(),
+            }
+        }
+    }
+}
+
+/// A list and what asking for it brought.
+type Brought<'a> = (Desk<'a>, Result<Result<fetch::Outcome, FetchError>, SyncError>);
+
+/// Asks host after host from the queue.
+fn ask<'a>(
+    queue: &Mutex<impl Iterator<Item = Vec<Desk<'a>>>>,
+    runtime: &Runtime,
+    fetcher: &Fetcher,
+    stop: &AtomicBool,
+    results: mpsc::Sender<Brought<'a>>,
+) {
+    loop {
+        let next = queue.lock().expect("no holder panics").next();
+        let Some(desks) = next else { return };
+        for mut desk in desks {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let brought =
+                desk.begin().map(|(known, body)| runtime.block_on(desk.fetch(fetcher, known.as_ref(), body)));
+            if results.send((desk, brought)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn host(list: &ListConfig) -> String {
+    match &list.source {
+        Source::Http(urls) => urls.first().and_then(|url| url.host_str()).unwrap_or_default().to_owned(),
+        Source::File(_) | Source::Embedded(_) => String::new(),
+    }
+}

@@ -1,0 +1,232 @@
+//! One sync: what happens to every list, from its source to the answers in service.
+//!
+//! [`run`] takes the store's lock, reads the lists that need no network first and puts them in service at once, then
+//! fetches what is due (a few hosts at a time, each host one request at a time), reads and judges each body, stores
+//! its set, and publishes a generation whenever zones have changed. A list that fails, is held or refused keeps its
+//! last good set; the others go on. Everything is written so that a kill at any point leaves the last good
+//! generation in service. Runs in a process of its own; never answers questions, never prints (a [`Watcher`] does).
+
+mod fetching;
+mod list;
+mod zones;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::compile::Diff;
+use crate::config::{Config, ListConfig, Slug};
+use crate::feed::schedule::Why;
+use crate::model::Name;
+use crate::parse::Diag;
+use crate::snapshot::WriteError;
+use crate::store::{Lock, Outcome, Store, StoreError, Wait, Writer};
+use list::Desk;
+
+/// What is asked of a sync.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// These lists, whether or not the timer would come to them yet; empty: all that are due.
+    pub lists: Vec<Slug>,
+    /// Wait for another writer instead of leaving.
+    pub wait: bool,
+}
+
+/// What happens while a sync runs.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A list is being asked for.
+    Started {
+        /// Its name.
+        list: &'a Slug,
+    },
+    /// A body is on its way.
+    Progress {
+        /// The list.
+        list: &'a Slug,
+        /// Octets so far.
+        received: u64,
+        /// Octets in all, when the source says so.
+        total: Option<u64>,
+    },
+    /// A line of a list could not be read.
+    BadLine {
+        /// The list.
+        list: &'a Slug,
+        /// Where and why.
+        diag: &'a Diag,
+    },
+    /// A list is done with.
+    List(&'a ListReport),
+    /// A zone was compiled.
+    Zone(&'a ZoneReport),
+    /// A generation is in service.
+    Published {
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// Told what happens, from several threads.
+pub trait Watcher: Send + Sync {
+    /// It happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// What became of a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListReport {
+    /// Its name.
+    pub list: Slug,
+    /// What became of it; `None`: it was not asked for.
+    pub outcome: Option<Outcome>,
+    /// Why, for people.
+    pub reasons: Vec<String>,
+    /// Entries of the current set.
+    pub entries: Option<u64>,
+    /// Lines that could not be read.
+    pub bad_lines: u64,
+    /// What the new version brings and takes away.
+    pub diff: Option<Diff>,
+    /// Why it was not asked for, and the seconds until it may be.
+    pub waits: Option<(u64, &'static str)>,
+}
+
+impl ListReport {
+    fn new(list: &Slug) -> Self {
+        Self {
+            list: list.clone(),
+            outcome: None,
+            reasons: Vec::new(),
+            entries: None,
+            bad_lines: 0,
+            diff: None,
+            waits: None,
+        }
+    }
+
+    fn waits(list: &Slug, left: Duration, why: Why) -> Self {
+        let why = match why {
+            Why::Floor => "the publisher's least time between two fetches",
+            Why::RetryAfter => "its server asked to be left alone",
+            Why::Pause => "the pause after the last attempt",
+        };
+        Self { waits: Some((left.as_secs().max(1), why)), ..Self::new(list) }
+    }
+
+    /// The list was held, refused or not reached.
+    pub fn is_problem(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Held | Outcome::Rejected | Outcome::Failed))
+    }
+}
+
+/// A zone that was compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ZoneReport {
+    /// Its origin.
+    pub origin: Name,
+    /// Its content is new.
+    pub changed: bool,
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Another writer was at work: nothing was done. What its lock file says of it.
+    pub busy: Option<String>,
+    /// The lists, in the order in which they were done.
+    pub lists: Vec<ListReport>,
+    /// The zones that were compiled.
+    pub zones: Vec<ZoneReport>,
+    /// The generation in service now, if it is a new one.
+    pub published: Option<u64>,
+}
+
+/// Why a sync could not go on. What one list does wrong is never an error here.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A zone that no snapshot can hold.
+    #[error("cannot write the snapshot of zone {zone}: {cause}")]
+    Snapshot {
+        /// The zone.
+        zone: Name,
+        /// Why.
+        cause: WriteError,
+    },
+    /// No thread or no runtime could be started.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+    /// A list that is not configured.
+    #[error("there is no list `{0}` in the configuration")]
+    UnknownList(Slug),
+}
+
+/// While bodies are still coming, what has come is put in service after a silence of this long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Syncs.
+pub fn run(
+    config: &Config,
+    store: &Store,
+    options: &Options,
+    watcher: &dyn Watcher,
+) -> Result<Summary, SyncError> {
+    if let Some(unknown) = options.lists.iter().find(|list| !config.reloadable.lists.contains_key(*list)) {
+        return Err(SyncError::UnknownList(unknown.clone()));
+    }
+    let wait = if options.wait { Wait::Yes } else { Wait::No };
+    match store.lock(wait)? {
+        Lock::Taken(writer) => {
+            Run { config, writer: &writer, watcher, summary: Summary::default() }.run(options)
+        }
+        Lock::Busy(by) => Ok(Summary { busy: Some(by), ..Summary::default() }),
+    }
+}
+
+struct Run<'a> {
+    config: &'a Config,
+    writer: &'a Writer,
+    watcher: &'a dyn Watcher,
+    summary: Summary,
+}
+
+impl<'a> Run<'a> {
+    fn run(mut self, options: &Options) -> Result<Summary, SyncError> {
+        let lists = self.config.reloadable.lists.values();
+        let asked = |name: &Slug| options.lists.is_empty() || options.lists.contains(name);
+        let (own, feeds): (Vec<_>, Vec<_>) =
+            lists.filter(|list| asked(&list.name)).partition(|list| list.is_own());
+        for list in own {
+            let report = self.desk(list)?.own()?;
+            self.done(report);
+        }
+        for list in &feeds {
+            if let Some(report) = self.desk(list)?.read_again()? {
+                self.done(report);
+            }
+        }
+        self.publish()?;
+        let due = self.due(&feeds, !options.lists.is_empty())?;
+        self.fetch(due)?;
+        Ok(self.summary)
+    }
+
+    fn desk(&self, list: &'a ListConfig) -> Result<Desk<'a>, SyncError> {
+        Desk::new(self.config, list, self.writer, self.watcher)
+    }
+
+    fn done(&mut self, report: ListReport) {
+        self.watcher.event(&Event::List(&report));
+        self.summary.lists.push(report);
+    }
+
+    fn publish(&mut self) -> Result<(), SyncError> {
+        let (zones, generation) = zones::publish(self.config, self.writer, self.watcher)?;
+        self.summary.zones.extend(zones);
+        self.summary.published = generation.map(|generation| generation.number).or(self.summary.published);
+        Ok(())
+    }
+}

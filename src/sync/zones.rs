@@ -1,0 +1,270 @@
+//! Stored sets → compiled zones → a generation.
+//!
+//! A zone is compiled again only when something it is made of differs: its configuration, a list's set, the
+//! never-list, or the compiler itself. The generation remembers what each zone was made from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufWriter, Cursor, Write};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Event, SyncError, Watcher, ZoneReport};
+use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile};
+use crate::config::{Config, ListConfig, Slug, ZoneConfig};
+use crate::guard::NeverList;
+use crate::model::{ContentHash, Subject, Template, Use};
+use crate::set::Set;
+use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
+use crate::store::{BuiltZone, Generation, ListStatus, Writer, ZoneEntry};
+
+/// Raised whenever the same sets and settings compile to something else.
+const COMPILER: u32 = 1;
+
+/// Builds what has to be built and puts it in service. `None` when nothing changed.
+pub(super) fn publish(
+    config: &Config,
+    writer: &Writer,
+    watcher: &dyn Watcher,
+) -> Result<(Vec<ZoneReport>, Option<Generation>), SyncError> {
+    let previous = writer.generation()?;
+    let mut stock = Stock::new(config, writer)?;
+    let mut built = BTreeMap::new();
+    let mut reports = Vec::new();
+    for zone in &config.reloadable.zones {
+        if !stock.can_answer(zone) {
+            continue;
+        }
+        let made_from = stock.made_from(zone);
+        let before = previous.as_ref().and_then(|generation| generation.zones.get(&zone.origin));
+        let kept = before.filter(|entry| entry.made_from == made_from && is_usable(writer, entry));
+        let zone_built = match kept {
+            // Nothing is said of the serial: it stays as well.
+            Some(entry) => BuiltZone {
+                file: entry.file.clone(),
+                content: entry.content,
+                made_from,
+                serial: None,
+                time: entry.built,
+            },
+            None => {
+                let built = stock.build(zone, made_from)?;
+                let changed = before.is_none_or(|entry| entry.content != built.content);
+                let report = ZoneReport { origin: zone.origin.clone(), changed };
+                watcher.event(&Event::Zone(&report));
+                reports.push(report);
+                built
+            }
+        };
+        built.insert(zone.origin.clone(), zone_built);
+    }
+    let next = Generation::next(previous.as_ref(), built, stock.now);
+    match &next {
+        Some(generation) => {
+            writer.publish(generation)?;
+            watcher.event(&Event::Published { number: generation.number });
+        }
+        // An earlier run may have been killed before it came to this.
+        None => drop(writer.prune_snapshots()?),
+    }
+    Ok((reports, next))
+}
+
+/// Whether the snapshot in service can still be opened; if not it is built again.
+fn is_usable(writer: &Writer, entry: &ZoneEntry) -> bool {
+    let opened = Mapped::open(&writer.snapshot(&entry.file)).and_then(Snapshot::open);
+    opened.is_ok_and(|snapshot| snapshot.content_hash() == entry.content)
+}
+
+/// The lists of the store as the zones need them; sets are read when a zone is really built.
+struct Stock<'a> {
+    config: &'a Config,
+    writer: &'a Writer,
+    statuses: HashMap<Slug, ListStatus>,
+    sets: HashMap<Slug, Arc<Set>>,
+    never: Arc<NeverList>,
+    never_bogons: Arc<NeverList>,
+    now: i64,
+}
+
+/// Everything that decides what a zone compiles to.
+#[derive(Serialize)]
+struct MadeFrom<'a> {
+    compiler: u32,
+    zone: &'a ZoneData,
+    keep_values: bool,
+    members: Vec<(&'a Slug, ContentHash, Use, Ipv4Addr, &'a Template, bool)>,
+    excepts: Vec<(&'a Slug, ContentHash)>,
+    own_networks: Vec<String>,
+}
+
+impl<'a> Stock<'a> {
+    fn new(config: &'a Config, writer: &'a Writer) -> Result<Self, SyncError> {
+        let mut statuses = HashMap::new();
+        for name in config.reloadable.lists.keys() {
+            statuses.insert(name.clone(), writer.store().list(name).status()?);
+        }
+        let own = &config.reloadable.sync.own_networks;
+        let now = writer.now(statuses.values()).stamp().wall;
+        Ok(Self {
+            config,
+            writer,
+            statuses,
+            sets: HashMap::new(),
+            never: Arc::new(NeverList::special_purpose().with(own)),
+            never_bogons: Arc::new(NeverList::loopback().with(own)),
+            now,
+        })
+    }
+
+    fn list(&self, name: &Slug) -> &'a ListConfig {
+        &self.config.reloadable.lists[name]
+    }
+
+    /// The name of a list's current set.
+    fn hash(&self, name: &Slug) -> Option<ContentHash> {
+        self.statuses.get(name)?.set.map(|set| set.hash)
+    }
+
+    /// Whether the zone has anything to say: a list that can list, or, in a zone of allow lists, one of those.
+    fn can_answer(&self, zone: &ZoneConfig) -> bool {
+        let can_list = |name: &Slug| self.list(name).use_.can_list();
+        let names = || zone.members.iter().map(|member| &member.list);
+        let listing = names().any(can_list);
+        names().any(|name| self.hash(name).is_some() && (can_list(name) || !listing))
+    }
+
+    fn made_from(&self, zone: &ZoneConfig) -> ContentHash {
+        let members = zone.members.iter().filter_map(|member| {
+            let list = self.list(&member.list);
+            let hash = self.hash(&member.list)?;
+            Some((&member.list, hash, list.use_, member.code.address(), &member.text, list.is_own()))
+        });
+        let made_from = MadeFrom {
+            compiler: COMPILER,
+            zone: &zone.zone_data(),
+            keep_values: zone.keep_values,
+            members: members.collect(),
+            excepts: zone.excepts.iter().filter_map(|name| Some((name, self.hash(name)?))).collect(),
+            own_networks: self.config.reloadable.sync.own_networks.iter().map(Subject::to_string).collect(),
+        };
+        ContentHash::of(&serde_json::to_vec(&made_from).expect("plain data"))
+    }
+
+    fn set(&mut self, name: &Slug) -> Result<Option<Arc<Set>>, SyncError> {
+        let Some(hash) = self.hash(name) else { return Ok(None) };
+        if let Some(set) = self.sets.get(name) {
+            return Ok(Some(Arc::clone(set)));
+        }
+        let set = Arc::new(self.writer.store().list(name).set(&hash)?);
+        self.sets.insert(name.clone(), Arc::clone(&set));
+        Ok(Some(set))
+    }
+
+    fn spec(&mut self, zone: &ZoneConfig) -> Result<ZoneSpec, SyncError> {
+        let mut members = Vec::new();
+        let mut data = zone.zone_data();
+        for member in &zone.members {
+            let (Some(set), Some(hash)) = (self.set(&member.list)?, self.hash(&member.list)) else {
+                continue;
+            };
+            let list = self.list(&member.list);
+            let never = match (list.is_own(), list.limits.bogons) {
+                (true, _) => None,
+                (false, true) => Some(Arc::clone(&self.never_bogons)),
+                (false, false) => Some(Arc::clone(&self.never)),
+            };
+            if list.is_own() {
+                // The operator's own file may say what its zone is called by.
+                data.soa = set.directives.soa.clone().unwrap_or(data.soa);
+                data.ns = set.directives.ns.clone().unwrap_or(data.ns);
+            }
+            members.push(Member {
+                name: member.list.to_string(),
+                set,
+                hash,
+                use_: list.use_,
+                code: member.code.address(),
+                text: member.text.clone(),
+                keep_values: zone.keep_values,
+                foreign: !list.is_own(),
+                never,
+            });
+        }
+        let mut excepts = Vec::new();
+        for name in &zone.excepts {
+            let (Some(set), Some(hash)) = (self.set(name)?, self.hash(name)) else { continue };
+            excepts.push(Except { name: name.to_string(), set, hash });
+        }
+        Ok(ZoneSpec { zone: data, members, excepts })
+    }
+
+    fn build(&mut self, zone: &ZoneConfig, made_from: ContentHash) -> Result<BuiltZone, SyncError> {
+        let mut spec = self.spec(zone)?;
+        // The serial lives in the generation, outside every content hash.
+        let serial = spec.zone.soa.serial.take();
+        let compiled = compile(&spec);
+        let provenance = self.provenance(zone, made_from);
+        drop(spec);
+        let mut octets = Cursor::new(Vec::new());
+        let written = snapshot::write(&compiled, &provenance, &mut octets);
+        let content =
+            written.map_err(|cause| SyncError::Snapshot { zone: zone.origin.clone(), cause })?.content;
+        drop(compiled);
+        let verify = |path: &Path| {
+            let check = || {
+                let snapshot = Snapshot::open(Mapped::open(path)?)?;
+                snapshot.verify()?;
+                Ok::<_, SnapshotError>(snapshot.content_hash() == content)
+            };
+            match check() {
+                Ok(true) => Ok(()),
+                Ok(false) => Err("it has another content".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let fill = |out: &mut BufWriter<&File>| out.write_all(octets.get_ref());
+        let file = self.writer.put_snapshot(&zone.origin, &content, fill, verify)?;
+        Ok(BuiltZone { file, content, made_from, serial, time: self.time_of_data(zone) })
+    }
+
+    /// Where the zone's data come from: not part of the content, so that times in it make no new content.
+    fn provenance(&self, zone: &ZoneConfig, made_from: ContentHash) -> serde_json::Value {
+        let lists: BTreeMap<_, _> = zone
+            .lists()
+            .filter_map(|name| {
+                let status = self.statuses.get(name)?;
+                let source = status.validators.as_ref();
+                Some((
+                    name.to_string(),
+                    json!({
+                        "set": self.hash(name)?,
+                        "entries": status.set.map(|set| set.entries),
+                        "url": source.map(|source| &source.url),
+                        "etag": source.and_then(|source| source.etag.as_ref()),
+                        "last_modified": source.and_then(|source| source.last_modified.as_ref()),
+                        "confirmed": status.last_confirmed.as_ref().map(|stamp| stamp.wall),
+                        "content_since": status.content_since.as_ref().map(|stamp| stamp.wall),
+                        "decision": status.decision,
+                    }),
+                ))
+            })
+            .collect();
+        json!({
+            "made_from": made_from,
+            "built": self.now,
+            "program": concat!("gatepost ", env!("CARGO_PKG_VERSION")),
+            "lists": lists,
+        })
+    }
+
+    /// When the newest content of the zone came.
+    fn time_of_data(&self, zone: &ZoneConfig) -> i64 {
+        let since = zone.lists().filter_map(|name| self.statuses.get(name)?.content_since.as_ref());
+        since.map(|stamp| stamp.wall).max().unwrap_or(self.now)
+    }
+}

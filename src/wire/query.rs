@@ -1,0 +1,257 @@
+//! Packet → query: one question and at most one OPT record, read in one bounded pass.
+
+use super::{Rcode, class};
+use crate::model::Rtype;
+
+/// Octets of a message header.
+pub(super) const HEADER: usize = 12;
+
+/// Longest name in wire form (RFC 1035 section 2.3.4).
+const NAME_MAX: usize = 255;
+
+/// A query that deserves an answer.
+#[derive(Debug, Clone)]
+pub struct Query<'p> {
+    /// The name, folded to lower case.
+    pub name: LowerName,
+    /// The type asked for.
+    pub qtype: Rtype,
+    /// The class asked for: IN or CH.
+    pub class: u16,
+    /// EDNS, when the client speaks it.
+    pub opt: Option<Opt>,
+    /// The message up to the end of the question, which replies repeat octet for octet.
+    pub(super) head: &'p [u8],
+}
+
+/// A name of a question: lower-case wire form, final zero octet included.
+#[derive(Debug, Clone)]
+pub struct LowerName {
+    octets: [u8; NAME_MAX],
+    len: u8,
+    labels: u8,
+}
+
+/// What matters of an OPT record (RFC 6891 section 6.1). Options are ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opt {
+    /// The longest UDP message that the client takes, as it says.
+    pub size: u16,
+    /// Version.
+    pub version: u8,
+    /// DO bit: copied into the reply (RFC 3225 section 3).
+    pub dnssec_ok: bool,
+}
+
+/// Why a packet gets no answer from a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal<'p> {
+    /// No reply at all: UDP says nothing, streams close.
+    Silent(Silence),
+    /// A reply without records.
+    Answer(Denial<'p>),
+}
+
+/// A reply without records to a packet that is no query for a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denial<'p> {
+    /// What it says.
+    pub rcode: Rcode,
+    /// The header alone, or header and question: as far as the packet can be trusted.
+    pub(super) head: &'p [u8],
+    /// The packet held an OPT record, so the reply does (RFC 6891 section 6.1.1).
+    pub(super) opt: Option<Opt>,
+}
+
+/// Why nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Silence {
+    /// Shorter than a header.
+    Short,
+    /// A response: answering it could go round for ever.
+    Response,
+    /// The question is cut, its name compressed, or a label or the name too long.
+    Question,
+}
+
+/// Reads a message. What stands behind the question and the records that the header counts is ignored.
+pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
+    let Some(header) = packet.first_chunk::<HEADER>() else {
+        return Err(Refusal::Silent(Silence::Short));
+    };
+    if header[2] & 0x80 != 0 {
+        return Err(Refusal::Silent(Silence::Response));
+    }
+    let header_only = |rcode| Refusal::Answer(Denial { rcode, head: &packet[..HEADER], opt: None });
+    // Other opcodes give the sections other meanings (RFC 2136), so nothing behind the header is looked at.
+    if header[2] & 0x78 != 0 {
+        return Err(header_only(Rcode::NOTIMP));
+    }
+    if header[4..6] != [0, 1] {
+        return Err(header_only(Rcode::FORMERR));
+    }
+    let (name, at) = LowerName::read(packet, HEADER).ok_or(Refusal::Silent(Silence::Question))?;
+    let Some(&[type_high, type_low, class_high, class_low]) = packet[at..].first_chunk() else {
+        return Err(Refusal::Silent(Silence::Question));
+    };
+    let qtype = Rtype(u16::from_be_bytes([type_high, type_low]));
+    let class = u16::from_be_bytes([class_high, class_low]);
+
+    let (head, records) = packet.split_at(at + 4);
+    let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+    let mut opt = None;
+    let sound = read_records(records, counts, &mut opt).is_some();
+    let denied = |rcode| Err(Refusal::Answer(Denial { rcode, head, opt }));
+    if !sound {
+        return denied(Rcode::FORMERR);
+    }
+    if opt.is_some_and(|opt| opt.version > 0) {
+        return denied(Rcode::BADVERS);
+    }
+    if !matches!(class, class::IN | class::CH) || matches!(qtype, Rtype::AXFR | Rtype::IXFR) {
+        return denied(Rcode::REFUSED);
+    }
+    Ok(Query { name, qtype, class, opt, head })
+}
+
+/// Walks over the records of the three sections and finds the OPT record; `None` when they are not what the header
+/// says, or OPT is malformed or stands twice. No pointer is followed: every step moves on, to the end of the packet
+/// at most.
+fn read_records(records: &[u8], counts: [u16; 3], opt: &mut Option<Opt>) -> Option<()> {
+    let mut rest = records;
+    for (section, count) in counts.into_iter().enumerate() {
+        for _ in 0..count {
+            let is_root = *rest.first()? == 0;
+            let fixed;
+            (fixed, rest) = skip_name(rest)?.split_first_chunk::<10>()?;
+            let [type_high, type_low, size_high, size_low, _, version, flags, _, len_high, len_low] = *fixed;
+            let data;
+            (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
+            if Rtype(u16::from_be_bytes([type_high, type_low])) != Rtype::OPT {
+                continue;
+            }
+            let size = u16::from_be_bytes([size_high, size_low]);
+            let again = opt.replace(Opt { size, version, dnssec_ok: flags & 0x80 != 0 }).is_some();
+            // Other versions may lay their data out otherwise.
+            let sound = version > 0 || is_options(data);
+            if section != 2 || again || !is_root || !sound {
+                return None;
+            }
+        }
+    }
+    Some(())
+}
+
+/// What follows a name, which may end in a pointer.
+fn skip_name(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes;
+    loop {
+        let (&len, tail) = rest.split_first()?;
+        match len {
+            0 => return Some(tail),
+            1..=63 => rest = tail.get(usize::from(len)..)?,
+            0xc0.. => return tail.get(1..),
+            _ => return None,
+        }
+    }
+}
+
+/// Whether OPT data is whole options (RFC 6891 section 6.1.2).
+fn is_options(data: &[u8]) -> bool {
+    let mut rest = data;
+    while !rest.is_empty() {
+        let Some((&[_, _, high, low], tail)) = rest.split_first_chunk() else {
+            return false;
+        };
+        let Some(tail) = tail.get(usize::from(u16::from_be_bytes([high, low]))..) else {
+            return false;
+        };
+        rest = tail;
+    }
+    true
+}
+
+impl Query<'_> {
+    /// The message id.
+    pub fn id(&self) -> u16 {
+        u16::from_be_bytes([self.head[0], self.head[1]])
+    }
+
+    /// The longest reply over UDP: 512 octets, or what the client takes up to [`UDP_MAX`](super::UDP_MAX) (RFC 6891
+    /// section 6.2.3: less than 512 counts as 512).
+    pub fn udp_limit(&self) -> usize {
+        self.opt.map_or(super::UDP_PLAIN, |opt| usize::from(opt.size).clamp(super::UDP_PLAIN, super::UDP_MAX))
+    }
+
+    /// The same query without what [`parse`] ignores: header, question, and an OPT record without options.
+    pub fn essence(&self) -> Vec<u8> {
+        let mut message = self.head.to_vec();
+        message[6..HEADER].fill(0);
+        if let Some(opt) = self.opt {
+            message[11] = 1;
+            let [high, low] = opt.size.to_be_bytes();
+            let flags = if opt.dnssec_ok { 0x80 } else { 0 };
+            message.extend_from_slice(&[0, 0, 41, high, low, 0, opt.version, flags, 0, 0, 0]);
+        }
+        message
+    }
+}
+
+impl LowerName {
+    /// Reads the uncompressed name at `start` and tells where it ends.
+    fn read(packet: &[u8], start: usize) -> Option<(Self, usize)> {
+        let mut at = start;
+        let mut labels = 0;
+        loop {
+            match *packet.get(at)? {
+                0 => break,
+                len @ 1..=63 => at += 1 + usize::from(len),
+                _ => return None,
+            }
+            labels += 1;
+            if at - start >= NAME_MAX {
+                return None;
+            }
+        }
+        let wire = &packet[start..=at];
+        let mut name = Self { octets: [0; NAME_MAX], len: wire.len() as u8, labels };
+        let octets = &mut name.octets[..wire.len()];
+        octets.copy_from_slice(wire);
+        // Length octets are below `A`.
+        octets.make_ascii_lowercase();
+        Some((name, at + 1))
+    }
+
+    /// From labels without length octets, leftmost first; `None` when they make no name.
+    pub fn from_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut name = Self { octets: [0; NAME_MAX], len: 1, labels: 0 };
+        let mut at = 0;
+        for label in labels {
+            let len = u8::try_from(label.len()).ok().filter(|len| (1..=63).contains(len))?;
+            let end = at + 1 + label.len();
+            *name.octets.get_mut(at)? = len;
+            name.octets.get_mut(at + 1..end)?.copy_from_slice(label);
+            at = end;
+            name.labels += 1;
+        }
+        // The last octet is the root's.
+        name.len = u8::try_from(at + 1).ok()?;
+        name.octets[..at].make_ascii_lowercase();
+        Some(name)
+    }
+
+    /// The wire form, root octet included.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.octets[..usize::from(self.len)]
+    }
+
+    /// The name and its ancestors up to the root: how many labels each has, and where it begins.
+    pub fn ancestry(&self) -> impl Iterator<Item = (u8, usize)> + '_ {
+        let mut at = 0;
+        (0..=self.labels).rev().map(move |labels| {
+            let here = at;
+            at += 1 + usize::from(self.octets[at]);
+            (labels, here)
+        })
+    }
+}

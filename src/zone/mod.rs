@@ -1,0 +1,177 @@
+//! What a zone says about one question, without any DNS library type.
+//!
+//! [`Zone`] puts a snapshot, its serial and the lists that are past their age together; [`Zone::verdict`] takes the
+//! labels below the origin and gives a [`Verdict`], whose [`content`](Verdict::content) for a record type is what
+//! both encoders put on the wire. Read [`Zone`] first, then [`Verdict`].
+//!
+//! Never: packets, sockets, the clock (somebody else says which lists have expired), special cases for test points
+//! (the compiler settles them), allocation per question.
+
+mod authority;
+mod mask;
+mod question;
+mod records;
+mod verdict;
+
+use std::sync::Arc;
+
+pub use authority::{Authority, InZoneName};
+pub use question::{Nibbles, Octets, Question};
+pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};
+pub use verdict::{Content, Hit, Trouble, Verdict};
+
+use crate::compile::AnswerId;
+use crate::model::{Address, Name, Span};
+use crate::snapshot::{Damaged, Snapshot};
+use mask::Mask;
+
+/// The addresses `::ffff:0.0.0.0/96`: IPv4 in IPv6's clothes.
+const MAPPED: Span<u128> = Span { first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
+
+/// A zone in service. `D` is where the octets of its snapshot are: a mapped file, or anything else in tests.
+///
+/// Cheap to clone; the snapshot is shared.
+#[derive(Debug)]
+pub struct Zone<D> {
+    snapshot: Arc<Snapshot<D>>,
+    authority: Arc<Authority>,
+    mask: Arc<Mask>,
+}
+
+impl<D> Clone for Zone<D> {
+    fn clone(&self) -> Self {
+        Self {
+            snapshot: Arc::clone(&self.snapshot),
+            authority: Arc::clone(&self.authority),
+            mask: Arc::clone(&self.mask),
+        }
+    }
+}
+
+impl<D: AsRef<[u8]>> Zone<D> {
+    /// Puts `snapshot` in service under `serial`, with no list expired.
+    pub fn new(snapshot: Arc<Snapshot<D>>, serial: u32) -> Self {
+        let authority = Arc::new(Authority::new(snapshot.zone(), serial));
+        Self { snapshot, authority, mask: Arc::new(Mask::default()) }
+    }
+
+    /// The same zone without what expired lists say. `expired` tells by name which lists are past their hard age;
+    /// it is asked about lists that can list only: allow lists and excepts never expire.
+    pub fn masked(&self, expired: impl Fn(&str) -> bool) -> Result<Self, Damaged> {
+        let mask = Arc::new(Mask::build(&self.snapshot, expired)?);
+        Ok(Self { mask, ..self.clone() })
+    }
+
+    /// The origin.
+    pub fn origin(&self) -> &Name {
+        &self.snapshot.zone().origin
+    }
+
+    /// The compiled content.
+    pub fn snapshot(&self) -> &Arc<Snapshot<D>> {
+        &self.snapshot
+    }
+
+    /// Start of authority and name servers, ready for an encoder.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Names of the lists whose answers are left out because they are too old.
+    pub fn expired(&self) -> &[String] {
+        self.mask.expired()
+    }
+
+    /// What the zone says of the name `labels` below its origin: lower-case wire form without the final zero octet
+    /// (empty = the origin). Addresses and names are both tried; what they say adds up.
+    pub fn verdict<'a>(&'a self, labels: &'a [u8]) -> Verdict<'a> {
+        if self.mask.nothing_left() {
+            return Verdict::Unavailable(Trouble::Expired);
+        }
+        self.look_up(labels).unwrap_or_else(|damage| Verdict::Unavailable(Trouble::Damaged(damage)))
+    }
+
+    fn look_up<'a>(&'a self, labels: &'a [u8]) -> Result<Verdict<'a>, Damaged> {
+        let question = Question::read(labels);
+        let (address, matched) = self.address(&question)?;
+        let name = match self.snapshot.has_names() {
+            true => Some(self.snapshot.name(labels)?),
+            false => None,
+        };
+        let by_address = self.said(address, matched)?;
+        let by_name = match name {
+            Some(found) => {
+                self.said(found.answer, Matched::Name(labels.get(found.listed_at..).unwrap_or_default()))?
+            }
+            None => None,
+        };
+        let hit = Hit::new(by_address, by_name);
+        if labels.is_empty() {
+            return Ok(Verdict::Apex(hit));
+        }
+        if let Some(hit) = hit {
+            return Ok(Verdict::Listed(hit));
+        }
+        if name.is_some_and(|found| found.exists) || self.exists_below(&question)? {
+            return Ok(Verdict::EmptyNonTerminal);
+        }
+        Ok(Verdict::NotListed)
+    }
+
+    /// The answer for the whole address that a question spells, if it spells one.
+    fn address(&self, question: &Question) -> Result<(Option<AnswerId>, Matched<'static>), Damaged> {
+        if let Some(v4) = question.octets.and_then(Octets::address) {
+            return Ok((self.snapshot.v4(v4)?, Matched::V4(v4)));
+        }
+        match question.nibbles.and_then(Nibbles::address) {
+            Some(v6) if MAPPED.contains(v6) => {
+                let v4 = v6 as u32;
+                Ok((self.snapshot.v4(v4)?, Matched::V4(v4)))
+            }
+            Some(v6) => Ok((self.snapshot.v6(v6)?, Matched::V6(v6))),
+            None => Ok((None, Matched::V4(0))),
+        }
+    }
+
+    /// The answer `id` as far as its lists have not expired.
+    fn said<'a>(&'a self, id: Option<AnswerId>, matched: Matched<'a>) -> Result<Option<Said<'a>>, Damaged> {
+        let Some(id) = id else {
+            return Ok(None);
+        };
+        Ok(match self.mask.rebuilt(id) {
+            None => Some(Said::stored(self.snapshot.answer(id)?, matched)),
+            Some(rebuilt) => rebuilt.map(|sets| Said::rebuilt(sets, matched)),
+        })
+    }
+
+    /// Whether anything is listed below the part of an address that a question spells (RFC 8020). Expired lists
+    /// count as well: NODATA where NXDOMAIN would do costs nothing.
+    fn exists_below(&self, question: &Question) -> Result<bool, Damaged> {
+        if let Some(octets) = question.octets.filter(|octets| octets.address().is_none())
+            && octets.with_leading(|leading| self.snapshot.v4_any(leading))?
+        {
+            return Ok(true);
+        }
+        match question.nibbles {
+            Some(nibbles) if nibbles.address().is_none() => {
+                let (value, len) = nibbles.prefix();
+                self.exists_below_v6(value.prefix(len), len)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn exists_below_v6(&self, span: Span<u128>, len: u8) -> Result<bool, Damaged> {
+        if !span.overlaps(&MAPPED) {
+            return self.snapshot.v6_any(span);
+        }
+        if len <= 96 {
+            return Ok(self.snapshot.v4_any(&[])? || self.snapshot.v6_any(span)?);
+        }
+        let v4 = (span.first as u32).prefix(len - 96);
+        match self.snapshot.v4_spans(v4).next() {
+            None => Ok(false),
+            Some(found) => found.map(|_| true),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Each mistake in a configuration and what is said of it: file, line, column, what was expected, the line and a caret.
+
+use std::fs;
+use std::path::Path;
+
+use gatepost::config::{Config, Overrides, Problems};
+use gatepost::feed::catalogue;
+
+const HEAD: &str = "version = 1\n";
+
+/// Everything a zone needs, so that a mistake elsewhere is the only one.
+const GOOD: &str = r#"version = 1
+[list.own]
+file = "own.txt"
+format = "plain"
+use = "block"
+code = "127.0.1.1"
+[list.friends]
+file = "own.txt"
+format = "plain"
+use = "allow"
+"#;
+
+fn configure(folder: &Path, text: &str) -> Result<Config, Problems> {
+    fs::write(folder.join("own.txt"), "192.0.2.1\n").unwrap();
+    let path = folder.join("gatepost.toml");
+    fs::write(&path, text).unwrap();
+    catalogue::configure(&path, Overrides::default())
+}
+
+/// What is said of `text`, with the folder's name taken out.
+fn said(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let problems = configure(folder.path(), text).expect_err("a mistake");
+    problems.to_string().replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[track_caller]
+fn says(text: &str, expected: &str) {
+    assert_eq!(said(text), expected.trim_start_matches('\n'), "\n--- for\n{text}");
+}
+
+#[test]
+fn the_good_one_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{GOOD}[zone.\"bl.example\"]\nlists = [\"own\"]\nexcept = [\"friends\"]\n");
+    configure(folder.path(), &text).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+#[test]
+fn unknown_keys() {
+    says(
+        "version = 1\n[server]\nlistn = [\"127.0.0.1:5354\"]\n",
+        r#"
+gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
+  |
+3 | listn = ["127.0.0.1:5354"]
+  | ^^^^^
+  = expected one of: listen, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
+    );
+    says(
+        "version = 1\n[sever]\nworkers = 2\n",
+        r#"
+gatepost.toml:2:2: unknown key `sever` (did you mean `server`?)
+  |
+2 | [sever]
+  |  ^^^^^
+  = expected one of: version, state, server, sync, list, zone"#,
+    );
+    let said = said(&format!("{GOOD}[zone.\"bl.example\"]\nlists = [{{ list = \"own\", txt = \"x\" }}]\n"));
+    assert!(said.starts_with("gatepost.toml:12:26: unknown key `txt` (did you mean `text`?)"), "{said}");
+}
+
+#[test]
+fn wrong_types_and_values() {
+    says(
+        "version = 1\n[server]\nworkers = \"two\"\n",
+        r#"
+gatepost.toml:3:11: a value of the wrong type: string
+  |
+3 | workers = "two"
+  |           ^^^^^
+  = expected a whole number from 1 to 65535"#,
+    );
+    says(
+        "version = 1\n[server]\nworkers = 0\n",
+        r#"
+gatepost.toml:3:11: 0 is out of range
+  |
+3 | workers = 0
+  |           ^
+  = expected a whole number from 1 to 65535"#,
+    );
+    says(
+        "version = 1\n[sync]\ntimer = \"15 minutes\"\n",
+        r#"
+gatepost.toml:3:9: `15 minutes` is not a duration
+  |
+3 | timer = "15 minutes"
+  |         ^^^^^^^^^^^^
+  = expected a duration such as "15m", "36h" or "7d""#,
+    );
+    says(
+        "version = 1\n[server]\nlisten = [\"127.0.0.1:5354\", \"127.0.0.1\"]\n",
+        r#"
+gatepost.toml:3:29: `127.0.0.1` has no port
+  |
+3 | listen = ["127.0.0.1:5354", "127.0.0.1"]
+  |                             ^^^^^^^^^^^
+  = expected an address and a port such as "127.0.0.1:5354" or "[::1]:5354""#,
+    );
+    for (key, value, message) in [
+        ("timer", "\"0s\"", "a timer without a pause"),
+        ("keep-size", "\"10 megs\"", "`10 megs` is not a size"),
+        ("own-networks", "[\"10.0.0.1/8\"]", "`10.0.0.1/8` is not an address or a prefix: host bits set"),
+        ("own-networks", "[\"mail.example\"]", "`mail.example` is not an address or a prefix"),
+        ("own-networks", "\"10.0.0.0/8\"", "a value of the wrong type: string"),
+        ("contact", "\"caf\\u00e9\"", "a character that an SMTP reply cannot hold"),
+    ] {
+        let said = said(&format!("{HEAD}[sync]\n{key} = {value}\n"));
+        assert!(said.starts_with("gatepost.toml:3:") && said.contains(message), "{key} = {value}:\n{said}");
+    }
+}
+
+#[test]
+fn not_toml() {
+    let said = said("version = 1\nstate = /var/lib\n[server\nworkers = 1\n");
+    assert!(said.contains("gatepost.toml:2:") && said.contains("gatepost.toml:3:"), "{said}");
+    let twice = self::said("version = 1\nstate = \"a\"\nstate = \"b\"\n");
+    assert!(twice.contains("gatepost.toml:3:1") && twice.contains("duplicate"), "{twice}");
+}
+
+#[test]
+fn versions() {
+    says(
+        "state = \"x\"\n",
+        r#"
+gatepost.toml:1:1: missing key `version`
+  |
+1 | state = "x"
+  | ^
+  = expected `version = 1`"#,
+    );
+    // Of a file that means something else nothing more is said.
+    says(
+        "version = 2\nnonsense = true\n",
+        r#"
+gatepost.toml:1:11: this program reads version 1 of the configuration
+  |
+1 | version = 2
+  |           ^
+  = expected `version = 1`"#,
+    );
+}
+
+#[test]
+fn missing_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.toml");
+    let error = catalogue::configure(&path, Overrides::default()).unwrap_err();
+    assert_eq!(error.to_string(), format!("{}: cannot read it: No such file or directory", path.display()));
+    says(
+        "version = 1\n[list.x]\nfile = \"gone.txt\"\nformat = \"plain\"\nuse = \"allow\"\n",
+        r#"
+gatepost.toml:3:8: cannot read gone.txt: No such file or directory
+  |
+3 | file = "gone.txt"
+  |        ^^^^^^^^^^
+  = expected a file that is there"#,
+    );
+    let said = said("version = 1\n[list.x]\nfile = \".\"\nformat = \"plain\"\nuse = \"allow\"\n");
+    assert!(said.contains("is a folder"), "{said}");
+    let said = self::said("version = 1\n[sync]\ncatalogue = \"nowhere\"\n[server]\nwrokers = 1\n");
+    assert!(said.contains("nowhere: cannot read the folder") && said.contains("`wrokers`"), "{said}");
+}
+
+#[test]
+fn where_a_list_comes_from() {
+    says(
+        "version = 1\n[list.x]\nuse = \"allow\"\n",
+        r#"
+gatepost.toml:2:7: list `x` comes from nowhere
+  |
+2 | [list.x]
+  |       ^
+  = expected exactly one of `feed`, `url` and `file`"#,
+    );
+    let both = said("version = 1\n[list.x]\nfeed = \"cins\"\nfile = \"own.txt\"\n");
+    assert!(both.starts_with("gatepost.toml:2:7: list `x` comes from several places at once"), "{both}");
+    says(
+        "version = 1\n[list.x]\nfeed = \"uceprotect\"\n",
+        r#"
+gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprotect-1`?)
+  |
+3 | feed = "uceprotect"
+  |        ^^^^^^^^^^^^
+  = expected one of backscatterer, blocklist-de-mail, cins, et-compromised, greensnow, ipsum, spamhaus-drop, spamhaus-drop-v6, tor-exits, uceprotect-1, whitelisted-org, bogons; or `url` with `format`"#,
+    );
+    for (keys, message) in [
+        ("url = \"https://example.net/x\"\nuse = \"score\"", "2:7: list `x` has no `format`"),
+        ("url = \"https://example.net/x\"\nformat = \"plain\"", "2:7: list `x` has no `use`"),
+        (
+            "url = \"https://example.net/x\"\nformat = \"plan\"\nuse = \"score\"",
+            "4:10: unknown format `plan` (did you mean `plain`?)",
+        ),
+        (
+            "url = \"https://example.net/x\"\nformat = \"csv\"\nuse = \"score\"",
+            "4:10: which column holds the address?",
+        ),
+        (
+            "url = \"ftp://example.net/x\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: `ftp:` is no way to fetch a feed",
+        ),
+        (
+            "url = \"https://a:b@example.net/x\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: a user name or password in a URL",
+        ),
+        (
+            "url = \"http://10.0.0.1/x\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: 10.0.0.1 is not a public address",
+        ),
+        ("feed = \"cins\"\nformat = \"plain\"", "4:10: `format` beside `feed`"),
+        ("feed = \"cins\"\nfloor = \"5m\"", "4:9: fetching more often than the publisher allows"),
+        ("feed = \"cins\"\nuse = \"blok\"", "4:7: unknown word `blok` (did you mean `block`?)"),
+        ("feed = \"cins\"\nsoft-age = \"30d\"", "4:12: the soft age is above the hard age"),
+        ("feed = \"cins\"\nmax-bad-share = 1.5", "4:17: 1.5 is not a share"),
+        ("feed = \"cins\"\nshortest-prefix-v4 = 33", "4:22: a prefix of 33 bits"),
+    ] {
+        let said = said(&format!("version = 1\n[list.x]\n{keys}\n"));
+        assert!(said.starts_with(&format!("gatepost.toml:{message}")), "{keys}\n{said}");
+    }
+}
+
+#[test]
+fn names_of_lists_and_zones() {
+    for bad in ["Own", "own_list", "\"../own\"", "\"\"", "-own"] {
+        let said = said(&format!("version = 1\n[list.{bad}]\nfeed = \"cins\"\n"));
+        assert!(
+            said.starts_with("gatepost.toml:2:7: `") && said.contains("is not a name for a list"),
+            "{said}"
+        );
+    }
+    for (bad, why) in [
+        ("bl..example", "is not a DNS name: empty label"),
+        (".", "is not a name of letters"),
+        ("bl/x.example", "is not a name of letters"),
+        ("bl example", "is not a DNS name: character"),
+    ] {
+        let said = said(&format!("{GOOD}[zone.\"{bad}\"]\nlists = [\"own\"]\n"));
+        assert!(said.starts_with("gatepost.toml:11:7: `") && said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn codes() {
+    for (code, why) in [
+        ("128.0.0.1", "it lies outside 127.0.0.0/8"),
+        ("127.255.255.254", "127.255.255.x is how lists say that something is wrong"),
+        ("127.0.0.1", "127.0.0.1 and 127.0.0.2 are the test points"),
+        ("127.0.0.2", "127.0.0.1 and 127.0.0.2 are the test points"),
+        ("127.0.2.2", "is the code of local decisions"),
+        ("5", "it is not an IPv4 address"),
+    ] {
+        let said = said(&format!("version = 1\n[list.x]\nfeed = \"cins\"\ncode = \"{code}\"\n"));
+        assert!(said.starts_with(&format!("gatepost.toml:4:8: `{code}` cannot be a code: ")), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    says(
+        &format!(
+            "{GOOD}[list.more]\nfeed = \"cins\"\n[zone.\"bl.example\"]\nlists = [\"own\", {{ list = \"more\", code = \"127.0.1.1\" }}]\n"
+        ),
+        r#"
+gatepost.toml:14:41: `own` has the code 127.0.1.1 in this zone already
+   |
+14 | lists = ["own", { list = "more", code = "127.0.1.1" }]
+   |                                         ^^^^^^^^^^^
+   = expected a code of its own for each list"#,
+    );
+}
+
+#[test]
+fn what_a_zone_may_hold() {
+    let zone = |keys: &str| said(&format!("{GOOD}[zone.\"bl.example\"]\n{keys}\n"));
+    for (keys, message) in [
+        ("lists = [\"own\", \"ow\"]", "12:17: there is no list `ow` (did you mean `own`?)"),
+        ("lists = [\"own\", \"friends\"]", "12:17: list `friends` has no code"),
+        (
+            "lists = [\"own\", { list = \"friends\", code = \"127.0.1.9\" }]",
+            "12:26: an allow list among lists",
+        ),
+        ("lists = []", "12:9: a zone without lists"),
+        ("ttl = \"5m\"", "11:7: zone `bl.example` has no lists"),
+        ("lists = [\"own\", \"own\"]", "12:17: list `own` is in the zone twice"),
+        ("lists = [\"own\"]\nexcept = [\"own\"]", "13:11: `own` is a block list"),
+        (
+            "lists = [\"own\"]\nexcept = [\"friend\"]",
+            "13:11: there is no list `friend` (did you mean `friends`?)",
+        ),
+        ("lists = [\"own\"]\nttl = \"5000w\"", "13:7: longer than a TTL can be"),
+        ("lists = [\"own\", 5]", "12:17: a value of the wrong type: integer"),
+        ("lists = [{ code = \"127.0.1.7\" }]", "12:10: missing key `list`"),
+        ("lists = [\"own\"]\nns = [\"a..b\"]", "13:7: `a..b` is not a DNS name"),
+        ("lists = [\"own\"]\nsoa-rname = \"a@b.example\"", "13:13: `a@b.example` is not a name of letters"),
+    ] {
+        let said = zone(keys);
+        assert!(said.starts_with(&format!("gatepost.toml:{message}")), "{keys}\n{said}");
+    }
+    // A zone of allow lists alone is a zone for `permit_dnswl_client`.
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        format!("{GOOD}[zone.\"wl.example\"]\nlists = [{{ list = \"friends\", code = \"127.0.1.9\" }}]\n");
+    assert!(configure(folder.path(), &text).is_ok());
+    // Private address space must not be in a zone that mail is rejected on.
+    let bogons = said(&format!(
+        "{GOOD}[list.b]\nfeed = \"bogons\"\n[zone.\"bl.example\"]\nlists = [\"own\", \"b\"]\n"
+    ));
+    assert!(bogons.starts_with("gatepost.toml:14:17: `b` lists private address space"), "{bogons}");
+}
+
+#[test]
+fn listen_addresses_twice() {
+    says(
+        "version = 1\n[server]\nlisten = [\"[::1]:5354\", \"[::1]:5354\"]\n",
+        r#"
+gatepost.toml:3:25: [::1]:5354 is in the list twice
+  |
+3 | listen = ["[::1]:5354", "[::1]:5354"]
+  |                         ^^^^^^^^^^^^"#,
+    );
+}
+
+#[test]
+fn feeds_for_the_registered() {
+    let folder = tempfile::tempdir().unwrap();
+    let feeds = folder.path().join("feeds");
+    fs::create_dir(&feeds).unwrap();
+    fs::write(
+        feeds.join("paid.toml"),
+        r#"
+name = "paid"
+title = "A list for subscribers"
+urls = ["https://example.net/paid"]
+format = "plain"
+use = "block"
+code = "127.0.0.77"
+text = "$ is on it"
+kind = "abuse"
+homepage = "https://example.net/"
+floor = "1h"
+[terms]
+text = "Subscription needed."
+fetch = "registered"
+redistribute = "never"
+"#,
+    )
+    .unwrap();
+    let text = "version = 1\n[sync]\ncatalogue = \"feeds\"\n[list.x]\nfeed = \"paid\"\n";
+    let said = configure(folder.path(), text).unwrap_err().to_string();
+    assert!(said.contains("gatepost.toml:5:8: feed `paid` is for those who have registered"), "{said}");
+    assert!(said.contains("see https://example.net/; Subscription needed."), "{said}");
+}
+
+#[test]
+fn files_of_the_catalogue() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file("a.toml", "name = \"b\"\nurls = []\nfetch = true\n");
+    file(
+        "c.toml",
+        "name = \"c\"\nurls = [\"http://127.0.0.1:8/\"]\ncode = \"127.0.0.9\"\n[terms]\nfetch = \"anybody\"\n",
+    );
+    let said = catalogue::load(Some(folder.path())).unwrap_err().to_string();
+    for message in [
+        "a.toml:1:8: the file's name is `a`, the feed's is `b`",
+        "a.toml:2:8: no URL",
+        "a.toml:3:1: unknown key `fetch`",
+        "a.toml:1:1: missing key `terms`",
+        "c.toml:2:9: 127.0.0.1 is not a public address",
+        "c.toml:5:9: unknown word `anybody`",
+        "c.toml:4:2: missing key `redistribute`",
+    ] {
+        assert!(said.contains(message), "{message}\n--- not in\n{said}");
+    }
+}
+
+#[test]
+fn additions() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf_d = folder.path().join("conf.d");
+    fs::create_dir(&conf_d).unwrap();
+    fs::write(
+        conf_d.join("10-more.toml"),
+        "version = 1\n[list.more]\nfeed = \"cins\"\n[zone.\"more.example\"]\nlists = [\"more\"]\n",
+    )
+    .unwrap();
+    fs::write(conf_d.join("notes.txt"), "not read").unwrap();
+    let config = configure(folder.path(), GOOD).unwrap();
+    assert_eq!(config.reloadable.lists.len(), 3);
+    assert_eq!(config.reloadable.zones.len(), 1);
+
+    fs::write(
+        conf_d.join("20-bad.toml"),
+        "version = 1\n[list.own]\nfeed = \"cins\"\n[server]\nworkers = 2\n",
+    )
+    .unwrap();
+    let said = configure(folder.path(), GOOD).unwrap_err().to_string();
+    assert!(said.contains("20-bad.toml:2:7: list `own` is defined twice"), "{said}");
+    assert!(said.contains("gatepost.toml:2"), "{said}");
+    assert!(said.contains("20-bad.toml:4:2: unknown key `server`"), "{said}");
+}
+
+#[test]
+fn all_mistakes_are_reported_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version = 1\nstat = \"x\"\n[server]\nworkers = -1\n[list.a]\nfeed = \"nope\"\n[list.b]\n[zone.\"z.example\"]\nlists = [\"a\", \"c\"]\nttl = 5\n";
+    let problems = configure(folder.path(), text).unwrap_err();
+    let places: Vec<(usize, usize)> =
+        problems.iter().filter_map(|problem| problem.line_and_column()).collect();
+    assert_eq!(places, [(2, 1), (4, 11), (6, 8), (7, 7), (9, 15), (10, 7)], "{problems}");
+}

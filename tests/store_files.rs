@@ -1,0 +1,517 @@
+//! The store's files: made, kept, pruned, swept, refused; whose they are; what is said when the disk is full.
+
+// What is skipped says so.
+#![allow(clippy::print_stderr)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use gatepost::config::Slug;
+use gatepost::model::{ContentHash, Name, Value};
+use gatepost::set::{Overlap, Set, SetBuilder};
+use gatepost::store::{
+    Attempt, BuiltZone, Generation, Held, ListStatus, Lock, Now, Outcome, Retention, Store, StoreError,
+    Validators, Wait, Writer,
+};
+
+fn slug(name: &str) -> Slug {
+    name.parse().unwrap()
+}
+
+fn writer(store: &Store) -> Writer {
+    match store.lock(Wait::No).unwrap() {
+        Lock::Taken(writer) => writer,
+        Lock::Busy(holder) => panic!("busy: {holder}"),
+    }
+}
+
+fn set(hosts: &[u32]) -> Set {
+    let mut builder = SetBuilder::new(Overlap::Narrowest);
+    let value = builder.value(&Value::default());
+    hosts.iter().for_each(|&host| builder.host(host, value));
+    builder.finish()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_store_is_made_with_all_above_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/store");
+    let store = Store::open(&path).unwrap();
+    assert_eq!(names(&path), ["feeds", "snapshots"]);
+    assert_eq!(store.generation().unwrap(), None);
+    assert_eq!(store.lists().unwrap(), []);
+    assert_eq!(store.list(&slug("x")).status().unwrap(), ListStatus::default());
+    // Reading makes nothing.
+    assert!(!path.join("feeds/x").exists());
+    assert_eq!(Store::open(&path).unwrap(), store);
+    let error = Store::existing(&folder.path().join("none")).unwrap_err();
+    assert!(error.to_string().contains("cannot open the state folder"), "{error}");
+}
+
+#[test]
+fn something_else_in_its_place_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "").unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} is not a folder: it cannot be the state folder", path.display())
+    );
+    let error = Store::open(&path.join("below")).unwrap_err();
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let first = writer(&store);
+    match store.lock(Wait::No).unwrap() {
+        Lock::Busy(holder) => assert_eq!(holder, format!("process {}", std::process::id())),
+        Lock::Taken(_) => panic!("two writers"),
+    }
+    let other = store.clone();
+    let waiting = std::thread::spawn(move || matches!(other.lock(Wait::Yes).unwrap(), Lock::Taken(_)));
+    drop(first);
+    assert!(waiting.join().unwrap());
+    drop(writer(&store));
+}
+
+#[test]
+fn what_killed_writers_left_is_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let list = slug("psbl");
+    writer(&store).list(&list).unwrap();
+    let left = [".tmp-a", "snapshots/.tmp-b", "feeds/psbl/.tmp-c"].map(|name| folder.path().join(name));
+    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    drop(writer(&store));
+    assert!(left.iter().all(|path| !path.exists()));
+}
+
+#[test]
+fn bodies_and_sets() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    for n in 1..=4u8 {
+        let mut body = list.body_file().unwrap();
+        body.write_all(&[n; 10]).unwrap();
+        assert_eq!(list.keep_body(body).unwrap().number, u64::from(n));
+    }
+    let bodies = list.bodies().unwrap();
+    assert_eq!(bodies.iter().map(|body| body.number).collect::<Vec<_>>(), [4, 3]);
+    assert_eq!(fs::read(&bodies[0].path).unwrap(), [4; 10]);
+    // A body that nobody keeps is gone.
+    drop(list.body_file().unwrap());
+    assert_eq!(names(list.path()).len(), 2);
+
+    let kept = list.keep_set(&set(&[1, 2, 3])).unwrap();
+    assert_eq!(kept.entries, 3);
+    assert_eq!(list.set(&kept.hash).unwrap(), set(&[1, 2, 3]));
+    assert_eq!(list.keep_set(&set(&[3, 2, 1])).unwrap(), kept);
+    assert_eq!(list.sets().unwrap(), [kept.hash]);
+    let mode = fs::metadata(list.path().join(format!("set-{}", kept.hash))).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+}
+
+#[test]
+fn a_set_under_another_name_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let (one, two) = (list.keep_set(&set(&[1])).unwrap(), list.keep_set(&set(&[2])).unwrap());
+    let path = |hash: ContentHash| list.path().join(format!("set-{hash}"));
+    fs::copy(path(one.hash), path(two.hash)).unwrap();
+    assert!(matches!(list.set(&two.hash), Err(StoreError::Damaged { .. })));
+    // Kept again it is whole again.
+    list.keep_set(&set(&[2])).unwrap();
+    assert_eq!(list.set(&two.hash).unwrap(), set(&[2]));
+    let mut octets = fs::read(path(one.hash)).unwrap();
+    octets[6] = 9;
+    fs::write(path(one.hash), octets).unwrap();
+    let error = list.set(&one.hash).unwrap_err();
+    assert!(error.to_string().ends_with("has format version 9, this program reads version 1"), "{error}");
+}
+
+#[test]
+fn sets_are_pruned_by_age_and_size_but_never_below_three() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let day = Duration::from_secs(86_400);
+    let mut hashes = Vec::new();
+    for age in 0..10u32 {
+        let kept = list.keep_set(&set(&[age])).unwrap();
+        let file = fs::File::options().append(true).open(list.path().join(format!("set-{}", kept.hash)));
+        file.unwrap().set_modified(SystemTime::now() - day * age - day / 2).unwrap();
+        hashes.push(kept.hash);
+    }
+    let keep = Retention { age: 7 * day, size: 1 << 20 };
+    assert_eq!(list.prune_sets(&[hashes[9]], keep).unwrap(), 2);
+    assert_eq!(list.sets().unwrap(), [&hashes[..7], &hashes[9..]].concat());
+    // A small cap leaves three and what is needed.
+    assert_eq!(list.prune_sets(&[hashes[5]], Retention { age: 7 * day, size: 0 }).unwrap(), 4);
+    assert_eq!(list.sets().unwrap(), [&hashes[..3], &hashes[5..6]].concat());
+    // A set that is current again is young again.
+    list.keep_set(&set(&[5])).unwrap();
+    assert_eq!(list.sets().unwrap()[0], hashes[5]);
+}
+
+#[test]
+fn status_remembers_validators_only_of_what_was_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let now = Now::read();
+    let tag = |tag: &str| Validators { url: "u".to_owned(), etag: Some(tag.to_owned()), last_modified: None };
+    let mut status = ListStatus::default();
+    status.attempt(&now);
+    status.accepted(list.keep_set(&set(&[1])).unwrap(), Some(tag("a")), Outcome::Accepted, Vec::new(), &now);
+    status.attempt(&now);
+    status.not_accepted(Outcome::Rejected, vec!["an HTML page".to_owned()], &now);
+    list.put_status(&status).unwrap();
+    let read = store.list(&slug("psbl")).status().unwrap();
+    assert_eq!(read, status);
+    assert_eq!((read.attempts, read.failures), (2, 1));
+    assert_eq!(read.validators, Some(tag("a")));
+    assert_eq!(read.decision.unwrap().reasons, ["an HTML page"]);
+    // The same entries in another body: confirmed, not changed.
+    let since = status.content_since.clone();
+    let mut later = now.clone();
+    later.clocks.wall += 60;
+    later.clocks.boottime += 60;
+    status.accepted(
+        list.keep_set(&set(&[1])).unwrap(),
+        Some(tag("b")),
+        Outcome::Accepted,
+        Vec::new(),
+        &later,
+    );
+    assert_eq!(status.content_since, since);
+    assert_eq!(status.last_confirmed, Some(later.stamp()));
+    status.accepted(list.keep_set(&set(&[2])).unwrap(), None, Outcome::Accepted, Vec::new(), &later);
+    assert_eq!(status.content_since, Some(later.stamp()));
+}
+
+#[test]
+fn a_reader_keeps_the_file_it_opened() {
+    use std::io::Read;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let mut status = ListStatus { attempts: 1, ..ListStatus::default() };
+    list.put_status(&status).unwrap();
+    let path = list.path().join("status.json");
+    let before = fs::read_to_string(&path).unwrap();
+    let mut opened = fs::File::open(&path).unwrap();
+    status.attempts = 2;
+    list.put_status(&status).unwrap();
+    let mut seen = String::new();
+    opened.read_to_string(&mut seen).unwrap();
+    assert_eq!(seen, before);
+    assert_eq!(list.status().unwrap().attempts, 2);
+}
+
+#[test]
+fn other_versions_and_damage_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    drop(writer(&store).list(&slug("psbl")).unwrap().put_status(&ListStatus::default()));
+    let status = folder.path().join("feeds/psbl/status.json");
+    let text = fs::read_to_string(&status).unwrap();
+    assert!(text.contains("\"version\": 1"), "{text}");
+    fs::write(&status, text.replace("\"version\": 1", "\"version\": 0")).unwrap();
+    let error = store.list(&slug("psbl")).status().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} has format version 0, this program reads version 1", status.display())
+    );
+    fs::write(&status, &text[..text.len() / 2]).unwrap();
+    assert!(matches!(store.list(&slug("psbl")).status(), Err(StoreError::Damaged { .. })));
+    for name in ["generation.json", "terms.json"] {
+        fs::write(folder.path().join(name), "{\"version\": 7}").unwrap();
+    }
+    assert!(matches!(store.generation(), Err(StoreError::Version { found: 7, .. })));
+    assert!(matches!(store.terms(), Err(StoreError::Version { found: 7, .. })));
+}
+
+#[test]
+fn held_bodies_wait_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    assert_eq!(list.held().unwrap(), None);
+    let mut body = list.body_file().unwrap();
+    body.write_all(b"0.0.0.0/0\n").unwrap();
+    let held = Held {
+        since: Now::read().stamp(),
+        seen: 1,
+        set: list.keep_set(&set(&[1])).unwrap(),
+        reasons: vec!["lists everything".to_owned()],
+    };
+    list.hold(body, &held).unwrap();
+    assert_eq!(list.held().unwrap(), Some(held));
+    assert_eq!(fs::read(list.held_body()).unwrap(), b"0.0.0.0/0\n");
+    assert_eq!(list.bodies().unwrap(), []);
+    list.drop_held().unwrap();
+    list.drop_held().unwrap();
+    assert_eq!(list.held().unwrap(), None);
+}
+
+#[test]
+fn the_log_is_rotated_and_half_lines_stay_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let attempt = |reason: &str| Attempt {
+        wall: 1,
+        url: Some("https://example.net/".to_owned()),
+        status: Some(200),
+        validators: None,
+        received: Some(10),
+        milliseconds: Some(5),
+        set: None,
+        entries: None,
+        outcome: Outcome::Failed,
+        reasons: vec![reason.to_owned()],
+    };
+    let path = list.path().join("log.jsonl");
+    list.log(&attempt("one")).unwrap();
+    fs::File::options().append(true).open(&path).unwrap().write_all(b"{\"wall\":2,\"ur").unwrap();
+    list.log(&attempt("two")).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(serde_json::from_str::<Attempt>(lines[2]).unwrap(), attempt("two"));
+    for n in 0..5 {
+        fs::File::options().append(true).open(&path).unwrap().write_all(&vec![b'x'; 1 << 20]).unwrap();
+        list.log(&attempt(&n.to_string())).unwrap();
+    }
+    assert_eq!(names(list.path()), ["log.jsonl", "log.jsonl.1", "log.jsonl.2", "log.jsonl.3"]);
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+}
+
+/// A snapshot for the tests: its content, twice.
+fn put(writer: &Writer, origin: &str, content: &[u8]) -> (Name, BuiltZone) {
+    let hash = ContentHash::of(content);
+    let file = writer
+        .put_snapshot(
+            &origin.parse().unwrap(),
+            &hash,
+            |out| out.write_all(content).and_then(|()| out.write_all(content)),
+            |path| match fs::read(path) {
+                Ok(there) if there == content.repeat(2) => Ok(()),
+                Ok(_) => Err("not twice the same".to_owned()),
+                Err(error) => Err(error.to_string()),
+            },
+        )
+        .unwrap();
+    (
+        origin.parse().unwrap(),
+        BuiltZone { file, content: hash, made_from: hash, serial: None, time: 1_800_000_000 },
+    )
+}
+
+#[test]
+fn snapshots_of_three_generations_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let mut last: Option<Generation> = None;
+    let mut files = Vec::new();
+    for n in 0..5u8 {
+        let (origin, built) = put(&writer, "bl.example", &[n]);
+        files.push(built.file.clone());
+        let zones = BTreeMap::from([(origin, built), put(&writer, "same.example", b"same")]);
+        let next = Generation::next(last.as_ref(), zones, i64::from(n)).unwrap();
+        writer.publish(&next).unwrap();
+        assert_eq!(store.generation().unwrap(), Some(next.clone()));
+        last = Some(next);
+    }
+    let last = last.unwrap();
+    assert_eq!(last.number, 5);
+    let same: Name = "same.example".parse().unwrap();
+    let bl: Name = "bl.example".parse().unwrap();
+    assert_eq!((last.zones[&same].serial, last.zones[&same].built), (1_800_000_000, 0));
+    assert_eq!((last.zones[&bl].serial, last.zones[&bl].built), (1_800_000_004, 4));
+    let mut kept = [&files[2..], std::slice::from_ref(&last.zones[&same].file)].concat();
+    kept.sort();
+    assert_eq!(names(&folder.path().join("snapshots")), kept);
+    let mode = fs::metadata(store.snapshot(&files[4])).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o444);
+
+    // Nothing new is no generation; an old content comes back under a new serial.
+    let again = BTreeMap::from([put(&writer, "bl.example", &[4]), put(&writer, "same.example", b"same")]);
+    assert_eq!(Generation::next(Some(&last), again, 9), None);
+    let back = BTreeMap::from([put(&writer, "bl.example", &[3]), put(&writer, "same.example", b"same")]);
+    assert_eq!(Generation::next(Some(&last), back, 9).unwrap().zones[&bl].serial, 1_800_000_005);
+}
+
+#[test]
+fn what_does_not_read_back_is_not_put_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let origin = "bl.example".parse().unwrap();
+    let hash = ContentHash::of(b"x");
+    let refused =
+        writer.put_snapshot(&origin, &hash, |out| out.write_all(b"x"), |_| Err("section 3".to_owned()));
+    assert!(matches!(refused, Err(StoreError::Unverified { why, .. }) if why == "section 3"));
+    assert_eq!(names(&folder.path().join("snapshots")), Vec::<String>::new());
+    // A damaged one that is there is replaced, not taken for good; a good one is left alone, it may be mapped.
+    let (_, built) = put(&writer, "bl.example", b"abc");
+    let path = store.snapshot(&built.file);
+    let inode = |path: &PathBuf| fs::metadata(path).unwrap().ino();
+    let first = inode(&path);
+    put(&writer, "bl.example", b"abc");
+    assert_eq!(inode(&path), first);
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    fs::write(&path, b"abcabX").unwrap();
+    put(&writer, "bl.example", b"abc");
+    assert_eq!(fs::read(&path).unwrap(), b"abcabc");
+    // A generation never names what is not there.
+    let mut zones = BTreeMap::from([put(&writer, "bl.example", b"abc")]);
+    zones.values_mut().for_each(|zone| zone.file.push('x'));
+    assert!(writer.publish(&Generation::next(None, zones, 0).unwrap()).is_err());
+    assert_eq!(store.generation().unwrap(), None);
+}
+
+#[test]
+fn terms_that_change_are_shown_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let feed = slug("cins");
+    let mut terms = store.terms().unwrap();
+    assert!(!terms.has_seen(&feed, "free"));
+    terms.saw(&feed, "free", 1);
+    writer(&store).put_terms(&terms).unwrap();
+    let terms = store.terms().unwrap();
+    assert!(terms.has_seen(&feed, "free") && !terms.has_seen(&feed, "free for some"));
+}
+
+#[test]
+fn the_seed_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let seed = writer(&store).seed().unwrap();
+    assert_eq!(writer(&store).seed().unwrap(), seed);
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(writer(&Store::open(other.path()).unwrap()).seed().unwrap(), seed);
+}
+
+#[test]
+fn files_belong_to_the_owner_of_the_store_when_root_writes() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can write for somebody else");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(4242), Some(4343)).unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    writer.seed().unwrap();
+    let list = writer.list(&slug("psbl")).unwrap();
+    list.put_status(&ListStatus::default()).unwrap();
+    list.keep_set(&set(&[1])).unwrap();
+    list.keep_body(list.body_file().unwrap()).unwrap();
+    let zones = BTreeMap::from([put(&writer, "bl.example", b"x")]);
+    writer.publish(&Generation::next(None, zones, 0).unwrap()).unwrap();
+    let mut folders = vec![folder.path().to_owned()];
+    let mut seen = 0;
+    while let Some(next) = folders.pop() {
+        for name in names(&next) {
+            let path = next.join(name);
+            let found = fs::metadata(&path).unwrap();
+            assert_eq!((found.uid(), found.gid()), (4242, 4343), "{}", path.display());
+            seen += 1;
+            if found.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen >= 9, "{seen}");
+}
+
+/// A small file system of its own, gone when dropped.
+struct Disk(PathBuf, #[allow(dead_code)] tempfile::TempDir);
+
+impl Disk {
+    fn new(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        fs::create_dir(&path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&path)
+            .status()
+            .is_ok_and(|status| status.success());
+        if !mounted {
+            eprintln!("SKIPPED: cannot mount a small file system here");
+        }
+        mounted.then_some(Self(path, folder))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_what_was_there() {
+    let Some(disk) = Disk::new("128k") else { return };
+    let store = Store::open(&disk.0).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let mut status = ListStatus::default();
+    status.attempt(&Now::read());
+    list.put_status(&status).unwrap();
+    let many: Vec<u32> = (0..200_000).map(|n: u32| n.wrapping_mul(2_654_435_761)).collect();
+    let error = list.keep_set(&set(&many)).unwrap_err();
+    assert!(error.is_full(), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("feeds/psbl/set-") && text.contains("No space left on device"), "{text}");
+    assert!(text.ends_with("what is in service stays as it is"), "{text}");
+    assert_eq!(names(list.path()), ["status.json"]);
+    // Full to the last octet: the status stays what it was.
+    let _ = fs::write(disk.0.join("filler"), vec![0; 128 << 10]);
+    status.attempt(&Now::read());
+    assert!(list.put_status(&status).unwrap_err().is_full());
+    assert_eq!(list.status().unwrap().attempts, 1);
+    assert_eq!(names(list.path()), ["status.json"]);
+}
+
+#[test]
+fn a_read_only_store_can_be_read() {
+    let Some(disk) = Disk::new("1m") else { return };
+    drop(writer(&Store::open(&disk.0).unwrap()));
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().unwrap();
+    assert!(remounted.success());
+    let store = Store::existing(&disk.0).unwrap();
+    assert_eq!(store.generation().unwrap(), None);
+    let error = store.lock(Wait::No).unwrap_err().to_string();
+    assert!(error.contains("cannot take the lock") && error.ends_with("mounted read-only"), "{error}");
+}
