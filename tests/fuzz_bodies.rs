@@ -122,9 +122,9 @@ fn stored_set() -> impl Strategy<Value = Vec<u8>> {
         for (address, len, exclude, value) in rows {
             let span = address.prefix(len);
             if exclude {
-                builder.exclude_v4(span)
+                builder.exclude_v4(span);
             } else {
-                builder.v4(span, ids[usize::from(value)])
+                builder.v4(span, ids[usize::from(value)]);
             }
             builder.v6((u128::from(address) << 64).prefix(len + 40), ids[usize::from(value)]);
         }

@@ -3,6 +3,7 @@
 //! What must hold is in `fuzz/bodies/parse.rs`, which the fuzz targets call too.
 
 #[path = "fuzz/bodies/parse.rs"]
+#[allow(dead_code)] // `any_bytes` is the fuzz targets'
 mod body;
 
 use body::{HAS_FAST_PATH, fast_equals_slow, parse_one, payload_one, pieces_do_not_matter, read};
