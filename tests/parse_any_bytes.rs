@@ -5,6 +5,7 @@
 // The whole of a body is called by the fuzz targets and tests/fuzz_bodies.rs.
 #[allow(dead_code)]
 #[path = "fuzz/bodies/parse.rs"]
+#[allow(dead_code)] // `any_bytes` is the fuzz targets'
 mod body;
 
 use body::{HAS_FAST_PATH, fast_equals_slow, parse_one, payload_one, pieces_do_not_matter, read};
