@@ -2,8 +2,6 @@
 //!
 //! What must hold is in `fuzz/bodies/parse.rs`, which the fuzz targets call too.
 
-// The whole of a body is called by the fuzz targets and tests/fuzz_bodies.rs.
-#[allow(dead_code)]
 #[path = "fuzz/bodies/parse.rs"]
 #[allow(dead_code)] // `any_bytes` is the fuzz targets'
 mod body;
