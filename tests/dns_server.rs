@@ -17,7 +17,8 @@ use dns_support::{hosts, member, query, spec, store};
 use gatepost::client::{Client, Data, Over};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{Rtype, Use};
-use gatepost::server::{Expired, Reloaded, Served, Server, Settings, StartError};
+use gatepost::server::{Expired, Limits, Reloaded, Served, Server, Settings, StartError};
+use gatepost::snapshot::Snapshot;
 
 /// Long enough for any machine; nothing waits for it unless the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,6 +77,12 @@ fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.addresses()[0]).expect("connects");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
     stream
+}
+
+/// Limits under which a connection that is closed within a test was closed by a cap.
+fn patient(settings: &Settings) -> Limits {
+    let hour = Duration::from_secs(3600);
+    Limits { idle: hour, message: hour, total: hour, ..settings.streams }
 }
 
 fn framed(packet: &[u8]) -> Vec<u8> {
@@ -206,6 +213,7 @@ fn pipelined_streams() {
 fn stuck_streams_hold_nothing_up() {
     let state = tempfile::tempdir().unwrap();
     let mut settings = served(state.path(), &["127.0.0.1:0"]);
+    settings.streams = patient(&settings);
     settings.streams.connections = 50;
     settings.streams.per_client = 50;
     let server = start(&settings);
@@ -233,6 +241,7 @@ fn stuck_streams_hold_nothing_up() {
 fn one_client_cannot_take_all_places() {
     let state = tempfile::tempdir().unwrap();
     let mut settings = served(state.path(), &["0.0.0.0:0"]);
+    settings.streams = patient(&settings);
     settings.streams.per_client = 3;
     let server = start(&settings);
     let port = server.addresses()[0].port();
@@ -348,10 +357,13 @@ fn a_bad_generation_changes_nothing() {
     fs::write(of_new, &whole[..whole.len() - 1]).unwrap();
     assert!(server.reload().is_err());
     unchanged();
-    // The last octet that says something is another: only the hashes tell.
-    let mut flipped = whole;
-    *flipped.iter_mut().rfind(|octet| **octet != 0).unwrap() ^= 1;
-    fs::write(of_new, flipped).unwrap();
+    // An octet is another, where only the full check of the hashes tells.
+    let flipped = |at: usize| -> Vec<u8> {
+        let flip = |(index, octet)| if index == at { octet ^ 1 } else { octet };
+        whole.iter().copied().enumerate().map(flip).collect()
+    };
+    let opens = |octets: &Vec<u8>| Snapshot::open(octets.clone()).is_ok_and(|found| found.verify().is_err());
+    fs::write(of_new, (0..whole.len()).map(flipped).find(opens).unwrap()).unwrap();
     assert!(server.reload().is_err());
     unchanged();
     // A snapshot that is not what the generation says.

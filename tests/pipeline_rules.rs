@@ -223,45 +223,6 @@ fn a_failed_feed_is_a_line_and_the_others_serve() {
     assert!(broken["reasons"].to_string().contains("503"), "{broken:#}");
 }
 
-/// A list that nobody confirmed for its hard age stops listing, and lists again when it was confirmed. An allow list
-/// goes on.
-#[test]
-fn a_list_that_is_too_old_stops_listing() {
-    let site = Site::new();
-    let ages = "soft-age = \"4s\"\nhard-age = \"8s\"";
-    let young = Site::list("young", 1, "");
-    let old = Site::list("old", 2, ages);
-    let allow = Site::list("welcome", 3, ages).replace("\"block\"", "\"allow\"");
-    let zones = [
-        Site::zone("both.example", &["young", "old"], "except = [\"welcome\"]"),
-        Site::zone("old.example", &["old"], ""),
-        Site::zone("welcome.example", &["welcome"], ""),
-    ];
-    site.configure(&[young, old, allow, zones.concat()].concat());
-    site.put("young", "5.6.7.8\n8.8.4.4\n");
-    site.put("old", "5.6.7.8\n5.6.7.9\n");
-    site.put("welcome", "8.8.4.4\n");
-    site.sync(&[]).expect(0);
-    let mut server = site.serve();
-    let dns = server.dns;
-    // As long as it is young. (A slow machine may be past that already; then it is asked for once more below.)
-    server.wait_for(|_| (ask(dns, Over::Udp, "9.7.6.5.old.example", A).rcode == SERVFAIL).then_some(()));
-    assert_eq!(ask(dns, Over::Udp, "8.7.6.5.both.example", A).a, [[127, 0, 1, 1]]);
-    assert_eq!(ask(dns, Over::Udp, "9.7.6.5.both.example", A).rcode, NXDOMAIN);
-    assert_eq!(ask(dns, Over::Udp, "4.4.8.8.welcome.example", A).a, [[127, 0, 1, 3]]);
-    assert_eq!(ask(dns, Over::Udp, "4.4.8.8.both.example", A).rcode, NXDOMAIN);
-
-    let generation = site.generation();
-    let mut server = server;
-    server.wait_for(|_| {
-        // Confirmed again and again, until the server has looked in between.
-        site.sync(&["old"]).expect(0);
-        (ask(dns, Over::Udp, "9.7.6.5.old.example", A).rcode == NOERROR).then_some(())
-    });
-    assert_eq!(ask(dns, Over::Udp, "8.7.6.5.both.example", A).a, [[127, 0, 1, 1], [127, 0, 1, 2]]);
-    assert_eq!(site.generation(), generation, "a confirmation makes no new generation");
-}
-
 /// New generations are taken over while questions come in: none is lost and none is answered wrongly.
 #[test]
 fn no_question_is_lost_while_generations_change() {

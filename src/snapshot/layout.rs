@@ -59,7 +59,7 @@ record! {
     Root {
         spans: U64,
         addresses: U64,
-        /// Bits of an answer id in a chunk: 4, 8, 16 or 32.
+        /// Bits of an answer id in a chunk of mixed answers: 4, 8, 16 or 32.
         width: U32,
         reserved: U32,
         eights: [Eight; 256],
@@ -89,7 +89,7 @@ record! {
     Slot {
         /// Bits 0 to 3: kind; bit 4: mixed; bits 5 to 31: the chunk's offset in units of eight octets.
         place: U32,
-        /// The answer of all addresses; when mixed, the octets from the chunk's start to its answers.
+        /// The answer of all addresses; 0 when mixed.
         answer: U32,
     }
 }

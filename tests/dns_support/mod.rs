@@ -151,6 +151,16 @@ pub(crate) fn with_opt(mut packet: Vec<u8>, size: u16, version: u8, flags: u8, o
     packet
 }
 
+/// What a message says, for comparison: hickory's records are equal whatever their TTLs and classes.
+#[cfg(feature = "full")]
+pub(crate) fn meaning(octets: &[u8]) -> (hickory_proto::op::Message, Vec<String>) {
+    let message = hickory_proto::op::Message::from_vec(octets).expect("a message");
+    let rest =
+        message.all_sections().map(|record| format!("{} {} {}", record.ttl, record.dns_class, record.data));
+    let rest = rest.collect();
+    (message, rest)
+}
+
 #[cfg(feature = "full")]
 pub(crate) mod store {
     //! A store as the server reads it.

@@ -8,9 +8,8 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::super::layout::{Eight, Root, Slot, Sparse, eight};
 use super::super::write::{FileWriter, SectionWriter};
 use super::super::{Section, WriteError};
-use super::chunk::PADDING;
 use super::encode::{Sixteen, Width};
-use super::kind;
+use super::{PADDING, kind};
 use crate::compile::{AnswerId, Answered, Compiled};
 use crate::model::Span;
 

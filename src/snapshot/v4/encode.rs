@@ -2,7 +2,8 @@
 
 use super::super::layout::Slot;
 use super::super::{Section, WriteError};
-use super::chunk::{BITMAP_LEN, BITMAP_RANKS, BUCKETS, Buckets};
+use super::buckets::{self, Layouts, index_bits, layouts};
+use super::chunk::{BITMAP_LEN, BITMAP_RANKS};
 use super::{Place, kind};
 use crate::compile::AnswerId;
 
@@ -40,22 +41,17 @@ impl Sixteen {
         chunks: &mut Vec<u8>,
     ) -> Result<Slot, WriteError> {
         let kind = self.kind(width);
-        let begin = chunks.len();
-        let units = if kind == kind::FULL { 0 } else { (start + begin) / Place::UNIT };
+        let units = if kind == kind::FULL { 0 } else { (start + chunks.len()) / Place::UNIT };
         if units > Place::MAX_UNITS {
             return Err(WriteError::TooLarge(Section::V4_CHUNKS));
         }
         match kind {
             kind::FULL => {}
-            kind::RUNS => self.put_runs(chunks),
-            kind::BITMAP => self.put_bitmap(chunks),
-            _ => self.put_buckets(kind - kind::BUCKETS, chunks),
+            kind::RUNS => self.put_runs(width, chunks),
+            kind::BITMAP => self.put_bitmap(width, chunks),
+            _ => self.put_buckets(kind, width, chunks),
         }
-        let mut answer = self.answers[0];
-        if self.mixed {
-            answer = (chunks.len() - begin) as u32;
-            self.put_answers(kind, width, chunks);
-        }
+        let answer = if self.mixed { 0 } else { self.answers[0] };
         chunks.resize(chunks.len().next_multiple_of(Place::UNIT), 0);
         let place = Place::new(kind, self.mixed, units as u32);
         self.runs.clear();
@@ -71,17 +67,20 @@ impl Sixteen {
         }
         let suffixes = self.suffixes();
         let bits = index_bits(suffixes);
-        let Buckets { index_len, lane, .. } = BUCKETS[bits as usize];
-        let answer = if self.mixed { width.bits() } else { 0 };
-        let octets = |numbers: usize, bits: u32| (numbers * bits as usize).div_ceil(8);
+        let buckets = &self.layouts(width)[bits as usize];
+        let answer = (buckets.lane - buckets.rest) as usize;
         [
-            (index_len + octets(suffixes, lane) + octets(suffixes, answer), kind::BUCKETS + bits),
-            (2 + octets(self.runs.len(), 32) + octets(self.runs.len(), answer), kind::RUNS),
-            (BITMAP_LEN + octets(suffixes, answer), kind::BITMAP),
+            (buckets.index_len + (suffixes * buckets.lane as usize).div_ceil(8), kind::BUCKETS + bits),
+            (2 + (self.runs.len() * (32 + answer)).div_ceil(8), kind::RUNS),
+            (BITMAP_LEN + (suffixes * answer).div_ceil(8), kind::BITMAP),
         ]
         .into_iter()
         .min_by_key(|&(octets, _)| octets)
         .map_or(kind::RUNS, |(_, kind)| kind)
+    }
+
+    fn layouts(&self, width: Width) -> &'static Layouts {
+        layouts(if self.mixed { width.bits() } else { 0 }).expect("a layout for every width")
     }
 
     fn suffixes(&self) -> usize {
@@ -91,19 +90,32 @@ impl Sixteen {
         self.runs.iter().map(|&(first, last)| usize::from(last - first) + 1).sum()
     }
 
-    fn put_runs(&self, chunks: &mut Vec<u8>) {
+    fn put_buckets(&self, kind: u32, width: Width, chunks: &mut Vec<u8>) {
+        let layout = &self.layouts(width)[(kind - kind::BUCKETS) as usize];
+        if self.wide {
+            buckets::put(layout, self.each(), chunks);
+        } else {
+            let hosts = self.runs.iter().zip(&self.answers).map(|(&(host, _), &answer)| (host, answer));
+            buckets::put(layout, hosts, chunks);
+        }
+    }
+
+    fn put_runs(&self, width: Width, chunks: &mut Vec<u8>) {
         chunks.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
         for &(first, last) in &self.runs {
             chunks.extend_from_slice(&first.to_le_bytes());
             chunks.extend_from_slice(&last.to_le_bytes());
         }
+        if self.mixed {
+            width.put(self.answers.iter().copied(), chunks);
+        }
     }
 
-    fn put_bitmap(&self, chunks: &mut Vec<u8>) {
+    fn put_bitmap(&self, width: Width, chunks: &mut Vec<u8>) {
         let start = chunks.len();
         chunks.resize(start + BITMAP_LEN, 0);
         let (ranks, bits) = chunks[start..].split_at_mut(BITMAP_RANKS);
-        for suffix in self.runs.iter().flat_map(|&(first, last)| first..=last) {
+        for (suffix, _) in self.each() {
             bits[usize::from(suffix / 8)] |= 1 << (suffix % 8);
         }
         let mut rank = 0u16;
@@ -112,71 +124,15 @@ impl Sixteen {
             // Wraps behind the last /24 of a full bitmap at most.
             rank = rank.wrapping_add(page.iter().map(|octet| octet.count_ones() as u16).sum());
         }
-    }
-
-    fn put_buckets(&self, bits: u32, chunks: &mut Vec<u8>) {
-        if self.wide {
-            put_buckets(bits, self.runs.iter().flat_map(|&(first, last)| first..=last), chunks);
-        } else {
-            put_buckets(bits, self.runs.iter().map(|&(first, _)| first), chunks);
+        if self.mixed {
+            width.put(self.each().map(|(_, answer)| answer), chunks);
         }
     }
 
-    /// One answer for each number of the chunk.
-    fn put_answers(&self, kind: u32, width: Width, chunks: &mut Vec<u8>) {
-        if kind == kind::RUNS {
-            return width.put(self.answers.iter().copied(), chunks);
-        }
-        let each = self.runs.iter().zip(&self.answers);
-        let all = each.flat_map(|(&(first, last), &answer)| (first..=last).map(move |_| answer));
-        width.put(all, chunks);
-    }
-}
-
-/// Bits of the index for a number of suffixes: up to four in a bucket, as many as one load and a compare can test;
-/// from 256 on, when an index entry takes two octets, up to eight.
-fn index_bits(suffixes: usize) -> u32 {
-    match suffixes {
-        ..=4 => 0,
-        5..=8 => 1,
-        9..=16 => 2,
-        17..=32 => 3,
-        33..=64 => 4,
-        65..=128 => 5,
-        129..=255 => 6,
-        256..=1024 => 7,
-        _ => 8,
-    }
-}
-
-fn put_buckets(bits: u32, suffixes: impl Iterator<Item = u16>, chunks: &mut Vec<u8>) {
-    let layout = &BUCKETS[bits as usize];
-    let (start, lane) = (chunks.len(), layout.lane);
-    chunks.resize(start + layout.index_len, 0);
-    let mut ends = [0u16; 257];
-    let (mut word, mut used, mut count) = (0u64, 0, 0u16);
-    for suffix in suffixes {
-        count += 1;
-        ends[(usize::from(suffix) >> lane) + 1] = count;
-        word |= (u64::from(suffix) & ((1 << lane) - 1)) << used;
-        used += lane;
-        if used >= 32 {
-            chunks.extend_from_slice(&(word as u32).to_le_bytes());
-            word >>= 32;
-            used -= 32;
-        }
-    }
-    chunks.extend_from_slice(&word.to_le_bytes()[..used.div_ceil(8) as usize]);
-    let index = &mut chunks[start..start + layout.index_len];
-    let mut end = 0;
-    let wide = bits >= 7;
-    for (bucket, &written) in ends[..=1 << bits].iter().enumerate() {
-        end = end.max(written);
-        if wide {
-            index[bucket * 2..][..2].copy_from_slice(&end.to_le_bytes());
-        } else {
-            index[bucket] = end as u8;
-        }
+    /// Every suffix with its answer.
+    fn each(&self) -> impl Iterator<Item = (u16, AnswerId)> + '_ {
+        let runs = self.runs.iter().zip(&self.answers);
+        runs.flat_map(|(&(first, last), &answer)| (first..=last).map(move |suffix| (suffix, answer)))
     }
 }
 
