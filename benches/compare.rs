@@ -108,7 +108,7 @@ fn compare(settings: &Settings, work: &Path) {
         let (time, peak) = compiling(&text, &snapshot);
         times.compile.push(time);
         compiler = compiler.max(peak);
-        let mut started = |command: fn(u16, &Path) -> Command, file: &Path, memory: &mut Memory| {
+        let started = |command: fn(u16, &Path) -> Command, file: &Path, memory: &mut Memory| {
             let (time, used) = starting(|port| command(port, file), asked);
             *memory = used;
             time
@@ -200,9 +200,13 @@ fn state(work: &Path, text: &Path) -> PathBuf {
          code = \"127.0.1.1\"\n[zone.\"{ZONE}\"]\nlists = [\"bench\"]\n"
     );
     fs::write(&config, toml).expect("our folder");
-    let ended =
-        gatepost().args(["sync", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-    let ended = ended.status().expect("the program starts");
+    let ended = gatepost()
+        .args(["sync", "--config"])
+        .arg(&config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let ended = ended.expect("the program starts");
     assert!(ended.success(), "sync: {ended}");
     config
 }

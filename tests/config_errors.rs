@@ -1,4 +1,5 @@
 //! Each mistake in a configuration and what is said of it: file, line, column, what was expected, the line and a caret.
+#![cfg(feature = "full")]
 
 use std::fs;
 use std::path::Path;

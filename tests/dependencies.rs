@@ -4,6 +4,8 @@
 //! `cargo deny check` does more where it is installed and may go online; `deny.toml` holds the same licences, which
 //! is checked here too.
 
+#![cfg(feature = "full")] // reads TOML
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

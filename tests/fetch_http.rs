@@ -1,6 +1,7 @@
 //! Fetching over HTTP from a loopback server that tells the truth, lies, stalls, cuts and runs in circles.
 //!
 //! Ordinary answers come from axum; those that no honest server gives are written to the socket octet by octet.
+#![cfg(feature = "full")]
 
 use std::net::SocketAddr;
 use std::path::Path;

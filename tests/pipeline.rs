@@ -448,8 +448,8 @@ impl Must {
         let nothing = reply.answers == 0 && reply.serial.is_some();
         match self {
             Self::List => {
-                let test_point = Ipv4Addr::new(127, 0, 0, 2);
-                reply.rcode == NOERROR && matches!(reply.a[..], [said] if said == code || said == test_point)
+                let is_code = |said: [u8; 4]| said == code.octets() || said == [127, 0, 0, 2];
+                reply.rcode == NOERROR && matches!(reply.a[..], [said] if is_code(said))
             }
             Self::Deny => reply.rcode == NXDOMAIN && nothing,
             Self::Exist => reply.rcode == NOERROR && nothing,

@@ -1,5 +1,5 @@
 //! The store's files: made, kept, pruned, swept, refused; whose they are; what is said when the disk is full.
-
+#![cfg(feature = "full")]
 // What is skipped says so.
 #![allow(clippy::print_stderr)]
 

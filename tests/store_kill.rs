@@ -2,8 +2,7 @@
 //!
 //! The writer is this test program itself, started again for one test. It stops itself at the step (a returned error
 //! would not do: no code of ours may run after the kill).
-
-#![cfg(debug_assertions)]
+#![cfg(all(feature = "full", debug_assertions))]
 
 use std::collections::BTreeMap;
 use std::fs;

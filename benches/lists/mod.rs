@@ -6,14 +6,14 @@
 #![allow(dead_code, reason = "each bench uses a part")]
 
 /// SplitMix64: small, quick, good enough for lists.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,12 +22,12 @@ impl Random {
     }
 
     /// Uniform below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
     /// A public address.
-    pub fn address(&mut self) -> u32 {
+    pub(crate) fn address(&mut self) -> u32 {
         loop {
             let address = (self.next() >> 32) as u32;
             if is_public(address) {
@@ -36,7 +36,7 @@ impl Random {
         }
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             items.swap(index, self.below(index + 1));
         }
@@ -62,18 +62,18 @@ const SPECIAL: [(u32, u32); 15] = [
     (0xe000_0000, 3),
 ];
 
-pub fn is_public(address: u32) -> bool {
+pub(crate) fn is_public(address: u32) -> bool {
     SPECIAL.iter().all(|&(first, len)| (address ^ first) >> (32 - len) != 0)
 }
 
 /// `size` distinct uniform public addresses, sorted.
-pub fn random(size: usize, seed: u64) -> Vec<u32> {
+pub(crate) fn random(size: usize, seed: u64) -> Vec<u32> {
     let mut random = Random::new(seed);
     distinct(size, move |_| random.address())
 }
 
 /// `size` distinct public addresses, 70 % of them in /24s that hold some already, sorted.
-pub fn clustered(size: usize, seed: u64) -> Vec<u32> {
+pub(crate) fn clustered(size: usize, seed: u64) -> Vec<u32> {
     let mut random = Random::new(seed);
     distinct(size, move |so_far| {
         if so_far.is_empty() || random.next() % 10 < 3 {
@@ -101,7 +101,7 @@ fn distinct(size: usize, mut draw: impl FnMut(&[u32]) -> u32) -> Vec<u32> {
 }
 
 /// `count` public prefixes of /17 to /30, each length as likely: first and last address.
-pub fn prefixes(count: usize, seed: u64) -> Vec<(u32, u32)> {
+pub(crate) fn prefixes(count: usize, seed: u64) -> Vec<(u32, u32)> {
     let mut random = Random::new(seed);
     let draw = |_| {
         let host = u32::MAX >> (17 + random.below(14) as u32);
@@ -112,7 +112,7 @@ pub fn prefixes(count: usize, seed: u64) -> Vec<(u32, u32)> {
 }
 
 /// Questions for a list: every other one is on it, in random order.
-pub fn questions(list: &[u32], count: usize, seed: u64) -> Vec<u32> {
+pub(crate) fn questions(list: &[u32], count: usize, seed: u64) -> Vec<u32> {
     let mut random = Random::new(seed);
     let mut asked: Vec<_> = (0..count)
         .map(|n| if n % 2 == 0 { list[random.below(list.len())] } else { random.address() })

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::failure::Usage;
-use super::output::{WARN, counted, grouped, octets, out, styled, talk};
+use super::output::{BAD, WARN, counted, grouped, octets, out, styled, talk};
 use super::progress::reading_bar;
 use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile};
 use crate::config::defaults;
@@ -33,7 +33,8 @@ const READ: usize = 1 << 20;
 /// in. Gzip is found by content; `-` is stdin. Every unreadable line is shown and left out. The snapshot is written
 /// beside OUT, verified, and renamed.
 ///
-/// Exit codes: 0 written, 1 written without unreadable lines (or refused: a file was cut), 2 usage, 3 could not do it.
+/// Exit codes: 0 written, 1 written, but unreadable lines were left out, or refused because a file was cut, 2 usage,
+/// 3 could not do it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,8 +76,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
     let Parsed { set, report } = read(args, format, text.contains("{note}"))?;
-    if let Trailer::False(reason) = &report.trailer {
-        talk(format_args!("nothing was written: the file is not whole: {reason}"));
+    let cut = match &report.trailer {
+        Trailer::False(reason) => Some(reason.as_str()),
+        Trailer::Absent if format.has_end_mark() => Some("its end mark is missing"),
+        Trailer::Absent | Trailer::True => None,
+    };
+    if let Some(reason) = cut {
+        talk(format_args!("{} {reason}", styled(BAD, "nothing was written: the file is not whole:")));
         return Ok(ExitStatus::Found);
     }
     let (entries, bad) = (report.entries, report.bad);

@@ -38,18 +38,13 @@ impl ConfigArgs {
     pub(crate) fn path(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }
-
-    /// Reads it.
-    pub(crate) fn read(&self) -> anyhow::Result<Config> {
-        read(&self.path())
-    }
 }
 
 impl EitherArgs {
     /// Reads it.
     pub(crate) fn read(&self) -> anyhow::Result<Config> {
         if let Some(config) = &self.config {
-            return read(config);
+            return read_absolute(config);
         }
         if let Some(state) = &self.state {
             let path = state.join(UP_CONFIG);
@@ -59,13 +54,13 @@ impl EitherArgs {
                     state.display()
                 ))));
             }
-            return read(&path);
+            return read_up(state);
         }
         let service = PathBuf::from(DEFAULT_CONFIG);
-        let up = default_state().map(|state| state.join(UP_CONFIG)).filter(|path| path.exists());
+        let up = default_state().filter(|state| state.join(UP_CONFIG).exists());
         match up {
-            _ if service.exists() => read(&service),
-            Some(up) => read(&up),
+            _ if service.exists() => read_absolute(&service),
+            Some(up) => read_up(&up),
             None => Err(anyhow!(Usage(format!(
                 "which gatepost? There is no {DEFAULT_CONFIG}, and `gatepost up` has not run here; name one with --config FILE or --state DIR"
             )))),
@@ -73,7 +68,24 @@ impl EitherArgs {
     }
 }
 
-/// Reads the configuration at `path`, as environment and defaults complete it.
+/// Reads the configuration at `path`, as environment and defaults complete it. Paths in it are relative to it: named in
+/// another way by another command, the same file would look like another one to the store.
+fn read_absolute(path: &Path) -> anyhow::Result<Config> {
+    match path.parent().filter(|_| path.file_name().is_some_and(|name| name == UP_CONFIG)) {
+        Some(state) => read_up(state),
+        None => read(&std::path::absolute(path)?),
+    }
+}
+
+/// What `gatepost up` left in its state folder. The folder in which it lies is the one that counts, whatever it was
+/// called then and whatever the environment says: a copy acts on itself.
+fn read_up(state: &Path) -> anyhow::Result<Config> {
+    let state = std::path::absolute(state)?;
+    let path = state.join(UP_CONFIG);
+    Ok(catalogue::configure(&path, Overrides { state: Some(state), ..Overrides::default() })?)
+}
+
+/// The same with the path as it was typed, for messages.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
     let overrides = Overrides::from_environment(|name| std::env::var_os(name))?;
     Ok(catalogue::configure(path, overrides)?)

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::locate::ConfigArgs;
+use super::locate::EitherArgs;
 use super::output::out;
 use crate::error::ExitStatus;
 
@@ -17,11 +17,11 @@ Examples:
   gatepost print-config | less")]
 pub(crate) struct Args {
     #[command(flatten)]
-    config: ConfigArgs,
+    from: EitherArgs,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let config = args.config.read()?;
+    let config = args.from.read()?;
     let mut out = out();
     out.write_all(config.to_toml().as_bytes())?;
     out.flush()?;

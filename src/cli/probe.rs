@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use super::output::{BAD, GOOD, Out, WARN, styled};
+use super::output::{BAD, GOOD, Out, WARN, counted, styled};
 use super::view::{View, ZoneView};
 use crate::client::{Client, ClientError, Over, probe};
 use crate::error::ExitStatus;
@@ -65,7 +65,14 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
     if zone.answering().is_none() {
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
         return Ok(match reply.rcode {
+            // It had something to say once: mail is no longer checked against it, and nobody may have noticed.
+            Rcode::SERVFAIL if zone.entry.is_some() => {
+                let why = zone.trouble().unwrap_or_else(|| "its data cannot be used".to_owned());
+                Found::Wrong(vec![format!("SERVFAIL: {why}")])
+            }
             Rcode::SERVFAIL => Found::Waits,
+            // A sync has put its first data in service since the store was read.
+            Rcode::NOERROR => Found::Right,
             Rcode(code) => {
                 Found::Wrong(vec![format!("it has no data and answers with code {code}, not SERVFAIL")])
             }
@@ -112,24 +119,29 @@ impl Health {
         ExitStatus::found(!any(|found| matches!(found, Found::Right)))
     }
 
-    /// A line for each zone and transport that is not right, and one in all.
+    /// A line for each server and transport, one for each zone that is wrong, and one in all.
     pub(crate) fn write(&self, out: &mut Out) -> anyhow::Result<()> {
-        for Checked { server, over, zone, found } in &self.checks {
-            match found {
-                Found::Right => writeln!(out, "{} {zone} ({server}, {over})", styled(GOOD, "right"))?,
-                Found::Waits => {
-                    writeln!(
-                        out,
-                        "{} {zone} ({server}, {over}): SERVFAIL, no data yet",
-                        styled(WARN, "waits")
-                    )?;
-                }
-                Found::Wrong(wrong) => {
-                    for what in wrong {
-                        writeln!(out, "{} {zone} ({server}, {over}): {what}", styled(BAD, "wrong"))?;
+        let ways = self.checks.chunk_by(|a, b| (a.server, a.over) == (b.server, b.over));
+        for way in ways {
+            let count = |is: fn(&Found) -> bool| way.iter().filter(|check| is(&check.found)).count() as u64;
+            let right = count(|found| matches!(found, Found::Right));
+            let waiting = count(|found| matches!(found, Found::Waits));
+            let waiting = match waiting {
+                0 => String::new(),
+                many => styled(WARN, format_args!(", {many} without data yet (SERVFAIL)")),
+            };
+            let right = counted(right, "zone right", "zones right");
+            writeln!(out, "{} {:3}  {right}{waiting}", way[0].server, way[0].over)?;
+            for Checked { zone, found, .. } in way {
+                match found {
+                    Found::Right | Found::Waits => {}
+                    Found::Wrong(wrong) => {
+                        for what in wrong {
+                            writeln!(out, "  {} {zone}: {what}", styled(BAD, "wrong"))?;
+                        }
                     }
+                    Found::Silence(why) => writeln!(out, "  {} {why}", styled(BAD, "silent:"))?,
                 }
-                Found::Silence(why) => writeln!(out, "{} {why} ({over})", styled(BAD, "silent"))?,
             }
         }
         let verdict = match self.status() {

@@ -84,9 +84,7 @@ impl Progress {
 
     /// Shows what happened.
     pub(crate) fn report(&self, report: &Report) {
-        if let Look::Bars { all, by_list } = &self.look {
-            self.draw(all, &mut lock(by_list), report);
-        }
+        self.done(report);
         if self.is_one_too_many(report) {
             return;
         }
@@ -105,6 +103,13 @@ impl Progress {
         match report {
             Report::List(done) => self.line(&self.list_line(done)),
             _ => self.line(&styled(style_of(weight), &sentence)),
+        }
+    }
+
+    /// Takes note of what happened without saying it.
+    pub(crate) fn done(&self, report: &Report) {
+        if let Look::Bars { all, by_list } = &self.look {
+            self.draw(all, &mut lock(by_list), report);
         }
     }
 

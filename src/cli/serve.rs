@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use tracing::Level;
 
 use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
-use crate::config::{Config, ListConfig, Slug};
+use crate::config::{Config, ListConfig, Problems, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
 use crate::server::{Limits, ReloadError, Served, Server, Settings, StartError};
@@ -21,7 +20,7 @@ use crate::store::{Outcome, Store};
 /// Answer DNS questions from the store; the service
 ///
 /// Answers from the compiled zones in the state folder, over UDP and TCP, and takes new ones over within a second
-/// without losing a question. With a timer in the configuration ([sync] timer) it also starts `gatepost sync` in a
+/// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
 /// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays). SIGTERM and SIGINT answer
@@ -46,10 +45,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let server = start(&config, store, &lists)?;
-    for address in server.addresses() {
+    // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
+    let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
+    for address in service.server().addresses() {
         tracing::info!("listening on {address}, UDP and TCP");
     }
-    let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
     let mut daemon = Daemon { path, config, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {
@@ -141,10 +141,10 @@ impl Conduct for Daemon {
     }
 
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>> {
-        let config = match locate::read(&self.path).context("the old configuration stays") {
+        let config = match locate::read(&self.path) {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!("{error:#}");
+                log_refusal(&error);
                 return None;
             }
         };
@@ -171,6 +171,20 @@ impl Conduct for Daemon {
             waiting => format!("{zones}, {waiting} of them without data yet (SERVFAIL){generation}"),
         }
     }
+}
+
+/// A line for each mistake, so that each has its level and place in the log.
+fn log_refusal(error: &anyhow::Error) {
+    let Some(problems) = error.downcast_ref::<Problems>() else {
+        return tracing::error!("the old configuration stays: {error:#}");
+    };
+    for problem in problems.iter() {
+        let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
+        let place =
+            problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+        tracing::error!("{file}{place} {}", problem.message());
+    }
+    tracing::error!("the old configuration stays; `gatepost check-config` shows more");
 }
 
 /// An own or embedded list that did not change is looked at on every run: no news.

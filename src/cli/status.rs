@@ -1,6 +1,7 @@
 //! `gatepost status`: lists, ages, last decisions, what is in service; and the health check.
 
 use std::io::Write;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,9 @@ use super::view::{ListView, View, When, ZoneState, ZoneView, listed_v4};
 use crate::error::ExitStatus;
 use crate::ops::report;
 use crate::store::{Freshness, Outcome};
+
+/// How long a server may need to notice a new generation, and a little more.
+const TAKE_OVER: Duration = Duration::from_millis(1500);
 
 /// Show lists, their ages and last decisions, and what is in service
 ///
@@ -44,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_quiet();
     let view = View::of(args.from.read()?)?;
-    let health = args.probe.then(|| probe::ask(&view));
+    let health = args.probe.then(|| probe_calmly(&view)).transpose()?;
     let mut out = out();
     if args.json {
         json(&mut out, &as_json(&view, health.as_ref()))?;
@@ -61,6 +65,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             ExitStatus::found(zones || view.lists.iter().any(ListView::is_problem))
         }
     })
+}
+
+/// Asks once more when something is wrong: the server needs a second to take a new generation over.
+fn probe_calmly(view: &View) -> anyhow::Result<Health> {
+    let health = probe::ask(view);
+    if health.status() != ExitStatus::Found {
+        return Ok(health);
+    }
+    std::thread::sleep(TAKE_OVER);
+    Ok(probe::ask(&View::of(view.config.clone())?))
 }
 
 fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
@@ -127,18 +141,18 @@ pub(crate) fn listed(zone: &ZoneView) -> String {
     let Some(answering) = zone.answering() else { return NOTHING.to_owned() };
     let counts = answering.snapshot().counts();
     let v4 = listed_v4(answering);
-    let mut parts = Vec::new();
+    let mut others = Vec::new();
     // The test points stand in every zone; one that has nothing else of a kind is not said to have some of it.
     if counts.v6_spans > 1 {
-        parts.push(counted(counts.v6_spans, "IPv6 span", "IPv6 spans"));
+        others.push(format!("{} IPv6", grouped(counts.v6_spans)));
     }
     if counts.names > 3 {
-        parts.push(counted(counts.names, "name", "names"));
+        others.push(counted(counts.names, "name", "names"));
     }
-    if v4 > 0 || parts.is_empty() {
-        parts.insert(0, grouped(v4));
+    if v4 > 0 || others.is_empty() {
+        others.insert(0, grouped(v4));
     }
-    parts.join(", ")
+    others.join(" + ")
 }
 
 pub(crate) fn zone_state(zone: &ZoneView, view: &View) -> Cell {

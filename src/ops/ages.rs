@@ -1,9 +1,11 @@
-//! Which lists are past their hard age, as the server asks again and again.
+//! What the store says of the ages of lists: which are past their hard age, when the next may be asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::config::{ListConfig, Slug};
+use crate::feed::schedule::{Asker, Due, due};
 use crate::store::{Freshness, ListStatus, Store};
 
 /// A question for [`Server::start`](crate::server::Server::start): the lists of `lists` (which a reload may replace)
@@ -28,4 +30,21 @@ pub fn expired_lists(
         };
         lists.values().filter_map(hard).collect()
     }
+}
+
+/// In how long the first of `lists` may be asked for again, and which that is. What needs no network, and what cannot
+/// be read, is left out.
+pub fn next_due<'a>(
+    store: &Store,
+    lists: impl IntoIterator<Item = &'a ListConfig>,
+) -> Option<(Duration, Slug)> {
+    let wait = |list: &ListConfig| {
+        let status = store.list(&list.name).status().ok()?;
+        let now = store.now([&status]);
+        match due(&status, list.floor, Asker::Timer, &now) {
+            Due::Now => Some((Duration::ZERO, list.name.clone())),
+            Due::Wait(wait, _) => Some((wait, list.name.clone())),
+        }
+    };
+    lists.into_iter().filter(|list| !list.is_own()).filter_map(wait).min()
 }

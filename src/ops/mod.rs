@@ -12,7 +12,7 @@ mod signals;
 mod systemd;
 mod timer;
 
-pub use ages::expired_lists;
+pub use ages::{expired_lists, next_due};
 pub use child::{Ended, Said, SyncChild, with_parent};
 pub use report::{EventLines, ListDone, Report, Weight};
 pub use service::{Conduct, Service};

@@ -32,8 +32,13 @@ pub trait Conduct {
     fn said(&mut self, server: &Server, said: &Said);
     /// A published generation could not be put in service.
     fn refused(&mut self, error: &ReloadError);
-    /// SIGHUP. The configuration is to be read again; whether the timer has another pace now.
+    /// SIGHUP. The configuration is to be read again; the pace of the timer if that went well. A sync follows at once
+    /// when there is a timer.
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>>;
+    /// A sync has ended; in how long the next one is wanted at the latest, whatever the timer says.
+    fn wants_sync_in(&self) -> Option<Duration> {
+        None
+    }
     /// A line for the service manager: what is served.
     fn status(&self, server: &Server) -> String;
 }
@@ -109,8 +114,13 @@ impl Service {
                 }
                 self.manager.status(&conduct.status(&self.server));
             }
-            // The process is gone and its threads with it; nothing is left to stop.
-            Said::Ended(_) => self.child = None,
+            Said::Ended(_) => {
+                // The process is gone and its threads with it; nothing is left to stop.
+                self.child = None;
+                if let Some(wanted) = conduct.wants_sync_in() {
+                    self.timer.no_later_than(Instant::now() + wanted);
+                }
+            }
             _ => {}
         }
         conduct.said(&self.server, said);
@@ -119,7 +129,10 @@ impl Service {
     fn reload(&mut self, conduct: &mut impl Conduct) {
         self.manager.reloading();
         if let Some(every) = conduct.reload(&self.server) {
-            self.timer.set(every, Instant::now());
+            let now = Instant::now();
+            self.timer.set(every, now);
+            // New zones and changed lists wait to be compiled.
+            self.timer.no_later_than(now);
         }
         match self.server.reload() {
             Ok(Reloaded::Swapped(_) | Reloaded::Unchanged | Reloaded::Nothing) => {}

@@ -39,6 +39,11 @@ impl Timer {
         due
     }
 
+    /// Is due then if it would be later. A timer that is off stays off.
+    pub fn no_later_than(&mut self, then: Instant) {
+        self.due = self.due.map(|due| due.min(then));
+    }
+
     /// When it is due next.
     pub fn due(&self) -> Option<Instant> {
         self.due
@@ -59,6 +64,21 @@ mod tests {
         assert!(!timer.take(start + 14 * MINUTE));
         assert!(timer.take(start + 40 * MINUTE));
         assert_eq!(timer.due(), Some(start + 55 * MINUTE));
+    }
+
+    #[test]
+    fn it_can_be_hurried_but_not_put_off() {
+        let start = Instant::now();
+        let mut timer = Timer::new(Some(15 * MINUTE), start);
+        assert!(timer.take(start));
+        timer.no_later_than(start + 20 * MINUTE);
+        assert_eq!(timer.due(), Some(start + 15 * MINUTE));
+        timer.no_later_than(start + MINUTE);
+        assert!(timer.take(start + MINUTE));
+        assert_eq!(timer.due(), Some(start + 16 * MINUTE));
+        let mut off = Timer::new(None, start);
+        off.no_later_than(start);
+        assert_eq!(off.due(), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The fast path: a line that is one IPv4 address and nothing else.
 //!
-//! [`line`] looks at 16 octets at once (`255.255.255.255` and its LF are exactly that many), finds the octets that
+//! [`line()`] looks at 16 octets at once (`255.255.255.255` and its LF are exactly that many), finds the octets that
 //! are no digits with a few word operations, and takes the four numbers out of them side by side, so that nothing
 //! hangs on the length of each number. Whatever is not exactly `d.d.d.d` and LF or CR LF, with numbers up to 255
 //! without leading zeros, is left to the careful path, which alone says what is wrong.

@@ -103,7 +103,7 @@ impl<'a> AnswerRef<'a> {
 
     /// All record sets.
     pub fn record_sets(&self) -> RecordSets<'a> {
-        self.sets.clone()
+        self.sets
     }
 }
 
@@ -153,7 +153,7 @@ pub struct RrSetRef<'a> {
 impl<'a> RrSetRef<'a> {
     /// Their data in order.
     pub fn data(&self) -> Rdata<'a> {
-        self.data.clone()
+        self.data
     }
 }
 

@@ -20,10 +20,8 @@ impl Section {
     pub const V4_SPARSE: Self = Self(0x11);
     /// IPv4: a slot for each /16 of the other /8s.
     pub const V4_SLOTS: Self = Self(0x12);
-    /// IPv4: the addresses of each /16.
+    /// IPv4: the addresses of each /16, and their answers where they differ.
     pub const V4_CHUNKS: Self = Self(0x13);
-    /// IPv4: answer ids of /16s with several answers.
-    pub const V4_ANSWERS: Self = Self(0x14);
     /// IPv6 spans.
     pub const V6: Self = Self(0x20);
     /// Names.
@@ -40,7 +38,6 @@ impl fmt::Display for Section {
             Self::V4_SPARSE => "v4-sparse",
             Self::V4_SLOTS => "v4-slots",
             Self::V4_CHUNKS => "v4-chunks",
-            Self::V4_ANSWERS => "v4-answers",
             Self::V6 => "v6",
             Self::NAMES => "names",
             Self(id) => return write!(f, "{id:#x}"),

@@ -59,7 +59,7 @@ record! {
     Root {
         spans: U64,
         addresses: U64,
-        /// Bits of an answer id in section `v4-answers`: 4, 8, 16 or 32.
+        /// Bits of an answer id in a chunk of mixed answers: 4, 8, 16 or 32.
         width: U32,
         reserved: U32,
         eights: [Eight; 256],
@@ -89,7 +89,7 @@ record! {
     Slot {
         /// Bits 0 to 3: kind; bit 4: mixed; bits 5 to 31: the chunk's offset in units of eight octets.
         place: U32,
-        /// The answer of all addresses; when mixed, the row in `v4-answers` of the chunk's number 0.
+        /// The answer of all addresses; 0 when mixed.
         answer: U32,
     }
 }
@@ -188,7 +188,7 @@ pub(super) mod eight {
 }
 
 /// Section ids with their flags: all that this version knows.
-pub(super) const KNOWN: [(Section, u32); 10] = [
+pub(super) const KNOWN: [(Section, u32); 9] = [
     (Section::META, CRITICAL),
     (Section::PROVENANCE, APART),
     (Section::ANSWERS, CRITICAL),
@@ -196,7 +196,6 @@ pub(super) const KNOWN: [(Section, u32); 10] = [
     (Section::V4_SPARSE, CRITICAL),
     (Section::V4_SLOTS, CRITICAL),
     (Section::V4_CHUNKS, CRITICAL),
-    (Section::V4_ANSWERS, CRITICAL),
     (Section::V6, CRITICAL),
     (Section::NAMES, CRITICAL),
 ];

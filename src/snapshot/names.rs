@@ -66,7 +66,7 @@ impl Starts {
     }
 
     /// Each label, rightmost first: where it begins and where it ends.
-    fn from_right(&self, len: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+    fn rightmost_first(&self, len: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let mut end = len;
         self.at[..self.count].iter().rev().map(move |&start| {
             let start = usize::from(start);
@@ -77,7 +77,7 @@ impl Starts {
 
 fn hash_of(labels: &[u8]) -> u64 {
     Starts::of(labels).map_or(EMPTY, |s| {
-        s.from_right(labels.len()).fold(EMPTY, |h, (start, end)| extend(h, &labels[start..end]))
+        s.rightmost_first(labels.len()).fold(EMPTY, |h, (start, end)| extend(h, &labels[start..end]))
     })
 }
 
@@ -115,7 +115,7 @@ impl<'a> Names<'a> {
         let root = self.nodes.get(self.head.root.get() as usize).ok_or(DAMAGED)?;
         let (mut closest, mut listed_at) = (root, labels.len());
         let mut hash = EMPTY;
-        for (start, end) in starts.from_right(labels.len()) {
+        for (start, end) in starts.rightmost_first(labels.len()) {
             hash = extend(hash, &labels[start..end]);
             let Some(node) = self.node(hash, &labels[start..])? else { break };
             (closest, listed_at) = (node, start);
@@ -232,7 +232,7 @@ fn shared_octets(
         octets.extend_from_slice(name);
         offsets[row] = begin as u32;
         let mut hash = EMPTY;
-        for (start, end) in Starts::of(name).iter().flat_map(|starts| starts.from_right(name.len())) {
+        for (start, end) in Starts::of(name).iter().flat_map(|starts| starts.rightmost_first(name.len())) {
             hash = extend(hash, &name[start..end]);
             if let Some(ancestor) = row_of(hash, &name[start..]).filter(|&row| offsets[row] == u32::MAX) {
                 offsets[ancestor] = (begin + start) as u32;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 pub(crate) const A: u16 = 1;
@@ -34,8 +34,8 @@ pub(crate) struct Reply {
     pub(crate) rcode: u8,
     pub(crate) authoritative: bool,
     pub(crate) truncated: bool,
-    /// A records of the answer section.
-    pub(crate) a: Vec<Ipv4Addr>,
+    /// A records of the answer section, as octets.
+    pub(crate) a: Vec<[u8; 4]>,
     /// TXT records of the answer section, the strings of each put together.
     pub(crate) txt: Vec<String>,
     /// Records in the answer section.
@@ -103,7 +103,7 @@ pub(crate) fn read(packet: &[u8], question: &[u8]) -> Result<Reply, String> {
             A if answer => {
                 let octets: [u8; 4] =
                     data.try_into().map_err(|_| "an A record of another size".to_owned())?;
-                reply.a.push(octets.into());
+                reply.a.push(octets);
             }
             TXT if answer => {
                 let mut text = String::new();

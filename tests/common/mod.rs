@@ -6,6 +6,7 @@ pub(crate) mod dns;
 pub(crate) mod feed_server;
 pub(crate) mod naive;
 pub(crate) mod program;
+pub(crate) mod site;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

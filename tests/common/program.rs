@@ -90,7 +90,7 @@ impl Server {
         let stderr = child.stderr.take().expect("piped");
         let readers = vec![listen(stdout, &said), listen(stderr, &said)];
         let mut server = Self { child, said, readers, dns: ([127, 0, 0, 1], 0).into() };
-        server.dns = server.wait_for(|said| address_in(said));
+        server.dns = server.wait_for(address_in);
         let dns = server.dns;
         server.wait_for(|_| dns::try_ask(dns, "nowhere.example", SOA));
         server

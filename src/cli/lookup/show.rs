@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::super::output::{
-    Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, addresses, counted, since, styled,
+    Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, addresses, counted, since, styled, wrapped,
 };
 use super::super::records;
 use super::super::view::When;
@@ -164,8 +164,14 @@ fn write_unknown(found: &Found, out: &mut Out) -> anyhow::Result<()> {
         return Ok(());
     }
     writeln!(out, "\n{}", styled(HEAD, "Zones that cannot tell"))?;
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for unknown in &found.unknown {
-        writeln!(out, "  {}: {}", unknown.zone, unknown.why)?;
+        by_reason.entry(&unknown.why).or_default().push(unknown.zone.to_string());
+    }
+    for (why, zones) in by_reason {
+        for line in wrapped(&format!("{why}: {}", zones.join(", ")), 96) {
+            writeln!(out, "  {line}")?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What `up` puts on the terminal, and when.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +11,15 @@ use super::super::serve::is_routine;
 use super::super::status::{listed, zone_state};
 use super::super::view::{View, ZoneView, lists_test_point};
 use super::hints;
-use crate::config::{Config, ZoneConfig, defaults};
+use crate::config::{Config, Slug, ZoneConfig, defaults};
 use crate::error::ExitStatus;
 use crate::model::{Name, Use};
-use crate::ops::{Conduct, Ended, Report, Said};
+use crate::ops::{Conduct, Ended, Report, Said, next_due};
 use crate::server::{ReloadError, Served, Server};
+use crate::store::Store;
+
+/// Pause between two syncs at least.
+const SOONEST: Duration = Duration::from_secs(30);
 
 /// How much of what is served has been shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +42,15 @@ pub(crate) struct Screen {
     shown: Shown,
     /// Syncs that have ended.
     syncs: u32,
+    /// Lists that were asked for in the sync that runs.
+    asked: u32,
+    /// What was last said of each list that has a problem: said again only when it is another.
+    problems: HashMap<String, String>,
 }
 
 impl Screen {
     pub(crate) fn new(config: Config, suffix: Name, progress: Progress) -> Self {
-        Self { config, suffix, progress, shown: Shown::Nothing, syncs: 0 }
+        Self { config, suffix, progress, shown: Shown::Nothing, syncs: 0, asked: 0, problems: HashMap::new() }
     }
 
     /// Says who is here and where.
@@ -157,12 +166,31 @@ impl Screen {
         Ok(shown)
     }
 
+    fn next_due(&self) -> Option<(Duration, Slug)> {
+        let store = Store::existing(&self.config.state).ok()?;
+        next_due(&store, self.config.reloadable.lists.values())
+    }
+
+    /// Whether there is nothing new in this report.
+    fn is_stale(&mut self, report: &Report) -> bool {
+        let Report::List(done) = report else { return false };
+        if done.outcome.is_some() {
+            self.asked += 1;
+        }
+        if !done.is_problem() {
+            self.problems.remove(&done.list);
+            return false;
+        }
+        let (_, sentence) = done.outcome_sentence();
+        self.problems.insert(done.list.clone(), sentence.clone()) == Some(sentence)
+    }
+
     fn sync_ended(&mut self, server: &Server, ended: Ended) {
         self.syncs += 1;
         match ended {
             Ended::With(ExitStatus::Ok | ExitStatus::Found) => {}
             Ended::With(_) => {
-                self.progress.line(&styled(WARN, "the sync could not work; what is in service stays"))
+                self.progress.line(&styled(WARN, "the sync could not work; what is in service stays"));
             }
             Ended::Badly(status) => {
                 self.progress
@@ -170,16 +198,20 @@ impl Screen {
             }
         }
         self.look(server);
-        if self.syncs == 1 {
-            let every = short_duration(defaults::UP_TIMER);
-            let note = format!("Looks every {every} whether a list is due. Ctrl-C ends it.");
-            self.progress.line(&styled(DIM, note));
+        if self.syncs > 1 {
+            return;
         }
+        let next = self.next_due().map_or_else(String::new, |(wait, list)| {
+            format!("; the next is {list}, in {}", short_duration(wait.max(SOONEST)))
+        });
+        let first = if self.asked == 0 { "No list was due" } else { "That was all that was due" };
+        self.progress.line(&styled(DIM, format_args!("{first}{next}. Ctrl-C ends it.")));
     }
 }
 
 impl Conduct for Screen {
     fn sync_started(&mut self) {
+        self.asked = 0;
         if self.syncs == 0 {
             let lists = self.config.reloadable.lists.values().filter(|list| !list.is_own()).count() as u64;
             let lists = counted(lists, "list", "lists");
@@ -191,7 +223,10 @@ impl Conduct for Screen {
         match said {
             Said::Report(report) if is_routine(&self.config, report) => {}
             Said::Report(report) => {
-                self.progress.report(report);
+                match self.is_stale(report) {
+                    true => self.progress.done(report),
+                    false => self.progress.report(report),
+                }
                 if let Report::Published { .. } = report {
                     self.look(server);
                 }
@@ -211,6 +246,11 @@ impl Conduct for Screen {
     fn reload(&mut self, _: &Server) -> Option<Option<Duration>> {
         // There is no configuration to read again; what is in the store is looked at.
         None
+    }
+
+    fn wants_sync_in(&self) -> Option<Duration> {
+        // After a failure a list is due long before the timer is.
+        self.next_due().map(|(wait, _)| wait.max(SOONEST))
     }
 
     fn status(&self, server: &Server) -> String {

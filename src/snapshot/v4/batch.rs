@@ -4,9 +4,8 @@ use zerocopy::FromZeros;
 
 use super::super::Damaged;
 use super::super::layout::Slot;
-use super::chunk::Buckets;
 use super::lookup::Located;
-use super::{Found, Place, V4};
+use super::{Place, V4};
 use crate::compile::AnswerId;
 
 /// Addresses that go through the steps together: enough to hide a miss in memory, few enough for their state to stay
@@ -19,7 +18,7 @@ struct Walker {
     /// Which of the addresses it is.
     index: usize,
     suffix: u16,
-    /// First the number of the slot, then the number in the chunk.
+    /// Index of its slot.
     number: u32,
     slot: Slot,
     /// Numbers of its bucket.
@@ -45,7 +44,7 @@ impl V4<'_> {
         let mut count = 0;
         for (index, (&address, answer)) in addresses.iter().zip(answers.iter_mut()).enumerate() {
             match self.locate(address)? {
-                Located::Answer(settled) => *answer = settled,
+                Located::Found(found) => *answer = found.answer(),
                 Located::Slot(number) => {
                     walkers[count] = Walker { index, suffix: address as u16, number, ..nobody };
                     count += 1;
@@ -59,27 +58,17 @@ impl V4<'_> {
         }
         for walker in &mut *walkers {
             let place = Place::of(walker.slot);
-            if let Some(buckets) = Buckets::of_kind(place.kind) {
-                walker.range = buckets.bucket(chunks, place.offset, walker.suffix)?;
+            if let Some(buckets) = self.buckets(place) {
+                walker.range = buckets.bucket(chunks, place.offset(), walker.suffix)?;
             }
         }
-        // Those that are found move to the front.
-        let mut found = 0;
-        for index in 0..walkers.len() {
-            let mut walker = walkers[index];
-            let place = Place::of(walker.slot);
-            let Found { hit, number } = match Buckets::of_kind(place.kind) {
-                Some(buckets) => buckets.search(chunks, place.offset, walker.suffix, walker.range)?,
-                None => self.number_elsewhere(place, walker.suffix)?,
+        for Walker { index, suffix, slot, range, .. } in walkers {
+            let place = Place::of(*slot);
+            let found = match self.buckets(place) {
+                Some(buckets) => buckets.search(chunks, place.offset(), *suffix, *range)?,
+                None => self.find_elsewhere(*slot, *suffix)?,
             };
-            answers[walker.index] = None;
-            walker.number = number;
-            walkers[found] = walker;
-            found += usize::from(hit);
-        }
-        for walker in &walkers[..found] {
-            let answer = self.answer(walker.slot, Place::of(walker.slot), walker.number)?;
-            answers[walker.index] = Some(answer);
+            answers[*index] = found.with(slot.answer.get()).answer();
         }
         Ok(())
     }

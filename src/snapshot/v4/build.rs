@@ -8,9 +8,8 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::super::layout::{Eight, Root, Slot, Sparse, eight};
 use super::super::write::{FileWriter, SectionWriter};
 use super::super::{Section, WriteError};
-use super::chunk::PADDING;
-use super::encode::{Answers, Sixteen, Width};
-use super::kind;
+use super::encode::{Sixteen, Width};
+use super::{PADDING, kind};
 use crate::compile::{AnswerId, Answered, Compiled};
 use crate::model::Span;
 
@@ -38,8 +37,7 @@ pub(in super::super) fn write<W: Write + Seek>(
     built.root.addresses = compiled.v4.addresses().into();
     file.section(Section::V4_ROOT, built.root.as_bytes())?;
     file.section(Section::V4_SPARSE, built.sparse.as_bytes())?;
-    file.section(Section::V4_SLOTS, built.slots.as_bytes())?;
-    file.section(Section::V4_ANSWERS, &built.answers.octets)
+    file.section(Section::V4_SLOTS, built.slots.as_bytes())
 }
 
 /// All but the chunks, which are written on the way.
@@ -47,7 +45,7 @@ struct Built {
     root: Root,
     sparse: Vec<Sparse>,
     slots: Vec<Slot>,
-    answers: Answers,
+    width: Width,
 }
 
 struct Builder<'f, 'a, W> {
@@ -71,8 +69,7 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
     fn new(section: SectionWriter<'f, 'a, W>, width: Width) -> Self {
         let mut root = Root::new_zeroed();
         root.width = width.bits().into();
-        let answers = Answers::new(width);
-        let built = Built { root, sparse: Vec::new(), slots: Vec::new(), answers };
+        let built = Built { root, sparse: Vec::new(), slots: Vec::new(), width };
         Self {
             built,
             section,
@@ -145,7 +142,7 @@ impl<'f, 'a, W: Write + Seek> Builder<'f, 'a, W> {
         if self.sixteen.is_empty() {
             return Ok(());
         }
-        let slot = self.sixteen.finish(self.written, &mut self.chunks, &mut self.built.answers);
+        let slot = self.sixteen.finish(self.built.width, self.written, &mut self.chunks)?;
         let block = self.built.slots.len() - 256;
         self.built.slots[block + (self.key & 0xff) as usize] = slot;
         if self.chunks.len() >= PIECE { self.put_chunks() } else { Ok(()) }

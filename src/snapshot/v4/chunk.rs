@@ -1,198 +1,15 @@
-//! The addresses of one /16 in a chunk: suffix (low 16 bits) → number, the row of its answer within the chunk.
-//!
-//! Three forms: buckets, runs, bitmap. All are flat; all searches have a fixed bound.
+//! The other two forms of a chunk, runs and bitmap: suffix → number, the row of its answer behind them.
 
 use super::super::layout::Run;
 use super::super::{Damaged, Section};
-use super::{Found, kind, runs_at, u16_at, u32_at, u64_at};
+use super::{runs_at, u16_at, u64_at};
 
 const DAMAGED: Damaged = Damaged(Section::V4_CHUNKS);
 
-/// Zero octets behind the last chunk: a search may load twice eight octets where the last suffix ends.
-pub(super) const PADDING: usize = 16;
 /// Octets of a bitmap before its bits: a count for each /24.
 pub(super) const BITMAP_RANKS: usize = 512;
 /// Octets of a bitmap.
 pub(super) const BITMAP_LEN: usize = BITMAP_RANKS + 8192;
-
-/// How a chunk of buckets is laid out: suffixes share buckets by their first `bits` bits; the rest of each stands in a
-/// lane of `lane` bits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Buckets {
-    /// Bits of a lane.
-    pub(super) lane: u32,
-    /// log2 of the octets of an index entry.
-    index_shift: u32,
-    /// Bits of an index entry, and all of them set.
-    index_bits: u32,
-    index_mask: u32,
-    /// Octets of the index: an entry more than buckets.
-    pub(super) index_len: usize,
-    /// Lanes that one load of 64 bits holds wherever they begin.
-    pub(super) per_load: u32,
-    /// 2^16 / `lane`, to find a lane's place among them without a division.
-    reciprocal: u32,
-    /// The lowest bit of each of these lanes.
-    ones: u64,
-    /// All bits of these lanes but the highest of each.
-    lows: u64,
-}
-
-/// By index bits.
-pub(super) const BUCKETS: [Buckets; 9] = {
-    let mut all = [Buckets::with(0); 9];
-    let mut bits = 1;
-    while bits < 9 {
-        all[bits as usize] = Buckets::with(bits);
-        bits += 1;
-    }
-    all
-};
-
-impl Buckets {
-    const fn with(bits: u32) -> Self {
-        let lane = 16 - bits;
-        // A lane may begin at any bit of an octet, so seven bits of the load may be lost.
-        let per_load = 57 / lane;
-        let index_shift = if bits < 7 { 0 } else { 1 };
-        let index_bits = 8 << index_shift;
-        let mut ones = 0;
-        let mut at = 0;
-        while at < per_load {
-            ones |= 1u64 << (at * lane);
-            at += 1;
-        }
-        Self {
-            lane,
-            index_shift,
-            index_bits,
-            index_mask: (1 << index_bits) - 1,
-            index_len: ((1 << bits) + 1) << index_shift,
-            per_load,
-            reciprocal: 0x1_0000 / lane + 1,
-            ones,
-            lows: ones * ((1 << (lane - 1)) - 1),
-        }
-    }
-
-    /// The layout of a chunk kind.
-    #[inline]
-    pub(super) fn of_kind(kind: u32) -> Option<&'static Self> {
-        BUCKETS.get(kind.wrapping_sub(kind::BUCKETS) as usize)
-    }
-
-    /// The numbers in the bucket of `suffix`: from, to (not included).
-    #[inline]
-    pub(super) fn bucket(&self, chunks: &[u8], offset: usize, suffix: u16) -> Result<(u32, u32), Damaged> {
-        self.bucket_at(chunks, offset, usize::from(suffix) >> self.lane)
-    }
-
-    /// The numbers in bucket `index`.
-    #[inline]
-    fn bucket_at(&self, chunks: &[u8], offset: usize, index: usize) -> Result<(u32, u32), Damaged> {
-        let entries = u32_at(chunks, offset + (index << self.index_shift)).ok_or(DAMAGED)?;
-        Ok((entries & self.index_mask, entries >> self.index_bits & self.index_mask))
-    }
-
-    /// The number of `suffix` among `from..to`. Two loads settle nearly all buckets; only a crowded one is halved
-    /// first, its lanes are sorted. No branch depends on whether it is found: half of all questions are not, and a
-    /// branch guessed wrong after a load from memory costs more than the whole search.
-    #[inline]
-    pub(super) fn search(
-        &self,
-        chunks: &[u8],
-        offset: usize,
-        suffix: u16,
-        (mut from, to): (u32, u32),
-    ) -> Result<Found, Damaged> {
-        let lane = u32::from(suffix) & ((1 << self.lane) - 1);
-        let mut count = to.saturating_sub(from);
-        while count > 2 * self.per_load {
-            let half = count / 2;
-            let middle = from + half;
-            from = if self.lane_at(chunks, offset, middle)? <= lane { middle } else { from };
-            count -= half;
-        }
-        let near = self.equal(self.load(chunks, offset, from)?, lane, count.min(self.per_load));
-        let rest = count.saturating_sub(self.per_load);
-        let far = self.equal(self.load(chunks, offset, from + self.per_load)?, lane, rest);
-        // One of them at most, suffixes are distinct.
-        let equal = near | far;
-        let number =
-            from + self.per_load * u32::from(far != 0) + (equal.trailing_zeros() * self.reciprocal >> 16);
-        Ok(Found { hit: equal != 0, number })
-    }
-
-    /// Lanes from number `from` on, lowest bits first.
-    #[inline]
-    fn load(&self, chunks: &[u8], offset: usize, from: u32) -> Result<u64, Damaged> {
-        let bit = (from * self.lane) as usize;
-        let word = u64_at(chunks, offset + self.index_len + bit / 8).ok_or(DAMAGED)?;
-        Ok(word >> (bit % 8))
-    }
-
-    /// The highest bit of each of the first `count` lanes of `word` that equals `lane`, without a branch: a lane of
-    /// zeros is the only one in which neither the highest bit is set nor adding all lower ones carries into it.
-    #[inline]
-    fn equal(&self, word: u64, lane: u32, count: u32) -> u64 {
-        let differing = word ^ (u64::from(lane) * self.ones);
-        let nonzero = ((differing & self.lows) + self.lows) | differing;
-        let highs = self.ones << (self.lane - 1);
-        !nonzero & highs & ((1 << (count * self.lane)) - 1)
-    }
-
-    /// The lane of one number.
-    #[inline]
-    fn lane_at(&self, chunks: &[u8], offset: usize, number: u32) -> Result<u32, Damaged> {
-        let bit = (number * self.lane) as usize;
-        let word = u32_at(chunks, offset + self.index_len + bit / 8).ok_or(DAMAGED)?;
-        Ok(word >> (bit % 8) & ((1 << self.lane) - 1))
-    }
-
-    /// The first number in `from..to` whose lane is not below `lane`.
-    fn below(
-        &self,
-        chunks: &[u8],
-        offset: usize,
-        lane: u32,
-        (mut from, mut to): (u32, u32),
-    ) -> Result<u32, Damaged> {
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if self.lane_at(chunks, offset, middle)? < lane {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        Ok(from)
-    }
-
-    /// Whether any suffix of the /24 `third` is there.
-    pub(super) fn any_in(&self, chunks: &[u8], offset: usize, third: u8) -> Result<bool, Damaged> {
-        let suffix = u16::from(third) << 8;
-        let (from, to) = self.bucket(chunks, offset, suffix)?;
-        let lane = u32::from(suffix) & ((1 << self.lane) - 1);
-        let at = self.below(chunks, offset, lane, (from, to))?;
-        Ok(at < to && self.lane_at(chunks, offset, at)? <= lane | 0xff)
-    }
-
-    /// All suffixes in order; the number of each is its place.
-    pub(super) fn suffixes(&self, chunks: &[u8], offset: usize, out: &mut Vec<u16>) -> Result<(), Damaged> {
-        let mut number = 0;
-        for bucket in 0..1 << (16 - self.lane) {
-            let (from, to) = self.bucket_at(chunks, offset, bucket)?;
-            if from != number || to < from {
-                return Err(DAMAGED);
-            }
-            for number in from..to {
-                out.push((bucket << self.lane) as u16 | self.lane_at(chunks, offset, number)? as u16);
-            }
-            number = to;
-        }
-        Ok(())
-    }
-}
 
 /// The run that holds `suffix`.
 #[inline]
@@ -232,4 +49,20 @@ pub(super) fn any_bit_in(chunks: &[u8], offset: usize, third: u8) -> Result<bool
     let start = offset + BITMAP_RANKS + usize::from(third) * 32;
     let bits = chunks.get(start..start + 32).ok_or(DAMAGED)?;
     Ok(bits.iter().any(|&octet| octet != 0))
+}
+
+/// The suffixes whose bits are set, in order.
+pub(super) fn all_bits(
+    chunks: &[u8],
+    offset: usize,
+    mut put: impl FnMut(u16) -> Result<(), Damaged>,
+) -> Result<(), Damaged> {
+    for index in 0..1024 {
+        let mut word = u64_at(chunks, offset + BITMAP_RANKS + index * 8).ok_or(DAMAGED)?;
+        while word != 0 {
+            put((index * 64) as u16 + word.trailing_zeros() as u16)?;
+            word &= word - 1;
+        }
+    }
+    Ok(())
 }

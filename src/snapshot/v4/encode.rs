@@ -1,7 +1,9 @@
 //! One /16 → its chunk, in the form that takes the least octets.
 
-use super::super::layout::{Run, Slot};
-use super::chunk::{BITMAP_LEN, BITMAP_RANKS, BUCKETS};
+use super::super::layout::Slot;
+use super::super::{Section, WriteError};
+use super::buckets::{self, Layouts, index_bits, layouts};
+use super::chunk::{BITMAP_LEN, BITMAP_RANKS};
 use super::{Place, kind};
 use crate::compile::AnswerId;
 
@@ -30,44 +32,55 @@ impl Sixteen {
         self.answers.push(answer);
     }
 
-    /// Appends the chunk to `chunks`, which begins at octet `start` of its section, and its answers (one for each
-    /// number) to `answers` when they differ; empties itself.
-    pub(super) fn finish(&mut self, start: usize, chunks: &mut Vec<u8>, answers: &mut Answers) -> Slot {
-        let kind = self.kind();
-        let offset = start + chunks.len();
-        debug_assert!(offset.is_multiple_of(Place::UNIT));
+    /// Appends the chunk to `chunks`, which begins at octet `start` of its section: addresses, and where they differ
+    /// an answer for each number. Empties itself.
+    pub(super) fn finish(
+        &mut self,
+        width: Width,
+        start: usize,
+        chunks: &mut Vec<u8>,
+    ) -> Result<Slot, WriteError> {
+        let kind = self.kind(width);
+        let units = if kind == kind::FULL { 0 } else { (start + chunks.len()) / Place::UNIT };
+        if units > Place::MAX_UNITS {
+            return Err(WriteError::TooLarge(Section::V4_CHUNKS));
+        }
         match kind {
             kind::FULL => {}
-            kind::RUNS => self.put_runs(chunks),
-            kind::BITMAP => self.put_bitmap(chunks),
-            _ => self.put_buckets(kind - kind::BUCKETS, chunks),
+            kind::RUNS => self.put_runs(width, chunks),
+            kind::BITMAP => self.put_bitmap(width, chunks),
+            _ => self.put_buckets(kind, width, chunks),
         }
+        let answer = if self.mixed { 0 } else { self.answers[0] };
         chunks.resize(chunks.len().next_multiple_of(Place::UNIT), 0);
-        let answer = if self.mixed { self.put_answers(kind, answers) } else { self.answers[0] };
-        let offset = if kind == kind::FULL { 0 } else { (offset / Place::UNIT) as u32 };
-        let place = offset << 5 | u32::from(self.mixed) << 4 | kind;
+        let place = Place::new(kind, self.mixed, units as u32);
         self.runs.clear();
         self.answers.clear();
         (self.mixed, self.wide) = (false, false);
-        Slot { place: place.into(), answer: answer.into() }
+        Ok(Slot { place: place.0.into(), answer: answer.into() })
     }
 
     /// The smallest form; of equally small ones the first of buckets, runs, bitmap.
-    fn kind(&self) -> u32 {
+    fn kind(&self, width: Width) -> u32 {
         if self.runs == [(0, u16::MAX)] {
             return kind::FULL;
         }
         let suffixes = self.suffixes();
         let bits = index_bits(suffixes);
-        let layout = &BUCKETS[bits as usize];
-        let buckets =
-            (layout.index_len + (suffixes * layout.lane as usize).div_ceil(8), kind::BUCKETS + bits);
-        let runs = (2 + self.runs.len() * size_of::<Run>(), kind::RUNS);
-        let bitmap = (BITMAP_LEN, kind::BITMAP);
-        [buckets, runs, bitmap]
-            .into_iter()
-            .min_by_key(|&(octets, _)| octets)
-            .map_or(kind::RUNS, |(_, kind)| kind)
+        let buckets = &self.layouts(width)[bits as usize];
+        let answer = (buckets.lane - buckets.rest) as usize;
+        [
+            (buckets.index_len + (suffixes * buckets.lane as usize).div_ceil(8), kind::BUCKETS + bits),
+            (2 + (self.runs.len() * (32 + answer)).div_ceil(8), kind::RUNS),
+            (BITMAP_LEN + (suffixes * answer).div_ceil(8), kind::BITMAP),
+        ]
+        .into_iter()
+        .min_by_key(|&(octets, _)| octets)
+        .map_or(kind::RUNS, |(_, kind)| kind)
+    }
+
+    fn layouts(&self, width: Width) -> &'static Layouts {
+        layouts(if self.mixed { width.bits() } else { 0 }).expect("a layout for every width")
     }
 
     fn suffixes(&self) -> usize {
@@ -77,19 +90,32 @@ impl Sixteen {
         self.runs.iter().map(|&(first, last)| usize::from(last - first) + 1).sum()
     }
 
-    fn put_runs(&self, chunks: &mut Vec<u8>) {
+    fn put_buckets(&self, kind: u32, width: Width, chunks: &mut Vec<u8>) {
+        let layout = &self.layouts(width)[(kind - kind::BUCKETS) as usize];
+        if self.wide {
+            buckets::put(layout, self.each(), chunks);
+        } else {
+            let hosts = self.runs.iter().zip(&self.answers).map(|(&(host, _), &answer)| (host, answer));
+            buckets::put(layout, hosts, chunks);
+        }
+    }
+
+    fn put_runs(&self, width: Width, chunks: &mut Vec<u8>) {
         chunks.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
         for &(first, last) in &self.runs {
             chunks.extend_from_slice(&first.to_le_bytes());
             chunks.extend_from_slice(&last.to_le_bytes());
         }
+        if self.mixed {
+            width.put(self.answers.iter().copied(), chunks);
+        }
     }
 
-    fn put_bitmap(&self, chunks: &mut Vec<u8>) {
+    fn put_bitmap(&self, width: Width, chunks: &mut Vec<u8>) {
         let start = chunks.len();
         chunks.resize(start + BITMAP_LEN, 0);
         let (ranks, bits) = chunks[start..].split_at_mut(BITMAP_RANKS);
-        for suffix in self.runs.iter().flat_map(|&(first, last)| first..=last) {
+        for (suffix, _) in self.each() {
             bits[usize::from(suffix / 8)] |= 1 << (suffix % 8);
         }
         let mut rank = 0u16;
@@ -98,71 +124,15 @@ impl Sixteen {
             // Wraps behind the last /24 of a full bitmap at most.
             rank = rank.wrapping_add(page.iter().map(|octet| octet.count_ones() as u16).sum());
         }
-    }
-
-    fn put_buckets(&self, bits: u32, chunks: &mut Vec<u8>) {
-        if self.wide {
-            put_buckets(bits, self.runs.iter().flat_map(|&(first, last)| first..=last), chunks);
-        } else {
-            put_buckets(bits, self.runs.iter().map(|&(first, _)| first), chunks);
+        if self.mixed {
+            width.put(self.each().map(|(_, answer)| answer), chunks);
         }
     }
 
-    /// The row of the first.
-    fn put_answers(&self, kind: u32, answers: &mut Answers) -> u32 {
-        let row = answers.rows;
-        for (&(first, last), &answer) in self.runs.iter().zip(&self.answers) {
-            let times = if kind == kind::RUNS { 1 } else { usize::from(last - first) + 1 };
-            (0..times).for_each(|_| answers.push(answer));
-        }
-        row
-    }
-}
-
-/// Bits of the index for a number of suffixes: up to four in a bucket, as many as one load and a compare can test;
-/// from 256 on, when an index entry takes two octets, up to eight.
-fn index_bits(suffixes: usize) -> u32 {
-    match suffixes {
-        ..=4 => 0,
-        5..=8 => 1,
-        9..=16 => 2,
-        17..=32 => 3,
-        33..=64 => 4,
-        65..=128 => 5,
-        129..=255 => 6,
-        256..=1024 => 7,
-        _ => 8,
-    }
-}
-
-fn put_buckets(bits: u32, suffixes: impl Iterator<Item = u16>, chunks: &mut Vec<u8>) {
-    let layout = &BUCKETS[bits as usize];
-    let (start, lane) = (chunks.len(), layout.lane);
-    chunks.resize(start + layout.index_len, 0);
-    let mut ends = [0u16; 257];
-    let (mut word, mut used, mut count) = (0u64, 0, 0u16);
-    for suffix in suffixes {
-        count += 1;
-        ends[(usize::from(suffix) >> lane) + 1] = count;
-        word |= (u64::from(suffix) & ((1 << lane) - 1)) << used;
-        used += lane;
-        if used >= 32 {
-            chunks.extend_from_slice(&(word as u32).to_le_bytes());
-            word >>= 32;
-            used -= 32;
-        }
-    }
-    chunks.extend_from_slice(&word.to_le_bytes()[..used.div_ceil(8) as usize]);
-    let index = &mut chunks[start..start + layout.index_len];
-    let mut end = 0;
-    let wide = bits >= 7;
-    for (bucket, &written) in ends[..=1 << bits].iter().enumerate() {
-        end = end.max(written);
-        if wide {
-            index[bucket * 2..][..2].copy_from_slice(&end.to_le_bytes());
-        } else {
-            index[bucket] = end as u8;
-        }
+    /// Every suffix with its answer.
+    fn each(&self) -> impl Iterator<Item = (u16, AnswerId)> + '_ {
+        let runs = self.runs.iter().zip(&self.answers);
+        runs.flat_map(|(&(first, last), &answer)| (first..=last).map(move |suffix| (suffix, answer)))
     }
 }
 
@@ -179,9 +149,9 @@ impl Width {
     /// The narrowest for a table of `answers`.
     pub(super) fn for_answers(answers: usize) -> Self {
         match answers {
-            ..=0x10 => Self::Four,
-            ..=0x100 => Self::Eight,
-            ..=0x1_0000 => Self::Sixteen,
+            0..=0x10 => Self::Four,
+            0x11..=0x100 => Self::Eight,
+            0x101..=0x1_0000 => Self::Sixteen,
             _ => Self::ThirtyTwo,
         }
     }
@@ -194,34 +164,22 @@ impl Width {
             Self::ThirtyTwo => 32,
         }
     }
-}
 
-/// Section `v4-answers` in the making.
-#[derive(Debug)]
-pub(super) struct Answers {
-    pub(super) octets: Vec<u8>,
-    width: Width,
-    rows: u32,
-}
-
-impl Answers {
-    pub(super) fn new(width: Width) -> Self {
-        Self { octets: Vec::new(), width, rows: 0 }
-    }
-
-    #[inline]
-    fn push(&mut self, answer: AnswerId) {
-        match self.width {
-            Width::Four if self.rows % 2 == 1 => {
-                if let Some(pair) = self.octets.last_mut() {
-                    *pair |= (answer as u8) << 4;
+    fn put(self, answers: impl Iterator<Item = AnswerId>, out: &mut Vec<u8>) {
+        match self {
+            Self::Four => {
+                let mut low = None;
+                for answer in answers {
+                    match low.take() {
+                        None => low = Some(answer as u8),
+                        Some(low) => out.push(low | (answer as u8) << 4),
+                    }
                 }
+                out.extend(low);
             }
-            Width::Four | Width::Eight => self.octets.push(answer as u8),
-            Width::Sixteen => self.octets.extend_from_slice(&(answer as u16).to_le_bytes()),
-            Width::ThirtyTwo => self.octets.extend_from_slice(&answer.to_le_bytes()),
+            Self::Eight => out.extend(answers.map(|answer| answer as u8)),
+            Self::Sixteen => out.extend(answers.flat_map(|answer| (answer as u16).to_le_bytes())),
+            Self::ThirtyTwo => out.extend(answers.flat_map(u32::to_le_bytes)),
         }
-        // Never more than 2^32 addresses: the row before the first overflow is the last.
-        self.rows = self.rows.wrapping_add(1);
     }
 }

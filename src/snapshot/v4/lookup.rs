@@ -2,32 +2,36 @@
 
 use super::super::layout::{Eight, Slot, Sparse, eight, record, take};
 use super::super::{Damaged, Section};
-use super::chunk::{self, Buckets};
-use super::{Found, Place, V4, kind};
-use crate::compile::AnswerId;
+use super::{Found, Place, V4, chunk, kind};
 use crate::model::{Address, Span};
 
 /// How far the first step came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Located {
     /// Settled by the /8 alone.
-    Answer(Option<AnswerId>),
+    Found(Found),
     /// Look at this slot.
     Slot(u32),
 }
 
 impl V4<'_> {
-    #[inline]
-    pub(in super::super) fn find(&self, address: u32) -> Result<Option<AnswerId>, Damaged> {
+    #[inline(always)]
+    pub(in super::super) fn find(&self, address: u32) -> Result<Found, Damaged> {
         let slot = match self.locate(address)? {
-            Located::Answer(answer) => return Ok(answer),
+            Located::Found(found) => return Ok(found),
             Located::Slot(slot) => self.slot(slot)?,
         };
+        let suffix = address as u16;
         let place = Place::of(slot);
-        let Found { hit, number } = self.number(place, address as u16)?;
-        // Number 0 is always there.
-        let answer = self.answer(slot, place, number * u32::from(hit))?;
-        Ok(hit.then_some(answer))
+        let found = match self.buckets(place) {
+            Some(buckets) => {
+                let chunks = self.chunks()?;
+                let range = buckets.bucket(chunks, place.offset(), suffix)?;
+                buckets.search(chunks, place.offset(), suffix, range)?
+            }
+            None => self.find_elsewhere(slot, suffix)?,
+        };
+        Ok(found.with(slot.answer.get()))
     }
 
     /// Whether anything is listed below these leading octets (of more than four, the first four count).
@@ -37,7 +41,7 @@ impl V4<'_> {
         address[..given].copy_from_slice(&octets[..given]);
         let address = u32::from_be_bytes(address);
         if given == 4 {
-            return Ok(self.find(address)?.is_some());
+            return Ok(self.find(address)?.answer().is_some());
         }
         if given == 0 {
             return Ok(self.root.eights.iter().any(|eight| eight.kind != eight::NOTHING));
@@ -51,40 +55,48 @@ impl V4<'_> {
             return Ok(self.sparse_from(row, span.first)?.is_some_and(|found| found.overlaps(&span)));
         }
         match self.locate(address)? {
-            Located::Answer(answer) => Ok(answer.is_some()),
+            Located::Found(found) => Ok(found.answer().is_some()),
             Located::Slot(slot) => {
                 let place = Place::of(self.slot(slot)?);
-                if given == 2 { Ok(place.kind != kind::EMPTY) } else { self.any_in(place, octets[2]) }
+                if given == 2 { Ok(place.kind() != kind::EMPTY) } else { self.any_in(place, octets[2]) }
             }
         }
     }
 
-    fn any_in(&self, Place { kind, offset, .. }: Place, third: u8) -> Result<bool, Damaged> {
-        match kind {
+    fn any_in(&self, place: Place, third: u8) -> Result<bool, Damaged> {
+        let offset = place.offset();
+        match place.kind() {
             kind::EMPTY => Ok(false),
             kind::FULL => Ok(true),
             kind::RUNS => chunk::any_run_in(self.chunks()?, offset, third),
             kind::BITMAP => chunk::any_bit_in(self.chunks()?, offset, third),
             _ => {
-                let buckets = Buckets::of_kind(kind).ok_or(Damaged(Section::V4_SLOTS))?;
+                let buckets = self.buckets(place).ok_or(Damaged(Section::V4_SLOTS))?;
                 buckets.any_in(self.chunks()?, offset, third)
             }
         }
     }
 
     /// What the /8 says.
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate(&self, address: u32) -> Result<Located, Damaged> {
         let row = &self.root.eights[(address >> 24) as usize];
+        if row.kind == eight::BLOCK {
+            return Ok(Located::Slot(row.value.get().wrapping_add(address >> 16 & 0xff)));
+        }
+        self.locate_elsewhere(row, address)
+    }
+
+    /// [`locate`](Self::locate) in a /8 without slots.
+    fn locate_elsewhere(&self, row: &Eight, address: u32) -> Result<Located, Damaged> {
         match row.kind {
-            eight::BLOCK => Ok(Located::Slot(row.value.get().wrapping_add(address >> 16 & 0xff))),
-            eight::NOTHING => Ok(Located::Answer(None)),
-            eight::WHOLE => Ok(Located::Answer(Some(row.value.get()))),
+            eight::NOTHING => Ok(Located::Found(Found::NOTHING)),
+            eight::WHOLE => Ok(Located::Found(Found(row.value.get()))),
             eight::SPARSE => {
                 let rows = self.sparse_rows(row)?;
                 let at = rows.partition_point(|row| row.last.get() < address);
                 let found = rows.get(at).filter(|row| row.first.get() <= address);
-                Ok(Located::Answer(found.map(|row| row.answer.get())))
+                Ok(Located::Found(found.map_or(Found::NOTHING, |row| Found(row.answer.get()))))
             }
             _ => Err(Damaged(Section::V4_ROOT)),
         }
@@ -105,40 +117,21 @@ impl V4<'_> {
         Ok(rows.get(at).map(|row| Span { first: row.first.get(), last: row.last.get() }))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot(&self, slot: u32) -> Result<Slot, Damaged> {
         record(self.slots()?, slot, Section::V4_SLOTS).copied()
     }
 
-    /// The number of a suffix in its chunk.
-    #[inline]
-    pub(super) fn number(&self, place: Place, suffix: u16) -> Result<Found, Damaged> {
-        let Some(buckets) = Buckets::of_kind(place.kind) else { return self.number_elsewhere(place, suffix) };
-        let chunks = self.chunks()?;
-        let range = buckets.bucket(chunks, place.offset, suffix)?;
-        buckets.search(chunks, place.offset, suffix, range)
-    }
-
-    /// [`number`](Self::number) in chunks that are no buckets.
-    pub(super) fn number_elsewhere(&self, place: Place, suffix: u16) -> Result<Found, Damaged> {
-        let number = match place.kind {
+    /// A suffix in a chunk that is no buckets. What it finds is to be joined with the slot's answer.
+    pub(super) fn find_elsewhere(&self, slot: Slot, suffix: u16) -> Result<Found, Damaged> {
+        let place = Place::of(slot);
+        let number = match place.kind() {
             kind::EMPTY => None,
             kind::FULL => Some(0),
-            kind::RUNS => chunk::search_runs(self.chunks()?, place.offset, suffix)?,
-            kind::BITMAP => chunk::search_bitmap(self.chunks()?, place.offset, suffix)?,
+            kind::RUNS => chunk::search_runs(self.chunks()?, place.offset(), suffix)?,
+            kind::BITMAP => chunk::search_bitmap(self.chunks()?, place.offset(), suffix)?,
             _ => return Err(Damaged(Section::V4_SLOTS)),
         };
-        Ok(number.into())
-    }
-
-    /// The answer of the address with this number.
-    #[inline]
-    pub(super) fn answer(&self, slot: Slot, place: Place, number: u32) -> Result<AnswerId, Damaged> {
-        let answer = slot.answer.get();
-        if place.mixed {
-            self.packed_at((answer as usize).saturating_add(number as usize))
-        } else {
-            Ok(answer)
-        }
+        number.map_or(Ok(Found::NOTHING), |number| self.answer_behind(place, number).map(Found))
     }
 }

@@ -4,10 +4,9 @@ use std::iter::FusedIterator;
 
 use super::super::layout::{Eight, Slot, eight};
 use super::super::{Damaged, Section};
-use super::chunk::{BITMAP_RANKS, Buckets};
 use super::lookup::Located;
-use super::{Place, V4, kind, runs_at, u64_at};
-use crate::compile::Answered;
+use super::{Place, V4, chunk, kind, runs_at};
+use crate::compile::{AnswerId, Answered};
 use crate::model::Span;
 
 /// Walks /16 by /16 (/8 by /8 where a /8 has no block) and joins neighbours.
@@ -19,7 +18,6 @@ pub(in super::super) struct Spans<'a> {
     /// Spans of the /16 or /8 read last, and how many of them are given away.
     read: Vec<Answered<u32>>,
     given: usize,
-    suffixes: Vec<u16>,
     /// The span that may still grow.
     open: Option<Answered<u32>>,
     failed: bool,
@@ -34,7 +32,6 @@ impl<'a> V4<'a> {
             next: within.first >> 16,
             read: Vec::new(),
             given: 0,
-            suffixes: Vec::new(),
             open: None,
             failed: false,
         }
@@ -111,7 +108,7 @@ impl Spans<'_> {
         }
         self.next += 1;
         match self.v4.locate(base)? {
-            Located::Answer(_) => Ok(()),
+            Located::Found(_) => Ok(()),
             Located::Slot(slot) => self.read_slot(self.v4.slot(slot)?, base),
         }
     }
@@ -127,45 +124,29 @@ impl Spans<'_> {
     }
 
     fn read_slot(&mut self, slot: Slot, base: u32) -> Result<(), Damaged> {
-        let place = Place::of(slot);
-        if place.kind == kind::EMPTY {
+        let (v4, place) = (self.v4, Place::of(slot));
+        if place.kind() == kind::EMPTY {
             return Ok(());
         }
-        let chunks = self.v4.chunks()?;
-        let mut put = |first: u16, last: u16, number: u32| {
+        let (chunks, offset) = (v4.chunks()?, place.offset());
+        let mut put = |first: u16, last: u16, answer: AnswerId| {
             let span = Span::new(base | u32::from(first), base | u32::from(last));
             let span = span.ok_or(Damaged(Section::V4_CHUNKS))?;
-            self.read.push(Answered { span, answer: self.v4.answer(slot, place, number)? });
+            self.read.push(Answered { span, answer: slot.answer.get() | answer });
             Ok(())
         };
-        match place.kind {
-            kind::FULL => return put(0, u16::MAX, 0),
-            kind::RUNS => {
-                return (0..)
-                    .zip(runs_at(chunks, place.offset)?)
-                    .try_for_each(|(number, run)| put(run.first.get(), run.last.get(), number));
-            }
-            _ => {}
+        if let Some(buckets) = v4.buckets(place) {
+            return buckets.all(chunks, offset, |suffix, answer| put(suffix, suffix, answer));
         }
-        self.suffixes.clear();
-        match Buckets::of_kind(place.kind) {
-            Some(buckets) => buckets.suffixes(chunks, place.offset, &mut self.suffixes)?,
-            None if place.kind == kind::BITMAP => bits(chunks, place.offset, &mut self.suffixes)?,
-            None => return Err(Damaged(Section::V4_SLOTS)),
-        }
-        (0..).zip(&self.suffixes).try_for_each(|(number, &suffix)| put(suffix, suffix, number))
-    }
-}
-
-/// The suffixes whose bits are set.
-fn bits(chunks: &[u8], offset: usize, out: &mut Vec<u16>) -> Result<(), Damaged> {
-    for index in 0..1024 {
-        let at = offset + BITMAP_RANKS + index * 8;
-        let mut word = u64_at(chunks, at).ok_or(Damaged(Section::V4_CHUNKS))?;
-        while word != 0 {
-            out.push((index * 64) as u16 + word.trailing_zeros() as u16);
-            word &= word - 1;
+        let mut numbers = 0..;
+        let mut answer = || v4.answer_behind(place, numbers.next().unwrap_or_default());
+        match place.kind() {
+            kind::FULL => put(0, u16::MAX, 0),
+            kind::RUNS => runs_at(chunks, offset)?
+                .iter()
+                .try_for_each(|run| put(run.first.get(), run.last.get(), answer()?)),
+            kind::BITMAP => chunk::all_bits(chunks, offset, |suffix| put(suffix, suffix, answer()?)),
+            _ => Err(Damaged(Section::V4_SLOTS)),
         }
     }
-    Ok(())
 }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use crate::compile::Answered;
 use crate::model::{Address, Span};
-use crate::snapshot::Snapshot;
 use crate::snapshot::testing::{at, octets, open, v4_zone};
+use crate::snapshot::{Damaged, Section, Snapshot};
 
 /// The spans as somebody without a snapshot would ask them.
 struct Model(Vec<Answered<u32>>);
@@ -184,12 +184,43 @@ fn check_ends(model: &Model, answers: u32, more: &[u32]) {
 }
 
 #[test]
+fn every_size_of_index() {
+    // The bounds between the sizes; each number of suffixes in a /16 of its own, spread over it.
+    let sizes = [1, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 254, 255, 256, 257, 1023, 1024, 1025, 8000];
+    let hosts = (5u32..).zip(sizes).flat_map(|(second, size)| {
+        (0..size)
+            .map(move |n| second << 16 | (n * 0xfffe / size + n % 2))
+            .map(|host| at(host, host, host & 1))
+    });
+    let model = Model(v4_zone(hosts, 2).v4.iter().collect());
+    let more: Vec<_> =
+        model.0.iter().flat_map(|item| [item.span.first, item.span.first ^ 1, item.span.last + 5]).collect();
+    check_ends(&model, 2, &more);
+}
+
+#[test]
+fn buckets_out_of_order_are_damage() {
+    let good = octets(&v4_zone((0..200u32).map(|n| at(n * 0x101, n * 0x101, n % 2)), 2));
+    let snapshot = Snapshot::open(good.clone()).unwrap();
+    let chunks = snapshot.v4_sections().unwrap().unwrap().places.chunks.clone();
+    // The index of 65 entries begins the chunk. Three suffixes in each bucket; now one is in none.
+    assert_eq!(good[chunks.start..chunks.start + 3], [0, 4, 8]);
+    for (entry, wrong) in [(0, 1), (1, 9), (64, 100)] {
+        let mut bad = good.clone();
+        bad[chunks.start + entry] = wrong;
+        let snapshot = Snapshot::open(bad).unwrap();
+        let all = snapshot.v4_spans(Span { first: 0, last: u32::MAX });
+        assert_eq!(all.last(), Some(Err(Damaged(Section::V4_CHUNKS))), "{entry}");
+    }
+}
+
+#[test]
 fn crowded_buckets() {
     // Two /24s nearly full among sparse ones: buckets far above what a load holds.
     let hosts = (0..0x1_0000u32).filter(|&low| match low >> 8 {
         7 => low % 7 != 0,
         8 => low % 2 == 0,
-        _ => mixed(low) % 400 == 0,
+        _ => mixed(low).is_multiple_of(400),
     });
     let model = Model(
         v4_zone(

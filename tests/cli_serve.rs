@@ -1,0 +1,210 @@
+//! `serve` as a process: answers, reload, signals, the service manager, the sync child.
+#![cfg(feature = "full")]
+
+mod cli_support;
+
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+
+use cli_support::{Place, Publisher, Running, is_running, own_lists, until};
+use gatepost::client::{Client, Over};
+use gatepost::model::Rtype;
+use gatepost::wire::Rcode;
+use nix::sys::signal::Signal;
+
+const SERVE: [&str; 3] = ["serve", "-c", "gatepost.toml"];
+
+fn rcode(server: SocketAddr, name: &str) -> Rcode {
+    Client::new(server).ask(&name.parse().unwrap(), Rtype::A, Over::Udp).expect("a reply").rcode
+}
+
+/// A service of own lists that runs its own timer, and its first data in service.
+fn serving(place: &Place) -> (Running, SocketAddr) {
+    own_lists(place, "127.0.0.1:0");
+    let config = place.read("gatepost.toml").replace("[list.own]", "[sync]\ntimer = \"1h\"\n[list.own]");
+    place.write("gatepost.toml", config);
+    let service = place.start(&SERVE);
+    let server = service.address();
+    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    (service, server)
+}
+
+#[test]
+fn answers_by_itself_and_ends_when_told() {
+    let place = Place::new();
+    let (service, server) = serving(&place);
+    assert_eq!(rcode(server, "8.2.0.192.bl.example.net"), Rcode::NXDOMAIN);
+    assert_eq!(rcode(server, "spam.example.names.example.net"), Rcode::NOERROR);
+    assert_eq!(rcode(server, "bl.example.org"), Rcode::REFUSED);
+    let ran = service.stop().ended_with(0).talks("stopped");
+    assert_eq!(ran.out, "", "a service has nothing to say on stdout");
+    assert!(Client::new(server).ask(&"bl.example.net".parse().unwrap(), Rtype::SOA, Over::Tcp).is_err());
+}
+
+#[test]
+fn interrupted_from_a_terminal_it_ends_well_too() {
+    let place = Place::new();
+    let (service, _) = serving(&place);
+    service.signal(Signal::SIGINT);
+    service.end().ended_with(0);
+}
+
+#[test]
+fn a_configuration_read_again_brings_other_zones_and_a_wrong_one_changes_nothing() {
+    let place = Place::new();
+    let (service, server) = serving(&place);
+    let good = place.read("gatepost.toml");
+    let other = good.replace("\"bl.example.net\"", "\"other.example.net\"");
+    place.write("gatepost.toml", &other);
+    service.signal(Signal::SIGHUP);
+    until("the new zone answers", || rcode(server, "7.2.0.192.other.example.net") == Rcode::NOERROR);
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::REFUSED);
+    assert_eq!(rcode(server, "spam.example.names.example.net"), Rcode::NOERROR);
+
+    place.write("gatepost.toml", other + "nonsense = 1\n");
+    service.signal(Signal::SIGHUP);
+    let talk = service.talks("the old configuration stays");
+    assert!(talk.contains("unknown key `nonsense`"), "{talk}");
+    assert_eq!(rcode(server, "7.2.0.192.other.example.net"), Rcode::NOERROR);
+    service.stop().ended_with(0);
+}
+
+#[test]
+fn another_process_puts_a_generation_in_service() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let service = place.start(&SERVE);
+    let server = service.address();
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::SERVFAIL);
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    until("the generation is noticed", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    service.stop().ended_with(0);
+}
+
+#[test]
+fn the_health_check() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let service = place.start(&SERVE);
+    let server = service.address();
+    let check = |code: i32| {
+        let mut command = place.command(&["status", "-c", "gatepost.toml", "--probe", "--json"]);
+        let done = command.env("GATEPOST_LISTEN", server.to_string()).output().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(done.status.code(), Some(code), "{json:#}");
+        json["probe"].clone()
+    };
+    // No zone can answer: the server is right to say SERVFAIL, but that is no health.
+    assert_eq!(check(1)["checks"][0]["result"], "waits");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let probe = check(0);
+    assert_eq!(probe["right"], true);
+    // Three zones over two transports.
+    assert_eq!(probe["checks"].as_array().unwrap().len(), 6);
+    service.stop().ended_with(0);
+    assert_eq!(check(3)["right"], false);
+}
+
+#[test]
+fn an_address_in_use() {
+    let place = Place::new();
+    let (service, server) = serving(&place);
+    let other = place.command(&SERVE).env("GATEPOST_LISTEN", server.to_string()).output().unwrap();
+    assert_eq!(other.status.code(), Some(3));
+    let talk = String::from_utf8(other.stderr).unwrap();
+    assert!(talk.contains("is in use") && talk.contains("ss -lunpt"), "{talk}");
+    service.stop().ended_with(0);
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    let mut command = place.command(&SERVE);
+    command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "200000");
+    let service = Running::new(command);
+    let heard = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let len = socket.recv(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    };
+    assert!(heard("READY=1").contains("STATUS="));
+    heard("WATCHDOG=1");
+    service.signal(Signal::SIGHUP);
+    assert!(heard("RELOADING=1").contains("MONOTONIC_USEC="));
+    heard("READY=1");
+    service.signal(Signal::SIGTERM);
+    heard("STOPPING=1");
+    service.end().ended_with(0);
+}
+
+#[test]
+fn logs_for_machines_and_quiet_ones() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let service = place.start(&["serve", "-c", "gatepost.toml", "--log-format", "json"]);
+    service.talks("listening on");
+    let ran = service.stop().ended_with(0);
+    for line in ran.err.lines() {
+        let line: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+    let mut command = place.command(&SERVE);
+    command.env("GATEPOST_LOG", "error").env("GATEPOST_LISTEN", "127.0.0.1:0");
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    command.env("NOTIFY_SOCKET", place.path("notify"));
+    let service = Running::new(command);
+    socket.recv(&mut [0; 4096]).unwrap();
+    assert_eq!(service.stop().ended_with(0).err, "");
+}
+
+/// A service whose sync child waits for a publisher that never answers.
+fn stalled(place: &Place, publisher: &Publisher) -> (Running, i32) {
+    own_lists(place, "127.0.0.1:0");
+    let config = place.read("gatepost.toml").replace("[list.own]", "[sync]\ntimer = \"1h\"\n[list.own]")
+        + &format!(
+            "[list.stall]\nurl = \"{}\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.9\"\nallow-private = true\n",
+            publisher.url("/stall")
+        );
+    place.write("gatepost.toml", config);
+    let service = place.start(&SERVE);
+    until("the publisher is asked", || publisher.asked() == 1);
+    let children = service.children();
+    assert_eq!(children.len(), 1, "{children:?}");
+    (service, children[0])
+}
+
+#[test]
+fn the_sync_child_ends_with_its_parent_however_that_ends() {
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    service.stop().ended_with(0);
+    assert!(!is_running(child), "it was left behind");
+
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    service.signal(Signal::SIGKILL);
+    drop(service);
+    until("the child of a killed service ends", || !is_running(child));
+}
+
+#[test]
+fn a_killed_sync_child_leaves_the_answers_alone() {
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), Signal::SIGKILL).unwrap();
+    service.talks("the sync died");
+    let server = service.address();
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
+    service.stop().ended_with(0);
+}
