@@ -17,7 +17,7 @@ use dns_support::{hosts, member, query, spec, store};
 use gatepost::client::{Client, Data, Over};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{Rtype, Use};
-use gatepost::server::{Expired, Limits, Reloaded, Served, Server, Settings, StartError};
+use gatepost::server::{Expired, Limits, ReloadError, Reloaded, Served, Server, Settings, StartError};
 use gatepost::snapshot::Snapshot;
 
 /// Long enough for any machine; nothing waits for it unless the test fails.
@@ -366,11 +366,13 @@ fn a_bad_generation_changes_nothing() {
     fs::write(of_new, (0..whole.len()).map(flipped).find(opens).unwrap()).unwrap();
     assert!(server.reload().is_err());
     unchanged();
-    // A snapshot that is not what the generation says.
-    let other = fresh.iter().find(|path| path.to_string_lossy().contains("/kept.")).unwrap();
-    fs::copy(other, of_new).unwrap();
-    assert!(server.reload().is_err());
-    unchanged();
+    // A sound snapshot, but not what the generation says: of another zone, then of this one as it was before.
+    for prefix in ["/kept.", "/bl."] {
+        let other = known.iter().find(|path| path.to_string_lossy().contains(prefix)).unwrap();
+        fs::copy(other, of_new).unwrap();
+        assert!(matches!(server.reload(), Err(ReloadError::Mismatch { .. })));
+        unchanged();
+    }
     // It is not there at all.
     fs::remove_file(of_new).unwrap();
     assert!(server.reload().is_err());

@@ -35,11 +35,11 @@ fn truncated_and_forged() {
         let mut packet = [0; 512];
         let (len, peer) = udp.recv_from(&mut packet).unwrap();
         let query = &packet[..len];
-        let mut forged = reply(query, [0x84, 0], 1);
+        let mut forged = reply(query, [0x84, 3], 0);
         forged[0] ^= 1;
         udp.send_to(&forged, peer).unwrap();
         udp.send_to(b"junk", peer).unwrap();
-        let mut other = reply(query, [0x84, 0], 1);
+        let mut other = reply(query, [0x84, 3], 0);
         other[13] ^= 1;
         udp.send_to(&other, peer).unwrap();
         udp.send_to(&reply(query, [0x86, 0], 0), peer).unwrap();
@@ -100,4 +100,25 @@ fn nonsense_over_tcp() {
     });
     assert!(matches!(client(address).ask(&name(), Rtype::A, Over::Tcp), Err(ClientError::Nonsense { .. })));
     server.join().unwrap();
+}
+
+/// A resolver that passes the right answers on is not the server that was asked for.
+#[test]
+fn a_probe_wants_authority() {
+    for (aa, right) in [(0x04, true), (0, false)] {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = udp.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let mut packet = [0; 512];
+            // Right for 1.0.0.127 only, which is enough to see the difference.
+            for _ in 0..4 {
+                let (len, peer) = udp.recv_from(&mut packet).unwrap();
+                udp.send_to(&reply(&packet[..len], [0x80 | aa, 3], 0), peer).unwrap();
+            }
+        });
+        let report = probe(&client(address), &"bl.example".parse().unwrap(), Over::Udp).unwrap();
+        let never = report.checks.iter().find(|check| check.what.contains("127.0.0.1")).unwrap();
+        assert_eq!(never.wrong.is_none(), right, "{report:?}");
+        server.join().unwrap();
+    }
 }
