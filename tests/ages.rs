@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::dns::{A, NOERROR, NXDOMAIN, Over, Reply, SERVFAIL, TXT, ask};
 use common::feed_server::{FeedServer, Page};
-use common::program::{Server, generation, run, sync};
+use common::program::{Server, gatepost, generation, run, sync};
 use serde_json::Value;
 
 const DAY: i64 = 86_400;
@@ -125,6 +125,12 @@ fn expired_lists_are_taken_out_and_come_back() {
         assert_eq!(ask(dns, over, "3.3.0.192.all.example", A).rcode, NXDOMAIN, "an allow list stays");
         assert_eq!(codes(&ask(dns, over, "2.0.0.127.all.example", A)), ["127.0.0.2"], "test points stay");
     }
+
+    let mut probe = gatepost();
+    probe.args(["status", "--probe", "--config"]).arg(site.config()).env("GATEPOST_LISTEN", dns.to_string());
+    let probe = probe.output().expect("the program starts");
+    assert_eq!(probe.status.code(), Some(1), "a zone that died of age is no healthy server: {probe:?}");
+    assert!(String::from_utf8_lossy(&probe.stdout).contains("too old"), "{probe:?}");
 
     // The publisher says "not modified": the answers are back, from the snapshot that was there.
     sync(&site.config(), &["old"]).expect(0);

@@ -136,7 +136,7 @@ fn damaged_and_foreign_files() {
     compile(&place, &["list.txt", "-o", "s"]).ended_with(1);
     let whole = std::fs::read(place.path("s")).unwrap();
     place.write("cut", &whole[..whole.len() - 1]);
-    let mut flipped = whole.clone();
+    let mut flipped = whole;
     *flipped.last_mut().unwrap() ^= 1;
     place.write("flipped", &flipped);
     place.run(&["inspect", "list.txt"]).ended_with(1).talks("not a snapshot");

@@ -54,13 +54,13 @@ impl EitherArgs {
                     state.display()
                 ))));
             }
-            return read_absolute(&path);
+            return read_up(state);
         }
         let service = PathBuf::from(DEFAULT_CONFIG);
-        let up = default_state().map(|state| state.join(UP_CONFIG)).filter(|path| path.exists());
+        let up = default_state().filter(|state| state.join(UP_CONFIG).exists());
         match up {
             _ if service.exists() => read_absolute(&service),
-            Some(up) => read_absolute(&up),
+            Some(up) => read_up(&up),
             None => Err(anyhow!(Usage(format!(
                 "which gatepost? There is no {DEFAULT_CONFIG}, and `gatepost up` has not run here; name one with --config FILE or --state DIR"
             )))),
@@ -71,7 +71,18 @@ impl EitherArgs {
 /// Reads the configuration at `path`, as environment and defaults complete it. Paths in it are relative to it: named in
 /// another way by another command, the same file would look like another one to the store.
 fn read_absolute(path: &Path) -> anyhow::Result<Config> {
-    read(&std::path::absolute(path)?)
+    match path.parent().filter(|_| path.file_name().is_some_and(|name| name == UP_CONFIG)) {
+        Some(state) => read_up(state),
+        None => read(&std::path::absolute(path)?),
+    }
+}
+
+/// What `gatepost up` left in its state folder. The folder in which it lies is the one that counts, whatever it was
+/// called then and whatever the environment says: a copy acts on itself.
+fn read_up(state: &Path) -> anyhow::Result<Config> {
+    let state = std::path::absolute(state)?;
+    let path = state.join(UP_CONFIG);
+    Ok(catalogue::configure(&path, Overrides { state: Some(state), ..Overrides::default() })?)
 }
 
 /// The same with the path as it was typed, for messages.

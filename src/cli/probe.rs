@@ -65,6 +65,11 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
     if zone.answering().is_none() {
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
         return Ok(match reply.rcode {
+            // It had something to say once: mail is no longer checked against it, and nobody may have noticed.
+            Rcode::SERVFAIL if zone.entry.is_some() => {
+                let why = zone.trouble().unwrap_or_else(|| "its data cannot be used".to_owned());
+                Found::Wrong(vec![format!("SERVFAIL: {why}")])
+            }
             Rcode::SERVFAIL => Found::Waits,
             // A sync has put its first data in service since the store was read.
             Rcode::NOERROR => Found::Right,

@@ -45,10 +45,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let server = start(&config, store, &lists)?;
-    for address in server.addresses() {
+    // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
+    let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
+    for address in service.server().addresses() {
         tracing::info!("listening on {address}, UDP and TCP");
     }
-    let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
     let mut daemon = Daemon { path, config, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {

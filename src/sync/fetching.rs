@@ -8,7 +8,7 @@ use std::thread;
 
 use tokio::runtime::Runtime;
 
-use super::list::Desk;
+use super::list::{Desk, status_of};
 use super::{ListReport, PATIENCE, Run, SyncError};
 use crate::config::{ListConfig, Source};
 use crate::feed::fetch::{self, FetchError, Fetcher, Times};
@@ -28,7 +28,7 @@ impl<'a> Run<'a> {
         let asker = if by_a_person { Asker::Person } else { Asker::Timer };
         let mut ready = Vec::new();
         for &list in feeds {
-            let status = self.writer.list(&list.name)?.status()?;
+            let status = status_of(&self.writer.store().list(&list.name))?;
             let now = self.writer.now([&status]);
             match due(&status, list.floor, asker, &now) {
                 Due::Now => ready.push(list),

@@ -15,7 +15,10 @@ use crate::feed::schedule::{self, Dice, Trouble};
 use crate::guard::entries::{Decision, Judgement, judge};
 use crate::guard::{NeverList, is_error_code, payload};
 use crate::parse::{self, Options, Parsed};
-use crate::store::{Attempt, Held, ListStatus, ListWriter, Now, Outcome, Retention, Validators, Writer};
+use crate::store::{
+    Attempt, Held, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, StoreError, Validators,
+    Writer,
+};
 
 /// Octets that the payload check looks at.
 const HEAD: u64 = 64 << 10;
@@ -49,7 +52,7 @@ impl<'a> Desk<'a> {
         watcher: &'a dyn Watcher,
     ) -> Result<Self, SyncError> {
         let keeper = writer.list(&list.name)?;
-        let status = keeper.status()?;
+        let status = status_of(&keeper)?;
         let now = writer.now([&status]);
         Ok(Self { config, list, writer, keeper, status, now, watcher })
     }
@@ -65,21 +68,38 @@ impl<'a> Desk<'a> {
         self.settle(brought)
     }
 
-    /// Reads the stored body again when it was read in another way than the configuration asks for now. Nothing is
-    /// fetched. `None` when that is not needed, or there is no body any more (the next fetch will not be conditional).
+    /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
+    /// read in another way than it was. Nothing is fetched. `None` when that is not needed.
     pub(super) fn read_again(mut self) -> Result<Option<ListReport>, SyncError> {
-        if self.status.set.is_none() || self.status.read_as.as_deref() == Some(&*self.read_as()) {
+        let Some(set) = self.status.set else { return Ok(None) };
+        let is_there = self.keeper.set(&set.hash).is_ok();
+        if is_there && self.status.read_as.as_deref() == Some(&*self.read_as()) {
             return Ok(None);
         }
-        let Some(body) = self.keeper.bodies()?.into_iter().next() else { return Ok(None) };
-        let read = self.read(&body.path, true);
-        let validators = self.status.validators.clone();
         let mut report = ListReport::new(&self.list.name);
+        let read = match self.keeper.bodies()?.into_iter().next() {
+            Some(body) => self.read(&body.path, true),
+            // The next fetch will not be conditional.
+            None if is_there => return Ok(None),
+            None => Err("its body is not in the store any more".to_owned()),
+        };
         match read {
-            Ok(read) if read.is_good() => self.take(read, None, validators, &mut report)?,
+            Ok(read) if read.is_good() => {
+                // Nobody has confirmed it by this.
+                let (validators, confirmed) =
+                    (self.status.validators.clone(), self.status.last_confirmed.clone());
+                self.take(read, None, validators, &mut report)?;
+                self.status.last_confirmed = confirmed.or(self.status.last_confirmed);
+            }
             Ok(read) => self.refuse(read.outcome, read.reasons, &mut report),
             Err(reason) => self.refuse(Outcome::Rejected, vec![reason], &mut report),
         }
+        if report.is_problem() && !is_there {
+            // Nothing is left of it: it is fetched as if for the first time.
+            self.status.set = None;
+            self.status.validators = None;
+        }
+        report.entries = self.status.set.map(|set| set.entries);
         self.keeper.put_status(&self.status)?;
         Ok(Some(report))
     }
@@ -256,7 +276,7 @@ impl<'a> Desk<'a> {
         let held = Held {
             since: before.as_ref().map_or_else(|| self.now.stamp(), |held| held.since.clone()),
             seen: before.map_or(0, |held| held.seen) + 1,
-            set: crate::store::SetRef { hash, entries: read.parsed.set.len() as u64 },
+            set: SetRef { hash, entries: read.parsed.set.len() as u64 },
             reasons: read.reasons.clone(),
         };
         Ok(self.keeper.hold(body, &held)?)
@@ -297,6 +317,20 @@ fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     Ok(last != *b"\n")
+}
+
+/// What is known of a list. A status that cannot be read costs what it said, not the list: its newest set is taken up
+/// again, and its body read again.
+pub(super) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
+    match list.status() {
+        Err(StoreError::Damaged { path, why }) => {
+            tracing::warn!(path = %path.display(), %why, "made again from what else is in the store");
+            let newest = list.sets()?.into_iter().find_map(|hash| Some((hash, list.set(&hash).ok()?)));
+            let set = newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 });
+            Ok(ListStatus { set, ..ListStatus::default() })
+        }
+        status => status,
+    }
 }
 
 fn outcome(judgement: &Judgement) -> Outcome {

@@ -20,7 +20,7 @@ use crate::guard::NeverList;
 use crate::model::{ContentHash, Subject, Template, Use};
 use crate::set::Set;
 use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
-use crate::store::{BuiltZone, Generation, ListStatus, Writer, ZoneEntry};
+use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry};
 
 /// Raised whenever the same sets and settings compile to something else.
 const COMPILER: u32 = 1;
@@ -31,7 +31,13 @@ pub(super) fn publish(
     writer: &Writer,
     watcher: &dyn Watcher,
 ) -> Result<(Vec<ZoneReport>, Option<Generation>), SyncError> {
-    let previous = writer.generation()?;
+    let previous = match writer.generation() {
+        Err(StoreError::Damaged { path, why }) => {
+            tracing::warn!(path = %path.display(), %why, "made again");
+            None
+        }
+        found => found?,
+    };
     let mut stock = Stock::new(config, writer)?;
     let mut built = BTreeMap::new();
     let mut reports = Vec::new();
@@ -74,10 +80,10 @@ pub(super) fn publish(
     Ok((reports, next))
 }
 
-/// Whether the snapshot in service can still be opened; if not it is built again.
+/// Whether the snapshot in service is still what was written; if not it is built again.
 fn is_usable(writer: &Writer, entry: &ZoneEntry) -> bool {
     let opened = Mapped::open(&writer.snapshot(&entry.file)).and_then(Snapshot::open);
-    opened.is_ok_and(|snapshot| snapshot.content_hash() == entry.content)
+    opened.is_ok_and(|snapshot| snapshot.content_hash() == entry.content && snapshot.verify().is_ok())
 }
 
 /// The lists of the store as the zones need them; sets are read when a zone is really built.
@@ -106,7 +112,7 @@ impl<'a> Stock<'a> {
     fn new(config: &'a Config, writer: &'a Writer) -> Result<Self, SyncError> {
         let mut statuses = HashMap::new();
         for name in config.reloadable.lists.keys() {
-            statuses.insert(name.clone(), writer.store().list(name).status()?);
+            statuses.insert(name.clone(), super::list::status_of(&writer.store().list(name))?);
         }
         let own = &config.reloadable.sync.own_networks;
         let now = writer.now(statuses.values()).stamp().wall;

@@ -81,10 +81,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     write_config(&path, &config)?;
 
     let mut screen = Screen::new(config, args.suffix.clone(), progress);
-    screen.begin()?;
-    terms::show(&feeds, &store)?;
+    // Takes the signals before anything is said: whoever reads that it answers may send one at once.
     let timer = Some(defaults::UP_TIMER);
     let service = Service::new(server, path, timer)?;
+    screen.begin()?;
+    terms::show(&feeds, &store)?;
     screen.look(service.server());
     service.run(&mut screen);
     screen.end();

@@ -6,6 +6,7 @@
 //! unpacked, nothing is held in memory whole.
 
 use std::error::Error;
+use std::io::{Seek, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -18,7 +19,6 @@ use reqwest::header::{
 };
 use reqwest::{Client, Response, StatusCode, Url, Version, redirect};
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::{Answered, Cause, Fetched, Outcome, Progress, Times, Trouble};
 use crate::config::{ListConfig, is_public};
@@ -232,9 +232,11 @@ async fn receive(
     }
     let own =
         |error: std::io::Error| Problem::new(Trouble::Unreached, format!("cannot write the body: {error}"));
-    let mut file = tokio::fs::File::from_std(body.as_file().try_clone().map_err(own)?);
-    file.set_len(0).await.map_err(own)?;
-    file.rewind().await.map_err(own)?;
+    // Plain writes: tokio's go on behind the caller's back, and could come into the file after it was emptied for the next
+    // place that is asked. Each download has a thread of its own to wait in.
+    let mut file = body.as_file();
+    file.set_len(0).map_err(own)?;
+    file.rewind().map_err(own)?;
     let mut received = 0u64;
     progress(Progress { received, total: length });
     loop {
@@ -247,15 +249,13 @@ async fn receive(
         if received > max_size {
             return Err(too_large());
         }
-        file.write_all(&chunk).await.map_err(own)?;
+        file.write_all(&chunk).map_err(own)?;
         progress(Progress { received, total: length });
     }
-    // tokio writes behind the caller's back: without this the last octets may be missing from the file.
-    file.flush().await.map_err(own)?;
     if let Some(length) = length.filter(|&length| length != received) {
         return Err(bad(format!("{received} octets instead of {length}")));
     }
-    let on_disk = file.metadata().await.map_err(own)?.len();
+    let on_disk = file.metadata().map_err(own)?.len();
     if on_disk != received {
         return Err(bad(format!("{on_disk} octets in the file instead of {received}")));
     }

@@ -84,12 +84,12 @@ impl Buckets {
     }
 
     /// The numbers of the suffixes in the bucket of `suffix`: from, to (not included).
-    #[inline]
+    #[inline(always)]
     pub(super) fn bucket(&self, chunks: &[u8], offset: usize, suffix: u16) -> Result<(u32, u32), Damaged> {
         self.bucket_at(chunks, offset, usize::from(suffix) >> self.rest)
     }
 
-    #[inline]
+    #[inline(always)]
     fn bucket_at(&self, chunks: &[u8], offset: usize, index: usize) -> Result<(u32, u32), Damaged> {
         let entries = u32_at(chunks, offset + (index << self.index_shift)).ok_or(DAMAGED)?;
         Ok((entries & self.index_mask, entries >> self.index_bits & self.index_mask))
@@ -98,7 +98,7 @@ impl Buckets {
     /// Looks for `suffix` among `from..to`. Nearly all buckets fit into one load of eight octets; a fuller one is
     /// halved first, its lanes are sorted. No branch depends on whether it is found: half of all questions are not,
     /// and a branch guessed wrong after a load from memory costs more than the whole search.
-    #[inline]
+    #[inline(always)]
     pub(super) fn search(
         &self,
         chunks: &[u8],
@@ -125,14 +125,14 @@ impl Buckets {
     }
 
     /// The lanes from that of one suffix on: its rest, its answer above, the next.
-    #[inline]
+    #[inline(always)]
     fn lane_at(&self, chunks: &[u8], offset: usize, number: u32) -> Result<u64, Damaged> {
         let bit = (number * self.lane) as usize;
         let word = u64_at(chunks, offset + self.index_len + bit / 8).ok_or(DAMAGED)?;
         Ok(word >> (bit % 8))
     }
 
-    #[inline]
+    #[inline(always)]
     fn rest_at(&self, chunks: &[u8], offset: usize, number: u32) -> Result<u32, Damaged> {
         Ok(self.lane_at(chunks, offset, number)? as u32 & self.rest_mask)
     }

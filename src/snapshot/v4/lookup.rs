@@ -15,7 +15,7 @@ pub(super) enum Located {
 }
 
 impl V4<'_> {
-    #[inline]
+    #[inline(always)]
     pub(in super::super) fn find(&self, address: u32) -> Result<Found, Damaged> {
         let slot = match self.locate(address)? {
             Located::Found(found) => return Ok(found),
@@ -78,7 +78,7 @@ impl V4<'_> {
     }
 
     /// What the /8 says.
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate(&self, address: u32) -> Result<Located, Damaged> {
         let row = &self.root.eights[(address >> 24) as usize];
         if row.kind == eight::BLOCK {
@@ -117,7 +117,7 @@ impl V4<'_> {
         Ok(rows.get(at).map(|row| Span { first: row.first.get(), last: row.last.get() }))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot(&self, slot: u32) -> Result<Slot, Damaged> {
         record(self.slots()?, slot, Section::V4_SLOTS).copied()
     }

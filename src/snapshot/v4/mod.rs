@@ -67,7 +67,7 @@ impl Places {
 
 impl<'a> V4<'a> {
     /// Over the octets of a file; `None` when nothing is listed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(octets: &'a [u8], places: &'a Places) -> Result<Option<Self>, Damaged> {
         if places.root.is_empty() {
             return Ok(None);
@@ -81,18 +81,18 @@ impl<'a> V4<'a> {
         self.octets.get(self.places.sparse.clone()).ok_or(Damaged(Section::V4_SPARSE))
     }
 
-    #[inline]
+    #[inline(always)]
     fn slots(&self) -> Result<&'a [u8], Damaged> {
         self.octets.get(self.places.slots.clone()).ok_or(Damaged(Section::V4_SLOTS))
     }
 
-    #[inline]
+    #[inline(always)]
     fn chunks(&self) -> Result<&'a [u8], Damaged> {
         self.octets.get(self.places.chunks.clone()).ok_or(Damaged(Section::V4_CHUNKS))
     }
 
     /// How the buckets of a place are laid out; `None` when it has another form.
-    #[inline]
+    #[inline(always)]
     fn buckets(&self, place: Place) -> Option<&'static Buckets> {
         self.places.layouts[usize::from(place.is_mixed())]
             .get(place.kind().wrapping_sub(kind::BUCKETS) as usize)
@@ -180,18 +180,18 @@ impl Found {
     const NOTHING: Self = Self(NO_ANSWER);
 
     /// `answer` if `hit`.
-    #[inline]
+    #[inline(always)]
     fn when(hit: bool, answer: AnswerId) -> Self {
         Self(answer | u32::from(hit).wrapping_sub(1))
     }
 
     /// With the other part of the id: one of the two is 0.
-    #[inline]
+    #[inline(always)]
     fn with(self, answer: AnswerId) -> Self {
         Self(self.0 | answer)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn answer(self) -> Option<AnswerId> {
         (self.0 != NO_ANSWER).then_some(self.0)
     }
