@@ -12,8 +12,8 @@ use std::io::Cursor;
 
 use body::{ALL_V4, PAGE, Random, Row, ask_everything, sign, sign_header, table};
 use gatepost::compile::{Answer, Answered, Compiled, ListData, NameNode, Part, ZoneData};
-use gatepost::model::{ContentHash, Hasher, Name, Ns, RrData, RrSet, Rtype, Soa, Span, Template, Use};
-use gatepost::snapshot::{RdataRef, RecordSets, Section, Snapshot, SnapshotError, write};
+use gatepost::model::{ContentHash, Name, Ns, RrData, RrSet, Rtype, Soa, Span, Template, Use};
+use gatepost::snapshot::{Section, Snapshot, SnapshotError, write};
 
 /// Opened and verified.
 fn accept(file: impl AsRef<[u8]>) -> Result<(), SnapshotError> {
