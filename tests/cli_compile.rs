@@ -147,3 +147,17 @@ fn damaged_and_foreign_files() {
     // One bad one does not hide the others.
     place.run(&["inspect", "cut", "s"]).ended_with(1).says("130 addresses");
 }
+
+/// What is no list never takes the place of a good snapshot, and no input is written over.
+#[test]
+fn a_good_snapshot_stays() {
+    let place = Place::new();
+    place.write("list.txt", "192.0.2.7\n");
+    compile(&place, &["list.txt", "-o", "bl.snapshot"]).ended_with(0);
+    let good = std::fs::read(place.path("bl.snapshot")).unwrap();
+    place.write("page.html", "<html>\n502 Bad Gateway\n</html>\n");
+    compile(&place, &["page.html", "-o", "bl.snapshot"]).ended_with(1).talks("nothing was written");
+    assert_eq!(std::fs::read(place.path("bl.snapshot")).unwrap(), good);
+    compile(&place, &["list.txt", "-o", "./list.txt"]).ended_with(2).talks("the one to write");
+    assert_eq!(std::fs::read_to_string(place.path("list.txt")).unwrap(), "192.0.2.7\n");
+}

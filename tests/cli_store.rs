@@ -200,3 +200,14 @@ fn a_second_sync_leaves_and_a_persons_waits() {
     drop(writer);
     waiting.end().ended_with(0).talks("own");
 }
+
+/// Whoever reads only the first line of a long answer still learns that the address is listed.
+#[test]
+fn a_closed_pipe_does_not_unlist() {
+    let place = synced();
+    let mut command = place.command(&["lookup", "-c", "gatepost.toml", "192.0.2.7"]);
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let status = command.stdout(write).stderr(std::process::Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}

@@ -226,6 +226,10 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
         ("feed = \"cins\"\nsoft-age = \"30d\"", "4:12: the soft age is above the hard age"),
         ("feed = \"cins\"\nmax-bad-share = 1.5", "4:17: 1.5 is not a share"),
         ("feed = \"cins\"\nshortest-prefix-v4 = 33", "4:22: a prefix of 33 bits"),
+        (
+            "file = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\nmin-entries = 9",
+            "6:15: `min-entries` has no effect on a `file`",
+        ),
     ] {
         let said = said(&format!("version = 1\n[list.x]\n{keys}\n"));
         assert!(said.starts_with(&format!("gatepost.toml:{message}")), "{keys}\n{said}");

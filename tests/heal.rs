@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::dns::{A, Over, SERVFAIL, ask};
+use common::dns::{A, NXDOMAIN, Over, SERVFAIL, ask};
 use common::site::Site;
 
 fn site() -> Site {
@@ -31,7 +31,9 @@ fn file(site: &Site, folder: &str, start: &str) -> PathBuf {
 
 fn damage(path: &PathBuf) {
     let mut octets = fs::read(path).unwrap();
-    let at = octets.iter().rposition(|&octet| octet != 0).unwrap();
+    // Behind a snapshot's header page, in data of which opening looks at nothing: only the hashes tell.
+    let data = octets.iter().enumerate().skip(4096).find(|(_, octet)| **octet != 0);
+    let at = data.map_or(octets.len() - 1, |(at, _)| at);
     octets[at] ^= 0x55;
     // Written beside and renamed: the server may have the old one mapped.
     let beside = path.with_extension("test");
@@ -84,8 +86,17 @@ fn a_set_and_a_body_that_are_gone_are_fetched_again() {
     let site = site();
     fs::remove_file(file(&site, "feeds/one", "set-")).unwrap();
     fs::remove_file(file(&site, "feeds/one", "body-")).unwrap();
-    site.sync(&[]);
+    // While its server is of no help its zones stay as they are, though another list of one of them changed.
+    site.put("two", "9.9.9.9\n1.2.3.4\n");
+    site.web.put("/one", common::feed_server::Page::status(503, "later"));
+    let before = site.generation();
+    site.sync(&[]).expect(1);
+    assert_eq!(site.generation(), before);
     all_is_well(&site);
+    site.put("one", "5.6.7.8\n");
+    site.sync(&["one"]).expect(0);
+    all_is_well(&site);
+    assert_ne!(site.generation(), before);
 }
 
 #[test]
@@ -96,4 +107,30 @@ fn a_cut_generation_is_made_again() {
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     site.sync(&[]).expect(0);
     all_is_well(&site);
+}
+
+/// Own files are the operator's word, but a page saved in place of one is nobody's.
+#[test]
+fn an_own_file_without_a_readable_line_changes_nothing() {
+    let site = Site::new();
+    let list = "[list.own]\nfile = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.1\"\n";
+    site.configure(&(list.to_owned() + &Site::zone("own.example", &["own"], "")));
+    let own = site.path("own.txt");
+    fs::write(&own, "5.6.7.8\n").unwrap();
+    site.sync(&[]).expect(0);
+    fs::write(&own, "<html>oops</html>\n").unwrap();
+    let said = site.sync(&[]).expect(1).json();
+    assert!(
+        said["lists"][0]["reasons"][0].as_str().unwrap().contains("none of its lines can be read"),
+        "{said}"
+    );
+    let server = site.serve();
+    assert_eq!(ask(server.dns, Over::Udp, "8.7.6.5.own.example", A).a, [[127, 0, 1, 1]]);
+    assert_eq!(server.stop().0, Some(0));
+    // Emptied on purpose is emptied.
+    fs::write(&own, "# nobody\n").unwrap();
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!(ask(server.dns, Over::Udp, "8.7.6.5.own.example", A).rcode, NXDOMAIN);
+    assert_eq!(server.stop().0, Some(0));
 }

@@ -74,15 +74,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.output.is_dir() {
         bail!(Usage(format!("{} is a folder", args.output.display())));
     }
+    if args.files.iter().any(|file| is_same_file(file, &args.output)) {
+        bail!(Usage(format!("{} is a file to read and the one to write", args.output.display())));
+    }
     let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
     let Parsed { set, report } = read(args, format, text.contains("{note}"))?;
-    let cut = match &report.trailer {
-        Trailer::False(reason) => Some(reason.as_str()),
-        Trailer::Absent if format.has_end_mark() => Some("its end mark is missing"),
-        Trailer::Absent | Trailer::True => None,
-    };
-    if let Some(reason) = cut {
-        talk(format_args!("{} {reason}", styled(BAD, "nothing was written: the file is not whole:")));
+    let cut = report.trailer == Trailer::Absent && format.has_end_mark();
+    let cut = cut.then(|| "the file is not whole: its end mark is missing".to_owned());
+    if let Some(reason) = report.is_no_list(set.is_empty()).or(cut) {
+        talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
         return Ok(ExitStatus::Found);
     }
     let (entries, bad) = (report.entries, report.bad);
@@ -113,6 +113,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         talk(styled(WARN, format_args!("{lines} unreadable and left out")));
     }
     Ok(ExitStatus::found(bad > 0))
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn code(text: &str) -> Result<Ipv4Addr, String> {

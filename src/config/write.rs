@@ -86,12 +86,15 @@ impl Out {
         self.line("hard-age", limit(list.ages.hard));
         self.line("unchanged-age", limit(list.ages.unchanged));
         self.line("max-size", string(&format_size(list.max_size)));
-        self.line("max-bad-share", format!("{:?}", list.limits.max_bad_share));
-        self.line("min-entries", list.limits.min_entries.to_string());
-        self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));
-        self.line("shortest-prefix-v4", list.limits.shortest_v4.to_string());
-        self.line("shortest-prefix-v6", list.limits.shortest_v6.to_string());
-        self.line("allow-empty", list.limits.allow_empty.to_string());
+        // Own files are not judged, and the reader refuses to be told how.
+        if !matches!(list.source, Source::File(_)) {
+            self.line("max-bad-share", format!("{:?}", list.limits.max_bad_share));
+            self.line("min-entries", list.limits.min_entries.to_string());
+            self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));
+            self.line("shortest-prefix-v4", list.limits.shortest_v4.to_string());
+            self.line("shortest-prefix-v6", list.limits.shortest_v6.to_string());
+            self.line("allow-empty", list.limits.allow_empty.to_string());
+        }
         self.line("bogons", list.limits.bogons.to_string());
         self.line("allow-private", list.allow_private.to_string());
     }

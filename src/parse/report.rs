@@ -68,6 +68,21 @@ impl Report {
         }
     }
 
+    /// Why the file is not this list at all, however much its owner is trusted: nothing in it can be read, or its own
+    /// mark says that it is not whole. `empty`: nothing was read.
+    pub fn is_no_list(&self, empty: bool) -> Option<String> {
+        match &self.trailer {
+            Trailer::False(reason) => Some(format!("the file is not whole: {reason}")),
+            _ if empty && self.bad > 0 => {
+                let first = self.examples.first().map_or_else(String::new, |bad| {
+                    format!("; line {}: {}: {}", bad.line, bad.reason, bad.text)
+                });
+                Some(format!("none of its lines can be read as {}{first}", self.format))
+            }
+            _ => None,
+        }
+    }
+
     /// Bad lines among all lines that should be entries, 0 to 1.
     pub fn bad_share(&self) -> f64 {
         match self.bad + self.entries {

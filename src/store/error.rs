@@ -58,6 +58,12 @@ impl StoreError {
         Self::Damaged { path: path.to_owned(), why: why.to_string() }
     }
 
+    /// Whether the file is gone or damaged: it has to come from elsewhere.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+            || matches!(self, Self::Io { cause, .. } if cause.kind() == ErrorKind::NotFound)
+    }
+
     /// Whether the disk (or a quota) is full.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { cause, .. }

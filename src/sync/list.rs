@@ -20,9 +20,6 @@ use crate::store::{
     Writer,
 };
 
-/// Octets that the payload check looks at.
-const HEAD: u64 = 64 << 10;
-
 /// How a gzip member begins (RFC 1952 section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -76,13 +73,15 @@ impl<'a> Desk<'a> {
         if is_there && self.status.read_as.as_deref() == Some(&*self.read_as()) {
             return Ok(None);
         }
-        let mut report = ListReport::new(&self.list.name);
-        let read = match self.keeper.bodies()?.into_iter().next() {
-            Some(body) => self.read(&body.path, true),
-            // The next fetch will not be conditional.
-            None if is_there => return Ok(None),
-            None => Err("its body is not in the store any more".to_owned()),
+        let Some(body) = self.keeper.bodies()?.into_iter().next() else {
+            if !is_there {
+                // Its zones stay as they are, and the next fetch is not conditional ([`Desk::known`]).
+                tracing::warn!(list = %self.list.name, "neither its set nor its body can be read any more");
+            }
+            return Ok(None);
         };
+        let read = self.read(&body.path, true);
+        let mut report = ListReport::new(&self.list.name);
         match read {
             Ok(read) if read.is_good() => {
                 // Nobody has confirmed it by this.
@@ -93,11 +92,6 @@ impl<'a> Desk<'a> {
             }
             Ok(read) => self.refuse(read.outcome, read.reasons, &mut report),
             Err(reason) => self.refuse(Outcome::Rejected, vec![reason], &mut report),
-        }
-        if report.is_problem() && !is_there {
-            // Nothing is left of it: it is fetched as if for the first time.
-            self.status.set = None;
-            self.status.validators = None;
         }
         report.entries = self.status.set.map(|set| set.entries);
         self.keeper.put_status(&self.status)?;
@@ -211,7 +205,7 @@ impl<'a> Desk<'a> {
         if !list.is_own() {
             let head = self.head(path).map_err(|error| error.to_string())?;
             // What is longer than the head is not measured: decoding a body twice to count it would be waste.
-            let len = if (head.len() as u64) < HEAD { head.len() as u64 } else { u64::MAX };
+            let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
             payload::check(&head, len, list.format, list.limits.allow_empty)
                 .map_err(|why| why.to_string())?;
         }
@@ -222,6 +216,10 @@ impl<'a> Desk<'a> {
         let parsed =
             parse::parse(list.format, &options, text, &mut bad_line).map_err(|error| error.to_string())?;
         if list.is_own() {
+            // Served as written; but what cannot be read at all was not written for us.
+            if let Some(why) = parsed.report.is_no_list(parsed.set.is_empty()) {
+                return Err(why);
+            }
             return Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() });
         }
         let never = NeverList::of_feed(list.limits.bogons, &self.config.reloadable.sync.own_networks);
@@ -236,7 +234,8 @@ impl<'a> Desk<'a> {
     /// The first octets of the text.
     fn head(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
-        decode(File::open(path)?, self.list.max_decoded())?.take(HEAD).read_to_end(&mut head)?;
+        let text = decode(File::open(path)?, self.list.max_decoded())?;
+        text.take(payload::HEAD as u64).read_to_end(&mut head)?;
         Ok(head)
     }
 

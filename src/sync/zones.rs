@@ -49,16 +49,19 @@ pub(super) fn publish(
         let before = previous.as_ref().and_then(|generation| generation.zones.get(&zone.origin));
         let kept = before.filter(|entry| entry.made_from == made_from && is_usable(writer, entry));
         let zone_built = match kept {
-            // Nothing is said of the serial: it stays as well.
-            Some(entry) => BuiltZone {
-                file: entry.file.clone(),
-                content: entry.content,
-                made_from,
-                serial: None,
-                time: entry.built,
-            },
+            Some(entry) => stay(entry, made_from),
             None => {
-                let built = stock.build(zone, made_from)?;
+                let built = match stock.build(zone, made_from) {
+                    // A list's set is lost until it is fetched again: what is in service stays.
+                    Err(SyncError::Store(error)) if error.is_lost() => {
+                        tracing::warn!(zone = %zone.origin, %error, "it stays as it is");
+                        if let Some(entry) = before.filter(|entry| is_usable(writer, entry)) {
+                            built.insert(zone.origin.clone(), stay(entry, entry.made_from));
+                        }
+                        continue;
+                    }
+                    built => built?,
+                };
                 let changed = before.is_none_or(|entry| entry.content != built.content);
                 let report = ZoneReport { origin: zone.origin.clone(), changed };
                 watcher.event(&Event::Zone(&report));
@@ -67,6 +70,9 @@ pub(super) fn publish(
             }
         };
         built.insert(zone.origin.clone(), zone_built);
+    }
+    if previous.is_none() && built.is_empty() {
+        return Ok((reports, None));
     }
     let next = Generation::next(previous.as_ref(), built, stock.now);
     match &next {
@@ -78,6 +84,11 @@ pub(super) fn publish(
         None => drop(writer.prune_snapshots()?),
     }
     Ok((reports, next))
+}
+
+/// The zone as it is in service. Nothing is said of the serial: it stays as well.
+fn stay(entry: &ZoneEntry, made_from: ContentHash) -> BuiltZone {
+    BuiltZone { file: entry.file.clone(), content: entry.content, made_from, serial: None, time: entry.built }
 }
 
 /// Whether the snapshot in service is still what was written; if not it is built again.

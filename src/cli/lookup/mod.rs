@@ -11,13 +11,14 @@ use std::io::Write;
 
 use anyhow::anyhow;
 
-use super::failure::Usage;
+use super::failure::{Usage, is_broken_pipe};
 use super::locate::EitherArgs;
 use super::logs;
 use super::output::{json, out};
 use super::view::View;
 use crate::error::ExitStatus;
 use crate::model::{AddrError, Address, Span, Subject};
+use find::Found;
 
 /// Show which zones and lists have an address, a prefix or a name, and why
 ///
@@ -51,14 +52,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let subject = subject(&args.what)?;
     let view = View::of(args.from.read()?)?;
     let found = find::find(&view, &subject, args.most)?;
-    let mut out = out();
-    if args.json {
-        json(&mut out, &found)?;
-    } else {
-        show::write(&found, &mut out)?;
+    match print(args.json, &found) {
+        // What was found is found, however little of it somebody wanted to read.
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        _ => Ok(found.status()),
     }
-    out.flush()?;
-    Ok(found.status())
+}
+
+fn print(as_json: bool, found: &Found) -> anyhow::Result<()> {
+    let mut out = out();
+    if as_json {
+        json(&mut out, found)?;
+    } else {
+        show::write(found, &mut out)?;
+    }
+    Ok(out.flush()?)
 }
 
 /// What is meant; IPv4 in IPv6's clothes (`::ffff:192.0.2.7`) is that IPv4 address, as in a question.

@@ -142,6 +142,23 @@ pub(crate) struct ZoneFile {
 }
 
 impl LimitKeys {
+    /// The keys given that judge a list, and where they stand.
+    pub(crate) fn judging(&self) -> impl Iterator<Item = (&'static str, &Place)> {
+        fn place<T>(key: &Option<At<T>>) -> Option<&Place> {
+            key.as_ref().map(|at| &at.place)
+        }
+        [
+            ("max-bad-share", place(&self.max_bad_share)),
+            ("min-entries", place(&self.min_entries)),
+            ("max-coverage", place(&self.max_coverage)),
+            ("shortest-prefix-v4", place(&self.shortest_prefix_v4)),
+            ("shortest-prefix-v6", place(&self.shortest_prefix_v6)),
+            ("allow-empty", place(&self.allow_empty)),
+        ]
+        .into_iter()
+        .filter_map(|(key, place)| Some((key, place?)))
+    }
+
     /// The ages, `default` where none is given.
     pub(crate) fn ages(&self, default: Ages) -> Ages {
         let age = |key: &Option<At<Limit>>, default| key.as_ref().map_or(default, |at| at.value.0);

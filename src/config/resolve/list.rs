@@ -131,8 +131,15 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
     })
 }
 
-/// Limits that contradict each other or cannot be.
+/// Limits that contradict each other, cannot be, or would have no effect.
 fn check_limits(name: &At<Slug>, list: &ListConfig, limits: LimitKeys, problems: &mut Problems) {
+    if matches!(list.source, Source::File(_)) {
+        for (key, place) in limits.judging() {
+            let problem = Problem::new(place, format!("`{key}` has no effect on a `file`"));
+            problems
+                .push(problem.help("own files are served as written; expected beside `feed` or `url` only"));
+        }
+    }
     for (key, width) in [(&limits.shortest_prefix_v4, 32), (&limits.shortest_prefix_v6, 128)] {
         if let Some(at) = key.as_ref().filter(|at| at.value > width) {
             let problem = Problem::new(&at.place, format!("a prefix of {} bits", at.value));
