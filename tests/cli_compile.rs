@@ -148,6 +148,20 @@ fn damaged_and_foreign_files() {
     place.run(&["inspect", "cut", "s"]).ended_with(1).says("130 addresses");
 }
 
+#[test]
+fn for_programs() {
+    let place = Place::new();
+    place.write("list.txt", LIST).write("page.html", "<html>\n");
+    let told = compile(&place, &["list.txt", "-o", "s", "--json"]).ended_with(1).json();
+    assert_eq!((&told["written"], &told["listed"]["addresses"]), (&true.into(), &130.into()));
+    assert!(told["report"]["bad"].as_u64().unwrap() > 0, "{told}");
+    let told = compile(&place, &["page.html", "-o", "s", "--json"]).ended_with(1).json();
+    assert_eq!(told["written"], false);
+    assert!(told["reason"].is_string(), "{told}");
+    compile(&place, &["list.txt", "-o", "-"]).ended_with(2).talks("name one after -o");
+    assert!(!place.path("-").exists());
+}
+
 /// What is no list never takes the place of a good snapshot, and no input is written over.
 #[test]
 fn a_good_snapshot_stays() {

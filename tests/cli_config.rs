@@ -13,6 +13,38 @@ fn a_good_configuration() {
     let json = place.run(&["check-config", "gatepost.toml", "--json"]).ended_with(0).json();
     assert_eq!(json["good"], true);
     assert_eq!(json["problems"], serde_json::json!([]));
+    assert_eq!((&json["lists"], &json["zones"]), (&3.into(), &3.into()));
+    // Good, but whoever wrote it wants something else.
+    place.write("empty.toml", "version = 1\n");
+    place.run(&["check-config", "empty.toml"]).ended_with(0).talks("there is no `[zone.");
+}
+
+#[test]
+fn a_flag_stands_above_the_environment() {
+    let place = Place::new();
+    let run = |args: &[&str]| {
+        let ran = place.command(args).env("GATEPOST_CONFIG", "of-the-environment.toml").output().unwrap();
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    assert!(run(&["status"]).contains("of-the-environment.toml"));
+    assert!(run(&["status", "--config", "typed.toml"]).contains("typed.toml"));
+    assert!(run(&["status", "--state", "typed"]).contains("typed is no state folder of `gatepost up`"));
+}
+
+/// What most lists answer is what a list answers that is alone and says nothing.
+#[test]
+fn alone_in_its_zone_a_list_needs_no_code() {
+    let place = Place::new();
+    place.write("own.txt", "192.0.2.7\n").write(
+        "gatepost.toml",
+        "version = 1\nstate = \"state\"\n[list.own]\nfile = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\n\
+         [zone.\"bl.example\"]\nlists = [\"own\"]\n",
+    );
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let found = place.run(&["lookup", "-c", "gatepost.toml", "--json", "192.0.2.7"]).ended_with(1).json();
+    assert_eq!(found["zones"][0]["records"][0]["data"], serde_json::json!(["127.0.0.2"]));
+    place.write("again.toml", &place.run(&["print-config", "-c", "gatepost.toml"]).ended_with(0).out);
+    place.run(&["check-config", "again.toml"]).ended_with(0);
 }
 
 #[test]
@@ -32,6 +64,7 @@ fn every_mistake_with_its_place() {
     for problem in problems {
         assert!(problem["line"].is_u64() && problem["column"].is_u64(), "{problem}");
         assert!(problem["message"].is_string() && problem["text"].is_string(), "{problem}");
+        assert!(problem["expected"].as_str().unwrap().starts_with("expected "), "{problem}");
     }
     place.run(&["check-config", "missing.toml"]).ended_with(2).talks("missing.toml");
     assert_eq!(place.run(&["check-config", "missing.toml", "--json"]).ended_with(2).json()["good"], false);

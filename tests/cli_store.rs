@@ -30,6 +30,21 @@ fn before_the_first_sync_nobody_can_tell() {
     assert!(!place.path("state").exists(), "looking has made a state folder");
 }
 
+/// A name that stands for all below it is one entry, whatever it is made of inside.
+#[test]
+fn names_with_all_below_them() {
+    let place = synced();
+    let config =
+        place.read("gatepost.toml").replace("format = \"names\"", "format = \"names\"\nsubdomains = true");
+    place.write("gatepost.toml", config).write("names.txt", "spam.example\nbad.example\n");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0).talks("2 entries");
+    for name in ["spam.example", "sub.spam.example"] {
+        let found = lookup(&place, name, 1);
+        assert_eq!(found["lists"][0]["entries"], serde_json::json!([{ "entry": ".spam.example" }]));
+    }
+    place.run(&["status", "-c", "gatepost.toml"]).says("3 names");
+}
+
 #[test]
 fn an_address() {
     let place = synced();

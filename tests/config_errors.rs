@@ -284,6 +284,15 @@ gatepost.toml:14:41: `own` has the code 127.0.1.1 in this zone already
 }
 
 #[test]
+fn the_second_of_two_spellings_is_the_one_further_down() {
+    let said = said(&format!(
+        "{GOOD}[zone.\"bl.example\"]\nlists = [\"own\"]\n[zone.\"BL.example\"]\nlists = [\"own\"]\n"
+    ));
+    assert!(said.starts_with("gatepost.toml:13:7: zone `bl.example` is defined twice"), "{said}");
+    assert!(said.contains("gatepost.toml:11"), "{said}");
+}
+
+#[test]
 fn what_a_zone_may_hold() {
     let zone = |keys: &str| said(&format!("{GOOD}[zone.\"bl.example\"]\n{keys}\n"));
     for (keys, message) in [

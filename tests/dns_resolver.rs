@@ -5,6 +5,7 @@ mod dns_support;
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,37 @@ fn ask(resolver: SocketAddr, owner: &str, wait: Duration) -> Option<(u8, Vec<u8>
     Some((buffer[3] & 15, buffer[..len].to_vec()))
 }
 
+/// A resolver that asks `upstream`, and where it answers.
+fn unbound(folder: &Path, upstream: SocketAddr) -> (SocketAddr, Resolver) {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        // A port that is free now; when somebody else takes it before unbound does, unbound ends.
+        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = folder.join("unbound.conf");
+        let text = format!(
+            "server:\n interface: 127.0.0.1\n port: {}\n do-daemonize: no\n use-syslog: no\n chroot: \"\"\n \
+             username: \"\"\n directory: \"{}\"\n pidfile: \"\"\n do-not-query-localhost: no\n \
+             qname-minimisation: yes\n qname-minimisation-strict: yes\n use-caps-for-id: yes\n \
+             harden-below-nxdomain: yes\n domain-insecure: \"bl.example\"\n module-config: \"iterator\"\n\
+             remote-control:\n control-enable: no\n\
+             stub-zone:\n name: \"bl.example\"\n stub-addr: 127.0.0.1@{}\n",
+            address.port(),
+            folder.display(),
+            upstream.port()
+        );
+        fs::write(&config, text).unwrap();
+        let child = Command::new("unbound").arg("-d").arg("-c").arg(&config).stderr(Stdio::null()).spawn();
+        let mut resolver = Resolver(child.unwrap());
+        while resolver.0.try_wait().unwrap().is_none() {
+            if ask(address, "bl.example", Duration::from_millis(200)).is_some() {
+                return (address, resolver);
+            }
+            assert!(Instant::now() < end, "unbound does not answer");
+        }
+        assert!(Instant::now() < end, "unbound does not start");
+    }
+}
+
 #[test]
 #[allow(clippy::print_stderr)] // said loudly
 fn strict_minimisation_finds_every_listing() {
@@ -51,28 +83,7 @@ fn strict_minimisation_finds_every_listing() {
     let server =
         Server::start(&store::settings(folder.path(), &[&zone]), Box::new(Default::default)).unwrap();
     let upstream = server.addresses()[0];
-    // A port that is free now; nobody else takes it in the moment until unbound does.
-    let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = folder.path().join("unbound.conf");
-    let text = format!(
-        "server:\n interface: 127.0.0.1\n port: {}\n do-daemonize: no\n use-syslog: no\n chroot: \"\"\n \
-         username: \"\"\n directory: \"{}\"\n pidfile: \"\"\n do-not-query-localhost: no\n \
-         qname-minimisation: yes\n qname-minimisation-strict: yes\n use-caps-for-id: yes\n \
-         harden-below-nxdomain: yes\n domain-insecure: \"bl.example\"\n module-config: \"iterator\"\n\
-         remote-control:\n control-enable: no\n\
-         stub-zone:\n name: \"bl.example\"\n stub-addr: 127.0.0.1@{}\n",
-        address.port(),
-        folder.path().display(),
-        upstream.port()
-    );
-    fs::write(&config, text).unwrap();
-    let child =
-        Command::new("unbound").arg("-d").arg("-c").arg(&config).stderr(Stdio::null()).spawn().unwrap();
-    let _resolver = Resolver(child);
-    let end = Instant::now() + Duration::from_secs(20);
-    while ask(address, "bl.example", Duration::from_millis(200)).is_none() {
-        assert!(Instant::now() < end, "unbound does not answer");
-    }
+    let (address, _resolver) = unbound(folder.path(), upstream);
     let six = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
     // Unlisted ones first and in between: an NXDOMAIN that is remembered must not hide what is listed.
     for (below, rcode) in [

@@ -329,6 +329,28 @@ fn zones_wait_for_their_first_snapshot() {
     server.stop();
 }
 
+/// Mended in place, the same generation is good: nobody waits for another one, nor for the next try by the clock.
+#[test]
+fn a_mended_snapshot_is_taken_at_once() {
+    let state = tempfile::tempdir().unwrap();
+    let zone = lists("bl.example", &["1.2.3.4"], 5);
+    store::publish(state.path(), 1, &[(&zone, 7)]);
+    let file = fs::read_dir(state.path().join("snapshots")).unwrap().next().unwrap().unwrap().path();
+    let good = fs::read(&file).unwrap();
+    fs::write(&file, &good[..good.len() / 2]).unwrap();
+    let mut settings = store::settings(state.path(), &[&zone]);
+    settings.watch = Duration::from_millis(20);
+    let server = start(&settings);
+    let address = server.addresses()[0];
+    assert_eq!(ask(address, "4.3.2.1.bl.example", Over::Udp), "2 ");
+    let beside = state.path().join("beside");
+    fs::write(&beside, good).unwrap();
+    fs::rename(&beside, &file).unwrap();
+    // Patience ends before the clock would have it tried again.
+    eventually("the mended one", || ask(address, "4.3.2.1.bl.example", Over::Udp) == "0 127.0.0.5");
+    server.stop();
+}
+
 #[test]
 fn a_bad_generation_changes_nothing() {
     let state = tempfile::tempdir().unwrap();
@@ -524,7 +546,7 @@ fn expired_lists_are_masked_and_come_back() {
     member(&mut zone, "second", Use::Block, 6, "$", |set| hosts(set, &["1.2.3.4", "9.9.9.9"]));
     store::publish(state.path(), 1, &[(&zone, 1)]);
     let mut settings = store::settings(state.path(), &[&zone]);
-    (settings.ages, settings.watch) = (Duration::from_millis(10), Duration::from_millis(10));
+    settings.watch = Duration::from_millis(10);
     let expired = Arc::new(Mutex::new(BTreeSet::new()));
     let told = Arc::clone(&expired);
     let server = Server::start(&settings, Box::new(move || told.lock().unwrap().clone())).unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::locate::{self, DEFAULT_CONFIG};
-use super::output::{GOOD, counted, json, out, styled};
+use super::output::{GOOD, WARN, counted, json, out, styled, talk};
 use crate::config::{Problem, Problems};
 use crate::error::ExitStatus;
 
@@ -30,6 +30,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let found = locate::read(&args.file);
     if args.json {
+        let counts = found.as_ref().ok().map(|config| {
+            let parts = &config.reloadable;
+            (parts.lists.len(), parts.zones.len())
+        });
         let problems = match &found {
             Ok(_) => Problems::default(),
             Err(error) => match error.downcast_ref::<Problems>() {
@@ -39,7 +43,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         };
         let good = problems.is_empty();
         let problems: Vec<_> = problems.iter().map(describe).collect();
-        json(&mut out(), &json!({ "file": args.file, "good": good, "problems": problems }))?;
+        json(
+            &mut out(),
+            &json!({
+                "file": args.file,
+                "good": good,
+                "lists": counts.map(|(lists, _)| lists),
+                "zones": counts.map(|(_, zones)| zones),
+                "problems": problems,
+            }),
+        )?;
         return Ok(if good { ExitStatus::Ok } else { ExitStatus::Usage });
     }
     let config = found?;
@@ -48,6 +61,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let zones = counted(config.reloadable.zones.len() as u64, "zone", "zones");
     writeln!(out, "{}: {}: {lists}, {zones}", args.file.display(), styled(GOOD, "good"))?;
     out.flush()?;
+    if config.reloadable.zones.is_empty() {
+        talk(styled(WARN, "there is no `[zone.\"NAME\"]` in it: every question would be refused"));
+    }
     Ok(ExitStatus::Ok)
 }
 
@@ -58,6 +74,7 @@ fn describe(problem: &Problem) -> serde_json::Value {
         "line": place.map(|(line, _)| line),
         "column": place.map(|(_, column)| column),
         "message": problem.message(),
+        "expected": problem.advice(),
         "text": problem.to_string(),
     })
 }

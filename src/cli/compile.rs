@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::failure::Usage;
-use super::output::{BAD, WARN, counted, grouped, octets, out, styled, talk};
+use super::output::{BAD, WARN, counted, grouped, json, octets, out, styled, talk};
 use super::progress::reading_bar;
 use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile};
 use crate::config::defaults;
@@ -64,12 +64,18 @@ pub(crate) struct Args {
     /// Where the snapshot goes
     #[arg(long, short, value_name = "OUT")]
     output: PathBuf,
+    /// Print JSON; bad lines are told on stderr as ever
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let format: Format = args.format.parse()?;
     if (format == Format::Csv) != args.column.is_some() {
         bail!(Usage("--column belongs to --format csv, and that needs it".to_owned()));
+    }
+    if args.output.as_os_str() == "-" {
+        bail!(Usage("a snapshot is a file to be mapped; name one after -o".to_owned()));
     }
     if args.output.is_dir() {
         bail!(Usage(format!("{} is a folder", args.output.display())));
@@ -82,7 +88,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cut = report.trailer == Trailer::Absent && format.has_end_mark();
     let cut = cut.then(|| "the file is not whole: its end mark is missing".to_owned());
     if let Some(reason) = report.is_no_list(set.is_empty()).or(cut) {
-        talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
+        if args.json {
+            json(&mut out(), &json!({ "written": false, "reason": reason, "report": report }))?;
+        } else {
+            talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
+        }
         return Ok(ExitStatus::Found);
     }
     let (entries, bad) = (report.entries, report.bad);
@@ -107,6 +117,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let compiled = compile(&spec(args.zone.clone(), member));
     let counts = Listed::of(&compiled);
     let written = write(&compiled, &provenance, &args.output)?;
+    if args.json {
+        json(
+            &mut out(),
+            &json!({
+                "written": true,
+                "output": args.output,
+                "zone": args.zone,
+                "content": written.content,
+                "octets": written.len,
+                "listed": counts,
+                "report": report,
+            }),
+        )?;
+        return Ok(ExitStatus::found(bad > 0));
+    }
     tell(&args.output, entries, &counts, &written)?;
     if bad > 0 {
         let lines = counted(bad, "line was", "lines were");
@@ -223,8 +248,11 @@ fn write(compiled: &Compiled, provenance: &serde_json::Value, target: &Path) -> 
 }
 
 /// What is listed, for the last line.
+#[derive(serde::Serialize)]
 struct Listed {
+    #[serde(rename = "addresses")]
     v4: u64,
+    #[serde(rename = "ipv6_spans")]
     v6: u64,
     names: u64,
     answers: u64,
@@ -235,7 +263,7 @@ impl Listed {
         Self {
             v4: compiled.v4.addresses(),
             v6: compiled.v6.len() as u64,
-            names: compiled.names.len() as u64,
+            names: compiled.names.iter().filter(|node| node.is_listed()).count() as u64,
             answers: compiled.answers.len() as u64,
         }
     }
@@ -250,7 +278,7 @@ fn tell(target: &Path, entries: u64, listed: &Listed, written: &Written) -> anyh
         kinds.push(counted(listed.v6, "IPv6 span", "IPv6 spans"));
     }
     if listed.names > 0 {
-        kinds.push(counted(listed.names, "node of names", "nodes of names"));
+        kinds.push(counted(listed.names, "name", "names"));
     }
     let mut out = out();
     writeln!(

@@ -141,7 +141,7 @@ impl Seen<'_> {
             field("IPv6", counted(counts.v6_spans, "span", "spans"))?;
         }
         if counts.names > 0 {
-            field("names", counted(counts.names, "node", "nodes"))?;
+            field("names", counted(counts.names, "name", "names"))?;
         }
         field(
             "answers",

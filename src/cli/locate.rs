@@ -25,8 +25,9 @@ pub(crate) struct ConfigArgs {
 /// `--config` or `--state`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct EitherArgs {
-    /// The configuration of the service [default: /etc/gatepost/gatepost.toml if it is there]
-    #[arg(long, short, value_name = "FILE", env = "GATEPOST_CONFIG", hide_env_values = true)]
+    /// The configuration of the service [env: GATEPOST_CONFIG=] [default: /etc/gatepost/gatepost.toml if it is there]
+    // Not clap's `env`: what the environment says would be at odds with a --state that a person typed.
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The state folder of `gatepost up` [default: the one that `up` uses]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
@@ -55,6 +56,9 @@ impl EitherArgs {
                 ))));
             }
             return read_up(state);
+        }
+        if let Some(config) = std::env::var_os("GATEPOST_CONFIG").filter(|path| !path.is_empty()) {
+            return read_absolute(Path::new(&config));
         }
         let service = PathBuf::from(DEFAULT_CONFIG);
         let up = default_state().filter(|state| state.join(UP_CONFIG).exists());

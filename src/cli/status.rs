@@ -146,7 +146,7 @@ pub(crate) fn listed(zone: &ZoneView) -> String {
     if counts.v6_spans > 1 {
         others.push(format!("{} IPv6", grouped(counts.v6_spans)));
     }
-    if counts.names > 3 {
+    if counts.names > 1 {
         others.push(counted(counts.names, "name", "names"));
     }
     if v4 > 0 || others.is_empty() {

@@ -149,6 +149,13 @@ pub struct NameNode {
     pub parent: bool,
 }
 
+impl NameNode {
+    /// It answers, for itself or for names below it.
+    pub fn is_listed(&self) -> bool {
+        self.exact.is_some() || self.below.is_some()
+    }
+}
+
 /// One reply: which lists hit and the record sets that say so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Answer {

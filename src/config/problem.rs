@@ -68,6 +68,16 @@ impl Problem {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// What was expected instead, or what else there is to know.
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// Where in its file it is, to bring the parts of one file into their order.
+    pub(crate) fn order(place: &Place) -> usize {
+        if let Place::Text(_, span) = place { span.start } else { 0 }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -80,15 +90,8 @@ impl fmt::Display for Problem {
                 let (start, line) = line_at(&document.text, span.start);
                 let (_, column) = self.line_and_column().unwrap_or((1, 1));
                 writeln!(f, "{}:{line}:{column}: {}", document.path.display(), self.message)?;
-                let text = document.text[start..].lines().next().unwrap_or("");
                 margin = line.to_string().len();
-                // The caret line repeats tabs, so that it stands right at any tab width.
-                let indent: String = document.text[start..span.start]
-                    .chars()
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
-                let end = span.end.min(start + text.len()).max(span.start);
-                let carets = "^".repeat(document.text[span.start..end].chars().count().max(1));
+                let Excerpt { text, indent, carets } = Excerpt::of(&document.text[start..], span, start);
                 writeln!(f, "{:margin$} |", "")?;
                 writeln!(f, "{line} | {text}")?;
                 write!(f, "{:margin$} | {indent}{carets}", "")?;
@@ -97,6 +100,36 @@ impl fmt::Display for Problem {
         match &self.help {
             Some(help) => write!(f, "\n{:margin$} = {help}", ""),
             None => Ok(()),
+        }
+    }
+}
+
+/// The line of a mistake, or of a long one the part around it.
+struct Excerpt {
+    text: String,
+    /// What stands before the carets: the caret line repeats tabs, so that it stands right at any tab width.
+    indent: String,
+    carets: String,
+}
+
+impl Excerpt {
+    /// Characters shown before the place, and from it on.
+    const AROUND: (usize, usize) = (60, 100);
+
+    fn of(rest: &str, span: &Range<usize>, start: usize) -> Self {
+        let line = rest.lines().next().unwrap_or("");
+        let (before, from) = line.split_at((span.start - start).min(line.len()));
+        let len = from[..(span.end.max(span.start) - span.start).min(from.len())].chars().count();
+        let (most_before, most_from) = Self::AROUND;
+        let skipped = before.chars().count().saturating_sub(most_before);
+        let before: String = before.chars().skip(skipped).collect();
+        let before = if skipped > 0 { format!("…{before}") } else { before };
+        let cut = if from.chars().count() > most_from { "…" } else { "" };
+        let shown: String = from.chars().take(most_from).collect();
+        Self {
+            indent: before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect(),
+            text: format!("{before}{shown}{cut}"),
+            carets: "^".repeat(len.clamp(1, most_from)),
         }
     }
 }
@@ -224,6 +257,20 @@ mod tests {
             problem.to_string(),
             "x.toml:2:6: no good\n  |\n2 | \té = \"bad value\"\n  | \t    ^^^^^^^^^^^\n  = expected a better one"
         );
+    }
+
+    #[test]
+    fn of_a_long_line_only_the_place_is_shown() {
+        let text = format!("a = [{}\"bad\", {}]\n", "1, ".repeat(30_000), "2, ".repeat(30_000));
+        let at = text.find("\"bad").unwrap();
+        let document = Arc::new(Document { path: "x.toml".into(), text });
+        let shown = Problem::new(&Place::Text(document, at..at + 5), "no good").to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], format!("x.toml:1:{}: no good", at + 1));
+        assert!(lines.iter().all(|line| line.chars().count() < 180), "{shown}");
+        let caret = lines[3].find('^').unwrap();
+        assert_eq!(lines[2].chars().skip(caret).take(5).collect::<String>(), "\"bad\"");
+        assert_eq!(lines[3].matches('^').count(), 5);
     }
 
     #[test]

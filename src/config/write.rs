@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::list::{ListConfig, Source};
 use super::units::{format_duration, format_size};
+use super::words::Code;
 use super::{Config, ZoneConfig};
 use crate::model::Template;
 use crate::parse::{Column, Format};
@@ -102,10 +103,13 @@ impl Out {
     fn zone(&mut self, zone: &ZoneConfig) {
         self.header(&format!("zone.{}", string(&zone.origin.to_string())));
         let members = zone.members.iter().map(|member| {
+            let code = match member.code {
+                Code::ALONE => String::new(),
+                code => format!("code = {}, ", string(&code.to_string())),
+            };
             format!(
-                "\n    {{ list = {}, code = {}, text = {} }},",
+                "\n    {{ list = {}, {code}text = {} }},",
                 string(member.list.as_str()),
-                string(&member.code.to_string()),
                 text(&member.text)
             )
         });

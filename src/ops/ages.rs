@@ -15,12 +15,21 @@ pub fn expired_lists(
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
 ) -> impl FnMut() -> BTreeSet<String> + Send {
     let mut known: BTreeMap<Slug, ListStatus> = BTreeMap::new();
+    // Said once, not every second.
+    let mut unreadable: BTreeSet<Slug> = BTreeSet::new();
     move || {
         let lists = lists.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for name in lists.keys() {
             match store.list(name).status() {
-                Ok(status) => drop(known.insert(name.clone(), status)),
-                Err(error) => tracing::warn!(list = %name, %error, "its age is what it was"),
+                Ok(status) => {
+                    known.insert(name.clone(), status);
+                    unreadable.remove(name);
+                }
+                Err(error) => {
+                    if unreadable.insert(name.clone()) {
+                        tracing::warn!(list = %name, %error, "its age is what it was");
+                    }
+                }
             }
         }
         let now = store.now(known.values());

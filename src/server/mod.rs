@@ -41,10 +41,8 @@ use stream::Streams;
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5354";
 /// UDP threads an address.
 pub const DEFAULT_WORKERS: usize = 1;
-/// How often the store is looked at for a new generation.
+/// How often the store is looked at for a new generation and for the ages of lists.
 pub const DEFAULT_WATCH: Duration = Duration::from_secs(1);
-/// How often the ages of lists are looked at.
-pub const DEFAULT_AGES: Duration = Duration::from_secs(5);
 
 /// How a server is set up.
 #[derive(Debug, Clone)]
@@ -61,10 +59,8 @@ pub struct Settings {
     pub zones: Vec<Name>,
     /// The folder of the store, which holds the generation and the snapshots.
     pub state: PathBuf,
-    /// How often the store is looked at for a new generation.
+    /// How often the store is looked at for a new generation and for the ages of lists.
     pub watch: Duration,
-    /// How often the ages of lists are looked at.
-    pub ages: Duration,
 }
 
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
@@ -81,7 +77,6 @@ impl Settings {
             zones,
             state,
             watch: DEFAULT_WATCH,
-            ages: DEFAULT_AGES,
         }
     }
 }

@@ -21,7 +21,8 @@ use crate::snapshot::{Damaged, FileId, Mapped, Snapshot, SnapshotError};
 use crate::store::{Generation, Store, StoreError, ZoneEntry};
 use crate::zone::Zone;
 
-/// A generation that could not be put in service is tried again after this time, or as soon as there is another.
+/// A generation that could not be put in service is tried again after this time, or as soon as there is another, or
+/// another file where a snapshot could not be used.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// What a reload found.
@@ -128,14 +129,9 @@ impl Watcher {
 }
 
 fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>) {
-    let mut ages_due = Instant::now() + loader.settings.ages;
     loop {
-        let order = orders.recv_timeout(loader.settings.watch.min(loader.settings.ages));
-        let ordered = order.is_ok();
-        if ordered || Instant::now() >= ages_due {
-            loader.look_at_ages(expired());
-            ages_due = Instant::now() + loader.settings.ages;
-        }
+        let order = orders.recv_timeout(loader.settings.watch);
+        loader.look_at_ages(expired());
         match order {
             Ok(Order { change, reply }) => {
                 let result = match change {
@@ -158,8 +154,22 @@ struct Loader {
     expired: BTreeSet<String>,
     /// The generation file that was looked at last.
     stamp: Option<FileId>,
-    /// It could not be put in service, then.
-    failed: Option<Instant>,
+    /// Why it could not be put in service.
+    failed: Option<Failed>,
+}
+
+/// A generation that could not be put in service, or not all of it.
+struct Failed {
+    at: Instant,
+    /// The snapshots that could not be used.
+    files: Vec<(PathBuf, Option<FileId>)>,
+}
+
+impl Failed {
+    /// Whether another try may end better.
+    fn is_due(&self) -> bool {
+        self.at.elapsed() >= RETRY || self.files.iter().any(|(path, file)| *file != file_at(path))
+    }
 }
 
 impl Loader {
@@ -188,15 +198,15 @@ impl Loader {
     fn reload(&mut self, insist: bool) -> Result<Reloaded, ReloadError> {
         // Taken before reading: when the file is replaced in between, the next look finds another one.
         let stamp = self.look();
-        let again = self.failed.is_some_and(|at| insist || at.elapsed() >= RETRY);
+        let again = self.failed.as_ref().is_some_and(|failed| insist || failed.is_due());
         if stamp == self.stamp && !again {
             return Ok(if stamp.is_some() { Reloaded::Unchanged } else { Reloaded::Nothing });
         }
         self.stamp = stamp;
+        self.failed = None;
         let result = self.swap();
-        match &result {
-            Ok(_) => self.failed = None,
-            Err(error) => self.note_failure(error),
+        if let Err(error) = &result {
+            self.note_failure(error);
         }
         result
     }
@@ -247,9 +257,9 @@ impl Loader {
         }
     }
 
-    /// Which file names what is in service; `None` when there is none or it cannot be looked at.
+    /// Which file names what is in service.
     fn look(&self) -> Option<FileId> {
-        fs::metadata(self.settings.state.join(GENERATION)).ok().map(|file| FileId::of(&file))
+        file_at(&self.settings.state.join(GENERATION))
     }
 
     /// The store and its generation; `None` before the first sync.
@@ -262,9 +272,17 @@ impl Loader {
     }
 
     fn note_failure(&mut self, error: &ReloadError) {
-        self.failed = Some(Instant::now());
+        let failed = self.failed.get_or_insert_with(|| Failed { at: Instant::now(), files: Vec::new() });
+        if let ReloadError::Snapshot { path, .. } | ReloadError::Mismatch { path, .. } = error {
+            failed.files.push((path.clone(), file_at(path)));
+        }
         tracing::error!(%error, "what is in service stays");
     }
+}
+
+/// Which file is there now; `None` when there is none or it cannot be looked at.
+fn file_at(path: &Path) -> Option<FileId> {
+    fs::metadata(path).ok().map(|file| FileId::of(&file))
 }
 
 /// The file of the store that names what is in service.

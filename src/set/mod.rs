@@ -98,7 +98,7 @@ pub enum Scope {
     Below,
 }
 
-/// An entry of a name list. `.name` of rbldnsd is two of them.
+/// An entry of a name list. `.name` of rbldnsd (the name and all below it) is two of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NameEntry {
     /// The listed name, relative to the zone.
@@ -126,14 +126,19 @@ pub struct Directives {
 }
 
 impl Set {
-    /// Entries of all kinds, exclusions among them.
+    /// Entries of all kinds, exclusions among them. A name that is listed together with all below it is one.
     pub fn len(&self) -> usize {
-        self.v4.hosts.len() + self.v4.blocks.len() + self.v6.len() + self.names.len()
+        let names = self.names.chunk_by(|a, b| a.name == b.name).map(|same| {
+            let exact = same.iter().filter(|entry| entry.scope == Scope::Exact).count();
+            exact.max(same.len() - exact)
+        });
+        self.v4.hosts.len() + self.v4.blocks.len() + self.v6.len() + names.sum::<usize>()
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        let Self { v4, v6, names, .. } = self;
+        v4.hosts.is_empty() && v4.blocks.is_empty() && v6.is_empty() && names.is_empty()
     }
 
     /// The entries that hold this IPv4 address, narrowest first, as published.

@@ -115,6 +115,7 @@ record! {
         directory_bits: U32,
         root: U32,
         octets: U32,
+        listed: U32,
     }
 }
 record! {

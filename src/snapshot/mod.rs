@@ -114,9 +114,9 @@
 //! over its labels from the right to the left, each with its length octet before it: so a walk from the right extends
 //! one hash.
 //!
-//! **names**: u32 nodes, u32 bits of the directory (at most 24), u32 row of the origin, u32 octets; the *directory*; the
-//! nodes; the octets of names. The directory has 2^bits + 1 u32: entry i is the number of nodes whose hash has highest
-//! bits below i. Nodes ascend by hash, then by name as octets compare:
+//! **names**: u32 nodes, u32 bits of the directory (at most 24), u32 row of the origin, u32 octets, u32 nodes with
+//! an answer; the *directory*; the nodes; the octets of names. The directory has 2^bits + 1 u32: entry i is the number of
+//! nodes whose hash has highest bits below i. Nodes ascend by hash, then by name as octets compare:
 //!
 //! | offset | | |
 //! | ---: | --- | --- |

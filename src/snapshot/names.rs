@@ -105,8 +105,9 @@ impl<'a> Names<'a> {
         Ok(Self { head, directory, nodes, octets })
     }
 
-    pub(super) fn len(self) -> usize {
-        self.nodes.len()
+    /// Names that answer, themselves or for those below them.
+    pub(super) fn listed(self) -> u64 {
+        self.head.listed.get().into()
     }
 
     /// Walks from the rightmost label leftwards to the closest node.
@@ -185,8 +186,14 @@ pub(super) fn encode(names: &[NameNode]) -> Result<Vec<u8>, WriteError> {
     let Ok(count) = u32::try_from(names.len()) else { return Err(full) };
     let bits = count.ilog2().min(MAX_DIRECTORY_BITS);
     let root = row_of(EMPTY, &[]).map_or(u32::MAX, |row| row as u32);
-    let head =
-        NamesHead { nodes: count.into(), directory_bits: bits.into(), root: root.into(), octets: len.into() };
+    let listed = names.iter().filter(|node| node.is_listed()).count() as u32;
+    let head = NamesHead {
+        nodes: count.into(),
+        directory_bits: bits.into(),
+        root: root.into(),
+        octets: len.into(),
+        listed: listed.into(),
+    };
     let mut out = head.as_bytes().to_vec();
     let mut row = 0;
     for entry in 0..=1usize << bits {

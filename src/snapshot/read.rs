@@ -41,7 +41,7 @@ pub struct Counts {
     pub v4_addresses: u64,
     /// IPv6 spans.
     pub v6_spans: u64,
-    /// Nodes of the tree of names.
+    /// Names that answer, for themselves or for those below them.
     pub names: u64,
     /// Answers.
     pub answers: u64,
@@ -88,7 +88,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
             v4_spans: v4.map_or(0, |v4| v4.root.spans.get()),
             v4_addresses: v4.map_or(0, |v4| v4.root.addresses.get()),
             v6_spans: self.v6_section()?.len() as u64,
-            names: self.names()?.map_or(0, |names| names.len() as u64),
+            names: self.names()?.map_or(0, |names| names.listed()),
             answers: answers.len() as u64,
             values: answers.values() as u64,
         })
@@ -192,7 +192,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
 
     /// Whether it holds names.
     pub fn has_names(&self) -> bool {
-        self.counts.names > 0
+        !self.places.names.is_empty()
     }
 
     /// What the zone says of a name relative to its origin: `labels` in lower-case wire form without the final zero

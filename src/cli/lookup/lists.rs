@@ -139,18 +139,32 @@ fn entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
         Subject::V6(span) => {
             capped(set, set.v6.iter().copied().filter(|block| block.span.overlaps(span)), most)
         }
-        Subject::Name(asked) => {
-            let holds = |entry: &&NameEntry| match entry.scope {
-                Scope::Exact => entry.name == *asked,
-                Scope::Below => asked.is_in(&entry.name) && entry.name != *asked,
-            };
-            let shown = set.names.iter().filter(holds).map(|entry| {
-                let star = if entry.scope == Scope::Below { "*." } else { "" };
-                valued(format!("{star}{}", entry.name), entry.exclude, &set.value(entry.value))
-            });
-            (shown.collect(), 0)
-        }
+        Subject::Name(asked) => (names(set, asked), 0),
     }
+}
+
+/// The entries that hold a name, longest first. A name with all below it is shown as rbldnsd writes it: `.name`.
+fn names(set: &Set, asked: &Name) -> Vec<Entry> {
+    let holds = |entry: &&NameEntry| match entry.scope {
+        Scope::Exact => entry.name == *asked,
+        Scope::Below => asked.is_in(&entry.name) && entry.name != *asked,
+    };
+    let mut holding: Vec<&NameEntry> = set.names.iter().filter(holds).collect();
+    holding.sort_by_key(|entry| std::cmp::Reverse(entry.name.as_wire().len()));
+    let shown = holding.into_iter().map(|entry| {
+        let other = match entry.scope {
+            Scope::Exact => Scope::Below,
+            Scope::Below => Scope::Exact,
+        };
+        let is_both = set.names.binary_search(&NameEntry { scope: other, ..entry.clone() }).is_ok();
+        let before = match entry.scope {
+            _ if is_both => ".",
+            Scope::Exact => "",
+            Scope::Below => "*.",
+        };
+        valued(format!("{before}{}", entry.name), entry.exclude, &set.value(entry.value))
+    });
+    shown.collect()
 }
 
 fn capped<A: Address>(set: &Set, blocks: impl Iterator<Item = Block<A>>, most: usize) -> (Vec<Entry>, u64) {

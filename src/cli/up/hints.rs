@@ -41,6 +41,13 @@ pub(crate) fn postfix(zone: &ZoneConfig) -> Vec<String> {
     filters(codes).iter().map(|filter| format!("reject_rbl_client {}={filter}", zone.origin)).collect()
 }
 
+/// A client that the restrictions reject: in a zone of several lists 127.0.0.V is listed with the code 127.0.0.V.
+/// Not 127.0.0.2, whose answer is no list's.
+pub(crate) fn test_client(zone: &ZoneConfig) -> Option<Ipv4Addr> {
+    let mut codes = zone.members.iter().map(|member| member.code.address());
+    codes.find(|code| zone.members.len() > 1 && code.octets().starts_with(&[127, 0, 0]))
+}
+
 /// Codes as Postfix writes sets of them: `127.0.0.[4;6..9]`.
 fn filters(codes: impl Iterator<Item = Ipv4Addr>) -> Vec<String> {
     let mut groups: BTreeMap<[u8; 3], Vec<u8>> = BTreeMap::new();

@@ -22,7 +22,7 @@ use super::locate::{UP_CONFIG, default_state};
 use super::logs;
 use super::progress::Progress;
 use super::serve::start;
-use crate::config::{Config, Slug, defaults};
+use crate::config::{Config, Overrides, Slug, defaults};
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::Name;
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// Feed files (NAME.toml) instead of the built-in catalogue
     #[arg(long, value_name = "DIR")]
     catalogue: Option<PathBuf>,
-    /// Address and port, UDP and TCP; may be given several times [default: 127.0.0.1:5354]
+    /// Address and port, UDP and TCP; may be given several times [env: GATEPOST_LISTEN=] [default: 127.0.0.1:5354]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
 }
@@ -65,7 +65,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let state = state_folder(args)?;
     let catalogue = args.catalogue.as_deref().map(std::path::absolute).transpose()?;
     let feeds = catalogue::load(catalogue.as_deref())?;
-    let mut config = Config::for_up(state, &args.suffix, &feeds, args.listen.clone())
+    let listen = match &args.listen[..] {
+        [] => Overrides::from_environment(|name| std::env::var_os(name))?.listen,
+        given => given.to_vec(),
+    };
+    let mut config = Config::for_up(state, &args.suffix, &feeds, listen)
         .map_err(|error| anyhow!(Usage(format!("--suffix {}: {error}", args.suffix))))?;
     config.reloadable.sync.catalogue = catalogue;
 

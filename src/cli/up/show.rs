@@ -158,6 +158,9 @@ impl Screen {
             for line in hints::postfix(combined) {
                 writeln!(out, "      {line}")?;
             }
+            if let Some(client) = hints::test_client(combined) {
+                writeln!(out, "  To see it reject, let a client be {client} (XCLIENT ADDR={client}).")?;
+            }
             if !answers(server, &combined.origin) {
                 let note = format!(
                     "{} says SERVFAIL until the first block list is there; mail passes meanwhile.",

@@ -251,6 +251,8 @@ impl File {
             table.finish(problems);
             self.zones.push((origin, ZoneFile { keys, lists, lists_place, lists_sound, except, ns }));
         }
+        // TOML's tables come by name; the second of two spellings is the one further down.
+        self.zones.sort_by_key(|(origin, _)| Problem::order(&origin.place));
     }
 }
 

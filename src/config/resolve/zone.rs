@@ -9,7 +9,7 @@ use crate::config::defaults;
 use crate::config::file::{MemberKeys, ZoneFile, ZoneKeys};
 use crate::config::list::ListConfig;
 use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
-use crate::config::words::Slug;
+use crate::config::words::{Code, Slug};
 use crate::config::zone::{MemberConfig, ZoneConfig};
 use crate::model::{Name, Ns, Soa, Ttl, Use};
 
@@ -98,7 +98,8 @@ fn members(typed: Vec<MemberKeys>, lists: &Lists, problems: &mut Problems) -> Ve
             );
         }
         let place = code.as_ref().map_or_else(|| list.place.clone(), |at| at.place.clone());
-        let Some(code) = code.map(|at| at.value).or(config.code) else {
+        let alone = (!combined).then_some(Code::ALONE);
+        let Some(code) = code.map(|at| at.value).or(config.code).or(alone) else {
             problems.push(
                 Problem::new(&list.place, format!("list `{}` has no code", list.value))
                     .help("expected `code = \"127.0.1.x\"` in the list or beside its name here"),
