@@ -15,8 +15,9 @@ use super::format::FormatKeys;
 use super::list::Ages;
 use super::problem::{At, Document, Place, Problem, Problems};
 use super::reach::check_private;
-use super::read::{HttpUrl, Table, Text, document, from_word, keys, parse};
+use super::read::{Table, document, from_word, keys, parse};
 use super::toml_files;
+use super::values::{HttpUrl, Text};
 use super::words::{Code, Slug};
 use crate::guard::entries::Limits;
 use crate::model::Use;
@@ -241,7 +242,7 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
     table.finish(problems);
 
     let allow_private = keys.allow_private.as_ref().is_some_and(|at| at.value);
-    urls.iter().flatten().for_each(|url| check_private(url, allow_private, problems));
+    urls.iter().flatten().for_each(|url| check_private(&url.value.0, &url.place, allow_private, problems));
     if let Some(name) = &keys.name {
         check_name(name, document, problems);
     }

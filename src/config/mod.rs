@@ -29,6 +29,7 @@ mod resolve;
 mod tests;
 mod units;
 mod up;
+mod values;
 mod words;
 mod write;
 mod zone;

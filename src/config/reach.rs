@@ -4,8 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-use super::problem::{At, Problem, Problems};
-use super::read::HttpUrl;
+use super::problem::{Place, Problem, Problems};
 
 /// Whether `address` is one of the public Internet's: not loopback, private, shared (RFC 6598), link-local, unique
 /// local, multicast, reserved or "this host"; IPv4 in IPv6 clothes (mapped, translated, 6to4) is judged as the IPv4
@@ -56,13 +55,13 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
 }
 
 /// Reports a URL that names a private address when that is not allowed.
-pub(crate) fn check_private(url: &At<HttpUrl>, allowed: bool, problems: &mut Problems) {
-    if let Some(address) = literal(&url.value.0)
+pub(crate) fn check_private(url: &Url, place: &Place, allowed: bool, problems: &mut Problems) {
+    if let Some(address) = literal(url)
         && !allowed
         && !is_public(address)
     {
         problems.push(
-            Problem::new(&url.place, format!("{address} is not a public address"))
+            Problem::new(place, format!("{address} is not a public address"))
                 .help("expected a public address, or `allow-private = true` beside it"),
         );
     }

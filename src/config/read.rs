@@ -3,22 +3,14 @@
 //! serde would stop at the first wrong value of a table; here each key is read by itself ([`Value`]), and keys that
 //! nobody asked for are reported with the nearest one that exists.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest::Url;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{At, Document, Place, Problem, Problems, did_you_mean};
-use super::reach::parse_url;
-use super::units::{parse_duration, parse_size};
-use super::words::{Code, CodeError, Slug};
-use crate::model::{Name, Subject, Use};
-use crate::parse::Format;
 
 /// A value of a configuration key.
 pub(crate) trait Value: Sized {
@@ -296,154 +288,3 @@ macro_rules! from_word {
     };
 }
 pub(crate) use from_word;
-
-from_string!(String, "a string", |text| Ok(text.to_owned()));
-from_string!(Text, "printable ASCII; `$` stands for the address asked for, `$$` for a dollar sign", |text| {
-    if !text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-        return Err("a character that an SMTP reply cannot hold".to_owned());
-    }
-    if text.len() > Text::MAX {
-        return Err(format!("{} octets are more than a reply of 512 octets can hold", text.len()));
-    }
-    Ok(Text(text.to_owned()))
-});
-from_string!(HttpUrl, "an address such as \"https://example.net/list.txt\"", |text| {
-    parse_url(text).map(HttpUrl)
-});
-from_string!(PathBuf, "a path, as a string", |text| {
-    if text.is_empty() { Err("an empty path".to_owned()) } else { Ok(text.into()) }
-});
-from_string!(Duration, "a duration such as \"15m\", \"36h\" or \"7d\"", |text| {
-    parse_duration(text).ok_or_else(|| format!("`{text}` is not a duration"))
-});
-from_string!(Limit, "a duration such as \"36h\" or \"7d\", or \"never\"", |text| {
-    if text == "never" {
-        return Ok(Limit(None));
-    }
-    parse_duration(text).map(|limit| Limit(Some(limit))).ok_or_else(|| format!("`{text}` is not a duration"))
-});
-from_string!(Size, "a size such as \"64MiB\"", |text| {
-    parse_size(text).map(Size).ok_or_else(|| format!("`{text}` is not a size"))
-});
-from_string!(
-    Slug,
-    "a name of lower-case letters, digits and `-`, a letter or digit first, 63 at most",
-    |text| { text.parse().map_err(|()| format!("`{text}` is not a name for a list")) }
-);
-from_string!(Name, "a DNS name such as \"bl.example.net\"", |text| {
-    let name = text.parse::<Name>().map_err(|error| format!("`{text}` is not a DNS name: {error}"))?;
-    let host_like =
-        |label: &[u8]| label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    if name == Name::root() || !name.labels().all(host_like) {
-        return Err(format!("`{text}` is not a name of letters, digits, `-` and `_`"));
-    }
-    Ok(name)
-});
-from_string!(
-    Format,
-    "plain, drop, drop-json, netset, csv, dshield, hosts, names or rbldnsd:ip4set",
-    |text| text.parse().map_err(|_| {
-        let hint = did_you_mean(text, Format::ALL.map(Format::name));
-        format!("unknown format `{text}`{hint}")
-    })
-);
-from_word!(Use, "\"block\", \"score\", \"bounce\" or \"allow\"", {
-    "block" => Use::Block,
-    "score" => Use::Score,
-    "bounce" => Use::Bounce,
-    "allow" => Use::Allow,
-});
-from_string!(Code, "an address in 127.0.0.0/8; own lists have 127.0.1.x", |text| {
-    text.parse::<Ipv4Addr>()
-        .map_err(|_| CodeError::NotAnAddress)
-        .and_then(Code::try_from)
-        .map_err(|error| format!("`{text}` cannot be a code: {error}"))
-});
-from_string!(SocketAddr, "an address and a port such as \"127.0.0.1:5354\" or \"[::1]:5354\"", |text| {
-    text.parse().map_err(|_| match text.parse::<IpAddr>() {
-        Ok(_) => format!("`{text}` has no port"),
-        Err(_) => format!("`{text}` is not an address and a port"),
-    })
-});
-from_string!(Network, "an address or a prefix such as \"198.51.100.0/24\" or \"2001:db8::/32\"", |text| {
-    match text.parse::<Subject>() {
-        Ok(Subject::Name(_)) => Err(format!("`{text}` is not an address or a prefix")),
-        Ok(subject) => Ok(Network(subject)),
-        Err(error) => Err(format!("`{text}` is not an address or a prefix: {error}")),
-    }
-});
-
-impl Value for bool {
-    const EXPECTED: &'static str = "true or false";
-
-    fn read(value: &DeValue<'_>) -> Result<Option<Self>, String> {
-        Ok(value.as_bool())
-    }
-}
-
-macro_rules! from_integer {
-    ($type:ty, $range:expr, $expected:literal) => {
-        impl Value for $type {
-            const EXPECTED: &'static str = $expected;
-
-            fn read(value: &DeValue<'_>) -> Result<Option<Self>, String> {
-                let Some(integer) = value.as_integer() else { return Ok(None) };
-                Self::from_str_radix(integer.as_str(), integer.radix())
-                    .ok()
-                    .filter(|number| ($range).contains(number))
-                    .map(Some)
-                    .ok_or_else(|| format!("{integer} is out of range"))
-            }
-        }
-    };
-}
-from_integer!(u8, 0..=255, "a whole number from 0 to 255");
-from_integer!(u16, 1..=65535, "a whole number from 1 to 65535");
-from_integer!(u32, 1..=u32::MAX, "a whole number from 1 to 4294967295");
-from_integer!(u64, 0..=u64::MAX, "a whole number");
-
-/// A share of a whole.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Share(pub(crate) f64);
-
-impl Value for Share {
-    const EXPECTED: &'static str = "a share from 0.0 to 1.0";
-
-    fn read(value: &DeValue<'_>) -> Result<Option<Self>, String> {
-        let text = match (value.as_float(), value.as_integer()) {
-            (Some(float), _) => float.as_str(),
-            (_, Some(integer)) => integer.as_str(),
-            _ => return Ok(None),
-        };
-        text.parse::<f64>()
-            .ok()
-            .filter(|share| (0.0..=1.0).contains(share))
-            .map(|share| Some(Self(share)))
-            .ok_or_else(|| format!("{text} is not a share"))
-    }
-}
-
-/// What a list says of an address on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Text(pub(crate) String);
-
-impl Text {
-    /// Leaves room in 512 octets for question, A record and what stands around the text.
-    const MAX: usize = 300;
-}
-
-/// Where a feed is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HttpUrl(pub(crate) Url);
-
-/// A duration, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limit(pub(crate) Option<Duration>);
-
-/// A size in octets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) u64);
-
-/// An address or a prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Network(pub(crate) Subject);

@@ -100,7 +100,12 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
     let format = format.resolve(problems);
     let (source, ages, floor, max_size) = match (&keys.url, &keys.file) {
         (Some(url), _) => {
-            check_private(url, keys.allow_private.as_ref().is_some_and(|at| at.value), problems);
+            check_private(
+                &url.value.0,
+                &url.place,
+                keys.allow_private.as_ref().is_some_and(|at| at.value),
+                problems,
+            );
             let source = Source::Http(vec![url.value.0.clone()]);
             (source, Ages::FEED, defaults::FLOOR, defaults::MAX_SIZE)
         }
