@@ -102,14 +102,18 @@ impl Server {
         let watcher = Watcher::start(settings, Arc::clone(&worlds), expired).map_err(StartError::Thread)?;
         let board = Arc::new(Board::new(sockets.iter().map(|pair| pair.udp.len()).sum()));
         let stop = Arc::new(AtomicBool::new(false));
+        let batches = udp::Batch::is_supported();
+        if !batches {
+            tracing::warn!("this system has no recvmmsg: one packet a system call");
+        }
         let mut workers = Vec::new();
         let mut listeners = Vec::new();
         for pair in sockets {
             listeners.push(pair.tcp);
             for socket in pair.udp {
                 let counters = board.worker(workers.len());
-                let worker = udp::spawn::<udp::Single>(socket, &worlds, counters, &stop);
-                workers.push(worker.map_err(StartError::Thread)?);
+                let spawn = if batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
+                workers.push(spawn(socket, &worlds, counters, &stop).map_err(StartError::Thread)?);
             }
         }
         let streams = Streams::start(listeners, settings.streams, Arc::clone(&worlds), board.streams())

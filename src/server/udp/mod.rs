@@ -1,15 +1,18 @@
 //! UDP: one loop for every way of getting packets in and out.
 //!
-//! A [`Backend`] owns a socket and its buffers; the worker's loop runs over one in a thread of its own. [`Single`]
-//! moves one packet a call; others are files beside it. Never: what a reply says (that is
+//! A [`Backend`] owns a socket and its buffers; the worker's loop runs over one in a thread of its own. [`Batch`] moves
+//! many packets a call, [`Single`] one, where the system cannot do better; others are files beside them. Never: what a reply says (that is
 //! [`respond`](super::respond)).
 
+mod batch;
 mod single;
+mod sys;
 mod worker;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+pub use batch::Batch;
 pub use single::Single;
 pub(super) use worker::spawn;
 
@@ -51,3 +54,6 @@ pub struct Slot<'a> {
     /// Octets of the reply; 0, as it comes, means none.
     pub len: &'a mut usize,
 }
+
+#[cfg(test)]
+mod tests;
