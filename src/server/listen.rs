@@ -2,15 +2,22 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Once;
+use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Settings;
 
-/// Octets asked for as receive buffer of UDP sockets: bursts of queries wait there while a worker is busy. The
-/// system may give less.
-const RECEIVE_BUFFER: usize = 1 << 20;
+/// Queries a second that a receive buffer is measured for.
+const LOAD: usize = 10_000;
+/// How long that load is to find room in it while a worker is kept from its core.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Octets that the system counts for a query that waits: far more than the query has.
+const WAITING: usize = 832;
+/// Octets asked for as receive buffer of UDP sockets.
+const RECEIVE_BUFFER: usize = LOAD * PAUSE.as_secs() as usize * WAITING;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 256;
 /// How often a free port is looked for that both UDP and TCP can have.
@@ -86,13 +93,34 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Asks for a large receive buffer: above the system's limit when this process may, else as far as that goes. Less is no
+/// reason not to start, but one to say how to get more, once.
+fn ask_for_room(socket: &Socket) {
+    static SAID: Once = Once::new();
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    // The system doubles what it is asked for, for its own use.
+    let given = socket.recv_buffer_size().unwrap_or(0) / 2;
+    if given >= RECEIVE_BUFFER {
+        return;
+    }
+    SAID.call_once(|| {
+        tracing::info!(
+            octets = given,
+            milliseconds = given * 1000 / (LOAD * WAITING),
+            "the receive buffers hold no more than this long of {LOAD} queries a second; \
+             for a second: sysctl -w net.core.rmem_max={RECEIVE_BUFFER}"
+        );
+    });
+}
+
 fn udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     if shared {
         socket.set_reuse_port(true)?;
     }
-    // Less is no reason not to start.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    ask_for_room(&socket);
     if address.ip().is_unspecified() {
         // Tells for each packet which address was asked, so that the reply leaves from it.
         if address.is_ipv4() {
@@ -103,4 +131,15 @@ fn udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sysctl_file_allows_what_is_asked_for() {
+        let text = include_str!("../../deploy/sysctl.d/60-gatepost.conf");
+        assert_eq!(text.lines().last(), Some(&*format!("net.core.rmem_max = {RECEIVE_BUFFER}")));
+    }
 }

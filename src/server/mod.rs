@@ -17,6 +17,7 @@ pub mod udp;
 mod world;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,7 +101,9 @@ impl Server {
         let addresses = sockets.iter().map(|pair| pair.address).collect();
         let worlds = Arc::new(ArcSwap::from_pointee(World::waiting(settings)));
         let watcher = Watcher::start(settings, Arc::clone(&worlds), expired).map_err(StartError::Thread)?;
-        let board = Arc::new(Board::new(sockets.iter().map(|pair| pair.udp.len()).sum()));
+        let udp = sockets.iter().flat_map(|pair| &pair.udp);
+        let udp: io::Result<_> = udp.map(|socket| Ok(socket.try_clone()?.into())).collect();
+        let board = Arc::new(Board::new(udp.map_err(StartError::Thread)?));
         let stop = Arc::new(AtomicBool::new(false));
         let batches = udp::Batch::is_supported();
         if !batches {

@@ -1,9 +1,11 @@
 //! What the server counts, without sharing a cache line between threads.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::respond::Outcome;
+use super::udp::drops;
 use crate::wire::{Rcode, Silence};
 
 /// Response codes that are counted: all that are ever sent.
@@ -57,6 +59,8 @@ pub(super) struct Counters {
 #[derive(Debug)]
 pub(super) struct Board {
     workers: Vec<Arc<Counters>>,
+    /// The workers' sockets, for what the system counts.
+    sockets: Vec<OwnedFd>,
     streams: Arc<Counters>,
 }
 
@@ -65,6 +69,9 @@ pub(super) struct Board {
 pub struct Stats {
     /// Over UDP.
     pub udp: Counts,
+    /// Packets that the system threw away before a worker saw them: its receive buffer was full. `None` where it does
+    /// not tell.
+    pub overflowed: Option<u64>,
     /// Over streams.
     pub streams: Counts,
 }
@@ -127,8 +134,9 @@ impl Counters {
 }
 
 impl Board {
-    pub(super) fn new(workers: usize) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::default()).collect(), streams: Arc::default() }
+    /// For a worker on each of `sockets`.
+    pub(super) fn new(sockets: Vec<OwnedFd>) -> Self {
+        Self { workers: sockets.iter().map(|_| Arc::default()).collect(), sockets, streams: Arc::default() }
     }
 
     pub(super) fn worker(&self, index: usize) -> Arc<Counters> {
@@ -141,7 +149,8 @@ impl Board {
 
     pub(super) fn stats(&self) -> Stats {
         let streams = std::slice::from_ref(&self.streams);
-        Stats { udp: sum(&self.workers), streams: sum(streams) }
+        let overflowed = self.sockets.iter().map(|socket| drops(socket.as_fd()).map(u64::from)).sum();
+        Stats { udp: sum(&self.workers), overflowed, streams: sum(streams) }
     }
 }
 

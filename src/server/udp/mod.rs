@@ -14,6 +14,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 pub use batch::Batch;
 pub use single::Single;
+pub(super) use sys::drops;
 pub(super) use worker::spawn;
 
 /// A way of getting packets in and out, a batch at a time. All buffers are allocated by [`open`](Self::open); the

@@ -69,6 +69,20 @@ pub(super) fn is_supported() -> bool {
     received && sent
 }
 
+/// Packets that came for a socket and that the system threw away, mostly because its receive buffer was full.
+pub(in crate::server) fn drops(socket: BorrowedFd<'_>) -> Option<u32> {
+    // Index of the drops among the numbers of `SO_MEMINFO` (linux/sock_diag.h).
+    const DROPS: usize = 8;
+    let mut numbers = [0u32; DROPS + 1];
+    let mut len = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the kernel writes `len` octets at most, which `numbers` has.
+    let done = unsafe {
+        let numbers = numbers.as_mut_ptr().cast::<c_void>();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, numbers, &mut len)
+    };
+    (done == 0 && len as usize == size_of_val(&numbers)).then_some(numbers[DROPS])
+}
+
 /// A batch of packets and their replies.
 pub(super) struct Packets {
     arrays: NonNull<Arrays>,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::{Backend, Batch, RECEIVE_MAX, Single};
+use super::{Backend, Batch, RECEIVE_MAX, Single, drops};
 
 fn client(to: SocketAddr) -> UdpSocket {
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
@@ -159,4 +160,16 @@ fn long_packets_in_batches() {
 #[test]
 fn this_system_has_batches() {
     assert!(Batch::is_supported());
+}
+
+#[test]
+fn what_the_system_throws_away_is_counted() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    setsockopt(&server, sockopt::RcvBuf, &4096).unwrap();
+    assert_eq!(drops(server.as_fd()), Some(0));
+    let client = client(server.local_addr().unwrap());
+    for _ in 0..1000 {
+        client.send_to(&[1; 100], server.local_addr().unwrap()).unwrap();
+    }
+    assert!(drops(server.as_fd()).is_some_and(|count| (900..1000).contains(&count)));
 }

@@ -148,7 +148,7 @@ mod tests {
             sent: Arc::clone(&sent),
         };
         let worlds = ArcSwap::from_pointee(World::new([], None, None));
-        let board = Board::new(1);
+        let board = Board::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()]);
         let stop = Arc::new(AtomicBool::new(false));
         thread::scope(|scope| {
             scope.spawn(|| run(backend, &worlds, &board.worker(0), &stop));
