@@ -57,7 +57,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
+  = expected one of: listen, access, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",
@@ -290,6 +290,39 @@ fn the_second_of_two_spellings_is_the_one_further_down() {
     ));
     assert!(said.starts_with("gatepost.toml:13:7: zone `bl.example` is defined twice"), "{said}");
     assert!(said.contains("gatepost.toml:11"), "{said}");
+}
+
+#[test]
+fn access_lists() {
+    let server = |rules: &str| said(&format!("version = 1\n[server]\naccess = [{rules}]\n"));
+    for (rules, message) in [
+        (
+            "{ clients = [\"10.0.0.0/8\"], action = \"refus\" }",
+            "3:48: unknown word `refus` (did you mean `refuse`?)",
+        ),
+        (
+            "{ clients = [\"10.0.0.1/8\"], action = \"allow\" }",
+            "3:24: `10.0.0.1/8` is not an address or a prefix",
+        ),
+        (
+            "{ clients = [\"x.example\"], action = \"allow\" }",
+            "3:24: `x.example` is not an address or a prefix",
+        ),
+        ("{ action = \"allow\" }", "3:11: missing key `clients`"),
+        ("{ clients = [\"::/0\"] }", "3:11: missing key `action`"),
+        ("\"10.0.0.0/8\"", "3:11: not a rule"),
+        (
+            "{ clients = [\"::/0\"], action = \"refuse\", text = \"go\" }",
+            "3:59: only a client that is told of a listing",
+        ),
+        (
+            "{ clients = [\"::1\", \"::/0\"], action = \"drop\" }, { clients = [\"::1\"], action = \"allow\" }",
+            "3:72: client ::1 is in the list twice",
+        ),
+    ] {
+        let said = server(rules);
+        assert!(said.starts_with(&format!("gatepost.toml:{message}")), "{said}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use dns_support::{except, meaning, member, query, spec, store, with_opt};
+use dns_support::{CLIENT, except, meaning, member, query, spec, store, with_opt};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{Name, RrData, RrSet, Rtype, Span, Template, Use, Value};
 use gatepost::server::respond::{Outcome, Transport, respond};
@@ -205,8 +205,8 @@ impl Asked {
 
 fn reply(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let mut out = vec![0xaa; 65_535];
-    match respond(world, packet, transport, &mut out) {
-        Outcome::Silent(_) => None,
+    match respond(world, CLIENT, packet, transport, &mut out) {
+        Outcome::Silent(_) | Outcome::Denied => None,
         Outcome::Reply { encoded, .. } => {
             out.truncate(encoded.len);
             Some(out)
@@ -320,7 +320,8 @@ fn damaged_packets() {
                 _ => {}
             }
         }
-        let Outcome::Reply { encoded, .. } = respond(&world, &packet, Transport::Udp, &mut out) else {
+        let Outcome::Reply { encoded, .. } = respond(&world, CLIENT, &packet, Transport::Udp, &mut out)
+        else {
             silent += 1;
             continue;
         };

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use dns_support::{hosts, meaning, member, query, records, spec, store, with_opt};
+use dns_support::{CLIENT, hosts, meaning, member, query, records, spec, store, with_opt};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::Use;
 use gatepost::server::respond::{Outcome, Transport, respond};
@@ -50,8 +50,8 @@ fn fixture(version: Option<&str>) -> Fixture {
 impl Fixture {
     fn respond(&self, packet: &[u8]) -> Option<Vec<u8>> {
         let mut out = vec![0xaa; 1232];
-        match respond(&self.world, packet, Transport::Udp, &mut out) {
-            Outcome::Silent(_) => None,
+        match respond(&self.world, CLIENT, packet, Transport::Udp, &mut out) {
+            Outcome::Silent(_) | Outcome::Denied => None,
             Outcome::Reply { encoded, .. } => {
                 out.truncate(encoded.len);
                 Some(out)

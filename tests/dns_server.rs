@@ -17,7 +17,9 @@ use dns_support::{hosts, member, query, spec, store};
 use gatepost::client::{Client, Data, Over};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{Rtype, Use};
-use gatepost::server::{Expired, Limits, ReloadError, Reloaded, Served, Server, Settings, StartError};
+use gatepost::server::{
+    AccessLists, Expired, Limits, ReloadError, Reloaded, Served, Server, Settings, StartError,
+};
 use gatepost::snapshot::Snapshot;
 
 /// Long enough for any machine; nothing waits for it unless the test fails.
@@ -425,10 +427,10 @@ fn a_running_server_takes_other_zones_over() {
     let says = |origin: &str| ask(address, &format!("4.3.2.1.{origin}.example"), Over::Udp);
     assert_eq!((says("one"), says("two")), ("0 127.0.0.5".into(), "5 ".into()));
     let both = ["one.example", "two.example", "three.example"].map(dns_support::name).to_vec();
-    assert!(server.configure(both, None).is_ok());
+    assert!(server.configure(both, None, AccessLists::default()).is_ok());
     assert_eq!((says("one"), says("two")), ("0 127.0.0.5".into(), "0 127.0.0.6".into()));
     assert_eq!(says("three"), "2 ");
-    assert!(server.configure(vec![dns_support::name("two.example")], None).is_ok());
+    assert!(server.configure(vec![dns_support::name("two.example")], None, AccessLists::default()).is_ok());
     assert_eq!((says("one"), says("two")), ("5 ".into(), "0 127.0.0.6".into()));
     server.stop();
 }

@@ -11,10 +11,10 @@ use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
-use crate::config::{Config, ListConfig, Problems, Slug};
+use crate::config::{Config, ListConfig, Problems, Slug, access, defaults};
 use crate::error::ExitStatus;
 use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
-use crate::server::{Limits, ReloadError, Served, Server, Settings, StartError};
+use crate::server::{AccessLists, Limits, ReloadError, Served, Server, Settings, StartError};
 use crate::store::{Outcome, Store};
 
 /// Answer DNS questions from the store; the service
@@ -87,12 +87,21 @@ fn settings(config: &Config) -> Settings {
             ..Limits::default()
         },
         version: config.reloadable.version_bind.clone(),
+        access: access_lists(config),
         ..Settings::new(config.state.clone(), origins(config))
     }
 }
 
 fn origins(config: &Config) -> Vec<crate::model::Name> {
     config.reloadable.zones.iter().map(|zone| zone.origin.clone()).collect()
+}
+
+fn access_lists(config: &Config) -> AccessLists {
+    let zones = config.reloadable.zones.iter().filter(|zone| !zone.access.is_empty());
+    AccessLists {
+        server: access(&config.reloadable.access, defaults::TTL.as_secs() as u32),
+        zones: zones.map(|zone| (zone.origin.clone(), access(&zone.access, zone.ttl))).collect(),
+    }
 }
 
 /// What to do when the sockets cannot be had.
@@ -153,7 +162,8 @@ impl Conduct for Daemon {
         }
         self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
         // What goes wrong here is logged by the server, which goes on with what it has.
-        let _ = server.configure(origins(&config), config.reloadable.version_bind.clone());
+        let version = config.reloadable.version_bind.clone();
+        let _ = server.configure(origins(&config), version, access_lists(&config));
         self.config.reloadable = config.reloadable;
         tracing::info!("the configuration was read again");
         Some(self.config.reloadable.sync.timer)

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::model::Subject;
 
+mod access;
 pub mod defaults;
 mod embedded;
 mod feeds;
@@ -34,6 +35,7 @@ mod words;
 mod write;
 mod zone;
 
+pub use access::{AccessAction, AccessRule, access};
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source};
 pub use problem::{Problem, Problems};
@@ -73,6 +75,8 @@ pub struct Server {
 /// What can change while the server runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reloadable {
+    /// Who is answered, in any zone.
+    pub access: Vec<AccessRule>,
     /// What `version.bind CH TXT` says; `None` = refused.
     pub version_bind: Option<String>,
     /// Fetching.

@@ -114,7 +114,7 @@ struct Excerpt {
 
 impl Excerpt {
     /// Characters shown before the place, and from it on.
-    const AROUND: (usize, usize) = (60, 100);
+    const AROUND: (usize, usize) = (100, 100);
 
     fn of(rest: &str, span: &Range<usize>, start: usize) -> Self {
         let line = rest.lines().next().unwrap_or("");
@@ -267,7 +267,7 @@ mod tests {
         let shown = Problem::new(&Place::Text(document, at..at + 5), "no good").to_string();
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines[0], format!("x.toml:1:{}: no good", at + 1));
-        assert!(lines.iter().all(|line| line.chars().count() < 180), "{shown}");
+        assert!(lines.iter().all(|line| line.chars().count() < 220), "{shown}");
         let caret = lines[3].find('^').unwrap();
         assert_eq!(lines[2].chars().skip(caret).take(5).collect::<String>(), "\"bad\"");
         assert_eq!(lines[3].matches('^').count(), 5);

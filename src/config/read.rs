@@ -165,6 +165,11 @@ impl<'a> Table<'a> {
         Some(Self { document: self.document.clone(), entries, header: item.span(), asked: Vec::new() })
     }
 
+    /// Where an item of an array stands.
+    pub(crate) fn place_of_item(&self, item: &Spanned<DeValue<'_>>) -> Place {
+        Place::Text(self.document.clone(), item.span())
+    }
+
     /// An item of an array that is a plain value.
     pub(crate) fn item_value<T: Value>(
         &self,

@@ -53,6 +53,7 @@ impl Config {
                 tcp_idle: defaults::TCP_IDLE,
             },
             reloadable: Reloadable {
+                access: Vec::new(),
                 version_bind: None,
                 sync: Sync {
                     timer: Some(defaults::UP_TIMER),
@@ -102,6 +103,7 @@ fn zone(label: &str, suffix: &Name, members: Vec<MemberConfig>) -> Result<ZoneCo
         ns: Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] },
         ttl: seconds(defaults::TTL),
         test_points: true,
+        access: Vec::new(),
         origin,
     })
 }

@@ -73,6 +73,13 @@ from_word!(Use, "\"block\", \"score\", \"bounce\" or \"allow\"", {
     "bounce" => Use::Bounce,
     "allow" => Use::Allow,
 });
+from_word!(AccessWord, "\"allow\", \"list\", \"empty\", \"refuse\" or \"drop\"", {
+    "allow" => AccessWord::Allow,
+    "list" => AccessWord::List,
+    "empty" => AccessWord::Empty,
+    "refuse" => AccessWord::Refuse,
+    "drop" => AccessWord::Drop,
+});
 from_string!(Code, "an address in 127.0.0.0/8; own lists have 127.0.1.x", |text| {
     text.parse::<Ipv4Addr>()
         .map_err(|_| CodeError::NotAnAddress)
@@ -155,6 +162,16 @@ impl Text {
 /// Where a feed is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpUrl(pub(crate) Url);
+
+/// What a client is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccessWord {
+    Allow,
+    List,
+    Empty,
+    Refuse,
+    Drop,
+}
 
 /// A duration, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::access::{AccessAction, AccessRule};
 use super::list::{ListConfig, Source};
 use super::units::{format_duration, format_size};
 use super::words::Code;
@@ -26,6 +27,7 @@ impl Config {
         out.line("tcp-connections", server.tcp_connections.to_string());
         out.line("tcp-connections-per-client", server.tcp_connections_per_client.to_string());
         out.line("tcp-idle", duration(server.tcp_idle));
+        out.access(&self.reloadable.access);
         out.maybe("version-bind", self.reloadable.version_bind.as_deref().map(string));
 
         out.header("sync");
@@ -59,6 +61,25 @@ impl Out {
         if let Some(value) = value {
             self.line(key, value);
         }
+    }
+
+    fn access(&mut self, rules: &[AccessRule]) {
+        let rules = rules.iter().map(|rule| {
+            let clients = array(rule.clients.iter().map(|client| string(&client.to_string())));
+            let mut keys = format!("clients = {clients}, action = {}", string(rule.action.word()));
+            if let AccessAction::List(code, said) = &rule.action {
+                if *code != Code::ALONE {
+                    let _ = write!(keys, ", code = {}", string(&code.to_string()));
+                }
+                if let Some(said) = said {
+                    let _ = write!(keys, ", text = {}", text(said));
+                }
+            }
+            format!("\n    {{ {keys} }},")
+        });
+        let rules: String = rules.collect();
+        let end = if rules.is_empty() { "" } else { "\n" };
+        self.line("access", format!("[{rules}{end}]"));
     }
 
     fn list(&mut self, list: &ListConfig) {
@@ -117,6 +138,7 @@ impl Out {
         self.line("except", array(zone.excepts.iter().map(|list| string(list.as_str()))));
         self.line("keep-values", zone.keep_values.to_string());
         self.line("test-points", zone.test_points.to_string());
+        self.access(&zone.access);
         self.line("ttl", seconds(zone.ttl));
         self.line("negative-ttl", seconds(zone.soa.minimum));
         self.line("ns", array(zone.ns.hosts.iter().map(|host| string(&host.to_string()))));

@@ -3,6 +3,7 @@
 //! The only place outside `client` and tests that knows hickory. It reads the question from hickory's message and
 //! writes hickory's records, so it is also an independent encoder that tests compare with `wire`. Never: sockets.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,12 +16,12 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use super::World;
-use super::respond::{Decision, decide};
+use super::respond::{Decision, Outcome, decide};
 use super::stats::Counters;
 use crate::model::{Rtype, Ttl};
 use crate::snapshot::RdataRef;
 use crate::wire::{Encoded, LowerName, Rcode, Reply, UDP_MAX};
-use crate::zone::{Authority, Content, InZoneName, TextBuf};
+use crate::zone::{Action, Authority, Content, InZoneName, TextBuf};
 
 /// Answers hickory's requests from the world in service.
 pub struct Front {
@@ -32,6 +33,11 @@ impl Front {
     pub(super) fn new(worlds: Arc<ArcSwap<World>>, counters: Arc<Counters>) -> Self {
         Self { worlds, counters }
     }
+
+    /// Whether `client` gets no reply at all.
+    pub(super) fn denies(&self, client: IpAddr) -> bool {
+        *self.worlds.load().action(client) == Action::Drop
+    }
 }
 
 #[async_trait::async_trait]
@@ -42,8 +48,14 @@ impl RequestHandler for Front {
         mut out: R,
     ) -> ResponseInfo {
         let world = self.worlds.load_full();
-        let message = Message::answer(&world, request);
-        self.counters.note_shared(&super::respond::Outcome::Reply {
+        let Some(message) = Message::answer(&world, request) else {
+            self.counters.note_shared(&Outcome::Denied);
+            // Nothing is sent, which closes the stream; whoever called is told that it was refused.
+            let mut metadata = Metadata::response_from_request(&request.metadata);
+            metadata.response_code = ResponseCode::Refused;
+            return ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() });
+        };
+        self.counters.note_shared(&Outcome::Reply {
             encoded: Encoded { len: 0, rcode: Rcode(message.rcode.into()), truncated: false },
             listed: message.listed,
         });
@@ -80,18 +92,20 @@ struct Message {
 }
 
 impl Message {
-    fn answer(world: &World, request: &Request) -> Self {
+    /// `None` when an access list wants silence.
+    fn answer(world: &World, request: &Request) -> Option<Self> {
         let Some(asked) = request.request_info().ok().map(|info| info.query) else {
-            return Self::empty(ResponseCode::FormErr);
+            return Some(Self::empty(ResponseCode::FormErr));
         };
         let owner = Name::from(asked.name());
         let Some(name) = LowerName::from_labels(owner.iter()) else {
-            return Self::empty(ResponseCode::FormErr);
+            return Some(Self::empty(ResponseCode::FormErr));
         };
         let qtype = Rtype(asked.query_type().into());
-        let Decision { reply, listed } = decide(world, &name, qtype, asked.query_class().into());
+        let client = request.src().ip();
+        let Decision { reply, listed } = decide(world, client, &name, qtype, asked.query_class().into())?;
         let rcode = ResponseCode::from(0, reply.rcode().0 as u8);
-        match reply {
+        Some(match reply {
             Reply::Empty(_) | Reply::Zone { content: Content::Unavailable(_), .. } => Self::empty(rcode),
             Reply::Version(version) => {
                 let mut record = Record::from_rdata(owner, 0, RData::TXT(TXT::new(vec![version.to_owned()])));
@@ -103,7 +117,7 @@ impl Message {
                 let (answers, soa) = records(content, authority, owner, origin);
                 Self { rcode, authoritative: true, listed, answers, soa }
             }
-        }
+        })
     }
 
     fn empty(rcode: ResponseCode) -> Self {

@@ -31,7 +31,7 @@ pub use listen::StartError;
 pub use reload::{ReloadError, Reloaded};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
-pub use world::{Served, World};
+pub use world::{AccessLists, Served, World};
 
 use crate::model::Name;
 use reload::Watcher;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub streams: Limits,
     /// What `version.bind` is told; `None` refuses.
     pub version: Option<String>,
+    /// Who is answered.
+    pub access: AccessLists,
     /// The zones that exist; one without a valid snapshot answers SERVFAIL.
     pub zones: Vec<Name>,
     /// The folder of the store, which holds the generation and the snapshots.
@@ -75,6 +77,7 @@ impl Settings {
             workers: DEFAULT_WORKERS,
             streams: Limits::default(),
             version: None,
+            access: AccessLists::default(),
             zones,
             state,
             watch: DEFAULT_WATCH,
@@ -139,10 +142,15 @@ impl Server {
         self.watcher.reload()
     }
 
-    /// Serves `zones` from now on and tells `version` to who asks for `version.bind`: a configuration that was read
-    /// again. Zones that stay lose no question.
-    pub fn configure(&self, zones: Vec<Name>, version: Option<String>) -> Result<Reloaded, ReloadError> {
-        self.watcher.configure(zones, version)
+    /// Serves `zones` from now on, tells `version` to who asks for `version.bind`, and answers whom `access` lets in: a
+    /// configuration that was read again. Zones that stay lose no question.
+    pub fn configure(
+        &self,
+        zones: Vec<Name>,
+        version: Option<String>,
+        access: AccessLists,
+    ) -> Result<Reloaded, ReloadError> {
+        self.watcher.configure(zones, version, access)
     }
 
     /// What has been counted since the start.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Expired, Served, Settings, World};
+use super::{AccessLists, Expired, Served, Settings, World};
 use crate::model::Name;
 use crate::snapshot::{Damaged, FileId, Mapped, Snapshot, SnapshotError};
 use crate::store::{Generation, Store, StoreError, ZoneEntry};
@@ -78,8 +78,8 @@ pub(super) struct Watcher {
 
 /// To look at the store now.
 struct Order {
-    /// With these zones from now on, and this for `version.bind`.
-    change: Option<(Vec<Name>, Option<String>)>,
+    /// With these zones and access lists from now on, and this for `version.bind`.
+    change: Option<(Vec<Name>, Option<String>, AccessLists)>,
     /// Where the result goes.
     reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
 }
@@ -111,11 +111,15 @@ impl Watcher {
         &self,
         zones: Vec<Name>,
         version: Option<String>,
+        access: AccessLists,
     ) -> Result<Reloaded, ReloadError> {
-        self.order(Some((zones, version)))
+        self.order(Some((zones, version, access)))
     }
 
-    fn order(&self, change: Option<(Vec<Name>, Option<String>)>) -> Result<Reloaded, ReloadError> {
+    fn order(
+        &self,
+        change: Option<(Vec<Name>, Option<String>, AccessLists)>,
+    ) -> Result<Reloaded, ReloadError> {
         let (reply, result) = mpsc::channel();
         self.commands.send(Order { change, reply }).map_err(|_| ReloadError::Stopping)?;
         result.recv().map_err(|_| ReloadError::Stopping)?
@@ -135,7 +139,7 @@ fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Ord
         match order {
             Ok(Order { change, reply }) => {
                 let result = match change {
-                    Some((zones, version)) => loader.configure(zones, version),
+                    Some((zones, version, access)) => loader.configure(zones, version, access),
                     None => loader.reload(true),
                 };
                 // Whoever asked may be gone.
@@ -191,7 +195,8 @@ impl Loader {
             zones.push((origin, served));
         }
         let version = self.settings.version.clone();
-        self.worlds.store(Arc::new(World::new(zones, version, Some(generation.number))));
+        let world = World::new(zones, version, Some(generation.number));
+        self.worlds.store(Arc::new(world.guarded(&self.settings.access)));
     }
 
     /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
@@ -213,9 +218,19 @@ impl Loader {
 
     /// Serves `zones` from now on: those that are new as far as the generation has them, those that are gone no
     /// more. When one of them cannot be used, the old world stays until there is a better generation.
-    fn configure(&mut self, zones: Vec<Name>, version: Option<String>) -> Result<Reloaded, ReloadError> {
+    fn configure(
+        &mut self,
+        zones: Vec<Name>,
+        version: Option<String>,
+        access: AccessLists,
+    ) -> Result<Reloaded, ReloadError> {
         self.settings.zones = zones;
         self.settings.version = version;
+        self.settings.access = access;
+        // Who is let in does not wait for data that may be damaged.
+        if let Ok(world) = self.worlds.load().masked(&self.expired) {
+            self.worlds.store(Arc::new(world.guarded(&self.settings.access)));
+        }
         if self.worlds.load().generation.is_none() && self.look().is_none() {
             self.worlds.store(Arc::new(World::waiting(&self.settings)));
             return Ok(Reloaded::Nothing);
@@ -303,7 +318,8 @@ impl World {
             Ok((origin.clone(), served))
         });
         let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
-        Ok(Self::new(zones, settings.version.clone(), Some(generation.number)))
+        let world = Self::new(zones, settings.version.clone(), Some(generation.number));
+        Ok(world.guarded(&settings.access))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Packet in, reply out: everything between two sockets, without a socket.
 
+use std::net::IpAddr;
+
 use super::{Served, World};
 use crate::model::Rtype;
 use crate::wire::{self, Encoded, LowerName, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
-use crate::zone::{Content, Trouble};
+use crate::zone::{Action, Content, Trouble};
 
 /// The name that tells a server's version in class CH.
 const VERSION_BIND: &[u8] = b"\x07version\x04bind\x00";
@@ -22,6 +24,8 @@ pub enum Transport {
 pub enum Outcome {
     /// No reply.
     Silent(Silence),
+    /// No reply: an access list says so.
+    Denied,
     /// A reply is in the buffer.
     Reply {
         /// What it is.
@@ -40,8 +44,17 @@ pub struct Decision<'a> {
     pub listed: bool,
 }
 
-/// Answers `packet` into `out`, which has room for [`UDP_MAX`](wire::UDP_MAX) or [`STREAM_MAX`] octets.
-pub fn respond(world: &World, packet: &[u8], transport: Transport, out: &mut [u8]) -> Outcome {
+/// Answers `packet` of `client` into `out`, which has room for [`UDP_MAX`](wire::UDP_MAX) or [`STREAM_MAX`] octets.
+pub fn respond(
+    world: &World,
+    client: IpAddr,
+    packet: &[u8],
+    transport: Transport,
+    out: &mut [u8],
+) -> Outcome {
+    if *world.action(client) == Action::Drop {
+        return Outcome::Denied;
+    }
     let query = match wire::parse(packet) {
         Ok(query) => query,
         Err(Refusal::Silent(why)) => return Outcome::Silent(why),
@@ -53,36 +66,51 @@ pub fn respond(world: &World, packet: &[u8], transport: Transport, out: &mut [u8
         Transport::Udp => query.udp_limit(),
         Transport::Stream => STREAM_MAX,
     };
-    let decision = decide(world, &query.name, query.qtype, query.class);
+    let Some(decision) = decide(world, client, &query.name, query.qtype, query.class) else {
+        return Outcome::Denied;
+    };
     let encoded = wire::encode(&query, &decision.reply, limit, out);
     Outcome::Reply { encoded, listed: decision.listed }
 }
 
-/// What is said to a question of class IN or CH.
-pub fn decide<'a>(world: &'a World, name: &'a LowerName, qtype: Rtype, class: u16) -> Decision<'a> {
-    let refused = Decision { reply: Reply::Empty(Rcode::REFUSED), listed: false };
+/// What is said to a question of class IN or CH; `None` when an access list wants silence.
+pub fn decide<'a>(
+    world: &'a World,
+    client: IpAddr,
+    name: &'a LowerName,
+    qtype: Rtype,
+    class: u16,
+) -> Option<Decision<'a>> {
+    let say = |reply| Some(Decision { reply, listed: false });
     if class != class::IN {
-        return match &world.version {
-            Some(version) if is_version(name, qtype) => {
-                Decision { reply: Reply::Version(version), listed: false }
+        return match (&world.version, world.action(client)) {
+            (_, Action::Drop) => None,
+            (Some(version), action) if *action != Action::Refuse && is_version(name, qtype) => {
+                say(Reply::Version(version))
             }
-            _ => refused,
+            _ => say(Reply::Empty(Rcode::REFUSED)),
         };
     }
-    let (zone, origin) = match world.find(name) {
-        None => return refused,
-        Some((Served::Waiting, _)) => {
-            return Decision { reply: Reply::Empty(Rcode::SERVFAIL), listed: false };
-        }
-        Some((Served::Ready(zone), origin)) => (zone, origin),
+    let Some((served, origin)) = world.find(name) else {
+        return match world.action(client) {
+            Action::Drop => None,
+            _ => say(Reply::Empty(Rcode::REFUSED)),
+        };
     };
-    let verdict = zone.verdict(&name.as_wire()[..origin]);
+    let action = world.action_in(&name.as_wire()[origin..], client);
+    let zone = match (served, action) {
+        (_, Action::Drop) => return None,
+        (_, Action::Refuse) => return say(Reply::Empty(Rcode::REFUSED)),
+        (Served::Waiting, _) => return say(Reply::Empty(Rcode::SERVFAIL)),
+        (Served::Ready(zone), _) => zone,
+    };
+    let verdict = zone.verdict_for(&name.as_wire()[..origin], client, action);
     let listed = verdict.is_listed();
     let content = verdict.content(qtype);
     if let Content::Unavailable(Trouble::Damaged(damage)) = content {
         world.tell_damage(zone.origin(), damage);
     }
-    Decision { reply: Reply::Zone { content, authority: zone.authority(), origin }, listed }
+    Some(Decision { reply: Reply::Zone { content, authority: zone.authority(), origin }, listed })
 }
 
 fn is_version(name: &LowerName, qtype: Rtype) -> bool {

@@ -24,6 +24,8 @@ const RCODES: [Rcode; 7] = [
 pub enum Dropped {
     /// The packet deserves none.
     Silent(Silence),
+    /// An access list says so.
+    Denied,
     /// It claims to come from port 0.
     SourcePort,
     /// The reply could not be sent.
@@ -34,10 +36,11 @@ pub enum Dropped {
     Connection,
 }
 
-const DROPPED: [Dropped; 7] = [
+const DROPPED: [Dropped; 8] = [
     Dropped::Silent(Silence::Short),
     Dropped::Silent(Silence::Response),
     Dropped::Silent(Silence::Question),
+    Dropped::Denied,
     Dropped::SourcePort,
     Dropped::Send,
     Dropped::Connections,
@@ -118,6 +121,7 @@ impl Counters {
         add(&self.queries);
         match outcome {
             Outcome::Silent(why) => self.note_dropped(Dropped::Silent(*why)),
+            Outcome::Denied => self.note_dropped(Dropped::Denied),
             Outcome::Reply { encoded, listed } => {
                 if let Some(at) = RCODES.iter().position(|&known| known == encoded.rcode) {
                     add(&self.rcodes[at]);

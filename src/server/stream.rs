@@ -237,6 +237,10 @@ async fn read_message(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> 
 
 /// The reply with its length before it; `None` closes the connection.
 async fn answer(message: Vec<u8>, peer: SocketAddr, shared: &Shared) -> Option<Vec<u8>> {
+    if shared.front.denies(peer.ip()) {
+        shared.counters.note_shared(&Outcome::Denied);
+        return None;
+    }
     let essence = match wire::parse(&message) {
         // What is ignored must not reach a parser that does not ignore it.
         Ok(query) => query.essence(),

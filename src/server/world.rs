@@ -1,19 +1,25 @@
 //! Everything that is served at one moment.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Settings;
 use crate::model::Name;
 use crate::snapshot::{Damaged, Mapped};
 use crate::wire::LowerName;
-use crate::zone::Zone;
+use crate::zone::{Access, Action, Zone};
 
 /// All zones and what else an answer depends on. Never changed: another world takes its place.
 #[derive(Debug)]
 pub struct World {
     /// By origin in wire form.
     zones: HashMap<Box<[u8]>, Served>,
+    /// Who is answered, in any zone.
+    access: Arc<Access>,
+    /// And in those zones that have access lists of their own, by origin in wire form.
+    zone_access: HashMap<Box<[u8]>, Arc<Access>>,
     /// Bit `n`: an origin with `n` labels exists. A question is looked up only at these depths.
     depths: u128,
     /// What `version.bind` is told.
@@ -22,6 +28,15 @@ pub struct World {
     pub(super) generation: Option<u64>,
     /// Damage has been reported: once is enough, however many questions meet it.
     damage_told: AtomicBool,
+}
+
+/// The access lists of a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessLists {
+    /// For every question.
+    pub server: Arc<Access>,
+    /// For questions in a zone, by its origin: what a client is given by both is the stricter.
+    pub zones: BTreeMap<Name, Arc<Access>>,
 }
 
 /// A zone that exists.
@@ -37,7 +52,7 @@ impl World {
     /// The world before the first generation: every zone waits.
     pub(super) fn waiting(settings: &Settings) -> Self {
         let zones = settings.zones.iter().map(|origin| (origin.clone(), Served::Waiting));
-        Self::new(zones, settings.version.clone(), None)
+        Self::new(zones, settings.version.clone(), None).guarded(&settings.access)
     }
 
     /// A world of `zones` by origin.
@@ -48,6 +63,8 @@ impl World {
     ) -> Self {
         let mut world = Self {
             zones: HashMap::new(),
+            access: Arc::default(),
+            zone_access: HashMap::new(),
             depths: 0,
             version,
             generation,
@@ -58,6 +75,30 @@ impl World {
             world.zones.insert(origin.as_wire().into(), served);
         }
         world
+    }
+
+    /// The same world with these access lists.
+    #[must_use]
+    pub fn guarded(mut self, access: &AccessLists) -> Self {
+        self.access = Arc::clone(&access.server);
+        let zones = access.zones.iter().filter(|(_, access)| !access.is_open());
+        self.zone_access =
+            zones.map(|(origin, access)| (origin.as_wire().into(), Arc::clone(access))).collect();
+        self
+    }
+
+    /// What `client` is given, wherever its question leads.
+    pub fn action(&self, client: IpAddr) -> &Action {
+        self.access.of(client)
+    }
+
+    /// What `client` is given in the zone with this origin in wire form.
+    pub fn action_in(&self, origin: &[u8], client: IpAddr) -> &Action {
+        let everywhere = self.action(client);
+        if self.zone_access.is_empty() {
+            return everywhere;
+        }
+        self.zone_access.get(origin).map_or(everywhere, |access| everywhere.stricter(access.of(client)))
     }
 
     /// The zone that `name` lies in, the longest origin first, and where its origin begins in the name.
@@ -101,6 +142,8 @@ impl World {
         });
         Ok(Self {
             zones: zones.collect::<Result<_, _>>()?,
+            access: Arc::clone(&self.access),
+            zone_access: self.zone_access.clone(),
             depths: self.depths,
             version: self.version.clone(),
             generation: self.generation,

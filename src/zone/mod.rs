@@ -7,14 +7,17 @@
 //! Never: packets, sockets, the clock (somebody else says which lists have expired), special cases for test points
 //! (the compiler settles them), allocation per question.
 
+mod access;
 mod authority;
 mod mask;
 mod question;
 mod records;
 mod verdict;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use access::{Access, Action};
 pub use authority::{Authority, InZoneName};
 pub use question::{Nibbles, Octets, Question};
 pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};
@@ -89,6 +92,21 @@ impl<D: AsRef<[u8]>> Zone<D> {
             return Verdict::Unavailable(Trouble::Expired);
         }
         self.look_up(labels).unwrap_or_else(|damage| Verdict::Unavailable(Trouble::Damaged(damage)))
+    }
+
+    /// The same for a client that is given `action`. [`Action::Refuse`] and [`Action::Drop`] are for the server.
+    pub fn verdict_for<'a>(&'a self, labels: &'a [u8], client: IpAddr, action: &'a Action) -> Verdict<'a> {
+        let said = match action {
+            Action::Listed(sets) => Hit::new(Some(Said::rebuilt(sets, Matched::client(client))), None),
+            Action::Empty => None,
+            Action::Allow | Action::Refuse | Action::Drop => return self.verdict(labels),
+        };
+        match said {
+            _ if self.mask.nothing_left() => Verdict::Unavailable(Trouble::Expired),
+            _ if labels.is_empty() => Verdict::Apex(None),
+            Some(hit) => Verdict::Listed(hit),
+            None => Verdict::NotListed,
+        }
     }
 
     fn look_up<'a>(&'a self, labels: &'a [u8]) -> Result<Verdict<'a>, Damaged> {

@@ -1,7 +1,7 @@
 //! The records of an answer, wherever they stand: in the snapshot, or rebuilt without expired lists.
 
 use std::fmt::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::slice;
 
 use crate::model::{Piece, Pieces, RrData, RrSet, Rtype, Template, Ttl};
@@ -18,6 +18,16 @@ pub enum Matched<'a> {
     V6(u128),
     /// The listed name, in lower-case wire form without the final zero octet.
     Name(&'a [u8]),
+}
+
+impl Matched<'_> {
+    /// The address of a client that an access list names.
+    pub fn client(client: IpAddr) -> Self {
+        match client.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.into()),
+            IpAddr::V6(v6) => Self::V6(v6.into()),
+        }
+    }
 }
 
 impl fmt::Display for Matched<'_> {

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use std::io::Cursor;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use gatepost::compile::{Except, Member, ZoneData, ZoneSpec, compile};
@@ -10,6 +10,9 @@ use gatepost::model::{ContentHash, Name, Ns, RrData, RrSet, Rtype, Soa, Template
 use gatepost::set::{Overlap, Scope, Set, SetBuilder, codec};
 use gatepost::snapshot::{self, Snapshot};
 use gatepost::zone::Zone;
+
+/// Whoever asks where that does not matter.
+pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A name from its text.
 pub(crate) fn name(text: &str) -> Name {

@@ -12,7 +12,7 @@ use crate::config::format::FormatKeys;
 use crate::config::list::Ages;
 use crate::config::problem::{At, Document, Place, Problem, Problems};
 use crate::config::read::{Table, keys, parse};
-use crate::config::values::{HttpUrl, Limit, Network, Share, Size, Text};
+use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
 use crate::model::{Name, Use};
@@ -26,6 +26,7 @@ pub(crate) struct File {
     pub(crate) top: TopKeys,
     pub(crate) server: ServerKeys,
     pub(crate) listen: Option<Vec<At<SocketAddr>>>,
+    pub(crate) access: Vec<AccessFile>,
     pub(crate) sync: SyncKeys,
     pub(crate) own_networks: Vec<At<Network>>,
     pub(crate) lists: Vec<(At<Slug>, ListFile)>,
@@ -41,7 +42,7 @@ keys! {
 }
 
 keys! {
-    /// `[server]`, but `listen`.
+    /// `[server]`, but `listen` and `access`.
     pub(crate) struct ServerKeys {
         "workers" workers: u16,
         "tcp-connections" tcp_connections: u32,
@@ -118,6 +119,22 @@ keys! {
     }
 }
 
+keys! {
+    /// An item of `access`, but `clients`.
+    pub(crate) struct AccessKeys {
+        "action" action: AccessWord,
+        "code" code: Code,
+        "text" text: Text,
+    }
+}
+
+/// What some clients are given, as typed.
+#[derive(Debug)]
+pub(crate) struct AccessFile {
+    pub(crate) keys: AccessKeys,
+    pub(crate) clients: Vec<At<Network>>,
+}
+
 /// A list as typed.
 #[derive(Debug)]
 pub(crate) struct ListFile {
@@ -140,6 +157,7 @@ pub(crate) struct ZoneFile {
     pub(crate) lists_sound: bool,
     pub(crate) except: Vec<At<Slug>>,
     pub(crate) ns: Option<Vec<At<Name>>>,
+    pub(crate) access: Vec<AccessFile>,
 }
 
 impl LimitKeys {
@@ -202,6 +220,7 @@ impl File {
             if let (Some([]), Some(place)) = (file.listen.as_deref(), server.place_of("listen")) {
                 problems.push(Problem::new(&place, "no address to listen on").help("expected at least one"));
             }
+            file.access = access(&mut server, problems);
             file.server = ServerKeys::read(&mut server, problems);
             server.finish(problems);
         }
@@ -248,9 +267,11 @@ impl File {
             let lists_sound = problems.len() == before;
             let except = table.array("except", problems).unwrap_or_default();
             let ns = table.array("ns", problems);
+            let access = access(&mut table, problems);
             let keys = ZoneKeys::read(&mut table, problems);
             table.finish(problems);
-            self.zones.push((origin, ZoneFile { keys, lists, lists_place, lists_sound, except, ns }));
+            let zone = ZoneFile { keys, lists, lists_place, lists_sound, except, ns, access };
+            self.zones.push((origin, zone));
         }
         // TOML's tables come by name; the second of two spellings is the one further down.
         self.zones.sort_by_key(|(origin, _)| Problem::order(&origin.place));
@@ -273,6 +294,24 @@ fn members(table: &mut Table<'_>, problems: &mut Problems) -> Vec<MemberKeys> {
         }
     }
     members
+}
+
+fn access(table: &mut Table<'_>, problems: &mut Problems) -> Vec<AccessFile> {
+    const RULE: &str = "a table `{ clients = [\"192.0.2.0/24\"], action = \"refuse\" }`";
+    let mut rules = Vec::new();
+    for item in table.items("access", RULE, problems).unwrap_or_default() {
+        let Some(mut rule) = table.item_table(item) else {
+            let problem = Problem::new(&table.place_of_item(item), "not a rule");
+            problems.push(problem.help(format!("expected {RULE}")));
+            continue;
+        };
+        rule.require(&["clients", "action"], problems);
+        let clients = rule.array("clients", problems).unwrap_or_default();
+        let keys = AccessKeys::read(&mut rule, problems);
+        rule.finish(problems);
+        rules.push(AccessFile { keys, clients });
+    }
+    rules
 }
 
 /// Whether the rest of the file means what this version thinks.

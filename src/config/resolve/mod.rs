@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+mod access;
 mod list;
 mod zone;
 
@@ -69,6 +70,7 @@ pub(crate) fn resolve(
             tcp_idle: or(file.server.tcp_idle, defaults::TCP_IDLE),
         },
         reloadable: Reloadable {
+            access: access::access(file.access, problems),
             version_bind: file.server.version_bind.map(|at| at.value.0),
             sync: Sync {
                 timer: file.sync.timer.map(|at| at.value),

@@ -36,7 +36,7 @@ pub(super) fn zones(
 }
 
 fn one_zone(origin: &At<Name>, typed: ZoneFile, lists: &Lists, problems: &mut Problems) -> ZoneConfig {
-    let ZoneFile { keys, lists: typed_lists, lists_place, lists_sound, except, ns } = typed;
+    let ZoneFile { keys, lists: typed_lists, lists_place, lists_sound, except, ns, access } = typed;
     match &lists_place {
         None => {
             let problem = Problem::new(&origin.place, format!("zone `{}` has no lists", origin.value));
@@ -74,6 +74,7 @@ fn one_zone(origin: &At<Name>, typed: ZoneFile, lists: &Lists, problems: &mut Pr
         ns: Ns { ttl: soa_ttl, hosts },
         ttl: ttl(keys.ttl, defaults::TTL, problems),
         test_points: test_points.is_none_or(|at| at.value),
+        access: super::access::access(access, problems),
     }
 }
 

@@ -62,7 +62,7 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, counters: &SharedCou
                 counters.note_dropped(Dropped::SourcePort);
                 continue;
             }
-            let outcome = respond(world, slot.packet, Transport::Udp, slot.reply);
+            let outcome = respond(world, slot.peer.ip(), slot.packet, Transport::Udp, slot.reply);
             counters.note(&outcome);
             if let Outcome::Reply { encoded, .. } = outcome {
                 *slot.len = encoded.len;

@@ -1,0 +1,49 @@
+//! Access lists: which keys belong to which action, and no client twice.
+
+use crate::config::access::{AccessAction, AccessRule};
+use crate::config::file::AccessFile;
+use crate::config::problem::{Place, Problem, Problems};
+use crate::config::values::AccessWord;
+use crate::config::words::Code;
+use crate::model::{Subject, Template};
+
+use super::spot;
+
+pub(super) fn access(typed: Vec<AccessFile>, problems: &mut Problems) -> Vec<AccessRule> {
+    let mut seen: Vec<(Subject, Place)> = Vec::new();
+    let mut rules = Vec::new();
+    for AccessFile { keys, clients } in typed {
+        for client in &clients {
+            match seen.iter().find(|(known, _)| *known == client.value.0) {
+                Some((_, first)) => problems.push(
+                    Problem::new(&client.place, format!("client {} is in the list twice", client.value.0))
+                        .help(format!("the first one is {}", spot(first))),
+                ),
+                None => seen.push((client.value.0.clone(), client.place.clone())),
+            }
+        }
+        // A missing one has been reported.
+        let Some(word) = keys.action else { continue };
+        if word.value != AccessWord::List {
+            let beside = [keys.code.as_ref().map(|at| &at.place), keys.text.as_ref().map(|at| &at.place)];
+            for place in beside.into_iter().flatten() {
+                problems.push(
+                    Problem::new(place, "only a client that is told of a listing has a code and a text")
+                        .help("expected beside `action = \"list\"`"),
+                );
+            }
+        }
+        let action = match word.value {
+            AccessWord::Allow => AccessAction::Allow,
+            AccessWord::Empty => AccessAction::Empty,
+            AccessWord::Refuse => AccessAction::Refuse,
+            AccessWord::Drop => AccessAction::Drop,
+            AccessWord::List => AccessAction::List(
+                keys.code.map_or(Code::ALONE, |at| at.value),
+                keys.text.map(|at| Template::parse(at.value.0.as_bytes())),
+            ),
+        };
+        rules.push(AccessRule { clients: clients.into_iter().map(|at| at.value.0).collect(), action });
+    }
+    rules
+}
