@@ -1,11 +1,12 @@
 //! Many addresses, step by step: the loads of one step do not wait for each other, so their cache misses overlap.
+//!
+//! A processor has only so many instructions on their way at once. So each step from the slots on loads something and
+//! does little else: the less it works, the more of its misses overlap.
 
-use zerocopy::FromZeros;
-
-use super::super::Damaged;
-use super::super::layout::Slot;
+use super::super::{Damaged, Section};
+use super::buckets::{Buckets, Lanes};
 use super::lookup::Located;
-use super::{Place, V4};
+use super::{Place, V4, u32_at};
 use crate::compile::AnswerId;
 
 /// Addresses that go through the steps together: enough to hide a miss in memory, few enough for their state to stay
@@ -13,16 +14,24 @@ use crate::compile::AnswerId;
 const WIDTH: usize = 32;
 
 /// An address on its way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Walker {
     /// Which of the addresses it is.
-    index: usize,
+    index: u32,
     suffix: u16,
     /// Index of its slot.
     number: u32,
-    slot: Slot,
-    /// Numbers of its bucket.
-    range: (u32, u32),
+    /// What the slot says: the form of the chunk, where it begins, the answer.
+    buckets: &'static Buckets,
+    offset: usize,
+    answer: AnswerId,
+    /// Where in the chunks its two index entries are, and what they are.
+    entries_at: usize,
+    entries: u32,
+    /// The bucket.
+    lanes: Lanes,
+    /// The load where the lanes of its bucket begin.
+    first: u64,
 }
 
 impl V4<'_> {
@@ -39,36 +48,61 @@ impl V4<'_> {
     }
 
     fn find_few(&self, addresses: &[u32], answers: &mut [Option<AnswerId>]) -> Result<(), Damaged> {
-        let nobody = Walker { index: 0, suffix: 0, number: 0, slot: Slot::new_zeroed(), range: (0, 0) };
-        let mut walkers = [nobody; WIDTH];
+        let mut walkers = [Walker {
+            index: 0,
+            suffix: 0,
+            number: 0,
+            buckets: &self.places.layouts[0][0],
+            offset: 0,
+            answer: 0,
+            entries_at: 0,
+            entries: 0,
+            lanes: Lanes::NONE,
+            first: 0,
+        }; WIDTH];
         let mut count = 0;
         for (index, (&address, answer)) in addresses.iter().zip(answers.iter_mut()).enumerate() {
             match self.locate(address)? {
                 Located::Found(found) => *answer = found.answer(),
                 Located::Slot(number) => {
-                    walkers[count] = Walker { index, suffix: address as u16, number, ..nobody };
+                    let walker = &mut walkers[count];
+                    (walker.index, walker.suffix, walker.number) = (index as u32, address as u16, number);
                     count += 1;
                 }
             }
         }
-        let walkers = &mut walkers[..count];
         let chunks = self.chunks()?;
-        for walker in &mut *walkers {
-            walker.slot = self.slot(walker.number)?;
-        }
-        for walker in &mut *walkers {
-            let place = Place::of(walker.slot);
-            if let Some(buckets) = self.buckets(place) {
-                walker.range = buckets.bucket(chunks, place.offset(), walker.suffix)?;
+        let mut left = 0;
+        for at in 0..count {
+            let Walker { index, suffix, number, .. } = walkers[at];
+            let slot = self.slot(number)?;
+            let place = Place::of(slot);
+            match self.buckets(place) {
+                Some(buckets) => {
+                    let walker = &mut walkers[left];
+                    (walker.index, walker.suffix) = (index, suffix);
+                    (walker.buckets, walker.offset, walker.answer) =
+                        (buckets, place.offset(), slot.answer.get());
+                    walker.entries_at = buckets.entries(place.offset(), suffix);
+                    left += 1;
+                }
+                None => {
+                    let found = self.find_elsewhere(slot, suffix)?;
+                    answers[index as usize] = found.with(slot.answer.get()).answer();
+                }
             }
         }
-        for Walker { index, suffix, slot, range, .. } in walkers {
-            let place = Place::of(*slot);
-            let found = match self.buckets(place) {
-                Some(buckets) => buckets.search(chunks, place.offset(), *suffix, *range)?,
-                None => self.find_elsewhere(*slot, *suffix)?,
-            };
-            answers[*index] = found.with(slot.answer.get()).answer();
+        let walkers = &mut walkers[..left];
+        for walker in &mut *walkers {
+            walker.entries = u32_at(chunks, walker.entries_at).ok_or(Damaged(Section::V4_CHUNKS))?;
+        }
+        for walker in &mut *walkers {
+            walker.lanes = walker.buckets.lanes(walker.entries);
+            walker.first = walker.buckets.first(chunks, walker.offset, walker.lanes)?;
+        }
+        for &Walker { index, suffix, buckets, offset, answer, lanes, first, .. } in &*walkers {
+            let found = buckets.search(chunks, offset, suffix, lanes, first)?;
+            answers[index as usize] = found.with(answer).answer();
         }
         Ok(())
     }

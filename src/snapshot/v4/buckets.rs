@@ -34,6 +34,17 @@ pub(super) struct Buckets {
     lows: u64,
 }
 
+/// The numbers of some neighbouring suffixes of a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lanes {
+    from: u32,
+    count: u32,
+}
+
+impl Lanes {
+    pub(super) const NONE: Self = Self { from: 0, count: 0 };
+}
+
 /// By bits of the index.
 pub(super) type Layouts = [Buckets; 9];
 
@@ -83,37 +94,67 @@ impl Buckets {
         }
     }
 
-    /// The numbers of the suffixes in the bucket of `suffix`: from, to (not included).
+    /// The bucket of `suffix`.
     #[inline(always)]
-    pub(super) fn bucket(&self, chunks: &[u8], offset: usize, suffix: u16) -> Result<(u32, u32), Damaged> {
-        self.bucket_at(chunks, offset, usize::from(suffix) >> self.rest)
+    pub(super) fn bucket(&self, chunks: &[u8], offset: usize, suffix: u16) -> Result<Lanes, Damaged> {
+        Ok(self.lanes(u32_at(chunks, self.entries(offset, suffix)).ok_or(DAMAGED)?))
     }
 
+    /// Where the two index entries stand between which the bucket of `suffix` is: four octets are loaded there.
+    #[inline(always)]
+    pub(super) fn entries(&self, offset: usize, suffix: u16) -> usize {
+        offset + (usize::from(suffix) >> self.rest << self.index_shift)
+    }
+
+    /// The lanes between two index entries.
+    #[inline(always)]
+    pub(super) fn lanes(&self, entries: u32) -> Lanes {
+        let (from, to) = self.bounds(entries);
+        Lanes { from, count: to.saturating_sub(from) }
+    }
+
+    /// The numbers of the suffixes in a bucket: from, to (not included).
     #[inline(always)]
     fn bucket_at(&self, chunks: &[u8], offset: usize, index: usize) -> Result<(u32, u32), Damaged> {
-        let entries = u32_at(chunks, offset + (index << self.index_shift)).ok_or(DAMAGED)?;
-        Ok((entries & self.index_mask, entries >> self.index_bits & self.index_mask))
+        u32_at(chunks, offset + (index << self.index_shift))
+            .map(|entries| self.bounds(entries))
+            .ok_or(DAMAGED)
     }
 
-    /// Looks for `suffix` among `from..to`. Nearly all buckets fit into one load of eight octets; a fuller one is
-    /// halved first, its lanes are sorted. No branch depends on whether it is found: half of all questions are not,
-    /// and a branch guessed wrong after a load from memory costs more than the whole search.
+    #[inline(always)]
+    fn bounds(&self, entries: u32) -> (u32, u32) {
+        (entries & self.index_mask, entries >> self.index_bits & self.index_mask)
+    }
+
+    /// The load where the lanes of a bucket begin.
+    #[inline(always)]
+    pub(super) fn first(&self, chunks: &[u8], offset: usize, lanes: Lanes) -> Result<u64, Damaged> {
+        self.lane_at(chunks, offset, lanes.from)
+    }
+
+    /// Looks for `suffix` among the lanes of its bucket, with the load where they [begin](Self::first). Nearly all
+    /// buckets fit into this load; a fuller one is halved first, its lanes are sorted. No branch depends on whether it is
+    /// found: half of all questions are not, and a branch guessed wrong after a load from memory costs more than the
+    /// whole search.
     #[inline(always)]
     pub(super) fn search(
         &self,
         chunks: &[u8],
         offset: usize,
         suffix: u16,
-        (mut from, to): (u32, u32),
+        Lanes { mut from, mut count }: Lanes,
+        first: u64,
     ) -> Result<Found, Damaged> {
         let rest = u32::from(suffix) & self.rest_mask;
-        let mut count = to.saturating_sub(from);
+        let mut word = first;
         while count > self.per_load {
             let half = count / 2;
-            from += half * u32::from(self.rest_at(chunks, offset, from + half)? <= rest);
+            let middle = self.lane_at(chunks, offset, from + half)?;
+            let behind = middle as u32 & self.rest_mask <= rest;
+            from += half * u32::from(behind);
+            word = [word, middle][usize::from(behind)];
             count -= half;
         }
-        let word = self.lane_at(chunks, offset, from)?;
         // Where the rest is the one sought, it is zero in `differing`. A zero is the only one of which neither the
         // highest bit is set nor adding all lower ones carries into it.
         let differing = word ^ (self.ones * u64::from(rest));
@@ -141,7 +182,8 @@ impl Buckets {
     pub(super) fn any_in(&self, chunks: &[u8], offset: usize, third: u8) -> Result<bool, Damaged> {
         let suffix = u16::from(third) << 8;
         let first = u32::from(suffix) & self.rest_mask;
-        let (mut from, bucket_end) = self.bucket(chunks, offset, suffix)?;
+        let Lanes { mut from, count } = self.bucket(chunks, offset, suffix)?;
+        let bucket_end = from + count;
         let mut to = bucket_end;
         while from < to {
             let middle = from + (to - from) / 2;

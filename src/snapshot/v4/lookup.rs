@@ -26,8 +26,9 @@ impl V4<'_> {
         let found = match self.buckets(place) {
             Some(buckets) => {
                 let chunks = self.chunks()?;
-                let range = buckets.bucket(chunks, place.offset(), suffix)?;
-                buckets.search(chunks, place.offset(), suffix, range)?
+                let lanes = buckets.bucket(chunks, place.offset(), suffix)?;
+                let first = buckets.first(chunks, place.offset(), lanes)?;
+                buckets.search(chunks, place.offset(), suffix, lanes, first)?
             }
             None => self.find_elsewhere(slot, suffix)?,
         };
