@@ -212,5 +212,7 @@ fn mistakes() {
         .run(&["up", "--state", "s", "--catalogue", "catalogue", "--suffix", long.as_str()])
         .ended_with(2)
         .talks("--suffix");
+    let open = ["up", "--state", "s", "--catalogue", "catalogue", "--listen", "0.0.0.0:0"];
+    place.run(&open).ended_with(2).talks("strangers can reach 0.0.0.0:0");
     assert!(!place.path("s").exists());
 }

@@ -41,11 +41,15 @@ fn says(text: &str, expected: &str) {
     assert_eq!(said(text), expected.trim_start_matches('\n'), "\n--- for\n{text}");
 }
 
+#[track_caller]
+fn good(text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    configure(folder.path(), text).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
 #[test]
 fn the_good_one_is_good() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = format!("{GOOD}[zone.\"bl.example\"]\nlists = [\"own\"]\nexcept = [\"friends\"]\n");
-    configure(folder.path(), &text).unwrap_or_else(|problems| panic!("{problems}"));
+    good(&format!("{GOOD}[zone.\"bl.example\"]\nlists = [\"own\"]\nexcept = [\"friends\"]\n"));
 }
 
 #[test]
@@ -57,7 +61,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, access, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
+  = expected one of: listen, access, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",
@@ -322,6 +326,26 @@ fn access_lists() {
     ] {
         let said = server(rules);
         assert!(said.starts_with(&format!("gatepost.toml:{message}")), "{said}");
+    }
+}
+
+#[test]
+fn strangers() {
+    let config = |keys: &str| format!("version = 1\n[server]\n{keys}\n");
+    for address in ["0.0.0.0:53", "9.9.9.9:53", "[::]:53", "[2620:fe::fe]:53"] {
+        let said = said(&config(&format!("listen = [\"127.0.0.1:53\", \"{address}\"]")));
+        assert!(said.starts_with("gatepost.toml:3:27: strangers can reach"), "{said}");
+        let allowed =
+            ["open = true", "access = [{ clients = [\"0.0.0.0/0\", \"::/0\"], action = \"refuse\" }]"];
+        for more in allowed {
+            good(&config(&format!("listen = [\"{address}\"]\n{more}")));
+        }
+    }
+    // That somebody is allowed refuses nobody.
+    let rule = "access = [{ clients = [\"192.0.2.0/24\"], action = \"allow\" }]";
+    assert!(said(&config(&format!("listen = [\"0.0.0.0:53\"]\n{rule}"))).contains("strangers"));
+    for address in ["127.0.0.2:53", "10.0.0.1:53", "[::1]:53", "[fd00::1]:53", "169.254.1.1:53"] {
+        good(&config(&format!("listen = [\"{address}\"]")));
     }
 }
 

@@ -39,7 +39,7 @@ pub use access::{AccessAction, AccessRule, access};
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source};
 pub use problem::{Problem, Problems};
-pub use reach::is_public;
+pub use reach::{is_public, reaches_the_public};
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
@@ -62,6 +62,8 @@ pub struct Config {
 pub struct Server {
     /// Addresses, each for UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Everybody who can reach a public address may be answered, though no access list says who.
+    pub open: bool,
     /// UDP threads for each address.
     pub workers: u16,
     /// TCP connections at a time.

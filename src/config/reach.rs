@@ -16,6 +16,11 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Whether strangers can ask a server that listens on `address`: a public one, or all that the machine has.
+pub fn reaches_the_public(address: IpAddr) -> bool {
+    address.is_unspecified() || is_public(address)
+}
+
 fn v4_is_public(address: Ipv4Addr) -> bool {
     match address.octets() {
         [0 | 10 | 127 | 224..=255, ..] => false,

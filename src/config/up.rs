@@ -47,6 +47,7 @@ impl Config {
             state,
             server: Server {
                 listen: if listen.is_empty() { vec![defaults::LISTEN] } else { listen },
+                open: false,
                 workers: defaults::WORKERS,
                 tcp_connections: defaults::TCP_CONNECTIONS,
                 tcp_connections_per_client: defaults::TCP_CONNECTIONS_PER_CLIENT,

@@ -23,6 +23,7 @@ impl Config {
         out.header("server");
         let server = &self.server;
         out.line("listen", array(server.listen.iter().map(|address| string(&address.to_string()))));
+        out.line("open", server.open.to_string());
         out.line("workers", server.workers.to_string());
         out.line("tcp-connections", server.tcp_connections.to_string());
         out.line("tcp-connections-per-client", server.tcp_connections_per_client.to_string());

@@ -15,14 +15,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use super::failure::Usage;
 use super::locate::{UP_CONFIG, default_state};
 use super::logs;
 use super::progress::Progress;
 use super::serve::start;
-use crate::config::{Config, Overrides, Slug, defaults};
+use crate::config::{Config, Overrides, Slug, defaults, reaches_the_public};
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::Name;
@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Address and port, UDP and TCP; may be given several times [env: GATEPOST_LISTEN=] [default: 127.0.0.1:5354]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
+    /// Answer everybody, on an address that strangers can reach
+    #[arg(long)]
+    open: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
@@ -72,6 +75,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut config = Config::for_up(state, &args.suffix, &feeds, listen)
         .map_err(|error| anyhow!(Usage(format!("--suffix {}: {error}", args.suffix))))?;
     config.reloadable.sync.catalogue = catalogue;
+    config.server.open = args.open;
+    if let Some(address) = config.server.listen.iter().find(|at| !args.open && reaches_the_public(at.ip())) {
+        bail!(Usage(format!(
+            "strangers can reach {address}; --open answers them all, `gatepost serve` can be told whom to answer"
+        )));
+    }
 
     let progress = Progress::new(config.reloadable.lists.keys().map(Slug::as_str), false);
     logs::init_above(&progress);

@@ -44,6 +44,7 @@ keys! {
 keys! {
     /// `[server]`, but `listen` and `access`.
     pub(crate) struct ServerKeys {
+        "open" open: bool,
         "workers" workers: u16,
         "tcp-connections" tcp_connections: u32,
         "tcp-connections-per-client" tcp_connections_per_client: u32,

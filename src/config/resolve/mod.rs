@@ -13,7 +13,8 @@ pub(crate) use list::list_of;
 use super::feeds::Feeds;
 use super::file::File;
 use super::problem::{At, Place, Problem, Problems};
-use super::{Config, Overrides, Reloadable, Server, Sync, defaults};
+use super::reach::reaches_the_public;
+use super::{AccessRule, Config, Overrides, Reloadable, Server, Sync, defaults};
 use crate::model::Name;
 
 /// A file as typed and the folder that its relative paths start from.
@@ -34,10 +35,15 @@ pub(crate) fn resolve(
     let own_networks = file.own_networks.into_iter().map(|at| at.value.0).collect();
     let state = overrides.state.clone().or_else(|| file.top.state.map(|at| folder.join(at.value)));
     let listen = match (&overrides.listen[..], file.listen) {
-        ([], None) => vec![defaults::LISTEN],
+        ([], None) => vec![At { value: defaults::LISTEN, place: Place::Outside("listen") }],
         ([], Some(typed)) => distinct_addresses(typed, problems),
-        (given, _) => given.to_vec(),
+        (given, _) => {
+            given.iter().map(|&value| At { value, place: Place::Outside("GATEPOST_LISTEN") }).collect()
+        }
     };
+    let access = access::access(file.access, problems);
+    let open = file.server.open.is_some_and(|at| at.value);
+    check_strangers(&listen, &access, open, problems);
     let catalogue =
         overrides.catalogue.clone().or_else(|| file.sync.catalogue.map(|at| folder.join(at.value)));
 
@@ -60,7 +66,8 @@ pub(crate) fn resolve(
     Config {
         state: state.unwrap_or_else(|| defaults::STATE.into()),
         server: Server {
-            listen,
+            listen: listen.into_iter().map(|at| at.value).collect(),
+            open,
             workers: or(file.server.workers, defaults::WORKERS),
             tcp_connections: or(file.server.tcp_connections, defaults::TCP_CONNECTIONS),
             tcp_connections_per_client: or(
@@ -70,7 +77,7 @@ pub(crate) fn resolve(
             tcp_idle: or(file.server.tcp_idle, defaults::TCP_IDLE),
         },
         reloadable: Reloadable {
-            access: access::access(file.access, problems),
+            access,
             version_bind: file.server.version_bind.map(|at| at.value.0),
             sync: Sync {
                 timer: file.sync.timer.map(|at| at.value),
@@ -86,14 +93,31 @@ pub(crate) fn resolve(
     }
 }
 
-fn distinct_addresses(typed: Vec<At<SocketAddr>>, problems: &mut Problems) -> Vec<SocketAddr> {
+/// A server that strangers can reach says who may ask, or that everybody may: some lists must not be given away, and
+/// an open server can be made to send replies to others.
+fn check_strangers(listen: &[At<SocketAddr>], access: &[AccessRule], open: bool, problems: &mut Problems) {
+    if open || !super::access(access, 0).is_open() {
+        return;
+    }
+    for at in listen.iter().filter(|at| reaches_the_public(at.value.ip())) {
+        problems.push(
+            Problem::new(
+                &at.place,
+                format!("strangers can reach {}, and nothing says who may ask", at.value),
+            )
+            .help("expected `access` rules under [server] that refuse others, or `open = true`"),
+        );
+    }
+}
+
+fn distinct_addresses(typed: Vec<At<SocketAddr>>, problems: &mut Problems) -> Vec<At<SocketAddr>> {
     let mut seen = BTreeSet::new();
     for at in &typed {
         if !seen.insert(at.value) {
             problems.push(Problem::new(&at.place, format!("{} is in the list twice", at.value)));
         }
     }
-    typed.into_iter().map(|at| at.value).collect()
+    typed
 }
 
 /// "in FILE:LINE" of a place.
