@@ -148,6 +148,23 @@ fn damaged_and_foreign_files() {
     place.run(&["inspect", "cut", "s"]).ended_with(1).says("130 addresses");
 }
 
+/// A snapshot takes the place of a snapshot, never that of a device or a pipe; a link stays one.
+#[test]
+fn only_files_are_replaced() {
+    let place = Place::new();
+    place.write("list.txt", "192.0.2.7\n").write("real", "");
+    let pipe = place.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for target in ["pipe", "/dev/null"] {
+        compile(&place, &["list.txt", "-o", target]).ended_with(2).talks("no regular file");
+    }
+    assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file());
+    std::os::unix::fs::symlink("real", place.path("link")).unwrap();
+    compile(&place, &["list.txt", "-o", "link"]).ended_with(0);
+    assert!(std::fs::symlink_metadata(place.path("link")).unwrap().is_symlink());
+    place.run(&["inspect", "--verify", "real"]).ended_with(0).says("2 addresses");
+}
+
 #[test]
 fn for_programs() {
     let place = Place::new();

@@ -169,9 +169,59 @@ fn sync_tells_what_it_did() {
     assert_eq!(lookup(&place, "192.0.2.9", 1)["listed"], true);
     assert_eq!(lookup(&place, "192.0.2.7", 0)["listed"], false);
     std::fs::remove_file(place.path("own.txt")).unwrap();
-    // A file that is not there is a mistake of the configuration, found before anything is touched.
-    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(2).talks("own.txt");
-    assert_eq!(place.run(&["lookup", "-c", "gatepost.toml", "192.0.2.9"]).code, 2);
+    // A file that is not there is a mistake to `check-config`; to all others the failure of one list.
+    place
+        .run(&["check-config", "gatepost.toml"])
+        .ended_with(2)
+        .talks("gatepost.toml:6:8: cannot read own.txt");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(1).talks("the last good version stays (1 entry)");
+    assert_eq!(lookup(&place, "192.0.2.9", 1)["listed"], true);
+}
+
+/// What a mail log shows is the question that it spells.
+#[test]
+fn a_name_below_a_zone() {
+    let place = synced();
+    let found = |what: &str, code| {
+        place.run(&["lookup", "-c", "gatepost.toml", "--json", what]).ended_with(code).json()["subject"]
+            .clone()
+    };
+    assert_eq!(found("7.2.0.192.bl.example.net", 1), "192.0.2.7");
+    assert_eq!(found("8.2.0.192.BL.example.net.", 0), "192.0.2.8");
+    assert_eq!(found("spam.example.names.example.net", 1), "spam.example");
+    assert_eq!(found("spam.example", 1), "spam.example");
+}
+
+/// A text that quotes notes asks for them, in the list or in the zone.
+#[test]
+fn notes_that_a_text_asks_for() {
+    for (list, zone) in [("$ is on own", "$: {note}"), ("$: {note}", "")] {
+        let place = Place::new();
+        own_lists(&place, "127.0.0.1:5354");
+        let member = if zone.is_empty() {
+            "\"own\"".to_owned()
+        } else {
+            format!("{{ list = \"own\", text = \"{zone}\" }}")
+        };
+        let config = place.read("gatepost.toml").replace("$ is on own", list);
+        place.write("gatepost.toml", config.replace("lists = [\"own\"]", &format!("lists = [{member}]")));
+        place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+        let found = lookup(&place, "192.0.2.7", 1);
+        assert_eq!(found["zones"][0]["records"][1]["data"], serde_json::json!(["192.0.2.7: the one"]));
+    }
+}
+
+/// One damaged file of the store hides itself alone.
+#[test]
+fn what_cannot_be_read_is_told() {
+    let place = synced();
+    place.write("state/feeds/names/status.json", "{");
+    let args = ["status", "-c", "gatepost.toml"];
+    place.run(&args).ended_with(1).says("status.json is damaged").says("bl.example.net");
+    assert_eq!(lookup(&place, "192.0.2.7", 1)["listed"], true);
+    place.write("state/generation.json", "{");
+    place.run(&args).ended_with(1).says("generation.json is damaged");
+    place.run(&["lookup", "-c", "gatepost.toml", "192.0.2.7"]).ended_with(3).says("cannot tell");
 }
 
 #[test]

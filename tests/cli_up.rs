@@ -192,6 +192,28 @@ fn it_ends_with_its_terminal_unless_told_not_to() {
     up.stop().ended_with(0);
 }
 
+/// Two configurations in one store would take each other's zones out of service.
+#[test]
+fn a_store_is_of_one_configuration() {
+    let place = Place::new();
+    place.write("catalogue/one.toml", feed("one", "http://127.0.0.1:9/", "block", "127.0.0.40"));
+    cli_support::own_lists(&place, "127.0.0.1:0");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    place.run(&UP).ended_with(2).talks("state folder of a service");
+    assert!(!place.path("state/up.toml").exists());
+    std::fs::remove_dir_all(place.path("state")).unwrap();
+    let up: Running = place.start(&UP);
+    up.address();
+    up.says("Try it");
+    up.stop().ended_with(0);
+    for command in ["sync", "serve"] {
+        place.run(&[command, "-c", "gatepost.toml"]).ended_with(2).talks("state folder of `gatepost up`");
+    }
+    place.run(&["sync", "-c", "state/up.toml"]);
+    std::fs::remove_file(place.path("state/up.toml")).unwrap();
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+}
+
 #[test]
 fn mistakes() {
     let place = Place::new();

@@ -331,6 +331,23 @@ fn zones_wait_for_their_first_snapshot() {
     server.stop();
 }
 
+/// A sync of another configuration in the same store takes nothing out of service.
+#[test]
+fn a_zone_that_the_generation_forgets_stays() {
+    let state = tempfile::tempdir().unwrap();
+    let (ours, other) = (lists("bl.example", &["1.2.3.4"], 5), lists("other.example", &["1.2.3.4"], 6));
+    store::publish(state.path(), 1, &[(&ours, 1)]);
+    let server = start(&store::settings(state.path(), &[&ours]));
+    let address = server.addresses()[0];
+    store::publish(state.path(), 2, &[(&other, 1)]);
+    assert!(matches!(server.reload(), Ok(Reloaded::Swapped(2))));
+    assert_eq!(ask(address, "4.3.2.1.bl.example", Over::Udp), "0 127.0.0.5");
+    store::publish(state.path(), 3, &[(&lists("bl.example", &["1.2.3.4"], 7), 2)]);
+    assert!(matches!(server.reload(), Ok(Reloaded::Swapped(3))));
+    assert_eq!(ask(address, "4.3.2.1.bl.example", Over::Udp), "0 127.0.0.7");
+    server.stop();
+}
+
 /// Mended in place, the same generation is good: nobody waits for another one, nor for the next try by the clock.
 #[test]
 fn a_mended_snapshot_is_taken_at_once() {

@@ -99,6 +99,40 @@ fn a_set_and_a_body_that_are_gone_are_fetched_again() {
     assert_ne!(site.generation(), before);
 }
 
+/// A stored body is read again when the configuration asks for another reading; not when its hash says that it is
+/// another one.
+#[test]
+fn a_damaged_body_is_never_the_list() {
+    let site = site();
+    let body = file(&site, "feeds/one", "body-");
+    fs::remove_file(&body).unwrap();
+    fs::write(&body, "7.7.7.7\n").unwrap();
+    let lists = [Site::list("one", 1, "notes = true\n"), Site::list("two", 2, "")];
+    let zones = [Site::zone("one.example", &["one"], ""), Site::zone("all.example", &["one", "two"], "")];
+    site.configure(&[lists.concat(), zones.concat()].concat());
+    site.web.put("/one", common::feed_server::Page::status(503, "later"));
+    site.sync(&[]).expect(1);
+    all_is_well(&site);
+    let server = site.serve();
+    assert_eq!(ask(server.dns, Over::Udp, "7.7.7.7.one.example", A).rcode, NXDOMAIN);
+    drop(server);
+    site.put("one", "5.6.7.8\n");
+    site.sync(&["one"]).expect(0);
+    all_is_well(&site);
+}
+
+/// A generation that names a file that is not there is put right though no answer changes.
+#[test]
+fn a_generation_with_a_wrong_name_is_made_again() {
+    let site = site();
+    let snapshot = file(&site, "snapshots", "one.example-");
+    let name = snapshot.file_name().unwrap().to_str().unwrap();
+    let wrong = site.generation().replace(name, "one.example-000000000000");
+    fs::write(site.state().join("generation.json"), wrong).unwrap();
+    site.sync(&[]).expect(0);
+    all_is_well(&site);
+}
+
 #[test]
 fn a_cut_generation_is_made_again() {
     let site = site();

@@ -28,7 +28,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let found = locate::read(&args.file);
+    let found = locate::read(&args.file).and_then(|config| match config.absent.is_empty() {
+        true => Ok(config),
+        false => Err(config.absent.into()),
+    });
     if args.json {
         let counts = found.as_ref().ok().map(|config| {
             let parts = &config.reloadable;

@@ -77,7 +77,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.output.as_os_str() == "-" {
         bail!(Usage("a snapshot is a file to be mapped; name one after -o".to_owned()));
     }
-    if args.output.is_dir() {
+    let target = target(&args.output)?;
+    if target.is_dir() {
         bail!(Usage(format!("{} is a folder", args.output.display())));
     }
     if args.files.iter().any(|file| is_same_file(file, &args.output)) {
@@ -116,7 +117,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     };
     let compiled = compile(&spec(args.zone.clone(), member));
     let counts = Listed::of(&compiled);
-    let written = write(&compiled, &provenance, &args.output)?;
+    let written = write(&compiled, &provenance, &target)?;
     if args.json {
         json(
             &mut out(),
@@ -138,6 +139,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         talk(styled(WARN, format_args!("{lines} unreadable and left out")));
     }
     Ok(ExitStatus::found(bad > 0))
+}
+
+/// The file behind the name that was typed: links stay, and what is no file (`/dev/null`, a pipe) is not replaced by one.
+fn target(typed: &Path) -> anyhow::Result<PathBuf> {
+    let target = typed.canonicalize().unwrap_or_else(|_| typed.to_owned());
+    match std::fs::symlink_metadata(&target) {
+        Ok(found) if !found.is_file() && !found.is_dir() => Err(anyhow!(Usage(format!(
+            "{} is no regular file: a snapshot would take its place",
+            typed.display()
+        )))),
+        _ => Ok(target),
+    }
 }
 
 fn is_same_file(a: &Path, b: &Path) -> bool {

@@ -41,30 +41,56 @@ impl ConfigArgs {
     }
 }
 
+/// Whose configuration it is.
+enum Whose {
+    /// A service's, at this path.
+    Service(PathBuf),
+    /// That of `gatepost up`, in this state folder.
+    Up(PathBuf),
+}
+
 impl EitherArgs {
     /// Reads it.
     pub(crate) fn read(&self) -> anyhow::Result<Config> {
+        match self.whose()? {
+            Whose::Service(path) => read_absolute(&path),
+            Whose::Up(state) => read_up(&state),
+        }
+    }
+
+    /// Reads it to change what is in its store.
+    pub(crate) fn read_to_write(&self) -> anyhow::Result<Config> {
+        match self.whose()? {
+            Whose::Service(path) => {
+                let config = read_absolute(&path)?;
+                keep_off_up(&config)?;
+                Ok(config)
+            }
+            Whose::Up(state) => read_up(&state),
+        }
+    }
+
+    fn whose(&self) -> anyhow::Result<Whose> {
         if let Some(config) = &self.config {
-            return read_absolute(config);
+            return Ok(whose(config));
         }
         if let Some(state) = &self.state {
-            let path = state.join(UP_CONFIG);
-            if !path.exists() {
+            if !state.join(UP_CONFIG).exists() {
                 return Err(anyhow!(Usage(format!(
                     "{} is no state folder of `gatepost up`: it has no {UP_CONFIG}; name the service's configuration with --config",
                     state.display()
                 ))));
             }
-            return read_up(state);
+            return Ok(Whose::Up(state.clone()));
         }
         if let Some(config) = std::env::var_os("GATEPOST_CONFIG").filter(|path| !path.is_empty()) {
-            return read_absolute(Path::new(&config));
+            return Ok(whose(Path::new(&config)));
         }
         let service = PathBuf::from(DEFAULT_CONFIG);
         let up = default_state().filter(|state| state.join(UP_CONFIG).exists());
         match up {
-            _ if service.exists() => read_absolute(&service),
-            Some(up) => read_up(&up),
+            _ if service.exists() => Ok(Whose::Service(service)),
+            Some(up) => Ok(Whose::Up(up)),
             None => Err(anyhow!(Usage(format!(
                 "which gatepost? There is no {DEFAULT_CONFIG}, and `gatepost up` has not run here; name one with --config FILE or --state DIR"
             )))),
@@ -72,13 +98,30 @@ impl EitherArgs {
     }
 }
 
+fn whose(config: &Path) -> Whose {
+    match config.parent().filter(|_| config.file_name().is_some_and(|name| name == UP_CONFIG)) {
+        Some(state) => Whose::Up(state.to_owned()),
+        None => Whose::Service(config.to_owned()),
+    }
+}
+
+/// Two configurations that write into one store would take each other's zones out of service.
+pub(crate) fn keep_off_up(config: &Config) -> anyhow::Result<()> {
+    let up = config.state.join(UP_CONFIG);
+    if !up.exists() {
+        return Ok(());
+    }
+    Err(anyhow!(Usage(format!(
+        "{} is the state folder of `gatepost up`: give the service another `state`, or remove {} to take it over",
+        config.state.display(),
+        up.display()
+    ))))
+}
+
 /// Reads the configuration at `path`, as environment and defaults complete it. Paths in it are relative to it: named in
 /// another way by another command, the same file would look like another one to the store.
 fn read_absolute(path: &Path) -> anyhow::Result<Config> {
-    match path.parent().filter(|_| path.file_name().is_some_and(|name| name == UP_CONFIG)) {
-        Some(state) => read_up(state),
-        None => read(&std::path::absolute(path)?),
-    }
+    read(&std::path::absolute(path)?)
 }
 
 /// What `gatepost up` left in its state folder. The folder in which it lies is the one that counts, whatever it was

@@ -64,19 +64,23 @@ pub(crate) fn ask(view: &View) -> Health {
 fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientError> {
     if zone.answering().is_none() {
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
-        return Ok(match reply.rcode {
+        let found = match reply.rcode {
             // It had something to say once: mail is no longer checked against it, and nobody may have noticed.
             Rcode::SERVFAIL if zone.entry.is_some() => {
                 let why = zone.trouble().unwrap_or_else(|| "its data cannot be used".to_owned());
                 Found::Wrong(vec![format!("SERVFAIL: {why}")])
             }
             Rcode::SERVFAIL => Found::Waits,
-            // A sync has put its first data in service since the store was read.
+            // A sync has put its first data in service since the store was read, or what the store says of it can no
+            // longer be read: the server decides.
             Rcode::NOERROR => Found::Right,
             Rcode(code) => {
                 Found::Wrong(vec![format!("it has no data and answers with code {code}, not SERVFAIL")])
             }
-        });
+        };
+        if !matches!(found, Found::Right) {
+            return Ok(found);
+        }
     }
     if !zone.config.test_points {
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;

@@ -11,7 +11,7 @@ use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
-use crate::config::{Config, ListConfig, Problems, Slug, access, defaults};
+use crate::config::{Config, ListConfig, Problem, Problems, Slug, access, defaults};
 use crate::error::ExitStatus;
 use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
 use crate::server::{AccessLists, Limits, ReloadError, Served, Server, Settings, StartError};
@@ -42,7 +42,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     args.log.init(Level::INFO);
     let path = std::path::absolute(args.config.path())?;
     let config = locate::read(&path)?;
+    locate::keep_off_up(&config)?;
     let store = Store::open(&config.state)?;
+    tell_absent(&config);
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let server = start(&config, store, &lists)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
@@ -157,6 +159,7 @@ impl Conduct for Daemon {
                 return None;
             }
         };
+        tell_absent(&config);
         if config.server != self.config.server || config.state != self.config.state {
             tracing::warn!("a changed [server] or state folder needs a restart");
         }
@@ -183,18 +186,25 @@ impl Conduct for Daemon {
     }
 }
 
+/// Own files that are not there: their lists stay as they were, and the next sync looks again.
+fn tell_absent(config: &Config) {
+    config.absent.iter().for_each(|problem| tracing::warn!("{}", in_a_line(problem)));
+}
+
 /// A line for each mistake, so that each has its level and place in the log.
 fn log_refusal(error: &anyhow::Error) {
     let Some(problems) = error.downcast_ref::<Problems>() else {
         return tracing::error!("the old configuration stays: {error:#}");
     };
-    for problem in problems.iter() {
-        let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
-        let place =
-            problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
-        tracing::error!("{file}{place} {}", problem.message());
-    }
+    problems.iter().for_each(|problem| tracing::error!("{}", in_a_line(problem)));
     tracing::error!("the old configuration stays; `gatepost check-config` shows more");
+}
+
+fn in_a_line(problem: &Problem) -> String {
+    let file = problem.file().map_or_else(String::new, |file| format!("{}:", file.display()));
+    let place =
+        problem.line_and_column().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+    format!("{file}{place} {}", problem.message())
 }
 
 /// An own or embedded list that did not change is looked at on every run: no news.

@@ -14,6 +14,7 @@ use super::output::{
 use super::probe::{self, Health};
 use super::view::{ListView, View, When, ZoneState, ZoneView, listed_v4};
 use crate::error::ExitStatus;
+use crate::feed::schedule::{Asker, Due, due};
 use crate::ops::report;
 use crate::store::{Freshness, Outcome};
 
@@ -62,7 +63,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Some(health) => health.status(),
         None => {
             let zones = view.zones.iter().any(|zone| zone.answering().is_none());
-            ExitStatus::found(zones || view.lists.iter().any(ListView::is_problem))
+            let lists = view.lists.iter().any(ListView::is_problem);
+            ExitStatus::found(zones || lists || !view.unreadable.is_empty())
         }
     })
 }
@@ -97,13 +99,20 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         .iter()
         .filter_map(|zone| match &zone.state {
             ZoneState::Broken(why) => Some((zone.origin().to_string(), why.clone())),
-            _ => None,
+            // Something of it is there to answer from, or was once: no zone waits for its first data by this.
+            ZoneState::NoData if view.missing(zone).count() < zone.config.lists().count() => {
+                Some((zone.origin().to_string(), "nothing is in service, though lists are there".to_owned()))
+            }
+            ZoneState::NoData | ZoneState::Answers(_) | ZoneState::Expired => None,
         })
         .collect();
-    if troubles.is_empty() && zone_troubles.is_empty() {
+    if troubles.is_empty() && zone_troubles.is_empty() && view.unreadable.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{}", styled(HEAD, "To look at"))?;
+    for why in &view.unreadable {
+        writeln!(out, "  {}", styled(BAD, why))?;
+    }
     for (origin, why) in zone_troubles {
         writeln!(out, "  {}: {why}", styled(BAD, origin))?;
     }
@@ -219,16 +228,15 @@ fn next(list: &ListView, view: &View) -> String {
     if list.config.is_own() {
         return "every sync".to_owned();
     }
-    let pauses = [&list.status.next, &list.status.retry_after];
-    let left = pauses.into_iter().flatten().map(|pause| pause.left(&view.now)).max();
-    match left {
-        Some(left) if !left.is_zero() => format!("in {}", short_duration(left)),
-        _ => "is due".to_owned(),
+    match due(&list.status, list.config.floor, Asker::Timer, &view.now) {
+        Due::Wait(left, _) => format!("in {}", short_duration(left)),
+        Due::Now => "is due".to_owned(),
     }
 }
 
 fn last(list: &ListView) -> Cell {
     match list.outcome() {
+        None if list.status.last_attempt.is_some() => Cell::new(WARN, "interrupted"),
         None => Cell::new(DIM, "never asked for"),
         Some(Outcome::Accepted) => Cell::new(GOOD, "taken"),
         Some(Outcome::Trimmed) => Cell::new(GOOD, "taken in part"),
@@ -288,6 +296,7 @@ fn as_json(view: &View, health: Option<&Health>) -> Value {
     let mut value = json!({
         "state": view.config.state,
         "generation": generation,
+        "unreadable": view.unreadable,
         "zones": zones,
         "lists": lists,
     });

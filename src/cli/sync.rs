@@ -29,7 +29,7 @@ Examples:
   gatepost sync psbl                           this one now, unless its publisher wants to be left alone
   gatepost sync --json | jq '.lists[] | select(.outcome == \"failed\")'
 
-Exit codes: 0 all went well (or nothing was due), 1 a list was held, refused or not reached, 2 configuration, 3 could not work")]
+Exit codes: 0 all went well (or nothing was due), 1 a list was held, refused or not reached, or a zone\nstays as it was, 2 configuration, 3 could not work")]
 pub(crate) struct Args {
     /// Only these lists, also when the timer would not come to them yet
     #[arg(value_name = "LIST")]
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.events {
         return run_as_child(args);
     }
-    let config = args.from.read()?;
+    let config = args.from.read_to_write()?;
     let lists = named(&args.lists)?;
     let by_name = !lists.is_empty();
     let progress = if args.log.is_wanted() {
@@ -90,7 +90,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
     with_parent()?;
     let lines = EventLines::new(io::stdout());
     let work = || -> anyhow::Result<Summary> {
-        let config = args.from.read()?;
+        let config = args.from.read_to_write()?;
         let store = Store::open(&config.state)?;
         let options = Options { lists: named(&args.lists)?, wait: false };
         Ok(sync::run(&config, &store, &options, &lines)?)
@@ -116,7 +116,11 @@ fn named(lists: &[String]) -> anyhow::Result<Vec<Slug>> {
 }
 
 fn status(summary: &Summary) -> ExitStatus {
-    ExitStatus::found(summary.lists.iter().any(sync::ListReport::is_problem))
+    if summary.zones.iter().any(|zone| zone.silent) {
+        return ExitStatus::CannotTell;
+    }
+    let lists = summary.lists.iter().any(sync::ListReport::is_problem);
+    ExitStatus::found(lists || summary.zones.iter().any(|zone| zone.trouble.is_some()))
 }
 
 /// What was done, in a line.

@@ -26,6 +26,8 @@ pub(crate) struct View {
     pub(crate) now: Now,
     /// What is in service.
     pub(crate) generation: Option<Generation>,
+    /// Files of the store that cannot be read, and why.
+    pub(crate) unreadable: Vec<String>,
     /// The lists, in the order of their names.
     pub(crate) lists: Vec<ListView>,
     /// The zones, in the order of their origins' texts.
@@ -77,12 +79,14 @@ impl View {
             }
             Err(error) => return Err(error),
         };
+        let mut unreadable = Vec::new();
         let mut statuses = BTreeMap::new();
         for name in config.reloadable.lists.keys() {
-            statuses.insert(name.clone(), store.list(name).status()?);
+            let status = readable(store.list(name).status(), &mut unreadable)?;
+            statuses.insert(name.clone(), status.unwrap_or_default());
         }
         let now = store.now(statuses.values());
-        let generation = store.generation()?;
+        let generation = readable(store.generation(), &mut unreadable)?.flatten();
         let lists: Vec<ListView> = config
             .reloadable
             .lists
@@ -102,7 +106,7 @@ impl View {
         });
         let mut zones: Vec<ZoneView> = zones.collect();
         zones.sort_by_cached_key(|zone| zone.origin().to_string());
-        Ok(Self { zones, now, generation, lists, config })
+        Ok(Self { zones, now, generation, unreadable, lists, config })
     }
 
     fn empty(config: Config) -> Self {
@@ -115,6 +119,7 @@ impl View {
                 .map(|zone| ZoneView { config: zone.clone(), entry: None, state: ZoneState::NoData })
                 .collect(),
             generation: None,
+            unreadable: Vec::new(),
             now,
             config,
         }
@@ -130,6 +135,17 @@ impl View {
         zone.config
             .lists()
             .filter(|name| self.list(name.as_str()).is_none_or(|list| list.status.set.is_none()))
+    }
+}
+
+/// One damaged file hides itself alone.
+fn readable<T>(read: Result<T, StoreError>, unreadable: &mut Vec<String>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
+            unreadable.push(error.to_string());
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Config {
     pub server: Server,
     /// What a running server takes over.
     pub reloadable: Reloadable,
+    /// Own files that are not there: their lists fail, everything else goes on. `check-config` calls it a mistake.
+    pub absent: Problems,
 }
 
 /// Sockets and threads of the server.
@@ -193,7 +195,7 @@ impl Draft {
     /// The meaning of it all.
     pub fn resolve(mut self, feeds: &Feeds) -> Result<Config, Problems> {
         let config = resolve::resolve(self.main, self.additions, &self.overrides, feeds, &mut self.problems);
-        self.problems.or(|| config)
+        Ok(Config { absent: self.problems.unless_passing()?, ..config })
     }
 }
 

@@ -36,11 +36,22 @@ pub struct Problem {
     place: Place,
     message: String,
     help: Option<String>,
+    passing: bool,
 }
 
 impl Problem {
     pub(crate) fn new(place: &Place, message: impl Into<String>) -> Self {
-        Self { place: place.clone(), message: message.into(), help: None }
+        Self { place: place.clone(), message: message.into(), help: None, passing: false }
+    }
+
+    /// Something outside of the configuration that may be there again in a moment: everything else can go on.
+    pub(crate) fn passing(mut self) -> Self {
+        self.passing = true;
+        self
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.passing
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -150,6 +161,12 @@ impl Problems {
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
+    }
+
+    /// `Err` with all of them unless all may pass by themselves, which are given back.
+    pub(crate) fn unless_passing(mut self) -> Result<Self, Self> {
+        self.sort();
+        if self.0.iter().all(Problem::is_passing) { Ok(self) } else { Err(self) }
     }
 
     /// `Err` with all of them unless there is none.

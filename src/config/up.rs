@@ -10,7 +10,7 @@ use super::list::ListConfig;
 use super::resolve::{list_of, no_mailbox};
 use super::words::Slug;
 use super::zone::{MemberConfig, ZoneConfig};
-use super::{Config, Reloadable, Server, Sync, defaults};
+use super::{Config, Problems, Reloadable, Server, Sync, defaults};
 use crate::model::{Name, NameError, Ns, Soa, Use};
 
 impl Config {
@@ -67,6 +67,7 @@ impl Config {
                 lists,
                 zones,
             },
+            absent: Problems::default(),
         })
     }
 }

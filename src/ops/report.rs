@@ -49,6 +49,9 @@ pub enum Report {
         origin: String,
         /// Its content is new.
         changed: bool,
+        /// Why it could not be compiled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
     },
     /// A generation is in service.
     Published {
@@ -127,7 +130,11 @@ impl From<&Event<'_>> for Report {
             }
             Event::BadLine { list, diag } => Self::BadLine { list: list.to_string(), what: diag.to_string() },
             Event::List(report) => Self::List(report.into()),
-            Event::Zone(report) => Self::Zone { origin: report.origin.to_string(), changed: report.changed },
+            Event::Zone(report) => Self::Zone {
+                origin: report.origin.to_string(),
+                changed: report.changed,
+                trouble: report.trouble.clone(),
+            },
             Event::Published { number } => Self::Published { number },
         }
     }
@@ -140,8 +147,11 @@ impl Report {
             Self::Started { .. } | Self::Progress { .. } => return None,
             Self::BadLine { list, what } => (Weight::Detail, format!("{list}: left out {what}")),
             Self::List(done) => done.sentence(),
-            Self::Zone { origin, changed: true } => (Weight::Detail, format!("{origin}: compiled")),
-            Self::Zone { origin, changed: false } => {
+            Self::Zone { origin, trouble: Some(why), .. } => {
+                (Weight::Problem, format!("{origin}: not compiled: {why}"))
+            }
+            Self::Zone { origin, changed: true, .. } => (Weight::Detail, format!("{origin}: compiled")),
+            Self::Zone { origin, changed: false, .. } => {
                 (Weight::Detail, format!("{origin}: compiled, its answers are the same"))
             }
             Self::Published { number } => (Weight::Detail, format!("generation {number} is in service")),
@@ -178,9 +188,9 @@ impl ListDone {
         };
         let change = match (self.added, self.removed) {
             (0, 0) => String::new(),
-            (added, 0) => format!(" (+{})", grouped(added)),
-            (0, removed) => format!(" (-{})", grouped(removed)),
-            (added, removed) => format!(" (+{} -{})", grouped(added), grouped(removed)),
+            (added, 0) => format!(", +{} listed", grouped(added)),
+            (0, removed) => format!(", -{} listed", grouped(removed)),
+            (added, removed) => format!(", +{} -{} listed", grouped(added), grouped(removed)),
         };
         match self.outcome {
             None => match (self.waits, &self.wait_for) {
@@ -307,7 +317,7 @@ mod tests {
             ..done(Outcome::Accepted)
         };
         let text = |done: &ListDone| done.outcome_sentence().1;
-        assert_eq!(text(&accepted), "12,345 entries (+120 -3), 1 unreadable line left out");
+        assert_eq!(text(&accepted), "12,345 entries, +120 -3 listed, 1 unreadable line left out");
         let failed = ListDone { reasons: vec!["connection refused".to_owned()], ..done(Outcome::Failed) };
         assert_eq!(text(&failed), "failed: connection refused; there is no earlier version");
         assert_eq!(failed.outcome_sentence().0, Weight::Problem);

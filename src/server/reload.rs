@@ -183,13 +183,16 @@ impl Loader {
         let (store, generation) = match self.read() {
             Ok(Some(found)) => found,
             Ok(None) => return,
-            Err(error) => return self.note_failure(&error),
+            Err(error) => return self.note_failure(&error, "every zone waits (SERVFAIL)"),
         };
+        if !self.expired.is_empty() {
+            self.tell_expired();
+        }
         let mut zones = Vec::new();
         for origin in self.settings.zones.clone() {
             let served = serve(&origin, &store, &generation, &self.expired, None);
             let served = served.unwrap_or_else(|error| {
-                self.note_failure(&error);
+                self.note_failure(&error, "the zone waits (SERVFAIL)");
                 Served::Waiting
             });
             zones.push((origin, served));
@@ -211,7 +214,7 @@ impl Loader {
         self.failed = None;
         let result = self.swap();
         if let Err(error) = &result {
-            self.note_failure(error);
+            self.note_failure(error, "what is in service stays");
         }
         result
     }
@@ -268,8 +271,12 @@ impl Loader {
         if self.expired.is_empty() {
             tracing::info!("no list is past its hard age any more");
         } else {
-            tracing::warn!(lists = ?self.expired, "these lists are past their hard age and fall silent");
+            self.tell_expired();
         }
+    }
+
+    fn tell_expired(&self) {
+        tracing::warn!(lists = ?self.expired, "these lists are past their hard age and fall silent");
     }
 
     /// Which file names what is in service.
@@ -286,12 +293,12 @@ impl Loader {
         Ok(store.generation()?.map(|generation| (store, generation)))
     }
 
-    fn note_failure(&mut self, error: &ReloadError) {
+    fn note_failure(&mut self, error: &ReloadError, so: &str) {
         let failed = self.failed.get_or_insert_with(|| Failed { at: Instant::now(), files: Vec::new() });
         if let ReloadError::Snapshot { path, .. } | ReloadError::Mismatch { path, .. } = error {
             failed.files.push((path.clone(), file_at(path)));
         }
-        tracing::error!(%error, "what is in service stays");
+        tracing::error!(%error, "{so}");
     }
 }
 
@@ -305,7 +312,8 @@ const GENERATION: &str = "generation.json";
 
 impl World {
     /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
-    /// the same. A configured zone that the generation does not have waits.
+    /// the same. A configured zone that the generation does not have
+    /// stays as it was, or waits.
     pub fn build(
         settings: &Settings,
         store: &Store,
@@ -331,7 +339,14 @@ fn serve(
     previous: Option<&Served>,
 ) -> Result<Served, ReloadError> {
     let Some(entry) = generation.zones.get(origin) else {
-        return Ok(Served::Waiting);
+        // A sync of another configuration has been at work in this store, or what the zone is made of is on its way.
+        return Ok(match previous {
+            Some(Served::Ready(zone)) => {
+                tracing::warn!(zone = %origin, "this generation does not have it; it stays as it was");
+                Served::Ready(zone.masked(|list| expired.contains(list))?)
+            }
+            _ => Served::Waiting,
+        });
     };
     let path = store.snapshot(&entry.file);
     let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {

@@ -107,6 +107,7 @@ impl Generation {
 fn entry(before: Option<&ZoneEntry>, built: BuiltZone, created: i64) -> ZoneEntry {
     if let Some(before) = before
         && before.content == built.content
+        && before.file == built.file
         && built.serial.is_none_or(|serial| serial == before.serial)
     {
         return ZoneEntry { made_from: built.made_from, ..before.clone() };

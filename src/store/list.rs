@@ -41,8 +41,17 @@ pub struct ListWriter<'a> {
 pub struct BodyRef {
     /// Counts up from 1.
     pub number: u64,
+    /// The beginning of its hash, as in its name.
+    hash: String,
     /// Where it is.
     pub path: PathBuf,
+}
+
+impl BodyRef {
+    /// Whether it is what was written.
+    pub fn is_whole(&self) -> bool {
+        hash_file(&self.path).is_ok_and(|hash| hash.short() == self.hash)
+    }
 }
 
 /// How long earlier sets are kept, beyond the three that always are.
@@ -108,12 +117,18 @@ impl ListDir {
         let mut bodies: Vec<BodyRef> = entries(&self.0)?
             .iter()
             .filter_map(|name| {
-                let (number, _) = name.strip_prefix("body-")?.split_once('-')?;
-                Some(BodyRef { number: number.parse().ok()?, path: self.0.join(name) })
+                let (number, hash) = name.strip_prefix("body-")?.split_once('-')?;
+                let (number, hash) = (number.parse().ok()?, hash.to_owned());
+                Some(BodyRef { number, hash, path: self.0.join(name) })
             })
             .collect();
         bodies.sort_by(|a, b| b.cmp(a));
         Ok(bodies)
+    }
+
+    /// When it was last asked for by its log, in seconds since 1970; `None` when that cannot be told.
+    pub fn last_logged(&self) -> Option<i64> {
+        log::last(&self.0.join("log.jsonl"))
     }
 
     /// What waits.
@@ -182,12 +197,13 @@ impl<'a> ListWriter<'a> {
         let hash = hash_file(body.path())?;
         let bodies = self.dir.bodies()?;
         let number = bodies.first().map_or(1, |body| body.number + 1);
-        let path = self.dir.0.join(format!("body-{number:06}-{}", hash.short()));
+        let hash = hash.short();
+        let path = self.dir.0.join(format!("body-{number:06}-{hash}"));
         put_in_place(body, &path, "body", 0o644, |_| Ok(()))?;
         for old in bodies.iter().skip(BODIES - 1) {
             remove(&old.path)?;
         }
-        Ok(BodyRef { number, path })
+        Ok(BodyRef { number, hash, path })
     }
 
     /// Puts a set in the store (again) and names it.

@@ -95,6 +95,13 @@ pub(super) fn append(path: &Path, attempt: &Attempt, owner: Option<Owner>) -> Re
     Ok(())
 }
 
+/// When the last whole line of the log at `path` was written.
+pub(super) fn last(path: &Path) -> Option<i64> {
+    let text = std::fs::read(path).ok()?;
+    let mut lines = text.rsplit(|&octet| octet == b'\n');
+    lines.find_map(|line| serde_json::from_slice::<Attempt>(line).ok()).map(|attempt| attempt.wall)
+}
+
 fn ends_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);

@@ -16,8 +16,8 @@ use crate::guard::entries::{Decision, Judgement, judge};
 use crate::guard::{NeverList, is_error_code, payload};
 use crate::parse::{self, Options, Parsed};
 use crate::store::{
-    Attempt, Held, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, StoreError, Validators,
-    Writer,
+    Attempt, BodyRef, Held, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, Stamp,
+    StoreError, Validators, Writer,
 };
 
 /// How a gzip member begins (RFC 1952 section 2.3.1).
@@ -73,8 +73,11 @@ impl<'a> Desk<'a> {
         if is_there && self.status.read_as.as_deref() == Some(&*self.read_as()) {
             return Ok(None);
         }
-        let Some(body) = self.keeper.bodies()?.into_iter().next() else {
-            if !is_there {
+        let newest = self.keeper.bodies()?.into_iter().next();
+        let Some(body) = newest.filter(BodyRef::is_whole) else {
+            if is_there {
+                tracing::warn!(list = %self.list.name, "its stored body is gone or damaged: read as before until the next fetch");
+            } else {
                 // Its zones stay as they are, and the next fetch is not conditional ([`Desk::known`]).
                 tracing::warn!(list = %self.list.name, "neither its set nor its body can be read any more");
             }
@@ -319,17 +322,23 @@ fn ends_within_a_line(path: &Path) -> io::Result<bool> {
 }
 
 /// What is known of a list. A status that cannot be read costs what it said, not the list: its newest set is taken up
-/// again, and its body read again.
+/// again, and its body read again. Its publisher is not asked sooner for it: the log knows when that was last done.
 pub(super) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
-    match list.status() {
+    let mut status = match list.status() {
         Err(StoreError::Damaged { path, why }) => {
             tracing::warn!(path = %path.display(), %why, "made again from what else is in the store");
             let newest = list.sets()?.into_iter().find_map(|hash| Some((hash, list.set(&hash).ok()?)));
             let set = newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 });
-            Ok(ListStatus { set, ..ListStatus::default() })
+            ListStatus { set, ..ListStatus::default() }
         }
-        status => status,
+        status => status?,
+    };
+    if status.last_contact.is_none()
+        && let Some(wall) = list.last_logged()
+    {
+        status.last_contact = Some(Stamp { wall, boot: None, boottime: 0 });
     }
+    Ok(status)
 }
 
 fn outcome(judgement: &Judgement) -> Outcome {

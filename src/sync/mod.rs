@@ -127,6 +127,12 @@ pub struct ZoneReport {
     pub origin: Name,
     /// Its content is new.
     pub changed: bool,
+    /// Why it could not be compiled, for people; what it had stays in service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// It has nothing in service.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
 }
 
 /// What a sync did.
@@ -225,6 +231,9 @@ impl<'a> Run<'a> {
 
     fn publish(&mut self) -> Result<(), SyncError> {
         let (zones, generation) = zones::publish(self.config, self.writer, self.watcher)?;
+        // What was in the way before may have been fetched meanwhile.
+        let is_again = |before: &ZoneReport| zones.iter().any(|zone| zone.origin == before.origin);
+        self.summary.zones.retain(|before| before.trouble.is_none() || !is_again(before));
         self.summary.zones.extend(zones);
         self.summary.published = generation.map(|generation| generation.number).or(self.summary.published);
         Ok(())

@@ -51,22 +51,30 @@ pub(super) fn publish(
         let zone_built = match kept {
             Some(entry) => stay(entry, made_from),
             None => {
-                let built = match stock.build(zone, made_from) {
-                    // A list's set is lost until it is fetched again: what is in service stays.
-                    Err(SyncError::Store(error)) if error.is_lost() => {
-                        tracing::warn!(zone = %zone.origin, %error, "it stays as it is");
-                        if let Some(entry) = before.filter(|entry| is_usable(writer, entry)) {
-                            built.insert(zone.origin.clone(), stay(entry, entry.made_from));
-                        }
-                        continue;
-                    }
-                    built => built?,
+                let result = stock.build(zone, made_from);
+                let changed = match &result {
+                    Ok(built) => before.is_none_or(|entry| entry.content != built.content),
+                    Err(_) => false,
                 };
-                let changed = before.is_none_or(|entry| entry.content != built.content);
-                let report = ZoneReport { origin: zone.origin.clone(), changed };
+                // One zone that cannot be made holds no other back, and keeps what it has: a list's set may be lost
+                // until it is fetched again, or there is no room for a large snapshot.
+                let trouble = result.as_ref().err().map(ToString::to_string);
+                let kept = before.filter(|entry| is_usable(writer, entry));
+                let silent = trouble.is_some() && kept.is_none();
+                let report = ZoneReport { origin: zone.origin.clone(), changed, trouble, silent };
                 watcher.event(&Event::Zone(&report));
                 reports.push(report);
-                built
+                match (result, kept) {
+                    (Ok(built), _) => built,
+                    (Err(error), Some(entry)) => {
+                        tracing::warn!(zone = %zone.origin, %error, "it stays as it is");
+                        stay(entry, entry.made_from)
+                    }
+                    (Err(error), None) => {
+                        tracing::error!(zone = %zone.origin, %error, "it has no data that can be served");
+                        continue;
+                    }
+                }
             }
         };
         built.insert(zone.origin.clone(), zone_built);

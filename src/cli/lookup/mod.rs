@@ -15,9 +15,10 @@ use super::failure::{Usage, is_broken_pipe};
 use super::locate::EitherArgs;
 use super::logs;
 use super::output::{json, out};
-use super::view::View;
+use super::view::{View, ZoneView};
 use crate::error::ExitStatus;
-use crate::model::{AddrError, Address, Span, Subject};
+use crate::model::{AddrError, Address, Name, Span, Subject};
+use crate::zone::{Nibbles, Octets, Question};
 use find::Found;
 
 /// Show which zones and lists have an address, a prefix or a name, and why
@@ -33,6 +34,7 @@ Examples:
   gatepost lookup 2001:db8::25
   gatepost lookup 192.0.2.0/24                 your own network: is anybody in it listed?
   gatepost lookup spam.example                 in lists of names
+  gatepost lookup 7.2.0.192.bl.example.net     as a mail log shows it
   gatepost lookup 192.0.2.7 --json | jq '.lists[].list'")]
 pub(crate) struct Args {
     /// IPv4 or IPv6 address, prefix, or name
@@ -51,11 +53,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_quiet();
     let subject = subject(&args.what)?;
     let view = View::of(args.from.read()?)?;
+    let subject = asked_of(&view, subject);
     let found = find::find(&view, &subject, args.most)?;
     match print(args.json, &found) {
         // What was found is found, however little of it somebody wanted to read.
         Err(error) if !is_broken_pipe(&error) => Err(error),
         _ => Ok(found.status()),
+    }
+}
+
+/// A name below a zone's origin, as mail logs and resolvers show it, is the question that it spells.
+fn asked_of(view: &View, subject: Subject) -> Subject {
+    let Subject::Name(name) = &subject else { return subject };
+    let origins = view.zones.iter().map(ZoneView::origin).filter(|origin| name.is_in(origin));
+    let Some(origin) = origins.max_by_key(|origin| origin.as_wire().len()) else { return subject };
+    let wire = name.as_wire();
+    let labels = &wire[..wire.len() - origin.as_wire().len()];
+    let question = Question::read(labels);
+    if let Some(v4) = question.octets.and_then(Octets::address) {
+        return Subject::V4(Span::host(v4));
+    }
+    if let Some(v6) = question.nibbles.and_then(Nibbles::address) {
+        return Subject::V6(Span::host(v6));
+    }
+    match Name::from_wire(&[labels, &[0]].concat()) {
+        Some(below) if below != Name::root() => Subject::Name(below),
+        _ => subject,
     }
 }
 

@@ -82,6 +82,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         )));
     }
 
+    if config.state.join("generation.json").exists() && !config.state.join(UP_CONFIG).exists() {
+        bail!(Usage(format!(
+            "{} is the state folder of a service; name another with --state DIR",
+            config.state.display()
+        )));
+    }
+
     let progress = Progress::new(config.reloadable.lists.keys().map(Slug::as_str), false);
     logs::init_above(&progress);
     let store = Store::open(&config.state)?;
@@ -118,7 +125,7 @@ fn write_config(path: &Path, config: &Config) -> anyhow::Result<()> {
     let mut file =
         tempfile::Builder::new().prefix(".tmp-").tempfile_in(&config.state).with_context(failed)?;
     let head = "# Written by `gatepost up` at every start, for its sync process, `status` and `lookup`. To run a service,\n\
-                # copy it, change what you like, and start `gatepost serve --config FILE`.\n\n";
+                # copy it, change what you like (`state` above all), and start `gatepost serve --config FILE`.\n\n";
     file.write_all(head.as_bytes())
         .and_then(|()| file.write_all(config.to_toml().as_bytes()))
         .with_context(failed)?;

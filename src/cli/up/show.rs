@@ -159,7 +159,11 @@ impl Screen {
                 writeln!(out, "      {line}")?;
             }
             if let Some(client) = hints::test_client(combined) {
-                writeln!(out, "  To see it reject, let a client be {client} (XCLIENT ADDR={client}).")?;
+                writeln!(
+                    out,
+                    "  To see it reject, let a client be {client} (XCLIENT ADDR={client}); where mynetworks has\n  \
+                     127.0.0.0/8, permit_mynetworks must not stand before it while you try."
+                )?;
             }
             if !answers(server, &combined.origin) {
                 let note = format!(
@@ -173,7 +177,7 @@ impl Screen {
         writeln!(out, "\n{}", styled(HEAD, "Who lists an address, and why; how old everything is"))?;
         let state = match default_state() {
             Some(state) if state == self.config.state => String::new(),
-            _ => format!(" --state {}", self.config.state.display()),
+            _ => format!(" --state {}", quoted(&self.config.state.display().to_string())),
         };
         writeln!(out, "  gatepost lookup 192.0.2.7{state}\n  gatepost status{state}\n")?;
         out.flush()?;
@@ -283,6 +287,12 @@ fn answers(server: &Server, origin: &Name) -> bool {
 }
 
 /// Zones, the combined one first, and what they list.
+/// As a shell reads it back.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 fn zones(view: &View, combined: Option<&ZoneConfig>) -> Table {
     let mut table = Table::new([
         ("ZONE", Align::Left),

@@ -2,11 +2,15 @@
 
 use super::super::output::{HEAD, styled, talk, wrapped};
 use crate::config::{Feed, Feeds, Fetch};
-use crate::store::{Lock, Now, Store, StoreError, Wait};
+use crate::store::{Lock, Now, Store, StoreError, Terms, Wait};
 
 /// Shows the terms of the feeds that will be fetched and that nobody was shown yet, and remembers that.
 pub(crate) fn show(feeds: &Feeds, store: &Store) -> Result<(), StoreError> {
-    let mut terms = store.terms()?;
+    let mut terms = match store.terms() {
+        // Shown once too often is better than never.
+        Err(StoreError::Damaged { .. }) => Terms::default(),
+        terms => terms?,
+    };
     let fetched = feeds.iter().filter(|feed| feed.terms.fetch == Fetch::Anyone);
     let new: Vec<&Feed> = fetched.filter(|feed| !terms.has_seen(&feed.name, &feed.terms.text)).collect();
     if new.is_empty() {

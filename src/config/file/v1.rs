@@ -217,8 +217,11 @@ impl File {
         }
         let mut file = Self { top, ..Self::default() };
         if let Some(mut server) = table.table("server", problems) {
+            let before = problems.len();
             file.listen = server.array("listen", problems);
-            if let (Some([]), Some(place)) = (file.listen.as_deref(), server.place_of("listen")) {
+            if problems.len() == before
+                && let (Some([]), Some(place)) = (file.listen.as_deref(), server.place_of("listen"))
+            {
                 problems.push(Problem::new(&place, "no address to listen on").help("expected at least one"));
             }
             file.access = access(&mut server, problems);

@@ -1,6 +1,6 @@
 //! Lists: where each comes from, and what it may say besides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
 use crate::config::reach::check_private;
 use crate::config::units::format_duration;
 use crate::config::words::Slug;
+use crate::config::zone::ZoneConfig;
 use crate::guard::entries::Limits;
 use crate::model::Template;
 
@@ -37,6 +38,22 @@ pub(super) fn lists(files: Vec<ListsOfFile>, feeds: &Feeds, problems: &mut Probl
         }
     }
     lists
+}
+
+/// A text with `{note}` in it asks for the notes, in the list or in a zone that has it.
+pub(super) fn note_what_texts_ask_for(lists: &mut Lists, zones: &[ZoneConfig]) {
+    let members = zones.iter().flat_map(|zone| &zone.members);
+    let asked: BTreeSet<&Slug> =
+        members.filter(|member| asks_for_note(&member.text)).map(|member| &member.list).collect();
+    for (name, (list, _)) in lists {
+        if let Some(list) = list {
+            list.options.notes |= asked.contains(name) || asks_for_note(&list.text);
+        }
+    }
+}
+
+fn asks_for_note(text: &Template) -> bool {
+    text.to_string().contains("{note}")
 }
 
 fn one_list(
@@ -193,15 +210,18 @@ fn from_feed(name: &At<Slug>, feed: &At<Slug>, feeds: &Feeds, problems: &mut Pro
 
 /// The list `name` of a feed, with all that the catalogue says of it.
 pub(crate) fn list_of(feed: &Feed, name: Slug) -> ListConfig {
+    let text = list_text(&feed.text, &name);
+    let mut options = feed.options.clone();
+    options.notes |= asks_for_note(&text);
     ListConfig {
-        text: list_text(&feed.text, &name),
+        text,
         name,
         feed: Some(feed.name.clone()),
         title: feed.title.clone(),
         lookup: feed.lookup.clone(),
         source: Source::Http(feed.urls.clone()),
         format: feed.format,
-        options: feed.options.clone(),
+        options,
         use_: feed.use_,
         code: Some(feed.code),
         ages: feed.ages,
@@ -232,7 +252,7 @@ fn check_file(path: &Path, place: &Place, problems: &mut Problems) {
         Ok(_) => {}
         Err(error) => {
             let message = format!("cannot read {}: {}", path.display(), crate::config::plain(&error));
-            problems.push(Problem::new(place, message).help("expected a file that is there"));
+            problems.push(Problem::new(place, message).help("expected a file that is there").passing());
         }
     }
 }

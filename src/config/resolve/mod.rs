@@ -57,8 +57,9 @@ pub(crate) fn resolve(
         list_files.push((addition.folder, addition.file.lists));
         zone_files.extend(addition.file.zones);
     }
-    let lists = list::lists(list_files, feeds, problems);
+    let mut lists = list::lists(list_files, feeds, problems);
     let zones = zone::zones(zone_files, &lists, problems);
+    list::note_what_texts_ask_for(&mut lists, &zones);
 
     fn or<T>(key: Option<At<T>>, default: T) -> T {
         key.map_or(default, |at| at.value)
@@ -90,6 +91,7 @@ pub(crate) fn resolve(
             lists: lists.into_iter().filter_map(|(name, (list, _))| Some((name, list?))).collect(),
             zones,
         },
+        absent: Problems::default(),
     }
 }
 
