@@ -99,6 +99,9 @@ pub struct ListData {
     /// Values of its entries that fell back to the list's text because the zone had too many answers.
     #[serde(default, skip_serializing_if = "is_false")]
     pub texts_dropped: bool,
+    /// Its IPv4 entries answer for 6to4 addresses as well.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub six_to_four: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature

@@ -129,7 +129,7 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     };
     let spoken = lines(text, FEW_LINES + 1);
     // In rbldnsd's files texts for people belong to the entries.
-    let few = whole && spoken.len() <= FEW_LINES && format != Format::Ip4set;
+    let few = whole && spoken.len() <= FEW_LINES && !format.is_rbldnsd();
     if few && spoken.iter().any(|line| says_no(line)) {
         return Err(Rejection::Message(excerpt(spoken[0])));
     }
