@@ -49,14 +49,14 @@ pub(super) fn publish(
         let before = previous.as_ref().and_then(|generation| generation.zones.get(&zone.origin));
         let kept = before.filter(|entry| entry.made_from == made_from && is_usable(writer, entry));
         let zone_built = match kept {
-            Some(entry) => stay(entry, made_from),
+            Some(entry) => stay(entry, made_from, stock.until(zone)),
             None => {
                 let built = match stock.build(zone, made_from) {
                     // A list's set is lost until it is fetched again: what is in service stays.
                     Err(SyncError::Store(error)) if error.is_lost() => {
                         tracing::warn!(zone = %zone.origin, %error, "it stays as it is");
                         if let Some(entry) = before.filter(|entry| is_usable(writer, entry)) {
-                            built.insert(zone.origin.clone(), stay(entry, entry.made_from));
+                            built.insert(zone.origin.clone(), stay(entry, entry.made_from, entry.until));
                         }
                         continue;
                     }
@@ -87,8 +87,9 @@ pub(super) fn publish(
 }
 
 /// The zone as it is in service. Nothing is said of the serial: it stays as well.
-fn stay(entry: &ZoneEntry, made_from: ContentHash) -> BuiltZone {
-    BuiltZone { file: entry.file.clone(), content: entry.content, made_from, serial: None, time: entry.built }
+fn stay(entry: &ZoneEntry, made_from: ContentHash, until: Option<i64>) -> BuiltZone {
+    let (file, content) = (entry.file.clone(), entry.content);
+    BuiltZone { file, content, made_from, serial: None, time: entry.built, until }
 }
 
 /// Whether the snapshot in service is still what was written; if not it is built again.
@@ -246,7 +247,15 @@ impl<'a> Stock<'a> {
         };
         let fill = |out: &mut BufWriter<&File>| out.write_all(octets.get_ref());
         let file = self.writer.put_snapshot(&zone.origin, &content, fill, verify)?;
-        Ok(BuiltZone { file, content, made_from, serial, time: self.time_of_data(zone) })
+        let (time, until) = (self.time_of_data(zone), self.until(zone));
+        Ok(BuiltZone { file, content, made_from, serial, time, until })
+    }
+
+    /// When the first of the operator's own lists in the zone ends by its own words: the whole zone ends with it, as
+    /// in rbldnsd. A feed that ends falls silent alone: no stranger stops a zone.
+    fn until(&self, zone: &ZoneConfig) -> Option<i64> {
+        let own = zone.lists().filter(|name| self.list(name).is_own());
+        own.filter_map(|name| self.statuses.get(name)?.until).min()
     }
 
     /// Where the zone's data come from: not part of the content, so that times in it make no new content.

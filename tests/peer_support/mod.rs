@@ -1,5 +1,6 @@
 //! Debian's rbldnsd and a gatepost server on the same files, asked the same questions.
 
+pub(crate) mod by_hand;
 pub(crate) mod exempt;
 pub(crate) mod random;
 pub(crate) mod reply;
