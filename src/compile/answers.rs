@@ -10,6 +10,10 @@ use crate::model::{Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
 /// A zone with more answers than this is compiled again with the lists' own texts in place of the entries'.
 pub const MAX_ANSWERS: usize = 1 << 20;
 
+/// Values that one answer is put together from at most; what else an address or name has is left out. A list with a
+/// million values for one address would otherwise cost hours, and no message holds as many.
+pub const MAX_PARTS: usize = 1 << 10;
+
 /// The zone has more than [`MAX_ANSWERS`] answers.
 #[derive(Debug)]
 pub(super) struct TooMany;

@@ -192,7 +192,7 @@ mod spans;
 mod sweep;
 mod zone;
 
-pub use answers::MAX_ANSWERS;
+pub use answers::{MAX_ANSWERS, MAX_PARTS};
 pub use compose::{Budget, compose};
 pub use diff::{Diff, listed_v4};
 pub use spans::SpansV4;

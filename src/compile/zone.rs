@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use roaring::RoaringBitmap;
 
-use super::answers::{Table, TooMany, records_of, test_point};
+use super::answers::{MAX_PARTS, Table, TooMany, records_of, test_point};
 use super::compose::Budget;
 use super::diff::listed_v4;
 use super::merge::{Hits, Piece, Without, merge, union};
@@ -199,7 +199,7 @@ impl<'a> Compiler<'a> {
         }
         let mut parts = Vec::new();
         for hit in hits {
-            for &value in hit.values {
+            for &value in hit.values.iter().take(MAX_PARTS.saturating_sub(parts.len())) {
                 let mut value = self.said[hit.list][value as usize];
                 // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
                 if hit.listed != node && self.table.records(value).iter().any(has_subject) {
@@ -296,7 +296,7 @@ impl<'a> Combinations<'a> {
     fn make<'s, A: Address, L: Listed<'s, A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
         let mut parts = Vec::new();
         for (list, values) in hits.values() {
-            for &value in values {
+            for &value in values.iter().take(MAX_PARTS.saturating_sub(parts.len())) {
                 let part = Part { list, value: self.said[usize::from(list)][value as usize] };
                 if !parts.contains(&part) {
                     parts.push(part);

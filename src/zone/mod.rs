@@ -141,17 +141,17 @@ impl<D: AsRef<[u8]>> Zone<D> {
                 let v4 = v6 as u32;
                 Ok((self.snapshot.v4(v4)?, Matched::V4(v4)))
             }
-            Some(v6) if self.is_six_to_four(v6) => match self.snapshot.v6(v6)? {
-                None => Ok((self.snapshot.v4(inner_v4(v6))?, Matched::V4(inner_v4(v6)))),
-                found => Ok((found, Matched::V6(v6))),
+            Some(v6) => match (self.snapshot.v6(v6)?, self.six_to_four(v6)) {
+                (None, Some(v4)) => Ok((self.snapshot.v4(v4)?, Matched::V4(v4))),
+                (found, _) => Ok((found, Matched::V6(v6))),
             },
-            Some(v6) => Ok((self.snapshot.v6(v6)?, Matched::V6(v6))),
             None => Ok((None, Matched::V4(0))),
         }
     }
 
-    fn is_six_to_four(&self, v6: u128) -> bool {
-        self.six_to_four && SIX_TO_FOUR.contains(v6)
+    /// The IPv4 address that a 6to4 address is looked up as when no IPv6 entry holds it.
+    pub fn six_to_four(&self, v6: u128) -> Option<u32> {
+        (self.six_to_four && SIX_TO_FOUR.contains(v6)).then(|| inner_v4(v6))
     }
 
     /// The answer `id` as far as its lists have not expired.

@@ -382,6 +382,15 @@ fn zones() -> Vec<Case> {
         Case::bare("crlf", "rbldnsd:ip4set", "$SOA 44 a.x b.x 1 1 1 1 5\r\n1.1.1.1\r\n1.1.1.2 text\r\n")
             .ask(&[A], ["1.1.1.1", "2.1.1.1"])
             .differs("CR LF", &["1.1.1.1"]),
+        {
+            let mut case =
+                Case::bare("comment", "rbldnsd:ip4set", "$NS 60 n.x # c d\n1.1.1.1\n1.1.1.2\0x\n1.1.1.3\n");
+            case.has_ns = true;
+            case.ask(&[NS], [""])
+                .ask(&[A], ["1.1.1.1", "2.1.1.1", "3.1.1.1"])
+                .differs("$NS", &[""])
+                .differs("slips", &["2.1.1.1"])
+        },
         Case::bare("bom", "rbldnsd:dnset", "\u{feff}a\nb\n").ask(&[A], ["a", "b"]).differs("CR LF", &["a"]),
     ]
 }
