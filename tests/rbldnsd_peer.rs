@@ -12,21 +12,29 @@ use std::net::Ipv4Addr;
 
 use common::{Dice, feeds, say, unpacked};
 use peer_support::reply::{A, TXT};
-use peer_support::{Case, Hits, by_hand, compare, exempt, random, rbldnsd};
+use peer_support::{Case, Hits, by_hand, compare, exempt, lines, random, rbldnsd};
 
 #[test]
 fn the_two_answer_alike() {
     let Some(program) = rbldnsd("the_two_answer_alike") else { return };
     let mut cases = by_hand::all();
-    for seed in 1..=3 {
-        cases.push(random::ip4(&format!("set{seed}"), "rbldnsd:ip4set", seed, 300));
-        cases.push(random::ip4(&format!("trie{seed}"), "rbldnsd:ip4trie", seed, 300));
-        cases.push(random::ip4tset(&format!("tset{seed}"), seed));
-        cases.push(random::ip6trie(&format!("trie6{seed}"), seed));
-        cases.push(random::ip6tset(&format!("tset6{seed}"), seed));
-        cases.push(random::dnset(&format!("dn{seed}"), "rbldnsd:dnset", seed));
-        cases.push(random::dnset(&format!("hash{seed}"), "rbldnsd:dnhash", seed + 100));
-        cases.push(random::generic(&format!("generic{seed}"), seed));
+    for seed in 1..=6 {
+        cases.push(random::ip4(&format!("set-{seed}"), "rbldnsd:ip4set", seed, 300));
+        cases.push(random::ip4(&format!("trie-{seed}"), "rbldnsd:ip4trie", seed, 300));
+        cases.push(random::ip4tset(&format!("tset-{seed}"), seed));
+        cases.push(random::ip6trie(&format!("trie6-{seed}"), seed));
+        cases.push(random::ip6tset(&format!("tset6-{seed}"), seed));
+        cases.push(random::dnset(&format!("dn-{seed}"), "rbldnsd:dnset", seed));
+        cases.push(random::dnset(&format!("hash-{seed}"), "rbldnsd:dnhash", seed + 100));
+        cases.push(random::generic(&format!("generic-{seed}"), seed));
+        for (n, format) in ["rbldnsd:ip4set", "rbldnsd:ip4tset", "rbldnsd:ip4trie"].into_iter().enumerate() {
+            cases.push(lines::ip4(&format!("lines4-{n}-{seed}"), format, seed + 1000 * n as u64));
+        }
+        for (n, format) in ["rbldnsd:ip6tset", "rbldnsd:ip6trie"].into_iter().enumerate() {
+            cases.push(lines::ip6(&format!("lines6-{n}-{seed}"), format, seed + 1000 * n as u64));
+        }
+        cases.push(lines::names(&format!("lines-names-{seed}"), seed));
+        cases.push(lines::records(&format!("lines-records-{seed}"), seed));
     }
     let (hits, questions) = compare(&program, &cases);
     tell("made-up data", questions, &hits);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reply::{A, ANY, MX, NOERROR, NOTIMP, NS, NXDOMAIN, REFUSED, Record, SERVFAIL, SOA, Said, TXT};
-use super::{Case, Question};
+use super::{Case, Question, labels};
 
 /// All that must be met at least once.
 pub(crate) const ALL: [&str; 19] = [
@@ -37,7 +37,7 @@ pub(crate) fn exemption(
     question: &Question,
     theirs: &Said,
     ours: &Said,
-    above: &BTreeSet<String>,
+    above: &BTreeSet<Vec<Vec<u8>>>,
 ) -> Option<&'static str> {
     let name = question.below.to_ascii_lowercase();
     if let Some(named) = case.named.get(&name).or_else(|| case.named.get("*")) {
@@ -48,7 +48,7 @@ pub(crate) fn exemption(
         (theirs.rcode == ours.rcode, ours.answers.iter().all(|r| r.rtype == ours.answers[0].rtype));
     let subset = ours.answers.iter().all(|record| theirs.answers.contains(record));
     let holds = [
-        theirs.rcode == NXDOMAIN && ours.is_nodata() && above.contains(&name),
+        theirs.rcode == NXDOMAIN && ours.is_nodata() && above.contains(&labels(&name)),
         false,
         false,
         question.qtype == ANY

@@ -2,10 +2,12 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod exempt;
+pub(crate) mod lines;
 pub(crate) mod random;
 pub(crate) mod reply;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,17 +15,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, iter};
 
 use gatepost::compile::{Member, ZoneSpec};
 use gatepost::model::{ContentHash, Template, Use};
 use gatepost::parse::{Format, Options, Parser};
 use gatepost::server::Server;
+use gatepost::set::Set;
 
 use crate::common::dns::{Over, exchange, try_ask};
 use crate::common::say;
 use crate::dns_support::{self, store};
 use exempt::Named;
+use random::{name_v4, name_v6};
 use reply::{NOERROR, Said};
 
 /// rbldnsd's TTL where nothing else is said.
@@ -100,14 +103,50 @@ impl Case {
         self
     }
 
-    /// The zone as gatepost compiles it: nothing forced, values as published.
-    fn spec(&self) -> ZoneSpec {
+    /// Asks for the ends of every entry as gatepost reads it, so that what only one of the two reads shows, and the
+    /// names above are known to be above something.
+    pub(crate) fn ask_entries(self, types: &[u16]) -> Self {
+        let set = self.set();
+        let mut asked = BTreeSet::new();
+        let hosts = set.v4.hosts.iter().map(|&host| (host, host));
+        for (first, last) in
+            hosts.chain(set.v4.blocks.iter().map(|block| (block.span.first, block.span.last)))
+        {
+            let mapped = name_v6(0xffff << 32 | u128::from(first));
+            asked.extend([
+                name_v4(first),
+                name_v4(last),
+                mapped,
+                name_v6(0x2002 << 112 | u128::from(first) << 80),
+            ]);
+        }
+        for block in &set.v6 {
+            asked.extend([block.span.first, block.span.last].map(name_v6));
+        }
+        for entry in &set.names {
+            let name = entry.name.to_string();
+            asked.extend(if name == "." {
+                [String::new(), "x".to_owned()]
+            } else {
+                [format!("x.{name}"), name]
+            });
+        }
+        self.ask(types, asked)
+    }
+
+    /// What gatepost reads.
+    fn set(&self) -> Set {
         let format: Format = self.format.parse().expect(self.format);
         let mut parser = Parser::new(format, &Options::default());
         for file in &self.files {
             parser.read(&file[..], &mut |_| {}).expect("memory");
         }
-        let set = parser.finish().set;
+        parser.finish().set
+    }
+
+    /// The zone as gatepost compiles it: nothing forced, values as published.
+    fn spec(&self) -> ZoneSpec {
+        let set = self.set();
         let mut spec = dns_support::spec(&self.origin);
         spec.zone.ttl = TTL;
         spec.zone.test_points = false;
@@ -145,7 +184,7 @@ impl Case {
 }
 
 /// The labels of a text, letters as they are.
-fn labels(text: &str) -> Vec<Vec<u8>> {
+pub(crate) fn labels(text: &str) -> Vec<Vec<u8>> {
     let mut labels = vec![Vec::new()];
     let mut rest = text.as_bytes();
     while let Some((&octet, tail)) = rest.split_first() {
@@ -184,6 +223,8 @@ pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
 
 /// Starts both, asks both everything, compares. Returns the hits and how many questions there were.
 pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
+    let origins: BTreeSet<&str> = cases.iter().map(|case| &*case.origin).collect();
+    assert_eq!(origins.len(), cases.len(), "two cases have one name");
     let folder = tempfile::tempdir().expect("a folder");
     let theirs = Peer::start(rbldnsd, folder.path(), cases);
     let state = folder.path().join("state");
@@ -217,7 +258,7 @@ fn compare_case(
         (theirs.join().expect("asked"), ours)
     });
     let listed = case.questions.iter().zip(&theirs).filter(|(_, said)| said.rcode == NOERROR);
-    let above: BTreeSet<String> = listed.flat_map(|(question, _)| ancestors(&question.below)).collect();
+    let above: BTreeSet<Vec<Vec<u8>>> = listed.flat_map(|(question, _)| ancestors(&question.below)).collect();
     for ((question, theirs), ours) in case.questions.iter().zip(&theirs).zip(&ours) {
         let answers = |said: &Said| (said.rcode, said.authoritative, said.truncated, said.answers.clone());
         if answers(theirs) == answers(ours) {
@@ -248,14 +289,9 @@ fn ask(case: &Case, server: SocketAddr) -> Vec<Said> {
 }
 
 /// The names above `below`, within the zone.
-fn ancestors(below: &str) -> impl Iterator<Item = String> + use<> {
-    let name = below.to_ascii_lowercase();
-    let mut next = name.split_once('.').map(|(_, above)| above.to_owned());
-    iter::from_fn(move || {
-        let name = next.take()?;
-        next = name.split_once('.').map(|(_, above)| above.to_owned());
-        Some(name)
-    })
+fn ancestors(below: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + use<> {
+    let name = labels(&below.to_ascii_lowercase());
+    (1..name.len()).map(move |skip| name[skip..].to_vec())
 }
 
 /// A running rbldnsd; ends with this.

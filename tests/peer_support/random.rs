@@ -94,7 +94,8 @@ fn entry_v4(dice: &mut Dice, ranges: bool) -> (String, u32, u32) {
     }
 }
 
-fn name_v4(address: u32) -> String {
+/// Four octets.
+pub(crate) fn name_v4(address: u32) -> String {
     let [a, b, c, d] = address.to_be_bytes();
     format!("{d}.{c}.{b}.{a}")
 }

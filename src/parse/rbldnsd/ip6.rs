@@ -46,8 +46,9 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
     loop {
         let digits = text[at..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
         if digits == 0 {
-            // Nothing need follow `::`.
-            if shortened && text[..at].ends_with(b"::") {
+            // Nothing need follow `::`, and one more colon behind a shortened address means nothing.
+            let ends = text.get(at).is_none_or(|&b| plain::is_blank(b) || matches!(b, b'#' | b';' | b'/'));
+            if shortened && (ends || text[..at].ends_with(b"::")) {
                 break;
             }
             return Err(Bad::new(at, "not an address"));
@@ -146,6 +147,8 @@ mod tests {
             ("1/16", "1::/16"),
             ("1:2/032", "1:2::/32"),
             ("8000/1", "8000::/1"),
+            ("2::1:", "2::1"),
+            ("2::1:/128", "2::1"),
         ] {
             for tail in ["", " x", "#c", ";c", "\tx"] {
                 let (span, end) = network(format!("{text}{tail}").as_bytes()).unwrap();
