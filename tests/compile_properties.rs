@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use gatepost::compile::{Compiled, Except, Member, Part, ZoneData, ZoneSpec, compile};
+use gatepost::compile::{Compiled, Except, MAX_PARTS, Member, Part, ZoneData, ZoneSpec, compile};
 use gatepost::guard::NeverList;
 use gatepost::model::{ContentHash, Name, Ns, RrData, Rtype, Soa, Span, Template, Use, Value};
 use gatepost::set::{Overlap, Scope, Set, SetBuilder};
@@ -283,6 +283,25 @@ proptest! {
                 prop_assert!(compiled.names.iter().any(|other| other.name == parent), "ancestors are nodes");
             }
         }
+    }
+}
+
+/// No message holds more, and whoever writes a list with a million values for one address gets no more of our time.
+#[test]
+fn an_answer_has_a_bounded_number_of_values() {
+    let mut builder = SetBuilder::new(Overlap::OctetLevels);
+    for number in 0..2 * MAX_PARTS as u32 {
+        let code = Some(Ipv4Addr::from(0x0a00_0000 | number));
+        let id = builder.value(&Value { code, text: Some(Template::default()), ..Value::default() });
+        builder.host(7, id);
+        builder.name("a".parse().unwrap(), Scope::Exact, id);
+    }
+    let members = vec![member("m", builder.finish(), None)];
+    let compiled = compile(&ZoneSpec { zone: zone(false), members, excepts: Vec::new() });
+    for answer in &compiled.answers {
+        assert_eq!(answer.parts.len(), MAX_PARTS);
+        let RrData::Wire(data) = &answer.records[0].data else { panic!("A") };
+        assert_eq!((data[0].as_slice(), data.len()), (&[10, 0, 0, 0][..], MAX_PARTS));
     }
 }
 

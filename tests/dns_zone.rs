@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use dns_support::{except, hosts, labels, listed_name, member, plain, records, spec, zone};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{Rtype, Span, Use, Value};
+use gatepost::set::Scope;
 use gatepost::snapshot::RdataRef;
 use gatepost::zone::{Content, TextBuf, Trouble, Verdict, Zone};
 
@@ -180,7 +181,7 @@ fn names() {
     member(&mut spec, "names", Use::Block, 7, "$ listed", |set| {
         listed_name(set, "bad.example", false);
         listed_name(set, "wild.example", true);
-        set.exclude_name(dns_support::name("good.wild.example"), gatepost::set::Scope::Exact);
+        set.exclude_name(dns_support::name("good.wild.example"), Scope::Exact);
     });
     let zone = zone(&spec);
     assert_eq!(say(&zone, "bad.example", Rtype::TXT), "300 bad.example listed");
@@ -205,8 +206,8 @@ fn address_and_name_add_up() {
         let a = set.value(&Value { code: Some(Ipv4Addr::new(127, 0, 0, 5)), ..Value::default() });
         let b = set.value(&records(15, &[&[0, 10, 0]]));
         set.directives.ttl = Some(20);
-        set.name(dns_support::name("4.3.2.1"), gatepost::set::Scope::Exact, a);
-        set.name(dns_support::name("9.9.9.9"), gatepost::set::Scope::Exact, b);
+        set.name(dns_support::name("4.3.2.1"), Scope::Exact, a);
+        set.name(dns_support::name("9.9.9.9"), Scope::Exact, b);
         listed_name(set, "3.2.1", true);
     });
     let zone = zone(&spec);
@@ -278,4 +279,63 @@ fn a_zone_of_nothing_but_test_points() {
     let zone = zone(&spec("empty.example")).masked(|_| true).unwrap();
     assert_eq!(a(&zone, "2.0.0.127"), "300 127.0.0.2");
     assert_eq!(a(&zone, "1.1.1.1"), "nxdomain");
+}
+
+#[test]
+fn six_to_four_addresses() {
+    let rbldnsd = || {
+        let mut spec = spec("bl.example");
+        member(&mut spec, "rbl", Use::Block, 5, "$ is bad", |set| {
+            hosts(set, &["1.2.3.4"]);
+            set.directives.six_to_four = true;
+        });
+        spec
+    };
+    let zone_of_one = zone(&rbldnsd());
+    let below = nibbles("2002:102:304:5::6");
+    assert_eq!(a(&zone_of_one, &below), "300 127.0.0.5");
+    assert_eq!(say(&zone_of_one, &below, Rtype::TXT), "300 1.2.3.4 is bad");
+    assert_eq!(a(&zone_of_one, &nibbles("2002:102:305::")), "nxdomain");
+    // Each name above it exists, and no name beside it.
+    for taken in 1..32 {
+        let labels = below.splitn(taken + 1, '.').last().unwrap();
+        assert_eq!(a(&zone_of_one, labels), "nodata", "{labels}");
+    }
+    let beside = nibbles("2002:102:305::");
+    assert_eq!(a(&zone_of_one, &beside[2 * 20..]), "nxdomain");
+    assert_eq!(a(&zone_of_one, "3.0.0.2"), "nxdomain");
+    // IPv6 entries of its own go first.
+    let mut both = rbldnsd();
+    member(&mut both, "six", Use::Block, 6, "", |set| {
+        let value = plain(set);
+        set.v6(Span::host(0x2002_0102_0304 << 80), value);
+        set.directives.six_to_four = true;
+    });
+    assert_eq!(a(&zone(&both), &nibbles("2002:102:304::")), "300 127.0.0.6");
+    // A list of another kind says nothing of 6to4.
+    let mut mixed = rbldnsd();
+    member(&mut mixed, "plain", Use::Block, 6, "", |set| hosts(set, &["1.2.3.4"]));
+    assert_eq!(a(&zone(&mixed), &below), "nxdomain");
+}
+
+#[test]
+fn records_of_any_type() {
+    let mut spec = spec("bl.example");
+    member(&mut spec, "generic", Use::Block, 5, "x", |set| {
+        let alias = set.value(&records(5, &[b"\x01b\x00"]));
+        set.name(dns_support::name("alias"), Scope::Exact, alias);
+        let address = set.value(&records(1, &[&[10, 0, 0, 1]]));
+        set.name(dns_support::name("host"), Scope::Exact, address);
+    });
+    let zone_of_records = zone(&spec);
+    assert_eq!(a(&zone_of_records, "alias"), "300 [1, 98, 0]");
+    assert_eq!(say(&zone_of_records, "alias", Rtype::TXT), "300 [1, 98, 0]");
+    assert_eq!(a(&zone_of_records, "host"), "300 10.0.0.1");
+    assert_eq!(say(&zone_of_records, "host", Rtype::TXT), "nodata");
+    // Records alone are no block list: no test points.
+    assert!(!zone_of_records.snapshot().zone().test_points);
+    assert_eq!(a(&zone_of_records, "2.0.0.127"), "nxdomain");
+    assert_eq!(a(&zone_of_records, "test"), "nxdomain");
+    member(&mut spec, "names", Use::Block, 5, "x", |set| listed_name(set, "spam.example", false));
+    assert_eq!(a(&zone(&spec), "test"), "300 127.0.0.2");
 }

@@ -38,10 +38,10 @@ const NETSET: Series = Series { format: "netset", ..PLAIN };
 const NAMES: Series = Series { format: "names", ..PLAIN };
 const JSON: Series = Series { format: "drop-json", kind: Kind::Json, ..PLAIN };
 const DSHIELD: Series = Series { format: "dshield", kind: Kind::Dshield, ..PLAIN };
-const IP4SET: Series = Series { format: "rbldnsd:ip4set", kind: Kind::Ip4set, ..PLAIN };
+const IP4SET: Series = Series { format: "rbldnsd:ip4set", kind: Kind::Rbldnsd, ..PLAIN };
 const BOGONS: Series = Series { bogons: true, more: "bogons = true", ..PLAIN };
 
-const MADE_UP: [Series; 18] = [
+const MADE_UP: [Series; 22] = [
     Series { name: "mixed", files: &["mixed.1.txt", "mixed.2.txt"], ..PLAIN },
     Series { name: "counted", files: &["counted.1.txt"], ..PLAIN },
     Series { name: "packed", files: &["hosts4.1.txt.gz"], ..PLAIN },
@@ -72,6 +72,10 @@ const MADE_UP: [Series; 18] = [
     Series { name: "domains", files: &["domains.1.txt"], ..NAMES },
     Series { name: "hosts", format: "hosts", kind: Kind::Hosts, files: &["hosts.1.txt"], ..PLAIN },
     Series { name: "rbl", files: &["rbl.1.txt"], ..IP4SET },
+    Series { name: "tset", format: "rbldnsd:ip4tset", files: &["tset.1.txt"], ..IP4SET },
+    Series { name: "trie", format: "rbldnsd:ip4trie", files: &["trie.1.txt"], ..IP4SET },
+    Series { name: "trie6", format: "rbldnsd:ip6trie", files: &["trie6.1.txt"], ..IP4SET },
+    Series { name: "dnset", format: "rbldnsd:dnset", files: &["dnset.1.txt"], ..IP4SET },
     Series { name: "bogons4", files: &["bogons4.1.txt"], ..BOGONS },
     Series { name: "bogons6", files: &["bogons6.1.txt"], ..BOGONS },
 ];
@@ -298,7 +302,7 @@ impl Running {
 
     /// What its entries answer with.
     fn code(&self) -> Ipv4Addr {
-        if self.series.kind == Kind::Ip4set {
+        if self.series.kind == Kind::Rbldnsd {
             return Ipv4Addr::new(127, 0, 0, 2);
         }
         Ipv4Addr::new(127, 0, 1, self.index as u8 + 1)

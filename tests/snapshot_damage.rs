@@ -92,6 +92,7 @@ fn zone() -> Compiled {
             code: None,
             entries: 9,
             texts_dropped: false,
+            six_to_four: false,
         }],
         v4: v4.collect(),
         v6: v6.collect(),

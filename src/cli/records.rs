@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
-use crate::model::{Piece, Pieces, Rtype, Ttl};
+use crate::model::{Name, Piece, Pieces, RrData, RrSet, Rtype, Ttl};
 use crate::snapshot::{RdataRef, RrSetRef};
 use crate::zone::{Hit, Matched};
 
@@ -81,11 +81,51 @@ fn wire(rtype: Rtype, octets: &[u8]) -> String {
     if let (28, Ok(address)) = (rtype.0, <[u8; 16]>::try_from(octets)) {
         return Ipv6Addr::from(address).to_string();
     }
+    let written = match (rtype, octets) {
+        (Rtype::TXT, _) => strings(octets),
+        (Rtype::MX, [high, low, host @ ..]) => {
+            name(host).map(|host| format!("{} {host}", u16::from_be_bytes([*high, *low])))
+        }
+        (Rtype::CNAME | Rtype::NS, _) => name(octets),
+        _ => None,
+    };
+    if let Some(written) = written {
+        return written;
+    }
     // RFC 3597 section 5: any data in a form that every tool reads.
     octets.iter().fold(format!("\\# {} ", octets.len()), |mut text, octet| {
         let _ = write!(text, "{octet:02x}");
         text
     })
+}
+
+/// The strings of a TXT record, parted as in a zone file.
+fn strings(mut octets: &[u8]) -> Option<String> {
+    let mut strings = Vec::new();
+    while let Some((&len, rest)) = octets.split_first() {
+        let (string, rest) = rest.split_at_checked(len.into())?;
+        strings.push(String::from_utf8_lossy(string));
+        octets = rest;
+    }
+    Some(strings.join("\" \""))
+}
+
+fn name(wire: &[u8]) -> Option<String> {
+    Name::from_wire(wire).map(|name| name.to_string())
+}
+
+/// The records of an entry, each with its type.
+pub(crate) fn of_entry(sets: &[RrSet]) -> Option<String> {
+    let shown = sets.iter().flat_map(|set| {
+        let rtype = type_name(set.rtype);
+        let data: Vec<String> = match &set.data {
+            RrData::Wire(data) => data.iter().map(|octets| wire(set.rtype, octets)).collect(),
+            RrData::Texts(texts) => texts.iter().map(ToString::to_string).collect(),
+        };
+        let quote = if set.rtype == Rtype::TXT { "\"" } else { "" };
+        data.into_iter().map(move |data| format!("{rtype} {quote}{data}{quote}"))
+    });
+    (!sets.is_empty()).then(|| shown.collect::<Vec<_>>().join("; "))
 }
 
 /// The A values among records, as one text; what else there is when there is none.
@@ -102,4 +142,24 @@ pub(crate) fn values(records: &[Records]) -> String {
 /// The texts among records.
 pub(crate) fn texts(records: &[Records]) -> impl Iterator<Item = &str> {
     records.iter().filter(|set| set.rtype == "TXT").flat_map(|set| &set.data).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_records_as_in_a_zone_file() {
+        let set = |rtype, data: &[u8]| RrSet { rtype, ttl: 0, data: RrData::Wire(vec![data.to_vec()]) };
+        for (record, shown) in [
+            (set(Rtype::A, &[10, 0, 0, 1]), "A 10.0.0.1"),
+            (set(Rtype::TXT, b"\x01a\x01b"), "TXT \"a\" \"b\""),
+            (set(Rtype::MX, b"\x00\x0a\x02mx\x01x\x00"), "MX 10 mx.x"),
+            (set(Rtype::CNAME, b"\x01b\x00"), "CNAME b"),
+            (set(Rtype(257), &[1, 2]), "TYPE257 \\# 2 0102"),
+        ] {
+            assert_eq!(of_entry(&[record]).as_deref(), Some(shown));
+        }
+        assert_eq!(of_entry(&[]), None);
+    }
 }

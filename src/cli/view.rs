@@ -99,6 +99,9 @@ impl View {
             let entry =
                 generation.as_ref().and_then(|generation| generation.zones.get(&zone.origin)).cloned();
             let state = match &entry {
+                Some(entry) if entry.has_ended(now.stamp().wall) => {
+                    ZoneState::Broken("its data have ended, as their $TIMESTAMP says".to_owned())
+                }
                 Some(entry) => state(&store.snapshot(&entry.file), entry, &expired),
                 None => ZoneState::NoData,
             };

@@ -10,6 +10,10 @@ use crate::model::{Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
 /// A zone with more answers than this is compiled again with the lists' own texts in place of the entries'.
 pub const MAX_ANSWERS: usize = 1 << 20;
 
+/// Values that one answer is put together from at most; what else an address or name has is left out. A list with a
+/// million values for one address would otherwise cost hours, and no message holds as many.
+pub const MAX_PARTS: usize = 1 << 10;
+
 /// The zone has more than [`MAX_ANSWERS`] answers.
 #[derive(Debug)]
 pub(super) struct TooMany;
@@ -67,7 +71,9 @@ pub(super) fn records_of(member: &Member, value: &Value, ttl: Ttl, drop_texts: b
     let keep = member.keep_values && !drop_texts;
     if member.keep_values && !value.records.is_empty() {
         let ttl_of = |set: &RrSet| if set.ttl == 0 { ttl } else { set.ttl };
-        return value.records.iter().map(|set| RrSet { ttl: ttl_of(set), ..set.clone() }).collect();
+        let data_of = |set: &RrSet| if member.foreign { printable(set) } else { set.data.clone() };
+        let stands = |set: &RrSet| RrSet { rtype: set.rtype, ttl: ttl_of(set), data: data_of(set) };
+        return value.records.iter().map(stands).collect();
     }
     let code = value.code.filter(|_| member.keep_values).unwrap_or(member.code);
     let note = value.note.as_deref().filter(|_| !drop_texts).unwrap_or_default();
@@ -77,6 +83,30 @@ pub(super) fn records_of(member: &Member, value: &Value, ttl: Ttl, drop_texts: b
     };
     let text = if member.foreign { text.printable() } else { text };
     address_and_text(code, text, ttl)
+}
+
+/// The data of a stranger's record set: texts end up in SMTP replies.
+fn printable(set: &RrSet) -> RrData {
+    match &set.data {
+        RrData::Texts(texts) => RrData::Texts(texts.iter().map(Template::printable).collect()),
+        RrData::Wire(data) if set.rtype == Rtype::TXT => {
+            RrData::Wire(data.iter().map(|strings| printable_strings(strings)).collect())
+        }
+        data @ RrData::Wire(_) => data.clone(),
+    }
+}
+
+/// The same for strings in wire form, whose length octets stay.
+fn printable_strings(strings: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(strings.len());
+    let mut rest = strings;
+    while let Some((&len, tail)) = rest.split_first() {
+        let (text, tail) = tail.split_at(tail.len().min(len.into()));
+        clean.push(len);
+        clean.extend(text.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { b } else { b'?' }));
+        rest = tail;
+    }
+    clean
 }
 
 /// One A record and, unless the text is empty, one TXT record.
@@ -117,6 +147,11 @@ fn with_note(text: &Template, note: &str) -> Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_keep_their_lengths() {
+        assert_eq!(printable_strings(b"\x03a\xffb\x00\x01\n"), b"\x03a?b\x00\x01?");
+    }
 
     #[test]
     fn notes() {

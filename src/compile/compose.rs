@@ -14,8 +14,10 @@ pub struct Budget {
 
 /// Header, type and class of the question, and an OPT record.
 const FIXED: usize = 12 + 4 + 11;
-/// Owner pointer, type, class, TTL, length, and the string's length octet.
-const TXT_OVERHEAD: usize = 12 + 1;
+/// Owner pointer, type, class, TTL, length.
+const RECORD_OVERHEAD: usize = 12;
+/// The same and the string's length octet.
+const TXT_OVERHEAD: usize = RECORD_OVERHEAD + 1;
 /// Room for "+65535 more".
 const MORE: usize = TXT_OVERHEAD + 12;
 
@@ -32,7 +34,7 @@ impl Budget {
 }
 
 /// Joins the records of all lists that hit, in their order: equal records once, the smallest TTL of each type
-/// (RFC 2181 section 5.2). Texts that would push a reply past 512 octets are counted instead ("+2 more"): some mail
+/// (RFC 2181 section 5.2). Data of a type beyond what any message holds are left out. Texts that would push a reply past 512 octets are counted instead ("+2 more"): some mail
 /// software never asks again over TCP.
 pub fn compose<'a>(parts: impl IntoIterator<Item = &'a [RrSet]>, budget: Budget) -> Vec<RrSet> {
     let mut ttls: BTreeMap<Rtype, Ttl> = BTreeMap::new();
@@ -42,7 +44,11 @@ pub fn compose<'a>(parts: impl IntoIterator<Item = &'a [RrSet]>, budget: Budget)
         let ttl = ttls.entry(set.rtype).or_insert(set.ttl);
         *ttl = set.ttl.min(*ttl);
         match &set.data {
-            RrData::Wire(data) => push_new(wire.entry(set.rtype).or_default(), data),
+            RrData::Wire(data) => {
+                let all = wire.entry(set.rtype).or_default();
+                push_new(all, data);
+                drop_beyond_message(all);
+            }
             RrData::Texts(data) => push_new(texts.entry(set.rtype).or_default(), data),
         }
     }
@@ -53,6 +59,17 @@ pub fn compose<'a>(parts: impl IntoIterator<Item = &'a [RrSet]>, budget: Budget)
         sets.extend(wire.into_iter().chain(texts).map(|data| RrSet { rtype, ttl, data }));
     }
     sets
+}
+
+/// Leaves the first records that fit into 65,535 octets.
+fn drop_beyond_message(data: &mut Vec<Vec<u8>>) {
+    let mut octets = 0;
+    let fits = |octets: &mut usize, data: &Vec<u8>| {
+        *octets += RECORD_OVERHEAD + data.len();
+        *octets <= usize::from(u16::MAX)
+    };
+    let keep = data.iter().take_while(|data| fits(&mut octets, data)).count();
+    data.truncate(keep);
 }
 
 fn push_new<T: PartialEq + Clone>(all: &mut Vec<T>, items: &[T]) {
@@ -116,6 +133,15 @@ mod tests {
         let spent: usize = texts.iter().map(|text| TXT_OVERHEAD + text.len_with(39)).sum();
         assert!(spent + FIXED + 64 + 30 <= 512, "{spent}");
         assert_eq!(texts.last().unwrap().fill(""), format!("+{} more", 30 - (texts.len() - 1)).into_bytes());
+    }
+
+    #[test]
+    fn what_fits_no_message_is_left_out() {
+        let long = |n: u8| RrSet { rtype: Rtype::TXT, ttl: 1, data: RrData::Wire(vec![vec![n; 30_000]]) };
+        let parts = [vec![long(1)], vec![long(2)], vec![long(3)], part(2, "", 1)];
+        let sets = compose(parts.iter().map(Vec::as_slice), Budget::name());
+        assert!(matches!(&sets[1].data, RrData::Wire(data) if data.len() == 2), "{}", sets.len());
+        assert_eq!(sets[0].rtype, Rtype::A);
     }
 
     #[test]

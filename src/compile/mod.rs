@@ -99,6 +99,9 @@ pub struct ListData {
     /// Values of its entries that fell back to the list's text because the zone had too many answers.
     #[serde(default, skip_serializing_if = "is_false")]
     pub texts_dropped: bool,
+    /// Its IPv4 entries answer for 6to4 addresses as well.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub six_to_four: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -189,7 +192,7 @@ mod spans;
 mod sweep;
 mod zone;
 
-pub use answers::MAX_ANSWERS;
+pub use answers::{MAX_ANSWERS, MAX_PARTS};
 pub use compose::{Budget, compose};
 pub use diff::{Diff, listed_v4};
 pub use spans::SpansV4;

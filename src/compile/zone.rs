@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 
 use roaring::RoaringBitmap;
 
-use super::answers::{Table, TooMany, records_of, test_point};
+use super::answers::{MAX_PARTS, Table, TooMany, records_of, test_point};
 use super::compose::Budget;
 use super::diff::listed_v4;
 use super::merge::{Hits, Piece, Without, merge, union};
 use super::names::{Hit, visit};
 use super::resolve::{Listed, ListedV4, ListedV6, push};
-use super::{AnswerId, Answered, Compiled, Except, ListData, NameNode, Part, SpansV4, ZoneSpec};
+use super::{AnswerId, Answered, Compiled, Except, ListData, NameNode, Part, SpansV4, ZoneData, ZoneSpec};
 use crate::model::{Address, Name, RrData, RrSet, Span, Template};
 use crate::set::{Set, ValueId};
 
@@ -38,6 +38,8 @@ struct Compiler<'a> {
     /// For each member: for each value the first one that says the same in this zone.
     stand_ins: Vec<Vec<ValueId>>,
     budget: Budget,
+    /// The test points of RFC 5782 are forced. Never among records alone: those are no block list.
+    test_points: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -54,7 +56,10 @@ impl<'a> Compiler<'a> {
             .collect();
         let stand_ins = said.iter().map(|said| first_alike(said)).collect();
         let budget = Budget::address(spec.zone.origin.as_wire().len());
-        Self { spec, drop_texts, table, said, stand_ins, budget }
+        let records =
+            !spec.members.is_empty() && spec.members.iter().all(|member| holds_records(&member.set));
+        let test_points = spec.zone.test_points && !records;
+        Self { spec, drop_texts, table, said, stand_ins, budget, test_points }
     }
 
     fn run(mut self) -> Result<Compiled, TooMany> {
@@ -63,7 +68,8 @@ impl<'a> Compiler<'a> {
         let names = self.names();
         let lists = self.lists();
         let (answers, values) = self.table.finish()?;
-        Ok(Compiled { zone: self.spec.zone.clone(), lists, v4, v6, names, answers, values })
+        let zone = ZoneData { test_points: self.test_points, ..self.spec.zone.clone() };
+        Ok(Compiled { zone, lists, v4, v6, names, answers, values })
     }
 
     fn v4(&mut self) -> SpansV4 {
@@ -130,7 +136,7 @@ impl<'a> Compiler<'a> {
     /// Addresses whose answer is forced (RFC 5782 section 5), sorted: 127.0.0.1 is never listed, 127.0.0.2 always,
     /// and in a combined zone each list's code has a test point at the address equal to the code.
     fn test_points(&self) -> Vec<(u32, Option<Ipv4Addr>)> {
-        if !self.spec.zone.test_points {
+        if !self.test_points {
             return Vec::new();
         }
         let never = (Ipv4Addr::LOCALHOST, None);
@@ -155,11 +161,8 @@ impl<'a> Compiler<'a> {
         if sets[..self.spec.members.len()].iter().all(|set| set.names.is_empty()) {
             return Vec::new();
         }
-        let test = self
-            .spec
-            .zone
-            .test_points
-            .then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
+        let test =
+            self.test_points.then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
         let mut nodes: Vec<NameNode> = Vec::new();
         let mut found: Vec<(Name, Option<AnswerId>, Option<AnswerId>)> = Vec::new();
         visit(&sets, test.as_ref().map_or(&[], |points| points.as_slice()), |node| {
@@ -196,7 +199,7 @@ impl<'a> Compiler<'a> {
         }
         let mut parts = Vec::new();
         for hit in hits {
-            for &value in hit.values {
+            for &value in hit.values.iter().take(MAX_PARTS.saturating_sub(parts.len())) {
                 let mut value = self.said[hit.list][value as usize];
                 // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
                 if hit.listed != node && self.table.records(value).iter().any(has_subject) {
@@ -222,6 +225,7 @@ impl<'a> Compiler<'a> {
             code: Some(member.code),
             entries: member.set.len() as u64,
             texts_dropped: self.drop_texts,
+            six_to_four: member.set.directives.six_to_four,
         });
         let excepts = self.spec.excepts.iter().map(|except| ListData {
             name: except.name.clone(),
@@ -231,9 +235,15 @@ impl<'a> Compiler<'a> {
             code: None,
             entries: except.set.len() as u64,
             texts_dropped: false,
+            six_to_four: false,
         });
         members.chain(excepts).collect()
     }
+}
+
+/// Every entry is a record of its own (rbldnsd's generic).
+fn holds_records(set: &Set) -> bool {
+    !set.values.is_empty() && set.values.iter().all(|value| !value.records.is_empty())
 }
 
 fn first_alike(said: &[u32]) -> Vec<ValueId> {
@@ -286,7 +296,7 @@ impl<'a> Combinations<'a> {
     fn make<'s, A: Address, L: Listed<'s, A>>(&mut self, hits: &Hits<'_, A, L>) -> AnswerId {
         let mut parts = Vec::new();
         for (list, values) in hits.values() {
-            for &value in values {
+            for &value in values.iter().take(MAX_PARTS.saturating_sub(parts.len())) {
                 let part = Part { list, value: self.said[usize::from(list)][value as usize] };
                 if !parts.contains(&part) {
                     parts.push(part);

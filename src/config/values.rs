@@ -61,7 +61,8 @@ from_string!(Name, "a DNS name such as \"bl.example.net\"", |text| {
 });
 from_string!(
     Format,
-    "plain, drop, drop-json, netset, csv, dshield, hosts, names or rbldnsd:ip4set",
+    "plain, drop, drop-json, netset, csv, dshield, hosts, names, or rbldnsd:TYPE with one of rbldnsd's types (ip4set, \
+     ip4tset, ip4trie, ip6tset, ip6trie, dnset, dnhash, generic)",
     |text| text.parse().map_err(|_| {
         let hint = did_you_mean(text, Format::ALL.map(Format::name));
         format!("unknown format `{text}`{hint}")

@@ -129,7 +129,7 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     };
     let spoken = lines(text, FEW_LINES + 1);
     // In rbldnsd's files texts for people belong to the entries.
-    let few = whole && spoken.len() <= FEW_LINES && format != Format::Ip4set;
+    let few = whole && spoken.len() <= FEW_LINES && !format.is_rbldnsd();
     if few && spoken.iter().any(|line| says_no(line)) {
         return Err(Rejection::Message(excerpt(spoken[0])));
     }
@@ -152,9 +152,12 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     Err(Rejection::WrongForm { format, example })
 }
 
-/// Any address, or a name of two labels: in prose every line begins with a word that could be a name.
+/// Any address, any record, or a name of two labels: in prose every line begins with a word that could be a name.
 fn credible(parsed: &Parsed) -> bool {
     let set = &parsed.set;
+    if set.values.iter().any(|value| !value.records.is_empty()) {
+        return true;
+    }
     let addresses = set.v4.hosts.len() + set.v4.blocks.len() + set.v6.len();
     addresses > 0 || set.names.iter().any(|entry| entry.name.labels().count() > 1)
 }
@@ -265,6 +268,8 @@ mod tests {
             (Format::Dshield, "192.0.2.0\t192.0.2.255\t24\t1\t-\t-\t-\n"),
             (Format::Hosts, "127.0.0.1 localhost\n0.0.0.0 spam.example\n"),
             (Format::Names, "spam.example\n"),
+            (Format::Generic, "www A 127.0.0.2\n"),
+            (Format::Dnset, "spam.example has been blocked\n"),
             (Format::Ip4set, "# x\n$SOA 1 a b 0 1 1 1 1\n:2:error code $\n127.0.0.2\n"),
         ] {
             assert_eq!(verdict(body, format), Ok(()), "{format} {body}");

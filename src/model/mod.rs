@@ -11,7 +11,7 @@ mod text;
 
 pub use addr::{AddrError, Address, Span, Subject, parse_ipv4, parse_ipv6};
 pub use hash::{ContentHash, Hasher};
-pub use name::{Name, NameError};
+pub use name::{Name, NameError, write_label};
 pub use record::{Ns, RrData, RrSet, Rtype, Soa, Ttl, Value};
 pub use text::{Piece, Pieces, Template};
 

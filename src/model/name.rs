@@ -174,13 +174,7 @@ impl fmt::Display for Name {
             if index > 0 {
                 f.write_str(".")?;
             }
-            for &octet in label {
-                match octet {
-                    b'.' | b'\\' => write!(f, "\\{}", char::from(octet))?,
-                    _ if octet.is_ascii_graphic() => write!(f, "{}", char::from(octet))?,
-                    _ => write!(f, "\\{octet:03}")?,
-                }
-            }
+            write_label(label, f)?;
         }
         Ok(())
     }
@@ -190,6 +184,19 @@ impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A label in presentation form: what means something in a zone file is escaped (RFC 1035 section 5.1), and what
+/// cannot be printed is a number. As rbldnsd puts names into texts.
+pub fn write_label(label: &[u8], f: &mut impl fmt::Write) -> fmt::Result {
+    for &octet in label {
+        match octet {
+            b'.' | b'\\' | b'"' | b'$' | b';' | b'@' => write!(f, "\\{}", char::from(octet))?,
+            _ if octet.is_ascii_graphic() => f.write_char(char::from(octet))?,
+            _ => write!(f, "\\{octet:03}")?,
+        }
+    }
+    Ok(())
 }
 
 impl serde::Serialize for Name {

@@ -16,10 +16,16 @@ impl Rtype {
     pub const A: Self = Self(1);
     /// Name server.
     pub const NS: Self = Self(2);
+    /// Another name for this one.
+    pub const CNAME: Self = Self(5);
     /// Start of authority.
     pub const SOA: Self = Self(6);
+    /// Mail exchange.
+    pub const MX: Self = Self(15);
     /// Text.
     pub const TXT: Self = Self(16);
+    /// IPv6 address.
+    pub const AAAA: Self = Self(28);
     /// EDNS pseudo-record (RFC 6891).
     pub const OPT: Self = Self(41);
     /// Incremental transfer.

@@ -32,6 +32,16 @@ pub(super) enum Failure {
     File(String),
 }
 
+impl Failure {
+    /// See [`Bad::shifted`].
+    pub(super) fn shifted(self, offset: usize) -> Self {
+        match self {
+            Self::Line(bad) => Self::Line(bad.shifted(offset)),
+            file @ Self::File(_) => file,
+        }
+    }
+}
+
 impl From<Bad> for Failure {
     fn from(bad: Bad) -> Self {
         Self::Line(bad)

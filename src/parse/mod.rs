@@ -36,6 +36,7 @@ pub use report::{EXAMPLES, Report, Trailer, Validity};
 
 use crate::set::{Overlap, Set, SetBuilder};
 use driver::{Sink, run};
+use rbldnsd::{DataSet, Generic, Rbldnsd};
 
 /// How a feed writes its entries. Stated by the configuration, never guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,13 +57,27 @@ pub enum Format {
     Hosts,
     /// A name a line.
     Names,
-    /// rbldnsd's ip4set.
+    /// rbldnsd's ip4set: IPv4 addresses, prefixes and ranges with values.
     Ip4set,
+    /// rbldnsd's ip4tset: IPv4 addresses, one value for all.
+    Ip4tset,
+    /// rbldnsd's ip4trie: IPv4 prefixes with values.
+    Ip4trie,
+    /// rbldnsd's ip6tset: /64s, one value for all.
+    Ip6tset,
+    /// rbldnsd's ip6trie: IPv6 prefixes with values.
+    Ip6trie,
+    /// rbldnsd's dnset: names with values.
+    Dnset,
+    /// The same lines under the name that rbldnsd's fork has for its other structure.
+    Dnhash,
+    /// rbldnsd's generic: records.
+    Generic,
 }
 
 impl Format {
     /// All formats, in the order of their names' documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::Plain,
         Self::Drop,
         Self::DropJson,
@@ -72,6 +87,13 @@ impl Format {
         Self::Hosts,
         Self::Names,
         Self::Ip4set,
+        Self::Ip4tset,
+        Self::Ip4trie,
+        Self::Ip6tset,
+        Self::Ip6trie,
+        Self::Dnset,
+        Self::Dnhash,
+        Self::Generic,
     ];
 
     /// The name in configuration and catalogue.
@@ -86,7 +108,19 @@ impl Format {
             Self::Hosts => "hosts",
             Self::Names => "names",
             Self::Ip4set => "rbldnsd:ip4set",
+            Self::Ip4tset => "rbldnsd:ip4tset",
+            Self::Ip4trie => "rbldnsd:ip4trie",
+            Self::Ip6tset => "rbldnsd:ip6tset",
+            Self::Ip6trie => "rbldnsd:ip6trie",
+            Self::Dnset => "rbldnsd:dnset",
+            Self::Dnhash => "rbldnsd:dnhash",
+            Self::Generic => "rbldnsd:generic",
         }
+    }
+
+    /// Whether it is one of rbldnsd's data set types.
+    pub fn is_rbldnsd(self) -> bool {
+        self.name().starts_with("rbldnsd:")
     }
 
     /// Whether every whole file of this format ends with a mark that says so; without it the file was cut.
@@ -183,7 +217,7 @@ enum Lines {
     Dshield(dshield::Dshield),
     Hosts(hosts::Hosts),
     Names(names::Names),
-    Ip4set(Box<rbldnsd::Ip4set>),
+    Rbldnsd(Box<Rbldnsd>),
 }
 
 impl Parser {
@@ -191,6 +225,7 @@ impl Parser {
     pub fn new(format: Format, options: &Options) -> Self {
         let overlap = if format == Format::Ip4set { Overlap::OctetLevels } else { Overlap::Narrowest };
         let mut builder = SetBuilder::new(overlap);
+        let rbldnsd = |data_set| Lines::Rbldnsd(Box::new(data_set));
         let lines = match format {
             Format::Plain => Lines::Plain(plain::Plain::new(options)),
             Format::Drop => Lines::Drop(drop::Drop::default()),
@@ -200,7 +235,13 @@ impl Parser {
             Format::Dshield => Lines::Dshield(dshield::Dshield::new(options)),
             Format::Hosts => Lines::Hosts(hosts::Hosts::new(options)),
             Format::Names => Lines::Names(names::Names::new(options)),
-            Format::Ip4set => Lines::Ip4set(Box::new(rbldnsd::Ip4set::new(options, &mut builder))),
+            Format::Ip4set => rbldnsd(Rbldnsd::Ip4set(DataSet::new(options, &mut builder))),
+            Format::Ip4tset => rbldnsd(Rbldnsd::Ip4tset(DataSet::new(options, &mut builder))),
+            Format::Ip4trie => rbldnsd(Rbldnsd::Ip4trie(DataSet::new(options, &mut builder))),
+            Format::Ip6tset => rbldnsd(Rbldnsd::Ip6tset(DataSet::new(options, &mut builder))),
+            Format::Ip6trie => rbldnsd(Rbldnsd::Ip6trie(DataSet::new(options, &mut builder))),
+            Format::Dnset | Format::Dnhash => rbldnsd(Rbldnsd::Dnset(DataSet::new(options, &mut builder))),
+            Format::Generic => rbldnsd(Rbldnsd::Generic(Generic::new(options))),
         };
         Self { lines, sink: Sink::new(format, builder) }
     }
@@ -218,7 +259,7 @@ impl Parser {
             Lines::Dshield(lines) => run(lines, input, sink, on_bad),
             Lines::Hosts(lines) => run(lines, input, sink, on_bad),
             Lines::Names(lines) => run(lines, input, sink, on_bad),
-            Lines::Ip4set(lines) => run(&mut **lines, input, sink, on_bad),
+            Lines::Rbldnsd(data_set) => data_set.read(input, sink, on_bad),
         }
     }
 
@@ -227,7 +268,7 @@ impl Parser {
         let Sink { builder, report, .. } = self.sink;
         let set = builder.finish();
         let set = match self.lines {
-            Lines::Ip4set(lines) => lines.settle(set),
+            Lines::Rbldnsd(data_set) => data_set.settle(set),
             _ => set,
         };
         Parsed { set, report }

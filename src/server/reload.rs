@@ -91,8 +91,14 @@ impl Watcher {
         worlds: Arc<ArcSwap<World>>,
         mut expired: Expired,
     ) -> io::Result<Self> {
-        let mut loader =
-            Loader { settings: settings.clone(), worlds, expired: expired(), stamp: None, failed: None };
+        let mut loader = Loader {
+            settings: settings.clone(),
+            worlds,
+            expired: expired(),
+            stamp: None,
+            failed: None,
+            end: None,
+        };
         loader.begin();
         let (commands, orders) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -160,6 +166,8 @@ struct Loader {
     stamp: Option<FileId>,
     /// Why it could not be put in service.
     failed: Option<Failed>,
+    /// When the data of the first zone in service end, in seconds since 1970.
+    end: Option<i64>,
 }
 
 /// A generation that could not be put in service, or not all of it.
@@ -185,6 +193,7 @@ impl Loader {
             Ok(None) => return,
             Err(error) => return self.note_failure(&error, "every zone waits (SERVFAIL)"),
         };
+        self.end = next_end(&generation);
         if !self.expired.is_empty() {
             self.tell_expired();
         }
@@ -207,6 +216,7 @@ impl Loader {
         // Taken before reading: when the file is replaced in between, the next look finds another one.
         let stamp = self.look();
         let again = self.failed.as_ref().is_some_and(|failed| insist || failed.is_due());
+        let again = again || self.end.is_some_and(|end| end <= wall_clock());
         if stamp == self.stamp && !again {
             return Ok(if stamp.is_some() { Reloaded::Unchanged } else { Reloaded::Nothing });
         }
@@ -243,11 +253,12 @@ impl Loader {
         self.reload(true)
     }
 
-    fn swap(&self) -> Result<Reloaded, ReloadError> {
+    fn swap(&mut self) -> Result<Reloaded, ReloadError> {
         let Some((store, generation)) = self.read()? else {
             tracing::warn!("there is no generation; what is in service stays");
             return Ok(Reloaded::Nothing);
         };
+        self.end = next_end(&generation);
         let previous = self.worlds.load_full();
         let world = World::build(&self.settings, &store, &generation, &self.expired, &previous)?;
         self.worlds.store(Arc::new(world));
@@ -302,6 +313,17 @@ impl Loader {
     }
 }
 
+/// When the next zone ends whose data have not ended yet.
+fn next_end(generation: &Generation) -> Option<i64> {
+    let now = wall_clock();
+    generation.zones.values().filter_map(|entry| entry.until).filter(|&end| end > now).min()
+}
+
+/// Seconds since 1970.
+fn wall_clock() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
 /// Which file is there now; `None` when there is none or it cannot be looked at.
 fn file_at(path: &Path) -> Option<FileId> {
     fs::metadata(path).ok().map(|file| FileId::of(&file))
@@ -348,6 +370,10 @@ fn serve(
             _ => Served::Waiting,
         });
     };
+    if entry.has_ended(wall_clock()) {
+        tracing::warn!(zone = %origin, "its data have ended by their own words; SERVFAIL until there are newer ones");
+        return Ok(Served::Waiting);
+    }
     let path = store.snapshot(&entry.file);
     let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {
         Some(snapshot) => snapshot,

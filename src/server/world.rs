@@ -44,7 +44,7 @@ pub struct AccessLists {
 pub enum Served {
     /// It answers.
     Ready(Zone<Mapped>),
-    /// It has no valid snapshot: SERVFAIL.
+    /// It has no valid snapshot, or its data have ended by their own words: SERVFAIL.
     Waiting,
 }
 

@@ -2,8 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Set, V4Entries, ValueId};
+use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Set, V4Entries, ValueId, first};
 use crate::model::{Name, Span, Value};
+
+/// What becomes of several entries over exactly the same addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Repeats {
+    /// Each counts; equal ones once.
+    #[default]
+    All,
+    /// The first alone, be it a listing or an exclusion (rbldnsd's tries). Names are not touched.
+    First,
+}
 
 /// Collects entries of a list.
 #[derive(Debug, Default)]
@@ -16,10 +26,14 @@ pub struct SetBuilder {
     host_values: Vec<ValueId>,
     first_value: ValueId,
     blocks: Vec<Block<u32>>,
+    /// How many hosts came before each block.
+    hosts_before: Vec<usize>,
     v6: Vec<Block<u128>>,
     names: Vec<NameEntry>,
     /// What the list says of its zone.
     pub directives: Directives,
+    /// Which of repeated entries count.
+    pub repeats: Repeats,
 }
 
 impl SetBuilder {
@@ -57,13 +71,20 @@ impl SetBuilder {
         if span.first == span.last {
             self.host(span.first, value);
         } else {
-            self.blocks.push(Block { span, exclude: false, value });
+            self.block(Block { span, exclude: false, value });
         }
     }
 
     /// `!entry`.
     pub fn exclude_v4(&mut self, span: Span<u32>) {
-        self.blocks.push(Block { span, exclude: true, value: 0 });
+        self.block(Block { span, exclude: true, value: 0 });
+    }
+
+    fn block(&mut self, block: Block<u32>) {
+        if self.repeats == Repeats::First {
+            self.hosts_before.push(self.hosts.len());
+        }
+        self.blocks.push(block);
     }
 
     /// A listed IPv6 address, prefix or range.
@@ -96,8 +117,11 @@ impl SetBuilder {
         self.len() == 0
     }
 
-    /// Sorts, drops duplicates and numbers the values by their content.
+    /// Settles repeated entries, sorts, drops duplicates and numbers the values by their content.
     pub fn finish(mut self) -> Set {
+        if self.repeats == Repeats::First {
+            self.keep_first();
+        }
         let (values, renumber) = self.canonical_values();
         let mut v4 = V4Entries::default();
         let host_values = std::mem::take(&mut self.host_values);
@@ -136,6 +160,21 @@ impl SetBuilder {
         self.names.dedup();
         v4.blocks = self.blocks;
         Set { overlap: self.overlap, values, v4, v6: self.v6, names: self.names, directives: self.directives }
+    }
+
+    fn keep_first(&mut self) {
+        first::of_blocks(&mut self.v6);
+        let v4 = first::V4 {
+            hosts: &mut self.hosts,
+            values: &mut self.host_values,
+            blocks: &mut self.blocks,
+            hosts_before: &self.hosts_before,
+        };
+        v4.keep();
+        // One of the others may be the first of those that are left.
+        if let Some(&value) = self.host_values.first() {
+            self.first_value = value;
+        }
     }
 
     /// The values that an entry really uses, sorted, and the new number of each old one.

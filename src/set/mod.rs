@@ -6,8 +6,9 @@
 
 mod builder;
 pub mod codec;
+mod first;
 
-pub use builder::SetBuilder;
+pub use builder::{Repeats, SetBuilder};
 
 use crate::model::{Address, Name, Ns, Soa, Span, Ttl, Value};
 
@@ -111,7 +112,8 @@ pub struct NameEntry {
     pub value: ValueId,
 }
 
-/// What a list says of the zone that holds it (rbldnsd's `$SOA`, `$NS`, `$TTL`).
+/// What a list says of the zone that holds it (rbldnsd's `$SOA`, `$NS`, `$TTL`), and of
+/// how it answers in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Directives {
     /// `$SOA`.
@@ -123,6 +125,9 @@ pub struct Directives {
     /// `$TTL` of all entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
+    /// Its IPv4 entries answer for 6to4 addresses (`2002:V4::/48`, RFC 3056) as well: rbldnsd's IPv4 types.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub six_to_four: bool,
 }
 
 impl Set {
@@ -164,10 +169,16 @@ impl Set {
     /// The same list without the entries whose value `drop` picks. Exclusions stay.
     #[must_use]
     pub fn without(&self, drop: impl Fn(&Value) -> bool) -> Self {
+        self.with_values(|value| (!drop(value)).then(|| value.clone()))
+    }
+
+    /// The same list with other values; entries whose value becomes `None` are left out. Exclusions stay.
+    #[must_use]
+    pub fn with_values(&self, mut change: impl FnMut(&Value) -> Option<Value>) -> Self {
         let mut builder = SetBuilder::new(self.overlap);
         builder.directives = self.directives.clone();
         let ids: Vec<Option<ValueId>> =
-            self.values.iter().map(|value| (!drop(value)).then(|| builder.value(value))).collect();
+            self.values.iter().map(|value| change(value).map(|value| builder.value(&value))).collect();
         let id = |value: ValueId| ids.get(value as usize).copied().flatten();
         for (row, &host) in self.v4.hosts.iter().enumerate() {
             if let Some(value) = id(self.v4.host_values.at(row)) {

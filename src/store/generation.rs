@@ -44,6 +44,16 @@ pub struct ZoneEntry {
     pub serial: u32,
     /// When it was built, in seconds since 1970 by the wall clock.
     pub built: i64,
+    /// When its data end by their own words, in seconds since 1970 by the wall clock: SERVFAIL from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+}
+
+impl ZoneEntry {
+    /// Whether its data have ended; `now` is the wall clock in seconds since 1970.
+    pub fn has_ended(&self, now: i64) -> bool {
+        self.until.is_some_and(|end| end <= now)
+    }
 }
 
 /// A generation that was in service.
@@ -68,6 +78,8 @@ pub struct BuiltZone {
     pub serial: Option<u32>,
     /// Time of the data, in seconds since 1970.
     pub time: i64,
+    /// When the data end by their own words, in seconds since 1970.
+    pub until: Option<i64>,
 }
 
 impl Versioned for Generation {
@@ -110,11 +122,11 @@ fn entry(before: Option<&ZoneEntry>, built: BuiltZone, created: i64) -> ZoneEntr
         && before.file == built.file
         && built.serial.is_none_or(|serial| serial == before.serial)
     {
-        return ZoneEntry { made_from: built.made_from, ..before.clone() };
+        return ZoneEntry { made_from: built.made_from, until: built.until, ..before.clone() };
     }
     let serial = built.serial.unwrap_or_else(|| next_serial(before.map(|before| before.serial), built.time));
-    let BuiltZone { file, content, made_from, .. } = built;
-    ZoneEntry { file, content, made_from, serial, built: created }
+    let BuiltZone { file, content, made_from, until, .. } = built;
+    ZoneEntry { file, content, made_from, serial, built: created, until }
 }
 
 /// The serial after `previous` for data of `time`: the time in seconds, or one more than before when that is no

@@ -29,6 +29,10 @@ pub struct ListStatus {
     /// The current set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetRef>,
+    /// When the data of the current set end by their own words (`$TIMESTAMP` of rbldnsd's files), in seconds since
+    /// 1970 by the wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
     /// How the body was read that gave the current set: another form in the configuration reads it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_as: Option<String>,
@@ -176,6 +180,9 @@ impl ListStatus {
     pub fn freshness(&self, ages: &Ages, use_: Use, now: &Now) -> Option<Freshness> {
         self.set?;
         let confirmed = self.last_confirmed.as_ref()?;
+        if self.until.is_some_and(|end| now.stamp().wall >= end) {
+            return Some(if use_.can_list() { Freshness::Hard } else { Freshness::Soft });
+        }
         Some(freshness(now.age(confirmed), ages, use_))
     }
 

@@ -268,6 +268,7 @@ impl<'a> Desk<'a> {
         report.entries = Some(set.entries);
         report.bad_lines = read.parsed.report.bad;
         self.status.read_as = Some(self.read_as());
+        self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
         self.status.accepted(set, validators, read.outcome, read.reasons, &self.now);
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry};
 
 /// Raised whenever the same sets and settings compile to something else.
-const COMPILER: u32 = 1;
+const COMPILER: u32 = 2;
 
 /// Builds what has to be built and puts it in service. `None` when nothing changed.
 pub(super) fn publish(
@@ -49,7 +49,7 @@ pub(super) fn publish(
         let before = previous.as_ref().and_then(|generation| generation.zones.get(&zone.origin));
         let kept = before.filter(|entry| entry.made_from == made_from && is_usable(writer, entry));
         let zone_built = match kept {
-            Some(entry) => stay(entry, made_from),
+            Some(entry) => stay(entry, made_from, stock.until(zone)),
             None => {
                 let result = stock.build(zone, made_from);
                 let changed = match &result {
@@ -68,7 +68,7 @@ pub(super) fn publish(
                     (Ok(built), _) => built,
                     (Err(error), Some(entry)) => {
                         tracing::warn!(zone = %zone.origin, %error, "it stays as it is");
-                        stay(entry, entry.made_from)
+                        stay(entry, entry.made_from, entry.until)
                     }
                     (Err(error), None) => {
                         tracing::error!(zone = %zone.origin, %error, "it has no data that can be served");
@@ -95,8 +95,9 @@ pub(super) fn publish(
 }
 
 /// The zone as it is in service. Nothing is said of the serial: it stays as well.
-fn stay(entry: &ZoneEntry, made_from: ContentHash) -> BuiltZone {
-    BuiltZone { file: entry.file.clone(), content: entry.content, made_from, serial: None, time: entry.built }
+fn stay(entry: &ZoneEntry, made_from: ContentHash, until: Option<i64>) -> BuiltZone {
+    let (file, content) = (entry.file.clone(), entry.content);
+    BuiltZone { file, content, made_from, serial: None, time: entry.built, until }
 }
 
 /// Whether the snapshot in service is still what was written; if not it is built again.
@@ -254,7 +255,15 @@ impl<'a> Stock<'a> {
         };
         let fill = |out: &mut BufWriter<&File>| out.write_all(octets.get_ref());
         let file = self.writer.put_snapshot(&zone.origin, &content, fill, verify)?;
-        Ok(BuiltZone { file, content, made_from, serial, time: self.time_of_data(zone) })
+        let (time, until) = (self.time_of_data(zone), self.until(zone));
+        Ok(BuiltZone { file, content, made_from, serial, time, until })
+    }
+
+    /// When the first of the operator's own lists in the zone ends by its own words: the whole zone ends with it, as
+    /// in rbldnsd. A feed that ends falls silent alone: no stranger stops a zone.
+    fn until(&self, zone: &ZoneConfig) -> Option<i64> {
+        let own = zone.lists().filter(|name| self.list(name).is_own());
+        own.filter_map(|name| self.statuses.get(name)?.until).min()
     }
 
     /// Where the zone's data come from: not part of the content, so that times in it make no new content.

@@ -31,6 +31,14 @@ use mask::Mask;
 /// The addresses `::ffff:0.0.0.0/96`: IPv4 in IPv6's clothes.
 const MAPPED: Span<u128> = Span { first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
 
+/// The addresses of 6to4 (RFC 3056), `2002:V4::/48` for each V4.
+const SIX_TO_FOUR: Span<u128> = Span { first: 0x2002 << 112, last: (0x2003 << 112) - 1 };
+
+/// The IPv4 address in a 6to4 address.
+fn inner_v4(v6: u128) -> u32 {
+    (v6 >> 80) as u32
+}
+
 /// A zone in service. `D` is where the octets of its snapshot are: a mapped file, or anything else in tests.
 ///
 /// Cheap to clone; the snapshot is shared.
@@ -39,6 +47,8 @@ pub struct Zone<D> {
     snapshot: Arc<Snapshot<D>>,
     authority: Arc<Authority>,
     mask: Arc<Mask>,
+    /// IPv4 entries answer for 6to4 addresses as well: all lists that can list say so.
+    six_to_four: bool,
 }
 
 impl<D> Clone for Zone<D> {
@@ -47,6 +57,7 @@ impl<D> Clone for Zone<D> {
             snapshot: Arc::clone(&self.snapshot),
             authority: Arc::clone(&self.authority),
             mask: Arc::clone(&self.mask),
+            six_to_four: self.six_to_four,
         }
     }
 }
@@ -55,7 +66,9 @@ impl<D: AsRef<[u8]>> Zone<D> {
     /// Puts `snapshot` in service under `serial`, with no list expired.
     pub fn new(snapshot: Arc<Snapshot<D>>, serial: u32) -> Self {
         let authority = Arc::new(Authority::new(snapshot.zone(), serial));
-        Self { snapshot, authority, mask: Arc::new(Mask::default()) }
+        let mut lists = snapshot.lists().iter().filter(|list| !list.except).peekable();
+        let six_to_four = lists.peek().is_some() && lists.all(|list| list.six_to_four);
+        Self { snapshot, authority, mask: Arc::new(Mask::default()), six_to_four }
     }
 
     /// The same zone without what expired lists say. `expired` tells by name which lists are past their hard age;
@@ -146,9 +159,17 @@ impl<D: AsRef<[u8]>> Zone<D> {
                 let v4 = v6 as u32;
                 Ok((self.snapshot.v4(v4)?, Matched::V4(v4)))
             }
-            Some(v6) => Ok((self.snapshot.v6(v6)?, Matched::V6(v6))),
+            Some(v6) => match (self.snapshot.v6(v6)?, self.six_to_four(v6)) {
+                (None, Some(v4)) => Ok((self.snapshot.v4(v4)?, Matched::V4(v4))),
+                (found, _) => Ok((found, Matched::V6(v6))),
+            },
             None => Ok((None, Matched::V4(0))),
         }
+    }
+
+    /// The IPv4 address that a 6to4 address is looked up as when no IPv6 entry holds it.
+    pub fn six_to_four(&self, v6: u128) -> Option<u32> {
+        (self.six_to_four && SIX_TO_FOUR.contains(v6)).then(|| inner_v4(v6))
     }
 
     /// The answer `id` as far as its lists have not expired.
@@ -180,14 +201,22 @@ impl<D: AsRef<[u8]>> Zone<D> {
     }
 
     fn exists_below_v6(&self, span: Span<u128>, len: u8) -> Result<bool, Damaged> {
+        if self.six_to_four && span.overlaps(&SIX_TO_FOUR) {
+            let v4 = inner_v4(span.first).prefix(len.saturating_sub(16).min(32));
+            let any = if len <= 16 { self.snapshot.v4_any(&[])? } else { self.any_v4(v4)? };
+            return Ok(any || self.snapshot.v6_any(span)?);
+        }
         if !span.overlaps(&MAPPED) {
             return self.snapshot.v6_any(span);
         }
         if len <= 96 {
             return Ok(self.snapshot.v4_any(&[])? || self.snapshot.v6_any(span)?);
         }
-        let v4 = (span.first as u32).prefix(len - 96);
-        match self.snapshot.v4_spans(v4).next() {
+        self.any_v4((span.first as u32).prefix(len - 96))
+    }
+
+    fn any_v4(&self, span: Span<u32>) -> Result<bool, Damaged> {
+        match self.snapshot.v4_spans(span).next() {
             None => Ok(false),
             Some(found) => found.map(|_| true),
         }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::slice;
 
-use crate::model::{Piece, Pieces, RrData, RrSet, Rtype, Template, Ttl};
+use crate::model::{Piece, Pieces, RrData, RrSet, Rtype, Template, Ttl, write_label};
 use crate::snapshot::{AnswerRef, Rdata, RdataRef, RecordSets, RrSetRef};
 
 use super::Hit;
@@ -49,13 +49,7 @@ fn write_name(labels: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         let (label, tail) = tail.split_at_checked(usize::from(len)).ok_or(fmt::Error)?;
         rest = tail;
-        for &octet in label {
-            match octet {
-                b'.' | b'\\' => write!(f, "\\{}", char::from(octet))?,
-                _ if octet.is_ascii_graphic() => f.write_char(char::from(octet))?,
-                _ => write!(f, "\\{octet:03}")?,
-            }
-        }
+        write_label(label, f)?;
     }
     Ok(())
 }

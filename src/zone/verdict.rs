@@ -58,7 +58,8 @@ impl<'a> Hit<'a> {
 
     fn records(self, rtype: Rtype) -> Option<Records<'a>> {
         let rtype = if rtype == Rtype::ANY { self.any()? } else { rtype };
-        Records::of(self, rtype)
+        // Another name answers for every type (RFC 1034 section 3.6.2).
+        Records::of(self.clone(), rtype).or_else(|| Records::of(self, Rtype::CNAME))
     }
 }
 

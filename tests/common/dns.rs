@@ -162,6 +162,20 @@ pub(crate) fn ask_all<T>(
     questions: impl IntoIterator<Item = (Vec<u8>, T)>,
     mut each: impl FnMut(T, Reply),
 ) {
+    exchange(server, over, questions, |beside, question, packet| {
+        let reply = read(packet, question)
+            .unwrap_or_else(|wrong| panic!("{wrong}: asked {question:02x?}, got {packet:02x?}"));
+        each(beside, reply);
+    });
+}
+
+/// The same with the packets as they are: question and reply.
+pub(crate) fn exchange<T>(
+    server: SocketAddr,
+    over: Over,
+    questions: impl IntoIterator<Item = (Vec<u8>, T)>,
+    mut each: impl FnMut(T, &[u8], &[u8]),
+) {
     let mut questions = questions.into_iter();
     let mut transport = Transport::new(server, over);
     let mut flying = HashMap::with_capacity(WINDOW);
@@ -194,9 +208,7 @@ pub(crate) fn ask_all<T>(
             let id = u16::from_be_bytes([packet[0], packet[1]]);
             // One that was asked for twice comes twice.
             let Some((question, beside)) = flying.remove(&id) else { continue };
-            let reply = read(&packet, &question)
-                .unwrap_or_else(|wrong| panic!("{wrong}: asked {question:02x?}, got {packet:02x?}"));
-            each(beside, reply);
+            each(beside, &question, &packet);
             tries = 0;
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     /// The second word of each line.
     Hosts,
     /// Lines, with `!` before what is excluded; `:` and `$` lines say something else.
-    Ip4set,
+    Rbldnsd,
 }
 
 /// What a list says, in the order of the file, repetitions and all.
@@ -68,8 +68,8 @@ impl Content {
                         content.entry(name, "");
                     }
                 }
-                Kind::Ip4set if line.starts_with([':', '$']) => {}
-                Kind::Ip4set => match line.strip_prefix('!') {
+                Kind::Rbldnsd if line.starts_with([':', '$']) => {}
+                Kind::Rbldnsd => match line.strip_prefix('!') {
                     Some(excluded) => {
                         let spans = std::mem::take(&mut content.v4);
                         content.line(excluded);

@@ -158,7 +158,10 @@ fn in_zone(
     };
     let ids = match subject {
         Subject::V4(span) => [snapshot.v4(span.first)?, None],
-        Subject::V6(span) => [snapshot.v6(span.first)?, None],
+        Subject::V6(span) => match (snapshot.v6(span.first)?, answering.six_to_four(span.first)) {
+            (None, Some(v4)) => [snapshot.v4(v4)?, None],
+            (found, _) => [found, None],
+        },
         Subject::Name(_) => [None, None],
     };
     // A zone may hold names that look like addresses.
@@ -170,16 +173,16 @@ fn in_zone(
     Ok(Some(InZone { zone: origin, allow, lists, records: records::of_hit(&hit), inside: None }))
 }
 
-/// The names of the lists behind an answer, without those that are too old.
-fn names<'a>(
-    zone: &'a Zone<Mapped>,
-    parts: impl Iterator<Item = Part> + 'a,
-) -> impl Iterator<Item = String> + 'a {
+/// The names of the lists behind an answer, each once, without those that are too old.
+fn names(zone: &Zone<Mapped>, parts: impl Iterator<Item = Part>) -> Vec<String> {
     let name = |part: Part| match zone.snapshot().lists().get(usize::from(part.list)) {
         Some(list) => list.name.clone(),
         None => "test point".to_owned(),
     };
-    parts.map(name).filter(|name| !zone.expired().contains(name))
+    let mut names: Vec<String> = parts.map(name).filter(|name| !zone.expired().contains(name)).collect();
+    // A list's values stand side by side.
+    names.dedup();
+    names
 }
 
 fn inside<A: Address>(
@@ -191,7 +194,7 @@ fn inside<A: Address>(
     for answered in spans {
         let Answered { span, answer } = answered?;
         let answer = zone.snapshot().answer(answer)?;
-        let lists: Vec<String> = names(zone, answer.parts()).collect();
+        let lists = names(zone, answer.parts());
         if lists.is_empty() {
             continue;
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::records;
 use super::super::view::{ListView, View, When, ZoneView};
 use crate::model::{Address, ContentHash, Name, Span, Subject, Value};
 use crate::set::{Block, NameEntry, Scope, Set};
@@ -192,7 +193,10 @@ fn valued(entry: String, exclude: bool, value: &Value) -> Entry {
         entry,
         exclude,
         code: value.code.map(|code| code.to_string()),
-        text: value.text.as_ref().filter(|text| !text.is_empty()).map(ToString::to_string),
+        text: match &value.text {
+            Some(text) => (!text.is_empty()).then(|| text.to_string()),
+            None => records::of_entry(&value.records),
+        },
         note: value.note.as_ref().map(ToString::to_string),
     }
 }

@@ -9,16 +9,50 @@ use crate::model::{Address, Span};
 /// The addresses at the beginning of a text, and where they end. What follows is a blank, `:`, a comment or nothing.
 pub(super) fn entry(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
     let first = octets(text, 0)?;
-    let (span, end) = match text.get(first.end) {
+    match text.get(first.end) {
+        Some(b'-') => ended(range(text, first)?, text),
+        Some(b'/') => {
+            let (span, end) = prefix(text, first)?;
+            if span == 0.prefix(0) {
+                return Err(Bad::new(first.end + 1, "a prefix of length 0 (all addresses) is refused"));
+            }
+            ended((span, end), text)
+        }
+        _ => network(text),
+    }
+}
+
+/// The same without ranges; all addresses (`0/0`) may be named.
+pub(super) fn network(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
+    let first = octets(text, 0)?;
+    let found = match text.get(first.end) {
         Some(b'/') => prefix(text, first)?,
-        Some(b'-') => range(text, first)?,
+        Some(b'-') => return Err(Bad::new(first.end, "a range, where only prefixes can be entries")),
         _ if first.count == 1 => return Err(Bad::new(0, "one octet alone is no network (write `/8`)")),
         _ => (first.network(), first.end),
     };
-    match text.get(end) {
-        None | Some(b' ' | b'\t' | b':' | b'#' | b';') => Ok((span, end)),
-        Some(_) => Err(Bad::new(end, "not an address")),
+    ended(found, text)
+}
+
+/// Four octets.
+pub(super) fn address(text: &[u8]) -> Result<(u32, usize), Bad> {
+    let first = octets(text, 0)?;
+    if first.count < 4 {
+        return Err(Bad::new(first.end, "fewer than four octets, where only addresses can be entries"));
     }
+    ended((first.address, first.end), text)
+}
+
+fn ended<T>(found: (T, usize), text: &[u8]) -> Result<(T, usize), Bad> {
+    match text.get(found.1) {
+        None | Some(b' ' | b'\t' | b':' | b'#' | b';') => Ok(found),
+        Some(_) => Err(Bad::new(found.1, "not an address")),
+    }
+}
+
+/// Addresses in a span.
+pub(super) fn size(span: &Span<u32>) -> u64 {
+    u64::from(span.last - span.first) + 1
 }
 
 /// One to four octets, missing ones zero.
@@ -76,9 +110,6 @@ fn prefix(text: &[u8], first: Octets) -> Result<(Span<u32>, usize), Bad> {
         .and_then(|n| u8::try_from(n).ok())
         .filter(|&len| len <= 32)
         .ok_or_else(|| Bad::new(start, "bad prefix length"))?;
-    if len == 0 {
-        return Err(Bad::new(start, "a prefix of length 0 (all addresses) is refused"));
-    }
     let span = first.address.prefix(len);
     if span.first != first.address {
         return Err(Bad::new(first.end, "host bits set right of the prefix length"));
@@ -148,7 +179,7 @@ mod tests {
             ("1.2.3.4/33", 8),
             ("1.2.3.4/", 8),
             ("0/0", 2),
-            ("1.2.3.0/0", 8),
+            ("1.2.3.0/0", 7),
             ("1.2.3.4-", 8),
             ("16.0.0.5-1", 9),
             ("17.0.0.1-256", 9),
@@ -165,6 +196,31 @@ mod tests {
         ] {
             let bad = entry(text.as_bytes()).map(|(span, end)| (span.to_string(), end)).unwrap_err();
             assert_eq!(bad.at, at, "{text}: {bad:?}");
+        }
+    }
+
+    #[test]
+    fn networks_are_prefixes_alone() {
+        for (text, shown) in
+            [("0/0", "0.0.0.0/0"), ("0.0.0.0/00", "0.0.0.0/0"), ("2/7", "2.0.0.0/7"), ("1.2.3", "1.2.3.0/24")]
+        {
+            let (span, end) = network(format!("{text}:5").as_bytes()).unwrap();
+            assert_eq!((span.to_string().as_str(), end), (shown, text.len()), "{text}");
+        }
+        for (text, at) in
+            [("1.2.3.4-5", 7), ("1-2", 1), ("1/0", 1), ("1.2.3.0/24,", 10), ("0", 0), ("1.2.3.1/24", 7)]
+        {
+            assert_eq!(network(text.as_bytes()).unwrap_err().at, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_four_octets() {
+        assert_eq!(address(b"010.2.3.4;c"), Ok((0x0a02_0304, 9)));
+        for (text, at) in
+            [("1.2.3", 5), ("1.2.3.4/32", 7), ("1.2.3.4-5", 7), ("1.2.3.4x", 7), ("!1.2.3.4", 0)]
+        {
+            assert_eq!(address(text.as_bytes()).unwrap_err().at, at, "{text}");
         }
     }
 }

@@ -1,15 +1,77 @@
 //! rbldnsd's zone files, with the meaning they have there.
 //!
-//! Laid out by what its data set types share: [`special`] reads `$` lines (with [`time`] for durations and stamps),
-//! [`value`] what stands beside an entry and what its texts become, [`ip4`] its address notation, and [`ip4set`] is
-//! the first of the types. Where the original is plainly wrong this differs on purpose: a byte order mark and CR LF
-//! are harmless, `$MAXRANGE4` never drops an exclusion, a TTL above RFC 2181's 31 bits and NUL octets are refused,
-//! and every bad line is reported, not five.
+//! One file per data set type, and beside them what the types share: [`special`] reads `$` lines (with [`time`] for
+//! durations and stamps), [`value`] what stands beside an entry and what its texts become, [`ip4`], [`ip6`] and
+//! [`name`] are its notations, [`data_set`] puts them together. Read [`data_set`] first. Where the original is plainly
+//! wrong this differs on purpose: a byte order mark and CR LF are harmless, `$MAXRANGE4` never drops an exclusion, a
+//! TTL above RFC 2181's 31 bits and NUL octets are refused, a record of generic that cannot be read costs its line
+//! alone, and every bad line is reported, not five.
 
+mod data_set;
+mod dnset;
+mod generic;
 mod ip4;
 mod ip4set;
+mod ip4trie;
+mod ip4tset;
+mod ip6;
+mod ip6trie;
+mod ip6tset;
+mod name;
 mod special;
+#[cfg(test)]
+mod tests;
 mod time;
 mod value;
 
-pub(super) use ip4set::Ip4set;
+use std::io::{self, Read};
+
+use super::diag::Diag;
+use super::driver::{Sink, run};
+use crate::set::Set;
+pub(super) use data_set::DataSet;
+pub(super) use generic::Generic;
+
+/// A data set of any type.
+#[derive(Debug)]
+pub(super) enum Rbldnsd {
+    Ip4set(DataSet<ip4set::Ip4set>),
+    Ip4tset(DataSet<ip4tset::Ip4tset>),
+    Ip4trie(DataSet<ip4trie::Ip4trie>),
+    Ip6tset(DataSet<ip6tset::Ip6tset>),
+    Ip6trie(DataSet<ip6trie::Ip6trie>),
+    Dnset(DataSet<dnset::Dnset>),
+    Generic(Generic),
+}
+
+/// The same for each type that [`data_set::DataSet`] reads, and something else for generic.
+macro_rules! each {
+    ($data_set:expr, $lines:ident => $same:expr, $generic:ident => $other:expr) => {
+        match $data_set {
+            Self::Ip4set($lines) => $same,
+            Self::Ip4tset($lines) => $same,
+            Self::Ip4trie($lines) => $same,
+            Self::Ip6tset($lines) => $same,
+            Self::Ip6trie($lines) => $same,
+            Self::Dnset($lines) => $same,
+            Self::Generic($generic) => $other,
+        }
+    };
+}
+
+impl Rbldnsd {
+    /// Reads one of its files.
+    pub(super) fn read(
+        &mut self,
+        input: impl Read,
+        sink: &mut Sink,
+        on_bad: &mut dyn FnMut(Diag),
+    ) -> io::Result<()> {
+        each!(self, lines => run(lines, input, sink, on_bad), lines => run(lines, input, sink, on_bad))
+    }
+
+    /// What is known only when all files are read.
+    pub(super) fn settle(self, set: Set) -> Set {
+        each!(self, lines => lines.settle(set), _generic => set)
+    }
+}

@@ -1,9 +1,13 @@
 //! `$` lines: what a file says of its zone, its texts and itself.
 
+use jiff::Timestamp;
+
 use super::super::diag::Bad;
+use super::super::driver::{Failure, Sink};
 use super::super::plain;
 use super::super::report::Validity;
 use super::time::{duration, unsigned, validity};
+use super::value::Variables;
 use crate::model::{Name, Ns, Soa, Ttl};
 
 /// The TTL of `$SOA` and `$NS` that say 0 where no `$TTL` stands before them: rbldnsd's default of 35 minutes.
@@ -11,6 +15,77 @@ const DEFAULT_TTL: Ttl = 2100;
 
 /// Name servers that are taken from one `$NS` line.
 const NS_MAX: usize = 32;
+
+/// What the special lines of a data set have said so far.
+#[derive(Debug)]
+pub(super) struct Specials {
+    now: Option<Timestamp>,
+    /// `$0` to `$9` and `$=`.
+    pub(super) variables: Variables,
+    /// `$TTL` in force; `None`: the server's own default.
+    pub(super) ttl: Option<Ttl>,
+    /// Addresses that a listing may hold (`$MAXRANGE4`); goes on into later files and only shrinks.
+    max_range: u64,
+}
+
+impl Specials {
+    /// `now`: see [`Options::now`](super::super::Options::now).
+    pub(super) fn new(now: Option<Timestamp>) -> Self {
+        Self { now, variables: Variables::default(), ttl: None, max_range: 1 << 32 }
+    }
+
+    /// Acts on what stands behind the `$` of a line.
+    pub(super) fn line(&mut self, text: &[u8], out: &mut Sink) -> Result<(), Failure> {
+        let directives = &mut out.builder.directives;
+        match read(text, self.ttl)? {
+            // The first of each wins.
+            Special::Soa(soa) => _ = directives.soa.get_or_insert(soa),
+            Special::Ns(ns) => directives.ns = directives.ns.take().or(ns),
+            Special::Ttl(ttl) => self.ttl = ttl,
+            Special::MaxRange(size) if size > self.max_range => {
+                return Err(Bad::new(0, "$MAXRANGE4 can only be made smaller").into());
+            }
+            Special::MaxRange(size) => self.max_range = size,
+            Special::Timestamp(validity) => self.timestamp(validity, out)?,
+            Special::Variable(number, text) => self.variables.define(number, text),
+            Special::Base(text) => self.variables.define_base(text),
+        }
+        Ok(())
+    }
+
+    /// Whether a listing of so many addresses is too large.
+    pub(super) fn check_range(&self, addresses: u64) -> Result<(), Bad> {
+        if addresses > self.max_range {
+            return Err(Bad::new(0, format!("{addresses} addresses, $MAXRANGE4 allows {}", self.max_range)));
+        }
+        Ok(())
+    }
+
+    fn timestamp(&self, validity: Validity, out: &mut Sink) -> Result<(), Failure> {
+        if let (Some(from), Some(now)) = (validity.from, self.now)
+            && from > now
+        {
+            return Err(Failure::File(format!("the data are stamped {from}, which lies in the future")));
+        }
+        let report = &mut out.report;
+        report.stamp = report.stamp.max(validity.from);
+        report.validity.from = report.validity.from.max(validity.from);
+        // The earliest end of all files counts.
+        let ends = report.validity.until.into_iter().chain(validity.until);
+        report.validity.until = ends.min();
+        Ok(())
+    }
+}
+
+/// A line without the blanks around it, and where it begins. A NUL, which ends the line for rbldnsd, spoils it.
+pub(super) fn content(line: &[u8]) -> Result<(usize, &[u8]), Bad> {
+    let start = plain::blanks(line);
+    let text = line[start..].trim_ascii_end();
+    match text.iter().position(|&b| b == 0) {
+        Some(nul) => Err(Bad::new(start + nul, "NUL octet")),
+        None => Ok((start, text)),
+    }
+}
 
 /// A special line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,15 +144,15 @@ pub(super) fn read(text: &[u8], ttl: Option<Ttl>) -> Result<Special<'_>, Bad> {
         b"TIMESTAMP" => {
             validity(&words).map(Special::Timestamp).ok_or_else(|| wrong("write `$TIMESTAMP stamp [end]`"))
         }
-        [digit @ b'0'..=b'9'] => content(rest)
+        [digit @ b'0'..=b'9'] => definition(rest)
             .map(|text| Special::Variable(usize::from(digit - b'0'), text))
             .ok_or_else(|| wrong("no text")),
-        b"=" => content(rest).map(Special::Base).ok_or_else(|| wrong("no text")),
+        b"=" => definition(rest).map(Special::Base).ok_or_else(|| wrong("no text")),
         _ => Err(Bad::new(0, "unknown special line")),
     }
 }
 
-fn content(rest: &[u8]) -> Option<&[u8]> {
+fn definition(rest: &[u8]) -> Option<&[u8]> {
     let text = rest.trim_ascii();
     (!text.is_empty()).then_some(text)
 }

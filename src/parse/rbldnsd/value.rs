@@ -1,11 +1,13 @@
 //! What stands beside an entry, and what its text becomes.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::super::diag::Bad;
 use super::super::plain;
 use super::ip4::number;
-use crate::model::Template;
+use crate::model::{Template, Value};
+use crate::set::{Set, SetBuilder, ValueId};
 
 /// Octets of a text that are kept: one TXT string.
 const TEXT_MAX: usize = 255;
@@ -44,6 +46,54 @@ impl Said {
             }
             Some(_) => Ok(Some(Self { code: default.code, text: cut(text).into() })),
         }
+    }
+}
+
+impl Said {
+    /// With its text resolved as far as variables are known.
+    pub(super) fn value(&self, variables: &mut Variables) -> Value {
+        Value { code: Some(self.code), text: Some(variables.resolve(&self.text)), ..Value::default() }
+    }
+}
+
+/// The distinct values of a data set, and what they are in its [`SetBuilder`].
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    ids: HashMap<Said, ValueId>,
+    /// What was said for each value that went into the builder.
+    said: HashMap<Value, Said>,
+    /// Two values are equal only as long as a variable is undefined.
+    clash: bool,
+}
+
+impl Values {
+    pub(super) fn id(&mut self, said: &Said, variables: &mut Variables, builder: &mut SetBuilder) -> ValueId {
+        if let Some(&id) = self.ids.get(said) {
+            return id;
+        }
+        let mut value = said.value(variables);
+        if self.said.contains_key(&value) {
+            // Kept apart by their place until settled.
+            value.note = Some(self.ids.len().to_string().into());
+            self.clash = true;
+        }
+        let id = builder.value(&value);
+        self.said.insert(value, said.clone());
+        self.ids.insert(said.clone(), id);
+        id
+    }
+
+    /// Whether a value is not what all variables make of it.
+    pub(super) fn is_late(&self, variables: &mut Variables) -> bool {
+        self.clash || variables.late
+    }
+
+    /// The set with values resolved by all variables. Rare: variables stand at the head of files.
+    pub(super) fn settle(&mut self, set: &Set, variables: &mut Variables) -> Set {
+        set.with_values(|value| {
+            let said = self.said.get(value);
+            Some(said.map_or_else(|| value.clone(), |said| said.value(variables)))
+        })
     }
 }
 

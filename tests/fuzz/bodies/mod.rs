@@ -10,7 +10,7 @@ pub(crate) mod wire;
 use gatepost::parse::Format;
 
 /// The targets: each name is also that of its corpus and of its file in `fuzz_targets`.
-pub(crate) const TARGETS: [&str; 12] = [
+pub(crate) const TARGETS: [&str; 19] = [
     "reader",
     "wire",
     "set",
@@ -23,6 +23,13 @@ pub(crate) const TARGETS: [&str; 12] = [
     "parse_hosts",
     "parse_names",
     "parse_rbldnsd_ip4set",
+    "parse_rbldnsd_ip4tset",
+    "parse_rbldnsd_ip4trie",
+    "parse_rbldnsd_ip6tset",
+    "parse_rbldnsd_ip6trie",
+    "parse_rbldnsd_dnset",
+    "parse_rbldnsd_dnhash",
+    "parse_rbldnsd_generic",
 ];
 
 /// Runs the target called `name`.

@@ -17,7 +17,8 @@ pub(crate) fn any_bytes(format: Format, data: &[u8], step: usize) {
 }
 
 /// The formats whose lines may be read by the fast path.
-pub(crate) const HAS_FAST_PATH: [Format; 4] = [Format::Plain, Format::Netset, Format::Names, Format::Ip4set];
+pub(crate) const HAS_FAST_PATH: [Format; 6] =
+    [Format::Plain, Format::Netset, Format::Names, Format::Ip4set, Format::Ip4tset, Format::Ip4trie];
 
 /// Parses `data` as `format` with every option on, and checks what must hold for any input.
 pub(crate) fn parse_one(format: Format, data: &[u8]) {

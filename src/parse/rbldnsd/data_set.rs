@@ -1,0 +1,141 @@
+//! What all data set types but `generic` share: defaults, values beside entries, exclusions, `$` lines.
+//!
+//! A default (`:A:text`) holds for the lines below it to the end of its file; variables, `$SOA`, `$NS` and `$TTL`
+//! belong to the whole data set, whichever of its files they stand in. A type says how its entries are written
+//! ([`Kind`]); [`DataSet`] does the rest.
+
+use super::super::Options;
+use super::super::diag::Bad;
+use super::super::driver::{Failure, LineFormat, Outcome, Sink};
+use super::super::plain;
+use super::special::{self, Specials};
+use super::value::{Said, Values};
+use crate::set::{Set, SetBuilder, ValueId};
+
+/// How the entries of a data set type are written and what they are.
+pub(in super::super) trait Kind {
+    /// What an entry names.
+    type Key;
+    /// The first default line of the data set is said by all its entries; what stands beside them is ignored.
+    const ONE_VALUE: bool = false;
+    /// A line that is nothing but an IPv4 address lists that address.
+    const BARE: bool = false;
+
+    /// Tells the builder what holds for all entries.
+    fn begin(_builder: &mut SetBuilder) {}
+    /// The line begins with `:` and is an entry all the same.
+    fn is_entry(_line: &[u8]) -> bool {
+        false
+    }
+    /// What the beginning of a text names, and where that ends.
+    fn entry(text: &[u8]) -> Result<(Self::Key, usize), Bad>;
+    /// The same behind `!`.
+    fn exclusion(text: &[u8]) -> Result<Self::Key, Bad> {
+        Self::entry(text).map(|(key, _)| key)
+    }
+    /// IPv4 addresses in it, which `$MAXRANGE4` may find too many.
+    fn addresses(_key: &Self::Key) -> u64 {
+        0
+    }
+    /// Lists it.
+    fn list(key: Self::Key, value: ValueId, builder: &mut SetBuilder);
+    /// Excludes it.
+    fn exclude(key: Self::Key, builder: &mut SetBuilder);
+}
+
+/// A data set of one type.
+#[derive(Debug)]
+pub(in super::super) struct DataSet<K> {
+    specials: Specials,
+    values: Values,
+    /// In force at this line, and its id.
+    default: (Said, ValueId),
+    /// The first default line of all files.
+    first: Option<Said>,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<K: Kind> DataSet<K> {
+    pub(in super::super) fn new(options: &Options, builder: &mut SetBuilder) -> Self {
+        K::begin(builder);
+        let mut specials = Specials::new(options.now);
+        let mut values = Values::default();
+        let initial = Said::initial();
+        let id = values.id(&initial, &mut specials.variables, builder);
+        Self { specials, values, default: (initial, id), first: None, kind: std::marker::PhantomData }
+    }
+
+    /// The set with all texts resolved, also those that stood above the variables they use.
+    pub(in super::super) fn settle(mut self, set: Set) -> Set {
+        let variables = &mut self.specials.variables;
+        if K::ONE_VALUE {
+            let said = self.first.unwrap_or_else(Said::initial);
+            return set.with_values(|_| Some(said.value(variables)));
+        }
+        if self.values.is_late(variables) { self.values.settle(&set, variables) } else { set }
+    }
+
+    fn set_default(&mut self, said: Said, builder: &mut SetBuilder) {
+        if K::ONE_VALUE {
+            self.first.get_or_insert(said);
+            return;
+        }
+        self.default.1 = self.values.id(&said, &mut self.specials.variables, builder);
+        self.default.0 = said;
+    }
+
+    fn entry(&mut self, text: &[u8], out: &mut Sink) -> Result<(), Bad> {
+        let (key, end) = K::entry(text)?;
+        let said = match K::ONE_VALUE {
+            true => None,
+            false => Said::beside(&text[end..], &self.default.0).map_err(|bad| bad.shifted(end))?,
+        };
+        self.specials.check_range(K::addresses(&key))?;
+        let value = match said {
+            Some(said) => self.values.id(&said, &mut self.specials.variables, &mut out.builder),
+            None => self.default.1,
+        };
+        K::list(key, value, &mut out.builder);
+        Ok(())
+    }
+}
+
+impl<K: Kind> LineFormat for DataSet<K> {
+    fn bare(&self) -> Option<ValueId> {
+        K::BARE.then_some(self.default.1)
+    }
+
+    fn begin(&mut self, out: &mut Sink) {
+        if !K::ONE_VALUE {
+            self.set_default(Said::initial(), &mut out.builder);
+        }
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure> {
+        let (start, text) = special::content(line)?;
+        if let Some(skip) = special::begins(text) {
+            self.specials.line(&text[skip..], out).map_err(|failure| failure.shifted(start + skip))?;
+            out.builder.directives.ttl = self.specials.ttl;
+            return Ok(Outcome::Ignored);
+        }
+        let shift = |bad: Bad| bad.shifted(start);
+        match text {
+            [] | [b'#' | b';', ..] => Ok(Outcome::Ignored),
+            [b':', ..] if !K::is_entry(text) => {
+                self.set_default(Said::default_line(text).map_err(shift)?, &mut out.builder);
+                Ok(Outcome::Ignored)
+            }
+            [b'!', rest @ ..] => {
+                let skip = 1 + plain::blanks(rest);
+                // A value beside an exclusion says nothing, whatever it is; `$MAXRANGE4` does not hold for it.
+                let key = K::exclusion(&text[skip..]).map_err(|bad| bad.shifted(start + skip))?;
+                K::exclude(key, &mut out.builder);
+                Ok(Outcome::Entries(1))
+            }
+            _ => {
+                self.entry(text, out).map_err(shift)?;
+                Ok(Outcome::Entries(1))
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! rbldnsd's dnset (and its fork's dnhash, which is written the same way): names, each with a value of its own if it
+//! likes. `*.name` holds what is below the name, `.name` the name and what is below it.
+
+use super::super::diag::Bad;
+use super::data_set::Kind;
+use super::name::name;
+use crate::model::Name;
+use crate::set::{Scope, SetBuilder, ValueId};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in super::super) struct Dnset;
+
+impl Kind for Dnset {
+    type Key = (Name, &'static [Scope]);
+
+    fn entry(text: &[u8]) -> Result<(Self::Key, usize), Bad> {
+        let (scopes, skip): (&[Scope], usize) = match text {
+            [b'*', b'.', ..] => (&[Scope::Below], 2),
+            [b'.', ..] => (&[Scope::Exact, Scope::Below], 1),
+            _ => (&[Scope::Exact], 0),
+        };
+        match name(&text[skip..]).map_err(|bad| bad.shifted(skip))? {
+            (Some(name), end) => Ok(((name, scopes), skip + end)),
+            (None, _) => Err(Bad::new(skip, "not a name")),
+        }
+    }
+
+    fn list((name, scopes): Self::Key, value: ValueId, builder: &mut SetBuilder) {
+        for &scope in scopes {
+            builder.name(name.clone(), scope, value);
+        }
+    }
+
+    fn exclude((name, scopes): Self::Key, builder: &mut SetBuilder) {
+        for &scope in scopes {
+            builder.exclude_name(name.clone(), scope);
+        }
+    }
+}

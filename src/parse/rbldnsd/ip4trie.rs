@@ -1,0 +1,38 @@
+//! rbldnsd's ip4trie: IPv4 prefixes, each with a value of its own if it likes; the longest answers, and of a repeated
+//! one the first entry.
+
+use super::super::diag::Bad;
+use super::data_set::Kind;
+use super::ip4;
+use crate::model::Span;
+use crate::set::{Repeats, SetBuilder, ValueId};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in super::super) struct Ip4trie;
+
+impl Kind for Ip4trie {
+    type Key = Span<u32>;
+    const BARE: bool = true;
+
+    fn begin(builder: &mut SetBuilder) {
+        builder.repeats = Repeats::First;
+        builder.directives.six_to_four = true;
+    }
+
+    fn entry(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
+        ip4::network(text)
+    }
+
+    fn addresses(key: &Span<u32>) -> u64 {
+        ip4::size(key)
+    }
+
+    fn list(key: Span<u32>, value: ValueId, builder: &mut SetBuilder) {
+        builder.v4(key, value);
+    }
+
+    fn exclude(key: Span<u32>, builder: &mut SetBuilder) {
+        builder.exclude_v4(key);
+    }
+}

@@ -1,0 +1,34 @@
+//! rbldnsd's ip4tset: IPv4 addresses, all with the value of the data set's first default line.
+
+use super::super::diag::Bad;
+use super::data_set::Kind;
+use super::ip4;
+use crate::set::{SetBuilder, ValueId};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in super::super) struct Ip4tset;
+
+impl Kind for Ip4tset {
+    type Key = u32;
+    const ONE_VALUE: bool = true;
+    const BARE: bool = true;
+
+    fn begin(builder: &mut SetBuilder) {
+        builder.directives.six_to_four = true;
+    }
+
+    fn entry(text: &[u8]) -> Result<(u32, usize), Bad> {
+        ip4::address(text)
+    }
+
+    fn exclusion(_text: &[u8]) -> Result<u32, Bad> {
+        Err(Bad::new(0, "an ip4tset has no exclusions"))
+    }
+
+    fn list(key: u32, value: ValueId, builder: &mut SetBuilder) {
+        builder.host(key, value);
+    }
+
+    fn exclude(_key: u32, _builder: &mut SetBuilder) {}
+}

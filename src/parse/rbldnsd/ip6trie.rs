@@ -1,0 +1,37 @@
+//! rbldnsd's ip6trie: IPv6 prefixes, each with a value of its own if it likes; the longest answers, and of a repeated
+//! one the first entry.
+
+use super::super::diag::Bad;
+use super::data_set::Kind;
+use super::ip6;
+use crate::model::Span;
+use crate::set::{Repeats, SetBuilder, ValueId};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in super::super) struct Ip6trie;
+
+impl Kind for Ip6trie {
+    type Key = Span<u128>;
+
+    fn begin(builder: &mut SetBuilder) {
+        builder.repeats = Repeats::First;
+    }
+
+    /// `::1`, where `:1` would be a default.
+    fn is_entry(line: &[u8]) -> bool {
+        line.starts_with(b"::")
+    }
+
+    fn entry(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
+        ip6::network(text)
+    }
+
+    fn list(key: Span<u128>, value: ValueId, builder: &mut SetBuilder) {
+        builder.v6(key, value);
+    }
+
+    fn exclude(key: Span<u128>, builder: &mut SetBuilder) {
+        builder.exclude_v6(key);
+    }
+}

@@ -1,0 +1,41 @@
+//! rbldnsd's ip6tset: /64s written as four words, all with the value of the data set's first default line. Whole
+//! addresses can be excluded.
+
+use super::super::diag::Bad;
+use super::data_set::Kind;
+use super::ip6;
+use crate::model::Span;
+use crate::set::{SetBuilder, ValueId};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(in super::super) struct Ip6tset;
+
+impl Kind for Ip6tset {
+    type Key = Span<u128>;
+    const ONE_VALUE: bool = true;
+
+    fn entry(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
+        let words = ip6::words(text)?;
+        if words.shortened || words.count != 4 {
+            return Err(Bad::new(0, "an entry of an ip6tset has exactly four words"));
+        }
+        ip6::ended(text, words).map(|end| (words.network(), end))
+    }
+
+    fn exclusion(text: &[u8]) -> Result<Span<u128>, Bad> {
+        let words = ip6::words(text)?;
+        if !words.is_address() {
+            return Err(Bad::new(0, "only whole addresses can be excluded from an ip6tset"));
+        }
+        ip6::ended(text, words).map(|_| words.network())
+    }
+
+    fn list(key: Span<u128>, value: ValueId, builder: &mut SetBuilder) {
+        builder.v6(key, value);
+    }
+
+    fn exclude(key: Span<u128>, builder: &mut SetBuilder) {
+        builder.exclude_v6(key);
+    }
+}

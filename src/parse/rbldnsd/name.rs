@@ -1,0 +1,105 @@
+//! rbldnsd's notation for names: `\.` and `\ddd` escapes, any octets, dots in a row count as one.
+
+use super::super::diag::Bad;
+use super::super::plain;
+use crate::model::Name;
+
+/// The name at the beginning of a text, and where it ends: at a blank. `None` where it has no label.
+pub(super) fn name(text: &[u8]) -> Result<(Option<Name>, usize), Bad> {
+    let end = text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len());
+    let mut wire = Vec::with_capacity(end + 2);
+    // Where the length octet of the present label stands.
+    let mut label = 0;
+    wire.push(0);
+    let mut at = 0;
+    while at < end {
+        let octet = match text[at] {
+            b'.' => {
+                if wire.len() > label + 1 {
+                    label = wire.len();
+                    wire.push(0);
+                }
+                at += 1;
+                continue;
+            }
+            b'\\' => {
+                let (octet, len) =
+                    escape(&text[at + 1..end]).ok_or_else(|| Bad::new(at, "escape above 255"))?;
+                at += 1 + len;
+                // A backslash at the end of the name is nothing.
+                let Some(octet) = octet else { continue };
+                octet
+            }
+            octet => {
+                at += 1;
+                octet
+            }
+        };
+        wire.push(octet);
+        if wire[label] == 63 {
+            return Err(Bad::new(at - 1, "label above 63 octets"));
+        }
+        wire[label] += 1;
+    }
+    if wire.len() > label + 1 {
+        wire.push(0);
+    }
+    if wire.len() == 1 {
+        return Ok((None, end));
+    }
+    let name = Name::from_wire(&wire).ok_or_else(|| Bad::new(0, "name above 255 octets"))?;
+    Ok((Some(name), end))
+}
+
+/// Up to three digits are an octet's number, any other octet is itself.
+fn escape(text: &[u8]) -> Option<(Option<u8>, usize)> {
+    let digits = text.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 {
+        return Some((text.first().copied(), text.len().min(1)));
+    }
+    let number = text[..digits].iter().fold(0u16, |n, &digit| n * 10 + u16::from(digit - b'0'));
+    u8::try_from(number).ok().map(|octet| (Some(octet), digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each was seen to mean this in rbldnsd 1.0 (Debian 1.0~20210120-2).
+    #[test]
+    fn as_the_original_reads_it() {
+        for (text, shown) in [
+            ("a.example", "a.example"),
+            ("A.Example.", "a.example"),
+            ("a..example", "a.example"),
+            ("..a", "a"),
+            (r"e\.f.example", r"e\.f.example"),
+            (r"g\105h", "gih"),
+            (r"a\25x", r"a\025x"),
+            (r"a\1", r"a\001"),
+            (r"a\", "a"),
+            (r"q\x", "qx"),
+            (r"a\032b", r"a\032b"),
+            ("é", r"\195\169"),
+            ("a:5#b", "a:5#b"),
+            ("*", "*"),
+            (r"a.\..b", r"a.\..b"),
+        ] {
+            for tail in ["", " x", "\t;c"] {
+                let (name, end) = name(format!("{text}{tail}").as_bytes()).unwrap();
+                assert_eq!((name.unwrap().to_string().as_str(), end), (shown, text.len()), "{text}{tail}");
+            }
+        }
+        assert_eq!(name(b". x"), Ok((None, 1)));
+        assert_eq!(name(b""), Ok((None, 0)));
+        assert!(name(format!("{}a", "a.".repeat(126)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn as_the_original_refuses_it() {
+        let long = "a".repeat(64);
+        for (text, at) in [(r"a\256x", 1), (&*format!("x.{long}"), 65), (&"a.".repeat(128), 0)] {
+            assert_eq!(name(text.as_bytes()).unwrap_err().at, at, "{text}");
+        }
+    }
+}

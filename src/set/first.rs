@@ -1,0 +1,135 @@
+//! Of several entries over the same addresses the first of the input, as rbldnsd's tries have it.
+
+use std::collections::HashMap;
+
+use super::{Block, ValueId};
+use crate::model::Address;
+
+/// Sorts by span and keeps the first block of each, listing or exclusion.
+pub(super) fn of_blocks<A: Address>(blocks: &mut Vec<Block<A>>) {
+    // A stable sort: what came first stays first.
+    blocks.sort_by_key(|block| block.span);
+    blocks.dedup_by_key(|block| block.span);
+}
+
+/// Single listed addresses with their values, and blocks with the number of hosts that came before each of them.
+pub(super) struct V4<'a> {
+    pub(super) hosts: &'a mut Vec<u32>,
+    /// Empty while all hosts have one value.
+    pub(super) values: &'a mut Vec<ValueId>,
+    pub(super) blocks: &'a mut Vec<Block<u32>>,
+    pub(super) hosts_before: &'a [usize],
+}
+
+impl V4<'_> {
+    /// Leaves the first entry of each span. Listed single addresses are hosts, excluded ones are blocks.
+    pub(super) fn keep(self) {
+        // For each excluded single address: how many hosts came before its first exclusion.
+        let mut excluded: HashMap<u32, usize> = HashMap::new();
+        for (block, &before) in self.blocks.iter().zip(self.hosts_before) {
+            if block.span.first == block.span.last {
+                excluded.entry(block.span.first).or_insert(before);
+            }
+        }
+        of_blocks(self.blocks);
+        if !excluded.is_empty() {
+            for (row, host) in self.hosts.iter().enumerate() {
+                if excluded.get(host).is_some_and(|&before| row < before) {
+                    excluded.remove(host);
+                }
+            }
+            self.blocks.retain(|block| {
+                block.span.first != block.span.last || excluded.contains_key(&block.span.first)
+            });
+            let mut kept = self.hosts.iter().map(|host| !excluded.contains_key(host));
+            self.values.retain(|_| kept.next().unwrap_or(true));
+            self.hosts.retain(|host| !excluded.contains_key(host));
+        }
+        if self.values.is_empty() {
+            return; // all say the same
+        }
+        let mut rows: Vec<(u32, ValueId)> =
+            self.hosts.iter().copied().zip(self.values.iter().copied()).collect();
+        rows.sort_by_key(|row| row.0);
+        rows.dedup_by_key(|row| row.0);
+        (*self.hosts, *self.values) = rows.into_iter().unzip();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Overlap, Repeats, Set, SetBuilder};
+    use crate::model::{Span, Value};
+
+    /// `!` excludes; the last letter of an entry is its value.
+    fn set(entries: &[(&str, u32, u32)]) -> Set {
+        let mut builder = SetBuilder::new(Overlap::Narrowest);
+        builder.repeats = Repeats::First;
+        for &(what, first, last) in entries {
+            let span = Span { first, last };
+            let wide = Span { first: u128::from(first), last: u128::from(last) };
+            if what == "!" {
+                builder.exclude_v4(span);
+                builder.exclude_v6(wide);
+            } else {
+                let value = builder.value(&Value { note: Some(what.into()), ..Value::default() });
+                builder.v4(span, value);
+                builder.v6(wide, value);
+            }
+        }
+        builder.finish()
+    }
+
+    fn shown(set: &Set) -> [Vec<String>; 2] {
+        let said = |exclude: bool, value| match exclude {
+            true => "!".to_owned(),
+            false => set.value(value).note.unwrap().into_string(),
+        };
+        let hosts = set.v4.hosts.iter().enumerate();
+        let mut v4: Vec<_> =
+            hosts.map(|(row, host)| format!("{host} {}", said(false, set.v4.host_values.at(row)))).collect();
+        let show = |first: u128, last: u128, said: String| match first == last {
+            true => format!("{first} {said}"),
+            false => format!("{first}-{last} {said}"),
+        };
+        let blocks = set.v4.blocks.iter();
+        v4.extend(blocks.map(|b| show(b.span.first.into(), b.span.last.into(), said(b.exclude, b.value))));
+        v4.sort();
+        let v6 = set.v6.iter();
+        let mut v6: Vec<_> = v6.map(|b| show(b.span.first, b.span.last, said(b.exclude, b.value))).collect();
+        v6.sort();
+        [v4, v6]
+    }
+
+    #[test]
+    fn the_first_of_equal_spans_stays() {
+        let found = shown(&set(&[
+            ("z", 5, 5),
+            ("a", 5, 5),
+            ("!", 5, 5),
+            ("!", 6, 6),
+            ("a", 6, 6),
+            ("!", 6, 6),
+            ("b", 0, 7),
+            ("!", 0, 7),
+            ("!", 8, 15),
+            ("a", 8, 15),
+            ("a", 7, 7),
+        ]));
+        let expect = ["0-7 b", "5 z", "6 !", "7 a", "8-15 !"];
+        assert_eq!(found, [expect, expect]);
+    }
+
+    #[test]
+    fn one_value_is_no_exception() {
+        let found =
+            shown(&set(&[("a", 5, 5), ("!", 5, 5), ("!", 6, 6), ("a", 6, 6), ("a", 5, 5), ("a", 6, 6)]));
+        assert_eq!(found, [["5 a", "6 !"], ["5 a", "6 !"]]);
+    }
+
+    #[test]
+    fn a_set_built_again_is_the_same() {
+        let set = set(&[("z", 5, 5), ("!", 5, 5), ("!", 6, 6), ("b", 0, 7)]);
+        assert_eq!(set.without(|_| false), set);
+    }
+}
