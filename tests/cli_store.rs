@@ -219,6 +219,16 @@ fn what_cannot_be_read_is_told() {
     let args = ["status", "-c", "gatepost.toml"];
     place.run(&args).ended_with(1).says("status.json is damaged").says("bl.example.net");
     assert_eq!(lookup(&place, "192.0.2.7", 1)["listed"], true);
+    // The entries of one list are gone: what the zones say of an address is not, nor are other lists.
+    let folder = place.path("state/feeds/names");
+    let mut files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let set = files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("set-")).unwrap();
+    std::fs::write(set, "garbage").unwrap();
+    assert_eq!(lookup(&place, "192.0.2.7", 1)["lists"][0]["list"], "own");
+    place
+        .run(&["lookup", "-c", "gatepost.toml", "spam.example"])
+        .ended_with(1)
+        .says("a list cannot be looked into");
     place.write("state/generation.json", "{");
     place.run(&args).ended_with(1).says("generation.json is damaged");
     place.run(&["lookup", "-c", "gatepost.toml", "192.0.2.7"]).ended_with(3).says("cannot tell");

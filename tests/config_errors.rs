@@ -316,6 +316,7 @@ fn access_lists() {
         ("{ action = \"allow\" }", "3:11: missing key `clients`"),
         ("{ clients = [\"::/0\"] }", "3:11: missing key `action`"),
         ("\"10.0.0.0/8\"", "3:11: not a rule"),
+        ("{ clients = [], action = \"drop\" }", "3:23: a rule for nobody"),
         (
             "{ clients = [\"::/0\"], action = \"refuse\", text = \"go\" }",
             "3:59: only a client that is told of a listing",
@@ -341,6 +342,15 @@ fn strangers() {
         for more in allowed {
             good(&config(&format!("listen = [\"{address}\"]\n{more}")));
         }
+    }
+    for (address, clients) in
+        [("0.0.0.0:53", "203.0.113.9"), ("[::]:53", "0.0.0.0/0"), ("0.0.0.0:53", "::ffff:9.9.9.9")]
+    {
+        let rule = format!("access = [{{ clients = [\"{clients}\"], action = \"refuse\" }}]");
+        assert!(
+            said(&config(&format!("listen = [\"{address}\"]\n{rule}"))).contains("strangers"),
+            "{clients}"
+        );
     }
     // That somebody is allowed refuses nobody.
     let rule = "access = [{ clients = [\"192.0.2.0/24\"], action = \"allow\" }]";

@@ -99,6 +99,52 @@ fn a_set_and_a_body_that_are_gone_are_fetched_again() {
     assert_ne!(site.generation(), before);
 }
 
+/// What is lost with a status makes nothing fresher, and its publisher is not asked sooner for it.
+#[test]
+fn a_lost_status_renews_no_age_and_forgets_no_floor() {
+    let site = Site::new();
+    let list = Site::list("one", 1, "floor = \"1h\"\nsoft-age = \"1s\"\nhard-age = \"2s\"\n")
+        .replace("floor = \"0s\"\n", "");
+    site.configure(&(list + &Site::zone("one.example", &["one"], "")));
+    site.put("one", "5.6.7.8\n");
+    site.sync(&[]).expect(0);
+    std::thread::sleep(std::time::Duration::from_millis(3100));
+    let status = site.state().join("feeds/one/status.json");
+    let rcode = || {
+        let server = site.serve();
+        let rcode = ask(server.dns, Over::Udp, "8.7.6.5.one.example", A).rcode;
+        assert_eq!(server.stop().0, Some(0));
+        rcode
+    };
+    assert_eq!(rcode(), SERVFAIL, "too old");
+    for lose in
+        [|path: &PathBuf| fs::write(path, "{").unwrap(), |path: &PathBuf| fs::remove_file(path).unwrap()]
+    {
+        lose(&status);
+        site.sync(&[]).expect(0);
+        assert_eq!(rcode(), SERVFAIL, "still too old");
+        assert_eq!(site.web.hits("/one"), 1, "within the floor");
+        assert!(site.generation().contains("one.example"));
+    }
+    // Without any trace of when it was confirmed it is too old as well.
+    fs::remove_file(&status).unwrap();
+    fs::write(site.state().join("feeds/one/log.jsonl"), "nonsense\n").unwrap();
+    site.web.put("/one", common::feed_server::Page::status(503, "later"));
+    site.sync(&[]).expect(1);
+    assert_eq!(rcode(), SERVFAIL);
+}
+
+/// A status that is gone takes no list out of service.
+#[test]
+fn a_missing_status_costs_no_list() {
+    let site = site();
+    fs::remove_file(site.state().join("feeds/one/status.json")).unwrap();
+    site.web.put("/one", common::feed_server::Page::status(503, "later"));
+    site.put("two", "9.9.9.9\n1.2.3.4\n");
+    site.sync(&[]).expect(1);
+    all_is_well(&site);
+}
+
 /// A stored body is read again when the configuration asks for another reading; not when its hash says that it is
 /// another one.
 #[test]

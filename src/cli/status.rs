@@ -12,7 +12,8 @@ use super::output::{
     short_duration, styled, utc, wall_ago,
 };
 use super::probe::{self, Health};
-use super::view::{ListView, View, When, ZoneState, ZoneView, listed_v4};
+use super::view::{ENDED, ListView, View, When, ZoneState, ZoneView, listed_v4};
+use crate::config::Slug;
 use crate::error::ExitStatus;
 use crate::feed::schedule::{Asker, Due, due};
 use crate::ops::report;
@@ -64,6 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         None => {
             let zones = view.zones.iter().any(|zone| zone.answering().is_none());
             let lists = view.lists.iter().any(ListView::is_problem);
+            let zones = zones || view.zones.iter().any(|zone| view.behind(zone).next().is_some());
             ExitStatus::found(zones || lists || !view.unreadable.is_empty())
         }
     })
@@ -87,6 +89,7 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
             let age = wall_ago(&view.now, generation.created);
             writeln!(out, "in service    generation {}, made {age}", generation.number)?;
         }
+        None if !view.unreadable.is_empty() => writeln!(out, "in service    cannot be told: see below")?,
         None => writeln!(out, "in service    nothing yet: no sync has put anything in service")?,
     }
     writeln!(out)?;
@@ -103,7 +106,13 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
             ZoneState::NoData if view.missing(zone).count() < zone.config.lists().count() => {
                 Some((zone.origin().to_string(), "nothing is in service, though lists are there".to_owned()))
             }
-            ZoneState::NoData | ZoneState::Answers(_) | ZoneState::Expired => None,
+            ZoneState::Ended => Some((zone.origin().to_string(), ENDED.to_owned())),
+            ZoneState::Answers(_) => {
+                let behind: Vec<&str> = view.behind(zone).map(Slug::as_str).collect();
+                let why = format!("older than {}: the last syncs could not compile it", behind.join(", "));
+                (!behind.is_empty()).then(|| (zone.origin().to_string(), why))
+            }
+            ZoneState::NoData | ZoneState::Expired => None,
         })
         .collect();
     if troubles.is_empty() && zone_troubles.is_empty() && view.unreadable.is_empty() {
@@ -269,7 +278,11 @@ fn trouble(list: &ListView, view: &View) -> Option<String> {
     let confirmed = ago(&view.now, list.status.last_confirmed.as_ref());
     match list.freshness {
         None if all.is_empty() => all.push("there is nothing to answer from yet".to_owned()),
-        None | Some(Freshness::Fresh) => {}
+        None => {}
+        Some(_) if list.status.until.is_some_and(|end| view.now.stamp().wall >= end) => {
+            all.push(ENDED.to_owned());
+        }
+        Some(Freshness::Fresh) => {}
         Some(Freshness::Soft) => all.push(format!("old: last confirmed {confirmed}")),
         Some(Freshness::Hard) => {
             all.push(format!(

@@ -13,10 +13,16 @@ use crate::config::{Config, ListConfig, Slug, ZoneConfig};
 use crate::model::{Name, Span};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::store::{Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry};
+use crate::sync::status_of;
 use crate::zone::{Trouble, Verdict, Zone};
 
 /// The labels of 127.0.0.2, the address that every zone with test points lists.
 const TEST_POINT: &[u8] = b"\x012\x010\x010\x03127";
+
+/// Why data no longer answer that say so themselves.
+pub(crate) const ENDED: &str = "its data have ended, as their $TIMESTAMP says";
+/// A list that is so much newer than what its zone was made from has not just been taken.
+const BEHIND: Duration = Duration::from_secs(60);
 
 /// Everything at one moment.
 pub(crate) struct View {
@@ -64,6 +70,8 @@ pub(crate) enum ZoneState {
     NoData,
     /// All its lists that can list are too old: SERVFAIL.
     Expired,
+    /// Its data have ended by their own words: SERVFAIL.
+    Ended,
     /// Its snapshot cannot be used: SERVFAIL.
     Broken(String),
 }
@@ -82,8 +90,10 @@ impl View {
         let mut unreadable = Vec::new();
         let mut statuses = BTreeMap::new();
         for name in config.reloadable.lists.keys() {
-            let status = readable(store.list(name).status(), &mut unreadable)?;
-            statuses.insert(name.clone(), status.unwrap_or_default());
+            let list = store.list(name);
+            readable(list.status(), &mut unreadable)?;
+            // As a sync would take it up.
+            statuses.insert(name.clone(), readable(status_of(&list), &mut Vec::new())?.unwrap_or_default());
         }
         let now = store.now(statuses.values());
         let generation = readable(store.generation(), &mut unreadable)?.flatten();
@@ -99,9 +109,7 @@ impl View {
             let entry =
                 generation.as_ref().and_then(|generation| generation.zones.get(&zone.origin)).cloned();
             let state = match &entry {
-                Some(entry) if entry.has_ended(now.stamp().wall) => {
-                    ZoneState::Broken("its data have ended, as their $TIMESTAMP says".to_owned())
-                }
+                Some(entry) if entry.has_ended(now.stamp().wall) => ZoneState::Ended,
                 Some(entry) => state(&store.snapshot(&entry.file), entry, &expired),
                 None => ZoneState::NoData,
             };
@@ -131,6 +139,18 @@ impl View {
     /// The list called `name`.
     pub(crate) fn list(&self, name: &str) -> Option<&ListView> {
         self.lists.iter().find(|list| list.config.name.as_str() == name)
+    }
+
+    /// Names of the lists of a zone that have newer content than the zone was made from: it could not be compiled.
+    pub(crate) fn behind<'a>(&'a self, zone: &'a ZoneView) -> impl Iterator<Item = &'a Slug> {
+        let made_from = zone.answering().map_or(&[][..], |zone| zone.snapshot().lists());
+        zone.config.lists().filter(move |name| {
+            let Some(list) = self.list(name.as_str()) else { return false };
+            let Some(data) = made_from.iter().find(|data| data.name == name.as_str()) else { return false };
+            let since = list.status.content_since.as_ref();
+            let is_new = since.is_some_and(|since| self.now.age(since) > BEHIND);
+            is_new && list.status.set.is_some_and(|set| set.hash != data.set)
+        })
     }
 
     /// Names of the lists of a zone that have nothing to answer from.
@@ -191,7 +211,7 @@ impl ZoneView {
     pub(crate) fn answering(&self) -> Option<&Zone<Mapped>> {
         match &self.state {
             ZoneState::Answers(zone) => Some(zone),
-            ZoneState::NoData | ZoneState::Expired | ZoneState::Broken(_) => None,
+            ZoneState::NoData | ZoneState::Expired | ZoneState::Ended | ZoneState::Broken(_) => None,
         }
     }
 
@@ -201,6 +221,7 @@ impl ZoneView {
             ZoneState::Answers(_) => None,
             ZoneState::NoData => Some("no data yet".to_owned()),
             ZoneState::Expired => Some("all its lists are too old".to_owned()),
+            ZoneState::Ended => Some(ENDED.to_owned()),
             ZoneState::Broken(why) => Some(why.clone()),
         }
     }

@@ -13,7 +13,7 @@ use super::clock::Stamp;
 use super::error::StoreError;
 use super::json::{self, Versioned};
 use super::killpoint::killpoint;
-use super::log::{self, Attempt};
+use super::log::{self, Attempt, Logged};
 use super::status::{ListStatus, SetRef};
 use super::{Store, make_folder};
 use crate::model::{ContentHash, Hasher};
@@ -126,9 +126,9 @@ impl ListDir {
         Ok(bodies)
     }
 
-    /// When it was last asked for by its log, in seconds since 1970; `None` when that cannot be told.
-    pub fn last_logged(&self) -> Option<i64> {
-        log::last(&self.0.join("log.jsonl"))
+    /// What its log knows.
+    pub fn logged(&self) -> Logged {
+        log::read(&self.0.join("log.jsonl"))
     }
 
     /// What waits.

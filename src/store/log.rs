@@ -95,11 +95,28 @@ pub(super) fn append(path: &Path, attempt: &Attempt, owner: Option<Owner>) -> Re
     Ok(())
 }
 
-/// When the last whole line of the log at `path` was written.
-pub(super) fn last(path: &Path) -> Option<i64> {
-    let text = std::fs::read(path).ok()?;
-    let mut lines = text.rsplit(|&octet| octet == b'\n');
-    lines.find_map(|line| serde_json::from_slice::<Attempt>(line).ok()).map(|attempt| attempt.wall)
+/// What a log knows of a list whose status is lost, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Logged {
+    /// When it was last asked for.
+    pub asked: Option<i64>,
+    /// When what is there was last taken or confirmed.
+    pub confirmed: Option<i64>,
+}
+
+/// What the whole lines of the log at `path` say.
+pub(super) fn read(path: &Path) -> Logged {
+    let text = std::fs::read(path).unwrap_or_default();
+    let lines = text.rsplit(|&octet| octet == b'\n');
+    let mut logged = Logged::default();
+    for attempt in lines.filter_map(|line| serde_json::from_slice::<Attempt>(line).ok()) {
+        logged.asked = logged.asked.or(Some(attempt.wall));
+        if matches!(attempt.outcome, Outcome::Accepted | Outcome::Trimmed | Outcome::Confirmed) {
+            logged.confirmed = Some(attempt.wall);
+            break;
+        }
+    }
+    logged
 }
 
 fn ends_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {

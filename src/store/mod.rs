@@ -39,7 +39,7 @@ pub use clock::{Freshness, Now, Stamp, freshness};
 pub use error::StoreError;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
 pub use list::{BodyRef, Held, ListDir, ListWriter, Retention};
-pub use log::Attempt;
+pub use log::{Attempt, Logged};
 pub use status::{Decision, ListStatus, Outcome, Pause, SetRef, Validators};
 pub use terms::{Shown, Terms};
 

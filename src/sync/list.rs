@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -322,24 +323,29 @@ fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// What is known of a list. A status that cannot be read costs what it said, not the list: its newest set is taken up
-/// again, and its body read again. Its publisher is not asked sooner for it: the log knows when that was last done.
-pub(super) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
-    let mut status = match list.status() {
-        Err(StoreError::Damaged { path, why }) => {
-            tracing::warn!(path = %path.display(), %why, "made again from what else is in the store");
-            let newest = list.sets()?.into_iter().find_map(|hash| Some((hash, list.set(&hash).ok()?)));
-            let set = newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 });
-            ListStatus { set, ..ListStatus::default() }
-        }
-        status => status?,
+/// What is known of a list. A status that is lost costs what it said, not the list: its newest set is taken up again,
+/// and its body read again. Its publisher is not asked sooner for it, and what is there is no fresher: the log knows
+/// when either was last done, and without that it was long ago.
+pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
+    let damaged = match list.status() {
+        Err(StoreError::Damaged { path, .. }) => Some(path),
+        Ok(status) if status.last_attempt.is_some() || list.sets()?.is_empty() => return Ok(status),
+        Ok(_) => None,
+        Err(error) => return Err(error),
     };
-    if status.last_contact.is_none()
-        && let Some(wall) = list.last_logged()
-    {
-        status.last_contact = Some(Stamp { wall, boot: None, boottime: 0 });
-    }
-    Ok(status)
+    let newest = list.sets()?.into_iter().find_map(|hash| Some((hash, list.set(&hash).ok()?)));
+    let logged = list.logged();
+    // It was written, or damaged, no earlier than the publisher was asked.
+    let written = damaged.and_then(|path| std::fs::metadata(path).ok()).map(|file| file.mtime());
+    let at = |wall: i64| Stamp { wall, boot: None, boottime: 0 };
+    let confirmed = newest.as_ref().map(|_| at(logged.confirmed.unwrap_or(0)));
+    Ok(ListStatus {
+        set: newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 }),
+        last_contact: logged.asked.max(written).map(at),
+        last_confirmed: confirmed.clone(),
+        content_since: confirmed,
+        ..ListStatus::default()
+    })
 }
 
 fn outcome(judgement: &Judgement) -> Outcome {

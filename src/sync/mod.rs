@@ -23,6 +23,8 @@ use crate::snapshot::WriteError;
 use crate::store::{Lock, Outcome, Store, StoreError, Wait, Writer};
 use list::Desk;
 
+pub(crate) use list::status_of;
+
 /// What is asked of a sync.
 #[derive(Debug, Clone, Default)]
 pub struct Options {

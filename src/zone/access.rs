@@ -48,6 +48,8 @@ pub struct Access {
     actions: Vec<Action>,
     v4: Vec<(Span<u32>, u16)>,
     v6: Vec<(Span<u128>, u16)>,
+    /// The actions of all IPv4 and all IPv6 addresses, where those are named.
+    strangers: [Option<u16>; 2],
 }
 
 impl Access {
@@ -63,10 +65,14 @@ impl Access {
             });
             match client {
                 Subject::V4(span) => v4.push((span, action as u16)),
-                Subject::V6(span) => v6.push((span, action as u16)),
+                Subject::V6(span) => match mapped(span) {
+                    Some(span) => v4.push((span, action as u16)),
+                    None => v6.push((span, action as u16)),
+                },
                 Subject::Name(_) => {}
             }
         }
+        access.strangers = [everybody(&v4), everybody(&v6)];
         access.v4 = settled(v4);
         access.v6 = settled(v6);
         access
@@ -85,6 +91,23 @@ impl Access {
     pub fn is_open(&self) -> bool {
         self.actions.iter().all(|action| *action == Action::Allow)
     }
+
+    /// What a client is given whom nothing but `0.0.0.0/0` (or `::/0`) names.
+    pub fn of_strangers(&self, v6: bool) -> &Action {
+        self.strangers[usize::from(v6)]
+            .and_then(|at| self.actions.get(usize::from(at)))
+            .unwrap_or(&Action::Allow)
+    }
+}
+
+/// IPv4 in IPv6's clothes.
+fn mapped(span: Span<u128>) -> Option<Span<u32>> {
+    let inside = |address: u128| (address >> 32 == 0xffff).then_some(address as u32);
+    Span::new(inside(span.first)?, inside(span.last)?)
+}
+
+fn everybody<A: Address>(prefixes: &[(Span<A>, u16)]) -> Option<u16> {
+    prefixes.iter().find(|(span, _)| *span == A::ZERO.prefix(0)).map(|&(_, action)| action)
 }
 
 fn find<A: Address>(spans: &[(Span<A>, u16)], client: A) -> Option<u16> {
@@ -153,7 +176,10 @@ mod tests {
             ("10.1.2.3", Action::Drop),
             ("10.1.2.3", Action::Allow),
             ("2001:db8::/32", Action::Empty),
+            ("::ffff:10.9.0.0/112", Action::Drop),
         ]);
+        assert_eq!(*access.of_strangers(false), Action::Refuse);
+        assert_eq!(*access.of_strangers(true), Action::Allow);
         for (client, action) in [
             ("9.255.255.255", Action::Refuse),
             ("10.0.0.0", Action::Allow),
@@ -164,6 +190,7 @@ mod tests {
             ("10.1.2.4", Action::Empty),
             ("10.1.255.255", Action::Empty),
             ("10.2.0.0", Action::Allow),
+            ("10.9.8.7", Action::Drop),
             ("11.0.0.0", Action::Refuse),
             ("255.255.255.255", Action::Refuse),
             ("::ffff:10.1.2.3", Action::Drop),

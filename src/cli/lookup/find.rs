@@ -28,6 +28,9 @@ pub(crate) struct Found {
     pub(crate) zones: Vec<InZone>,
     /// Lists that have it, whether or not a zone says so.
     pub(crate) lists: Vec<InList>,
+    /// Lists whose entries cannot be read, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable: Vec<String>,
 }
 
 /// A zone that cannot tell.
@@ -94,6 +97,7 @@ pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Resul
         asked: view.zones.len(),
         zones: Vec::new(),
         lists: Vec::new(),
+        unreadable: Vec::new(),
     };
     for zone in &view.zones {
         let Some(answering) = zone.answering() else {
@@ -112,7 +116,7 @@ pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Resul
             }
         }
     }
-    found.lists = in_lists(view, subject, most)?;
+    found.lists = in_lists(view, subject, most, &mut found.unreadable)?;
     Ok(found)
 }
 

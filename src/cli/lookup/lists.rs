@@ -55,12 +55,27 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// The lists that have `subject`; of a prefix `most` entries of each are shown.
-pub(crate) fn in_lists(view: &View, subject: &Subject, most: usize) -> Result<Vec<InList>, StoreError> {
+/// The lists that have `subject`; of a prefix `most` entries of each are shown. Sets that cannot be read are told in
+/// `unreadable`.
+pub(crate) fn in_lists(
+    view: &View,
+    subject: &Subject,
+    most: usize,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<InList>, StoreError> {
     let mut lists = Vec::new();
     let Ok(store) = Store::existing(&view.config.state) else { return Ok(lists) };
     for list in &view.lists {
-        let Some(set) = set_of(&store, view, list)? else { continue };
+        let set = match set_of(&store, view, list) {
+            Ok(Some(set)) => set,
+            Ok(None) => continue,
+            // Its entries cannot be shown; what zones say of the subject stands.
+            Err(error) if error.is_lost() => {
+                unreadable.push(error.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let (entries, more) = entries(&set, subject, most);
         if entries.is_empty() {
             continue;

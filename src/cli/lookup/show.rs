@@ -33,6 +33,9 @@ pub(crate) fn write(found: &Found, out: &mut Out) -> anyhow::Result<()> {
         writeln!(out, "\n{}", styled(HEAD, "Lists that have it"))?;
         write_lists(found, out)?;
     }
+    for why in &found.unreadable {
+        writeln!(out, "  {}", styled(WARN, format_args!("a list cannot be looked into: {why}")))?;
+    }
     write_unknown(found, out)
 }
 

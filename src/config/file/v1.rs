@@ -134,6 +134,9 @@ keys! {
 pub(crate) struct AccessFile {
     pub(crate) keys: AccessKeys,
     pub(crate) clients: Vec<At<Network>>,
+    pub(crate) place: Option<Place>,
+    /// Nothing in `clients` was wrong so far.
+    pub(crate) sound: bool,
 }
 
 /// A list as typed.
@@ -310,10 +313,13 @@ fn access(table: &mut Table<'_>, problems: &mut Problems) -> Vec<AccessFile> {
             continue;
         };
         rule.require(&["clients", "action"], problems);
+        let place = rule.place_of("clients");
+        let before = problems.len();
         let clients = rule.array("clients", problems).unwrap_or_default();
+        let sound = problems.len() == before;
         let keys = AccessKeys::read(&mut rule, problems);
         rule.finish(problems);
-        rules.push(AccessFile { keys, clients });
+        rules.push(AccessFile { keys, clients, place, sound });
     }
     rules
 }

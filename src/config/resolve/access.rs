@@ -12,7 +12,7 @@ use super::spot;
 pub(super) fn access(typed: Vec<AccessFile>, problems: &mut Problems) -> Vec<AccessRule> {
     let mut seen: Vec<(Subject, Place)> = Vec::new();
     let mut rules = Vec::new();
-    for AccessFile { keys, clients } in typed {
+    for AccessFile { keys, clients, place, sound } in typed {
         for client in &clients {
             match seen.iter().find(|(known, _)| *known == client.value.0) {
                 Some((_, first)) => problems.push(
@@ -21,6 +21,10 @@ pub(super) fn access(typed: Vec<AccessFile>, problems: &mut Problems) -> Vec<Acc
                 ),
                 None => seen.push((client.value.0.clone(), client.place.clone())),
             }
+        }
+        if let (true, Some(place)) = (clients.is_empty() && sound, &place) {
+            let problem = Problem::new(place, "a rule for nobody");
+            problems.push(problem.help("expected addresses or prefixes, such as \"192.0.2.0/24\""));
         }
         // A missing one has been reported.
         let Some(word) = keys.action else { continue };

@@ -16,6 +16,7 @@ use super::problem::{At, Place, Problem, Problems};
 use super::reach::reaches_the_public;
 use super::{AccessRule, Config, Overrides, Reloadable, Server, Sync, defaults};
 use crate::model::Name;
+use crate::zone::Action;
 
 /// A file as typed and the folder that its relative paths start from.
 pub(crate) struct Typed {
@@ -98,16 +99,18 @@ pub(crate) fn resolve(
 /// A server that strangers can reach says who may ask, or that everybody may: some lists must not be given away, and
 /// an open server can be made to send replies to others.
 fn check_strangers(listen: &[At<SocketAddr>], access: &[AccessRule], open: bool, problems: &mut Problems) {
-    if open || !super::access(access, 0).is_open() {
+    if open {
         return;
     }
-    for at in listen.iter().filter(|at| reaches_the_public(at.value.ip())) {
+    let access = super::access(access, 0);
+    let answers_strangers = |at: &SocketAddr| *access.of_strangers(at.is_ipv6()) == Action::Allow;
+    for at in listen.iter().filter(|at| reaches_the_public(at.value.ip()) && answers_strangers(&at.value)) {
         problems.push(
             Problem::new(
                 &at.place,
                 format!("strangers can reach {}, and nothing says who may ask", at.value),
             )
-            .help("expected `access` rules under [server] that refuse others, or `open = true`"),
+            .help("expected an `access` rule under [server] for 0.0.0.0/0 (for IPv6 ::/0) that refuses others, or `open = true`"),
         );
     }
 }
