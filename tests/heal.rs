@@ -145,6 +145,24 @@ fn a_missing_status_costs_no_list() {
     all_is_well(&site);
 }
 
+/// A zone that cannot be written is told of and holds no other back.
+#[test]
+fn one_zone_that_cannot_be_written() {
+    let site = site();
+    let snapshot = file(&site, "snapshots", "one.example-");
+    fs::remove_file(&snapshot).unwrap();
+    fs::create_dir(&snapshot).unwrap();
+    site.put("two", "9.9.9.9\n1.2.3.4\n");
+    site.sync(&[]).expect(3);
+    let server = site.serve();
+    assert_eq!(ask(server.dns, Over::Udp, "4.3.2.1.all.example", A).a, [[127, 0, 1, 2]]);
+    assert_eq!(ask(server.dns, Over::Udp, "8.7.6.5.one.example", A).rcode, SERVFAIL);
+    drop(server);
+    fs::remove_dir(&snapshot).unwrap();
+    site.sync(&[]).expect(0);
+    all_is_well(&site);
+}
+
 /// A stored body is read again when the configuration asks for another reading; not when its hash says that it is
 /// another one.
 #[test]
