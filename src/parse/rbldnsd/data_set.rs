@@ -8,6 +8,7 @@ use super::super::Options;
 use super::super::diag::Bad;
 use super::super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::super::plain;
+use super::key::Key;
 use super::special::{self, Specials};
 use super::value::{Said, Values};
 use crate::set::{Set, SetBuilder, ValueId};
@@ -15,7 +16,7 @@ use crate::set::{Set, SetBuilder, ValueId};
 /// How the entries of a data set type are written and what they are.
 pub(in super::super) trait Kind {
     /// What an entry names.
-    type Key;
+    type Key: Key;
     /// The first default line of the data set is said by all its entries; what stands beside them is ignored.
     const ONE_VALUE: bool = false;
     /// A line that is nothing but an IPv4 address lists that address.
@@ -33,14 +34,6 @@ pub(in super::super) trait Kind {
     fn exclusion(text: &[u8]) -> Result<Self::Key, Bad> {
         Self::entry(text).map(|(key, _)| key)
     }
-    /// IPv4 addresses in it, which `$MAXRANGE4` may find too many.
-    fn addresses(_key: &Self::Key) -> u64 {
-        0
-    }
-    /// Lists it.
-    fn list(key: Self::Key, value: ValueId, builder: &mut SetBuilder);
-    /// Excludes it.
-    fn exclude(key: Self::Key, builder: &mut SetBuilder);
 }
 
 /// A data set of one type.
@@ -90,12 +83,12 @@ impl<K: Kind> DataSet<K> {
             true => None,
             false => Said::beside(&text[end..], &self.default.0).map_err(|bad| bad.shifted(end))?,
         };
-        self.specials.check_range(K::addresses(&key))?;
+        self.specials.check_range(key.addresses())?;
         let value = match said {
             Some(said) => self.values.id(&said, &mut self.specials.variables, &mut out.builder),
             None => self.default.1,
         };
-        K::list(key, value, &mut out.builder);
+        key.list(value, &mut out.builder);
         Ok(())
     }
 }
@@ -129,7 +122,7 @@ impl<K: Kind> LineFormat for DataSet<K> {
                 let skip = 1 + plain::blanks(rest);
                 // A value beside an exclusion says nothing, whatever it is; `$MAXRANGE4` does not hold for it.
                 let key = K::exclusion(&text[skip..]).map_err(|bad| bad.shifted(start + skip))?;
-                K::exclude(key, &mut out.builder);
+                key.exclude(&mut out.builder);
                 Ok(Outcome::Entries(1))
             }
             _ => {

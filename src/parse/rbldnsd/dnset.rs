@@ -5,7 +5,7 @@ use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::name::name;
 use crate::model::Name;
-use crate::set::{Scope, SetBuilder, ValueId};
+use crate::set::Scope;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -23,18 +23,6 @@ impl Kind for Dnset {
         match name(&text[skip..]).map_err(|bad| bad.shifted(skip))? {
             (Some(name), end) => Ok(((name, scopes), skip + end)),
             (None, _) => Err(Bad::new(skip, "not a name")),
-        }
-    }
-
-    fn list((name, scopes): Self::Key, value: ValueId, builder: &mut SetBuilder) {
-        for &scope in scopes {
-            builder.name(name.clone(), scope, value);
-        }
-    }
-
-    fn exclude((name, scopes): Self::Key, builder: &mut SetBuilder) {
-        for &scope in scopes {
-            builder.exclude_name(name.clone(), scope);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip4;
 use crate::model::Span;
-use crate::set::{Repeats, SetBuilder, ValueId};
+use crate::set::{Repeats, SetBuilder};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -22,17 +22,5 @@ impl Kind for Ip4trie {
 
     fn entry(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
         ip4::network(text)
-    }
-
-    fn addresses(key: &Span<u32>) -> u64 {
-        ip4::size(key)
-    }
-
-    fn list(key: Span<u32>, value: ValueId, builder: &mut SetBuilder) {
-        builder.v4(key, value);
-    }
-
-    fn exclude(key: Span<u32>, builder: &mut SetBuilder) {
-        builder.exclude_v4(key);
     }
 }

@@ -3,7 +3,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip4;
-use crate::set::{SetBuilder, ValueId};
+use crate::set::SetBuilder;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -25,10 +25,4 @@ impl Kind for Ip4tset {
     fn exclusion(_text: &[u8]) -> Result<u32, Bad> {
         Err(Bad::new(0, "an ip4tset has no exclusions"))
     }
-
-    fn list(key: u32, value: ValueId, builder: &mut SetBuilder) {
-        builder.host(key, value);
-    }
-
-    fn exclude(_key: u32, _builder: &mut SetBuilder) {}
 }

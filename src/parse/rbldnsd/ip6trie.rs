@@ -5,7 +5,7 @@ use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip6;
 use crate::model::Span;
-use crate::set::{Repeats, SetBuilder, ValueId};
+use crate::set::{Repeats, SetBuilder};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -25,13 +25,5 @@ impl Kind for Ip6trie {
 
     fn entry(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
         ip6::network(text)
-    }
-
-    fn list(key: Span<u128>, value: ValueId, builder: &mut SetBuilder) {
-        builder.v6(key, value);
-    }
-
-    fn exclude(key: Span<u128>, builder: &mut SetBuilder) {
-        builder.exclude_v6(key);
     }
 }

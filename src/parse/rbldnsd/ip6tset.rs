@@ -5,7 +5,6 @@ use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip6;
 use crate::model::Span;
-use crate::set::{SetBuilder, ValueId};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -29,13 +28,5 @@ impl Kind for Ip6tset {
             return Err(Bad::new(0, "only whole addresses can be excluded from an ip6tset"));
         }
         ip6::ended(text, words).map(|_| words.network())
-    }
-
-    fn list(key: Span<u128>, value: ValueId, builder: &mut SetBuilder) {
-        builder.v6(key, value);
-    }
-
-    fn exclude(key: Span<u128>, builder: &mut SetBuilder) {
-        builder.exclude_v6(key);
     }
 }

@@ -17,6 +17,7 @@ mod ip4tset;
 mod ip6;
 mod ip6trie;
 mod ip6tset;
+mod key;
 mod name;
 mod special;
 #[cfg(test)]
