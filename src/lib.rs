@@ -55,3 +55,5 @@ pub mod cli;
 pub mod error;
 #[cfg(feature = "full")]
 pub mod ops;
+#[cfg(feature = "full")]
+pub mod rbldnsd;

@@ -16,6 +16,7 @@ mod output;
 mod print_config;
 mod probe;
 mod progress;
+mod rbldnsd;
 mod records;
 mod serve;
 mod status;
@@ -30,6 +31,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::ExitStatus;
+use crate::rbldnsd::LOADER_COMMAND;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +71,9 @@ enum Command {
     PrintConfig(print_config::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
+    Rbldnsd(rbldnsd::Args),
+    #[command(name = LOADER_COMMAND, hide = true)]
+    RbldnsdLoader,
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -81,7 +86,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Runs the command that the command line asks for; its exit code.
 pub fn main() -> ExitStatus {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(rbldnsd::by_name(std::env::args_os())) {
         Ok(cli) => cli,
         Err(told) => {
             // Help and version are no errors and go to stdout. That nobody reads them is none either.
@@ -99,6 +104,8 @@ pub fn main() -> ExitStatus {
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Rbldnsd(args) => rbldnsd::run(args),
+        Command::RbldnsdLoader => rbldnsd::load(),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };

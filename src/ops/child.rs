@@ -121,7 +121,7 @@ pub fn with_parent() -> io::Result<()> {
 }
 
 /// The file of this very program, also when a package update has put another in its place.
-fn this_program() -> io::Result<PathBuf> {
+pub fn this_program() -> io::Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
     if link.exists() { Ok(link.to_owned()) } else { std::env::current_exe() }
 }

@@ -25,6 +25,8 @@ pub enum Format {
     Text,
     /// One JSON object a line.
     Json,
+    /// A priority in angle brackets and the text, for [`Syslog`](super::Syslog).
+    Prioritised,
 }
 
 /// Installs the log for this process. `level` counts where the environment says nothing. A second call does nothing.
@@ -37,6 +39,7 @@ pub fn init(format: Format, level: Level, writer: BoxMakeWriter) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let installed = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        Format::Prioritised => builder.event_format(Journal::new()).try_init(),
         Format::Text if in_journal() => builder.event_format(Journal::new()).try_init(),
         Format::Text => builder.compact().with_target(false).with_ansi(colours_wanted()).try_init(),
     };

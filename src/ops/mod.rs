@@ -9,13 +9,17 @@ pub mod log;
 pub mod report;
 mod service;
 mod signals;
+mod statistics;
+mod syslog;
 mod systemd;
 mod timer;
 
 pub use ages::{expired_lists, next_due};
-pub use child::{Ended, Said, SyncChild, with_parent};
+pub use child::{Ended, Said, SyncChild, this_program, with_parent};
 pub use report::{EventLines, ListDone, Report, Weight};
 pub use service::{Conduct, Service};
 pub use signals::{Signal, listen};
+pub use statistics::Statistics;
+pub use syslog::Syslog;
 pub use systemd::Manager;
 pub use timer::Timer;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::signals::{self, Signal};
-use super::{Ended, Manager, Report, Said, SyncChild, Timer};
+use super::{Ended, Manager, Report, Said, Statistics, SyncChild, Timer};
 use crate::error::ExitStatus;
 use crate::server::{ReloadError, Reloaded, Server};
 
@@ -20,6 +20,7 @@ pub struct Service {
     timer: Timer,
     config: PathBuf,
     child: Option<SyncChild>,
+    statistics: Statistics,
     sender: Sender<Happening>,
     happenings: Receiver<Happening>,
 }
@@ -60,7 +61,8 @@ impl Service {
         let signalled = sender.clone();
         signals::listen(move |signal| drop(signalled.send(Happening::Signal(signal))))?;
         let (manager, timer) = (Manager::from_environment(now), Timer::new(timer, now));
-        Ok(Self { server, manager, timer, config, child: None, sender, happenings })
+        let statistics = Statistics::from_start();
+        Ok(Self { server, manager, timer, config, child: None, statistics, sender, happenings })
     }
 
     /// The server.
@@ -84,6 +86,7 @@ impl Service {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Happening::Signal(Signal::Hangup)) if conduct.ends_on_hangup() => break,
                 Ok(Happening::Signal(Signal::Hangup)) => self.reload(conduct),
+                Ok(Happening::Signal(Signal::Statistics { reset })) => self.tell_statistics(reset),
                 Ok(Happening::Said(said)) => self.said(&said, conduct),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -129,6 +132,15 @@ impl Service {
             _ => {}
         }
         conduct.said(&self.server, said);
+    }
+
+    fn tell_statistics(&mut self, reset: bool) {
+        let stats = self.server.stats();
+        let zones: Vec<_> = stats.zones.keys().cloned().collect();
+        self.statistics.lines(&stats, &zones).iter().for_each(|line| tracing::info!("{line}"));
+        if reset {
+            self.statistics.reset(&stats);
+        }
     }
 
     fn reload(&mut self, conduct: &mut impl Conduct) {

@@ -1,4 +1,5 @@
-//! Signals as messages: TERM and INT ask for the end, HUP for what whoever runs the service makes of it.
+//! Signals as messages: TERM and INT ask for the end, HUP for what whoever runs the service makes of it, USR1 and USR2
+//! for statistics.
 
 use std::io;
 use std::thread;
@@ -10,6 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 pub enum Signal {
     /// SIGHUP.
     Hangup,
+    /// SIGUSR1: log what was counted. SIGUSR2: and count from zero again.
+    Statistics {
+        /// SIGUSR2.
+        reset: bool,
+    },
     /// SIGTERM or SIGINT: answer what has come, then end.
     Stop,
 }
@@ -19,10 +25,17 @@ pub enum Signal {
 /// Handlers, not a signal mask: a mask would be inherited by the sync child, which could not be told to end.
 pub fn listen(on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (mut hup, mut term, mut int) = {
+    let (mut hup, mut term, mut int, mut usr1, mut usr2) = {
         let _context = runtime.enter();
         let hup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-        (hup, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        let (usr1, usr2) = (SignalKind::user_defined1(), SignalKind::user_defined2());
+        (
+            hup,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(usr1)?,
+            signal(usr2)?,
+        )
     };
     thread::Builder::new().name("signals".into()).spawn(move || {
         runtime.block_on(async move {
@@ -31,6 +44,8 @@ pub fn listen(on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
                     () = hangup(hup.as_mut()) => Signal::Hangup,
                     _ = term.recv() => Signal::Stop,
                     _ = int.recv() => Signal::Stop,
+                    _ = usr1.recv() => Signal::Statistics { reset: false },
+                    _ = usr2.recv() => Signal::Statistics { reset: true },
                 };
                 on(signal);
             }

@@ -32,6 +32,7 @@ pub use csv::{Column, Columns};
 pub use diag::{Diag, TEXT_MAX, excerpt};
 pub use driver::NOTE_MAX;
 pub use lines::LINE_MAX;
+pub use rbldnsd::seconds;
 pub use report::{EXAMPLES, Report, Trailer, Validity};
 
 use crate::set::{Overlap, Set, SetBuilder};

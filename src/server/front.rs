@@ -34,6 +34,11 @@ impl Front {
         Self { worlds, counters }
     }
 
+    /// The world in service.
+    pub(super) fn world(&self) -> Arc<World> {
+        self.worlds.load_full()
+    }
+
     /// Whether `client` gets no reply at all.
     pub(super) fn denies(&self, client: IpAddr) -> bool {
         *self.worlds.load().action(client) == Action::Drop
@@ -58,6 +63,7 @@ impl RequestHandler for Front {
         self.counters.note_shared(&Outcome::Reply {
             encoded: Encoded { len: 0, rcode: Rcode(message.rcode.into()), truncated: false },
             listed: message.listed,
+            zone: None,
         });
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.authoritative = message.authoritative;
@@ -103,7 +109,7 @@ impl Message {
         };
         let qtype = Rtype(asked.query_type().into());
         let client = request.src().ip();
-        let Decision { reply, listed } = decide(world, client, &name, qtype, asked.query_class().into())?;
+        let Decision { reply, listed, .. } = decide(world, client, &name, qtype, asked.query_class().into())?;
         let rcode = ResponseCode::from(0, reply.rcode().0 as u8);
         Some(match reply {
             Reply::Empty(_) | Reply::Zone { content: Content::Unavailable(_), .. } => Self::empty(rcode),

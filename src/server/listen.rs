@@ -6,7 +6,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::Settings;
 
@@ -39,38 +39,92 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A socket that was handed over cannot be used.
+    #[error("cannot use a socket that was handed over: {0}")]
+    Adopt(io::Error),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
 
+/// Bound sockets, before anybody reads from them.
+#[derive(Debug)]
+pub struct Sockets {
+    pub(super) pairs: Vec<Pair>,
+}
+
 /// The sockets of one address.
+#[derive(Debug)]
 pub(super) struct Pair {
     pub(super) address: SocketAddr,
-    pub(super) tcp: TcpListener,
+    pub(super) tcp: Option<TcpListener>,
     pub(super) udp: Vec<UdpSocket>,
 }
 
-pub(super) fn bind(settings: &Settings) -> Result<Vec<Pair>, StartError> {
-    if settings.listen.is_empty() {
-        return Err(StartError::NoAddress);
+impl Sockets {
+    /// Binds every address of the settings for UDP and TCP.
+    pub fn bind(settings: &Settings) -> Result<Self, StartError> {
+        if settings.listen.is_empty() {
+            return Err(StartError::NoAddress);
+        }
+        let bind = |&address: &SocketAddr| bind_one(address, settings.workers.max(1), settings.udp_will_do);
+        Ok(Self { pairs: settings.listen.iter().map(bind).collect::<Result<_, _>>()? })
     }
-    settings.listen.iter().map(|&address| bind_one(address, settings.workers.max(1))).collect()
+
+    /// Takes over sockets that somebody else has bound, such as the service manager. Their TCP ports are taken as well
+    /// where they are free.
+    pub fn adopt(udp: Vec<UdpSocket>) -> Result<Self, StartError> {
+        let adopt = |socket: UdpSocket| {
+            let address = socket.local_addr()?;
+            ask_for_room(&SockRef::from(&socket));
+            tell_asked_address(&SockRef::from(&socket), address)?;
+            socket.set_nonblocking(false)?;
+            Ok(Pair { address, tcp: tcp_if_free(address), udp: vec![socket] })
+        };
+        let pairs = udp.into_iter().map(adopt).collect::<io::Result<_>>();
+        Ok(Self { pairs: pairs.map_err(StartError::Adopt)? })
+    }
+
+    /// What they are bound to, with real ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.pairs.iter().map(|pair| pair.address).collect()
+    }
 }
 
 /// TCP first: it cannot be shared, so a second server on the same address fails instead of taking half of the queries.
-fn bind_one(address: SocketAddr, workers: usize) -> Result<Pair, StartError> {
+fn bind_one(address: SocketAddr, workers: usize, udp_will_do: bool) -> Result<Pair, StartError> {
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
         let failed = |transport| move |source| StartError::Bind { address, transport, source };
-        let tcp = tcp(address).map_err(failed("TCP"))?;
-        let bound = tcp.local_addr().map_err(failed("TCP"))?;
+        let (tcp, bound) = match tcp(address) {
+            Ok(tcp) => {
+                let bound = tcp.local_addr().map_err(failed("TCP"))?;
+                (Some(tcp), bound)
+            }
+            Err(error) if udp_will_do && error.kind() == io::ErrorKind::AddrInUse => {
+                tracing::warn!(
+                    "{address}: TCP belongs to somebody else; answers that are cut over UDP cannot be asked for again"
+                );
+                (None, address)
+            }
+            Err(error) => return Err(failed("TCP")(error)),
+        };
         let udp: io::Result<Vec<_>> = (0..workers).map(|_| udp(bound, workers > 1)).collect();
         match udp {
             Ok(udp) => return Ok(Pair { address: bound, tcp, udp }),
             Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(failed("UDP")(error)),
+        }
+    }
+}
+
+fn tcp_if_free(address: SocketAddr) -> Option<TcpListener> {
+    match tcp(address) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            tracing::warn!(%error, "{address}: UDP alone; answers that are cut cannot be asked for again over TCP");
+            None
         }
     }
 }
@@ -121,16 +175,22 @@ fn udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
         socket.set_reuse_port(true)?;
     }
     ask_for_room(&socket);
-    if address.ip().is_unspecified() {
-        // Tells for each packet which address was asked, so that the reply leaves from it.
-        if address.is_ipv4() {
-            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-        } else {
-            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-        }
-    }
+    tell_asked_address(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// The system tells for each packet which address was asked, so that the reply leaves from it.
+fn tell_asked_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if !address.ip().is_unspecified() {
+        return Ok(());
+    }
+    if address.is_ipv4() {
+        setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,12 +7,15 @@
 //!
 //! Never: parsing or compiling of lists, writing to the store.
 
+mod books;
 pub mod front;
 mod listen;
+mod query_log;
 mod reload;
 pub mod respond;
 mod stats;
 mod stream;
+mod tally;
 pub mod udp;
 mod world;
 
@@ -27,15 +30,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-pub use listen::StartError;
+pub use listen::{Sockets, StartError};
+pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
+pub use tally::{Tallies, Tally, Traffic};
 pub use world::{AccessLists, Served, World};
 
 use crate::model::Name;
 use reload::Watcher;
-use stats::{Board, Counters};
+use stats::Board;
 use stream::Streams;
 
 /// The address that is listened on unless another is configured.
@@ -64,12 +69,24 @@ pub struct Settings {
     pub state: PathBuf,
     /// How often the store is looked at for a new generation and for the ages of lists.
     pub watch: Duration,
+    /// Where a line goes for every query that gets a reply.
+    pub query_log: Option<Arc<QueryLog>>,
+    /// Whether an address whose TCP port belongs to somebody else is served over UDP alone.
+    pub udp_will_do: bool,
+    /// Where zones are counted; a server puts its own here.
+    pub tallies: Tallies,
 }
 
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
 pub type Expired = Box<dyn FnMut() -> BTreeSet<String> + Send>;
 
 impl Settings {
+    /// The same, with room to count for every thread that answers on `sockets`, and one row for all streams.
+    fn counting(&self, sockets: &Sockets) -> Self {
+        let workers: usize = sockets.pairs.iter().map(|pair| pair.udp.len()).sum();
+        Self { tallies: Tallies::new(workers + 1), ..self.clone() }
+    }
+
     /// Default settings for a store and its zones.
     pub fn new(state: PathBuf, zones: Vec<Name>) -> Self {
         Self {
@@ -81,6 +98,9 @@ impl Settings {
             zones,
             state,
             watch: DEFAULT_WATCH,
+            query_log: None,
+            udp_will_do: false,
+            tallies: Tallies::default(),
         }
     }
 }
@@ -93,20 +113,41 @@ pub struct Server {
     stop: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
     streams: Streams,
-    watcher: Watcher,
+    settings: Settings,
+    /// Of the store; `None` where worlds are handed over by [`Server::serve`].
+    watcher: Option<Watcher>,
 }
 
 impl Server {
     /// Binds, loads what is in service and starts to answer. A store without a generation, or with snapshots that
     /// cannot be used, is no error: their zones answer SERVFAIL until there are better ones.
     pub fn start(settings: &Settings, expired: Expired) -> Result<Self, StartError> {
-        let sockets = listen::bind(settings)?;
-        let addresses = sockets.iter().map(|pair| pair.address).collect();
-        let worlds = Arc::new(ArcSwap::from_pointee(World::waiting(settings)));
-        let watcher = Watcher::start(settings, Arc::clone(&worlds), expired).map_err(StartError::Thread)?;
-        let udp = sockets.iter().flat_map(|pair| &pair.udp);
+        let sockets = Sockets::bind(settings)?;
+        let settings = settings.counting(&sockets);
+        let worlds = Arc::new(ArcSwap::from_pointee(World::waiting(&settings)));
+        let watcher = Watcher::start(&settings, Arc::clone(&worlds), expired).map_err(StartError::Thread)?;
+        Self::answer(sockets, settings, worlds, Some(watcher))
+    }
+
+    /// Starts to answer on sockets that are bound already, SERVFAIL for every zone until [`Server::serve`] says more.
+    /// No store is looked at.
+    pub fn start_on(sockets: Sockets, settings: &Settings) -> Result<Self, StartError> {
+        let settings = settings.counting(&sockets);
+        let worlds = Arc::new(ArcSwap::from_pointee(World::waiting(&settings)));
+        Self::answer(sockets, settings, worlds, None)
+    }
+
+    fn answer(
+        sockets: Sockets,
+        settings: Settings,
+        worlds: Arc<ArcSwap<World>>,
+        watcher: Option<Watcher>,
+    ) -> Result<Self, StartError> {
+        let addresses = sockets.addresses();
+        let udp = sockets.pairs.iter().flat_map(|pair| &pair.udp);
         let udp: io::Result<_> = udp.map(|socket| Ok(socket.try_clone()?.into())).collect();
-        let board = Arc::new(Board::new(udp.map_err(StartError::Thread)?));
+        let udp = udp.map_err(StartError::Thread)?;
+        let board = Arc::new(Board::new(udp, settings.tallies.clone(), settings.query_log.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let batches = udp::Batch::is_supported();
         if !batches {
@@ -114,17 +155,23 @@ impl Server {
         }
         let mut workers = Vec::new();
         let mut listeners = Vec::new();
-        for pair in sockets {
-            listeners.push(pair.tcp);
+        for pair in sockets.pairs {
+            listeners.extend(pair.tcp);
             for socket in pair.udp {
-                let counters = board.worker(workers.len());
+                let books = board.worker(workers.len());
                 let spawn = if batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
-                workers.push(spawn(socket, &worlds, counters, &stop).map_err(StartError::Thread)?);
+                workers.push(spawn(socket, &worlds, books, &stop).map_err(StartError::Thread)?);
             }
         }
         let streams = Streams::start(listeners, settings.streams, Arc::clone(&worlds), board.streams())
             .map_err(StartError::Thread)?;
-        Ok(Self { addresses, worlds, board, stop, workers, streams, watcher })
+        Ok(Self { addresses, worlds, board, stop, workers, streams, settings, watcher })
+    }
+
+    /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
+    pub fn serve(&self, zones: impl IntoIterator<Item = (Name, Served)>, access: &AccessLists) {
+        let world = World::new(zones, self.settings.version.clone(), None);
+        self.worlds.store(Arc::new(world.guarded(access).counted(&self.settings.tallies)));
     }
 
     /// The addresses that are listened on, with their real ports.
@@ -139,7 +186,7 @@ impl Server {
 
     /// Looks at the store now, and waits until its generation is in service or refused.
     pub fn reload(&self) -> Result<Reloaded, ReloadError> {
-        self.watcher.reload()
+        self.watcher.as_ref().map_or(Ok(Reloaded::Nothing), Watcher::reload)
     }
 
     /// Serves `zones` from now on, tells `version` to who asks for `version.bind`, and answers whom `access` lets in: a
@@ -150,7 +197,8 @@ impl Server {
         version: Option<String>,
         access: AccessLists,
     ) -> Result<Reloaded, ReloadError> {
-        self.watcher.configure(zones, version, access)
+        let Some(watcher) = &self.watcher else { return Ok(Reloaded::Nothing) };
+        watcher.configure(zones, version, access)
     }
 
     /// What has been counted since the start.
@@ -162,13 +210,12 @@ impl Server {
     pub fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.streams.stop();
-        self.watcher.stop();
+        if let Some(watcher) = self.watcher {
+            watcher.stop();
+        }
         for worker in self.workers {
             // A worker that panicked has said so already.
             let _ = worker.join();
         }
     }
 }
-
-/// A server in service counts what it does through this; see [`Stats`].
-type SharedCounters = Arc<Counters>;

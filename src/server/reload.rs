@@ -208,7 +208,7 @@ impl Loader {
         }
         let version = self.settings.version.clone();
         let world = World::new(zones, version, Some(generation.number));
-        self.worlds.store(Arc::new(world.guarded(&self.settings.access)));
+        self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
     }
 
     /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
@@ -242,7 +242,7 @@ impl Loader {
         self.settings.access = access;
         // Who is let in does not wait for data that may be damaged.
         if let Ok(world) = self.worlds.load().masked(&self.expired) {
-            self.worlds.store(Arc::new(world.guarded(&self.settings.access)));
+            self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
         }
         if self.worlds.load().generation.is_none() && self.look().is_none() {
             self.worlds.store(Arc::new(World::waiting(&self.settings)));
@@ -349,7 +349,7 @@ impl World {
         });
         let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
         let world = Self::new(zones, settings.version.clone(), Some(generation.number));
-        Ok(world.guarded(&settings.access))
+        Ok(world.guarded(&settings.access).counted(&settings.tallies))
     }
 }
 

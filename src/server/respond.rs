@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Served, World};
+use super::{Served, Tally, World};
 use crate::model::Rtype;
 use crate::wire::{self, Encoded, LowerName, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
 use crate::zone::{Action, Content, Trouble};
@@ -20,8 +20,8 @@ pub enum Transport {
 }
 
 /// What was done with a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome<'w> {
     /// No reply.
     Silent(Silence),
     /// No reply: an access list says so.
@@ -32,26 +32,30 @@ pub enum Outcome {
         encoded: Encoded,
         /// It says that something is listed.
         listed: bool,
+        /// Where the zone is counted that was asked, if one was.
+        zone: Option<&'w Tally>,
     },
 }
 
 /// What is said to a query, for either encoder.
 #[derive(Debug, Clone)]
-pub struct Decision<'a> {
+pub struct Decision<'a, 'w> {
     /// The reply.
     pub reply: Reply<'a>,
     /// The name is listed.
     pub listed: bool,
+    /// Where the zone is counted that was asked, if one was.
+    pub zone: Option<&'w Tally>,
 }
 
 /// Answers `packet` of `client` into `out`, which has room for [`UDP_MAX`](wire::UDP_MAX) or [`STREAM_MAX`] octets.
-pub fn respond(
-    world: &World,
+pub fn respond<'w>(
+    world: &'w World,
     client: IpAddr,
     packet: &[u8],
     transport: Transport,
     out: &mut [u8],
-) -> Outcome {
+) -> Outcome<'w> {
     if *world.action(client) == Action::Drop {
         return Outcome::Denied;
     }
@@ -59,7 +63,7 @@ pub fn respond(
         Ok(query) => query,
         Err(Refusal::Silent(why)) => return Outcome::Silent(why),
         Err(Refusal::Answer(denial)) => {
-            return Outcome::Reply { encoded: wire::refuse(&denial, out), listed: false };
+            return Outcome::Reply { encoded: wire::refuse(&denial, out), listed: false, zone: None };
         }
     };
     let limit = match transport {
@@ -69,19 +73,20 @@ pub fn respond(
     let Some(decision) = decide(world, client, &query.name, query.qtype, query.class) else {
         return Outcome::Denied;
     };
-    let encoded = wire::encode(&query, &decision.reply, limit, out);
-    Outcome::Reply { encoded, listed: decision.listed }
+    let Decision { reply, listed, zone } = decision;
+    let encoded = wire::encode(&query, &reply, limit, out);
+    Outcome::Reply { encoded, listed, zone }
 }
 
 /// What is said to a question of class IN or CH; `None` when an access list wants silence.
-pub fn decide<'a>(
-    world: &'a World,
+pub fn decide<'a, 'w: 'a>(
+    world: &'w World,
     client: IpAddr,
     name: &'a LowerName,
     qtype: Rtype,
     class: u16,
-) -> Option<Decision<'a>> {
-    let say = |reply| Some(Decision { reply, listed: false });
+) -> Option<Decision<'a, 'w>> {
+    let say = |reply| Some(Decision { reply, listed: false, zone: None });
     if class != class::IN {
         return match (&world.version, world.action(client)) {
             (_, Action::Drop) => None,
@@ -91,17 +96,18 @@ pub fn decide<'a>(
             _ => say(Reply::Empty(Rcode::REFUSED)),
         };
     }
-    let Some((served, origin)) = world.find(name) else {
+    let Some((served, tally, origin)) = world.find_counted(name) else {
         return match world.action(client) {
             Action::Drop => None,
             _ => say(Reply::Empty(Rcode::REFUSED)),
         };
     };
     let action = world.action_in(&name.as_wire()[origin..], client);
+    let say = |reply, listed| Some(Decision { reply, listed, zone: Some(tally) });
     let zone = match (served, action) {
         (_, Action::Drop) => return None,
-        (_, Action::Refuse) => return say(Reply::Empty(Rcode::REFUSED)),
-        (Served::Waiting, _) => return say(Reply::Empty(Rcode::SERVFAIL)),
+        (_, Action::Refuse) => return say(Reply::Empty(Rcode::REFUSED), false),
+        (Served::Waiting, _) => return say(Reply::Empty(Rcode::SERVFAIL), false),
         (Served::Ready(zone), _) => zone,
     };
     let verdict = zone.verdict_for(&name.as_wire()[..origin], client, action);
@@ -110,7 +116,7 @@ pub fn decide<'a>(
     if let Content::Unavailable(Trouble::Damaged(damage)) = content {
         world.tell_damage(zone.origin(), damage);
     }
-    Some(Decision { reply: Reply::Zone { content, authority: zone.authority(), origin }, listed })
+    say(Reply::Zone { content, authority: zone.authority(), origin }, listed)
 }
 
 fn is_version(name: &LowerName, qtype: Rtype) -> bool {

@@ -1,11 +1,16 @@
 //! What the server counts, without sharing a cache line between threads.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::books::{Books, SharedBooks};
+use super::query_log::QueryLog;
 use super::respond::Outcome;
+use super::tally::{Tallies, Tally, Traffic};
 use super::udp::drops;
+use crate::model::Name;
 use crate::wire::{Rcode, Silence};
 
 /// Response codes that are counted: all that are ever sent.
@@ -65,6 +70,9 @@ pub(super) struct Board {
     /// The workers' sockets, for what the system counts.
     sockets: Vec<OwnedFd>,
     streams: Arc<Counters>,
+    total: Arc<Tally>,
+    tallies: Tallies,
+    log: Option<Arc<QueryLog>>,
 }
 
 /// What a server has counted since its start.
@@ -77,6 +85,10 @@ pub struct Stats {
     pub overflowed: Option<u64>,
     /// Over streams.
     pub streams: Counts,
+    /// Replies of all transports.
+    pub total: Traffic,
+    /// And of those the ones about each zone, by origin.
+    pub zones: BTreeMap<Name, Traffic>,
 }
 
 /// Counts of one transport.
@@ -96,7 +108,7 @@ pub struct Counts {
 
 impl Counters {
     /// Counts what became of a packet. For the one thread that owns these counters.
-    pub(super) fn note(&self, outcome: &Outcome) {
+    pub(super) fn note(&self, outcome: &Outcome<'_>) {
         self.note_with(outcome, |counter| {
             // No other thread writes, so no locked instruction is needed.
             counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -104,7 +116,7 @@ impl Counters {
     }
 
     /// The same where several threads count.
-    pub(super) fn note_shared(&self, outcome: &Outcome) {
+    pub(super) fn note_shared(&self, outcome: &Outcome<'_>) {
         self.note_with(outcome, |counter| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
@@ -117,12 +129,12 @@ impl Counters {
         }
     }
 
-    fn note_with(&self, outcome: &Outcome, add: impl Fn(&AtomicU64)) {
+    fn note_with(&self, outcome: &Outcome<'_>, add: impl Fn(&AtomicU64)) {
         add(&self.queries);
         match outcome {
             Outcome::Silent(why) => self.note_dropped(Dropped::Silent(*why)),
             Outcome::Denied => self.note_dropped(Dropped::Denied),
-            Outcome::Reply { encoded, listed } => {
+            Outcome::Reply { encoded, listed, .. } => {
                 if let Some(at) = RCODES.iter().position(|&known| known == encoded.rcode) {
                     add(&self.rcodes[at]);
                 }
@@ -138,23 +150,42 @@ impl Counters {
 }
 
 impl Board {
-    /// For a worker on each of `sockets`.
-    pub(super) fn new(sockets: Vec<OwnedFd>) -> Self {
-        Self { workers: sockets.iter().map(|_| Arc::default()).collect(), sockets, streams: Arc::default() }
+    /// For a worker on each of `sockets`; each has a row in `tallies`, and all streams together have the last.
+    pub(super) fn new(sockets: Vec<OwnedFd>, tallies: Tallies, log: Option<Arc<QueryLog>>) -> Self {
+        let workers = sockets.iter().map(|_| Arc::default()).collect();
+        let total = Arc::new(tallies.blank());
+        Self { workers, sockets, streams: Arc::default(), total, tallies, log }
     }
 
-    pub(super) fn worker(&self, index: usize) -> Arc<Counters> {
-        Arc::clone(&self.workers[index])
+    pub(super) fn worker(&self, index: usize) -> Books {
+        Books {
+            counters: Arc::clone(&self.workers[index]),
+            row: index,
+            total: Arc::clone(&self.total),
+            log: self.log.clone(),
+            lines: Vec::new(),
+        }
     }
 
-    pub(super) fn streams(&self) -> Arc<Counters> {
-        Arc::clone(&self.streams)
+    pub(super) fn streams(&self) -> SharedBooks {
+        SharedBooks {
+            counters: Arc::clone(&self.streams),
+            row: self.workers.len(),
+            total: Arc::clone(&self.total),
+            log: self.log.clone(),
+        }
     }
 
     pub(super) fn stats(&self) -> Stats {
         let streams = std::slice::from_ref(&self.streams);
         let overflowed = self.sockets.iter().map(|socket| drops(socket.as_fd()).map(u64::from)).sum();
-        Stats { udp: sum(&self.workers), overflowed, streams: sum(streams) }
+        Stats {
+            udp: sum(&self.workers),
+            overflowed,
+            streams: sum(streams),
+            total: self.total.traffic(),
+            zones: self.tallies.traffic(),
+        }
     }
 }
 

@@ -25,9 +25,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::World;
+use super::books::SharedBooks;
 use super::front::Front;
 use super::respond::Outcome;
-use super::stats::{Counters, Dropped};
+use super::stats::Dropped;
 use crate::wire::{self, Refusal, STREAM_MAX, UDP_PLAIN};
 
 /// Pause of an accept loop after an error: the system is out of descriptors or memory.
@@ -73,7 +74,7 @@ pub(super) struct Streams {
 
 struct Shared {
     front: Front,
-    counters: Arc<Counters>,
+    books: SharedBooks,
     limits: Limits,
     room: Arc<Semaphore>,
     clients: Mutex<HashMap<IpAddr, usize>>,
@@ -85,7 +86,7 @@ impl Streams {
         listeners: Vec<TcpListener>,
         limits: Limits,
         worlds: Arc<ArcSwap<World>>,
-        counters: Arc<Counters>,
+        books: SharedBooks,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -95,8 +96,8 @@ impl Streams {
             .build()?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
-            front: Front::new(worlds, Arc::clone(&counters)),
-            counters,
+            front: Front::new(worlds, Arc::clone(&books.counters)),
+            books,
             limits,
             room: Arc::new(Semaphore::new(limits.connections)),
             clients: Mutex::default(),
@@ -142,13 +143,13 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
         };
         let seat = Arc::clone(&shared.room).try_acquire_owned().ok();
         let (Some(seat), Some(client)) = (seat, Client::admit(&shared, peer.ip())) else {
-            shared.counters.note_dropped(Dropped::Connections);
+            shared.books.counters.note_dropped(Dropped::Connections);
             continue;
         };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             if serve(stream, peer, &shared).await.is_err() {
-                shared.counters.note_dropped(Dropped::Connection);
+                shared.books.counters.note_dropped(Dropped::Connection);
             }
             drop((seat, client));
         });
@@ -237,26 +238,28 @@ async fn read_message(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> 
 
 /// The reply with its length before it; `None` closes the connection.
 async fn answer(message: Vec<u8>, peer: SocketAddr, shared: &Shared) -> Option<Vec<u8>> {
-    if shared.front.denies(peer.ip()) {
-        shared.counters.note_shared(&Outcome::Denied);
+    let (books, client) = (&shared.books, peer.ip());
+    if shared.front.denies(client) {
+        books.counters.note_shared(&Outcome::Denied);
         return None;
     }
-    let essence = match wire::parse(&message) {
-        // What is ignored must not reach a parser that does not ignore it.
-        Ok(query) => query.essence(),
+    let query = match wire::parse(&message) {
+        Ok(query) => query,
         Err(Refusal::Silent(why)) => {
-            shared.counters.note_shared(&Outcome::Silent(why));
+            books.counters.note_shared(&Outcome::Silent(why));
             return None;
         }
         Err(Refusal::Answer(denial)) => {
             let mut reply = vec![0; 2 + UDP_PLAIN];
             let encoded = wire::refuse(&denial, &mut reply[2..]);
-            shared.counters.note_shared(&Outcome::Reply { encoded, listed: false });
             reply.truncate(2 + encoded.len);
+            books.counters.note_shared(&Outcome::Reply { encoded, listed: false, zone: None });
+            books.note_traffic(client, None, message.len(), &reply[2..]);
             return framed(reply);
         }
     };
-    let request = match Request::from_bytes(essence, peer, Protocol::Tcp) {
+    // What is ignored must not reach a parser that does not ignore it.
+    let request = match Request::from_bytes(query.essence(), peer, Protocol::Tcp) {
         Ok(request) => request,
         Err(error) => {
             tracing::debug!(%error, "a query that the stream front cannot read");
@@ -266,6 +269,9 @@ async fn answer(message: Vec<u8>, peer: SocketAddr, shared: &Shared) -> Option<V
     let out = Sink::default();
     shared.front.handle_request::<_, TokioTime>(&request, out.clone()).await;
     let reply = std::mem::take(&mut *out.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let world = shared.front.world();
+    let zone = world.find_counted(&query.name).map(|(_, tally, _)| tally);
+    books.note_traffic(client, zone, message.len(), reply.get(2..)?);
     framed(reply)
 }
 

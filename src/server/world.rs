@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Settings;
+use super::{Settings, Tallies, Tally};
 use crate::model::Name;
 use crate::snapshot::{Damaged, Mapped};
 use crate::wire::LowerName;
@@ -15,7 +15,7 @@ use crate::zone::{Access, Action, Zone};
 #[derive(Debug)]
 pub struct World {
     /// By origin in wire form.
-    zones: HashMap<Box<[u8]>, Served>,
+    zones: HashMap<Box<[u8]>, Entry>,
     /// Who is answered, in any zone.
     access: Arc<Access>,
     /// And in those zones that have access lists of their own, by origin in wire form.
@@ -28,6 +28,13 @@ pub struct World {
     pub(super) generation: Option<u64>,
     /// Damage has been reported: once is enough, however many questions meet it.
     damage_told: AtomicBool,
+}
+
+/// A zone and where it is counted.
+#[derive(Debug)]
+struct Entry {
+    served: Served,
+    tally: Arc<Tally>,
 }
 
 /// The access lists of a server.
@@ -52,7 +59,7 @@ impl World {
     /// The world before the first generation: every zone waits.
     pub(super) fn waiting(settings: &Settings) -> Self {
         let zones = settings.zones.iter().map(|origin| (origin.clone(), Served::Waiting));
-        Self::new(zones, settings.version.clone(), None).guarded(&settings.access)
+        Self::new(zones, settings.version.clone(), None).guarded(&settings.access).counted(&settings.tallies)
     }
 
     /// A world of `zones` by origin.
@@ -72,7 +79,7 @@ impl World {
         };
         for (origin, served) in zones {
             world.depths |= 1 << origin.labels().count();
-            world.zones.insert(origin.as_wire().into(), served);
+            world.zones.insert(origin.as_wire().into(), Entry { served, tally: Arc::default() });
         }
         world
     }
@@ -84,6 +91,17 @@ impl World {
         let zones = access.zones.iter().filter(|(_, access)| !access.is_open());
         self.zone_access =
             zones.map(|(origin, access)| (origin.as_wire().into(), Arc::clone(access))).collect();
+        self
+    }
+
+    /// The same world, counting each zone where `tallies` does.
+    #[must_use]
+    pub fn counted(mut self, tallies: &Tallies) -> Self {
+        for (wire, entry) in &mut self.zones {
+            if let Some(origin) = Name::from_wire(wire) {
+                entry.tally = tallies.of(&origin);
+            }
+        }
         self
     }
 
@@ -103,20 +121,25 @@ impl World {
 
     /// The zone that `name` lies in, the longest origin first, and where its origin begins in the name.
     pub fn find(&self, name: &LowerName) -> Option<(&Served, usize)> {
+        self.find_counted(name).map(|(served, _, at)| (served, at))
+    }
+
+    /// The same, and where the zone is counted.
+    pub(super) fn find_counted(&self, name: &LowerName) -> Option<(&Served, &Tally, usize)> {
         name.ancestry().filter(|(labels, _)| self.depths >> labels & 1 == 1).find_map(|(_, at)| {
-            let served = self.zones.get(&name.as_wire()[at..])?;
-            Some((served, at))
+            let entry = self.zones.get(&name.as_wire()[at..])?;
+            Some((&entry.served, &*entry.tally, at))
         })
     }
 
     /// The zone with this origin.
     pub fn zone(&self, origin: &Name) -> Option<&Served> {
-        self.zones.get(origin.as_wire())
+        self.zones.get(origin.as_wire()).map(|entry| &entry.served)
     }
 
     /// All zones, in no order.
     pub fn zones(&self) -> impl Iterator<Item = (Name, &Served)> {
-        self.zones.iter().filter_map(|(wire, served)| Some((Name::from_wire(wire)?, served)))
+        self.zones.iter().filter_map(|(wire, entry)| Some((Name::from_wire(wire)?, &entry.served)))
     }
 
     /// The number of the generation in service; `None` before the first.
@@ -133,12 +156,12 @@ impl World {
 
     /// The same world without what the lists named in `expired` say.
     pub(super) fn masked(&self, expired: &BTreeSet<String>) -> Result<Self, Damaged> {
-        let zones = self.zones.iter().map(|(origin, served)| {
-            let served = match served {
+        let zones = self.zones.iter().map(|(origin, entry)| {
+            let served = match &entry.served {
                 Served::Ready(zone) => Served::Ready(zone.masked(|list| expired.contains(list))?),
                 Served::Waiting => Served::Waiting,
             };
-            Ok((origin.clone(), served))
+            Ok((origin.clone(), Entry { served, tally: Arc::clone(&entry.tally) }))
         });
         Ok(Self {
             zones: zones.collect::<Result<_, _>>()?,

@@ -32,6 +32,7 @@ use super::driver::{Sink, run};
 use crate::set::Set;
 pub(super) use data_set::DataSet;
 pub(super) use generic::Generic;
+pub use time::duration as seconds;
 
 /// A data set of any type.
 #[derive(Debug)]

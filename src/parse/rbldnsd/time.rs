@@ -9,8 +9,8 @@ use super::super::report::Validity;
 /// RFC 2181 section 8: a TTL has 31 bits.
 const TTL_MAX: u32 = i32::MAX as u32;
 
-/// Seconds, or a number with one unit of `s m h d w`; within a TTL's 31 bits.
-pub(super) fn duration(text: &[u8]) -> Option<u32> {
+/// rbldnsd's notation of a time: seconds, or a number with one unit of `s m h d w`; within a TTL's 31 bits.
+pub fn duration(text: &[u8]) -> Option<u32> {
     let (&last, head) = text.split_last()?;
     let (digits, unit) = match last.to_ascii_lowercase() {
         b's' => (head, 1),

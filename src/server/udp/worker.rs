@@ -10,9 +10,10 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Cache};
 
 use super::Backend;
+use crate::server::World;
+use crate::server::books::Books;
 use crate::server::respond::{Outcome, Transport, respond};
 use crate::server::stats::Dropped;
-use crate::server::{SharedCounters, World};
 
 /// Packets that a worker still answers after it was told to stop.
 const LAST_PACKETS: usize = 10_000;
@@ -23,17 +24,17 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub(in crate::server) fn spawn<B: Backend>(
     socket: UdpSocket,
     worlds: &Arc<ArcSwap<World>>,
-    counters: SharedCounters,
+    mut books: Books,
     stop: &Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     let (worlds, stop) = (Arc::clone(worlds), Arc::clone(stop));
     thread::Builder::new().name("dns-udp".into()).spawn(move || match B::open(socket) {
-        Ok(backend) => run(backend, &worlds, &counters, &stop),
+        Ok(backend) => run(backend, &worlds, &mut books, &stop),
         Err(error) => tracing::error!(%error, "a UDP worker cannot start"),
     })
 }
 
-fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, counters: &SharedCounters, stop: &AtomicBool) {
+fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, stop: &AtomicBool) {
     let mut worlds = Cache::new(worlds);
     let mut left = LAST_PACKETS;
     loop {
@@ -59,18 +60,19 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, counters: &SharedCou
         }
         for slot in backend.slots() {
             if slot.peer.port() == 0 {
-                counters.note_dropped(Dropped::SourcePort);
+                books.note_dropped(Dropped::SourcePort);
                 continue;
             }
             let outcome = respond(world, slot.peer.ip(), slot.packet, Transport::Udp, slot.reply);
-            counters.note(&outcome);
             if let Outcome::Reply { encoded, .. } = outcome {
                 *slot.len = encoded.len;
             }
+            books.note(slot.peer.ip(), &outcome, slot.packet.len(), &slot.reply[..*slot.len]);
         }
         for _ in 0..backend.send() {
-            counters.note_dropped(Dropped::Send);
+            books.note_dropped(Dropped::Send);
         }
+        books.close_batch();
         backend.sweep();
     }
 }
@@ -83,6 +85,7 @@ mod tests {
 
     use super::super::Slot;
     use super::*;
+    use crate::server::Tallies;
     use crate::server::stats::Board;
     use crate::wire::{Rcode, Silence, UDP_MAX};
 
@@ -148,10 +151,10 @@ mod tests {
             sent: Arc::clone(&sent),
         };
         let worlds = ArcSwap::from_pointee(World::new([], None, None));
-        let board = Board::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()]);
+        let board = Board::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()], Tallies::new(2), None);
         let stop = Arc::new(AtomicBool::new(false));
         thread::scope(|scope| {
-            scope.spawn(|| run(backend, &worlds, &board.worker(0), &stop));
+            scope.spawn(|| run(backend, &worlds, &mut board.worker(0), &stop));
             while sent.lock().unwrap().len() < 2 {
                 thread::yield_now();
             }

@@ -1,0 +1,71 @@
+//! Going to the background: the process that a person started waits until the one in the background answers.
+//!
+//! That one is this program again, with the same command line, in a session of its own; a pipe on its stdin takes the
+//! word that it is ready. Until then what it says goes to the terminal as well.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+
+use crate::ops::this_program;
+
+/// Says to a process that it is the one in the background.
+const MARK: &str = "GATEPOST_IN_BACKGROUND";
+
+/// What is said when questions are answered.
+const READY: u8 = b'+';
+
+/// Whether this is the process in the background.
+pub fn is_behind() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Starts the process in the background and waits until it answers.
+pub fn go() -> anyhow::Result<()> {
+    let (mut word, theirs) = io::pipe()?;
+    let mut child = Command::new(this_program()?)
+        .args(std::env::args_os().skip(1))
+        .env(MARK, "1")
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .spawn()
+        .context("no process for the background can be started")?;
+    let mut said = Vec::new();
+    word.read_to_end(&mut said)?;
+    if said == [READY] {
+        return Ok(());
+    }
+    let status = child.wait()?;
+    bail!("not started ({status})");
+}
+
+/// The end of the pipe in the process behind.
+pub struct Word(File);
+
+impl Word {
+    /// Leaves the session of the person who started it.
+    pub fn take() -> anyhow::Result<Self> {
+        let word = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        setsid().context("unable to leave the session")?;
+        dup2_stdin(File::open("/dev/null")?)?;
+        Ok(Self(word))
+    }
+
+    /// Says that questions are answered, and lets go of the terminal: of stdout only when nothing is written there.
+    pub fn ready(mut self, keeps_stdout: bool) {
+        let released = self.0.write_all(&[READY]).and_then(|()| {
+            let nothing = File::options().read(true).write(true).open("/dev/null")?;
+            if !keeps_stdout {
+                dup2_stdout(&nothing)?;
+            }
+            dup2_stderr(&nothing)?;
+            Ok(())
+        });
+        if let Err(error) = released {
+            tracing::warn!(%error, "the terminal is still held");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The files of a data set: whether they changed, and what is in them.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::options::DataSet;
+use super::reports::Job;
+use crate::feed::decode::decode;
+use crate::model::ContentHash;
+use crate::parse::{self, Diag, Format, Parser, Report};
+use crate::set::{Set, codec};
+
+/// A file that changes while it is read is read again so often, after a pause.
+const TRIES: usize = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A file whose last change is no older than this when it has been read may change again within the same tick of the
+/// clock that stamps it.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Octets read at a time.
+const READ: usize = 1 << 20;
+
+/// How a gzip member begins (RFC 1952 section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// All that a file system tells of a file's content without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Self {
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            len: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    /// The time of the last change of its content, in seconds since 1970.
+    pub(super) fn modified(&self) -> i64 {
+        self.modified.0
+    }
+
+    fn is_fresh(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let changed = UNIX_EPOCH + Duration::new(seconds.max(0) as u64, nanoseconds.max(0) as u32);
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age < TICK)
+    }
+}
+
+/// What the files of a data set are now, or which of them cannot be had.
+pub(super) fn stamps(data_set: &DataSet) -> Result<Vec<Stamp>, String> {
+    data_set.files.iter().map(|file| stamp(file)).collect()
+}
+
+fn stamp(path: &Path) -> Result<Stamp, String> {
+    let found = std::fs::metadata(path).map_err(|error| cannot("read", path, &error))?;
+    // Opening a pipe would wait for somebody to write into it. /dev/null is as good as an empty file.
+    if !found.is_file() && path != Path::new("/dev/null") {
+        return Err(format!("file {}: not a regular file", path.display()));
+    }
+    Ok(Stamp::of(&found))
+}
+
+/// A data set as it was read.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) set: Arc<Set>,
+    pub(super) hash: ContentHash,
+    /// The stored form of the set.
+    pub(super) encoded: Vec<u8>,
+    pub(super) report: Report,
+    /// Of the files as they were read.
+    pub(super) stamps: Vec<Stamp>,
+    /// A file was changed a moment before it was read: it is to be read again next time, whatever its stamp says.
+    pub(super) is_fresh: bool,
+}
+
+impl Content {
+    pub(super) fn new(set: Set, report: Report, stamps: Vec<Stamp>, is_fresh: bool) -> Self {
+        let (encoded, hash) = codec::encode(&set);
+        Self { set: Arc::new(set), hash, encoded, report, stamps, is_fresh }
+    }
+}
+
+/// Reads a data set; every line that is left out goes to `on_bad`.
+pub(super) fn read(
+    job: &Job,
+    data_set: &DataSet,
+    format: Format,
+    on_bad: &mut dyn FnMut(&Path, Diag),
+) -> Result<Content, String> {
+    for _ in 1..TRIES {
+        if let Ok(content) = read_once(job, data_set, format, on_bad)? {
+            return Ok(content);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    read_once(job, data_set, format, on_bad)?
+        .map_err(|path| format!("file {}: it was changed while it was read", path.display()))
+}
+
+/// `Ok(Err)`: this file was changed while it was read.
+fn read_once(
+    job: &Job,
+    data_set: &DataSet,
+    format: Format,
+    on_bad: &mut dyn FnMut(&Path, Diag),
+) -> Result<Result<Content, PathBuf>, String> {
+    let now = jiff::Timestamp::now();
+    let options = parse::Options { now: Some(now), ..parse::Options::default() };
+    let mut parser = Parser::new(format, &options);
+    let mut stamps = Vec::new();
+    for path in &data_set.files {
+        let before = stamp(path)?;
+        let file = File::open(path).map_err(|error| cannot("open", path, &error))?;
+        let text = open(&file, job.gzip).map_err(|error| cannot("read", path, &error))?;
+        parser.read(text, &mut |diag| on_bad(path, diag)).map_err(|error| cannot("read", path, &error))?;
+        let after = file.metadata().map_err(|error| cannot("read", path, &error))?;
+        if Stamp::of(&after) != before {
+            return Ok(Err(path.clone()));
+        }
+        stamps.push(before);
+    }
+    let parsed = parser.finish();
+    let is_fresh = stamps.iter().any(Stamp::is_fresh);
+    Ok(Ok(Content::new(parsed.set, parsed.report, stamps, is_fresh)))
+}
+
+/// The text of a file.
+fn open(file: &File, gzip: bool) -> io::Result<Box<dyn Read + Send + '_>> {
+    let reader = io::BufReader::with_capacity(READ, file);
+    if gzip {
+        return decode(reader, u64::MAX);
+    }
+    let mut reader = reader;
+    if io::BufRead::fill_buf(&mut reader)?.starts_with(&GZIP) {
+        return Err(io::Error::other("it is compressed, and -C says not to unpack"));
+    }
+    Ok(Box::new(reader))
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    format!("file {}: unable to {what}: {text}", path.display())
+}

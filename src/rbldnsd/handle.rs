@@ -1,0 +1,72 @@
+//! The serving process's hold on its loader.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use super::channel::Channel;
+use super::reports::{Job, Report, Request};
+use crate::ops::this_program;
+
+/// The command of the loader, which no person gives.
+pub const LOADER_COMMAND: &str = "rbldnsd-loader";
+
+/// Something from the loader.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// It says something; a zone comes with its file.
+    Said(Report, Option<File>),
+    /// It has ended; always the last.
+    Ended(Option<ExitStatus>),
+}
+
+/// A loader at work.
+pub(super) struct Handle {
+    channel: Arc<Channel>,
+}
+
+impl Handle {
+    /// Starts one and tells it what it is to load.
+    pub(super) fn spawn(job: &Job, on: impl Fn(Heard) + Send + 'static) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = Command::new(this_program()?)
+            .arg(LOADER_COMMAND)
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("LISTEN_FDS")
+            .env_remove("LISTEN_PID")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()?;
+        let channel = Arc::new(Channel::new(ours));
+        channel.send(&Request::Job(Box::new(job.clone())), None)?;
+        let listening = Arc::clone(&channel);
+        thread::Builder::new().name("loader".into()).spawn(move || listen(&listening, child, on))?;
+        Ok(Self { channel })
+    }
+
+    /// Asks it to look at the files.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.channel.send(&Request::Check, None)
+    }
+}
+
+fn listen(channel: &Channel, mut child: Child, on: impl Fn(Heard)) {
+    loop {
+        match channel.receive::<Report>() {
+            Ok(Some((report, descriptor))) => on(Heard::Said(report, descriptor.map(File::from))),
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(%error, "the loader cannot be understood");
+                let _ = child.kill();
+                break;
+            }
+        }
+    }
+    on(Heard::Ended(child.wait().ok()));
+}

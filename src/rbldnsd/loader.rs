@@ -1,0 +1,410 @@
+//! The loader: a process that looks at the files, compiles what has changed and hands it over.
+//!
+//! It gives up its privileges before it opens a list, works one [`Request::Check`] after another, and ends with the
+//! process that started it. What cannot be loaded is reported and tried again with the next check; what was handed over
+//! before stays in service. Read [`run`], then [`Loader::check`].
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Cursor};
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::cache::Cache;
+use super::channel::Channel;
+use super::files::{self, Content, Stamp};
+use super::options::{DataSet, DataSetKind, ZoneSpec};
+use super::privileges;
+use super::reports::{Job, Report, Request};
+use crate::compile::{self, Member, compile};
+use crate::config::defaults;
+use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
+use crate::parse::Format;
+use crate::snapshot::{self, Mapped, Snapshot};
+
+/// Raised whenever the same files compile to something else.
+const COMPILER: u32 = 1;
+
+/// Works for whoever holds the other end of `socket`, until that is closed.
+pub fn run(socket: UnixStream) -> anyhow::Result<()> {
+    let channel = Channel::new(socket);
+    let Some((Request::Job(job), _)) = channel.receive()? else { return Ok(()) };
+    privileges::confine(&job.confinement)?;
+    let mut loader = Loader::new(*job, channel);
+    while let Some((request, _)) = loader.channel.receive()? {
+        match request {
+            Request::Job(_) => {}
+            Request::Check => loader.check()?,
+        }
+    }
+    Ok(())
+}
+
+struct Loader {
+    job: Job,
+    channel: Channel,
+    cache: Cache,
+    /// For each zone what was handed over last.
+    zones: Vec<Known>,
+}
+
+/// What is known of a zone.
+#[derive(Default)]
+struct Known {
+    /// Names what was handed over last.
+    key: Option<ContentHash>,
+    /// It is to be made again though its files look the same.
+    is_fresh: bool,
+}
+
+/// Everything that decides what a zone compiles to, or a data set is read as.
+#[derive(Serialize)]
+struct MadeFrom<'a> {
+    compiler: u32,
+    program: &'a str,
+    origin: Option<&'a Name>,
+    data_sets: Vec<(&'a DataSet, &'a [Stamp])>,
+    ttls: super::Ttls,
+    host_bits: bool,
+    gzip: bool,
+}
+
+/// What a snapshot in the cache does not say itself; its provenance.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    serial: u32,
+    until: Option<i64>,
+    subzones: usize,
+}
+
+/// The data sets that were read in this round, for the zones that share them.
+type Round = HashMap<usize, Result<Rc<Content>, String>>;
+
+impl Loader {
+    fn new(job: Job, channel: Channel) -> Self {
+        let zones = job.specs.zones.iter().map(|_| Known::default()).collect();
+        let cache = Cache::new(job.cache.clone());
+        Self { job, channel, cache, zones }
+    }
+
+    /// Looks at every file, and loads the zones whose files have changed. Errors are those of the channel.
+    fn check(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        let stamps: Vec<_> = self.job.specs.data_sets.iter().map(files::stamps).collect();
+        let mut round = Round::new();
+        let (mut changed, mut failed) = (0, 0);
+        for (index, zone) in self.job.specs.zones.clone().iter().enumerate() {
+            let of = |at: usize| stamps[at].as_ref().map(Vec::as_slice).map_err(String::clone);
+            let result = match self.job.made_from(zone, of) {
+                Ok(key) if self.zones[index].key == Some(key) && !self.zones[index].is_fresh => continue,
+                Ok(key) => self.load(index, zone, &key, &stamps, &mut round)?,
+                Err(why) => Err(why),
+            };
+            // A data set that no zone behind this one has need not be held any longer.
+            let rest = &self.job.specs.zones[index + 1..];
+            round.retain(|data_set, _| rest.iter().any(|zone| zone.lists.contains(data_set)));
+            match result {
+                Ok(()) => changed += 1,
+                Err(why) => {
+                    failed += 1;
+                    self.tell(&Report::Failed { what: format!("zone {}", zone.origin), why })?;
+                }
+            }
+        }
+        let milliseconds = began.elapsed().as_millis() as u64;
+        self.tell(&Report::Done { changed, failed, milliseconds })
+    }
+
+    fn tell(&self, report: &Report) -> io::Result<()> {
+        self.channel.send(report, None)
+    }
+
+    /// Hands a zone over, from the cache or compiled now. The inner error says why that cannot be done.
+    fn load(
+        &mut self,
+        index: usize,
+        zone: &ZoneSpec,
+        key: &ContentHash,
+        stamps: &[Result<Vec<Stamp>, String>],
+        round: &mut Round,
+    ) -> io::Result<Result<(), String>> {
+        let prefix = self.job.prefix(zone);
+        if !self.zones[index].is_fresh && self.offer_from_cache(zone, &prefix, key)? {
+            self.zones[index].key = Some(*key);
+            return Ok(Ok(()));
+        }
+        let mut contents = Vec::new();
+        for &data_set in &zone.lists {
+            let stamps = stamps[data_set].as_deref().unwrap_or_default();
+            match self.content(data_set, stamps, self.zones[index].is_fresh, round)? {
+                Ok(content) => contents.push(content),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        // What was read counts, not what was there when the round began.
+        let read: HashMap<usize, &[Stamp]> =
+            zone.lists.iter().zip(&contents).map(|(&at, content)| (at, &content.stamps[..])).collect();
+        let key = match self.job.made_from(zone, |at| Ok(read[&at])) {
+            Ok(key) => key,
+            Err(why) => return Ok(Err(why)),
+        };
+        let no_list = contents.iter().find_map(|content| content.report.is_no_list(content.set.is_empty()));
+        if let Some(why) = no_list {
+            if self.zones[index].key.is_some() {
+                return Ok(Err(format!("{why}; that is no list")));
+            }
+            self.tell(&Report::Warning { text: format!("zone {}: {why}", zone.origin) })?;
+        }
+        if let Err(why) = self.make(zone, &prefix, &key, &contents)? {
+            return Ok(Err(why));
+        }
+        self.cache.forget_others(&prefix, &key);
+        self.zones[index] =
+            Known { key: Some(key), is_fresh: contents.iter().any(|content| content.is_fresh) };
+        Ok(Ok(()))
+    }
+
+    /// A data set, read once a round; as it was kept when its files look the same and `insist` is not set.
+    fn content(
+        &self,
+        data_set: usize,
+        stamps: &[Stamp],
+        insist: bool,
+        round: &mut Round,
+    ) -> io::Result<Result<Rc<Content>, String>> {
+        if let Some(known) = round.get(&data_set) {
+            return Ok(known.clone());
+        }
+        let spec = &self.job.specs.data_sets[data_set];
+        let prefix = self.job.hash(None, vec![(spec, &[])]).short();
+        let key = self.job.hash(None, vec![(spec, stamps)]);
+        let kept = self.cache.find_set(&prefix, &key).filter(|_| !insist);
+        let is_kept = kept.is_some();
+        let read = match kept {
+            Some((report, set)) => Ok(Content::new(set, report, stamps.to_vec(), false)),
+            None => self.read(spec)?,
+        };
+        let read = read.map(Rc::new);
+        if let Ok(content) = &read
+            && !is_kept
+            && self.job.shares_a_zone(data_set)
+        {
+            let key = self.job.hash(None, vec![(spec, &content.stamps)]);
+            self.cache.keep_set(&prefix, &key, &content.report, &content.encoded);
+        }
+        round.insert(data_set, read.clone());
+        Ok(read)
+    }
+
+    fn read(&self, spec: &DataSet) -> io::Result<Result<Content, String>> {
+        let began = Instant::now();
+        let DataSetKind::List(format) = spec.kind else {
+            return Ok(Err(format!("{spec} is an access list")));
+        };
+        let mut broken = None;
+        let read = files::read(&self.job, spec, format, &mut |file: &Path, diag| {
+            let told = self.tell(&Report::BadLine { file: file.to_owned(), diag });
+            broken = broken.take().or_else(|| told.err());
+        });
+        if let Some(broken) = broken {
+            return Err(broken);
+        }
+        if let Ok(content) = &read {
+            self.tell(&Report::Read {
+                data_set: spec.to_string(),
+                entries: content.report.entries,
+                bad: content.report.bad,
+                modified: content.stamps.iter().map(Stamp::modified).max().unwrap_or(0),
+                milliseconds: began.elapsed().as_millis() as u64,
+            })?;
+        }
+        Ok(read)
+    }
+
+    fn offer_from_cache(&self, zone: &ZoneSpec, prefix: &str, key: &ContentHash) -> io::Result<bool> {
+        let Some(first) = self.cache.find(prefix, key, 0) else { return Ok(false) };
+        let Ok(kept) = serde_json::from_value::<Kept>(first.1.provenance().clone()) else { return Ok(false) };
+        let mut found = vec![first];
+        for number in 1..=kept.subzones {
+            let Some(next) = self.cache.find(prefix, key, number) else { return Ok(false) };
+            found.push(next);
+        }
+        for (file, snapshot) in &found {
+            self.hand_over(zone, file, snapshot, kept.serial, kept.until, true)?;
+        }
+        Ok(true)
+    }
+
+    fn make(
+        &self,
+        zone: &ZoneSpec,
+        prefix: &str,
+        key: &ContentHash,
+        contents: &[Rc<Content>],
+    ) -> io::Result<Result<(), String>> {
+        let until = contents.iter().filter_map(|content| content.report.validity.until).min();
+        let until = until.map(|end| end.as_second());
+        let mut spec = spec(&self.job, zone, contents);
+        let modified = contents.iter().flat_map(|content| &content.stamps).map(Stamp::modified).max();
+        let serial = spec.zone.soa.serial.take().unwrap_or_else(|| modified.unwrap_or(1).max(1) as u32);
+        let zones = vec![spec];
+        let kept = json!(Kept { serial, until, subzones: zones.len() - 1 });
+        let mut made = Vec::new();
+        for (number, spec) in zones.iter().enumerate().rev() {
+            let compiled = compile(spec);
+            let mut octets = Cursor::new(Vec::new());
+            if let Err(error) = snapshot::write(&compiled, &kept, &mut octets) {
+                return Ok(Err(format!("{}: {error}", spec.zone.origin)));
+            }
+            drop(compiled);
+            let file = match self.cache.keep(prefix, key, number, octets.get_ref()) {
+                Ok(file) => file,
+                Err(error) => return Ok(Err(format!("{}: {error}", spec.zone.origin))),
+            };
+            made.push(file);
+        }
+        for file in made.iter().rev() {
+            match Mapped::of(file).and_then(Snapshot::open) {
+                Ok(snapshot) => self.hand_over(zone, file, &snapshot, serial, until, false)?,
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn hand_over(
+        &self,
+        zone: &ZoneSpec,
+        file: &File,
+        snapshot: &Snapshot<Mapped>,
+        serial: u32,
+        until: Option<i64>,
+        cached: bool,
+    ) -> io::Result<()> {
+        let origin = snapshot.zone().origin.clone();
+        for text in missing_test_points(&self.job, zone, snapshot) {
+            self.tell(&Report::Warning { text: format!("zone {origin}: {text}") })?;
+        }
+        let report = Report::Zone { base: zone.origin.clone(), origin, serial, until, cached };
+        self.channel.send(&report, Some(file.as_fd()))
+    }
+}
+
+impl Job {
+    /// Names what a zone is made of: with these stamps of its data sets, or why they cannot be had.
+    fn made_from<'a>(
+        &'a self,
+        zone: &'a ZoneSpec,
+        stamps: impl Fn(usize) -> Result<&'a [Stamp], String>,
+    ) -> Result<ContentHash, String> {
+        let data_sets = zone.lists.iter().map(|&at| Ok((&self.specs.data_sets[at], stamps(at)?)));
+        Ok(self.hash(Some(&zone.origin), data_sets.collect::<Result<_, String>>()?))
+    }
+
+    fn hash(&self, origin: Option<&Name>, data_sets: Vec<(&DataSet, &[Stamp])>) -> ContentHash {
+        let made_from = MadeFrom {
+            compiler: COMPILER,
+            program: env!("CARGO_PKG_VERSION"),
+            origin,
+            data_sets,
+            ttls: self.ttls,
+            host_bits: self.host_bits,
+            gzip: self.gzip,
+        };
+        ContentHash::of(&serde_json::to_vec(&made_from).expect("plain data"))
+    }
+
+    /// Stands for the zone in the cache, whatever its files hold.
+    fn prefix(&self, zone: &ZoneSpec) -> String {
+        let text = zone.origin.to_string();
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let origin: String = text.chars().filter(plain).take(100).collect();
+        let data_sets = zone.lists.iter().map(|&at| (&self.specs.data_sets[at], &[][..])).collect();
+        format!("{origin}-{}", self.hash(Some(&zone.origin), data_sets).short())
+    }
+
+    /// Whether a change of another data set may make this one needed again.
+    fn shares_a_zone(&self, data_set: usize) -> bool {
+        self.specs.zones.iter().any(|zone| zone.lists.len() > 1 && zone.lists.contains(&data_set))
+    }
+}
+
+/// What the compiler is told: values stand as written, nothing is forced, nothing is refused.
+fn spec(job: &Job, zone: &ZoneSpec, contents: &[Rc<Content>]) -> compile::ZoneSpec {
+    let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
+    let origin = &zone.origin;
+    let soa = Soa {
+        ttl: seconds(defaults::SOA_TTL),
+        mname: origin.clone(),
+        rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
+        serial: None,
+        refresh: seconds(defaults::SOA_REFRESH),
+        retry: seconds(defaults::SOA_RETRY),
+        expire: seconds(defaults::SOA_EXPIRE),
+        minimum: seconds(defaults::NEGATIVE_TTL),
+    };
+    let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
+    // The first data set of the zone that says something of it counts.
+    let said_soa = contents.iter().find_map(|content| content.set.directives.soa.clone());
+    let said_ns = contents.iter().find_map(|content| content.set.directives.ns.clone());
+    let members = zone.lists.iter().zip(contents).map(|(&at, content)| Member {
+        name: job.specs.data_sets[at].to_string(),
+        set: Arc::clone(&content.set),
+        hash: content.hash,
+        use_: Use::Block,
+        code: Ipv4Addr::new(127, 0, 0, 2),
+        text: Template::default(),
+        keep_values: true,
+        foreign: false,
+        never: None,
+    });
+    compile::ZoneSpec {
+        members: members.collect(),
+        excepts: Vec::new(),
+        zone: compile::ZoneData {
+            soa: said_soa.unwrap_or(soa),
+            ns: said_ns.unwrap_or(ns),
+            ttl: job.ttls.default,
+            test_points: false,
+            combined: zone.lists.len() > 1,
+            origin: origin.clone(),
+        },
+    }
+}
+
+/// What RFC 5782 section 5 asks for and the zone does not have: nobody can tell from outside whether it works, or it
+/// looks as if everything were listed.
+fn missing_test_points(job: &Job, zone: &ZoneSpec, snapshot: &Snapshot<Mapped>) -> Vec<&'static str> {
+    let holds = |formats: &[Format]| {
+        let kinds = zone.lists.iter().map(|&at| job.specs.data_sets[at].kind);
+        kinds.into_iter().any(|kind| matches!(kind, DataSetKind::List(format) if formats.contains(&format)))
+    };
+    let mut missing = Vec::new();
+    let listed = |a: [u8; 4]| snapshot.v4(u32::from_be_bytes(a)).is_ok_and(|answer| answer.is_some());
+    let named = |name: &[u8]| snapshot.name(name).is_ok_and(|found| found.answer.is_some());
+    if holds(&[Format::Ip4set, Format::Ip4tset, Format::Ip4trie]) {
+        if !listed([127, 0, 0, 2]) {
+            missing.push("the test point 127.0.0.2 is not listed (RFC 5782 section 5)");
+        }
+        if listed([127, 0, 0, 1]) {
+            missing.push("127.0.0.1 is listed, which tells clients that everything is (RFC 5782 section 5)");
+        }
+    }
+    if holds(&[Format::Dnset, Format::Dnhash]) {
+        if !named(b"\x04test") {
+            missing.push("the test point `test` is not listed (RFC 5782 section 5)");
+        }
+        if named(b"\x07invalid") {
+            missing.push("`invalid` is listed, which tells clients that everything is (RFC 5782 section 5)");
+        }
+    }
+    missing
+}

@@ -1,0 +1,371 @@
+//! The command line, understood.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Name, Ttl};
+use crate::parse::{self, Format};
+
+/// Everything that options and zones say. The letter of each option stands beside it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `-b`: `host[/port]`, as typed.
+    pub bind: Vec<String>,
+    /// `-4`, `-6`.
+    pub family: Family,
+    /// `-u user[:group]`.
+    pub user: Option<String>,
+    /// `-r`: the root folder from then on.
+    pub root: Option<PathBuf>,
+    /// `-w`: the working folder, inside the root.
+    pub workdir: Option<PathBuf>,
+    /// `-p`.
+    pub pid_file: Option<PathBuf>,
+    /// `-n`.
+    pub foreground: bool,
+    /// `-q`: answers before the data are there; that they cannot be loaded is no reason to stop.
+    pub quick: bool,
+    /// `-t`.
+    pub ttls: Ttls,
+    /// `-c`; `None` = never.
+    pub check: Option<Duration>,
+    /// `-e`: host bits in a CIDR are masked instead of refused.
+    pub host_bits: bool,
+    /// Not `-C`: gzip files are unpacked.
+    pub gzip: bool,
+    /// What `version.bind` is told; `None` after two `-v`.
+    pub version: Option<String>,
+    /// `-l`.
+    pub query_log: Option<Target>,
+    /// `-s`.
+    pub statistics: Option<Target>,
+    /// `-F`: the facility of syslog(3).
+    pub facility: String,
+    /// Where compiled zones are kept.
+    pub cache: Option<PathBuf>,
+    /// What is served.
+    pub specs: Specs,
+}
+
+/// All `zone:type:file,file…` of a command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Specs {
+    /// The data sets, each once.
+    pub data_sets: Vec<DataSet>,
+    /// The zones, in the order in which they are first named.
+    pub zones: Vec<ZoneSpec>,
+    /// The access list of the server: an index into the data sets.
+    pub access: Option<usize>,
+}
+
+/// Which addresses a host name of `-b` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// All.
+    #[default]
+    Any,
+    /// `-4`.
+    V4,
+    /// `-6`.
+    V6,
+}
+
+/// `-t def:min:max`, in seconds; 0 = no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ttls {
+    /// Of answers whose data bring none.
+    pub default: Ttl,
+    /// What files say is raised to this.
+    pub min: Ttl,
+    /// What files say is lowered to this.
+    pub max: Ttl,
+}
+
+/// A file with a sign before its name: `[+]file`, `[+]-`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `+`.
+    pub plus: bool,
+    /// The file; `-` is stdout where that makes sense.
+    pub path: PathBuf,
+}
+
+/// A data set: a type and its files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DataSet {
+    /// Its type.
+    pub kind: DataSetKind,
+    /// Its files, read one after another.
+    pub files: Vec<PathBuf>,
+}
+
+/// The type of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DataSetKind {
+    /// Entries.
+    List(Format),
+    /// Who is answered.
+    Acl,
+}
+
+/// A zone and what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSpec {
+    /// Its origin.
+    pub origin: Name,
+    /// Its lists, in the order of the command line: indices into the data sets.
+    pub lists: Vec<usize>,
+    /// Its access list.
+    pub access: Option<usize>,
+}
+
+/// What is wrong with the command line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Mistake(String);
+
+impl Default for Ttls {
+    fn default() -> Self {
+        Self { default: 2100, min: 0, max: 0 }
+    }
+}
+
+impl std::str::FromStr for Ttls {
+    type Err = Mistake;
+
+    /// `def[:min[:max]]`; any of them may be left out.
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let mut ttls = Self::default();
+        let parts: Vec<&str> = text.split(':').collect();
+        if parts.len() > 3 {
+            return Err(Mistake(format!("`{text}` is not def:min:max")));
+        }
+        for (part, slot) in parts.iter().zip([&mut ttls.default, &mut ttls.min, &mut ttls.max]) {
+            if !part.is_empty() {
+                *slot = parse::seconds(part.as_bytes())
+                    .ok_or_else(|| Mistake(format!("`{part}` is no time, such as 35m")))?;
+            }
+        }
+        let Self { default, min, max } = ttls;
+        if default == 0 || (min > 0 && default < min) || (max > 0 && default > max) || (max > 0 && min > max)
+        {
+            return Err(Mistake(format!("inconsistent def:min:max ttl: {default}:{min}:{max}")));
+        }
+        Ok(ttls)
+    }
+}
+
+impl std::str::FromStr for Target {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        let (plus, path) = match text.strip_prefix('+') {
+            Some(path) => (true, path),
+            None => (false, text),
+        };
+        if path.is_empty() {
+            return Err(Mistake("no file is named".to_owned()));
+        }
+        Ok(Self { plus, path: path.into() })
+    }
+}
+
+impl fmt::Display for DataSet {
+    /// `type:file,file`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        for (file, sign) in self.files.iter().zip(std::iter::once(':').chain(std::iter::repeat(','))) {
+            write!(f, "{sign}{}", file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl DataSetKind {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acl => "acl",
+            Self::List(format) => format.name().strip_prefix("rbldnsd:").unwrap_or_else(|| format.name()),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "acl" {
+            return Some(Self::Acl);
+        }
+        format!("rbldnsd:{text}").parse().ok().map(Self::List)
+    }
+}
+
+impl Options {
+    /// The addresses of all `-b`, each once.
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, Mistake> {
+        let mut addresses = Vec::new();
+        for typed in &self.bind {
+            let (host, port) = match typed.split_once('/') {
+                Some((host, port)) => (host, port_of(port)?),
+                None => (typed.as_str(), 53),
+            };
+            let wanted = |at: &SocketAddr| match self.family {
+                Family::Any => true,
+                Family::V4 => at.is_ipv4(),
+                Family::V6 => at.is_ipv6(),
+            };
+            let found =
+                (host, port).to_socket_addrs().map_err(|error| Mistake(format!("{host}: {error}")))?;
+            let found: Vec<_> = found.filter(wanted).collect();
+            if found.is_empty() {
+                return Err(Mistake(format!("{host}: no address of the family that was asked for")));
+            }
+            for address in found {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+/// A number, or a name of /etc/services.
+fn port_of(text: &str) -> Result<u16, Mistake> {
+    if let Ok(port) = text.parse() {
+        return Ok(port);
+    }
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    let known = services.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let (name, port) = (words.next()?, words.next()?);
+        let is_it = name == text || words.any(|alias| alias == text);
+        port.strip_suffix("/udp").filter(|_| is_it)?.parse().ok()
+    });
+    known.ok_or_else(|| Mistake(format!("{text}: no such port or service")))
+}
+
+impl Specs {
+    /// Reads them in their order; what is named twice is one.
+    pub fn parse(typed: &[String]) -> Result<Self, Mistake> {
+        let mut specs = Self::default();
+        typed.iter().try_for_each(|spec| specs.add(spec))?;
+        if let Some(zone) = specs.zones.iter().find(|zone| zone.lists.is_empty()) {
+            let origin = &zone.origin;
+            return Err(Mistake(format!("missing data for zone `{origin}`: an access list alone is none")));
+        }
+        if specs.zones.is_empty() {
+            return Err(Mistake("no zone(s) to service specified (-h for help)".to_owned()));
+        }
+        Ok(specs)
+    }
+
+    fn add(&mut self, spec: &str) -> Result<(), Mistake> {
+        let invalid = || Mistake(format!("invalid zone spec `{spec}`: write zone:type:file,file…"));
+        let mut parts = spec.splitn(3, ':');
+        let (Some(origin), Some(kind), Some(files)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(invalid());
+        };
+        let kind = DataSetKind::parse(kind).ok_or_else(|| {
+            let types = Format::ALL.into_iter().filter(|format| format.is_rbldnsd());
+            let known: Vec<_> = types.map(|format| DataSetKind::List(format).name()).chain(["acl"]).collect();
+            Mistake(format!("unknown dataset type `{kind}` in `{spec}`; known are: {}", known.join(", ")))
+        })?;
+        let files: Vec<PathBuf> = files.split(',').map(PathBuf::from).collect();
+        if files.iter().any(|file| file.as_os_str().is_empty()) {
+            return Err(invalid());
+        }
+        let index = self.data_set(DataSet { kind, files });
+        if origin.is_empty() && kind == DataSetKind::Acl {
+            return match self.access.replace(index) {
+                None => Ok(()),
+                Some(_) => Err(Mistake("the server has two access lists".to_owned())),
+            };
+        }
+        let origin: Name = origin.parse().map_err(|error| Mistake(format!("`{spec}`: {error}")))?;
+        let zone = self.zone(&origin);
+        match kind {
+            DataSetKind::Acl if zone.access.is_some() => {
+                return Err(Mistake(format!("zone {origin} has two access lists")));
+            }
+            DataSetKind::Acl => zone.access = Some(index),
+            DataSetKind::List(_) if zone.lists.contains(&index) => {}
+            DataSetKind::List(_) => zone.lists.push(index),
+        }
+        Ok(())
+    }
+
+    fn data_set(&mut self, data_set: DataSet) -> usize {
+        let known = self.data_sets.iter().position(|known| *known == data_set);
+        known.unwrap_or_else(|| {
+            self.data_sets.push(data_set);
+            self.data_sets.len() - 1
+        })
+    }
+
+    fn zone(&mut self, origin: &Name) -> &mut ZoneSpec {
+        let known = self.zones.iter().position(|zone| zone.origin == *origin);
+        let at = known.unwrap_or_else(|| {
+            self.zones.push(ZoneSpec { origin: origin.clone(), lists: Vec::new(), access: None });
+            self.zones.len() - 1
+        });
+        &mut self.zones[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(specs: &[&str]) -> Result<Specs, Mistake> {
+        Specs::parse(&specs.iter().map(|&spec| spec.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn data_sets_are_shared_and_zones_add_up() {
+        let Specs { data_sets, zones, access } = parsed(&[
+            "a.example:ip4set:one,two",
+            "b.example:ip4set:one,two",
+            "A.example:dnset:names:odd",
+            ":acl:clients",
+            "b.example:acl:clients",
+        ])
+        .unwrap();
+        let shown: Vec<_> = data_sets.iter().map(DataSet::to_string).collect();
+        assert_eq!(shown, ["ip4set:one,two", "dnset:names:odd", "acl:clients"]);
+        assert_eq!((zones.len(), &zones[0].lists, &zones[1].lists), (2, &vec![0, 1], &vec![0]));
+        assert_eq!((access, zones[0].access, zones[1].access), (Some(2), None, Some(2)));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (specs, message) in [
+            (&["a.example"][..], "invalid zone spec"),
+            (&["a.example:ip4set"], "invalid zone spec"),
+            (&["a.example:ip4set:"], "invalid zone spec"),
+            (&["a.example:ip4set:a,,b"], "invalid zone spec"),
+            (&["a.example:foo:a"], "unknown dataset type `foo`"),
+            (&[":acl:a"], "no zone(s)"),
+            (&["a..example:ip4set:a"], "a..example"),
+            (&["a.example:acl:a", "a.example:acl:b"], "two access lists"),
+            (&["a.example:acl:a"], "missing data"),
+            (&[], "no zone(s)"),
+        ] {
+            let error = parsed(specs).unwrap_err().to_string();
+            assert!(error.contains(message), "{specs:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn ttls() {
+        let ttls = |text: &str| text.parse::<Ttls>().ok().map(|ttls| (ttls.default, ttls.min, ttls.max));
+        assert_eq!(ttls("30"), Some((30, 0, 0)));
+        assert_eq!(ttls("::60m"), Some((2100, 0, 3600)));
+        assert_eq!(ttls("1h:30m:2h"), Some((3600, 1800, 7200)));
+        for bad in ["1:2:3", "x", "1:2:3:4", "0", "::2m", "30:60"] {
+            assert_eq!(ttls(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the two processes tell each other.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::options::{Specs, Ttls};
+use crate::model::Name;
+use crate::parse::Diag;
+
+/// To the loader.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// The first: what it is to load, and as whom.
+    Job(Box<Job>),
+    /// Look at the files, and load what has changed.
+    Check,
+}
+
+/// What a loader is told once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Job {
+    /// The root folder and the user to become before a file is opened.
+    pub confinement: Confinement,
+    /// Where compiled zones are kept; `None` = in sealed memory.
+    pub cache: Option<PathBuf>,
+    /// `-t`.
+    pub ttls: Ttls,
+    /// `-e`.
+    pub host_bits: bool,
+    /// Not `-C`.
+    pub gzip: bool,
+    /// What is to be served.
+    pub specs: Specs,
+}
+
+/// Privileges to give up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Confinement {
+    /// `-r`.
+    pub root: Option<PathBuf>,
+    /// `-w`.
+    pub workdir: Option<PathBuf>,
+    /// User and group ids.
+    pub ids: Option<(u32, u32)>,
+}
+
+/// From the loader, as it goes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// A line was left out.
+    BadLine {
+        /// Its file.
+        file: PathBuf,
+        /// Where and why.
+        diag: Diag,
+    },
+    /// A data set was read.
+    Read {
+        /// `type:files`.
+        data_set: String,
+        /// Its entries.
+        entries: u64,
+        /// Lines that were left out.
+        bad: u64,
+        /// The time of its newest file, in seconds since 1970.
+        modified: i64,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// A zone, or a subzone of one, ready to be served; its snapshot comes with it as a descriptor.
+    Zone {
+        /// The zone on the command line to which it belongs.
+        base: Name,
+        /// Its origin.
+        origin: Name,
+        /// The serial of its SOA.
+        serial: u32,
+        /// When its data end by their own words, in seconds since 1970.
+        until: Option<i64>,
+        /// It was not compiled now but found in the cache.
+        cached: bool,
+    },
+    /// Something that an operator should know.
+    Warning {
+        /// In a sentence.
+        text: String,
+    },
+    /// A zone or an access list stays as it was.
+    Failed {
+        /// Which: `zone NAME`, `the access list …`.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// Every file was looked at.
+    Done {
+        /// Zones and access lists that were handed over.
+        changed: usize,
+        /// And that could not be loaded.
+        failed: usize,
+        /// How long it took.
+        milliseconds: u64,
+    },
+}

@@ -1,0 +1,125 @@
+//! What is served: the zones as they were handed over last, and whether their data have ended.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use super::cache::is_settled;
+use super::options::ZoneSpec;
+use crate::model::Name;
+use crate::server::{AccessLists, Served, Server};
+use crate::snapshot::{Mapped, Snapshot, SnapshotError};
+use crate::zone::Zone;
+
+/// All zones of the command line.
+pub(super) struct Zones {
+    zones: BTreeMap<Name, Loaded>,
+    /// Handed over, but the round is not yet done.
+    coming: BTreeMap<Name, Loaded>,
+    access: AccessLists,
+}
+
+/// What is known of a zone.
+#[derive(Default)]
+struct Loaded {
+    /// The zone, and its subzones.
+    parts: Vec<(Name, Zone<Mapped>)>,
+    /// When its data end by their own words, in seconds since 1970.
+    until: Option<i64>,
+    /// They have ended.
+    ended: bool,
+}
+
+/// A zone that was handed over and cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    /// No descriptor came with it, or one of a file that somebody may still change.
+    #[error("its file may still be changed by somebody")]
+    Unsettled,
+    /// It is no whole snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
+impl Zones {
+    /// Nothing is loaded yet.
+    pub(super) fn waiting(zones: &[ZoneSpec]) -> Self {
+        let zones = zones.iter().map(|zone| (zone.origin.clone(), Loaded::default())).collect();
+        Self { zones, coming: BTreeMap::new(), access: AccessLists::default() }
+    }
+
+    /// Takes a zone or subzone over, to be served when the round is done.
+    pub(super) fn take(
+        &mut self,
+        base: &Name,
+        file: Option<&File>,
+        serial: u32,
+        until: Option<i64>,
+    ) -> Result<(), Unusable> {
+        let file = file.filter(|file| is_settled(file)).ok_or(Unusable::Unsettled)?;
+        let snapshot = Snapshot::open(Mapped::of(file)?)?;
+        snapshot.verify()?;
+        let origin = snapshot.zone().origin.clone();
+        let coming = self.coming.entry(base.clone()).or_default();
+        coming.until = until;
+        coming.parts.push((origin, Zone::new(Arc::new(snapshot), serial)));
+        Ok(())
+    }
+
+    /// A zone could not be handed over whole: it stays as it is.
+    pub(super) fn forget_coming(&mut self, base: &Name) {
+        self.coming.remove(base);
+    }
+
+    /// The round is done: what came is served. `now`: see [`Zones::look_at_ends`].
+    pub(super) fn serve(&mut self, server: &Server, now: Option<i64>) {
+        for (base, loaded) in std::mem::take(&mut self.coming) {
+            self.zones.insert(base, loaded);
+        }
+        self.mark_ended(now);
+        self.put(server);
+    }
+
+    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on; `None`: none ends.
+    pub(super) fn look_at_ends(&mut self, server: &Server, now: Option<i64>) {
+        if self.mark_ended(now) {
+            self.put(server);
+        }
+    }
+
+    fn mark_ended(&mut self, now: Option<i64>) -> bool {
+        let mut changed = false;
+        for (zone, loaded) in &mut self.zones {
+            let ended = matches!((loaded.until, now), (Some(until), Some(now)) if until <= now);
+            if ended != loaded.ended {
+                loaded.ended = ended;
+                changed = true;
+            }
+            if ended && changed {
+                tracing::warn!(%zone, "its data have ended by their own words; SERVFAIL until there are newer ones");
+            }
+        }
+        changed
+    }
+
+    fn put(&self, server: &Server) {
+        let zones = self.zones.iter().flat_map(|(base, loaded)| {
+            let parts = loaded.parts.iter().filter(|_| !loaded.ended);
+            let ready = parts.map(|(origin, zone)| (origin.clone(), Served::Ready(zone.clone())));
+            let waiting = (loaded.ended || loaded.parts.is_empty()).then(|| (base.clone(), Served::Waiting));
+            waiting.into_iter().chain(ready).collect::<Vec<_>>()
+        });
+        server.serve(zones, &self.access);
+    }
+
+    /// Whether a zone has data that will end.
+    pub(super) fn have_ends(&self) -> bool {
+        self.zones.values().any(|loaded| loaded.until.is_some() && !loaded.ended)
+    }
+
+    /// Zones in all, and those of them that answer SERVFAIL.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let silent = self.zones.values().filter(|loaded| loaded.ended || loaded.parts.is_empty()).count();
+        (self.zones.len(), silent)
+    }
+}
