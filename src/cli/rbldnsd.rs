@@ -129,6 +129,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         bail!("not yet");
     }
     // A service manager that waits to be told counts on the process it started.
+    let syslog = Syslog::open(&options.facility, NAME, !options.quick)
+        .ok_or_else(|| anyhow!(Usage(format!("{}: no such facility of syslog", options.facility))))?;
     let stays = options.foreground || std::env::var_os("NOTIFY_SOCKET").is_some();
     if !stays && !background::is_behind() {
         background::go()?;
@@ -140,8 +142,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Ok);
     }
     let word = Word::take()?;
-    let syslog = Syslog::open(&options.facility, NAME, !options.quick)
-        .ok_or_else(|| anyhow!(Usage(format!("{}: no such facility of syslog", options.facility))))?;
     log::init(Format::Prioritised, Level::INFO, BoxMakeWriter::new(syslog.clone()));
     let keeps_stdout = options.query_log.as_ref().is_some_and(|log| log.path == Path::new("-"));
     let done = daemon::run(&options, || {
@@ -157,7 +157,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
 /// The loader: for the process that started it, which is at the other end of stdin.
 pub(crate) fn load() -> anyhow::Result<ExitStatus> {
-    log::init(Format::Text, Level::WARN, BoxMakeWriter::new(io::stderr));
+    log::init(Format::Bare, Level::WARN, BoxMakeWriter::new(io::stderr));
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     if socket.local_addr().is_err() {
         bail!(Usage("this is for the process that started it".to_owned()));

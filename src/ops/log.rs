@@ -27,6 +27,8 @@ pub enum Format {
     Json,
     /// A priority in angle brackets and the text, for [`Syslog`](super::Syslog).
     Prioritised,
+    /// The text alone, for whoever logs it as their own.
+    Bare,
 }
 
 /// Installs the log for this process. `level` counts where the environment says nothing. A second call does nothing.
@@ -40,6 +42,9 @@ pub fn init(format: Format, level: Level, writer: BoxMakeWriter) {
     let installed = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
         Format::Prioritised => builder.event_format(Journal::new()).try_init(),
+        Format::Bare => {
+            builder.compact().without_time().with_level(false).with_target(false).with_ansi(false).try_init()
+        }
         Format::Text if in_journal() => builder.event_format(Journal::new()).try_init(),
         Format::Text => builder.compact().with_target(false).with_ansi(colours_wanted()).try_init(),
     };

@@ -95,6 +95,8 @@ impl Cache {
     pub(super) fn find_set(&self, prefix: &str, key: &ContentHash) -> Option<(Report, Set)> {
         let path = self.0.as_ref()?.join(set_name(prefix, key));
         let octets = std::fs::read(path).ok()?;
+        let (hash, octets) = octets.split_first_chunk::<32>()?;
+        let octets = Some(octets).filter(|octets| ContentHash::of(octets).as_bytes() == hash)?;
         let (&len, rest) = octets.split_first_chunk()?;
         let (report, set) = rest.split_at_checked(u32::from_le_bytes(len) as usize)?;
         Some((serde_json::from_slice(report).ok()?, codec::decode(set).ok()?))
@@ -105,6 +107,7 @@ impl Cache {
         let Some(folder) = &self.0 else { return };
         let report = serde_json::to_vec(report).expect("plain data");
         let octets = [&(report.len() as u32).to_le_bytes(), &report[..], set].concat();
+        let octets = [&ContentHash::of(&octets).as_bytes()[..], &octets].concat();
         if let Err(error) = keep_in(folder, &set_name(prefix, key), &octets) {
             tracing::debug!(%error, "a set is not kept");
         }

@@ -274,6 +274,7 @@ impl<'a> Daemon<'a> {
     fn heard(&mut self, heard: Heard) {
         match heard {
             Heard::Said(report, file) => self.report(report, file),
+            Heard::Line(line) => tracing::warn!("loader: {line}"),
             Heard::Ended(status) => {
                 let status = status.map_or_else(String::new, |status| format!(" ({status})"));
                 let so = match self.chrooted {

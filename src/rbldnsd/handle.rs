@@ -1,7 +1,7 @@
 //! The serving process's hold on its loader.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,6 +20,8 @@ pub const LOADER_COMMAND: &str = "rbldnsd-loader";
 pub(super) enum Heard {
     /// It says something; a zone comes with its file.
     Said(Report, Option<File>),
+    /// A line of its stderr: what went wrong where it could not say so otherwise.
+    Line(String),
     /// It has ended; always the last.
     Ended(Option<ExitStatus>),
 }
@@ -31,9 +33,9 @@ pub(super) struct Handle {
 
 impl Handle {
     /// Starts one and tells it what it is to load.
-    pub(super) fn spawn(job: &Job, on: impl Fn(Heard) + Send + 'static) -> io::Result<Self> {
+    pub(super) fn spawn(job: &Job, on: impl Fn(Heard) + Send + Sync + 'static) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Command::new(this_program()?)
+        let mut child = Command::new(this_program()?)
             .arg(LOADER_COMMAND)
             .env_remove("NOTIFY_SOCKET")
             .env_remove("LISTEN_FDS")
@@ -42,11 +44,19 @@ impl Handle {
             .env_remove("WATCHDOG_PID")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
+        let on = Arc::new(on);
+        if let Some(stderr) = child.stderr.take() {
+            let on = Arc::clone(&on);
+            let lines =
+                move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(|l| on(Heard::Line(l)));
+            thread::Builder::new().name("loader-stderr".into()).spawn(lines)?;
+        }
         let channel = Arc::new(Channel::new(ours));
         channel.send(&Request::Job(Box::new(job.clone())), None)?;
         let listening = Arc::clone(&channel);
-        thread::Builder::new().name("loader".into()).spawn(move || listen(&listening, child, on))?;
+        thread::Builder::new().name("loader".into()).spawn(move || listen(&listening, child, &*on))?;
         Ok(Self { channel })
     }
 
@@ -56,7 +66,7 @@ impl Handle {
     }
 }
 
-fn listen(channel: &Channel, mut child: Child, on: impl Fn(Heard)) {
+fn listen(channel: &Channel, mut child: Child, on: &dyn Fn(Heard)) {
     loop {
         match channel.receive::<Report>() {
             Ok(Some((report, descriptor))) => on(Heard::Said(report, descriptor.map(File::from))),

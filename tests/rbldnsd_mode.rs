@@ -1,0 +1,433 @@
+//! `gatepost rbldnsd` as a process: its options, what it watches, what it writes, how it ends, and what it survives.
+#![cfg(feature = "full")]
+
+mod cli_support;
+
+use std::fs::{self, Permissions};
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use cli_support::{Place, Running, is_running, until};
+use gatepost::client::{Client, Data, Over};
+use gatepost::model::Rtype;
+use gatepost::wire::Rcode;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+/// A folder that the user may read whom a daemon started by root becomes.
+fn place() -> Place {
+    let place = Place::new();
+    fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
+    place
+}
+
+/// The command with a cache of its own, as somebody who is not root.
+fn command(place: &Place, args: &[&str]) -> Command {
+    let mut command = place.command(&["rbldnsd"]);
+    if geteuid().is_root() {
+        command.args(["-u", "nobody"]);
+    }
+    command.args(args).env("GATEPOST_CACHE", place.path("cache"));
+    command
+}
+
+/// In the foreground on a port of its own, and its address.
+fn started(place: &Place, args: &[&str]) -> (Running, SocketAddr) {
+    let daemon = Running::new(command(place, &[&["-n", "-b", "127.0.0.1/0"], args].concat()));
+    let server = address(&daemon);
+    daemon.talks("zones reloaded");
+    (daemon, server)
+}
+
+fn address(daemon: &Running) -> SocketAddr {
+    let talk = daemon.talks("listening on 127.0.0.1/");
+    let digits = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
+    let port: String = digits.chars().take_while(char::is_ascii_digit).collect();
+    format!("127.0.0.1:{port}").parse().unwrap()
+}
+
+fn rcode(server: SocketAddr, name: &str) -> Rcode {
+    Client::new(server).ask(&name.parse().unwrap(), Rtype::A, Over::Udp).expect("a reply").rcode
+}
+
+fn is_listed(server: SocketAddr, address: &str, zone: &str) -> bool {
+    let mut octets: Vec<_> = address.split('.').collect();
+    octets.reverse();
+    rcode(server, &format!("{}.{zone}", octets.join("."))) == Rcode::NOERROR
+}
+
+const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";
+
+#[test]
+fn answers_logs_and_counts_as_rbldnsd_does() {
+    let place = place();
+    place.write("a", LIST).write("names", "test\nspam.example :3:n\n");
+    let args = ["-c", "1s", "-l", "+queries", "-s", "stats", "-p", "pid"];
+    let zones = ["z.example:ip4set:a", "z.example:dnset:names", "n.example:dnset:names"];
+    let (daemon, server) = started(&place, &[&args[..], &zones].concat());
+    assert_eq!(place.read("pid"), format!("{}\n", daemon.pid()));
+    let answer = Client::new(server).ask(&"7.2.0.192.Z.example".parse().unwrap(), Rtype::TXT, Over::Udp);
+    assert_eq!(answer.unwrap().answers[0].data, Data::Txt(vec![b"seven 192.0.2.7".to_vec()]));
+    assert_eq!(rcode(server, "9.2.0.192.z.example"), Rcode::NXDOMAIN);
+    assert_eq!(rcode(server, "spam.example.n.example"), Rcode::NOERROR);
+    assert_eq!(rcode(server, "elsewhere.example"), Rcode::REFUSED);
+    let tcp = Client::new(server).ask(&"7.2.0.192.z.example".parse().unwrap(), Rtype::A, Over::Tcp);
+    assert_eq!(tcp.unwrap().rcode, Rcode::NOERROR);
+
+    until("five lines in the query log", || place.read("queries").lines().count() == 5);
+    let queries = place.read("queries");
+    let shown: Vec<_> = queries.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert!(shown[0].starts_with("127.0.0.1 7.2.0.192.z.example TXT IN: NOERROR/1/"), "{queries}");
+    assert!(shown[1].starts_with("127.0.0.1 9.2.0.192.z.example A IN: NXDOMAIN/0/"), "{queries}");
+    assert!(shown[2].starts_with("127.0.0.1 spam.example.n.example A IN: NOERROR/1/"), "{queries}");
+    assert!(shown[3].starts_with("127.0.0.1 elsewhere.example A IN: REFUSED/0/"), "{queries}");
+    assert!(shown[4].starts_with("127.0.0.1 7.2.0.192.z.example A IN: NOERROR/1/"), "{queries}");
+
+    daemon.signal(Signal::SIGUSR1);
+    daemon.talks("zone z.example: tot=3 ok=2 nxd=1 err=0 in=");
+    daemon.talks("zone n.example: tot=1 ok=1 nxd=0 err=0 in=");
+    daemon.talks("sec: tot=5 ok=3 nxd=1 err=1 in=");
+    let counted = |line: &str| {
+        let fields: Vec<_> = line.split(' ').skip(1).map(|f| f.rsplitn(3, ':').last().unwrap()).collect();
+        fields.join(" ")
+    };
+    until("a line of statistics", || {
+        let stats = place.read("stats");
+        stats.lines().any(|line| counted(line) == "z.example:3:2:1 n.example:1:1:0 *:5:3:1")
+    });
+    assert_eq!(place.read("stats").lines().next().unwrap().split(' ').count(), 1, "counts begin at zero");
+    daemon.signal(Signal::SIGUSR2);
+    until("counts from zero", || {
+        place.read("stats").lines().last().is_some_and(|l| counted(l).ends_with("*:0:0:0"))
+    });
+
+    // A log that was moved away is opened again.
+    fs::rename(place.path("queries"), place.path("queries.1")).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    until("the log is opened again", || place.path("queries").exists());
+    rcode(server, "1.2.0.192.z.example");
+    until("a line in the new one", || place.read("queries").lines().count() == 1);
+    let ran = daemon.stop().ended_with(0).talks("terminating");
+    assert_eq!(ran.out, "");
+    assert_eq!(place.read("stats").lines().last().unwrap().split(' ').count(), 1, "the end is marked");
+}
+
+#[test]
+fn changes_are_noticed_and_failures_keep_the_last_good_data() {
+    let place = place();
+    place.write("a", LIST).write("b", LIST);
+    let (daemon, server) = started(&place, &["-c", "1", "a.example:ip4set:a", "b.example:ip4set:b"]);
+    assert!(is_listed(server, "192.0.2.7", "a.example"));
+    // The same size within the same second: the file system's nanoseconds tell.
+    place.write("a", LIST.replace("192.0.2.7", "192.0.2.9"));
+    until("the change", || is_listed(server, "192.0.2.9", "a.example"));
+    assert!(!is_listed(server, "192.0.2.7", "a.example"));
+
+    fs::remove_file(place.path("a")).unwrap();
+    daemon.talks("file a: unable to read: No such file or directory; what it had stays in service");
+    assert!(is_listed(server, "192.0.2.9", "a.example") && is_listed(server, "192.0.2.7", "b.example"));
+    place.write("b", LIST.replace("192.0.2.7", "192.0.2.6"));
+    until("the other zone goes on", || is_listed(server, "192.0.2.6", "b.example"));
+    place.write("a", "<html>\n<p>busy</p>\n");
+    daemon.talks("none of its lines can be read");
+    assert!(is_listed(server, "192.0.2.9", "a.example"));
+    place.write("a", "$TIMESTAMP 2099:01:01\n192.0.2.3\n");
+    daemon.talks("lies in the future");
+    place.write("a", [0x1f, 0x8b, 8, 0, 1, 2, 3]);
+    daemon.talks("file a: unable to read: ");
+    fs::remove_file(place.path("a")).unwrap();
+    fs::create_dir(place.path("a")).unwrap();
+    daemon.talks("not a regular file");
+    assert!(is_listed(server, "192.0.2.9", "a.example"));
+    fs::remove_dir(place.path("a")).unwrap();
+    place.write("a", "192.0.2.1\nnonsense\n192.0.2.2 :5\r\n");
+    until("it comes back", || is_listed(server, "192.0.2.2", "a.example"));
+    daemon.talks("file a(2): not an address: nonsense");
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn data_that_end_answer_servfail_until_there_are_newer_ones() {
+    let place = place();
+    let soon = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(3)).unwrap();
+    let stamp = soon.strftime("%Y:%m:%d:%H:%M:%S");
+    place.write("a", format!("$TIMESTAMP 0 {stamp}\n{LIST}")).write("b", LIST);
+    let (daemon, server) = started(&place, &["-c", "1", "z.example:ip4set:a", "z.example:ip4set:b"]);
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    until("the whole zone ends", || rcode(server, "7.2.0.192.z.example") == Rcode::SERVFAIL);
+    assert_eq!(rcode(server, "z.example"), Rcode::SERVFAIL);
+    place.write("a", LIST);
+    until("it comes back", || is_listed(server, "192.0.2.7", "z.example"));
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_restart_maps_what_was_compiled_and_reads_only_what_changed() {
+    let place = place();
+    place.write("a", LIST).write("b", "198.51.100.1\n").write("c", LIST);
+    let zones = ["-c", "1", "z.example:ip4set:a", "z.example:ip4trie:b", "c.example:ip4set:c"];
+    // A file that was changed a moment ago is read twice: let it settle.
+    std::thread::sleep(Duration::from_millis(50));
+    let (daemon, _) = started(&place, &zones);
+    daemon.stop().ended_with(0).talks("ip4set:a: ").talks("ip4trie:b: ").talks("ip4set:c: ");
+
+    let (daemon, server) = started(&place, &zones);
+    assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "198.51.100.1", "z.example"));
+    let ran = daemon.stop().ended_with(0).talks("zone z.example: as compiled before");
+    assert!(!ran.err.contains("read in"), "{}", ran.err);
+
+    place.write("b", "198.51.100.2\n");
+    std::thread::sleep(Duration::from_millis(50));
+    let (daemon, server) = started(&place, &zones);
+    assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "198.51.100.2", "z.example"));
+    let ran = daemon.stop().ended_with(0).talks("ip4trie:b: ").talks("zone c.example: as compiled before");
+    assert!(!ran.err.contains("ip4set:a: "), "only what has changed is read: {}", ran.err);
+
+    // What is damaged is made again.
+    for entry in fs::read_dir(place.path("cache")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut octets = fs::read(&path).unwrap();
+        let middle = octets.len() / 2;
+        octets[middle] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, octets).unwrap();
+    }
+    give_to_nobody(&place);
+    let (daemon, server) = started(&place, &zones);
+    assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "192.0.2.7", "c.example"));
+    daemon.stop().ended_with(0).talks("made again").talks("ip4set:a: ");
+}
+
+/// What a test of root's has written belongs to the user of the daemon.
+fn give_to_nobody(place: &Place) {
+    let owner = fs::metadata(place.path("cache")).unwrap();
+    for entry in fs::read_dir(place.path("cache")).unwrap() {
+        std::os::unix::fs::chown(entry.unwrap().path(), Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+}
+
+#[test]
+fn without_a_cache_zones_are_in_sealed_memory() {
+    let place = place();
+    place.write("a", LIST).write("cache", "no folder");
+    let (daemon, server) = started(&place, &["-c", "1", "z.example:ip4set:a"]);
+    daemon.talks("kept in memory");
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
+    assert!(maps.contains("memfd:gatepost-zone"), "{maps}");
+    place.write("a", "192.0.2.9\n");
+    until("the change", || is_listed(server, "192.0.2.9", "z.example"));
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn in_another_root_folder_all_else_works() {
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED: in_another_root_folder_all_else_works: only root may chroot");
+        return;
+    }
+    let place = place();
+    place.write("root/data/a", LIST);
+    let root = place.path("root");
+    fs::set_permissions(place.path("root/data"), Permissions::from_mode(0o777)).unwrap();
+    let (daemon, server) = started(
+        &place,
+        &[
+            "-r",
+            root.to_str().unwrap(),
+            "-w",
+            "/data",
+            "-c",
+            "1",
+            "-p",
+            "pid",
+            "-l",
+            "+q",
+            "z.example:ip4set:a",
+        ],
+    );
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    assert_eq!(place.read("pid"), format!("{}\n", daemon.pid()));
+    for process in daemon.children().into_iter().chain([daemon.pid()]) {
+        let inside = fs::read_link(format!("/proc/{process}/root")).unwrap();
+        assert_eq!(inside, fs::canonicalize(&root).unwrap());
+        assert_ne!(fs::metadata(format!("/proc/{process}")).unwrap().uid(), 0, "no longer root");
+    }
+    place.write("root/data/a", "192.0.2.9\n");
+    until("the change", || is_listed(server, "192.0.2.9", "z.example"));
+    assert!(place.read("root/data/q").contains("z.example A IN: NOERROR/1/"));
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_loader_that_dies_is_replaced_and_costs_no_answer() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, server) = started(&place, &["-c", "1", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    kill(Pid::from_raw(loader), Signal::SIGKILL).unwrap();
+    daemon.talks("the loader died");
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    place.write("a", "192.0.2.9\n");
+    until("another loads the change", || is_listed(server, "192.0.2.9", "z.example"));
+    let [second] = daemon.children()[..] else { panic!("one loader") };
+    daemon.signal(Signal::SIGKILL);
+    until("a loader without its server ends", || !is_running(second));
+}
+
+#[test]
+fn in_the_background() {
+    let place = place();
+    place.write("a", LIST);
+    let port = free_port();
+    let bind = format!("127.0.0.1/{port}");
+    let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    let args = ["-b", &bind, "-p", "pid", "-c", "1", "z.example:ip4set:a"];
+    let started = command(&place, &args).output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    // The one that was started has ended, and answers are given.
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    let pid: i32 = place.read("pid").trim().parse().unwrap();
+    let stdin = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
+    assert_eq!(stdin.to_str(), Some("/dev/null"));
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    until("it ends", || !is_running(pid));
+
+    // What goes wrong is told to who started it.
+    let failed = command(&place, &["-b", &bind, "z.example:ip4set:none"]).output().unwrap();
+    let talk = String::from_utf8(failed.stderr).unwrap();
+    assert!(!failed.status.success());
+    assert!(talk.contains("none: unable to read") && talk.contains("zone loading errors"), "{talk}");
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn quick_start_answers_servfail_until_there_are_data() {
+    let place = place();
+    place.write("b", LIST);
+    let zones = ["-q", "-c", "1", "a.example:ip4set:a", "b.example:ip4set:b"];
+    let daemon = Running::new(command(&place, &[&["-n", "-b", "127.0.0.1/0"], &zones[..]].concat()));
+    let server = address(&daemon);
+    until("the zone that can be loaded", || is_listed(server, "192.0.2.7", "b.example"));
+    assert_eq!(rcode(server, "7.2.0.192.a.example"), Rcode::SERVFAIL);
+    assert_eq!(rcode(server, "a.example"), Rcode::SERVFAIL);
+    place.write("a", LIST);
+    until("the other", || is_listed(server, "192.0.2.7", "a.example"));
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn zones_without_test_points_are_warned_of() {
+    let place = place();
+    place.write("a", "192.0.2.7\n").write("all", "0/1\n128/1\n").write("n", "test\n.invalid\n");
+    let zones =
+        ["a.example:ip4set:a", "all.example:ip4trie:all", "n.example:dnset:n", "g.example:generic:/dev/null"];
+    let (daemon, server) = started(&place, &zones);
+    assert_eq!(rcode(server, "2.0.0.127.a.example"), Rcode::NXDOMAIN, "nothing is forced");
+    let err = daemon.stop().ended_with(0).err;
+    let warned: Vec<_> =
+        err.lines().filter_map(|line| line.split_once("WARN zone ").map(|(_, text)| text)).collect();
+    assert_eq!(warned.len(), 3, "{err}");
+    assert!(warned[0].starts_with("a.example: the test point 127.0.0.2 is not listed"), "{err}");
+    assert!(warned[1].starts_with("all.example: 127.0.0.1 is listed"), "{err}");
+    assert!(warned[2].starts_with("n.example: `invalid` is listed"), "{err}");
+}
+
+#[test]
+fn the_service_manager_hands_sockets_over_and_is_told() {
+    let place = place();
+    place.write("a", LIST);
+    let notify = UnixDatagram::bind(place.path("notify")).unwrap();
+    fs::set_permissions(place.path("notify"), Permissions::from_mode(0o777)).unwrap();
+    notify.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    // Sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)).
+    let script = "import os, socket, sys\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n\
+        print(s.getsockname()[1], flush=True)\n\
+        s.fileno() == 3 or os.dup2(s.fileno(), 3)\n\
+        os.set_inheritable(3, True)\n\
+        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[1], sys.argv[1:])\n";
+    let inner = command(&place, &["-c", "1", "z.example:ip4set:a"]);
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
+    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
+    python.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = Running::new(python);
+    let heard = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let len = notify.recv(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    };
+    assert!(heard("READY=1").contains("1 zone"));
+    let port: u16 = daemon.says("\n").trim().parse().unwrap();
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    daemon.signal(Signal::SIGTERM);
+    heard("STOPPING=1");
+    daemon.end().ended_with(0);
+}
+
+#[test]
+fn command_lines_that_make_no_sense() {
+    let place = place();
+    place.write("a", LIST);
+    let run = |args: &[&str]| {
+        let done = command(&place, args).output().unwrap();
+        (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
+    };
+    for (args, code, says) in [
+        (&["-n", "z.example:ip4set:a"][..], 3, "no address to listen on (-b option) specified"),
+        (&["-n", "-b", "127.0.0.1/0"], 2, "ZONE:TYPE:FILE"),
+        (&["-n", "-b", "127.0.0.1/0", "z.example:nonsense:a"], 2, "unknown dataset type `nonsense`"),
+        (&["-n", "-b", "127.0.0.1/0", "z.example"], 2, "invalid zone spec `z.example`"),
+        (&["-n", "-b", "127.0.0.1/0", "-x", "lib.so", "z.example:ip4set:a"], 2, "-x and -X load libraries"),
+        (&["-n", "-b", "127.0.0.1/0", "-X", "a", "z.example:ip4set:a"], 2, "-x and -X load libraries"),
+        (
+            &["-n", "-b", "127.0.0.1/0", "-t", "1:2:3", "z.example:ip4set:a"],
+            2,
+            "inconsistent def:min:max ttl",
+        ),
+        (&["-n", "-b", "127.0.0.1/nothing", "z.example:ip4set:a"], 3, "no such port or service"),
+        (&["-n", "-b", "127.0.0.1/0", "-F", "nonsense", "z.example:ip4set:a"], 2, "no such facility"),
+        (&["-n", "-b", "127.0.0.1/0", "z.example:ip4set:none"], 3, "zone loading errors, aborting"),
+        (&["-n", "-Z"], 2, "-Z"),
+    ] {
+        let (got, talk) = run(args);
+        assert!(talk.contains(says), "{args:?}: {talk}");
+        assert_eq!(got, code, "{args:?}: {talk}");
+    }
+    let help = command(&place, &["-h"]).output().unwrap();
+    assert!(help.status.success());
+    assert!(String::from_utf8(help.stdout).unwrap().contains("-b <ADDRESS/PORT>"));
+}
+
+/// What is glued, repeated, abbreviated and accepted without effect.
+#[test]
+fn options_as_they_are_written_there() {
+    let place = place();
+    place.write("a", LIST);
+    let daemon = Running::new(command(
+        &place,
+        &["-nqfaA", "-b127.1/0", "-c1m", "-t35m", "-v", "-4", "z.example:ip4set:a", "-e", "-C"],
+    ));
+    let server = address(&daemon);
+    until("data", || is_listed(server, "192.0.2.7", "z.example"));
+    daemon.stop().ended_with(0);
+    // Called by the other name, it is the other program.
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gatepost"), place.path("rbldnsd")).unwrap();
+    let called = Command::new(place.path("rbldnsd")).arg("-h").output().unwrap();
+    assert!(String::from_utf8(called.stdout).unwrap().contains("-b <ADDRESS/PORT>"));
+}
