@@ -43,6 +43,13 @@ fn the_two_answer_alike() {
 }
 
 #[test]
+fn options_of_the_command_line() {
+    let Some(program) = rbldnsd("options_of_the_command_line") else { return };
+    let (hits, questions) = compare(&program, &by_hand::options());
+    tell("with -e and -t", questions, &hits);
+}
+
+#[test]
 fn ten_thousand_exclusions() {
     let Some(program) = rbldnsd("ten_thousand_exclusions") else { return };
     let (hits, questions) = compare(&program, &[random::exclusions("exclusions", 10_000)]);

@@ -32,6 +32,7 @@ pub use csv::{Column, Columns};
 pub use diag::{Diag, TEXT_MAX, excerpt};
 pub use driver::NOTE_MAX;
 pub use lines::LINE_MAX;
+pub use rbldnsd::RbldnsdOptions;
 pub use report::{EXAMPLES, Report, Trailer, Validity};
 
 use crate::set::{Overlap, Set, SetBuilder};
@@ -173,6 +174,8 @@ pub struct Options {
     /// The time against which rbldnsd's `$TIMESTAMP` is held (data stamped in the future refuses the whole file);
     /// `None`: not checked. The parser has no clock.
     pub now: Option<Timestamp>,
+    /// How rbldnsd's formats are read.
+    pub rbldnsd: RbldnsdOptions,
 }
 
 /// A list as read.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use gatepost::compile::{Member, ZoneSpec};
 use gatepost::model::{ContentHash, Template, Use};
-use gatepost::parse::{Format, Options, Parser};
+use gatepost::parse::{Format, Options, Parser, RbldnsdOptions};
 use gatepost::server::Server;
 use gatepost::set::Set;
 
@@ -28,9 +28,6 @@ use crate::dns_support::{self, store};
 use exempt::Named;
 use random::{name_v4, name_v6};
 use reply::{NOERROR, Said};
-
-/// rbldnsd's TTL where nothing else is said.
-const TTL: u32 = 2100;
 
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,6 +46,8 @@ pub(crate) struct Case {
     pub(crate) has_ns: bool,
     /// TTL of its SOA.
     pub(crate) soa_ttl: u32,
+    /// What the command line says of the files: the same in all cases of a run.
+    pub(crate) options: RbldnsdOptions,
 }
 
 /// A question: what stands before the origin, with `\.` and `\ddd`, and a type.
@@ -77,7 +76,13 @@ impl Case {
             has_soa: false,
             has_ns: false,
             soa_ttl: 3600,
+            options: RbldnsdOptions::default(),
         }
+    }
+
+    /// Read with these options.
+    pub(crate) fn read_with(self, options: RbldnsdOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// One more file of the data set.
@@ -137,7 +142,7 @@ impl Case {
     /// What gatepost reads.
     fn set(&self) -> Set {
         let format: Format = self.format.parse().expect(self.format);
-        let mut parser = Parser::new(format, &Options::default());
+        let mut parser = Parser::new(format, &Options { rbldnsd: self.options, ..Options::default() });
         for file in &self.files {
             parser.read(&file[..], &mut |_| {}).expect("memory");
         }
@@ -148,7 +153,7 @@ impl Case {
     fn spec(&self) -> ZoneSpec {
         let set = self.set();
         let mut spec = dns_support::spec(&self.origin);
-        spec.zone.ttl = TTL;
+        spec.zone.ttl = self.options.default_ttl;
         spec.zone.test_points = false;
         if let Some(soa) = &set.directives.soa {
             spec.zone.soa = soa.clone();
@@ -225,6 +230,8 @@ pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
 pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
     let origins: BTreeSet<&str> = cases.iter().map(|case| &*case.origin).collect();
     assert_eq!(origins.len(), cases.len(), "two cases have one name");
+    let options = cases[0].options;
+    assert!(cases.iter().all(|case| case.options == options), "they are one program's");
     let folder = tempfile::tempdir().expect("a folder");
     let theirs = Peer::start(rbldnsd, folder.path(), cases);
     let state = folder.path().join("state");
@@ -294,6 +301,16 @@ fn ancestors(below: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + use<> {
     (1..name.len()).map(move |skip| name[skip..].to_vec())
 }
 
+/// What its command line says.
+fn arguments(options: RbldnsdOptions) -> Vec<String> {
+    if options == RbldnsdOptions::default() {
+        return Vec::new();
+    }
+    let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
+    let ttl = ["-t".to_owned(), format!("{default_ttl}:{min_ttl}:{max_ttl}")];
+    host_bits.then(|| "-e".to_owned()).into_iter().chain(ttl).collect()
+}
+
 /// A running rbldnsd; ends with this.
 struct Peer {
     child: Child,
@@ -312,6 +329,7 @@ impl Peer {
         let mut command = Command::new(program);
         // `-q`: a data set that cannot be loaded costs its own zone.
         command.args(["-n", "-q", "-b"]).arg(format!("127.0.0.1/{port}")).arg("-w").arg(folder);
+        command.args(arguments(cases[0].options));
         if nix::unistd::geteuid().is_root() {
             // It refuses to stay root.
             command.args(["-u", "nobody"]);

@@ -29,7 +29,7 @@ pub(in super::super) struct Generic {
 
 impl Generic {
     pub(in super::super) fn new(options: &Options) -> Self {
-        Self { specials: Specials::new(options.now) }
+        Self { specials: Specials::new(options) }
     }
 
     fn record(&self, text: &[u8]) -> Result<(Name, RrSet), Bad> {
@@ -44,9 +44,7 @@ impl Generic {
         let mut ttl = self.specials.ttl.unwrap_or(0);
         if word.1.first().is_some_and(u8::is_ascii_digit) {
             let said: Ttl = duration(word.1).ok_or_else(|| Bad::new(word.0, "not a TTL"))?;
-            if said > 0 {
-                ttl = said;
-            }
+            ttl = self.specials.options.ttl(said).unwrap_or(ttl);
             word = words.next();
         }
         if word.1.eq_ignore_ascii_case(b"IN") {

@@ -19,6 +19,7 @@ mod ip6trie;
 mod ip6tset;
 mod key;
 mod name;
+mod options;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use super::driver::{Sink, run};
 use crate::set::Set;
 pub(super) use data_set::DataSet;
 pub(super) use generic::Generic;
+pub use options::RbldnsdOptions;
 
 /// A data set of any type.
 #[derive(Debug)]
