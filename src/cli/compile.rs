@@ -231,9 +231,10 @@ fn spec(origin: Name, member: Member) -> ZoneSpec {
         ttl: seconds(defaults::TTL),
         test_points: true,
         combined: false,
+        base: None,
         origin,
     };
-    ZoneSpec { zone, members: vec![member], excepts: Vec::new() }
+    ZoneSpec { zone, members: vec![member], excepts: Vec::new(), subzones: Vec::new() }
 }
 
 /// Temporary file beside `target` → fsync → reopen → verify → rename → fsync of the folder.

@@ -48,10 +48,12 @@ pub(crate) fn spec(origin: &str) -> ZoneSpec {
             ttl: 300,
             test_points: true,
             combined: false,
+            base: None,
             origin,
         },
         members: Vec::new(),
         excepts: Vec::new(),
+        subzones: Vec::new(),
     }
 }
 

@@ -4,7 +4,6 @@
 //! belong to the whole data set, whichever of its files they stand in. A type says how its entries are written
 //! ([`Kind`]); [`DataSet`] does the rest.
 
-use super::super::Options;
 use super::super::diag::Bad;
 use super::super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::super::plain;
@@ -50,9 +49,10 @@ pub(in super::super) struct DataSet<K> {
 }
 
 impl<K: Kind> DataSet<K> {
-    pub(in super::super) fn new(options: &Options, builder: &mut SetBuilder) -> Self {
+    /// With what `specials` say already.
+    pub(super) fn new(mut specials: Specials, builder: &mut SetBuilder) -> Self {
         K::begin(builder);
-        let mut specials = Specials::new(options);
+        builder.directives.ttl = specials.ttl;
         let mut values = Values::default();
         let initial = Said::initial();
         let id = values.id(&initial, &mut specials.variables, builder);

@@ -16,8 +16,8 @@ use crate::model::{Name, Ns, Soa, Ttl};
 const NS_MAX: usize = 32;
 
 /// What the special lines of a data set have said so far.
-#[derive(Debug)]
-pub(super) struct Specials {
+#[derive(Debug, Clone)]
+pub(in super::super) struct Specials {
     now: Option<Timestamp>,
     /// What holds for all files.
     pub(super) options: RbldnsdOptions,
@@ -30,7 +30,7 @@ pub(super) struct Specials {
 }
 
 impl Specials {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(in super::super) fn new(options: &Options) -> Self {
         let Options { now, rbldnsd, .. } = *options;
         Self { now, options: rbldnsd, variables: Variables::default(), ttl: None, max_range: 1 << 32 }
     }
@@ -115,10 +115,15 @@ pub(super) fn begins(line: &[u8]) -> Option<usize> {
     }
 }
 
+/// The word behind the `$`, and what follows it.
+pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len()))
+}
+
 /// Reads what stands behind the `$`. `ttl` is the one in force at this line.
 pub(super) fn read(text: &[u8], ttl: Option<Ttl>, options: RbldnsdOptions) -> Result<Special<'_>, Bad> {
-    let end = text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
+    let (word, rest) = word(text);
+    let end = word.len();
     let words: Vec<&[u8]> =
         rest.split(|&b| plain::is_blank(b)).filter(|word| !word.is_empty()).take(NS_MAX * 4).collect();
     let in_force = |said: Ttl| options.ttl(said).or(ttl).unwrap_or(options.default_ttl);
