@@ -185,6 +185,7 @@ proptest! {
                 .map(|(n, list)| member(&n.to_string(), set(list), with_never.then(|| never.clone())))
                 .collect(),
             excepts: excepts.iter().map(|list| except(set(list))).collect(),
+            subzones: Vec::new(),
         };
         let compiled = compile(&spec);
         for address in probes(lists.iter().chain(&excepts)) {
@@ -259,6 +260,7 @@ proptest! {
             zone: zone(false),
             members: lists.iter().enumerate().map(|(n, list)| member(&n.to_string(), name_set(list), None)).collect(),
             excepts: excepts.iter().map(|list| except(name_set(list))).collect(),
+            subzones: Vec::new(),
         };
         let compiled = compile(&spec);
         let asked = questions.iter().chain(lists.iter().flatten().map(|entry| &entry.0));
