@@ -46,7 +46,8 @@ pub(crate) fn parse_one(format: Format, data: &[u8]) {
             assert!(!diag.text.chars().any(char::is_control));
             last = diag.line;
         }
-        for value in &parsed.set.values {
+        let all = parsed.set.parts().flat_map(|part| &part.values);
+        for value in all {
             assert!(value.note.as_deref().is_none_or(|note| note.len() <= NOTE_MAX));
         }
     }
