@@ -174,6 +174,7 @@ fn zone(v4: SpansV4, answers: u32) -> Compiled {
             ttl: 300,
             test_points: false,
             combined: false,
+            base: None,
         },
         lists: Vec::new(),
         v4,

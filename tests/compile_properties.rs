@@ -116,6 +116,7 @@ fn zone(test_points: bool) -> ZoneData {
         ttl: 300,
         test_points,
         combined: false,
+        base: None,
     }
 }
 
@@ -184,6 +185,7 @@ proptest! {
                 .map(|(n, list)| member(&n.to_string(), set(list), with_never.then(|| never.clone())))
                 .collect(),
             excepts: excepts.iter().map(|list| except(set(list))).collect(),
+            subzones: Vec::new(),
         };
         let compiled = compile(&spec);
         for address in probes(lists.iter().chain(&excepts)) {
@@ -219,7 +221,7 @@ proptest! {
         }
         shuffled.entries.extend(list.entries.first().cloned());
         let compiled = |list: &List| {
-            compile(&ZoneSpec { zone: zone(true), members: vec![member("m", set(list), None)], excepts: Vec::new() })
+            compile(&ZoneSpec { zone: zone(true), members: vec![member("m", set(list), None)], excepts: Vec::new(), subzones: Vec::new() })
         };
         prop_assert_eq!(set(&list), set(&shuffled));
         prop_assert_eq!(compiled(&list), compiled(&shuffled));
@@ -235,7 +237,7 @@ proptest! {
             let id = builder.value(&value(entry.value));
             if entry.exclude { builder.exclude_v6(span) } else { builder.v6(span, id) }
         }
-        let spec = ZoneSpec { zone: zone(false), members: vec![member("m", builder.finish(), None)], excepts: Vec::new() };
+        let spec = ZoneSpec { zone: zone(false), members: vec![member("m", builder.finish(), None)], excepts: Vec::new(), subzones: Vec::new() };
         let compiled = compile(&spec);
         for address in probes([&list]) {
             let wide = u128::from(address) << 96 | 12345;
@@ -258,6 +260,7 @@ proptest! {
             zone: zone(false),
             members: lists.iter().enumerate().map(|(n, list)| member(&n.to_string(), name_set(list), None)).collect(),
             excepts: excepts.iter().map(|list| except(name_set(list))).collect(),
+            subzones: Vec::new(),
         };
         let compiled = compile(&spec);
         let asked = questions.iter().chain(lists.iter().flatten().map(|entry| &entry.0));
@@ -297,7 +300,8 @@ fn an_answer_has_a_bounded_number_of_values() {
         builder.name("a".parse().unwrap(), Scope::Exact, id);
     }
     let members = vec![member("m", builder.finish(), None)];
-    let compiled = compile(&ZoneSpec { zone: zone(false), members, excepts: Vec::new() });
+    let compiled =
+        compile(&ZoneSpec { zone: zone(false), members, excepts: Vec::new(), subzones: Vec::new() });
     for answer in &compiled.answers {
         assert_eq!(answer.parts.len(), MAX_PARTS);
         let RrData::Wire(data) = &answer.records[0].data else { panic!("A") };

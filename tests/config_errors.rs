@@ -189,7 +189,7 @@ gatepost.toml:2:7: list `x` comes from nowhere
   |
 2 | [list.x]
   |       ^
-  = expected exactly one of `feed`, `url` and `file`"#,
+  = expected exactly one of `feed`, `url`, `file` and `files`"#,
     );
     let both = said("version = 1\n[list.x]\nfeed = \"cins\"\nfile = \"own.txt\"\n");
     assert!(both.starts_with("gatepost.toml:2:7: list `x` comes from several places at once"), "{both}");
@@ -233,7 +233,30 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
         ("feed = \"cins\"\nshortest-prefix-v4 = 33", "4:22: a prefix of 33 bits"),
         (
             "file = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\nmin-entries = 9",
-            "6:15: `min-entries` has no effect on a `file`",
+            "6:15: `min-entries` has no effect on own files",
+        ),
+        (
+            "file = \"own.txt\"\nfiles = [\"own.txt\"]\nformat = \"plain\"\nuse = \"block\"",
+            "2:7: list `x` comes from several places at once",
+        ),
+        ("files = []\nformat = \"plain\"\nuse = \"block\"", "3:9: no file"),
+        ("files = [\"own.txt\", \"own.txt\"]\nformat = \"plain\"\nuse = \"block\"", "3:21: "),
+        (
+            "file = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\nhost-bits = true",
+            "6:13: `host-bits` says nothing about `plain`",
+        ),
+        ("feed = \"cins\"\nttl-max = \"1h\"", "4:11: `ttl-max` beside `feed`"),
+        (
+            "file = \"own.txt\"\nformat = \"rbldnsd:dnset\"\nuse = \"block\"\nttl-min = \"2h\"\nttl-max = \"1h\"",
+            "7:11: `ttl-min` is above `ttl-max`",
+        ),
+        (
+            "file = \"own.txt\"\nformat = \"rbldnsd:dnset\"\nuse = \"block\"\nttl-max = \"1h\"\nttl-default = \"2h\"",
+            "7:15: `ttl-default` lies outside `ttl-min` and `ttl-max`",
+        ),
+        (
+            "file = \"own.txt\"\nformat = \"rbldnsd:dnset\"\nuse = \"block\"\nttl-max = \"4000w\"",
+            "6:11: longer than a TTL can be",
         ),
     ] {
         let said = said(&format!("version = 1\n[list.x]\n{keys}\n"));

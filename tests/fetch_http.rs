@@ -416,32 +416,3 @@ async fn the_next_address_is_tried_and_every_failure_is_named() {
     assert!(urls[..2].iter().all(|url| text(&error).contains(url)), "{error}");
     assert_eq!(error.trouble(), Trouble::Refused);
 }
-
-#[tokio::test]
-async fn files() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("own.txt");
-    let mut list = list(&["https://example.net/".to_owned()], false);
-    list.source = Source::File(path.clone());
-    let error = fetch_known(&list, None).await.unwrap_err();
-    assert!(text(&error).contains("own.txt: cannot read it: No such file"), "{error}");
-    std::fs::write(&path, LIST).unwrap();
-    let Outcome::Fetched(first) = fetch_known(&list, None).await.unwrap() else { panic!() };
-    assert_eq!(body(&first), LIST);
-    // Just written: may still change within the same tick.
-    assert!(matches!(fetch_known(&list, Some(&first.validators)).await.unwrap(), Outcome::Fetched(_)));
-    let earlier = std::time::SystemTime::now() - Duration::from_secs(60);
-    std::fs::File::options().append(true).open(&path).unwrap().set_modified(earlier).unwrap();
-    let Outcome::Fetched(second) = fetch_known(&list, Some(&first.validators)).await.unwrap() else {
-        panic!()
-    };
-    assert!(matches!(fetch_known(&list, Some(&second.validators)).await.unwrap(), Outcome::NotModified(_)));
-    list.max_size = 5;
-    assert!(text(&fetch_known(&list, None).await.unwrap_err()).ends_with("larger than 5 octets"));
-    list.source = Source::File("/dev/zero".into());
-    assert!(text(&fetch_known(&list, None).await.unwrap_err()).ends_with("not a regular file"));
-    list.source = Source::Embedded(LIST);
-    let Outcome::Fetched(embedded) = fetch_known(&list, None).await.unwrap() else { panic!() };
-    assert_eq!(body(&embedded), LIST);
-    assert!(matches!(fetch_known(&list, Some(&embedded.validators)).await.unwrap(), Outcome::NotModified(_)));
-}

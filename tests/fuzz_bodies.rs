@@ -8,10 +8,11 @@ mod bodies;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use gatepost::model::{Address, Value};
+use gatepost::model::{Address, Name, Value};
 use gatepost::parse::Format;
-use gatepost::set::{Overlap, Scope, SetBuilder, codec};
+use gatepost::set::{Overlap, Scope, Section, Set, SetBuilder, codec};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -111,7 +112,7 @@ fn damaged(base: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8
         })
 }
 
-fn stored_set() -> impl Strategy<Value = Vec<u8>> {
+fn set() -> impl Strategy<Value = Set> {
     let rows = vec((any::<u32>(), 0u8..=32, any::<bool>(), 0u8..3), 0..20);
     (rows, vec("[a-z]{1,5}(\\.[a-z]{1,5}){0,2}", 0..5)).prop_map(|(rows, names)| {
         let mut builder = SetBuilder::new(Overlap::Narrowest);
@@ -131,8 +132,18 @@ fn stored_set() -> impl Strategy<Value = Vec<u8>> {
         for name in names {
             builder.name(name.parse().unwrap(), Scope::Below, ids[0]);
         }
-        codec::encode(&builder.finish()).0
+        builder.finish()
     })
+}
+
+/// One with sections, or one without.
+fn stored_set() -> impl Strategy<Value = Vec<u8>> {
+    let section = (vec("[a-z]{1,3}(\\.[a-z]{1,3}){0,2}", 0..3), set()).prop_map(|(subs, set)| {
+        let subs: BTreeSet<Name> = subs.iter().map(|sub| sub.parse().unwrap()).collect();
+        Section { subs: subs.into_iter().collect(), set: Arc::new(set) }
+    });
+    let sections = vec(section, 0..4).prop_map(|sections| Set { sections, ..Set::default() });
+    prop_oneof![set(), sections].prop_map(|set| codec::encode(&set).0)
 }
 
 proptest! {

@@ -19,6 +19,7 @@ fn near() -> impl Strategy<Value = Vec<u8>> {
         1 => "[0-9a-f:]{2,20}(/[0-9]{1,3})?",
         1 => "[*.!]?[a-z0-9_.-]{1,20}",
         1 => "[#;:]?\\$(SOA|NS|TTL|TIMESTAMP|MAXRANGE4|[0-9=A-Z])[ 0-9a-z.:+/-]{0,20}",
+        1 => "[#;:]?\\$(DATASET|dataset) (ip4set|ip4trie|dnset|ip6tset|generic|acl|foo)(:[a-z])?( [a-z@.\\\\]{1,4}){0,3}",
         1 => ":[0-9.]{0,9}:?[a-z$0-9= ]{0,8}",
         1 => "[#;] ?(EOF|END [0-9] entries|Entries : [0-9] unique|Updated: [0-9T:-]{8,20}|[ -~]{0,9})",
         1 => "\\{\"(cidr|type|size|records)\":(\"[0-9./a-z]{1,12}\"|[0-9]{1,4})\\}",

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 
 use common::{Dice, feeds, say, unpacked};
 use peer_support::reply::{A, TXT};
-use peer_support::{Case, Hits, by_hand, compare, exempt, lines, random, rbldnsd};
+use peer_support::{Case, Hits, by_hand, combined, compare, exempt, lines, random, rbldnsd};
 
 #[test]
 fn the_two_answer_alike() {
@@ -36,10 +36,22 @@ fn the_two_answer_alike() {
         cases.push(lines::names(&format!("lines-names-{seed}"), seed));
         cases.push(lines::records(&format!("lines-records-{seed}"), seed));
     }
-    let (hits, questions) = compare(&program, &cases);
+    let (mut hits, questions) = compare(&program, &cases);
     tell("made-up data", questions, &hits);
+    let mut cases = combined::by_hand();
+    cases.extend((1..=6).map(|seed| combined::random(&format!("combined-{seed}"), seed)));
+    let (of_combined, questions) = compare(&program, &cases);
+    tell("combined data sets", questions, &of_combined);
+    hits.extend(of_combined);
     let unmet: Vec<_> = exempt::ALL.iter().filter(|why| !hits.contains_key(*why)).collect();
     assert!(unmet.is_empty(), "exemptions that nothing needs: {unmet:#?}");
+}
+
+#[test]
+fn options_of_the_command_line() {
+    let Some(program) = rbldnsd("options_of_the_command_line") else { return };
+    let (hits, questions) = compare(&program, &by_hand::options());
+    tell("with -e and -t", questions, &hits);
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn zone() -> Compiled {
             ttl: 300,
             test_points: true,
             combined: true,
+            base: None,
         },
         lists: vec![ListData {
             name: "made-up".into(),

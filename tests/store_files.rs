@@ -330,7 +330,15 @@ fn put(writer: &Writer, origin: &str, content: &[u8]) -> (Name, BuiltZone) {
         .unwrap();
     (
         origin.parse().unwrap(),
-        BuiltZone { file, content: hash, made_from: hash, serial: None, time: 1_800_000_000, until: None },
+        BuiltZone {
+            file,
+            content: hash,
+            made_from: hash,
+            serial: None,
+            time: 1_800_000_000,
+            until: None,
+            base: None,
+        },
     )
 }
 

@@ -86,8 +86,15 @@ fn sync(store: &Store, round: u32) {
     let origin = "bl.example".parse().unwrap();
     let fill = |out: &mut std::io::BufWriter<&fs::File>| write!(out, "{round}\nend\n");
     let file = writer.put_snapshot(&origin, &content, fill, verify).unwrap();
-    let built =
-        BuiltZone { file, content, made_from: content, serial: None, time: 1_800_000_000, until: None };
+    let built = BuiltZone {
+        file,
+        content,
+        made_from: content,
+        serial: None,
+        time: 1_800_000_000,
+        until: None,
+        base: None,
+    };
     let last = store.generation().unwrap();
     let next = Generation::next(last.as_ref(), BTreeMap::from([(origin, built)]), now.clocks.wall);
     if let Some(next) = next {

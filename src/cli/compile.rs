@@ -15,12 +15,12 @@ use serde_json::json;
 use super::failure::Usage;
 use super::output::{BAD, WARN, counted, grouped, json, octets, out, styled, talk};
 use super::progress::reading_bar;
-use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile};
+use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::defaults;
 use crate::error::ExitStatus;
 use crate::feed::decode::decode;
 use crate::model::{Name, Ns, Soa, Template, Use};
-use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Trailer};
+use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Report, Trailer};
 use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot, Written};
 
@@ -33,7 +33,7 @@ const READ: usize = 1 << 20;
 /// in. Gzip is found by content; `-` is stdin. Every unreadable line is shown and left out. The snapshot is written
 /// beside OUT, verified, and renamed.
 ///
-/// Exit codes: 0 written, 1 written, but unreadable lines were left out, or refused because a file was cut, 2 usage,
+/// Exit codes: 0 written, 1 written, but unreadable lines were left out, or refused because a file was cut or makes several zones, 2 usage,
 /// 3 could not do it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -89,12 +89,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cut = report.trailer == Trailer::Absent && format.has_end_mark();
     let cut = cut.then(|| "the file is not whole: its end mark is missing".to_owned());
     if let Some(reason) = report.is_no_list(set.is_empty()).or(cut) {
-        if args.json {
-            json(&mut out(), &json!({ "written": false, "reason": reason, "report": report }))?;
-        } else {
-            talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
-        }
-        return Ok(ExitStatus::Found);
+        return refused(args, &reason, &report);
     }
     let (entries, bad) = (report.entries, report.bad);
     let provenance = json!({
@@ -115,7 +110,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         foreign: false,
         never: None,
     };
-    let compiled = compile(&spec(args.zone.clone(), member));
+    let [zone] = &expand(spec(args.zone.clone(), member), |_| true)[..] else {
+        let reason = "its sections make several zones, and a snapshot holds one: configure it as a list";
+        return refused(args, reason, &report);
+    };
+    let compiled = compile(zone);
     let counts = Listed::of(&compiled);
     let written = write(&compiled, &provenance, &target)?;
     if args.json {
@@ -139,6 +138,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         talk(styled(WARN, format_args!("{lines} unreadable and left out")));
     }
     Ok(ExitStatus::found(bad > 0))
+}
+
+fn refused(args: &Args, reason: &str, report: &Report) -> anyhow::Result<ExitStatus> {
+    if args.json {
+        json(&mut out(), &json!({ "written": false, "reason": reason, "report": report }))?;
+    } else {
+        talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
+    }
+    Ok(ExitStatus::Found)
 }
 
 /// The file behind the name that was typed: links stay, and what is no file (`/dev/null`, a pipe) is not replaced by one.
@@ -231,9 +239,10 @@ fn spec(origin: Name, member: Member) -> ZoneSpec {
         ttl: seconds(defaults::TTL),
         test_points: true,
         combined: false,
+        base: None,
         origin,
     };
-    ZoneSpec { zone, members: vec![member], excepts: Vec::new() }
+    ZoneSpec { zone, members: vec![member], excepts: Vec::new(), subzones: Vec::new() }
 }
 
 /// Temporary file beside `target` → fsync → reopen → verify → rename → fsync of the folder.

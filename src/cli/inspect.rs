@@ -118,6 +118,9 @@ impl Seen<'_> {
             |name: &str, value: String| writeln!(out, "{} {value}", styled(HEAD, format_args!("{name:9}")));
         field("file", format!("{} ({})", self.file.display(), octets(size)))?;
         field("zone", zone.origin.to_string())?;
+        if let Some(base) = &zone.base {
+            field("part of", base.to_string())?;
+        }
         field("content", snapshot.content_hash().to_string())?;
         match self.verified {
             None => {}

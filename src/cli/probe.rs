@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::output::{BAD, GOOD, Out, WARN, counted, styled};
 use super::view::{View, ZoneView};
-use crate::client::{Client, ClientError, Over, probe};
+use crate::client::{Client, ClientError, Over, probe, probe_subzone};
 use crate::error::ExitStatus;
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
@@ -85,13 +85,15 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
     // As the snapshot has it: zones of records alone have none, whatever the configuration says.
     if zone.answering().is_some_and(|zone| !zone.snapshot().zone().test_points) {
         let reply = client.ask(zone.origin(), Rtype::SOA, over)?;
-        let right = reply.rcode == Rcode::NOERROR && !reply.answers.is_empty();
+        // A subzone is a name within its zone.
+        let right = reply.rcode == Rcode::NOERROR && (zone.is_subzone() || !reply.answers.is_empty());
         return Ok(if right {
             Found::Right
         } else {
             Found::Wrong(vec!["it has no start of authority".to_owned()])
         });
     }
+    let probe = if zone.is_subzone() { probe_subzone } else { probe };
     let probed = probe(client, zone.origin(), over)?;
     let wrong = probed
         .checks

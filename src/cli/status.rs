@@ -100,6 +100,8 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
     let zone_troubles: Vec<_> = view
         .zones
         .iter()
+        // What is said of a zone is said of its subzones.
+        .filter(|zone| !zone.is_subzone() || matches!(zone.state, ZoneState::Broken(_)))
         .filter_map(|zone| match &zone.state {
             ZoneState::Broken(why) => Some((zone.origin().to_string(), why.clone())),
             // Something of it is there to answer from, or was once: no zone waits for its first data by this.
@@ -144,7 +146,7 @@ pub(crate) fn zone_table(view: &View) -> Table {
         let built = zone.entry.as_ref().map(|entry| wall_ago(&view.now, entry.built));
         let serial = zone.entry.as_ref().map(|entry| entry.serial.to_string());
         table.row([
-            zone.origin().to_string().into(),
+            shown_origin(zone).into(),
             listed(zone).into(),
             serial.unwrap_or_else(|| NOTHING.to_owned()).into(),
             built.unwrap_or_else(|| NOTHING.to_owned()).into(),
@@ -152,6 +154,12 @@ pub(crate) fn zone_table(view: &View) -> Table {
         ]);
     }
     table
+}
+
+/// Subzones stand under their zone.
+pub(crate) fn shown_origin(zone: &ZoneView) -> String {
+    let indent = if zone.is_subzone() { "  " } else { "" };
+    format!("{indent}{}", zone.origin())
 }
 
 /// How much a zone lists, in a word or two.
@@ -353,6 +361,7 @@ fn zone_json(zone: &ZoneView, view: &View) -> Value {
     let answering = zone.answering();
     json!({
         "origin": zone.origin(),
+        "base": zone.is_subzone().then_some(&zone.config.origin),
         "answers": answering.is_some(),
         "trouble": zone.trouble(),
         "lists": zone.config.members.iter().map(|member| &member.list).collect::<Vec<_>>(),

@@ -36,7 +36,7 @@ pub(crate) struct View {
     pub(crate) unreadable: Vec<String>,
     /// The lists, in the order of their names.
     pub(crate) lists: Vec<ListView>,
-    /// The zones, in the order of their origins' texts.
+    /// The zones, in the order of their origins' texts, each before its subzones.
     pub(crate) zones: Vec<ZoneView>,
 }
 
@@ -52,10 +52,12 @@ pub(crate) struct ListView {
     pub(crate) unchanged_too_long: bool,
 }
 
-/// A zone.
+/// A zone, or a subzone that the data of one make.
 pub(crate) struct ZoneView {
-    /// As configured.
+    /// As configured; of a subzone the zone that it is a part of.
     pub(crate) config: ZoneConfig,
+    /// Its origin.
+    origin: Name,
     /// What the generation says of it.
     pub(crate) entry: Option<ZoneEntry>,
     /// Whether it can answer.
@@ -105,18 +107,27 @@ impl View {
             .collect();
         let expired: BTreeSet<String> =
             lists.iter().filter(|list| list.is_expired()).map(|list| list.config.name.to_string()).collect();
-        let zones = config.reloadable.zones.iter().map(|zone| {
-            let entry =
-                generation.as_ref().and_then(|generation| generation.zones.get(&zone.origin)).cloned();
+        let in_service = generation.iter().flat_map(|generation| &generation.zones);
+        let of_zones = config.reloadable.zones.iter().map(|zone| (zone, &zone.origin));
+        let is_configured = |origin: &Name| config.reloadable.zones.iter().any(|zone| zone.origin == *origin);
+        let of_subzones =
+            in_service.filter(|(origin, _)| !is_configured(origin)).filter_map(|(origin, entry)| {
+                let base = entry.base.as_ref()?;
+                Some((config.reloadable.zones.iter().find(|zone| zone.origin == *base)?, origin))
+            });
+        let zones = of_zones.chain(of_subzones).map(|(zone, origin)| {
+            let entry = generation.as_ref().and_then(|generation| generation.zones.get(origin)).cloned();
             let state = match &entry {
                 Some(entry) if entry.has_ended(now.stamp().wall) => ZoneState::Ended,
                 Some(entry) => state(&store.snapshot(&entry.file), entry, &expired),
                 None => ZoneState::NoData,
             };
-            ZoneView { config: zone.clone(), entry, state }
+            ZoneView { config: zone.clone(), origin: origin.clone(), entry, state }
         });
         let mut zones: Vec<ZoneView> = zones.collect();
-        zones.sort_by_cached_key(|zone| zone.origin().to_string());
+        zones.sort_by_cached_key(|zone| {
+            (zone.config.origin.to_string(), zone.is_subzone(), zone.origin().to_string())
+        });
         Ok(Self { zones, now, generation, unreadable, lists, config })
     }
 
@@ -127,7 +138,12 @@ impl View {
         Self {
             lists: lists.map(|list| ListView::new(list, ListStatus::default(), &now)).collect(),
             zones: zones
-                .map(|zone| ZoneView { config: zone.clone(), entry: None, state: ZoneState::NoData })
+                .map(|zone| ZoneView {
+                    config: zone.clone(),
+                    origin: zone.origin.clone(),
+                    entry: None,
+                    state: ZoneState::NoData,
+                })
                 .collect(),
             generation: None,
             unreadable: Vec::new(),
@@ -204,7 +220,12 @@ impl ListView {
 impl ZoneView {
     /// Its origin.
     pub(crate) fn origin(&self) -> &Name {
-        &self.config.origin
+        &self.origin
+    }
+
+    /// It is a part of the zone that is configured.
+    pub(crate) fn is_subzone(&self) -> bool {
+        self.origin != self.config.origin
     }
 
     /// The zone, when it answers.

@@ -15,7 +15,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name as WireName, RData, Record as WireRecord, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-pub use probe::{Check, Probe, probe};
+pub use probe::{Check, Probe, probe, probe_subzone};
 
 use crate::model::{Name, Rtype, Ttl};
 use crate::wire::{Rcode, STREAM_MAX, UDP_MAX};

@@ -34,7 +34,7 @@ impl Probe {
 /// A test: what people read, what is asked, and what makes a reply right.
 type Test = (&'static str, &'static str, Rtype, fn(&Reply) -> bool);
 
-const TESTS: [Test; 4] = [
+const POINTS: [Test; 3] = [
     ("127.0.0.2 is listed with A 127.0.0.2 alone", "2.0.0.127", Rtype::A, |reply| {
         reply.rcode == Rcode::NOERROR
             && reply.answers.len() == 1
@@ -48,15 +48,30 @@ const TESTS: [Test; 4] = [
     ("127.0.0.1 is not listed (NXDOMAIN)", "1.0.0.127", Rtype::A, |reply| {
         reply.rcode == Rcode::NXDOMAIN && reply.answers.is_empty()
     }),
-    ("the zone has a start of authority", "", Rtype::SOA, |reply| {
-        reply.rcode == Rcode::NOERROR && reply.answers.iter().any(|record| record.rtype == Rtype::SOA)
-    }),
 ];
+
+const APEX: Test = ("the zone has a start of authority", "", Rtype::SOA, |reply| {
+    reply.rcode == Rcode::NOERROR && reply.answers.iter().any(|record| record.rtype == Rtype::SOA)
+});
 
 /// Asks `client`'s server for the test points of `zone`. An error means that nothing can be said: no reply came.
 pub fn probe(client: &Client, zone: &Name, over: Over) -> Result<Probe, ClientError> {
+    ask(client, zone, over, POINTS.into_iter().chain([APEX]))
+}
+
+/// The same for a subzone, which is a list like any other but has no start of authority.
+pub fn probe_subzone(client: &Client, zone: &Name, over: Over) -> Result<Probe, ClientError> {
+    ask(client, zone, over, POINTS.into_iter())
+}
+
+fn ask(
+    client: &Client,
+    zone: &Name,
+    over: Over,
+    tests: impl Iterator<Item = Test>,
+) -> Result<Probe, ClientError> {
     let mut checks = Vec::new();
-    for (what, below, rtype, is_right) in TESTS {
+    for (what, below, rtype, is_right) in tests {
         let name = match below {
             "" => zone.clone(),
             // An origin so long that no address fits below it lists none.

@@ -3,11 +3,14 @@
 use roaring::RoaringBitmap;
 
 use super::resolve::ListedV4;
-use crate::model::Address;
-use crate::set::{Block, Set};
+use crate::set::Set;
 
-/// The IPv4 addresses that a list lists on its own.
+/// The IPv4 addresses that a list lists on its own, in any of its sections.
 pub fn listed_v4(set: &Set) -> RoaringBitmap {
+    set.parts().fold(RoaringBitmap::new(), |all, part| all | listed_in(part))
+}
+
+fn listed_in(set: &Set) -> RoaringBitmap {
     // Wide spans apart: a range is cheap to insert, and single addresses are cheap to append.
     let mut wide = RoaringBitmap::new();
     let spans = ListedV4::new(set, &[]).filter(|item| {
@@ -39,9 +42,14 @@ impl Diff {
     /// From `old` to `new`.
     pub fn between(old: &Set, new: &Set) -> Self {
         let (before, after) = (listed_v4(old), listed_v4(new));
-        let v6 = only(&plain(&old.v6), &plain(&new.v6));
-        let names = |set: &Set| -> Vec<_> {
-            set.names.iter().map(|entry| (entry.name.clone(), entry.scope, entry.exclude)).collect()
+        let v6 = |set: &Set| {
+            let blocks = set.parts().flat_map(|part| &part.v6);
+            sorted(blocks.map(|block| (block.span.first, block.span.last, block.exclude)).collect())
+        };
+        let v6 = only(&v6(old), &v6(new));
+        let names = |set: &Set| {
+            let names = set.parts().flat_map(|part| &part.names);
+            sorted(names.map(|entry| (entry.name.clone(), entry.scope, entry.exclude)).collect())
         };
         let names = only(&names(old), &names(new));
         Self {
@@ -58,8 +66,9 @@ impl Diff {
     }
 }
 
-fn plain<A: Address>(blocks: &[Block<A>]) -> Vec<(A, A, bool)> {
-    blocks.iter().map(|block| (block.span.first, block.span.last, block.exclude)).collect()
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort_unstable();
+    items
 }
 
 /// How many stand only in `a`, only in `b` (both sorted).

@@ -3,6 +3,7 @@
 //!
 //! [`compile()`] takes a [`ZoneSpec`] and gives a [`Compiled`]: disjoint spans of addresses and names, each with an
 //! [`AnswerId`], and the table of answers. The same sets and settings give an equal result in any order of input.
+//! Members with sections (rbldnsd's combined) make several zones of one: [`expand`] comes before [`compile()`] then.
 //! Never: sockets, async, file formats, the clock.
 
 use std::net::Ipv4Addr;
@@ -26,6 +27,8 @@ pub struct ZoneSpec {
     pub members: Vec<Member>,
     /// Lists whose addresses and names are taken out of the zone.
     pub excepts: Vec<Except>,
+    /// Names below the origin that are zones of their own ([`expand`]): what is above them exists (RFC 8020).
+    pub subzones: Vec<Name>,
 }
 
 /// A list in a zone.
@@ -67,6 +70,9 @@ pub struct Except {
 pub struct ZoneData {
     /// The origin.
     pub origin: Name,
+    /// Of a subzone: the origin of the zone that it is a part of, whose start of authority and name servers follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Name>,
     /// Start of authority, without the serial.
     pub soa: Soa,
     /// Name servers.
@@ -189,6 +195,7 @@ mod merge;
 mod names;
 mod resolve;
 mod spans;
+mod subzones;
 mod sweep;
 mod zone;
 
@@ -196,4 +203,5 @@ pub use answers::{MAX_ANSWERS, MAX_PARTS};
 pub use compose::{Budget, compose};
 pub use diff::{Diff, listed_v4};
 pub use spans::SpansV4;
+pub use subzones::expand;
 pub use zone::compile;

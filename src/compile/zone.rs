@@ -158,14 +158,18 @@ impl<'a> Compiler<'a> {
         let members = self.spec.members.iter().map(|member| &*member.set);
         let excepts = self.spec.excepts.iter().map(|except| &*except.set);
         let sets: Vec<&Set> = members.chain(excepts).collect();
-        if sets[..self.spec.members.len()].iter().all(|set| set.names.is_empty()) {
+        let subzones = &self.spec.subzones;
+        let holds_names = sets[..self.spec.members.len()].iter().any(|set| !set.names.is_empty());
+        if !holds_names && subzones.is_empty() {
             return Vec::new();
         }
-        let test =
-            self.test_points.then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
+        let test = (self.test_points && holds_names)
+            .then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
+        let extra: Vec<Name> = test.iter().flatten().chain(subzones).cloned().collect();
+        let subzones: HashSet<&Name> = subzones.iter().collect();
         let mut nodes: Vec<NameNode> = Vec::new();
         let mut found: Vec<(Name, Option<AnswerId>, Option<AnswerId>)> = Vec::new();
-        visit(&sets, test.as_ref().map_or(&[], |points| points.as_slice()), |node| {
+        visit(&sets, &extra, |node| {
             let exact = match &test {
                 Some([listed, _]) if node.name == listed => {
                     let value = self.table.value(test_point(&self.spec.zone, Ipv4Addr::new(127, 0, 0, 2)));
@@ -180,7 +184,8 @@ impl<'a> Compiler<'a> {
         // Children come after their parents: walk backwards to know what is listed below.
         let mut listed_below = HashSet::new();
         for (name, exact, below) in found.into_iter().rev() {
-            let parent = below.is_some() || listed_below.contains(&name);
+            // What a subzone holds is there as well, though it is another zone's to say.
+            let parent = below.is_some() || listed_below.contains(&name) || subzones.contains(&name);
             if (exact.is_some() || parent)
                 && let Some(above) = name.parent()
             {

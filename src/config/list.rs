@@ -16,10 +16,20 @@ use crate::parse::{Format, Options};
 pub enum Source {
     /// The same content at each of these; tried in order.
     Http(Vec<Url>),
-    /// The operator's own file, served as written.
-    File(PathBuf),
+    /// The operator's own files, one list together, served as written; at least one.
+    Files(Vec<PathBuf>),
     /// Part of the program.
     Embedded(&'static str),
+}
+
+impl Source {
+    /// Where it is fetched from; none when that needs no network.
+    pub fn urls(&self) -> &[Url] {
+        match self {
+            Self::Http(urls) => urls,
+            Self::Files(_) | Self::Embedded(_) => &[],
+        }
+    }
 }
 
 /// When a list is too old. `None` = never.
@@ -83,7 +93,7 @@ pub struct ListConfig {
 impl ListConfig {
     /// The operator's own word or the program's: served as written, without guards and never-list.
     pub fn is_own(&self) -> bool {
-        matches!(self.source, Source::File(_) | Source::Embedded(_))
+        matches!(self.source, Source::Files(_) | Source::Embedded(_))
     }
 
     /// Largest decoded body, in octets.

@@ -37,7 +37,7 @@ fn read(folder: &Path, text: &str) -> Config {
 #[test]
 fn the_template_shows_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("own-networks.txt"), "").unwrap();
+    own_files(folder.path());
     // As shipped it is a configuration that works, and what it leaves out are the named defaults.
     let shipped = read(folder.path(), TEMPLATE);
     assert_eq!(shipped.state, Path::new(defaults::STATE));
@@ -48,8 +48,15 @@ fn the_template_shows_the_defaults() {
     let examples = read(folder.path(), &without_catalogue(template(&["## "])));
     let all = read(folder.path(), &without_catalogue(template(&["## ", "#"])));
     assert_eq!(all, examples);
-    assert_eq!(examples.reloadable.lists.len(), shipped.reloadable.lists.len() + 2);
+    assert_eq!(examples.reloadable.lists.len(), shipped.reloadable.lists.len() + 3);
     assert_ne!(all.reloadable.sync.timer, None);
+}
+
+/// What the template's examples name.
+fn own_files(folder: &Path) {
+    for name in ["own-networks.txt", "customers-1.ip4set", "customers-2.ip4set"] {
+        std::fs::write(folder.join(name), "").unwrap();
+    }
 }
 
 #[test]
@@ -66,7 +73,7 @@ fn the_template_shows_every_key() {
         v1::SyncKeys::KEYS,
         v1::LimitKeys::KEYS,
         v1::ListKeys::KEYS,
-        &["format", "notes", "subdomains"],
+        &["files", "format", "notes", "subdomains", "host-bits", "ttl-default", "ttl-min", "ttl-max"],
         v1::ZoneKeys::KEYS,
         &["listen", "own-networks", "lists", "except", "ns"],
     ];
@@ -79,7 +86,7 @@ fn the_template_shows_every_key() {
 #[test]
 fn what_is_printed_reads_back_as_itself() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("own-networks.txt"), "").unwrap();
+    own_files(folder.path());
     let text = template(&["## "]).replace("catalogue = \"/etc/", "#catalogue = \"/etc/");
     let config = read(folder.path(), &text);
     assert_eq!(read(folder.path(), &config.to_toml()), config);

@@ -90,13 +90,25 @@ impl Out {
         } else {
             match &list.source {
                 Source::Http(urls) => self.maybe("url", urls.first().map(|url| string(url.as_str()))),
-                Source::File(path) => self.line("file", string(&path.to_string_lossy())),
+                Source::Files(paths) => match &paths[..] {
+                    [path] => self.line("file", string(&path.to_string_lossy())),
+                    paths => {
+                        self.line("files", array(paths.iter().map(|path| string(&path.to_string_lossy()))));
+                    }
+                },
                 Source::Embedded(_) => {}
             }
             self.line("format", string(list.format.name()));
             if list.format == Format::Csv {
                 self.maybe("column", column(Some(&list.options.columns.address)));
                 self.maybe("note-column", column(list.options.columns.note.as_ref()));
+            }
+            if list.format.is_rbldnsd() {
+                let options = &list.options.rbldnsd;
+                self.line("host-bits", options.host_bits.to_string());
+                self.line("ttl-default", seconds(options.default_ttl));
+                self.line("ttl-min", seconds(options.min_ttl));
+                self.line("ttl-max", seconds(options.max_ttl));
             }
         }
         self.line("notes", list.options.notes.to_string());
@@ -110,7 +122,7 @@ impl Out {
         self.line("unchanged-age", limit(list.ages.unchanged));
         self.line("max-size", string(&format_size(list.max_size)));
         // Own files are not judged, and the reader refuses to be told how.
-        if !matches!(list.source, Source::File(_)) {
+        if !matches!(list.source, Source::Files(_)) {
             self.line("max-bad-share", format!("{:?}", list.limits.max_bad_share));
             self.line("min-entries", list.limits.min_entries.to_string());
             self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));

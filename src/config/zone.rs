@@ -49,6 +49,7 @@ impl ZoneConfig {
             ttl: self.ttl,
             test_points: self.test_points,
             combined: self.members.len() > 1,
+            base: None,
         }
     }
 

@@ -154,12 +154,12 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
 
 /// Any address, any record, or a name of two labels: in prose every line begins with a word that could be a name.
 fn credible(parsed: &Parsed) -> bool {
-    let set = &parsed.set;
-    if set.values.iter().any(|value| !value.records.is_empty()) {
-        return true;
-    }
-    let addresses = set.v4.hosts.len() + set.v4.blocks.len() + set.v6.len();
-    addresses > 0 || set.names.iter().any(|entry| entry.name.labels().count() > 1)
+    parsed.set.parts().any(|set| {
+        let addresses = set.v4.hosts.len() + set.v4.blocks.len() + set.v6.len();
+        set.values.iter().any(|value| !value.records.is_empty())
+            || addresses > 0
+            || set.names.iter().any(|entry| entry.name.labels().count() > 1)
+    })
 }
 
 /// The configured column is not known here: an address in any field will do.

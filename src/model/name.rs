@@ -107,6 +107,12 @@ impl Name {
         (wire.len() <= 255).then(|| Self(wire.into_boxed_slice()))
     }
 
+    /// This name as seen from `origin`: the labels before it; `None` when it does not lie there.
+    pub fn relative_to(&self, origin: &Self) -> Option<Self> {
+        let len = self.0.len().checked_sub(origin.0.len()).filter(|_| self.is_in(origin))?;
+        Some(Self([&self.0[..len], &[0]].concat().into()))
+    }
+
     /// The name without its leftmost label; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         let len = usize::from(self.0[0]);
@@ -244,5 +250,9 @@ mod tests {
         assert!(name.is_in(&Name::root()));
         assert!(!name.is_in(&"l.example".parse().unwrap()));
         assert_eq!(name.parent().unwrap().to_string(), "bl.example");
+        assert_eq!(name.relative_to(&"bl.example".parse().unwrap()), Some("a".parse().unwrap()));
+        assert_eq!(name.relative_to(&name), Some(Name::root()));
+        assert_eq!(name.relative_to(&Name::root()), Some(name.clone()));
+        assert_eq!(name.relative_to(&"b.example".parse().unwrap()), None);
     }
 }

@@ -38,7 +38,7 @@ pub enum Report {
     BadLine {
         /// The list.
         list: String,
-        /// Line, column, reason and the line's beginning.
+        /// File, line, column, reason and the line's beginning.
         what: String,
     },
     /// A list is done with.
@@ -128,7 +128,10 @@ impl From<&Event<'_>> for Report {
             Event::Progress { list, received, total } => {
                 Self::Progress { list: list.to_string(), received, total }
             }
-            Event::BadLine { list, diag } => Self::BadLine { list: list.to_string(), what: diag.to_string() },
+            Event::BadLine { list, file, diag } => Self::BadLine {
+                list: list.to_string(),
+                what: file.map_or_else(|| diag.to_string(), |file| format!("{}, {diag}", file.display())),
+            },
             Event::List(report) => Self::List(report.into()),
             Event::Zone(report) => Self::Zone {
                 origin: report.origin.to_string(),

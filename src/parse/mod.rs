@@ -32,12 +32,12 @@ pub use csv::{Column, Columns};
 pub use diag::{Diag, TEXT_MAX, excerpt};
 pub use driver::NOTE_MAX;
 pub use lines::LINE_MAX;
-pub use rbldnsd::seconds;
+pub use rbldnsd::{RbldnsdOptions, seconds};
 pub use report::{EXAMPLES, Report, Trailer, Validity};
 
-use crate::set::{Overlap, Set, SetBuilder};
+use crate::set::{Set, SetBuilder};
 use driver::{Sink, run};
-use rbldnsd::{DataSet, Generic, Rbldnsd};
+use rbldnsd::{Combined, Rbldnsd, Specials};
 
 /// How a feed writes its entries. Stated by the configuration, never guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,11 +74,13 @@ pub enum Format {
     Dnhash,
     /// rbldnsd's generic: records.
     Generic,
+    /// rbldnsd's combined: sections of the other types for subzones.
+    Combined,
 }
 
 impl Format {
     /// All formats, in the order of their names' documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Plain,
         Self::Drop,
         Self::DropJson,
@@ -95,6 +97,7 @@ impl Format {
         Self::Dnset,
         Self::Dnhash,
         Self::Generic,
+        Self::Combined,
     ];
 
     /// The name in configuration and catalogue.
@@ -116,6 +119,7 @@ impl Format {
             Self::Dnset => "rbldnsd:dnset",
             Self::Dnhash => "rbldnsd:dnhash",
             Self::Generic => "rbldnsd:generic",
+            Self::Combined => "rbldnsd:combined",
         }
     }
 
@@ -174,6 +178,8 @@ pub struct Options {
     /// The time against which rbldnsd's `$TIMESTAMP` is held (data stamped in the future refuses the whole file);
     /// `None`: not checked. The parser has no clock.
     pub now: Option<Timestamp>,
+    /// How rbldnsd's formats are read.
+    pub rbldnsd: RbldnsdOptions,
 }
 
 /// A list as read.
@@ -219,14 +225,13 @@ enum Lines {
     Hosts(hosts::Hosts),
     Names(names::Names),
     Rbldnsd(Box<Rbldnsd>),
+    Combined(Box<Combined>),
 }
 
 impl Parser {
     /// Ready for the first file.
     pub fn new(format: Format, options: &Options) -> Self {
-        let overlap = if format == Format::Ip4set { Overlap::OctetLevels } else { Overlap::Narrowest };
-        let mut builder = SetBuilder::new(overlap);
-        let rbldnsd = |data_set| Lines::Rbldnsd(Box::new(data_set));
+        let mut builder = SetBuilder::new(rbldnsd::overlap(format));
         let lines = match format {
             Format::Plain => Lines::Plain(plain::Plain::new(options)),
             Format::Drop => Lines::Drop(drop::Drop::default()),
@@ -236,13 +241,18 @@ impl Parser {
             Format::Dshield => Lines::Dshield(dshield::Dshield::new(options)),
             Format::Hosts => Lines::Hosts(hosts::Hosts::new(options)),
             Format::Names => Lines::Names(names::Names::new(options)),
-            Format::Ip4set => rbldnsd(Rbldnsd::Ip4set(DataSet::new(options, &mut builder))),
-            Format::Ip4tset => rbldnsd(Rbldnsd::Ip4tset(DataSet::new(options, &mut builder))),
-            Format::Ip4trie => rbldnsd(Rbldnsd::Ip4trie(DataSet::new(options, &mut builder))),
-            Format::Ip6tset => rbldnsd(Rbldnsd::Ip6tset(DataSet::new(options, &mut builder))),
-            Format::Ip6trie => rbldnsd(Rbldnsd::Ip6trie(DataSet::new(options, &mut builder))),
-            Format::Dnset | Format::Dnhash => rbldnsd(Rbldnsd::Dnset(DataSet::new(options, &mut builder))),
-            Format::Generic => rbldnsd(Rbldnsd::Generic(Generic::new(options))),
+            Format::Combined => Lines::Combined(Box::new(Combined::new(options))),
+            Format::Ip4set
+            | Format::Ip4tset
+            | Format::Ip4trie
+            | Format::Ip6tset
+            | Format::Ip6trie
+            | Format::Dnset
+            | Format::Dnhash
+            | Format::Generic => {
+                let data_set = Rbldnsd::new(format, Specials::new(options), &mut builder);
+                Lines::Rbldnsd(Box::new(data_set.expect("one of its types")))
+            }
         };
         Self { lines, sink: Sink::new(format, builder) }
     }
@@ -261,6 +271,7 @@ impl Parser {
             Lines::Hosts(lines) => run(lines, input, sink, on_bad),
             Lines::Names(lines) => run(lines, input, sink, on_bad),
             Lines::Rbldnsd(data_set) => data_set.read(input, sink, on_bad),
+            Lines::Combined(lines) => run(&mut **lines, input, sink, on_bad),
         }
     }
 
@@ -270,6 +281,7 @@ impl Parser {
         let set = builder.finish();
         let set = match self.lines {
             Lines::Rbldnsd(data_set) => data_set.settle(set),
+            Lines::Combined(lines) => lines.settle(set),
             _ => set,
         };
         Parsed { set, report }

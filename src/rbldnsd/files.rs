@@ -13,7 +13,7 @@ use super::options::DataSet;
 use super::reports::Job;
 use crate::feed::decode::decode;
 use crate::model::ContentHash;
-use crate::parse::{self, Diag, Format, Parser, Report};
+use crate::parse::{self, Diag, Format, Parser, RbldnsdOptions, Report};
 use crate::set::{Set, codec};
 
 /// A file that changes while it is read is read again so often, after a pause.
@@ -123,7 +123,13 @@ fn read_once(
     on_bad: &mut dyn FnMut(&Path, Diag),
 ) -> Result<Result<Content, PathBuf>, String> {
     let now = jiff::Timestamp::now();
-    let options = parse::Options { now: Some(now), ..parse::Options::default() };
+    let rbldnsd = RbldnsdOptions {
+        host_bits: job.host_bits,
+        default_ttl: job.ttls.default,
+        min_ttl: job.ttls.min,
+        max_ttl: if job.ttls.max > 0 { job.ttls.max } else { RbldnsdOptions::default().max_ttl },
+    };
+    let options = parse::Options { now: Some(now), rbldnsd, ..parse::Options::default() };
     let mut parser = Parser::new(format, &options);
     let mut stamps = Vec::new();
     for path in &data_set.files {

@@ -24,7 +24,7 @@ use super::files::{self, Content, Stamp};
 use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::privileges;
 use super::reports::{Job, Report, Request};
-use crate::compile::{self, Member, compile};
+use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
 use crate::parse::Format;
@@ -252,10 +252,10 @@ impl Loader {
     ) -> io::Result<Result<(), String>> {
         let until = contents.iter().filter_map(|content| content.report.validity.until).min();
         let until = until.map(|end| end.as_second());
-        let mut spec = spec(&self.job, zone, contents);
+        let mut spec = self.job.compiled_spec(zone, contents);
         let modified = contents.iter().flat_map(|content| &content.stamps).map(Stamp::modified).max();
         let serial = spec.zone.soa.serial.take().unwrap_or_else(|| modified.unwrap_or(1).max(1) as u32);
-        let zones = vec![spec];
+        let zones = expand(spec, |subzone| self.job.is_served(zone, subzone));
         let kept = json!(Kept { serial, until, subzones: zones.len() - 1 });
         let mut made = Vec::new();
         for (number, spec) in zones.iter().enumerate().rev() {
@@ -337,46 +337,57 @@ impl Job {
     }
 }
 
-/// What the compiler is told: values stand as written, nothing is forced, nothing is refused.
-fn spec(job: &Job, zone: &ZoneSpec, contents: &[Rc<Content>]) -> compile::ZoneSpec {
-    let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
-    let origin = &zone.origin;
-    let soa = Soa {
-        ttl: seconds(defaults::SOA_TTL),
-        mname: origin.clone(),
-        rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
-        serial: None,
-        refresh: seconds(defaults::SOA_REFRESH),
-        retry: seconds(defaults::SOA_RETRY),
-        expire: seconds(defaults::SOA_EXPIRE),
-        minimum: seconds(defaults::NEGATIVE_TTL),
-    };
-    let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
-    // The first data set of the zone that says something of it counts.
-    let said_soa = contents.iter().find_map(|content| content.set.directives.soa.clone());
-    let said_ns = contents.iter().find_map(|content| content.set.directives.ns.clone());
-    let members = zone.lists.iter().zip(contents).map(|(&at, content)| Member {
-        name: job.specs.data_sets[at].to_string(),
-        set: Arc::clone(&content.set),
-        hash: content.hash,
-        use_: Use::Block,
-        code: Ipv4Addr::new(127, 0, 0, 2),
-        text: Template::default(),
-        keep_values: true,
-        foreign: false,
-        never: None,
-    });
-    compile::ZoneSpec {
-        members: members.collect(),
-        excepts: Vec::new(),
-        zone: compile::ZoneData {
-            soa: said_soa.unwrap_or(soa),
-            ns: said_ns.unwrap_or(ns),
-            ttl: job.ttls.default,
-            test_points: false,
-            combined: zone.lists.len() > 1,
-            origin: origin.clone(),
-        },
+impl Job {
+    /// Whether a subzone is asked for where it would be served: a zone of the command line that lies between goes before.
+    fn is_served(&self, zone: &ZoneSpec, subzone: &Name) -> bool {
+        let mut inner =
+            self.specs.zones.iter().map(|other| &other.origin).filter(|other| **other != zone.origin);
+        !inner.any(|other| other.is_in(&zone.origin) && subzone.is_in(other))
+    }
+
+    /// What the compiler is told: values stand as written, nothing is forced, nothing is refused.
+    fn compiled_spec(&self, zone: &ZoneSpec, contents: &[Rc<Content>]) -> compile::ZoneSpec {
+        let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
+        let origin = &zone.origin;
+        let soa = Soa {
+            ttl: seconds(defaults::SOA_TTL),
+            mname: origin.clone(),
+            rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
+            serial: None,
+            refresh: seconds(defaults::SOA_REFRESH),
+            retry: seconds(defaults::SOA_RETRY),
+            expire: seconds(defaults::SOA_EXPIRE),
+            minimum: seconds(defaults::NEGATIVE_TTL),
+        };
+        let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
+        // The first data set of the zone that says something of it counts.
+        let said_soa = contents.iter().find_map(|content| content.set.directives.soa.clone());
+        let said_ns = contents.iter().find_map(|content| content.set.directives.ns.clone());
+        let members = zone.lists.iter().zip(contents).map(|(&at, content)| Member {
+            name: self.specs.data_sets[at].to_string(),
+            set: Arc::clone(&content.set),
+            hash: content.hash,
+            use_: Use::Block,
+            code: Ipv4Addr::new(127, 0, 0, 2),
+            text: Template::default(),
+            keep_values: true,
+            foreign: false,
+            never: None,
+        });
+        compile::ZoneSpec {
+            members: members.collect(),
+            excepts: Vec::new(),
+            zone: compile::ZoneData {
+                soa: said_soa.unwrap_or(soa),
+                ns: said_ns.unwrap_or(ns),
+                ttl: self.ttls.default,
+                test_points: false,
+                combined: zone.lists.len() > 1,
+                base: None,
+                origin: origin.clone(),
+            },
+            subzones: Vec::new(),
+        }
     }
 }
 

@@ -170,7 +170,13 @@ impl Server {
 
     /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
     pub fn serve(&self, zones: impl IntoIterator<Item = (Name, Served)>, access: &AccessLists) {
-        let world = World::new(zones, self.settings.version.clone(), None);
+        let zones: Vec<_> = zones.into_iter().collect();
+        let base = |(origin, served): &(Name, Served)| match served {
+            Served::Ready(zone) => Some((origin.clone(), zone.base()?.clone())),
+            Served::Waiting => None,
+        };
+        let subzones = zones.iter().filter_map(base).collect();
+        let world = World::new(zones, self.settings.version.clone(), None).with_subzones(subzones);
         self.worlds.store(Arc::new(world.guarded(access).counted(&self.settings.tallies)));
     }
 

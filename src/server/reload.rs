@@ -4,7 +4,7 @@
 //! did not change, and swaps the [`World`] whole. Whatever is wrong with one of them, the old world stays: never
 //! half a new one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -198,7 +198,8 @@ impl Loader {
             self.tell_expired();
         }
         let mut zones = Vec::new();
-        for origin in self.settings.zones.clone() {
+        let subzones = subzones(&self.settings, &generation, &BTreeMap::new());
+        for origin in self.settings.zones.clone().into_iter().chain(subzones.keys().cloned()) {
             let served = serve(&origin, &store, &generation, &self.expired, None);
             let served = served.unwrap_or_else(|error| {
                 self.note_failure(&error, "the zone waits (SERVFAIL)");
@@ -207,7 +208,7 @@ impl Loader {
             zones.push((origin, served));
         }
         let version = self.settings.version.clone();
-        let world = World::new(zones, version, Some(generation.number));
+        let world = World::new(zones, version, Some(generation.number)).with_subzones(subzones);
         self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
     }
 
@@ -335,7 +336,7 @@ const GENERATION: &str = "generation.json";
 impl World {
     /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
     /// the same. A configured zone that the generation does not have
-    /// stays as it was, or waits.
+    /// stays as it was, or waits; its subzones stay with it, but a subzone that its zone no longer has is gone.
     pub fn build(
         settings: &Settings,
         store: &Store,
@@ -343,14 +344,32 @@ impl World {
         expired: &BTreeSet<String>,
         previous: &Self,
     ) -> Result<Self, ReloadError> {
-        let zones = settings.zones.iter().map(|origin| {
+        let subzones = subzones(settings, generation, previous.subzones());
+        let zones = settings.zones.iter().chain(subzones.keys()).map(|origin| {
             let served = serve(origin, store, generation, expired, previous.zone(origin))?;
             Ok((origin.clone(), served))
         });
         let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
         let world = Self::new(zones, settings.version.clone(), Some(generation.number));
+        let world = world.with_subzones(subzones);
         Ok(world.guarded(&settings.access).counted(&settings.tallies))
     }
+}
+
+/// The subzones that are served, each with its zone: those of the generation, and those that were there before of zones
+/// that it does not have, which stay as they were. A configured zone goes before what lies in it.
+fn subzones(
+    settings: &Settings,
+    generation: &Generation,
+    previous: &BTreeMap<Name, Name>,
+) -> BTreeMap<Name, Name> {
+    let now = generation.zones.iter().filter_map(|(origin, entry)| Some((origin, entry.base.as_ref()?)));
+    let before = previous.iter().filter(|(_, base)| !generation.zones.contains_key(base));
+    let is_served = |(origin, base): &(&Name, &Name)| {
+        let closest = settings.zones.iter().filter(|zone| origin.is_in(zone));
+        closest.max_by_key(|zone| zone.as_wire().len()) == Some(base) && origin != base
+    };
+    now.chain(before).filter(is_served).map(|(origin, base)| (origin.clone(), base.clone())).collect()
 }
 
 fn serve(

@@ -116,6 +116,8 @@ pub fn decide<'a, 'w: 'a>(
     if let Content::Unavailable(Trouble::Damaged(damage)) = content {
         world.tell_damage(zone.origin(), damage);
     }
+    // What a subzone says of itself is its zone's to say.
+    let origin = zone.base().map_or(origin, |base| name.as_wire().len() - base.as_wire().len());
     say(Reply::Zone { content, authority: zone.authority(), origin }, listed)
 }
 

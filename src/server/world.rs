@@ -20,6 +20,8 @@ pub struct World {
     access: Arc<Access>,
     /// And in those zones that have access lists of their own, by origin in wire form.
     zone_access: HashMap<Box<[u8]>, Arc<Access>>,
+    /// Subzones, each with the zone that it is a part of.
+    subzones: BTreeMap<Name, Name>,
     /// Bit `n`: an origin with `n` labels exists. A question is looked up only at these depths.
     depths: u128,
     /// What `version.bind` is told.
@@ -72,6 +74,7 @@ impl World {
             zones: HashMap::new(),
             access: Arc::default(),
             zone_access: HashMap::new(),
+            subzones: BTreeMap::new(),
             depths: 0,
             version,
             generation,
@@ -84,22 +87,32 @@ impl World {
         world
     }
 
-    /// The same world with these access lists.
+    /// The same world, in which these zones are subzones, each of the one beside it.
+    pub(super) fn with_subzones(self, subzones: BTreeMap<Name, Name>) -> Self {
+        Self { subzones, ..self }
+    }
+
+    /// The same world with these access lists; those of a zone hold for its subzones.
     #[must_use]
     pub fn guarded(mut self, access: &AccessLists) -> Self {
         self.access = Arc::clone(&access.server);
         let zones = access.zones.iter().filter(|(_, access)| !access.is_open());
         self.zone_access =
             zones.map(|(origin, access)| (origin.as_wire().into(), Arc::clone(access))).collect();
+        for (subzone, base) in &self.subzones {
+            if let Some(access) = self.zone_access.get(base.as_wire()).cloned() {
+                self.zone_access.insert(subzone.as_wire().into(), access);
+            }
+        }
         self
     }
 
-    /// The same world, counting each zone where `tallies` does.
+    /// The same world, counting each zone where `tallies` does; a subzone is counted as its zone.
     #[must_use]
     pub fn counted(mut self, tallies: &Tallies) -> Self {
         for (wire, entry) in &mut self.zones {
             if let Some(origin) = Name::from_wire(wire) {
-                entry.tally = tallies.of(&origin);
+                entry.tally = tallies.of(self.subzones.get(&origin).unwrap_or(&origin));
             }
         }
         self
@@ -137,9 +150,16 @@ impl World {
         self.zones.get(origin.as_wire()).map(|entry| &entry.served)
     }
 
-    /// All zones, in no order.
+    /// All zones but subzones, in no order.
     pub fn zones(&self) -> impl Iterator<Item = (Name, &Served)> {
-        self.zones.iter().filter_map(|(wire, entry)| Some((Name::from_wire(wire)?, &entry.served)))
+        let zones =
+            self.zones.iter().filter_map(|(wire, entry)| Some((Name::from_wire(wire)?, &entry.served)));
+        zones.filter(|(origin, _)| !self.subzones.contains_key(origin))
+    }
+
+    /// The subzones, each with the zone that it is a part of.
+    pub fn subzones(&self) -> &BTreeMap<Name, Name> {
+        &self.subzones
     }
 
     /// The number of the generation in service; `None` before the first.
@@ -167,6 +187,7 @@ impl World {
             zones: zones.collect::<Result<_, _>>()?,
             access: Arc::clone(&self.access),
             zone_access: self.zone_access.clone(),
+            subzones: self.subzones.clone(),
             depths: self.depths,
             version: self.version.clone(),
             generation: self.generation,

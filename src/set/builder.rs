@@ -159,7 +159,15 @@ impl SetBuilder {
         self.names.sort_unstable();
         self.names.dedup();
         v4.blocks = self.blocks;
-        Set { overlap: self.overlap, values, v4, v6: self.v6, names: self.names, directives: self.directives }
+        Set {
+            overlap: self.overlap,
+            values,
+            v4,
+            v6: self.v6,
+            names: self.names,
+            directives: self.directives,
+            sections: Vec::new(),
+        }
     }
 
     fn keep_first(&mut self) {

@@ -1,26 +1,29 @@
 //! The stored form of a set; the hash of these octets is the set's name.
 //!
 //! ```text
-//! magic     8   "GPSET\0" and two octets of format version, little-endian
+//! magic     8   "GPSET\0" and two octets of format version, little-endian: 1, or 2 when there are sections
 //! head      v   one JSON object: overlap, directives
 //! values    v   count, then each: code, text, note, records
 //! hosts     v   count, gaps; then 0 (one value: id) or 1 (an id each)
 //! blocks    v   count, then each: first - previous first, last - first, exclude, value
 //! v6        v   the same with 128-bit numbers
 //! names     v   count, then each: wire form, scope and exclude in one octet, value
+//! sections  v   of version 2 alone: count, then each: count of subzones, their wire forms; a set of version 1, whole
 //! hash     32   BLAKE3 of all before it
 //! ```
 //!
 //! `v` marks things counted by LEB128 numbers. Encoding is canonical: equal sets give equal octets.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Set, V4Entries, ValueId};
+use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Section, Set, V4Entries, ValueId};
 use crate::model::{Address, ContentHash, Name, RrData, RrSet, Rtype, Span, Template, Value};
 
 const MAGIC: &[u8; 6] = b"GPSET\0";
-/// The format version that is written and read.
-pub const VERSION: u16 = 1;
+/// The newest format version: sets with sections have it. Those without keep the first one, and so their names.
+pub const VERSION: u16 = 2;
+const WITHOUT_SECTIONS: u16 = 1;
 
 /// Why stored octets are not a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +32,7 @@ pub enum SetError {
     #[error("not a set file")]
     Foreign,
     /// A format that this version does not know.
-    #[error("set format version {0}, this program reads version {VERSION}")]
+    #[error("set format version {0}, this program reads up to version {VERSION}")]
     Version(u16),
     /// The hash at the end does not fit, or the structure is broken.
     #[error("the file is damaged: its hash does not fit its content")]
@@ -47,7 +50,8 @@ pub fn encode(set: &Set) -> (Vec<u8>, ContentHash) {
     let mut out =
         Vec::with_capacity(64 + set.v4.hosts.len() * 2 + set.v4.blocks.len() * 8 + set.v6.len() * 24);
     out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    let version = if set.sections.is_empty() { WITHOUT_SECTIONS } else { VERSION };
+    out.extend_from_slice(&version.to_le_bytes());
     let overlap = match set.overlap {
         Overlap::Narrowest => 0,
         Overlap::OctetLevels => 1,
@@ -80,6 +84,9 @@ pub fn encode(set: &Set) -> (Vec<u8>, ContentHash) {
         out.push(u8::from(entry.scope == Scope::Below) | u8::from(entry.exclude) << 1);
         put_u32(&mut out, entry.value);
     }
+    if version == VERSION {
+        put_sections(&mut out, &set.sections);
+    }
     let hash = ContentHash::of(&out);
     out.extend_from_slice(hash.as_bytes());
     (out, hash)
@@ -87,20 +94,27 @@ pub fn encode(set: &Set) -> (Vec<u8>, ContentHash) {
 
 /// The set in `bytes`. Checks the hash, the order of entries and every bound.
 pub fn decode(bytes: &[u8]) -> Result<Set, SetError> {
+    decode_up_to(VERSION, bytes)
+}
+
+fn decode_up_to(newest: u16, bytes: &[u8]) -> Result<Set, SetError> {
     let head = bytes.get(..8).ok_or(SetError::Foreign)?;
     if &head[..6] != MAGIC {
         return Err(SetError::Foreign);
     }
-    match u16::from_le_bytes([head[6], head[7]]) {
-        VERSION => {}
-        other => return Err(SetError::Version(other)),
+    let version = u16::from_le_bytes([head[6], head[7]]);
+    if !(WITHOUT_SECTIONS..=newest).contains(&version) {
+        return Err(SetError::Version(version));
     }
     let (body, hash) = bytes.split_last_chunk::<32>().ok_or(SetError::Damaged)?;
     if ContentHash::of(body).as_bytes() != hash {
         return Err(SetError::Damaged);
     }
     let mut input = Input(&body[8..]);
-    let set = input.set().ok_or(SetError::Damaged)?;
+    let mut set = input.set().ok_or(SetError::Damaged)?;
+    if version == VERSION {
+        set.sections = input.sections().ok_or(SetError::Damaged)?;
+    }
     if input.0.is_empty() { Ok(set) } else { Err(SetError::Damaged) }
 }
 
@@ -135,6 +149,15 @@ fn put_blocks<A: Address>(out: &mut Vec<u8>, blocks: &[Block<A>]) {
         out.push(u8::from(block.exclude));
         put_u32(out, block.value);
         last = block.span.first;
+    }
+}
+
+fn put_sections(out: &mut Vec<u8>, sections: &[Section]) {
+    put(out, sections.len() as u128);
+    for section in sections {
+        put(out, section.subs.len() as u128);
+        section.subs.iter().for_each(|sub| put_bytes(out, sub.as_wire()));
+        put_bytes(out, &encode(&section.set).0);
     }
 }
 
@@ -242,7 +265,23 @@ impl<'a> Input<'a> {
             && names.iter().all(|n| known(n.value));
         let sorted = blocks.is_sorted() && v6.is_sorted() && names.is_sorted();
         let v4 = V4Entries { hosts, host_values, blocks };
-        (ids_known && sorted).then_some(Set { overlap, values, v4, v6, names, directives: head.directives })
+        let (directives, sections) = (head.directives, Vec::new());
+        (ids_known && sorted).then_some(Set { overlap, values, v4, v6, names, directives, sections })
+    }
+
+    /// At least one: without any it would be another version.
+    fn sections(&mut self) -> Option<Vec<Section>> {
+        let count = self.count()?;
+        let sections: Option<Vec<_>> = (0..count).map(|_| self.section()).collect();
+        sections.filter(|sections| !sections.is_empty())
+    }
+
+    fn section(&mut self) -> Option<Section> {
+        let count = self.count()?;
+        let subs: Vec<Name> = (0..count).map(|_| Name::from_wire(self.bytes()?)).collect::<Option<_>>()?;
+        let set = decode_up_to(WITHOUT_SECTIONS, self.bytes()?).ok()?;
+        let is_canonical = subs.is_sorted_by(|a, b| a < b);
+        is_canonical.then(|| Section { subs, set: Arc::new(set) })
     }
 
     fn blocks<A: Address>(

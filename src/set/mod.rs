@@ -10,6 +10,8 @@ mod first;
 
 pub use builder::{Repeats, SetBuilder};
 
+use std::sync::Arc;
+
 use crate::model::{Address, Name, Ns, Soa, Span, Ttl, Value};
 
 /// Index into [`Set::values`].
@@ -41,6 +43,17 @@ pub struct Set {
     pub names: Vec<NameEntry>,
     /// What the list says of its zone.
     pub directives: Directives,
+    /// What answers in subzones, in the order of the list (rbldnsd's combined). Beside sections there are no entries.
+    pub sections: Vec<Section>,
+}
+
+/// A part of a list that answers in subzones alone: a data set of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// The subzones, relative to the zone; the root is the zone itself. Sorted.
+    pub subs: Vec<Name>,
+    /// Its entries. It has no sections.
+    pub set: Arc<Set>,
 }
 
 /// IPv4 entries: single addresses apart, since most lists hold little else.
@@ -131,8 +144,17 @@ pub struct Directives {
 }
 
 impl Set {
+    /// Its own entries and those of its sections, each as a set without sections.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.sections.iter().map(|section| &*section.set))
+    }
+
     /// Entries of all kinds, exclusions among them. A name that is listed together with all below it is one.
     pub fn len(&self) -> usize {
+        self.parts().map(Self::own_len).sum()
+    }
+
+    fn own_len(&self) -> usize {
         let names = self.names.chunk_by(|a, b| a.name == b.name).map(|same| {
             let exact = same.iter().filter(|entry| entry.scope == Scope::Exact).count();
             exact.max(same.len() - exact)
@@ -142,8 +164,9 @@ impl Set {
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        let Self { v4, v6, names, .. } = self;
-        v4.hosts.is_empty() && v4.blocks.is_empty() && v6.is_empty() && names.is_empty()
+        self.parts().all(|Self { v4, v6, names, .. }| {
+            v4.hosts.is_empty() && v4.blocks.is_empty() && v6.is_empty() && names.is_empty()
+        })
     }
 
     /// The entries that hold this IPv4 address, narrowest first, as published.
@@ -175,6 +198,10 @@ impl Set {
     /// The same list with other values; entries whose value becomes `None` are left out. Exclusions stay.
     #[must_use]
     pub fn with_values(&self, mut change: impl FnMut(&Value) -> Option<Value>) -> Self {
+        self.changed(&mut change)
+    }
+
+    fn changed(&self, change: &mut dyn FnMut(&Value) -> Option<Value>) -> Self {
         let mut builder = SetBuilder::new(self.overlap);
         builder.directives = self.directives.clone();
         let ids: Vec<Option<ValueId>> =
@@ -206,7 +233,11 @@ impl Set {
                 None => {}
             }
         }
-        builder.finish()
+        let sections = self.sections.iter().map(|section| Section {
+            subs: section.subs.clone(),
+            set: Arc::new(section.set.changed(change)),
+        });
+        Self { sections: sections.collect(), ..builder.finish() }
     }
 
     /// What value `id` says; the default value for an id that is none (an empty list has no values).

@@ -31,7 +31,7 @@ pub(super) fn empty_zone(answers: u32) -> Compiled {
     });
     let answers: Vec<_> = answers.collect();
     Compiled {
-        zone: ZoneData { origin, soa, ns, ttl: 300, test_points: false, combined: false },
+        zone: ZoneData { origin, soa, ns, ttl: 300, test_points: false, combined: false, base: None },
         lists: Vec::new(),
         v4: std::iter::empty::<Answered<u32>>().collect(),
         v6: Vec::new(),

@@ -47,6 +47,9 @@ pub struct ZoneEntry {
     /// When its data end by their own words, in seconds since 1970 by the wall clock: SERVFAIL from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+    /// Of a subzone: the zone that it is a part of, with which it comes and goes and whose serial it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Name>,
 }
 
 impl ZoneEntry {
@@ -80,6 +83,8 @@ pub struct BuiltZone {
     pub time: i64,
     /// When the data end by their own words, in seconds since 1970.
     pub until: Option<i64>,
+    /// Of a subzone: the zone that it is a part of.
+    pub base: Option<Name>,
 }
 
 impl Versioned for Generation {
@@ -89,16 +94,33 @@ impl Versioned for Generation {
 
 impl Generation {
     /// The generation after `previous` with exactly these zones; `None` when nothing would change. A zone whose
-    /// content is the same keeps its file and, unless the data insists on another, its serial.
+    /// content is the same keeps its file and, unless the data insists on another, its serial; what its subzones hold
+    /// is a part of its content.
     pub fn next(previous: Option<&Self>, zones: BTreeMap<Name, BuiltZone>, created: i64) -> Option<Self> {
-        let zones: BTreeMap<Name, ZoneEntry> = zones
-            .into_iter()
-            .map(|(origin, built)| {
-                let before = previous.and_then(|previous| previous.zones.get(&origin));
-                let entry = entry(before, built, created);
-                (origin, entry)
-            })
-            .collect();
+        let before = |origin: &Name| previous.and_then(|previous| previous.zones.get(origin));
+        let parts_now =
+            parts(zones.iter().map(|(origin, built)| (origin, built.base.as_ref(), built.content)));
+        let parts_before = previous.map_or_else(Parts::new, |previous| {
+            parts(previous.zones.iter().map(|(origin, entry)| (origin, entry.base.as_ref(), entry.content)))
+        });
+        let bases = zones.iter().filter(|(_, built)| built.base.is_none()).map(|(origin, built)| {
+            let same_parts = parts_now.get(origin) == parts_before.get(origin);
+            (origin, entry(before(origin), built.clone(), same_parts, created))
+        });
+        let bases: BTreeMap<&Name, ZoneEntry> = bases.collect();
+        let all = zones.iter().map(|(origin, built)| {
+            let made = match built.base.as_ref().and_then(|base| bases.get(base)) {
+                None => {
+                    bases.get(origin).cloned().unwrap_or_else(|| entry(None, built.clone(), false, created))
+                }
+                Some(base) => {
+                    let serial = Some(base.serial);
+                    entry(before(origin), BuiltZone { serial, ..built.clone() }, true, created)
+                }
+            };
+            (origin.clone(), made)
+        });
+        let zones: BTreeMap<Name, ZoneEntry> = all.collect();
         let Some(previous) = previous else {
             return Some(Self { number: 1, created, zones, previous: Vec::new() });
         };
@@ -116,8 +138,24 @@ impl Generation {
     }
 }
 
-fn entry(before: Option<&ZoneEntry>, built: BuiltZone, created: i64) -> ZoneEntry {
+/// What the subzones of each zone hold.
+type Parts = BTreeMap<Name, BTreeMap<Name, ContentHash>>;
+
+fn parts<'z>(zones: impl Iterator<Item = (&'z Name, Option<&'z Name>, ContentHash)>) -> Parts {
+    let mut parts = Parts::new();
+    for (origin, base, content) in zones {
+        if let Some(base) = base {
+            parts.entry(base.clone()).or_default().insert(origin.clone(), content);
+        }
+    }
+    parts
+}
+
+/// `same_parts`: its subzones hold what they held before.
+fn entry(before: Option<&ZoneEntry>, built: BuiltZone, same_parts: bool, created: i64) -> ZoneEntry {
     if let Some(before) = before
+        && same_parts
+        && before.base == built.base
         && before.content == built.content
         && before.file == built.file
         && built.serial.is_none_or(|serial| serial == before.serial)
@@ -125,8 +163,8 @@ fn entry(before: Option<&ZoneEntry>, built: BuiltZone, created: i64) -> ZoneEntr
         return ZoneEntry { made_from: built.made_from, until: built.until, ..before.clone() };
     }
     let serial = built.serial.unwrap_or_else(|| next_serial(before.map(|before| before.serial), built.time));
-    let BuiltZone { file, content, made_from, until, .. } = built;
-    ZoneEntry { file, content, made_from, serial, built: created, until }
+    let BuiltZone { file, content, made_from, until, base, .. } = built;
+    ZoneEntry { file, content, made_from, serial, built: created, until, base }
 }
 
 /// The serial after `previous` for data of `time`: the time in seconds, or one more than before when that is no

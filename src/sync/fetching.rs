@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::list::{Desk, status_of};
 use super::{ListReport, PATIENCE, Run, SyncError};
-use crate::config::{ListConfig, Source};
+use crate::config::ListConfig;
 use crate::feed::fetch::{self, FetchError, Fetcher, Times};
 use crate::feed::schedule::{Asker, Due, due};
 use crate::store::Outcome;
@@ -120,8 +120,5 @@ fn ask<'a>(
 }
 
 fn host(list: &ListConfig) -> String {
-    match &list.source {
-        Source::Http(urls) => urls.first().and_then(|url| url.host_str()).unwrap_or_default().to_owned(),
-        Source::File(_) | Source::Embedded(_) => String::new(),
-    }
+    list.source.urls().first().and_then(|url| url.host_str()).unwrap_or_default().to_owned()
 }

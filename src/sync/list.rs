@@ -7,11 +7,13 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+mod own;
+
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
 use crate::feed::decode::decode;
-use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress, Times};
+use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::guard::entries::{Decision, Judgement, judge};
 use crate::guard::{NeverList, is_error_code, payload};
@@ -53,17 +55,6 @@ impl<'a> Desk<'a> {
         let status = status_of(&keeper)?;
         let now = writer.now([&status]);
         Ok(Self { config, list, writer, keeper, status, now, watcher })
-    }
-
-    /// Reads a list that needs no network, if it changed.
-    pub(super) fn own(mut self) -> Result<ListReport, SyncError> {
-        let known = self.known();
-        self.status.attempt(&self.now);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(SyncError::Start)?;
-        let fetcher = Fetcher::new(None, Times::default());
-        let body = self.keeper.body_file()?;
-        let brought = runtime.block_on(fetcher.fetch(self.list, known.as_ref(), body, &|_| {}));
-        self.settle(brought)
     }
 
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
@@ -133,19 +124,16 @@ impl<'a> Desk<'a> {
         let mut report = ListReport::new(&self.list.name);
         let mut attempt = Attempt::new(self.now.stamp().wall);
         let mut trouble = Trouble::Answered;
-        let contact = match brought {
+        match brought {
             Ok(Brought::NotModified(answered)) => {
                 note_answer(&mut attempt, &answered);
-                self.status.confirmed(&self.now);
-                report.outcome = Some(Outcome::Confirmed);
-                true
+                self.confirm(&mut report);
             }
             Ok(Brought::Fetched(fetched)) => {
                 note_answer(&mut attempt, &fetched.answered);
                 attempt.received = Some(fetched.received);
                 attempt.validators = Some(fetched.validators.clone());
                 self.body(fetched, &mut report)?;
-                true
             }
             Err(error) => {
                 trouble = error.trouble();
@@ -153,10 +141,19 @@ impl<'a> Desk<'a> {
                 self.status.retry_after =
                     error.retry_after().map(|asked| schedule::retry_after(asked, &self.now));
                 self.refuse(Outcome::Failed, vec![error.to_string()], &mut report);
-                error.reached()
             }
-        };
-        if contact {
+        }
+        self.finish(report, attempt, trouble)
+    }
+
+    /// Writes down what became of the list.
+    fn finish(
+        mut self,
+        mut report: ListReport,
+        mut attempt: Attempt,
+        trouble: Trouble,
+    ) -> Result<ListReport, SyncError> {
+        if trouble != Trouble::Unreached {
             self.status.last_contact = Some(self.now.stamp());
         }
         self.status.next = Some(self.pause(&report, trouble)?);
@@ -206,26 +203,17 @@ impl<'a> Desk<'a> {
         if !complete && ends_within_a_line(path).map_err(|error| error.to_string())? {
             return Err("the connection closed within a line: the body may be cut".to_owned());
         }
-        if !list.is_own() {
-            let head = self.head(path).map_err(|error| error.to_string())?;
-            // What is longer than the head is not measured: decoding a body twice to count it would be waste.
-            let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
-            payload::check(&head, len, list.format, list.limits.allow_empty)
-                .map_err(|why| why.to_string())?;
-        }
+        let head = self.head(path).map_err(|error| error.to_string())?;
+        // What is longer than the head is not measured: decoding a body twice to count it would be waste.
+        let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
+        payload::check(&head, len, list.format, list.limits.allow_empty).map_err(|why| why.to_string())?;
         let options = self.options();
         let file = File::open(path).map_err(|error| error.to_string())?;
         let text = decode(file, list.max_decoded()).map_err(|error| error.to_string())?;
-        let mut bad_line = |diag| self.watcher.event(&Event::BadLine { list: &list.name, diag: &diag });
+        let mut bad_line =
+            |diag| self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
         let parsed =
             parse::parse(list.format, &options, text, &mut bad_line).map_err(|error| error.to_string())?;
-        if list.is_own() {
-            // Served as written; but what cannot be read at all was not written for us.
-            if let Some(why) = parsed.report.is_no_list(parsed.set.is_empty()) {
-                return Err(why);
-            }
-            return Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() });
-        }
         let never = NeverList::of_feed(list.limits.bogons, &self.config.reloadable.sync.own_networks);
         let judgement = judge(&parsed.set, &parsed.report, &list.limits, &never);
         let parsed = match judgement.dropped.error_code {
@@ -284,6 +272,12 @@ impl<'a> Desk<'a> {
             reasons: read.reasons.clone(),
         };
         Ok(self.keeper.hold(body, &held)?)
+    }
+
+    /// The source says that the current set is what there is.
+    fn confirm(&mut self, report: &mut ListReport) {
+        self.status.confirmed(&self.now);
+        report.outcome = Some(Outcome::Confirmed);
     }
 
     fn refuse(&mut self, outcome: Outcome, reasons: Vec<String>, report: &mut ListReport) {

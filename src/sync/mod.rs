@@ -10,6 +10,7 @@ mod fetching;
 mod list;
 mod zones;
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -55,6 +56,8 @@ pub enum Event<'a> {
     BadLine {
         /// The list.
         list: &'a Slug,
+        /// The file it stands in, when it is one of the operator's.
+        file: Option<&'a Path>,
         /// Where and why.
         diag: &'a Diag,
     },

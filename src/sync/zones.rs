@@ -14,16 +14,17 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Event, SyncError, Watcher, ZoneReport};
-use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile};
+use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
 use crate::guard::NeverList;
-use crate::model::{ContentHash, Subject, Template, Use};
+use crate::model::{ContentHash, Name, Subject, Template, Use};
+use crate::parse::Format;
 use crate::set::Set;
 use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry};
 
 /// Raised whenever the same sets and settings compile to something else.
-const COMPILER: u32 = 2;
+const COMPILER: u32 = 3;
 
 /// Builds what has to be built and puts it in service. `None` when nothing changed.
 pub(super) fn publish(
@@ -46,29 +47,28 @@ pub(super) fn publish(
             continue;
         }
         let made_from = stock.made_from(zone);
-        let before = previous.as_ref().and_then(|generation| generation.zones.get(&zone.origin));
-        let kept = before.filter(|entry| entry.made_from == made_from && is_usable(writer, entry));
-        let zone_built = match kept {
-            Some(entry) => stay(entry, made_from, stock.until(zone)),
+        let before = Parts::of(&zone.origin, previous.as_ref());
+        let usable = before.as_ref().filter(|parts| parts.are_usable(writer));
+        let zone_built = match usable.filter(|parts| parts.base.made_from == made_from) {
+            Some(parts) => parts.stay(made_from, stock.until(zone)),
             None => {
                 let result = stock.build(zone, made_from);
                 let changed = match &result {
-                    Ok(built) => before.is_none_or(|entry| entry.content != built.content),
+                    Ok(built) => before.as_ref().is_none_or(|parts| parts.differ(built)),
                     Err(_) => false,
                 };
                 // One zone that cannot be made holds no other back, and keeps what it has: a list's set may be lost
                 // until it is fetched again, or there is no room for a large snapshot.
                 let trouble = result.as_ref().err().map(ToString::to_string);
-                let kept = before.filter(|entry| is_usable(writer, entry));
-                let silent = trouble.is_some() && kept.is_none();
+                let silent = trouble.is_some() && usable.is_none();
                 let report = ZoneReport { origin: zone.origin.clone(), changed, trouble, silent };
                 watcher.event(&Event::Zone(&report));
                 reports.push(report);
-                match (result, kept) {
+                match (result, usable) {
                     (Ok(built), _) => built,
-                    (Err(error), Some(entry)) => {
+                    (Err(error), Some(parts)) => {
                         tracing::warn!(zone = %zone.origin, %error, "it stays as it is");
-                        stay(entry, entry.made_from, entry.until)
+                        parts.stay(parts.base.made_from, parts.base.until)
                     }
                     (Err(error), None) => {
                         tracing::error!(zone = %zone.origin, %error, "it has no data that can be served");
@@ -77,7 +77,7 @@ pub(super) fn publish(
                 }
             }
         };
-        built.insert(zone.origin.clone(), zone_built);
+        built.extend(zone_built);
     }
     if previous.is_none() && built.is_empty() {
         return Ok((reports, None));
@@ -94,10 +94,41 @@ pub(super) fn publish(
     Ok((reports, next))
 }
 
-/// The zone as it is in service. Nothing is said of the serial: it stays as well.
-fn stay(entry: &ZoneEntry, made_from: ContentHash, until: Option<i64>) -> BuiltZone {
-    let (file, content) = (entry.file.clone(), entry.content);
-    BuiltZone { file, content, made_from, serial: None, time: entry.built, until }
+/// A zone in service with its subzones: they are made, kept and lost together.
+struct Parts<'g> {
+    base: &'g ZoneEntry,
+    all: BTreeMap<&'g Name, &'g ZoneEntry>,
+}
+
+impl<'g> Parts<'g> {
+    fn of(origin: &Name, generation: Option<&'g Generation>) -> Option<Self> {
+        let zones = &generation?.zones;
+        let base = zones.get(origin).filter(|entry| entry.base.is_none())?;
+        let is_part =
+            |(at, entry): &(&Name, &ZoneEntry)| *at == origin || entry.base.as_ref() == Some(origin);
+        Some(Self { base, all: zones.iter().filter(is_part).collect() })
+    }
+
+    fn are_usable(&self, writer: &Writer) -> bool {
+        self.all.values().all(|entry| is_usable(writer, entry))
+    }
+
+    fn differ(&self, built: &BTreeMap<Name, BuiltZone>) -> bool {
+        let before = self.all.iter().map(|(origin, entry)| (*origin, entry.content));
+        !before.eq(built.iter().map(|(origin, built)| (origin, built.content)))
+    }
+
+    /// The zone as it is in service. Nothing is said of the serial: it stays as well.
+    fn stay(&self, made_from: ContentHash, until: Option<i64>) -> BTreeMap<Name, BuiltZone> {
+        let stay = |(&origin, entry): (&&Name, &&ZoneEntry)| {
+            let ZoneEntry { file, content, base, .. } = (*entry).clone();
+            (
+                origin.clone(),
+                BuiltZone { file, content, made_from, serial: None, time: entry.built, until, base },
+            )
+        };
+        self.all.iter().map(stay).collect()
+    }
 }
 
 /// Whether the snapshot in service is still what was written; if not it is built again.
@@ -126,6 +157,9 @@ struct MadeFrom<'a> {
     members: Vec<(&'a Slug, ContentHash, Use, Ipv4Addr, &'a Template, bool)>,
     excepts: Vec<(&'a Slug, ContentHash)>,
     own_networks: Vec<String>,
+    /// Where a list may make subzones: the zones that go before them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inner_zones: Vec<&'a Name>,
 }
 
 impl<'a> Stock<'a> {
@@ -177,8 +211,32 @@ impl<'a> Stock<'a> {
             members: members.collect(),
             excepts: zone.excepts.iter().filter_map(|name| Some((name, self.hash(name)?))).collect(),
             own_networks: self.config.reloadable.sync.own_networks.iter().map(Subject::to_string).collect(),
+            inner_zones: match zone
+                .members
+                .iter()
+                .any(|member| self.list(&member.list).format == Format::Combined)
+            {
+                true => self.inner_zones(zone).collect(),
+                false => Vec::new(),
+            },
         };
         ContentHash::of(&serde_json::to_vec(&made_from).expect("plain data"))
+    }
+
+    /// The zones that are configured below a zone: what lies in one of them is that one's.
+    fn inner_zones(&self, zone: &ZoneConfig) -> impl Iterator<Item = &'a Name> {
+        let origin = zone.origin.clone();
+        let origins = self.config.reloadable.zones.iter().map(|zone| &zone.origin);
+        origins.filter(move |other| **other != origin && other.is_in(&origin))
+    }
+
+    /// Whether a subzone is asked for where it would be served.
+    fn is_served(&self, zone: &ZoneConfig, subzone: &Name) -> bool {
+        let inner = self.inner_zones(zone).find(|inner| subzone.is_in(inner));
+        if let Some(inner) = inner {
+            tracing::warn!(zone = %zone.origin, %subzone, "left out: the configured zone {inner} goes before it");
+        }
+        inner.is_none()
     }
 
     fn set(&mut self, name: &Slug) -> Result<Option<Arc<Set>>, SyncError> {
@@ -194,6 +252,7 @@ impl<'a> Stock<'a> {
     fn spec(&mut self, zone: &ZoneConfig) -> Result<ZoneSpec, SyncError> {
         let mut members = Vec::new();
         let mut data = zone.zone_data();
+        let (mut soa, mut ns) = (None, None);
         for member in &zone.members {
             let (Some(set), Some(hash)) = (self.set(&member.list)?, self.hash(&member.list)) else {
                 continue;
@@ -205,9 +264,9 @@ impl<'a> Stock<'a> {
                 (false, false) => Some(Arc::clone(&self.never)),
             };
             if list.is_own() {
-                // The operator's own file may say what its zone is called by.
-                data.soa = set.directives.soa.clone().unwrap_or(data.soa);
-                data.ns = set.directives.ns.clone().unwrap_or(data.ns);
+                // The operator's own file may say what its zone is called by; of several the first.
+                soa = soa.or_else(|| set.directives.soa.clone());
+                ns = ns.or_else(|| set.directives.ns.clone());
             }
             members.push(Member {
                 name: member.list.to_string(),
@@ -221,25 +280,48 @@ impl<'a> Stock<'a> {
                 never,
             });
         }
+        data.soa = soa.unwrap_or(data.soa);
+        data.ns = ns.unwrap_or(data.ns);
         let mut excepts = Vec::new();
         for name in &zone.excepts {
             let (Some(set), Some(hash)) = (self.set(name)?, self.hash(name)) else { continue };
             excepts.push(Except { name: name.to_string(), set, hash });
         }
-        Ok(ZoneSpec { zone: data, members, excepts })
+        Ok(ZoneSpec { zone: data, members, excepts, subzones: Vec::new() })
     }
 
-    fn build(&mut self, zone: &ZoneConfig, made_from: ContentHash) -> Result<BuiltZone, SyncError> {
+    /// The zone and its subzones.
+    fn build(
+        &mut self,
+        zone: &ZoneConfig,
+        made_from: ContentHash,
+    ) -> Result<BTreeMap<Name, BuiltZone>, SyncError> {
         let mut spec = self.spec(zone)?;
         // The serial lives in the generation, outside every content hash.
         let serial = spec.zone.soa.serial.take();
-        let compiled = compile(&spec);
+        let (time, until) = (self.time_of_data(zone), self.until(zone));
         let provenance = self.provenance(zone, made_from);
+        let mut built = BTreeMap::new();
+        for spec in expand(spec, |subzone| self.is_served(zone, subzone)) {
+            let (origin, base) = (spec.zone.origin.clone(), spec.zone.base.clone());
+            let (file, content) = self.write(spec, &provenance)?;
+            built.insert(origin, BuiltZone { file, content, made_from, serial, time, until, base });
+        }
+        Ok(built)
+    }
+
+    /// Compiles one zone into its snapshot: the file's name and the hash of its content.
+    fn write(
+        &self,
+        spec: ZoneSpec,
+        provenance: &serde_json::Value,
+    ) -> Result<(String, ContentHash), SyncError> {
+        let compiled = compile(&spec);
         drop(spec);
+        let origin = compiled.zone.origin.clone();
         let mut octets = Cursor::new(Vec::new());
-        let written = snapshot::write(&compiled, &provenance, &mut octets);
-        let content =
-            written.map_err(|cause| SyncError::Snapshot { zone: zone.origin.clone(), cause })?.content;
+        let written = snapshot::write(&compiled, provenance, &mut octets);
+        let content = written.map_err(|cause| SyncError::Snapshot { zone: origin.clone(), cause })?.content;
         drop(compiled);
         let verify = |path: &Path| {
             let check = || {
@@ -254,9 +336,7 @@ impl<'a> Stock<'a> {
             }
         };
         let fill = |out: &mut BufWriter<&File>| out.write_all(octets.get_ref());
-        let file = self.writer.put_snapshot(&zone.origin, &content, fill, verify)?;
-        let (time, until) = (self.time_of_data(zone), self.until(zone));
-        Ok(BuiltZone { file, content, made_from, serial, time, until })
+        Ok((self.writer.put_snapshot(&origin, &content, fill, verify)?, content))
     }
 
     /// When the first of the operator's own lists in the zone ends by its own words: the whole zone ends with it, as

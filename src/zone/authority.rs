@@ -33,7 +33,7 @@ pub struct InZoneName {
 
 impl Authority {
     pub(super) fn new(zone: &ZoneData, serial: u32) -> Self {
-        let split = |name: &Name| InZoneName::split(name, &zone.origin);
+        let split = |name: &Name| InZoneName::split(name, zone.base.as_ref().unwrap_or(&zone.origin));
         let soa = &zone.soa;
         let mut numbers = [0; 20];
         let values = [serial, soa.refresh, soa.retry, soa.expire, soa.minimum];

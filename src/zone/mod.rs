@@ -83,6 +83,11 @@ impl<D: AsRef<[u8]>> Zone<D> {
         &self.snapshot.zone().origin
     }
 
+    /// Of a subzone: the zone that it is a part of, which the start of authority and the name servers belong to.
+    pub fn base(&self) -> Option<&Name> {
+        self.snapshot.zone().base.as_ref()
+    }
+
     /// The compiled content.
     pub fn snapshot(&self) -> &Arc<Snapshot<D>> {
         &self.snapshot
@@ -116,6 +121,7 @@ impl<D: AsRef<[u8]>> Zone<D> {
         };
         match said {
             _ if self.mask.nothing_left() => Verdict::Unavailable(Trouble::Expired),
+            _ if labels.is_empty() && self.base().is_some() => Verdict::EmptyNonTerminal,
             _ if labels.is_empty() => Verdict::Apex(None),
             Some(hit) => Verdict::Listed(hit),
             None => Verdict::NotListed,
@@ -137,13 +143,15 @@ impl<D: AsRef<[u8]>> Zone<D> {
             None => None,
         };
         let hit = Hit::new(by_address, by_name);
-        if labels.is_empty() {
+        // A subzone has no start of authority of its own: to DNS its origin is a name within the zone.
+        let is_subzone = self.base().is_some();
+        if labels.is_empty() && !is_subzone {
             return Ok(Verdict::Apex(hit));
         }
         if let Some(hit) = hit {
             return Ok(Verdict::Listed(hit));
         }
-        if name.is_some_and(|found| found.exists) || self.exists_below(&question)? {
+        if labels.is_empty() || name.is_some_and(|found| found.exists) || self.exists_below(&question)? {
             return Ok(Verdict::EmptyNonTerminal);
         }
         Ok(Verdict::NotListed)

@@ -48,10 +48,12 @@ pub(crate) fn spec(origin: &str) -> ZoneSpec {
             ttl: 300,
             test_points: true,
             combined: false,
+            base: None,
             origin,
         },
         members: Vec::new(),
         excepts: Vec::new(),
+        subzones: Vec::new(),
     }
 }
 
@@ -178,7 +180,8 @@ pub(crate) mod store {
 
     /// Settings of a server of these zones on a free loopback port.
     pub(crate) fn settings(state: &Path, zones: &[&ZoneSpec]) -> Settings {
-        let origins = zones.iter().map(|spec| spec.zone.origin.clone()).collect();
+        let zones = zones.iter().filter(|spec| spec.zone.base.is_none());
+        let origins = zones.map(|spec| spec.zone.origin.clone()).collect();
         let mut settings = Settings::new(state.to_owned(), origins);
         settings.listen = vec!["127.0.0.1:0".parse().expect("address")];
         settings
@@ -204,9 +207,12 @@ pub(crate) mod store {
             if !folder.join(&file).exists() {
                 rename_into(&folder.join(&file), &bytes);
             }
-            let entry = serde_json::json!({
+            let mut entry = serde_json::json!({
                 "file": file, "content": content, "made_from": content, "serial": serial, "built": 0,
             });
+            if let Some(base) = &spec.zone.base {
+                entry["base"] = base.to_string().into();
+            }
             entries.insert(origin, entry);
         }
         let generation =

@@ -1,7 +1,9 @@
 //! Data sets written by hand: each rule at least once, the odd ones on purpose.
 
+use gatepost::parse::RbldnsdOptions;
+
 use super::Case;
-use super::random::name_v6;
+use super::random::{self, name_v6};
 use super::reply::{A, AAAA, ANY, MX, NS, SOA, TXT};
 
 fn v6(address: &str) -> String {
@@ -350,6 +352,45 @@ m A 1.2.3.4#c
         )
         .ask(&[A], ["a"]),
     ]
+}
+
+/// With `-e` and `-t`: which TTLs the bounds hold for, and what becomes of 0.
+pub(crate) fn options() -> Vec<Case> {
+    let options = RbldnsdOptions { host_bits: true, default_ttl: 1000, min_ttl: 100, max_ttl: 5000 };
+    let zone = |origin: &str, text: &str, soa_ttl: u32| {
+        let mut case = Case::bare(origin, "rbldnsd:ip4set", text);
+        (case.has_soa, case.has_ns, case.soa_ttl) = (text.contains("$SOA"), text.contains("$NS"), soa_ttl);
+        case.ask(&[SOA, NS, A, TXT], ["", "1.1.1.1", "2.1.1.1"])
+    };
+    let records = "a 5 A 1.1.1.1\nb 99999 A 1.1.1.1\nc 0 A 1.1.1.1\nd A 1.1.1.1\n$TTL 7\ne A 1.1.1.1\nf 0 A 1.1.1.1\n\
+        $TTL 0\ng A 1.1.1.1\n$TTL 99999\nh A 1.1.1.1\ni 300 A 1.1.1.1\n";
+    let set = "1.2.3.77/24\n2.2.3/16 :3:\n3.1/12:4:\n!1.2.3.9/29\n! 2.2.9.9/24\n4.4.4.4/0\n65/4 :5:\n7.7.7.7/32\n\
+        8.8.8.8-8.8.8.9\n9.9.9.9/33\n$MAXRANGE4 256\n11.11.11.11/23\n11.11.11.11/24\n";
+    let asked = "1.3.2.1 8.3.2.1 15.3.2.1 16.3.2.1 1.1.2.2 1.9.2.2 1.10.2.2 1.1.0.3 1.1.5.3 1.1.16.3 1.1.1.64 1.1.1.79 \
+        1.1.1.80 7.7.7.7 9.8.8.8 9.9.9.9 1.10.11.11 1.11.11.11 3.2.1";
+    let asked = || asked.split_whitespace();
+    let trie6 = "2001:db8::1/32 :3:\n3001:1/17\n!2001:db8::ff/120\n4001::1/0 :7:\n4001:1:2::/0 :8:\n2001:db8::2/32 :9:\n";
+    let cases = vec![
+        zone("low", "$SOA 5 ns.x h.x 7 7 8 9 10\n$NS 6 n.x\n1.1.1.1\n", 100),
+        zone("zero", "$TTL 7\n$SOA 0 a.x b.x 7 1 1 1 90000\n$NS 0 n.x\n1.1.1.1\n", 100),
+        zone("none", "$SOA 0 a.x b.x 7 1 1 1 90000\n$NS 0 n.x\n1.1.1.1\n", 1000),
+        zone("high", "$TTL 99999\n$SOA 99999 a.x b.x 7 1 1 1 90000\n$NS 99999 n.x\n1.1.1.1\n", 5000),
+        zone("default", "$TTL 0\n1.1.1.1\n", 3600),
+        Case::new("records", "rbldnsd:generic", records)
+            .ask(&[A], ["a", "b", "c", "d", "e", "f", "g", "h", "i"]),
+        Case::new("bits", "rbldnsd:ip4set", set).ask(&[A, TXT], asked()),
+        Case::new("bits-trie", "rbldnsd:ip4trie", set).ask(&[A, TXT], asked()),
+        Case::new("bits-trie6", "rbldnsd:ip6trie", trie6).ask(
+            &[A],
+            ["2001:db8:1::", "2001:db8::10", "2001:db8::1000", "3001:7fff::", "3001:8000::", "9001::"]
+                .map(v6),
+        ),
+    ];
+    let random = (1..=4).flat_map(|seed| {
+        ["rbldnsd:ip4set", "rbldnsd:ip4trie", "rbldnsd:ip6trie"]
+            .map(|format| random::host_bits(&format!("{}-{seed}", format.replace(':', "-")), format, seed))
+    });
+    cases.into_iter().chain(random).map(|case| case.read_with(options)).collect()
 }
 
 /// What a zone says of itself, and what spoils files.

@@ -1,6 +1,7 @@
 //! Debian's rbldnsd and a gatepost server on the same files, asked the same questions.
 
 pub(crate) mod by_hand;
+pub(crate) mod combined;
 pub(crate) mod exempt;
 pub(crate) mod lines;
 pub(crate) mod random;
@@ -16,9 +17,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::compile::{Member, ZoneSpec};
+use gatepost::compile::{Member, ZoneSpec, expand};
 use gatepost::model::{ContentHash, Template, Use};
-use gatepost::parse::{Format, Options, Parser};
+use gatepost::parse::{Format, Options, Parser, RbldnsdOptions};
 use gatepost::server::Server;
 use gatepost::set::Set;
 
@@ -29,19 +30,18 @@ use exempt::Named;
 use random::{name_v4, name_v6};
 use reply::{NOERROR, Said};
 
-/// rbldnsd's TTL where nothing else is said.
-const TTL: u32 = 2100;
-
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A zone of one data set, and what is asked about it.
+/// A zone, of one data set unless it says otherwise, and what is asked about it.
 pub(crate) struct Case {
     /// The zone; `.peer` is put behind it.
     pub(crate) origin: String,
     /// `rbldnsd:TYPE`.
     pub(crate) format: &'static str,
     pub(crate) files: Vec<Vec<u8>>,
+    /// Further data sets of the zone: `rbldnsd:TYPE` and its file.
+    pub(crate) beside: Vec<(&'static str, Vec<u8>)>,
     pub(crate) questions: Vec<Question>,
     /// Names that differ because of what stands in the files; `*` for all.
     pub(crate) named: Named,
@@ -49,6 +49,8 @@ pub(crate) struct Case {
     pub(crate) has_ns: bool,
     /// TTL of its SOA.
     pub(crate) soa_ttl: u32,
+    /// What the command line says of the files: the same in all cases of a run.
+    pub(crate) options: RbldnsdOptions,
 }
 
 /// A question: what stands before the origin, with `\.` and `\ddd`, and a type.
@@ -72,17 +74,30 @@ impl Case {
             origin: format!("{origin}.peer"),
             format,
             files: vec![text.as_ref().to_vec()],
+            beside: Vec::new(),
             questions: Vec::new(),
             named: BTreeMap::new(),
             has_soa: false,
             has_ns: false,
             soa_ttl: 3600,
+            options: RbldnsdOptions::default(),
         }
+    }
+
+    /// Read with these options.
+    pub(crate) fn read_with(self, options: RbldnsdOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// One more file of the data set.
     pub(crate) fn file(mut self, text: &str) -> Self {
         self.files.push(text.as_bytes().to_vec());
+        self
+    }
+
+    /// One more data set of the zone.
+    pub(crate) fn beside(mut self, format: &'static str, text: &str) -> Self {
+        self.beside.push((format, text.as_bytes().to_vec()));
         self
     }
 
@@ -136,27 +151,33 @@ impl Case {
 
     /// What gatepost reads.
     fn set(&self) -> Set {
-        let format: Format = self.format.parse().expect(self.format);
-        let mut parser = Parser::new(format, &Options::default());
-        for file in &self.files {
-            parser.read(&file[..], &mut |_| {}).expect("memory");
-        }
-        parser.finish().set
+        self.read(self.format, &self.files).expect("memory")
     }
 
-    /// The zone as gatepost compiles it: nothing forced, values as published.
-    fn spec(&self) -> ZoneSpec {
-        let set = self.set();
+    fn read(&self, format: &str, files: &[Vec<u8>]) -> std::io::Result<Set> {
+        let format: Format = format.parse().expect(format);
+        let mut parser = Parser::new(format, &Options { rbldnsd: self.options, ..Options::default() });
+        files.iter().try_for_each(|file| parser.read(&file[..], &mut |_| {}))?;
+        Ok(parser.finish().set)
+    }
+
+    /// The zone as gatepost compiles it, with its subzones: nothing forced, values as published. None where a file is
+    /// refused.
+    fn specs(&self) -> Vec<ZoneSpec> {
+        let beside = self.beside.iter().map(|(format, file)| self.read(format, std::slice::from_ref(file)));
+        let sets: std::io::Result<Vec<Set>> =
+            std::iter::once(self.read(self.format, &self.files)).chain(beside).collect();
+        let Ok(sets) = sets else { return Vec::new() };
         let mut spec = dns_support::spec(&self.origin);
-        spec.zone.ttl = TTL;
+        spec.zone.ttl = self.options.default_ttl;
         spec.zone.test_points = false;
-        if let Some(soa) = &set.directives.soa {
+        if let Some(soa) = sets.iter().find_map(|set| set.directives.soa.as_ref()) {
             spec.zone.soa = soa.clone();
         }
-        if let Some(ns) = &set.directives.ns {
+        if let Some(ns) = sets.iter().find_map(|set| set.directives.ns.as_ref()) {
             spec.zone.ns = ns.clone();
         }
-        spec.members.push(Member {
+        spec.members.extend(sets.into_iter().map(|set| Member {
             name: "data-set".to_owned(),
             hash: ContentHash::of(self.origin.as_bytes()),
             set: Arc::new(set),
@@ -166,8 +187,8 @@ impl Case {
             keep_values: true,
             foreign: false,
             never: None,
-        });
-        spec
+        }));
+        expand(spec, |_| true)
     }
 
     fn packet(&self, question: &Question) -> Vec<u8> {
@@ -225,13 +246,16 @@ pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
 pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
     let origins: BTreeSet<&str> = cases.iter().map(|case| &*case.origin).collect();
     assert_eq!(origins.len(), cases.len(), "two cases have one name");
+    let options = cases[0].options;
+    assert!(cases.iter().all(|case| case.options == options), "they are one program's");
     let folder = tempfile::tempdir().expect("a folder");
     let theirs = Peer::start(rbldnsd, folder.path(), cases);
     let state = folder.path().join("state");
-    let specs: Vec<ZoneSpec> = cases.iter().map(Case::spec).collect();
+    let specs: Vec<ZoneSpec> = cases.iter().flat_map(Case::specs).collect();
     let served: Vec<_> = specs.iter().map(|spec| (spec, spec.zone.soa.serial.unwrap_or(1))).collect();
     store::publish(&state, 1, &served);
-    let settings = store::settings(&state, &specs.iter().collect::<Vec<_>>());
+    let mut settings = store::settings(&state, &[]);
+    settings.zones = cases.iter().map(|case| case.origin.parse().expect("a name")).collect();
     let ours = Server::start(&settings, Box::new(BTreeSet::new)).expect("starts");
     let (mut hits, mut questions) = (Hits::new(), 0);
     let mut faults = Vec::new();
@@ -294,6 +318,16 @@ fn ancestors(below: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + use<> {
     (1..name.len()).map(move |skip| name[skip..].to_vec())
 }
 
+/// What its command line says.
+fn arguments(options: RbldnsdOptions) -> Vec<String> {
+    if options == RbldnsdOptions::default() {
+        return Vec::new();
+    }
+    let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
+    let ttl = ["-t".to_owned(), format!("{default_ttl}:{min_ttl}:{max_ttl}")];
+    host_bits.then(|| "-e".to_owned()).into_iter().chain(ttl).collect()
+}
+
 /// A running rbldnsd; ends with this.
 struct Peer {
     child: Child,
@@ -312,20 +346,25 @@ impl Peer {
         let mut command = Command::new(program);
         // `-q`: a data set that cannot be loaded costs its own zone.
         command.args(["-n", "-q", "-b"]).arg(format!("127.0.0.1/{port}")).arg("-w").arg(folder);
+        command.args(arguments(cases[0].options));
         if nix::unistd::geteuid().is_root() {
             // It refuses to stay root.
             command.args(["-u", "nobody"]);
         }
         for (number, case) in cases.iter().enumerate() {
-            let mut names = Vec::new();
-            for (part, file) in case.files.iter().enumerate() {
-                let name = format!("{number}-{part}");
-                fs::write(folder.join(&name), file).expect("our folder");
-                mode(&folder.join(&name), 0o644);
-                names.push(name);
+            let beside = case.beside.iter().map(|(format, file)| (*format, std::slice::from_ref(file)));
+            let data_sets = std::iter::once((case.format, &case.files[..])).chain(beside);
+            for (set, (format, files)) in data_sets.enumerate() {
+                let mut names = Vec::new();
+                for (part, file) in files.iter().enumerate() {
+                    let name = format!("{number}-{set}-{part}");
+                    fs::write(folder.join(&name), file).expect("our folder");
+                    mode(&folder.join(&name), 0o644);
+                    names.push(name);
+                }
+                let kind = format.strip_prefix("rbldnsd:").expect("a type").replace("dnhash", "dnset");
+                command.arg(format!("{}:{kind}:{}", case.origin, names.join(",")));
             }
-            let kind = case.format.strip_prefix("rbldnsd:").expect("a type").replace("dnhash", "dnset");
-            command.arg(format!("{}:{kind}:{}", case.origin, names.join(",")));
         }
         let log = fs::File::create(folder.join("log")).expect("our folder");
         command.stdout(Stdio::null()).stderr(log);

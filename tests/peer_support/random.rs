@@ -284,6 +284,35 @@ pub(crate) fn generic(origin: &str, seed: u64) -> Case {
     Case::new(origin, "rbldnsd:generic", &text).ask(&[A, TXT, MX, ANY, AAAA], names())
 }
 
+/// A set or trie of prefixes with host bits set.
+pub(crate) fn host_bits(origin: &str, format: &'static str, seed: u64) -> Case {
+    let mut dice = Dice(seed);
+    let mut text = head(&mut dice).to_owned();
+    let mut asked = BTreeSet::new();
+    for _ in 0..120 {
+        between(&mut dice, &mut text);
+        let sign = ["", "", "", "!", "! "][dice.below(5)];
+        let beside = value(&mut dice);
+        if format == "rbldnsd:ip6trie" {
+            let at = v6(&mut dice);
+            let len = 17 + dice.below(112);
+            let host = u128::MAX.checked_shr(len as u32).unwrap_or(0);
+            let _ = writeln!(text, "{sign}{}/{len}{beside}", Ipv6Addr::from(at));
+            asked.extend([at, at & !host, at | host].map(name_v6));
+        } else {
+            let at = v4(&mut dice);
+            let len = dice.below(33);
+            let _ = writeln!(text, "{sign}{}/{len}{beside}", Ipv4Addr::from(at));
+            let ends = [at & !mask(len), at | mask(len)];
+            asked.extend(
+                [ends[0], ends[1], ends[0].wrapping_sub(1), ends[1].wrapping_add(1), at].map(name_v4),
+            );
+            asked.insert(name_v6(0xffff << 32 | u128::from(at)));
+        }
+    }
+    Case::new(origin, format, &text).ask(&[A, TXT], asked)
+}
+
 /// An ip4set in which every level is full of exclusions, with equal, coarser and finer listings around each.
 pub(crate) fn exclusions(origin: &str, count: usize) -> Case {
     let mut dice = Dice(20_260_701);

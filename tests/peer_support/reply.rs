@@ -47,6 +47,8 @@ pub(crate) struct Said {
     pub(crate) name_servers: usize,
     /// The TTL of the SOA record in the authority section.
     pub(crate) negative_ttl: Option<u32>,
+    /// Its owner: the zone that answers.
+    pub(crate) zone: Option<Vec<u8>>,
 }
 
 impl Said {
@@ -64,10 +66,12 @@ impl Said {
             answers: Vec::new(),
             name_servers: 0,
             negative_ttl: None,
+            zone: None,
         };
         let mut at = question.len();
         for index in 0..count(6) + count(8) {
-            at = name(packet, at)?.1;
+            let owner;
+            (owner, at) = name(packet, at)?;
             let fixed = packet.get(at..at + 10)?;
             let rtype = u16::from_be_bytes([fixed[0], fixed[1]]);
             let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
@@ -80,6 +84,7 @@ impl Said {
                 said.name_servers += 1;
             } else if rtype == SOA {
                 said.negative_ttl = Some(ttl);
+                said.zone = Some(owner);
             }
         }
         said.answers.sort();

@@ -39,6 +39,9 @@ pub(crate) struct InList {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {
     pub(crate) entry: String,
+    /// The subzones that it answers in, where its list has such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) subzones: Vec<String>,
     /// `!entry`: it takes out of the list.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) exclude: bool,
@@ -81,9 +84,9 @@ pub(crate) fn in_lists(
             continue;
         }
         let name = &list.config.name;
-        let excepts = view.zones.iter().filter(|zone| zone.config.excepts.contains(name));
-        let zones =
-            view.zones.iter().filter(|zone| zone.config.members.iter().any(|member| member.list == *name));
+        let zones = || view.zones.iter().filter(|zone| !zone.is_subzone());
+        let excepts = zones().filter(|zone| zone.config.excepts.contains(name));
+        let zones = zones().filter(|zone| zone.config.members.iter().any(|member| member.list == *name));
         let when = |stamp: &Option<Stamp>| stamp.as_ref().map(|stamp| When::new(&view.now, stamp));
         lists.push(InList {
             list: name.to_string(),
@@ -129,7 +132,24 @@ fn filled(url: &str, subject: &Subject) -> String {
     if one { url.replace('$', &subject.to_string()) } else { url.to_owned() }
 }
 
+/// Those of sections name their subzones.
 fn entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
+    let (mut shown, mut more) = own_entries(set, subject, most);
+    for section in &set.sections {
+        let (of_section, left) = own_entries(&section.set, subject, most.saturating_sub(shown.len()));
+        let subzones: Vec<String> = section.subs.iter().map(shown_sub).collect();
+        shown.extend(of_section.into_iter().map(|entry| Entry { subzones: subzones.clone(), ..entry }));
+        more += left;
+    }
+    (shown, more)
+}
+
+/// As its list writes it.
+fn shown_sub(sub: &Name) -> String {
+    if *sub == Name::root() { "@".to_owned() } else { sub.to_string() }
+}
+
+fn own_entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
     match subject {
         Subject::V4(span) if span.first == span.last => {
             (set.v4_entries_with(span.first).iter().map(|block| entry(set, block)).collect(), 0)
@@ -202,10 +222,11 @@ fn entry<A: Address>(set: &Set, block: &Block<A>) -> Entry {
 
 fn valued(entry: String, exclude: bool, value: &Value) -> Entry {
     if exclude {
-        return Entry { entry, exclude, code: None, text: None, note: None };
+        return Entry { entry, subzones: Vec::new(), exclude, code: None, text: None, note: None };
     }
     Entry {
         entry,
+        subzones: Vec::new(),
         exclude,
         code: value.code.map(|code| code.to_string()),
         text: match &value.text {

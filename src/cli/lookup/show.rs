@@ -88,7 +88,8 @@ fn write_lists(found: &Found, out: &mut Out) -> anyhow::Result<()> {
     for list in &found.lists {
         for (at, entry) in list.entries.iter().enumerate() {
             let mark = if entry.exclude { "!" } else { "" };
-            let says = [&entry.code, &entry.text, &entry.note].into_iter().flatten().cloned();
+            let subzones = (!entry.subzones.is_empty()).then(|| format!("in {}", entry.subzones.join(", ")));
+            let says = [&subzones, &entry.code, &entry.text, &entry.note].into_iter().flatten().cloned();
             let says: Vec<String> = says.collect();
             let first = |text: String| if at == 0 { text } else { String::new() };
             table.row([

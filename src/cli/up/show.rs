@@ -10,7 +10,7 @@ use super::super::locate::default_state;
 use super::super::output::{Align, BAD, DIM, HEAD, Table, WARN, counted, out, short_duration, styled, talk};
 use super::super::progress::Progress;
 use super::super::serve::is_routine;
-use super::super::status::{listed, zone_state};
+use super::super::status::{listed, shown_origin, zone_state};
 use super::super::view::{View, ZoneView, lists_test_point};
 use super::hints;
 use crate::config::{Config, Slug, ZoneConfig, defaults};
@@ -304,7 +304,7 @@ fn zones(view: &View, combined: Option<&ZoneConfig>) -> Table {
     let (first, others): (Vec<_>, Vec<_>) = view.zones.iter().partition(is_combined);
     for zone in first.into_iter().chain(others) {
         table.row([
-            zone.origin().to_string().into(),
+            shown_origin(zone).into(),
             listed(zone).into(),
             uses(zone, view).into(),
             zone_state(zone, view),

@@ -65,7 +65,7 @@ keys! {
 }
 
 keys! {
-    /// `[list.NAME]`, but [`FormatKeys`] and [`LimitKeys`].
+    /// `[list.NAME]`, but `files`, [`FormatKeys`] and [`LimitKeys`].
     pub(crate) struct ListKeys {
         "feed" feed: Slug,
         "url" url: HttpUrl,
@@ -143,6 +143,7 @@ pub(crate) struct AccessFile {
 #[derive(Debug)]
 pub(crate) struct ListFile {
     pub(crate) keys: ListKeys,
+    pub(crate) files: Option<Vec<At<PathBuf>>>,
     pub(crate) format: FormatKeys,
     pub(crate) limits: LimitKeys,
     /// Of the keys that a list must have, those that are there, right or wrong.
@@ -259,13 +260,19 @@ impl File {
         for (name, mut table) in table.tables::<Slug>("list", problems) {
             let before = problems.len();
             let keys = ListKeys::read(&mut table, problems);
+            let files = table.array("files", problems);
+            if problems.len() == before
+                && let (Some([]), Some(place)) = (files.as_deref(), table.place_of("files"))
+            {
+                problems.push(Problem::new(&place, "no file").help("expected at least one"));
+            }
             let format = FormatKeys::read(&mut table, problems);
             let limits = LimitKeys::read(&mut table, problems);
-            let given = ["feed", "url", "file", "format", "use"].into_iter().filter(|key| table.has(key));
-            let given = given.collect();
+            let must = ["feed", "url", "file", "files", "format", "use"];
+            let given = must.into_iter().filter(|key| table.has(key)).collect();
             table.finish(problems);
             let sound = problems.len() == before;
-            self.lists.push((name, ListFile { keys, format, limits, given, sound }));
+            self.lists.push((name, ListFile { keys, files, format, limits, given, sound }));
         }
         for (origin, mut table) in table.tables::<Name>("zone", problems) {
             let lists_place = table.place_of("lists");

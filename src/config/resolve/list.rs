@@ -63,14 +63,14 @@ fn one_list(
     feeds: &Feeds,
     problems: &mut Problems,
 ) -> Option<ListConfig> {
-    let sources = typed.given.iter().filter(|key| ["feed", "url", "file"].contains(key)).count();
+    let sources = typed.given.iter().filter(|key| ["feed", "url", "file", "files"].contains(key)).count();
     if sources != 1 {
         let message = match sources {
             0 => format!("list `{}` comes from nowhere", name.value),
             _ => format!("list `{}` comes from several places at once", name.value),
         };
         let problem = Problem::new(&name.place, message);
-        problems.push(problem.help("expected exactly one of `feed`, `url` and `file`"));
+        problems.push(problem.help("expected exactly one of `feed`, `url`, `file` and `files`"));
         return None;
     }
     let mut list = match &typed.keys.feed {
@@ -103,9 +103,9 @@ fn one_list(
     sound.then_some(list)
 }
 
-/// A list that is not of the catalogue: from a URL or a file.
+/// A list that is not of the catalogue: from a URL or from files.
 fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Problems) -> Option<ListConfig> {
-    let ListFile { keys, format, given, .. } = typed;
+    let ListFile { keys, files, format, given, .. } = typed;
     if !given.contains(&"format") {
         let problem = Problem::new(&name.place, format!("list `{}` has no `format`", name.value));
         problems.push(problem.help("expected how its text is written, such as `format = \"plain\"`"));
@@ -115,7 +115,8 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
         problems.push(problem.help("expected \"block\", \"score\", \"bounce\" or \"allow\""));
     }
     let format = format.resolve(problems);
-    let (source, ages, floor, max_size) = match (&keys.url, &keys.file) {
+    let files = files.as_deref().or_else(|| keys.file.as_ref().map(std::slice::from_ref));
+    let (source, ages, floor, max_size) = match (&keys.url, files) {
         (Some(url), _) => {
             check_private(
                 &url.value.0,
@@ -126,12 +127,11 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
             let source = Source::Http(vec![url.value.0.clone()]);
             (source, Ages::FEED, defaults::FLOOR, defaults::MAX_SIZE)
         }
-        (None, Some(file)) => {
-            let path = folder.join(&file.value);
-            check_file(&path, &file.place, problems);
-            (Source::File(path), Ages::NEVER, Duration::ZERO, defaults::MAX_FILE_SIZE)
+        (None, Some(files)) if !files.is_empty() => {
+            let source = Source::Files(own_files(files, folder, problems));
+            (source, Ages::NEVER, Duration::ZERO, defaults::MAX_FILE_SIZE)
         }
-        (None, None) => return None,
+        (None, _) => return None,
     };
     let (format, options) = format?;
     Some(ListConfig {
@@ -155,9 +155,9 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
 
 /// Limits that contradict each other, cannot be, or would have no effect.
 fn check_limits(name: &At<Slug>, list: &ListConfig, limits: LimitKeys, problems: &mut Problems) {
-    if matches!(list.source, Source::File(_)) {
+    if matches!(list.source, Source::Files(_)) {
         for (key, place) in limits.judging() {
-            let problem = Problem::new(place, format!("`{key}` has no effect on a `file`"));
+            let problem = Problem::new(place, format!("`{key}` has no effect on own files"));
             problems
                 .push(problem.help("own files are served as written; expected beside `feed` or `url` only"));
         }
@@ -241,6 +241,20 @@ fn check_floor(floor: &At<Duration>, list: &ListConfig, problems: &mut Problems)
                 .help(format!("expected \"{asked}\" or more")),
         );
     }
+}
+
+/// In their order: a variable of rbldnsd's files is what the first of them says.
+fn own_files(typed: &[At<PathBuf>], folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for file in typed {
+        let path = folder.join(&file.value);
+        check_file(&path, &file.place, problems);
+        if files.contains(&path) {
+            problems.push(Problem::new(&file.place, format!("{} is in the list twice", path.display())));
+        }
+        files.push(path);
+    }
+    files
 }
 
 fn check_file(path: &Path, place: &Place, problems: &mut Problems) {

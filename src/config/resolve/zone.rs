@@ -12,6 +12,7 @@ use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
 use crate::config::words::{Code, Slug};
 use crate::config::zone::{MemberConfig, ZoneConfig};
 use crate::model::{Name, Ns, Soa, Ttl, Use};
+use crate::parse::Format;
 
 pub(super) fn zones(
     files: Vec<(At<Name>, ZoneFile)>,
@@ -135,7 +136,11 @@ fn excepts(
     let mut excepts = Vec::new();
     for list in typed {
         let Some(config) = known(&list, lists, problems) else { continue };
-        if config.use_ != Use::Allow {
+        if config.format == Format::Combined {
+            let problem =
+                Problem::new(&list.place, format!("`{}` answers in subzones of its own", list.value));
+            problems.push(problem.help("expected among `lists`"));
+        } else if config.use_ != Use::Allow {
             problems.push(
                 Problem::new(&list.place, format!("`{}` is a {} list", list.value, config.use_))
                     .help("expected a list with `use = \"allow\"`: what it holds is taken out of the zone"),

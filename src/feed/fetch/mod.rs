@@ -1,18 +1,16 @@
-//! One way to get a body, whatever it comes from: HTTP(S), a file, or the program itself.
+//! One way to get a body from a publisher: HTTP(S).
 //!
 //! [`Fetcher::fetch`] fills the file it is given and says what the body is called ([`Validators`]), so that next time
 //! the source can answer "not modified". Bodies are stored as received: packed ones stay packed. Never: looking into
 //! a body, deciding when to ask.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use crate::config::{ListConfig, Source};
-use crate::model::ContentHash;
+use crate::config::ListConfig;
 use crate::store::Validators;
 
-mod file;
 mod http;
 
 pub use super::schedule::Trouble;
@@ -141,7 +139,7 @@ impl Fetcher {
         Self { http: http::Clients::new(contact, times) }
     }
 
-    /// Asks for the body of `list`, writes it to `body`, tells `progress` now and then. `known` is what the accepted
+    /// Asks for the body of `list` at each of its URLs until one gives it, writes it to `body`, tells `progress` now and then. `known` is what the accepted
     /// body is called.
     pub async fn fetch(
         &self,
@@ -150,59 +148,17 @@ impl Fetcher {
         body: NamedTempFile,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Outcome, FetchError> {
-        let began = Instant::now();
-        let failed = |causes| FetchError { list: list.name.to_string(), causes };
-        match &list.source {
-            Source::Http(urls) => {
-                let mut body = body;
-                let mut causes = Vec::new();
-                for url in urls {
-                    match self.http.get(url, list, known, body, progress).await {
-                        Ok(outcome) => return Ok(outcome),
-                        Err((cause, unused)) => {
-                            causes.push(cause);
-                            body = unused;
-                        }
-                    }
+        let mut body = body;
+        let mut causes = Vec::new();
+        for url in list.source.urls() {
+            match self.http.get(url, list, known, body, progress).await {
+                Ok(outcome) => return Ok(outcome),
+                Err((cause, unused)) => {
+                    causes.push(cause);
+                    body = unused;
                 }
-                Err(failed(causes))
-            }
-            Source::File(path) => {
-                file::copy(path.clone(), list.max_size, known.cloned(), body).await.map_err(|what| {
-                    let url = path.display().to_string();
-                    let cause =
-                        Cause { url, what, trouble: Trouble::Unreached, status: None, retry_after: None };
-                    failed(vec![cause])
-                })
-            }
-            Source::Embedded(text) => {
-                let validators = Validators {
-                    url: "embedded".to_owned(),
-                    etag: Some(ContentHash::of(text.as_bytes()).to_string()),
-                    last_modified: None,
-                };
-                let answered = Answered { url: validators.url.clone(), status: None, took: began.elapsed() };
-                if known == Some(&validators) {
-                    return Ok(Outcome::NotModified(answered));
-                }
-                std::fs::write(body.path(), text).map_err(|error| {
-                    let cause = Cause {
-                        url: validators.url.clone(),
-                        what: format!("cannot write the body: {error}"),
-                        trouble: Trouble::Unreached,
-                        status: None,
-                        retry_after: None,
-                    };
-                    failed(vec![cause])
-                })?;
-                Ok(Outcome::Fetched(Fetched {
-                    body,
-                    validators,
-                    received: text.len() as u64,
-                    complete: true,
-                    answered,
-                }))
             }
         }
+        Err(FetchError { list: list.name.to_string(), causes })
     }
 }

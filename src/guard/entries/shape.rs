@@ -35,28 +35,34 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn of(set: &Set, limits: &Limits, never: &NeverList) -> Self {
+        let mut shape = Self::default();
+        set.parts().for_each(|part| shape.add(part, limits, never));
+        shape
+    }
+
+    fn add(&mut self, set: &Set, limits: &Limits, never: &NeverList) {
         let errors = error_values(set);
-        let mut shape = Self { listed: set.v4.hosts.len() as u64, ..Self::default() };
-        shape.hosts(set, never, &errors);
-        let mut short = Short::default();
+        self.listed += set.v4.hosts.len() as u64;
+        self.hosts(set, never, &errors);
+        let mut short = std::mem::take(&mut self.short_v4);
         for block in set.v4.blocks.iter().filter(|b| !b.exclude) {
-            shape.block(block, never.covers_v4(block.span), &errors, limits.shortest_v4, &mut short);
+            self.block(block, never.covers_v4(block.span), &errors, limits.shortest_v4, &mut short);
         }
-        shape.short_v4 = short;
-        let mut short = Short::default();
+        self.short_v4 = short;
+        let mut short = std::mem::take(&mut self.short_v6);
         for block in set.v6.iter().filter(|b| !b.exclude) {
-            shape.block(block, never.covers_v6(block.span), &errors, limits.shortest_v6, &mut short);
+            self.block(block, never.covers_v6(block.span), &errors, limits.shortest_v6, &mut short);
         }
-        shape.short_v6 = short;
+        self.short_v6 = short;
         for entry in set.names.iter().filter(|n| !n.exclude) {
-            shape.listed += 1;
+            self.listed += 1;
             if errors.contains(&entry.value) {
-                shape.dropped.error_code += 1;
-                shape.dropped.example(&entry.name);
+                self.dropped.error_code += 1;
+                self.dropped.example(&entry.name);
             }
         }
-        shape.covered_v4 = covered(set, never);
-        shape
+        // Sections answer in subzones of their own: each is as broad as it is.
+        self.covered_v4 = self.covered_v4.max(covered(set, never));
     }
 
     fn hosts(&mut self, set: &Set, never: &NeverList, errors: &BTreeSet<ValueId>) {

@@ -4,11 +4,11 @@
 //! belong to the whole data set, whichever of its files they stand in. A type says how its entries are written
 //! ([`Kind`]); [`DataSet`] does the rest.
 
-use super::super::Options;
 use super::super::diag::Bad;
 use super::super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::super::plain;
 use super::key::Key;
+use super::options::RbldnsdOptions;
 use super::special::{self, Specials};
 use super::value::{Said, Values};
 use crate::set::{Set, SetBuilder, ValueId};
@@ -29,10 +29,10 @@ pub(in super::super) trait Kind {
         false
     }
     /// What the beginning of a text names, and where that ends.
-    fn entry(text: &[u8]) -> Result<(Self::Key, usize), Bad>;
+    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Self::Key, usize), Bad>;
     /// The same behind `!`.
-    fn exclusion(text: &[u8]) -> Result<Self::Key, Bad> {
-        Self::entry(text).map(|(key, _)| key)
+    fn exclusion(text: &[u8], options: RbldnsdOptions) -> Result<Self::Key, Bad> {
+        Self::entry(text, options).map(|(key, _)| key)
     }
 }
 
@@ -49,9 +49,10 @@ pub(in super::super) struct DataSet<K> {
 }
 
 impl<K: Kind> DataSet<K> {
-    pub(in super::super) fn new(options: &Options, builder: &mut SetBuilder) -> Self {
+    /// With what `specials` say already.
+    pub(super) fn new(mut specials: Specials, builder: &mut SetBuilder) -> Self {
         K::begin(builder);
-        let mut specials = Specials::new(options.now);
+        builder.directives.ttl = specials.ttl;
         let mut values = Values::default();
         let initial = Said::initial();
         let id = values.id(&initial, &mut specials.variables, builder);
@@ -78,7 +79,7 @@ impl<K: Kind> DataSet<K> {
     }
 
     fn entry(&mut self, text: &[u8], out: &mut Sink) -> Result<(), Bad> {
-        let (key, end) = K::entry(text)?;
+        let (key, end) = K::entry(text, self.specials.options)?;
         let said = match K::ONE_VALUE {
             true => None,
             false => Said::beside(&text[end..], &self.default.0).map_err(|bad| bad.shifted(end))?,
@@ -121,7 +122,8 @@ impl<K: Kind> LineFormat for DataSet<K> {
             [b'!', rest @ ..] => {
                 let skip = 1 + plain::blanks(rest);
                 // A value beside an exclusion says nothing, whatever it is; `$MAXRANGE4` does not hold for it.
-                let key = K::exclusion(&text[skip..]).map_err(|bad| bad.shifted(start + skip))?;
+                let key = K::exclusion(&text[skip..], self.specials.options)
+                    .map_err(|bad| bad.shifted(start + skip))?;
                 key.exclude(&mut out.builder);
                 Ok(Outcome::Entries(1))
             }

@@ -4,6 +4,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::name::name;
+use super::options::RbldnsdOptions;
 use crate::model::Name;
 use crate::set::Scope;
 
@@ -14,7 +15,7 @@ pub(in super::super) struct Dnset;
 impl Kind for Dnset {
     type Key = (Name, &'static [Scope]);
 
-    fn entry(text: &[u8]) -> Result<(Self::Key, usize), Bad> {
+    fn entry(text: &[u8], _options: RbldnsdOptions) -> Result<(Self::Key, usize), Bad> {
         let (scopes, skip): (&[Scope], usize) = match text {
             [b'*', b'.', ..] => (&[Scope::Below], 2),
             [b'.', ..] => (&[Scope::Exact, Scope::Below], 1),

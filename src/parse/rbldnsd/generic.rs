@@ -4,7 +4,6 @@
 //! several strings (`"one" "two"`, or a text above 255 octets). `@` is the origin, `*` a label like any other. `$TTL`
 //! holds from its line on. A record that cannot be read is a bad line here, also where it stops the original.
 
-use super::super::Options;
 use super::super::diag::Bad;
 use super::super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::super::plain::{blanks, is_blank};
@@ -28,8 +27,9 @@ pub(in super::super) struct Generic {
 }
 
 impl Generic {
-    pub(in super::super) fn new(options: &Options) -> Self {
-        Self { specials: Specials::new(options.now) }
+    /// With what `specials` say already.
+    pub(super) fn new(specials: Specials) -> Self {
+        Self { specials }
     }
 
     fn record(&self, text: &[u8]) -> Result<(Name, RrSet), Bad> {
@@ -44,9 +44,7 @@ impl Generic {
         let mut ttl = self.specials.ttl.unwrap_or(0);
         if word.1.first().is_some_and(u8::is_ascii_digit) {
             let said: Ttl = duration(word.1).ok_or_else(|| Bad::new(word.0, "not a TTL"))?;
-            if said > 0 {
-                ttl = said;
-            }
+            ttl = self.specials.options.ttl(said).unwrap_or(ttl);
             word = words.next();
         }
         if word.1.eq_ignore_ascii_case(b"IN") {
@@ -196,7 +194,7 @@ fn parted(text: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Format, Parsed, parse};
+    use super::super::super::{Format, Options, Parsed, parse};
     use super::*;
 
     fn read(text: &str) -> (Parsed, Vec<(u64, u32)>) {

@@ -7,26 +7,27 @@ use super::super::diag::Bad;
 use crate::model::{Address, Span};
 
 /// The addresses at the beginning of a text, and where they end. What follows is a blank, `:`, a comment or nothing.
-pub(super) fn entry(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
+/// `host_bits`: a prefix may have some set.
+pub(super) fn entry(text: &[u8], host_bits: bool) -> Result<(Span<u32>, usize), Bad> {
     let first = octets(text, 0)?;
     match text.get(first.end) {
         Some(b'-') => ended(range(text, first)?, text),
         Some(b'/') => {
-            let (span, end) = prefix(text, first)?;
+            let (span, end) = prefix(text, first, host_bits)?;
             if span == 0.prefix(0) {
                 return Err(Bad::new(first.end + 1, "a prefix of length 0 (all addresses) is refused"));
             }
             ended((span, end), text)
         }
-        _ => network(text),
+        _ => network(text, host_bits),
     }
 }
 
 /// The same without ranges; all addresses (`0/0`) may be named.
-pub(super) fn network(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
+pub(super) fn network(text: &[u8], host_bits: bool) -> Result<(Span<u32>, usize), Bad> {
     let first = octets(text, 0)?;
     let found = match text.get(first.end) {
-        Some(b'/') => prefix(text, first)?,
+        Some(b'/') => prefix(text, first, host_bits)?,
         Some(b'-') => return Err(Bad::new(first.end, "a range, where only prefixes can be entries")),
         _ if first.count == 1 => return Err(Bad::new(0, "one octet alone is no network (write `/8`)")),
         _ => (first.network(), first.end),
@@ -103,7 +104,7 @@ pub(super) fn number(digits: &[u8]) -> Option<u32> {
     (!digits.is_empty()).then_some(n)
 }
 
-fn prefix(text: &[u8], first: Octets) -> Result<(Span<u32>, usize), Bad> {
+fn prefix(text: &[u8], first: Octets, host_bits: bool) -> Result<(Span<u32>, usize), Bad> {
     let start = first.end + 1;
     let digits = text[start..].iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len() - start);
     let len = number(&text[start..start + digits])
@@ -111,7 +112,7 @@ fn prefix(text: &[u8], first: Octets) -> Result<(Span<u32>, usize), Bad> {
         .filter(|&len| len <= 32)
         .ok_or_else(|| Bad::new(start, "bad prefix length"))?;
     let span = first.address.prefix(len);
-    if span.first != first.address {
+    if span.first != first.address && !host_bits {
         return Err(Bad::new(first.end, "host bits set right of the prefix length"));
     }
     Ok((span, start + digits))
@@ -162,7 +163,7 @@ mod tests {
             ("0.0.0.0-255.255.255.255", "0.0.0.0/0"),
         ] {
             for tail in ["", " x", ":5", "#c", ";c", "\tx"] {
-                let (span, end) = entry(format!("{text}{tail}").as_bytes()).unwrap();
+                let (span, end) = entry(format!("{text}{tail}").as_bytes(), false).unwrap();
                 assert_eq!((span.to_string().as_str(), end), (shown, text.len()), "{text}{tail}");
             }
         }
@@ -194,9 +195,27 @@ mod tests {
             ("word", 0),
             ("2001:db8::1", 0),
         ] {
-            let bad = entry(text.as_bytes()).map(|(span, end)| (span.to_string(), end)).unwrap_err();
+            let bad = entry(text.as_bytes(), false).map(|(span, end)| (span.to_string(), end)).unwrap_err();
             assert_eq!(bad.at, at, "{text}: {bad:?}");
         }
+    }
+
+    /// Seen in rbldnsd 1.0 with `-e`.
+    #[test]
+    fn host_bits_may_be_allowed() {
+        for (text, shown) in [
+            ("1.2.3.77/24", "1.2.3.0/24"),
+            ("2.2.3/16", "2.2.0.0/16"),
+            ("3.1/12", "3.0.0.0/12"),
+            ("5/4", "0.0.0.0/4"),
+        ] {
+            for read in [entry, network] {
+                let (span, end) = read(format!("{text}:5").as_bytes(), true).unwrap();
+                assert_eq!((span.to_string().as_str(), end), (shown, text.len()), "{text}");
+            }
+        }
+        assert_eq!(entry(b"4.4.4.4/0", true).unwrap_err().at, 8);
+        assert_eq!(network(b"4.4.4.4/0", true).unwrap().0.to_string(), "0.0.0.0/0");
     }
 
     #[test]
@@ -204,13 +223,13 @@ mod tests {
         for (text, shown) in
             [("0/0", "0.0.0.0/0"), ("0.0.0.0/00", "0.0.0.0/0"), ("2/7", "2.0.0.0/7"), ("1.2.3", "1.2.3.0/24")]
         {
-            let (span, end) = network(format!("{text}:5").as_bytes()).unwrap();
+            let (span, end) = network(format!("{text}:5").as_bytes(), false).unwrap();
             assert_eq!((span.to_string().as_str(), end), (shown, text.len()), "{text}");
         }
         for (text, at) in
             [("1.2.3.4-5", 7), ("1-2", 1), ("1/0", 1), ("1.2.3.0/24,", 10), ("0", 0), ("1.2.3.1/24", 7)]
         {
-            assert_eq!(network(text.as_bytes()).unwrap_err().at, at, "{text}");
+            assert_eq!(network(text.as_bytes(), false).unwrap_err().at, at, "{text}");
         }
     }
 

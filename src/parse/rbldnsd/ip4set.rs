@@ -3,6 +3,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip4;
+use super::options::RbldnsdOptions;
 use crate::model::Span;
 use crate::set::SetBuilder;
 
@@ -18,8 +19,8 @@ impl Kind for Ip4set {
         builder.directives.six_to_four = true;
     }
 
-    fn entry(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
-        ip4::entry(text)
+    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Span<u32>, usize), Bad> {
+        ip4::entry(text, options.host_bits)
     }
 }
 

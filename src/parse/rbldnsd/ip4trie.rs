@@ -4,6 +4,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip4;
+use super::options::RbldnsdOptions;
 use crate::model::Span;
 use crate::set::{Repeats, SetBuilder};
 
@@ -20,7 +21,7 @@ impl Kind for Ip4trie {
         builder.directives.six_to_four = true;
     }
 
-    fn entry(text: &[u8]) -> Result<(Span<u32>, usize), Bad> {
-        ip4::network(text)
+    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Span<u32>, usize), Bad> {
+        ip4::network(text, options.host_bits)
     }
 }

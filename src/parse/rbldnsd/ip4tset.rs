@@ -3,6 +3,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip4;
+use super::options::RbldnsdOptions;
 use crate::set::SetBuilder;
 
 /// See the module's documentation.
@@ -18,11 +19,11 @@ impl Kind for Ip4tset {
         builder.directives.six_to_four = true;
     }
 
-    fn entry(text: &[u8]) -> Result<(u32, usize), Bad> {
+    fn entry(text: &[u8], _options: RbldnsdOptions) -> Result<(u32, usize), Bad> {
         ip4::address(text)
     }
 
-    fn exclusion(_text: &[u8]) -> Result<u32, Bad> {
+    fn exclusion(_text: &[u8], _options: RbldnsdOptions) -> Result<u32, Bad> {
         Err(Bad::new(0, "an ip4tset has no exclusions"))
     }
 }

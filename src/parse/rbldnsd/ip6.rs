@@ -85,8 +85,8 @@ fn word(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// An address or prefix, and where it ends.
-pub(super) fn network(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
+/// An address or prefix, and where it ends. `host_bits`: a prefix may have some set.
+pub(super) fn network(text: &[u8], host_bits: bool) -> Result<(Span<u128>, usize), Bad> {
     let words = words(text)?;
     let Some(rest) = text[words.end..].strip_prefix(b"/") else {
         if words.count == 1 && !words.shortened {
@@ -101,7 +101,7 @@ pub(super) fn network(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
         .filter(|&len| len <= 128)
         .ok_or_else(|| Bad::new(start, "bad prefix length"))?;
     let span = words.address.prefix(len);
-    if span.first != words.address {
+    if span.first != words.address && !host_bits {
         return Err(Bad::new(words.end, "host bits set right of the prefix length"));
     }
     match rest.get(digits) {
@@ -151,12 +151,13 @@ mod tests {
             ("2::1:/128", "2::1"),
         ] {
             for tail in ["", " x", "#c", ";c", "\tx"] {
-                let (span, end) = network(format!("{text}{tail}").as_bytes()).unwrap();
+                let (span, end) = network(format!("{text}{tail}").as_bytes(), false).unwrap();
                 assert_eq!((span.to_string().as_str(), end), (shown, text.len()), "{text}{tail}");
             }
         }
-        assert_eq!(network(b"1:2:3:4:5:6:7:8:5:x").unwrap().1, 15);
-        assert_eq!(network(b"1/16:5:x").unwrap().1, 4);
+        assert_eq!(network(b"1:2:3:4:5:6:7:8:5:x", false).unwrap().1, 15);
+        assert_eq!(network(b"1/16:5:x", false).unwrap().1, 4);
+        assert_eq!(network(b"2001:db8::1/32", true).unwrap().0.to_string(), "2001:db8::/32");
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
             // There it lists 1::2 with the value `:3`.
             ("1::2::3", 4),
         ] {
-            let bad = network(text.as_bytes()).map(|(span, end)| (span.to_string(), end)).unwrap_err();
+            let bad = network(text.as_bytes(), false).map(|(span, end)| (span.to_string(), end)).unwrap_err();
             assert_eq!(bad.at, at, "{text}: {bad:?}");
         }
     }

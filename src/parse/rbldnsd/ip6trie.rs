@@ -4,6 +4,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip6;
+use super::options::RbldnsdOptions;
 use crate::model::Span;
 use crate::set::{Repeats, SetBuilder};
 
@@ -23,7 +24,7 @@ impl Kind for Ip6trie {
         line.starts_with(b"::")
     }
 
-    fn entry(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
-        ip6::network(text)
+    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Span<u128>, usize), Bad> {
+        ip6::network(text, options.host_bits)
     }
 }

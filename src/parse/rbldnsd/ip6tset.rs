@@ -4,6 +4,7 @@
 use super::super::diag::Bad;
 use super::data_set::Kind;
 use super::ip6;
+use super::options::RbldnsdOptions;
 use crate::model::Span;
 
 /// See the module's documentation.
@@ -14,7 +15,7 @@ impl Kind for Ip6tset {
     type Key = Span<u128>;
     const ONE_VALUE: bool = true;
 
-    fn entry(text: &[u8]) -> Result<(Span<u128>, usize), Bad> {
+    fn entry(text: &[u8], _options: RbldnsdOptions) -> Result<(Span<u128>, usize), Bad> {
         let words = ip6::words(text)?;
         if words.shortened || words.count != 4 {
             return Err(Bad::new(0, "an entry of an ip6tset has exactly four words"));
@@ -22,7 +23,7 @@ impl Kind for Ip6tset {
         ip6::ended(text, words).map(|end| (words.network(), end))
     }
 
-    fn exclusion(text: &[u8]) -> Result<Span<u128>, Bad> {
+    fn exclusion(text: &[u8], _options: RbldnsdOptions) -> Result<Span<u128>, Bad> {
         let words = ip6::words(text)?;
         if !words.is_address() {
             return Err(Bad::new(0, "only whole addresses can be excluded from an ip6tset"));

@@ -7,6 +7,7 @@
 //! TTL above RFC 2181's 31 bits and NUL octets are refused, a record of generic that cannot be read costs its line
 //! alone, and every bad line is reported, not five.
 
+mod combined;
 mod data_set;
 mod dnset;
 mod generic;
@@ -19,6 +20,7 @@ mod ip6trie;
 mod ip6tset;
 mod key;
 mod name;
+mod options;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -27,14 +29,18 @@ mod value;
 
 use std::io::{self, Read};
 
+use super::Format;
 use super::diag::Diag;
-use super::driver::{Sink, run};
-use crate::set::Set;
-pub(super) use data_set::DataSet;
-pub(super) use generic::Generic;
+use super::driver::{Failure, LineFormat, Outcome, Sink, run};
+use crate::set::{Overlap, Set, SetBuilder};
+pub(super) use combined::Combined;
+use data_set::DataSet;
+use generic::Generic;
+pub use options::RbldnsdOptions;
+pub(super) use special::Specials;
 pub use time::duration as seconds;
 
-/// A data set of any type.
+/// A data set of any type but combined.
 #[derive(Debug)]
 pub(super) enum Rbldnsd {
     Ip4set(DataSet<ip4set::Ip4set>),
@@ -62,6 +68,30 @@ macro_rules! each {
 }
 
 impl Rbldnsd {
+    /// An empty one with what `specials` say already; `None` for what is no such type.
+    pub(super) fn new(format: Format, specials: Specials, builder: &mut SetBuilder) -> Option<Self> {
+        Some(match format {
+            Format::Ip4set => Self::Ip4set(DataSet::new(specials, builder)),
+            Format::Ip4tset => Self::Ip4tset(DataSet::new(specials, builder)),
+            Format::Ip4trie => Self::Ip4trie(DataSet::new(specials, builder)),
+            Format::Ip6tset => Self::Ip6tset(DataSet::new(specials, builder)),
+            Format::Ip6trie => Self::Ip6trie(DataSet::new(specials, builder)),
+            Format::Dnset | Format::Dnhash => Self::Dnset(DataSet::new(specials, builder)),
+            Format::Generic => Self::Generic(Generic::new(specials)),
+            _ => return None,
+        })
+    }
+
+    /// A file or a section begins.
+    fn begin(&mut self, sink: &mut Sink) {
+        each!(self, lines => lines.begin(sink), lines => lines.begin(sink));
+    }
+
+    /// One line of it.
+    fn line(&mut self, line: &[u8], sink: &mut Sink) -> Result<Outcome, Failure> {
+        each!(self, lines => lines.line(line, sink), lines => lines.line(line, sink))
+    }
+
     /// Reads one of its files.
     pub(super) fn read(
         &mut self,
@@ -76,4 +106,9 @@ impl Rbldnsd {
     pub(super) fn settle(self, set: Set) -> Set {
         each!(self, lines => lines.settle(set), _generic => set)
     }
+}
+
+/// How overlaps within a data set of this type are settled.
+pub(super) fn overlap(format: Format) -> Overlap {
+    if format == Format::Ip4set { Overlap::OctetLevels } else { Overlap::Narrowest }
 }

@@ -2,24 +2,25 @@
 
 use jiff::Timestamp;
 
+use super::super::Options;
 use super::super::diag::Bad;
 use super::super::driver::{Failure, Sink};
 use super::super::plain;
 use super::super::report::Validity;
+use super::options::RbldnsdOptions;
 use super::time::{duration, unsigned, validity};
 use super::value::Variables;
 use crate::model::{Name, Ns, Soa, Ttl};
-
-/// The TTL of `$SOA` and `$NS` that say 0 where no `$TTL` stands before them: rbldnsd's default of 35 minutes.
-const DEFAULT_TTL: Ttl = 2100;
 
 /// Name servers that are taken from one `$NS` line.
 const NS_MAX: usize = 32;
 
 /// What the special lines of a data set have said so far.
-#[derive(Debug)]
-pub(super) struct Specials {
+#[derive(Debug, Clone)]
+pub(in super::super) struct Specials {
     now: Option<Timestamp>,
+    /// What holds for all files.
+    pub(super) options: RbldnsdOptions,
     /// `$0` to `$9` and `$=`.
     pub(super) variables: Variables,
     /// `$TTL` in force; `None`: the server's own default.
@@ -29,15 +30,15 @@ pub(super) struct Specials {
 }
 
 impl Specials {
-    /// `now`: see [`Options::now`](super::super::Options::now).
-    pub(super) fn new(now: Option<Timestamp>) -> Self {
-        Self { now, variables: Variables::default(), ttl: None, max_range: 1 << 32 }
+    pub(in super::super) fn new(options: &Options) -> Self {
+        let Options { now, rbldnsd, .. } = *options;
+        Self { now, options: rbldnsd, variables: Variables::default(), ttl: None, max_range: 1 << 32 }
     }
 
     /// Acts on what stands behind the `$` of a line.
     pub(super) fn line(&mut self, text: &[u8], out: &mut Sink) -> Result<(), Failure> {
         let directives = &mut out.builder.directives;
-        match read(text, self.ttl)? {
+        match read(text, self.ttl, self.options)? {
             // The first of each wins.
             Special::Soa(soa) => _ = directives.soa.get_or_insert(soa),
             Special::Ns(ns) => directives.ns = directives.ns.take().or(ns),
@@ -114,13 +115,18 @@ pub(super) fn begins(line: &[u8]) -> Option<usize> {
     }
 }
 
+/// The word behind the `$`, and what follows it.
+pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len()))
+}
+
 /// Reads what stands behind the `$`. `ttl` is the one in force at this line.
-pub(super) fn read(text: &[u8], ttl: Option<Ttl>) -> Result<Special<'_>, Bad> {
-    let end = text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
+pub(super) fn read(text: &[u8], ttl: Option<Ttl>, options: RbldnsdOptions) -> Result<Special<'_>, Bad> {
+    let (word, rest) = word(text);
+    let end = word.len();
     let words: Vec<&[u8]> =
         rest.split(|&b| plain::is_blank(b)).filter(|word| !word.is_empty()).take(NS_MAX * 4).collect();
-    let in_force = |said: u32| if said == 0 { ttl.unwrap_or(DEFAULT_TTL) } else { said };
+    let in_force = |said: Ttl| options.ttl(said).or(ttl).unwrap_or(options.default_ttl);
     let wrong = |form: &'static str| Bad::new(end, form);
     match word.to_ascii_uppercase().as_slice() {
         b"SOA" => soa(&words, in_force)
@@ -133,7 +139,7 @@ pub(super) fn read(text: &[u8], ttl: Option<Ttl>) -> Result<Special<'_>, Bad> {
             [seconds] => duration(seconds),
             _ => None,
         }
-        .map(|seconds| Special::Ttl((seconds > 0).then_some(seconds)))
+        .map(|seconds| Special::Ttl(options.ttl(seconds)))
         .ok_or_else(|| wrong("write `$TTL time`")),
         b"MAXRANGE4" => match words[..] {
             [size] => max_range(size),
@@ -204,6 +210,10 @@ fn max_range(text: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn read(text: &[u8], ttl: Option<Ttl>) -> Result<Special<'_>, Bad> {
+        super::read(text, ttl, RbldnsdOptions::default())
+    }
+
     fn name(text: &str) -> Name {
         text.parse().unwrap()
     }
@@ -251,6 +261,28 @@ mod tests {
         assert_eq!(read(b"1\t two  words ", None), Ok(Special::Variable(1, b"two  words")));
         assert_eq!(read(b"= <$=>", None), Ok(Special::Base(b"<$=>")));
         assert!(matches!(read(b"TIMESTAMP 2001:02:03 +1d", None), Ok(Special::Timestamp(_))));
+    }
+
+    /// Seen in rbldnsd 1.0 with `-t`: bounds hold for what is said, not for what 0 stands for, and not for the SOA's
+    /// minimum.
+    #[test]
+    fn bounds() {
+        let options = RbldnsdOptions { default_ttl: 1000, min_ttl: 100, max_ttl: 5000, ..Default::default() };
+        for (said, ttl, expect) in
+            [(5, None, 100), (99_999, None, 5000), (0, None, 1000), (0, Some(7), 7), (300, Some(7), 300)]
+        {
+            let soa = format!("SOA {said} a.x b.x 0 1 1 1 90000");
+            let Ok(Special::Soa(soa)) = super::read(soa.as_bytes(), ttl, options) else { panic!("{said}") };
+            assert_eq!((soa.ttl, soa.minimum), (expect, 90_000), "{said}");
+            let Ok(Special::Ns(Some(ns))) = super::read(format!("NS {said} a.x").as_bytes(), ttl, options)
+            else {
+                panic!("{said}")
+            };
+            assert_eq!(ns.ttl, expect, "{said}");
+        }
+        for (text, ttl) in [("TTL 5", Some(100)), ("TTL 1d", Some(5000)), ("TTL 0", None)] {
+            assert_eq!(super::read(text.as_bytes(), None, options), Ok(Special::Ttl(ttl)), "{text}");
+        }
     }
 
     #[test]

@@ -5,9 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 use super::super::report::Validity;
-
-/// RFC 2181 section 8: a TTL has 31 bits.
-const TTL_MAX: u32 = i32::MAX as u32;
+use super::options::TTL_MAX;
 
 /// rbldnsd's notation of a time: seconds, or a number with one unit of `s m h d w`; within a TTL's 31 bits.
 pub fn duration(text: &[u8]) -> Option<u32> {

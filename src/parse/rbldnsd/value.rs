@@ -137,7 +137,7 @@ fn cut(text: &[u8]) -> &[u8] {
 }
 
 /// The texts behind `$0` to `$9` and the base template `$=`. The first definition of each wins, wherever it stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
     numbered: [Option<Box<[u8]>>; 10],
     base: Option<Box<[u8]>>,

@@ -10,7 +10,7 @@ pub(crate) mod wire;
 use gatepost::parse::Format;
 
 /// The targets: each name is also that of its corpus and of its file in `fuzz_targets`.
-pub(crate) const TARGETS: [&str; 19] = [
+pub(crate) const TARGETS: [&str; 20] = [
     "reader",
     "wire",
     "set",
@@ -30,6 +30,7 @@ pub(crate) const TARGETS: [&str; 19] = [
     "parse_rbldnsd_dnset",
     "parse_rbldnsd_dnhash",
     "parse_rbldnsd_generic",
+    "parse_rbldnsd_combined",
 ];
 
 /// Runs the target called `name`.

@@ -3,7 +3,9 @@
 use std::io::{self, Read};
 
 use gatepost::guard::payload;
-use gatepost::parse::{Column, Columns, Diag, Format, LINE_MAX, NOTE_MAX, Options, Parsed, TEXT_MAX, parse};
+use gatepost::parse::{
+    Column, Columns, Diag, Format, LINE_MAX, NOTE_MAX, Options, Parsed, RbldnsdOptions, TEXT_MAX, parse,
+};
 
 /// Everything that must hold for any octets given to the parser of `format`. `step` is how many octets arrive at a
 /// time.
@@ -24,7 +26,8 @@ pub(crate) const HAS_FAST_PATH: [Format; 6] =
 pub(crate) fn parse_one(format: Format, data: &[u8]) {
     let columns = Columns { address: Column::At(1), note: Some(Column::Titled("note".into())) };
     let now = Some("2026-01-01T00:00:00Z".parse().unwrap());
-    let all = Options { notes: true, columns, names_cover_subdomains: true, now };
+    let rbldnsd = RbldnsdOptions { host_bits: true, default_ttl: 60, min_ttl: 30, max_ttl: 90 };
+    let all = Options { notes: true, columns, names_cover_subdomains: true, now, rbldnsd };
     for options in [Options::default(), all] {
         let Some((parsed, bad)) = read(format, &options, data) else { continue };
         let report = &parsed.report;
@@ -43,7 +46,8 @@ pub(crate) fn parse_one(format: Format, data: &[u8]) {
             assert!(!diag.text.chars().any(char::is_control));
             last = diag.line;
         }
-        for value in &parsed.set.values {
+        let all = parsed.set.parts().flat_map(|part| &part.values);
+        for value in all {
             assert!(value.note.as_deref().is_none_or(|note| note.len() <= NOTE_MAX));
         }
     }

@@ -136,6 +136,7 @@ static ZONE: LazyLock<Zone<Vec<u8>>> = LazyLock::new(|| {
             ttl: 300,
             test_points: true,
             combined: false,
+            base: None,
         },
         members: vec![Member {
             name: "made-up".into(),
@@ -149,6 +150,7 @@ static ZONE: LazyLock<Zone<Vec<u8>>> = LazyLock::new(|| {
             never: None,
         }],
         excepts: Vec::new(),
+        subzones: Vec::new(),
     };
     let mut file = Cursor::new(Vec::new());
     snapshot::write(&compile(&spec), &serde_json::Value::Null, &mut file).expect("into memory");

@@ -1,0 +1,182 @@
+//! A list that needs no network: the operator's files, read where they are, or a part of the program.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use super::{Desk, Judged};
+use crate::config::Source;
+use crate::feed::decode::decode;
+use crate::feed::files::{self, OwnFile};
+use crate::feed::schedule::Trouble;
+use crate::model::ContentHash;
+use crate::parse::{Diag, Parser};
+use crate::store::{Attempt, Outcome, Validators};
+use crate::sync::{Event, ListReport, SyncError};
+
+/// What an own list is made of.
+enum Text {
+    Files(Vec<OwnFile>),
+    Embedded(&'static str),
+}
+
+/// Why it gives no list.
+struct Refusal {
+    outcome: Outcome,
+    reason: String,
+}
+
+impl Text {
+    fn open(source: &Source) -> Result<Self, String> {
+        match source {
+            Source::Files(paths) => {
+                paths.iter().map(|path| OwnFile::open(path)).collect::<Result<_, _>>().map(Self::Files)
+            }
+            Source::Embedded(text) => Ok(Self::Embedded(text)),
+            Source::Http(_) => Err("it has to be fetched".to_owned()),
+        }
+    }
+
+    fn validators(&self) -> Validators {
+        match self {
+            Self::Files(files) => files::validators(files),
+            Self::Embedded(text) => Validators {
+                url: "embedded".to_owned(),
+                etag: Some(ContentHash::of(text.as_bytes()).to_string()),
+                last_modified: None,
+            },
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Files(files) => files.iter().all(OwnFile::is_settled),
+            Self::Embedded(_) => true,
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.iter().map(OwnFile::size).sum(),
+            Self::Embedded(text) => text.len() as u64,
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// Reads a list that needs no network, if it changed.
+    pub(in crate::sync) fn own(mut self) -> Result<ListReport, SyncError> {
+        let known = self.known();
+        self.status.attempt(&self.now);
+        let began = Instant::now();
+        let mut report = ListReport::new(&self.list.name);
+        let mut attempt = Attempt::new(self.now.stamp().wall);
+        let text = match Text::open(&self.list.source) {
+            Ok(text) => text,
+            Err(reason) => {
+                self.refuse(Outcome::Failed, vec![reason], &mut report);
+                return self.finish(report, attempt, Trouble::Unreached);
+            }
+        };
+        let validators = text.validators();
+        attempt.url = Some(validators.url.clone());
+        if known.as_ref() == Some(&validators) && text.is_settled() {
+            self.confirm(&mut report);
+            return self.finish(report, attempt, Trouble::Answered);
+        }
+        let read = self.read_own(&text);
+        self.now = self.writer.now([&self.status]);
+        attempt.received = Some(text.size());
+        attempt.validators = Some(validators.clone());
+        attempt.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
+        let mut trouble = Trouble::Answered;
+        match read {
+            Ok(read) => self.take(read, None, Some(validators), &mut report)?,
+            Err(Refusal { outcome, reason }) => {
+                if outcome == Outcome::Failed {
+                    trouble = Trouble::Unreached;
+                }
+                self.refuse(outcome, vec![reason], &mut report);
+            }
+        }
+        self.finish(report, attempt, trouble)
+    }
+
+    /// Text → set. Served as written, whatever it holds; but what cannot be read at all was not written for us.
+    fn read_own(&self, text: &Text) -> Result<Judged, Refusal> {
+        let mut parser = Parser::new(self.list.format, &self.options());
+        let mut first_bad = None;
+        match text {
+            Text::Files(files) => self.read_files(files, &mut parser, &mut first_bad)?,
+            Text::Embedded(text) => {
+                let read = parser.read(text.as_bytes(), &mut |diag| self.bad_line(None, &diag));
+                read.map_err(|error| Refusal::of_text(error.to_string()))?;
+            }
+        }
+        let parsed = parser.finish();
+        match parsed.report.is_no_list(parsed.set.is_empty()) {
+            None => Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() }),
+            Some(why) => {
+                let place = first_bad.map_or_else(String::new, |path| format!("{}: ", path.display()));
+                Err(Refusal::of_text(format!("{place}{why}")))
+            }
+        }
+    }
+
+    /// `first_bad` becomes the file with the first line that cannot be read.
+    fn read_files<'f>(
+        &self,
+        files: &'f [OwnFile],
+        parser: &mut Parser,
+        first_bad: &mut Option<&'f Path>,
+    ) -> Result<(), Refusal> {
+        let size: u64 = files.iter().map(OwnFile::size).sum();
+        if size > self.list.max_size {
+            let paths = files::validators(files).url;
+            let reason = format!("{paths}: larger than {} octets", self.list.max_size);
+            return Err(Refusal { outcome: Outcome::Failed, reason });
+        }
+        let result = files.iter().try_for_each(|file| {
+            let mut on_bad = |diag| {
+                first_bad.get_or_insert(file.path());
+                self.bad_line(Some(file.path()), &diag);
+            };
+            let text = io::BufReader::with_capacity(READ, file.reader());
+            let read = decode(text, self.list.max_decoded()).and_then(|text| parser.read(text, &mut on_bad));
+            read.map_err(|error| Refusal::of_file(file.path(), &error))
+        });
+        // One that is being written shows anything, a cut archive or a broken line.
+        match files.iter().find(|file| !file.is_unchanged()) {
+            Some(file) => Err(Refusal {
+                outcome: Outcome::Failed,
+                reason: format!(
+                    "{}: it was changed while it was read; the next sync reads it again",
+                    file.path().display()
+                ),
+            }),
+            None => result,
+        }
+    }
+
+    fn bad_line(&self, file: Option<&Path>, diag: &Diag) {
+        self.watcher.event(&Event::BadLine { list: &self.list.name, file, diag });
+    }
+}
+
+/// Octets read at a time.
+const READ: usize = 1 << 18;
+
+impl Refusal {
+    fn of_text(reason: String) -> Self {
+        Self { outcome: Outcome::Rejected, reason }
+    }
+
+    /// What the operating system says is no fault of the content.
+    fn of_file(path: &Path, error: &io::Error) -> Self {
+        let path = path.display();
+        match error.raw_os_error() {
+            Some(_) => Self { outcome: Outcome::Failed, reason: format!("{path}: cannot read it: {error}") },
+            None => Self::of_text(format!("{path}: {error}")),
+        }
+    }
+}
