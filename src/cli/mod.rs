@@ -7,6 +7,7 @@ mod check_config;
 mod compile;
 mod completions;
 mod failure;
+mod import_rbldnsd;
 mod inspect;
 mod locate;
 mod logs;
@@ -72,6 +73,7 @@ enum Command {
     Compile(compile::Args),
     Inspect(inspect::Args),
     Rbldnsd(rbldnsd::Args),
+    ImportRbldnsd(import_rbldnsd::Args),
     #[command(name = LOADER_COMMAND, hide = true)]
     RbldnsdLoader,
     Completions(completions::Args),
@@ -105,6 +107,7 @@ pub fn main() -> ExitStatus {
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Rbldnsd(args) => rbldnsd::run(args),
+        Command::ImportRbldnsd(args) => import_rbldnsd::run(args),
         Command::RbldnsdLoader => rbldnsd::load(),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

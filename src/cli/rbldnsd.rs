@@ -177,7 +177,7 @@ pub(crate) fn by_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     args
 }
 
-fn options(args: &Args) -> anyhow::Result<Options> {
+pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
     if args.extension.is_some() || args.extension_argument.is_some() {
         bail!(Usage("-x and -X load libraries made for rbldnsd itself, which cannot run here".to_owned()));
     }

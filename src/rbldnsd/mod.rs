@@ -14,6 +14,7 @@ mod channel;
 pub mod daemon;
 mod files;
 mod handle;
+mod import;
 pub mod loader;
 mod logs;
 mod options;
@@ -22,4 +23,5 @@ mod reports;
 mod zones;
 
 pub use handle::LOADER_COMMAND;
+pub use import::to_toml;
 pub use options::{DataSet, DataSetKind, Family, Mistake, Options, Specs, Target, Ttls, ZoneSpec};

@@ -128,6 +128,12 @@ pub struct ZoneSpec {
 #[error("{0}")]
 pub struct Mistake(String);
 
+impl Mistake {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl Default for Ttls {
     fn default() -> Self {
         Self { default: 2100, min: 0, max: 0 }
