@@ -78,3 +78,24 @@ fn only<T: Ord>(a: &[T], b: &[T]) -> (u64, u64) {
     };
     (count(a, b), count(b, a))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{Format, Options, parse};
+
+    #[test]
+    fn sections_count_together() {
+        let read = |text: &str| {
+            parse(Format::Combined, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set
+        };
+        let old = read("$DATASET ip4set a\n1.1.1.1\n1.1.1.2\n$DATASET dnset b\nx\ny\n");
+        let new =
+            read("$DATASET dnset b\ny\nz\nw\n$DATASET ip4set a c\n1.1.1.2\n$DATASET ip4set d\n1.1.1/24\n");
+        assert_eq!(
+            Diff::between(&old, &new),
+            Diff { v4_added: 254, v4_removed: 0, other_added: 2, other_removed: 1 }
+        );
+        assert!(Diff::between(&new, &new).is_empty());
+    }
+}

@@ -138,18 +138,25 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     }
     let mut first_bad: Option<Diag> = None;
     // Reading memory fails only where the format refuses the whole file: its parser will say so better.
-    let Ok(parsed) = parse(format, &Options::default(), text, &mut |bad| _ = first_bad.get_or_insert(bad))
-    else {
-        return Ok(());
-    };
-    if credible(&parsed) || parsed.report.bad == 0 && parsed.report.entries == 0 {
-        return Ok(());
+    match parse(format, &Options::default(), text, &mut |bad| _ = first_bad.get_or_insert(bad)) {
+        // Prose is refused by the parser of sections, too, but not for what it is.
+        Err(_) if format == Format::Combined && !has_section(text) => {}
+        Err(_) => return Ok(()),
+        Ok(parsed) if credible(&parsed) || parsed.report.bad == 0 && parsed.report.entries == 0 => {
+            return Ok(());
+        }
+        Ok(_) => {}
     }
     if whole && len <= MESSAGE_MAX && format != Format::DropJson {
         return Err(Rejection::Message(spoken.first().map(|line| excerpt(line)).unwrap_or_default()));
     }
     let example = first_bad.map_or_else(|| first_line(text), |bad| bad.to_string());
     Err(Rejection::WrongForm { format, example })
+}
+
+fn has_section(text: &[u8]) -> bool {
+    const WORD: &[u8] = b"$dataset";
+    text.windows(WORD.len()).any(|octets| octets.eq_ignore_ascii_case(WORD))
 }
 
 /// Any address, any record, or a name of two labels: in prose every line begins with a word that could be a name.

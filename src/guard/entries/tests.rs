@@ -159,3 +159,17 @@ proptest::proptest! {
         proptest::prop_assert_eq!(covered(&builder.finish(), &never), naive as u64);
     }
 }
+
+/// Each section is as broad as it is: what two subzones list is not covered twice, and no section hides.
+#[test]
+fn sections_are_judged_one_by_one() {
+    let judge = |text: &str| judged(Format::Combined, text, &Limits::default());
+    let good =
+        judge("$DATASET ip4set a\n1.2.3.4\n5.0.0.0/8\n$DATASET ip4trie b\n5.0.0.0/8\n!5.6/16\n10.1.1.1\n");
+    assert_eq!((good.decision, good.entries, good.dropped.never), (Decision::Accept, 3, 1));
+    assert_eq!(good.coverage_v4, 16_777_217.0 / 2f64.powi(32));
+    let wide = judge("$DATASET ip4set a\n1.2.3.4\n$DATASET ip4trie b\n64.0.0.0/7\n");
+    assert_eq!(wide.decision, Decision::Hold);
+    assert!(only(&wide).contains("64.0.0.0/7"), "{}", only(&wide));
+    assert_eq!(judge("$DATASET ip4set a\n# nothing\n").reasons, [Reason::TooFew { entries: 0, limit: 1 }]);
+}

@@ -66,7 +66,7 @@ impl Combined {
         for (at, word) in words.take_while(|(_, word)| !matches!(word, [b'#' | b';', ..])) {
             match subzone(word) {
                 Ok(sub) => _ = subs.insert(sub),
-                Err(reason) => bad = bad.or(Some(reason.shifted(at))),
+                Err(reason) => bad = bad.or_else(|| Some(reason.shifted(at))),
             }
         }
         if subs.is_empty() {
