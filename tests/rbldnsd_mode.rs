@@ -431,3 +431,175 @@ fn options_as_they_are_written_there() {
     let called = Command::new(place.path("rbldnsd")).arg("-h").output().unwrap();
     assert!(String::from_utf8(called.stdout).unwrap().contains("-b <ADDRESS/PORT>"));
 }
+
+/// Debian's program, where it is installed.
+fn debians(what: &str) -> Option<&'static str> {
+    let known = ["/usr/sbin/rbldnsd", "/usr/local/sbin/rbldnsd"];
+    let found = known.into_iter().find(|path| std::path::Path::new(path).exists());
+    if found.is_none() {
+        eprintln!("SKIPPED: {what}: rbldnsd is not installed");
+    }
+    found
+}
+
+/// Both programs with the same arguments and files, asked the same questions, write the same query log (but for the
+/// octets of replies, since ours carry no NS records and OPT for OPT) and the same statistics.
+#[test]
+fn the_same_command_line_beside_debians() {
+    let Some(program) = debians("the_same_command_line_beside_debians") else { return };
+    let place = place();
+    let head = "$SOA 1h ns.x h.x 7 1h 1h 1d 10m\n$NS 1h ns.x\n";
+    place.write("a", format!("{head}{LIST}10.0.0.1/8 :9:host bits\n$TTL 10\n"));
+    place
+        .write("more", "10.1.0.0/16 :4:of the second file $\n")
+        .write("names", "test\n*.spam.example :3:n $\n");
+    place
+        .write("six", "2001:db8::/32 :6:six\n")
+        .write("records", format!("{head}@ 5m A 192.0.2.1\n@ MX 5 mx.x\n"));
+    let sections = "$DATASET ip4set:x ip @\n192.0.2.99\n$DATASET dnset names\nbad.example :7:b\n";
+    place.write("sections", format!("{head}{sections}"));
+    let zones = [
+        "-e",
+        "-t",
+        "20m:1m:1h",
+        "z.example:ip4set:a,more",
+        "z.example:dnset:names",
+        "in.z.example:ip6trie:six",
+        "again.example:ip4set:a,more",
+        "records.example:generic:records",
+        "all.example:combined:sections",
+    ];
+    let questions: Vec<(String, Rtype)> = [
+        "7.2.0.192.z.example",
+        "7.2.0.192.Z.eXample",
+        "8.2.0.192.z.example",
+        "1.2.1.10.z.example",
+        "1.2.3.10.z.example",
+        "x.spam.example.z.example",
+        "2.0.0.127.again.example",
+        "1.2.3.10.again.example",
+        "x.in.z.example",
+        "records.example",
+        "no.records.example",
+        "99.2.0.192.ip.all.example",
+        "99.2.0.192.all.example",
+        "bad.example.names.all.example",
+        "z.example",
+        "outside.example",
+        r"a\.b\@\$\;\(\)\032\000\200.z.example",
+    ]
+    .iter()
+    .flat_map(|name| {
+        [Rtype::A, Rtype::TXT, Rtype(15), Rtype::AAAA, Rtype::SOA].map(|t| ((*name).to_owned(), t))
+    })
+    .collect();
+
+    let mut seen = Vec::new();
+    for (turn, program) in [program, env!("CARGO_BIN_EXE_gatepost")].into_iter().enumerate() {
+        let (log, stats, port) = (format!("queries-{turn}"), format!("stats-{turn}"), free_port());
+        let mut command = if turn == 0 { Command::new(program) } else { command(&place, &[]) };
+        if turn == 0 && geteuid().is_root() {
+            command.args(["-u", "nobody"]);
+        }
+        command.current_dir(place.path(".")).args(["-n", "-b", &format!("127.0.0.1/{port}")]);
+        command.args(["-c", "1h", "-l", &format!("+{log}"), "-s", &stats]).args(zones);
+        let daemon = Running::new(command);
+        let server = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut client = Client::new(server);
+        client.timeout = Duration::from_secs(1);
+        until("an answer", || client.ask(&"version.bind".parse().unwrap(), Rtype::A, Over::Udp).is_ok());
+        let asked = |name: &str, rtype| {
+            let reply = client.ask(&name.parse().unwrap(), rtype, Over::Udp).expect("a reply");
+            let mut answers: Vec<_> = reply.answers.into_iter().map(|r| (r.rtype, r.ttl, r.data)).collect();
+            answers.sort_by_key(|answer| format!("{answer:?}"));
+            (reply.rcode, answers)
+        };
+        let answers: Vec<_> =
+            questions.iter().map(|(name, rtype)| (name, rtype, asked(name, *rtype))).collect();
+        daemon.signal(Signal::SIGTERM);
+        let ran = daemon.end();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let lines = place.read(&log);
+        let lines = lines.lines().filter(|line| !line.contains("version.bind"));
+        // Without the time and the octets.
+        let lines: Vec<_> =
+            lines.map(|l| l.split_once(' ').unwrap().1.rsplit_once('/').unwrap().0.to_owned()).collect();
+        assert_eq!(lines.len(), questions.len());
+        let stats = place.read(&stats);
+        let counted: Vec<_> =
+            stats.lines().rev().nth(1).unwrap().split(' ').skip(1).map(str::to_owned).collect();
+        let answers: Vec<_> = answers.iter().map(|answer| format!("{answer:?}")).collect();
+        seen.push((answers, lines, counted));
+    }
+    let ours = seen.pop().unwrap();
+    let theirs = seen.pop().unwrap();
+    for (here, there) in ours.0.iter().zip(&theirs.0) {
+        assert_eq!(here, there);
+    }
+    assert_eq!(ours.1, theirs.1);
+    let without_octets = |counted: &[String]| -> Vec<String> {
+        counted.iter().map(|zone| zone.rsplitn(3, ':').last().unwrap().to_owned()).collect()
+    };
+    // The total differs by the questions that waited for the start.
+    let zones = |counted: &[String]| without_octets(&counted[..counted.len() - 1]);
+    assert_eq!(zones(&ours.2), zones(&theirs.2));
+}
+
+#[test]
+fn the_same_as_a_configuration() {
+    let place = place();
+    place
+        .write("data/a", LIST)
+        .write("data/b", "192.0.2.8\n$TTL 5\n")
+        .write("data/n", "test\n*.x.example :3:$\n");
+    place.write("data/c", "$DATASET ip4set sub\n192.0.2.50\n");
+    let words = [
+        "-b",
+        "127.0.0.1/0",
+        "-w",
+        "data",
+        "-c",
+        "2s",
+        "-e",
+        "-t",
+        "10m:1m",
+        "-u",
+        "rbldns",
+        "-v",
+        "z.example:ip4set:a,b",
+        "z.example:dnset:n",
+        "y.example:ip4set:b",
+        "y.example:combined:c",
+    ];
+    let state = place.path("state");
+    let import = ["import-rbldnsd", "--state", state.to_str().unwrap(), "--", "/usr/sbin/rbldnsd"];
+    let printed = place.run(&[&import[..], &words].concat()).ended_with(0);
+    place.write("gatepost.toml", &printed.out);
+    place.run(&["check-config", "gatepost.toml"]).ended_with(0);
+    let service = place.start(&["serve", "--config", "gatepost.toml"]);
+    let server = service.address();
+    until("data", || is_listed(server, "192.0.2.7", "z.example"));
+    let (daemon, other) = started(&place, &words[2..]);
+    for (name, rtype) in [
+        ("7.2.0.192.z.example", Rtype::TXT),
+        ("8.2.0.192.z.example", Rtype::A),
+        ("8.2.0.192.y.example", Rtype::A),
+        ("2.0.0.127.y.example", Rtype::A),
+        ("1.x.example.z.example", Rtype::TXT),
+        ("50.2.0.192.sub.y.example", Rtype::A),
+        ("50.2.0.192.y.example", Rtype::A),
+        ("version.bind", Rtype::A),
+    ] {
+        let ask = |server| {
+            let reply = Client::new(server).ask(&name.parse().unwrap(), rtype, Over::Udp).expect("a reply");
+            (reply.rcode, reply.answers)
+        };
+        assert_eq!(ask(server), ask(other), "{name}");
+    }
+    daemon.stop().ended_with(0);
+    service.stop().ended_with(0);
+    place
+        .run(&["import-rbldnsd", "--", "-b", "127.0.0.1", "z.example"])
+        .ended_with(2)
+        .talks("invalid zone spec");
+}

@@ -22,7 +22,7 @@ use crate::rbldnsd::to_toml;
 #[command(after_help = "\
 Examples:
   gatepost import-rbldnsd -- -b 127.0.0.1/5300 -w /var/lib/rbldns bl.example.net:ip4set:list > gatepost.toml
-  gatepost check-config --config gatepost.toml")]
+  gatepost check-config gatepost.toml")]
 pub(crate) struct Args {
     /// The state folder to write into it
     #[arg(long, value_name = "DIR", default_value = defaults::STATE)]

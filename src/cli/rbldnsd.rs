@@ -34,6 +34,7 @@ const NAME: &str = "rbldnsd";
 #[derive(Debug, clap::Args)]
 #[command(
     disable_help_flag = true,
+    args_override_self = true,
     after_help = "\
 Data set types: ip4set ip4tset ip4trie ip6tset ip6trie dnset dnhash generic combined acl
 

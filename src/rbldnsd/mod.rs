@@ -12,6 +12,7 @@ pub mod background;
 mod cache;
 mod channel;
 pub mod daemon;
+mod data;
 mod files;
 mod handle;
 mod import;

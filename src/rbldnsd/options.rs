@@ -56,7 +56,7 @@ pub struct Options {
 pub struct Specs {
     /// The data sets, each once.
     pub data_sets: Vec<DataSet>,
-    /// The zones, in the order in which they are first named.
+    /// The zones, in the order in which they are first named, each before those that it lies in.
     pub zones: Vec<ZoneSpec>,
     /// The access list of the server: an index into the data sets.
     pub access: Option<usize>,
@@ -314,8 +314,11 @@ impl Specs {
     fn zone(&mut self, origin: &Name) -> &mut ZoneSpec {
         let known = self.zones.iter().position(|zone| zone.origin == *origin);
         let at = known.unwrap_or_else(|| {
-            self.zones.push(ZoneSpec { origin: origin.clone(), lists: Vec::new(), access: None });
-            self.zones.len() - 1
+            // Before the first zone that it lies in, which is the order of statistics there as well.
+            let at = self.zones.iter().position(|zone| origin.is_in(&zone.origin));
+            let at = at.unwrap_or(self.zones.len());
+            self.zones.insert(at, ZoneSpec { origin: origin.clone(), lists: Vec::new(), access: None });
+            at
         });
         &mut self.zones[at]
     }
@@ -343,6 +346,15 @@ mod tests {
         assert_eq!(shown, ["ip4set:one,two", "dnset:names:odd", "acl:clients"]);
         assert_eq!((zones.len(), &zones[0].lists, &zones[1].lists), (2, &vec![0, 1], &vec![0]));
         assert_eq!((access, zones[0].access, zones[1].access), (Some(2), None, Some(2)));
+    }
+
+    /// The order of rbldnsd 1.0's statistics.
+    #[test]
+    fn zones_stand_before_those_that_they_lie_in() {
+        let typed = ["b", "z", "x.y.z", ".", "y.z", "a", "z.b"].map(|zone| format!("{zone}:ip4set:e"));
+        let specs = Specs::parse(&typed).unwrap();
+        let shown: Vec<_> = specs.zones.iter().map(|zone| zone.origin.to_string()).collect();
+        assert_eq!(shown, ["z.b", "b", "x.y.z", "y.z", "z", "a", "."]);
     }
 
     #[test]

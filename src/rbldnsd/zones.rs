@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::cache::is_settled;
 use super::options::ZoneSpec;
 use crate::model::Name;
-use crate::server::{AccessLists, Served, Server};
+use crate::server::{AccessLists, Served};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::zone::Zone;
 
@@ -71,45 +71,45 @@ impl Zones {
         self.coming.remove(base);
     }
 
-    /// The round is done: what came is served. `now`: see [`Zones::look_at_ends`].
-    pub(super) fn serve(&mut self, server: &Server, now: Option<i64>) {
+    /// The round is done: what came is to be served. `now`: see [`Zones::look_at_ends`].
+    pub(super) fn settle(&mut self, now: Option<i64>) {
         for (base, loaded) in std::mem::take(&mut self.coming) {
             self.zones.insert(base, loaded);
         }
-        self.mark_ended(now);
-        self.put(server);
+        self.look_at_ends(now);
     }
 
-    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on; `None`: none ends.
-    pub(super) fn look_at_ends(&mut self, server: &Server, now: Option<i64>) {
-        if self.mark_ended(now) {
-            self.put(server);
-        }
-    }
-
-    fn mark_ended(&mut self, now: Option<i64>) -> bool {
+    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on; `None`: none ends. Whether
+    /// that is news.
+    pub(super) fn look_at_ends(&mut self, now: Option<i64>) -> bool {
         let mut changed = false;
         for (zone, loaded) in &mut self.zones {
             let ended = matches!((loaded.until, now), (Some(until), Some(now)) if until <= now);
-            if ended != loaded.ended {
-                loaded.ended = ended;
-                changed = true;
+            if ended == loaded.ended {
+                continue;
             }
-            if ended && changed {
+            (loaded.ended, changed) = (ended, true);
+            if ended {
                 tracing::warn!(%zone, "its data have ended by their own words; SERVFAIL until there are newer ones");
             }
         }
         changed
     }
 
-    fn put(&self, server: &Server) {
+    /// What is to be served.
+    pub(super) fn served(&self) -> Vec<(Name, Served)> {
         let zones = self.zones.iter().flat_map(|(base, loaded)| {
             let parts = loaded.parts.iter().filter(|_| !loaded.ended);
             let ready = parts.map(|(origin, zone)| (origin.clone(), Served::Ready(zone.clone())));
             let waiting = (loaded.ended || loaded.parts.is_empty()).then(|| (base.clone(), Served::Waiting));
             waiting.into_iter().chain(ready).collect::<Vec<_>>()
         });
-        server.serve(zones, &self.access);
+        zones.collect()
+    }
+
+    /// And to whom.
+    pub(super) fn access(&self) -> &AccessLists {
+        &self.access
     }
 
     /// Whether a zone has data that will end.

@@ -129,12 +129,17 @@ impl Server {
         Self::answer(sockets, settings, worlds, Some(watcher))
     }
 
-    /// Starts to answer on sockets that are bound already, SERVFAIL for every zone until [`Server::serve`] says more.
-    /// No store is looked at.
-    pub fn start_on(sockets: Sockets, settings: &Settings) -> Result<Self, StartError> {
+    /// Answers from `zones` on sockets that are bound already, and later from what [`Server::serve`] says. No store is
+    /// looked at.
+    pub fn start_on(
+        sockets: Sockets,
+        settings: &Settings,
+        zones: impl IntoIterator<Item = (Name, Served)>,
+        access: &AccessLists,
+    ) -> Result<Self, StartError> {
         let settings = settings.counting(&sockets);
-        let worlds = Arc::new(ArcSwap::from_pointee(World::waiting(&settings)));
-        Self::answer(sockets, settings, worlds, None)
+        let world = World::standing(&settings, zones, access);
+        Self::answer(sockets, settings, Arc::new(ArcSwap::from_pointee(world)), None)
     }
 
     fn answer(
@@ -170,14 +175,7 @@ impl Server {
 
     /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
     pub fn serve(&self, zones: impl IntoIterator<Item = (Name, Served)>, access: &AccessLists) {
-        let zones: Vec<_> = zones.into_iter().collect();
-        let base = |(origin, served): &(Name, Served)| match served {
-            Served::Ready(zone) => Some((origin.clone(), zone.base()?.clone())),
-            Served::Waiting => None,
-        };
-        let subzones = zones.iter().filter_map(base).collect();
-        let world = World::new(zones, self.settings.version.clone(), None).with_subzones(subzones);
-        self.worlds.store(Arc::new(world.guarded(access).counted(&self.settings.tallies)));
+        self.worlds.store(Arc::new(World::standing(&self.settings, zones, access)));
     }
 
     /// The addresses that are listened on, with their real ports.

@@ -64,6 +64,22 @@ impl World {
         Self::new(zones, settings.version.clone(), None).guarded(&settings.access).counted(&settings.tallies)
     }
 
+    /// The world of a server without a store: `zones`, some of which know that they are subzones.
+    pub(super) fn standing(
+        settings: &Settings,
+        zones: impl IntoIterator<Item = (Name, Served)>,
+        access: &AccessLists,
+    ) -> Self {
+        let zones: Vec<_> = zones.into_iter().collect();
+        let base = |(origin, served): &(Name, Served)| match served {
+            Served::Ready(zone) => Some((origin.clone(), zone.base()?.clone())),
+            Served::Waiting => None,
+        };
+        let subzones = zones.iter().filter_map(base).collect();
+        let world = Self::new(zones, settings.version.clone(), None).with_subzones(subzones);
+        world.guarded(access).counted(&settings.tallies)
+    }
+
     /// A world of `zones` by origin.
     pub fn new(
         zones: impl IntoIterator<Item = (Name, Served)>,
