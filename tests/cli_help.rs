@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "up",
     "serve",
     "sync",
@@ -17,6 +17,8 @@ const COMMANDS: [&str; 11] = [
     "print-config",
     "compile",
     "inspect",
+    "rbldnsd",
+    "import-rbldnsd",
     "completions",
     "man",
 ];

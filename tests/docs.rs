@@ -180,7 +180,7 @@ fn command_lines_run() {
         for line in command_lines(&text) {
             let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             let command = words[0].clone();
-            if matches!(command.as_str(), "up" | "serve" | "COMMAND") || command.starts_with('-') {
+            if matches!(command.as_str(), "up" | "serve" | "rbldnsd" | "COMMAND") || command.starts_with('-') {
                 continue; // what serves is started below and in other tests
             }
             let is_compile = command == "compile";
@@ -196,6 +196,8 @@ fn command_lines_run() {
                     "OUT" => "out.snapshot",
                     "SNAPSHOT" => snapshot.to_str().unwrap(),
                     "LIST" => "one",
+                    "OPTIONS" => "-b127.0.0.1/5300",
+                    "ZONES" => "bl.example:ip4set:list.txt",
                     _ => continue,
                 };
                 *word = with.to_owned();
@@ -209,7 +211,17 @@ fn command_lines_run() {
             ran.insert(command);
         }
     }
-    for command in ["sync", "check-config", "lookup", "status", "compile", "inspect", "completions", "man"] {
+    for command in [
+        "sync",
+        "check-config",
+        "lookup",
+        "status",
+        "compile",
+        "inspect",
+        "import-rbldnsd",
+        "completions",
+        "man",
+    ] {
         assert!(ran.contains(command), "no document shows `gatepost {command}`");
     }
     drop(server);
