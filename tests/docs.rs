@@ -180,7 +180,8 @@ fn command_lines_run() {
         for line in command_lines(&text) {
             let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             let command = words[0].clone();
-            if matches!(command.as_str(), "up" | "serve" | "rbldnsd" | "COMMAND") || command.starts_with('-') {
+            if matches!(command.as_str(), "up" | "serve" | "rbldnsd" | "COMMAND") || command.starts_with('-')
+            {
                 continue; // what serves is started below and in other tests
             }
             let is_compile = command == "compile";
