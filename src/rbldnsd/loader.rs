@@ -1,8 +1,8 @@
 //! The loader: a process that looks at the files, compiles what has changed and hands it over.
 //!
-//! It gives up its privileges before it opens a list, works one [`Request::Check`] after another, and ends with the
+//! It gives up its privileges before it opens a list, works one `Request::Check` after another, and ends with the
 //! process that started it. What cannot be loaded is reported and tried again with the next check; what was handed over
-//! before stays in service. Read [`run`], then [`Loader::check`].
+//! before stays in service. Read [`run`], then `Loader::check`.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -2,7 +2,7 @@
 //!
 //! The serving process ([`daemon`]) binds, drops its privileges and answers. It never reads a list: a [`loader`] process,
 //! started early and with the same privileges dropped, looks at the files, compiles what has changed and hands each
-//! zone over as an open descriptor ([`channel`]) of a file in the [`cache`], or of sealed memory where there is none. So a
+//! zone over as an open descriptor (`channel`) of a file in the `cache`, or of sealed memory where there is none. So a
 //! restart maps what was compiled before, and a crash or a peak of memory there leaves the answers alone.
 //!
 //! Read [`Options`] first, then [`daemon::run`] and [`loader::run`]. Never: guards and the never-list (the files are the
