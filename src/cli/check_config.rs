@@ -9,6 +9,7 @@ use super::locate::{self, DEFAULT_CONFIG};
 use super::output::{GOOD, WARN, counted, json, out, styled, talk};
 use crate::config::{Problem, Problems};
 use crate::error::ExitStatus;
+use crate::ops::Clients;
 
 /// Check a configuration and show all that is wrong with it
 ///
@@ -28,9 +29,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let found = locate::read(&args.file).and_then(|config| match config.absent.is_empty() {
-        true => Ok(config),
-        false => Err(config.absent.into()),
+    let found = locate::read(&args.file).and_then(|config| {
+        if !config.absent.is_empty() {
+            return Err(config.absent.into());
+        }
+        Clients::read(&config)?;
+        Ok(config)
     });
     if args.json {
         let counts = found.as_ref().ok().map(|config| {

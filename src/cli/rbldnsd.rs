@@ -17,7 +17,7 @@ use crate::ops::Syslog;
 use crate::ops::log::{self, Format};
 use crate::parse::seconds;
 use crate::rbldnsd::background::{self, Word};
-use crate::rbldnsd::{DataSetKind, Family, Options, Specs, Target, Ttls, daemon, loader};
+use crate::rbldnsd::{Family, Options, Specs, Target, Ttls, daemon, loader};
 
 /// The name of the program whose command line this is, and under which it logs.
 const NAME: &str = "rbldnsd";
@@ -183,10 +183,6 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         bail!(Usage("-x and -X load libraries made for rbldnsd itself, which cannot run here".to_owned()));
     }
     let specs = Specs::parse(&args.zones).map_err(|error| anyhow!(Usage(error.to_string())))?;
-    if specs.data_sets.iter().any(|data_set| data_set.kind == DataSetKind::Acl) {
-        // To leave them out would let everybody in.
-        bail!(Usage("data sets of type acl are not read yet".to_owned()));
-    }
     let version = match args.hide_version {
         0 => Some(concat!("gatepost ", env!("CARGO_PKG_VERSION")).to_owned()),
         1 => Some("gatepost".to_owned()),

@@ -11,9 +11,9 @@ use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
-use crate::config::{Config, ListConfig, Problem, Problems, Slug, access, defaults};
+use crate::config::{Config, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
-use crate::ops::{Conduct, Ended, Report, Said, Service, expired_lists};
+use crate::ops::{Clients, Conduct, Ended, Report, Said, Service, expired_lists};
 use crate::server::{AccessLists, Limits, ReloadError, Served, Server, Settings, StartError};
 use crate::store::{Outcome, Store};
 
@@ -45,14 +45,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     locate::keep_off_up(&config)?;
     let store = Store::open(&config.state)?;
     tell_absent(&config);
+    let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
-    let server = start(&config, store, &lists)?;
+    let server = start(&config, clients.lists().clone(), store, &lists)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
     for address in service.server().addresses() {
         tracing::info!("listening on {address}, UDP and TCP");
     }
-    let mut daemon = Daemon { path, config, lists, progress: Progress::log() };
+    let mut daemon = Daemon { path, config, clients, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {
         tracing::info!("looks for lists that are due every {}", short_duration(timer));
@@ -65,10 +66,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 /// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.
 pub(crate) fn start(
     config: &Config,
+    access: AccessLists,
     store: Store,
     lists: &Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
 ) -> anyhow::Result<Server> {
-    let settings = settings(config);
+    let settings = settings(config, access);
     let expired = expired_lists(store, Arc::clone(lists));
     Server::start(&settings, Box::new(expired)).map_err(|error| {
         let help = help_with(&error);
@@ -77,7 +79,7 @@ pub(crate) fn start(
     })
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, access: AccessLists) -> Settings {
     let server = &config.server;
     Settings {
         listen: server.listen.clone(),
@@ -89,21 +91,13 @@ fn settings(config: &Config) -> Settings {
             ..Limits::default()
         },
         version: config.reloadable.version_bind.clone(),
-        access: access_lists(config),
+        access,
         ..Settings::new(config.state.clone(), origins(config))
     }
 }
 
 fn origins(config: &Config) -> Vec<crate::model::Name> {
     config.reloadable.zones.iter().map(|zone| zone.origin.clone()).collect()
-}
-
-fn access_lists(config: &Config) -> AccessLists {
-    let zones = config.reloadable.zones.iter().filter(|zone| !zone.access.is_empty());
-    AccessLists {
-        server: access(&config.reloadable.access, defaults::TTL.as_secs() as u32),
-        zones: zones.map(|zone| (zone.origin.clone(), access(&zone.access, zone.ttl))).collect(),
-    }
 }
 
 /// What to do when the sockets cannot be had.
@@ -128,10 +122,14 @@ fn help_with(error: &StartError) -> Option<String> {
     }
 }
 
+/// How often access files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The service, told what happens.
 struct Daemon {
     path: PathBuf,
     config: Config,
+    clients: Clients,
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
     progress: Progress,
 }
@@ -152,8 +150,12 @@ impl Conduct for Daemon {
     }
 
     fn reload(&mut self, server: &Server) -> Option<Option<Duration>> {
-        let config = match locate::read(&self.path) {
-            Ok(config) => config,
+        let read = locate::read(&self.path).and_then(|config| {
+            let clients = Clients::read(&config)?;
+            Ok((config, clients))
+        });
+        let (config, clients) = match read {
+            Ok(read) => read,
             Err(error) => {
                 log_refusal(&error);
                 return None;
@@ -166,10 +168,31 @@ impl Conduct for Daemon {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
         // What goes wrong here is logged by the server, which goes on with what it has.
         let version = config.reloadable.version_bind.clone();
-        let _ = server.configure(origins(&config), version, access_lists(&config));
+        let _ = server.configure(origins(&config), version, clients.lists().clone());
+        self.clients = clients;
         self.config.reloadable = config.reloadable;
         tracing::info!("the configuration was read again");
         Some(self.config.reloadable.sync.timer)
+    }
+
+    fn look(&mut self, server: &Server) -> Option<Duration> {
+        if !self.clients.have_files() {
+            return None;
+        }
+        match self.clients.look(&self.config) {
+            Ok(None) => {}
+            Ok(Some(lists)) => {
+                let version = self.config.reloadable.version_bind.clone();
+                // What goes wrong here is logged by the server.
+                let _ = server.configure(origins(&self.config), version, lists.clone());
+                tracing::info!("the access files were read again");
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| tracing::error!("{}", in_a_line(problem)));
+                tracing::error!("the access lists stay as they were");
+            }
+        }
+        Some(LOOK)
     }
 
     fn status(&self, server: &Server) -> String {

@@ -35,15 +35,15 @@ mod words;
 mod write;
 mod zone;
 
-pub use access::{AccessAction, AccessRule, access};
+pub use access::{AccessConfig, AccessRule};
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source};
+pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
-pub use reach::{is_public, reaches_the_public};
+pub use reach::{is_public, lets_strangers_in, reaches_the_public};
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
-use problem::Place;
 use resolve::Typed;
 
 /// Everything configured, every default filled in.
@@ -80,7 +80,7 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reloadable {
     /// Who is answered, in any zone.
-    pub access: Vec<AccessRule>,
+    pub access: AccessConfig,
     /// What `version.bind CH TXT` says; `None` = refused.
     pub version_bind: Option<String>,
     /// Fetching.

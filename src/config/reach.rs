@@ -1,10 +1,11 @@
 //! Which addresses a download may go to, and what a download address may look like.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::Url;
 
 use super::problem::{Place, Problem, Problems};
+use crate::zone::{Access, Action};
 
 /// Whether `address` is one of the public Internet's: not loopback, private, shared (RFC 6598), link-local, unique
 /// local, multicast, reserved or "this host"; IPv4 in IPv6 clothes (mapped, translated, 6to4) is judged as the IPv4
@@ -19,6 +20,11 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Whether strangers can ask a server that listens on `address`: a public one, or all that the machine has.
 pub fn reaches_the_public(address: IpAddr) -> bool {
     address.is_unspecified() || is_public(address)
+}
+
+/// Whether strangers can ask a server that listens there, and are answered.
+pub fn lets_strangers_in(listen: SocketAddr, access: &Access) -> bool {
+    reaches_the_public(listen.ip()) && *access.of_strangers(listen.is_ipv6()) == Action::Allow
 }
 
 fn v4_is_public(address: Ipv4Addr) -> bool {

@@ -10,7 +10,7 @@ use super::list::ListConfig;
 use super::resolve::{list_of, no_mailbox};
 use super::words::Slug;
 use super::zone::{MemberConfig, ZoneConfig};
-use super::{Config, Problems, Reloadable, Server, Sync, defaults};
+use super::{AccessConfig, Config, Problems, Reloadable, Server, Sync, defaults};
 use crate::model::{Name, NameError, Ns, Soa, Use};
 
 impl Config {
@@ -54,7 +54,7 @@ impl Config {
                 tcp_idle: defaults::TCP_IDLE,
             },
             reloadable: Reloadable {
-                access: Vec::new(),
+                access: AccessConfig::default(),
                 version_bind: None,
                 sync: Sync {
                     timer: Some(defaults::UP_TIMER),
@@ -105,7 +105,7 @@ fn zone(label: &str, suffix: &Name, members: Vec<MemberConfig>) -> Result<ZoneCo
         ns: Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] },
         ttl: seconds(defaults::TTL),
         test_points: true,
-        access: Vec::new(),
+        access: AccessConfig::default(),
         origin,
     })
 }

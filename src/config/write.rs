@@ -5,12 +5,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::access::{AccessAction, AccessRule};
+use super::access::AccessConfig;
 use super::list::{ListConfig, Source};
 use super::units::{format_duration, format_size};
 use super::words::Code;
 use super::{Config, ZoneConfig};
-use crate::model::Template;
+use crate::model::{Given, Template};
 use crate::parse::{Column, Format};
 
 impl Config {
@@ -64,15 +64,15 @@ impl Out {
         }
     }
 
-    fn access(&mut self, rules: &[AccessRule]) {
-        let rules = rules.iter().map(|rule| {
+    fn access(&mut self, access: &AccessConfig) {
+        let rules = access.rules.iter().map(|rule| {
             let clients = array(rule.clients.iter().map(|client| string(&client.to_string())));
-            let mut keys = format!("clients = {clients}, action = {}", string(rule.action.word()));
-            if let AccessAction::List(code, said) = &rule.action {
-                if *code != Code::ALONE {
+            let mut keys = format!("clients = {clients}, action = {}", string(rule.given.word()));
+            if let Given::List { code, text: said } = &rule.given {
+                if *code != Code::ALONE.address() {
                     let _ = write!(keys, ", code = {}", string(&code.to_string()));
                 }
-                if let Some(said) = said {
+                if !said.is_empty() {
                     let _ = write!(keys, ", text = {}", text(said));
                 }
             }
@@ -81,6 +81,9 @@ impl Out {
         let rules: String = rules.collect();
         let end = if rules.is_empty() { "" } else { "\n" };
         self.line("access", format!("[{rules}{end}]"));
+        if !access.files.is_empty() {
+            self.line("access-files", array(access.files.iter().map(|path| string(&path.to_string_lossy()))));
+        }
     }
 
     fn list(&mut self, list: &ListConfig) {

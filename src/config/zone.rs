@@ -1,6 +1,6 @@
 //! A zone: which lists answer in it, and what it says of itself.
 
-use super::access::AccessRule;
+use super::access::AccessConfig;
 use super::words::{Code, Slug};
 use crate::compile::ZoneData;
 use crate::model::{Name, Ns, Soa, Template, Ttl};
@@ -25,7 +25,7 @@ pub struct ZoneConfig {
     /// The test points of RFC 5782 are forced.
     pub test_points: bool,
     /// Who is answered; what a client is given by this and by the server's own list is the stricter.
-    pub access: Vec<AccessRule>,
+    pub access: AccessConfig,
 }
 
 /// A list in a zone.

@@ -3,12 +3,14 @@
 //! Pure values with exact text forms. Never: I/O, DNS packets, list formats.
 //! Read [`Span`] first, then [`Value`]: what one entry of a list says.
 
+mod access;
 mod addr;
 mod hash;
 mod name;
 mod record;
 mod text;
 
+pub use access::{AccessList, Given};
 pub use addr::{AddrError, Address, Span, Subject, parse_ipv4, parse_ipv6};
 pub use hash::{ContentHash, Hasher};
 pub use name::{Name, NameError, write_label};

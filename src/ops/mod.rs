@@ -5,6 +5,7 @@
 
 mod ages;
 mod child;
+mod clients;
 pub mod log;
 pub mod report;
 mod service;
@@ -16,6 +17,7 @@ mod timer;
 
 pub use ages::{expired_lists, next_due};
 pub use child::{Ended, Said, SyncChild, this_program, with_parent};
+pub use clients::Clients;
 pub use report::{EventLines, ListDone, Report, Weight};
 pub use service::{Conduct, Service};
 pub use signals::{Signal, listen};

@@ -44,6 +44,10 @@ pub trait Conduct {
     fn wants_sync_in(&self) -> Option<Duration> {
         None
     }
+    /// Files that are looked at now and then; in how long again, if ever.
+    fn look(&mut self, _server: &Server) -> Option<Duration> {
+        None
+    }
     /// A line for the service manager: what is served.
     fn status(&self, server: &Server) -> String;
 }
@@ -79,8 +83,9 @@ impl Service {
             if self.child.is_none() && self.timer.take(now) {
                 self.start_sync(conduct);
             }
+            let look = conduct.look(&self.server).map(|pause| Instant::now() + pause);
             let timer = self.timer.due().filter(|_| self.child.is_none());
-            let wake = [timer, self.manager.due()].into_iter().flatten().min();
+            let wake = [timer, self.manager.due(), look].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()).min(NAP));
             match self.happenings.recv_timeout(nap) {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,

@@ -32,7 +32,7 @@ pub use csv::{Column, Columns};
 pub use diag::{Diag, TEXT_MAX, excerpt};
 pub use driver::NOTE_MAX;
 pub use lines::LINE_MAX;
-pub use rbldnsd::{RbldnsdOptions, seconds};
+pub use rbldnsd::{AccessParser, RbldnsdOptions, seconds};
 pub use report::{EXAMPLES, Report, Trailer, Validity};
 
 use crate::set::{Set, SetBuilder};

@@ -53,7 +53,7 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
         gzip: options.gzip,
         specs: options.specs.clone(),
     };
-    let start = |job| Data::start(&options.specs.zones, job, sender);
+    let start = |job| Data::start(job, sender);
     let mut data = if job.confinement.root.is_some() {
         // Started before the root folder changes: inside there is no program to start. It gives its privileges up itself.
         let mut data = start(job.clone())?;
@@ -75,7 +75,7 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     data.zones.settle(wall_clock(options));
     let zones = &data.zones;
     let settings = settings(options, Vec::new(), query_log.clone());
-    let server = Server::start_on(sockets, &settings, zones.served(), zones.access())?;
+    let server = Server::start_on(sockets, &settings, zones.served(), &zones.access())?;
     let mut daemon = Daemon::new(options, server, data, query_log, file);
     ready();
     daemon.run(&happenings);
@@ -229,7 +229,7 @@ impl<'a> Daemon<'a> {
     }
 
     fn serve(&self) {
-        self.server.serve(self.data.zones.served(), self.data.zones.access());
+        self.server.serve(self.data.zones.served(), &self.data.zones.access());
         self.manager.status(&self.status());
     }
 

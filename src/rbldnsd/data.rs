@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use super::daemon::Happening;
 use super::handle::{Handle, Heard};
-use super::options::ZoneSpec;
 use super::reports::{Job, Report};
 use super::zones::Zones;
 
@@ -37,9 +36,9 @@ pub(super) struct Round {
 
 impl Data {
     /// Starts a loader; what it says goes to `sender`.
-    pub(super) fn start(zones: &[ZoneSpec], job: Job, sender: Sender<Happening>) -> anyhow::Result<Self> {
+    pub(super) fn start(job: Job, sender: Sender<Happening>) -> anyhow::Result<Self> {
         let mut data = Self {
-            zones: Zones::waiting(zones),
+            zones: Zones::waiting(&job.specs),
             loader: None,
             busy: false,
             job: Some(job),
@@ -127,6 +126,7 @@ impl Data {
                     }
                 }
             }
+            Report::Access { data_set, list } => self.zones.take_access(data_set, &list),
             Report::Failed { what, why } => {
                 self.trouble(format!("{what}: {why}; what it had stays in service"));
             }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::options::DataSet;
 use super::reports::Job;
 use crate::feed::decode::decode;
-use crate::model::ContentHash;
-use crate::parse::{self, Diag, Format, Parser, RbldnsdOptions, Report};
+use crate::model::{AccessList, ContentHash};
+use crate::parse::{self, AccessParser, Diag, Format, Parser, RbldnsdOptions, Report};
 use crate::set::{Set, codec};
 
 /// A file that changes while it is read is read again so often, after a pause.
@@ -98,54 +98,100 @@ impl Content {
     }
 }
 
-/// Reads a data set; every line that is left out goes to `on_bad`.
+/// An access list as it was read.
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) list: AccessList,
+    /// As of [`Content`].
+    pub(super) stamps: Vec<Stamp>,
+    pub(super) is_fresh: bool,
+}
+
+/// Reads a list; every line that is left out goes to `on_bad`.
 pub(super) fn read(
     job: &Job,
     data_set: &DataSet,
     format: Format,
     on_bad: &mut dyn FnMut(&Path, Diag),
 ) -> Result<Content, String> {
-    for _ in 1..TRIES {
-        if let Ok(content) = read_once(job, data_set, format, on_bad)? {
-            return Ok(content);
-        }
-        std::thread::sleep(PAUSE);
-    }
-    read_once(job, data_set, format, on_bad)?
-        .map_err(|path| format!("file {}: it was changed while it was read", path.display()))
+    let (parser, stamps) = read_whole(
+        data_set,
+        job.gzip,
+        || Parser::new(format, &options(job)),
+        |parser, path, text| parser.read(text, &mut |diag| on_bad(path, diag)),
+    )?;
+    let parsed = parser.finish();
+    let is_fresh = stamps.iter().any(Stamp::is_fresh);
+    Ok(Content::new(parsed.set, parsed.report, stamps, is_fresh))
 }
 
-/// `Ok(Err)`: this file was changed while it was read.
-fn read_once(
+/// Reads an access list; every special line that is left out goes to `on_bad`.
+pub(super) fn read_clients(
     job: &Job,
     data_set: &DataSet,
-    format: Format,
     on_bad: &mut dyn FnMut(&Path, Diag),
-) -> Result<Result<Content, PathBuf>, String> {
-    let now = jiff::Timestamp::now();
+) -> Result<Clients, String> {
+    let (parser, stamps) = read_whole(
+        data_set,
+        job.gzip,
+        || AccessParser::new(&options(job)),
+        |parser, path, text| parser.read(text, &mut |diag| on_bad(path, diag)),
+    )?;
+    let is_fresh = stamps.iter().any(Stamp::is_fresh);
+    let list = parser.finish();
+    let list = AccessList { ttl: Some(list.ttl.unwrap_or(job.ttls.default)), ..list };
+    Ok(Clients { list, stamps, is_fresh })
+}
+
+fn options(job: &Job) -> parse::Options {
     let rbldnsd = RbldnsdOptions {
         host_bits: job.host_bits,
         default_ttl: job.ttls.default,
         min_ttl: job.ttls.min,
         max_ttl: if job.ttls.max > 0 { job.ttls.max } else { RbldnsdOptions::default().max_ttl },
     };
-    let options = parse::Options { now: Some(now), rbldnsd, ..parse::Options::default() };
-    let mut parser = Parser::new(format, &options);
+    parse::Options { now: Some(jiff::Timestamp::now()), rbldnsd, ..parse::Options::default() }
+}
+
+/// Has a parser read all files of a data set, and again if one of them changes meanwhile.
+fn read_whole<P>(
+    data_set: &DataSet,
+    gzip: bool,
+    parser: impl Fn() -> P,
+    mut take: impl FnMut(&mut P, &Path, Box<dyn Read + Send + '_>) -> io::Result<()>,
+) -> Result<(P, Vec<Stamp>), String> {
+    for _ in 1..TRIES {
+        if let Ok(read) = read_once(data_set, gzip, &parser, &mut take)? {
+            return Ok(read);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    read_once(data_set, gzip, &parser, &mut take)?
+        .map_err(|path| format!("file {}: it was changed while it was read", path.display()))
+}
+
+/// `Ok(Err)`: this file was changed while it was read.
+#[expect(clippy::type_complexity, reason = "the form of `read_whole`")]
+fn read_once<P>(
+    data_set: &DataSet,
+    gzip: bool,
+    parser: impl Fn() -> P,
+    mut take: impl FnMut(&mut P, &Path, Box<dyn Read + Send + '_>) -> io::Result<()>,
+) -> Result<Result<(P, Vec<Stamp>), PathBuf>, String> {
+    let mut parser = parser();
     let mut stamps = Vec::new();
     for path in &data_set.files {
         let before = stamp(path)?;
         let file = File::open(path).map_err(|error| cannot("open", path, &error))?;
-        let text = open(&file, job.gzip).map_err(|error| cannot("read", path, &error))?;
-        parser.read(text, &mut |diag| on_bad(path, diag)).map_err(|error| cannot("read", path, &error))?;
+        let text = open(&file, gzip).map_err(|error| cannot("read", path, &error))?;
+        take(&mut parser, path, text).map_err(|error| cannot("read", path, &error))?;
         let after = file.metadata().map_err(|error| cannot("read", path, &error))?;
         if Stamp::of(&after) != before {
             return Ok(Err(path.clone()));
         }
         stamps.push(before);
     }
-    let parsed = parser.finish();
-    let is_fresh = stamps.iter().any(Stamp::is_fresh);
-    Ok(Ok(Content::new(parsed.set, parsed.report, stamps, is_fresh)))
+    Ok(Ok((parser, stamps)))
 }
 
 /// The text of a file.

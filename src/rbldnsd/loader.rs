@@ -27,7 +27,7 @@ use super::reports::{Job, Report, Request};
 use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
-use crate::parse::Format;
+use crate::parse::{Diag, Format};
 use crate::snapshot::{self, Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
@@ -54,6 +54,14 @@ struct Loader {
     cache: Cache,
     /// For each zone what was handed over last.
     zones: Vec<Known>,
+    /// And for each access list what its files were then.
+    access: HashMap<usize, KnownAccess>,
+}
+
+/// What is known of an access list.
+struct KnownAccess {
+    stamps: Vec<Stamp>,
+    is_fresh: bool,
 }
 
 /// What is known of a zone.
@@ -92,7 +100,7 @@ impl Loader {
     fn new(job: Job, channel: Channel) -> Self {
         let zones = job.specs.zones.iter().map(|_| Known::default()).collect();
         let cache = Cache::new(job.cache.clone());
-        Self { job, channel, cache, zones }
+        Self { job, channel, cache, zones, access: HashMap::new() }
     }
 
     /// Looks at every file, and loads the zones whose files have changed. Errors are those of the channel.
@@ -101,6 +109,16 @@ impl Loader {
         let stamps: Vec<_> = self.job.specs.data_sets.iter().map(files::stamps).collect();
         let mut round = Round::new();
         let (mut changed, mut failed) = (0, 0);
+        for data_set in self.job.specs.access_lists() {
+            match self.access(data_set, &stamps[data_set])? {
+                Ok(is_new) => changed += usize::from(is_new),
+                Err(why) => {
+                    failed += 1;
+                    let what = format!("the access list {}", self.job.specs.data_sets[data_set]);
+                    self.tell(&Report::Failed { what, why })?;
+                }
+            }
+        }
         for (index, zone) in self.job.specs.zones.clone().iter().enumerate() {
             let of = |at: usize| stamps[at].as_ref().map(Vec::as_slice).map_err(String::clone);
             let result = match self.job.made_from(zone, of) {
@@ -121,6 +139,51 @@ impl Loader {
         }
         let milliseconds = began.elapsed().as_millis() as u64;
         self.tell(&Report::Done { changed, failed, milliseconds })
+    }
+
+    /// Hands an access list over if its files look different; whether it did.
+    fn access(
+        &mut self,
+        data_set: usize,
+        stamps: &Result<Vec<Stamp>, String>,
+    ) -> io::Result<Result<bool, String>> {
+        let stamps = match stamps {
+            Ok(stamps) => stamps,
+            Err(why) => return Ok(Err(why.clone())),
+        };
+        if self.access.get(&data_set).is_some_and(|known| known.stamps == *stamps && !known.is_fresh) {
+            return Ok(Ok(false));
+        }
+        let spec = &self.job.specs.data_sets[data_set];
+        let began = Instant::now();
+        let clients = match self.reading(|on_bad| files::read_clients(&self.job, spec, on_bad))? {
+            Ok(clients) => clients,
+            Err(why) => return Ok(Err(why)),
+        };
+        let files::Clients { list, stamps, is_fresh } = clients;
+        self.tell(&Report::Read {
+            data_set: spec.to_string(),
+            entries: list.clients.len() as u64,
+            bad: 0,
+            modified: newest(&stamps).unwrap_or(0),
+            milliseconds: began.elapsed().as_millis() as u64,
+        })?;
+        self.tell(&Report::Access { data_set, list })?;
+        self.access.insert(data_set, KnownAccess { stamps, is_fresh });
+        Ok(Ok(true))
+    }
+
+    /// Reads something, and tells of the lines that are left out. The outer error is the channel's.
+    fn reading<T>(
+        &self,
+        read: impl FnOnce(&mut dyn FnMut(&Path, Diag)) -> Result<T, String>,
+    ) -> io::Result<Result<T, String>> {
+        let mut broken = None;
+        let result = read(&mut |file, diag| {
+            let told = self.tell(&Report::BadLine { file: file.to_owned(), diag });
+            broken = broken.take().or_else(|| told.err());
+        });
+        broken.map_or(Ok(result), Err)
     }
 
     fn tell(&self, report: &Report) -> io::Result<()> {
@@ -209,20 +272,13 @@ impl Loader {
         let DataSetKind::List(format) = spec.kind else {
             return Ok(Err(format!("{spec} is an access list")));
         };
-        let mut broken = None;
-        let read = files::read(&self.job, spec, format, &mut |file: &Path, diag| {
-            let told = self.tell(&Report::BadLine { file: file.to_owned(), diag });
-            broken = broken.take().or_else(|| told.err());
-        });
-        if let Some(broken) = broken {
-            return Err(broken);
-        }
+        let read = self.reading(|on_bad| files::read(&self.job, spec, format, on_bad))?;
         if let Ok(content) = &read {
             self.tell(&Report::Read {
                 data_set: spec.to_string(),
                 entries: content.report.entries,
                 bad: content.report.bad,
-                modified: content.stamps.iter().map(Stamp::modified).max().unwrap_or(0),
+                modified: newest(&content.stamps).unwrap_or(0),
                 milliseconds: began.elapsed().as_millis() as u64,
             })?;
         }
@@ -296,6 +352,11 @@ impl Loader {
         let report = Report::Zone { base: zone.origin.clone(), origin, serial, until, cached };
         self.channel.send(&report, Some(file.as_fd()))
     }
+}
+
+/// The time of the file that was changed last, in seconds since 1970.
+fn newest(stamps: &[Stamp]) -> Option<i64> {
+    stamps.iter().map(Stamp::modified).max()
 }
 
 impl Job {

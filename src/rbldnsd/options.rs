@@ -1,5 +1,6 @@
 //! The command line, understood.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -266,6 +267,11 @@ impl Specs {
             return Err(Mistake("no zone(s) to service specified (-h for help)".to_owned()));
         }
         Ok(specs)
+    }
+
+    /// The access lists, each once: indices into the data sets.
+    pub fn access_lists(&self) -> BTreeSet<usize> {
+        self.zones.iter().filter_map(|zone| zone.access).chain(self.access).collect()
     }
 
     fn add(&mut self, spec: &str) -> Result<(), Mistake> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::options::{Specs, Ttls};
-use crate::model::Name;
+use crate::model::{AccessList, Name};
 use crate::parse::Diag;
 
 /// To the loader.
@@ -80,6 +80,13 @@ pub(super) enum Report {
         until: Option<i64>,
         /// It was not compiled now but found in the cache.
         cached: bool,
+    },
+    /// An access list.
+    Access {
+        /// Which of the data sets it is.
+        data_set: usize,
+        /// What it says.
+        list: AccessList,
     },
     /// Something that an operator should know.
     Warning {

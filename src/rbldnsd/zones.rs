@@ -5,18 +5,27 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::cache::is_settled;
-use super::options::ZoneSpec;
-use crate::model::Name;
+use super::options::Specs;
+use crate::model::{AccessList, Name};
 use crate::server::{AccessLists, Served};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
-use crate::zone::Zone;
+use crate::zone::{Access, Zone};
 
 /// All zones of the command line.
 pub(super) struct Zones {
     zones: BTreeMap<Name, Loaded>,
     /// Handed over, but the round is not yet done.
     coming: BTreeMap<Name, Loaded>,
-    access: AccessLists,
+    /// The server's access list and those of zones.
+    wanted: Vec<(Guarded, usize)>,
+    /// The access lists as they were handed over last.
+    lists: BTreeMap<usize, Arc<Access>>,
+}
+
+/// Whose access list it is.
+enum Guarded {
+    Server,
+    Zone(Name),
 }
 
 /// What is known of a zone.
@@ -43,9 +52,21 @@ pub(super) enum Unusable {
 
 impl Zones {
     /// Nothing is loaded yet.
-    pub(super) fn waiting(zones: &[ZoneSpec]) -> Self {
-        let zones = zones.iter().map(|zone| (zone.origin.clone(), Loaded::default())).collect();
-        Self { zones, coming: BTreeMap::new(), access: AccessLists::default() }
+    pub(super) fn waiting(specs: &Specs) -> Self {
+        let zones = specs.zones.iter().map(|zone| (zone.origin.clone(), Loaded::default()));
+        let of_zones = specs.zones.iter().filter_map(|zone| {
+            let access = zone.access?;
+            Some((Guarded::Zone(zone.origin.clone()), access))
+        });
+        let of_server = specs.access.map(|access| (Guarded::Server, access));
+        let wanted = of_zones.chain(of_server).collect();
+        Self { zones: zones.collect(), coming: BTreeMap::new(), wanted, lists: BTreeMap::new() }
+    }
+
+    /// Takes an access list over, to be asked when the round is done.
+    pub(super) fn take_access(&mut self, data_set: usize, list: &AccessList) {
+        // Its TTL is known: the loader has filled it in.
+        self.lists.insert(data_set, Arc::new(Access::of_lists(std::slice::from_ref(list), 0)));
     }
 
     /// Takes a zone or subzone over, to be served when the round is done.
@@ -99,17 +120,38 @@ impl Zones {
     /// What is to be served.
     pub(super) fn served(&self) -> Vec<(Name, Served)> {
         let zones = self.zones.iter().flat_map(|(base, loaded)| {
-            let parts = loaded.parts.iter().filter(|_| !loaded.ended);
+            let waits = self.waits(base, loaded);
+            let parts = loaded.parts.iter().filter(|_| !waits);
             let ready = parts.map(|(origin, zone)| (origin.clone(), Served::Ready(zone.clone())));
-            let waiting = (loaded.ended || loaded.parts.is_empty()).then(|| (base.clone(), Served::Waiting));
+            let waiting = waits.then(|| (base.clone(), Served::Waiting));
             waiting.into_iter().chain(ready).collect::<Vec<_>>()
         });
         zones.collect()
     }
 
+    /// A zone without data has nothing to say, and one whose access list is not known would say it to anybody.
+    fn waits(&self, origin: &Name, loaded: &Loaded) -> bool {
+        let unguarded = self.wanted.iter().any(|(guarded, data_set)| {
+            let concerns = match guarded {
+                Guarded::Server => true,
+                Guarded::Zone(zone) => zone == origin,
+            };
+            concerns && !self.lists.contains_key(data_set)
+        });
+        loaded.ended || loaded.parts.is_empty() || unguarded
+    }
+
     /// And to whom.
-    pub(super) fn access(&self) -> &AccessLists {
-        &self.access
+    pub(super) fn access(&self) -> AccessLists {
+        let mut access = AccessLists::default();
+        for (guarded, data_set) in &self.wanted {
+            let Some(list) = self.lists.get(data_set).cloned() else { continue };
+            match guarded {
+                Guarded::Server => access.server = list,
+                Guarded::Zone(origin) => _ = access.zones.insert(origin.clone(), list),
+            }
+        }
+        access
     }
 
     /// Whether a zone has data that will end.
@@ -119,7 +161,7 @@ impl Zones {
 
     /// Zones in all, and those of them that answer SERVFAIL.
     pub(super) fn counts(&self) -> (usize, usize) {
-        let silent = self.zones.values().filter(|loaded| loaded.ended || loaded.parts.is_empty()).count();
+        let silent = self.zones.iter().filter(|(origin, loaded)| self.waits(origin, loaded)).count();
         (self.zones.len(), silent)
     }
 }

@@ -4,12 +4,13 @@
 //! binary search. Never: what the server does with an action.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::model::{Address, RrSet, Span, Subject};
+use crate::model::{AccessList, Address, Given, RrData, RrSet, Rtype, Span, Subject, Ttl};
 
 /// What a client is given.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Action {
     /// Answers.
     #[default]
@@ -25,6 +26,24 @@ pub enum Action {
 }
 
 impl Action {
+    /// What a list means; records that it brings are given `ttl`.
+    pub fn of(given: &Given, ttl: Ttl) -> Self {
+        match given {
+            Given::Allow => Self::Allow,
+            Given::Empty => Self::Empty,
+            Given::Refuse => Self::Refuse,
+            Given::Drop => Self::Drop,
+            Given::List { code, text } => {
+                let code = RrData::Wire(vec![code.octets().to_vec()]);
+                let text = (!text.is_empty()).then(|| RrData::Texts(vec![text.clone()]));
+                let sets = [(Rtype::A, Some(code)), (Rtype::TXT, text)];
+                let sets =
+                    sets.into_iter().filter_map(|(rtype, data)| Some(RrSet { rtype, ttl, data: data? }));
+                Self::Listed(sets.collect())
+            }
+        }
+    }
+
     /// Of a server's action and a zone's, the one that gives less.
     #[must_use]
     pub fn stricter<'a>(&'a self, other: &'a Self) -> &'a Self {
@@ -46,28 +65,36 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     actions: Vec<Action>,
-    v4: Vec<(Span<u32>, u16)>,
-    v6: Vec<(Span<u128>, u16)>,
+    v4: Vec<(Span<u32>, u32)>,
+    v6: Vec<(Span<u128>, u32)>,
     /// The actions of all IPv4 and all IPv6 addresses, where those are named.
-    strangers: [Option<u16>; 2],
+    strangers: [Option<u32>; 2],
 }
 
 impl Access {
+    /// Of lists, in a zone whose records have `ttl` unless a list says otherwise.
+    pub fn of_lists(lists: &[AccessList], ttl: Ttl) -> Self {
+        Self::new(lists.iter().flat_map(|list| {
+            let ttl = list.ttl.unwrap_or(ttl);
+            list.clients.iter().map(move |(client, given)| (client.clone(), Action::of(given, ttl)))
+        }))
+    }
+
     /// Of prefixes in any order; of equal ones the first counts. Names are no clients and are left out.
     pub fn new(clients: impl IntoIterator<Item = (Subject, Action)>) -> Self {
         let mut access = Self::default();
+        let mut ids = HashMap::new();
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (client, action) in clients {
-            let known = access.actions.iter().position(|known| *known == action);
-            let action = known.unwrap_or_else(|| {
-                access.actions.push(action);
-                access.actions.len() - 1
+            let id = *ids.entry(action).or_insert_with_key(|action| {
+                access.actions.push(action.clone());
+                access.actions.len() as u32 - 1
             });
             match client {
-                Subject::V4(span) => v4.push((span, action as u16)),
+                Subject::V4(span) => v4.push((span, id)),
                 Subject::V6(span) => match mapped(span) {
-                    Some(span) => v4.push((span, action as u16)),
-                    None => v6.push((span, action as u16)),
+                    Some(span) => v4.push((span, id)),
+                    None => v6.push((span, id)),
                 },
                 Subject::Name(_) => {}
             }
@@ -84,7 +111,7 @@ impl Access {
             IpAddr::V4(v4) => find(&self.v4, u32::from(v4)),
             IpAddr::V6(v6) => find(&self.v6, u128::from(v6)),
         };
-        action.and_then(|action| self.actions.get(usize::from(action))).unwrap_or(&Action::Allow)
+        action.and_then(|action| self.actions.get(action as usize)).unwrap_or(&Action::Allow)
     }
 
     /// Whether everybody is allowed.
@@ -94,9 +121,7 @@ impl Access {
 
     /// What a client is given whom nothing but `0.0.0.0/0` (or `::/0`) names.
     pub fn of_strangers(&self, v6: bool) -> &Action {
-        self.strangers[usize::from(v6)]
-            .and_then(|at| self.actions.get(usize::from(at)))
-            .unwrap_or(&Action::Allow)
+        self.strangers[usize::from(v6)].and_then(|at| self.actions.get(at as usize)).unwrap_or(&Action::Allow)
     }
 }
 
@@ -106,25 +131,25 @@ fn mapped(span: Span<u128>) -> Option<Span<u32>> {
     Span::new(inside(span.first)?, inside(span.last)?)
 }
 
-fn everybody<A: Address>(prefixes: &[(Span<A>, u16)]) -> Option<u16> {
+fn everybody<A: Address>(prefixes: &[(Span<A>, u32)]) -> Option<u32> {
     prefixes.iter().find(|(span, _)| *span == A::ZERO.prefix(0)).map(|&(_, action)| action)
 }
 
-fn find<A: Address>(spans: &[(Span<A>, u16)], client: A) -> Option<u16> {
+fn find<A: Address>(spans: &[(Span<A>, u32)], client: A) -> Option<u32> {
     let at = spans.partition_point(|(span, _)| span.last < client);
     spans.get(at).filter(|(span, _)| span.contains(client)).map(|&(_, action)| action)
 }
 
 /// Disjoint spans in which the longest prefix counts.
-fn settled<A: Address>(mut prefixes: Vec<(Span<A>, u16)>) -> Vec<(Span<A>, u16)> {
+fn settled<A: Address>(mut prefixes: Vec<(Span<A>, u32)>) -> Vec<(Span<A>, u32)> {
     // Outer ones before those inside them; the sort is stable, so the first of equal ones stays the first.
     prefixes.sort_by(|(a, _), (b, _)| a.first.cmp(&b.first).then(b.last.cmp(&a.last)));
     prefixes.dedup_by(|next, kept| next.0 == kept.0);
     let mut spans = Vec::new();
-    let mut open: Vec<(Span<A>, u16)> = Vec::new();
+    let mut open: Vec<(Span<A>, u32)> = Vec::new();
     // Everything below this is settled.
     let mut from = Some(A::ZERO);
-    let mut close_up_to = |open: &mut Vec<(Span<A>, u16)>, from: &mut Option<A>, next: Option<A>| {
+    let mut close_up_to = |open: &mut Vec<(Span<A>, u32)>, from: &mut Option<A>, next: Option<A>| {
         while let Some(&(span, action)) = open.last() {
             let ends_before = next.is_none_or(|next| span.last < next);
             let last = if ends_before { Some(span.last) } else { next.and_then(A::prev) };

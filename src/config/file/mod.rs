@@ -3,4 +3,6 @@
 
 pub(crate) mod v1;
 
-pub(crate) use v1::{AccessFile, File, LimitKeys, ListFile, ListKeys, MemberKeys, ZoneFile, ZoneKeys};
+pub(crate) use v1::{
+    AccessFile, File, LimitKeys, ListFile, ListKeys, MemberKeys, RuleFile, ZoneFile, ZoneKeys,
+};

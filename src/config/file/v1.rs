@@ -26,7 +26,7 @@ pub(crate) struct File {
     pub(crate) top: TopKeys,
     pub(crate) server: ServerKeys,
     pub(crate) listen: Option<Vec<At<SocketAddr>>>,
-    pub(crate) access: Vec<AccessFile>,
+    pub(crate) access: AccessFile,
     pub(crate) sync: SyncKeys,
     pub(crate) own_networks: Vec<At<Network>>,
     pub(crate) lists: Vec<(At<Slug>, ListFile)>,
@@ -42,7 +42,7 @@ keys! {
 }
 
 keys! {
-    /// `[server]`, but `listen` and `access`.
+    /// `[server]`, but `listen`, `access` and `access-files`.
     pub(crate) struct ServerKeys {
         "open" open: bool,
         "workers" workers: u16,
@@ -129,9 +129,16 @@ keys! {
     }
 }
 
+/// `access` and `access-files`.
+#[derive(Debug, Default)]
+pub(crate) struct AccessFile {
+    pub(crate) rules: Vec<RuleFile>,
+    pub(crate) files: Vec<At<PathBuf>>,
+}
+
 /// What some clients are given, as typed.
 #[derive(Debug)]
-pub(crate) struct AccessFile {
+pub(crate) struct RuleFile {
     pub(crate) keys: AccessKeys,
     pub(crate) clients: Vec<At<Network>>,
     pub(crate) place: Option<Place>,
@@ -162,7 +169,7 @@ pub(crate) struct ZoneFile {
     pub(crate) lists_sound: bool,
     pub(crate) except: Vec<At<Slug>>,
     pub(crate) ns: Option<Vec<At<Name>>>,
-    pub(crate) access: Vec<AccessFile>,
+    pub(crate) access: AccessFile,
 }
 
 impl LimitKeys {
@@ -310,7 +317,19 @@ fn members(table: &mut Table<'_>, problems: &mut Problems) -> Vec<MemberKeys> {
     members
 }
 
-fn access(table: &mut Table<'_>, problems: &mut Problems) -> Vec<AccessFile> {
+fn access(table: &mut Table<'_>, problems: &mut Problems) -> AccessFile {
+    let rules = rules(table, problems);
+    let before = problems.len();
+    let files = table.array("access-files", problems);
+    if problems.len() == before
+        && let (Some([]), Some(place)) = (files.as_deref(), table.place_of("access-files"))
+    {
+        problems.push(Problem::new(&place, "no file").help("expected at least one"));
+    }
+    AccessFile { rules, files: files.unwrap_or_default() }
+}
+
+fn rules(table: &mut Table<'_>, problems: &mut Problems) -> Vec<RuleFile> {
     const RULE: &str = "a table `{ clients = [\"192.0.2.0/24\"], action = \"refuse\" }`";
     let mut rules = Vec::new();
     for item in table.items("access", RULE, problems).unwrap_or_default() {
@@ -326,7 +345,7 @@ fn access(table: &mut Table<'_>, problems: &mut Problems) -> Vec<AccessFile> {
         let sound = problems.len() == before;
         let keys = AccessKeys::read(&mut rule, problems);
         rule.finish(problems);
-        rules.push(AccessFile { keys, clients, place, sound });
+        rules.push(RuleFile { keys, clients, place, sound });
     }
     rules
 }

@@ -1,18 +1,26 @@
 //! Access lists: which keys belong to which action, and no client twice.
 
-use crate::config::access::{AccessAction, AccessRule};
-use crate::config::file::AccessFile;
+use std::path::Path;
+
+use crate::config::access::{AccessConfig, AccessRule};
+use crate::config::file::{AccessFile, RuleFile};
 use crate::config::problem::{Place, Problem, Problems};
 use crate::config::values::AccessWord;
 use crate::config::words::Code;
-use crate::model::{Subject, Template};
+use crate::model::{Given, Subject, Template};
 
 use super::spot;
 
-pub(super) fn access(typed: Vec<AccessFile>, problems: &mut Problems) -> Vec<AccessRule> {
+pub(super) fn access(typed: AccessFile, folder: &Path, problems: &mut Problems) -> AccessConfig {
+    let AccessFile { rules, files } = typed;
+    let files = files.into_iter().map(|at| folder.join(at.value)).collect();
+    AccessConfig { rules: resolved(rules, problems), files }
+}
+
+fn resolved(typed: Vec<RuleFile>, problems: &mut Problems) -> Vec<AccessRule> {
     let mut seen: Vec<(Subject, Place)> = Vec::new();
     let mut rules = Vec::new();
-    for AccessFile { keys, clients, place, sound } in typed {
+    for RuleFile { keys, clients, place, sound } in typed {
         for client in &clients {
             match seen.iter().find(|(known, _)| *known == client.value.0) {
                 Some((_, first)) => problems.push(
@@ -37,17 +45,17 @@ pub(super) fn access(typed: Vec<AccessFile>, problems: &mut Problems) -> Vec<Acc
                 );
             }
         }
-        let action = match word.value {
-            AccessWord::Allow => AccessAction::Allow,
-            AccessWord::Empty => AccessAction::Empty,
-            AccessWord::Refuse => AccessAction::Refuse,
-            AccessWord::Drop => AccessAction::Drop,
-            AccessWord::List => AccessAction::List(
-                keys.code.map_or(Code::ALONE, |at| at.value),
-                keys.text.map(|at| Template::parse(at.value.0.as_bytes())),
-            ),
+        let given = match word.value {
+            AccessWord::Allow => Given::Allow,
+            AccessWord::Empty => Given::Empty,
+            AccessWord::Refuse => Given::Refuse,
+            AccessWord::Drop => Given::Drop,
+            AccessWord::List => Given::List {
+                code: keys.code.map_or(Code::ALONE, |at| at.value).address(),
+                text: keys.text.map(|at| Template::parse(at.value.0.as_bytes())).unwrap_or_default(),
+            },
         };
-        rules.push(AccessRule { clients: clients.into_iter().map(|at| at.value.0).collect(), action });
+        rules.push(AccessRule { clients: clients.into_iter().map(|at| at.value.0).collect(), given });
     }
     rules
 }

@@ -13,10 +13,10 @@ pub(crate) use list::list_of;
 use super::feeds::Feeds;
 use super::file::File;
 use super::problem::{At, Place, Problem, Problems};
-use super::reach::reaches_the_public;
-use super::{AccessRule, Config, Overrides, Reloadable, Server, Sync, defaults};
+use super::reach::lets_strangers_in;
+use super::{AccessConfig, Config, Overrides, Reloadable, Server, Sync, defaults};
 use crate::model::Name;
-use crate::zone::Action;
+use crate::zone::Access;
 
 /// A file as typed and the folder that its relative paths start from.
 pub(crate) struct Typed {
@@ -42,7 +42,7 @@ pub(crate) fn resolve(
             given.iter().map(|&value| At { value, place: Place::Outside("GATEPOST_LISTEN") }).collect()
         }
     };
-    let access = access::access(file.access, problems);
+    let access = access::access(file.access, &folder, problems);
     let open = file.server.open.is_some_and(|at| at.value);
     check_strangers(&listen, &access, open, problems);
     let catalogue =
@@ -52,11 +52,11 @@ pub(crate) fn resolve(
         problems.push(Problem::new(&timer.place, "a timer without a pause").help("expected such as \"15m\""));
     }
 
-    let mut list_files = vec![(folder, file.lists)];
-    let mut zone_files = file.zones;
+    let mut list_files = vec![(folder.clone(), file.lists)];
+    let mut zone_files = vec![(folder, file.zones)];
     for addition in additions {
-        list_files.push((addition.folder, addition.file.lists));
-        zone_files.extend(addition.file.zones);
+        list_files.push((addition.folder.clone(), addition.file.lists));
+        zone_files.push((addition.folder, addition.file.zones));
     }
     let mut lists = list::lists(list_files, feeds, problems);
     let zones = zone::zones(zone_files, &lists, problems);
@@ -98,13 +98,14 @@ pub(crate) fn resolve(
 
 /// A server that strangers can reach says who may ask, or that everybody may: some lists must not be given away, and
 /// an open server can be made to send replies to others.
-fn check_strangers(listen: &[At<SocketAddr>], access: &[AccessRule], open: bool, problems: &mut Problems) {
-    if open {
+///
+/// What files say is known when they are read.
+fn check_strangers(listen: &[At<SocketAddr>], access: &AccessConfig, open: bool, problems: &mut Problems) {
+    if open || !access.files.is_empty() {
         return;
     }
-    let access = super::access(access, 0);
-    let answers_strangers = |at: &SocketAddr| *access.of_strangers(at.is_ipv6()) == Action::Allow;
-    for at in listen.iter().filter(|at| reaches_the_public(at.value.ip()) && answers_strangers(&at.value)) {
+    let access = Access::of_lists(&[access.list()], 0);
+    for at in listen.iter().filter(|at| lets_strangers_in(at.value, &access)) {
         problems.push(
             Problem::new(
                 &at.place,

@@ -1,6 +1,7 @@
 //! Zones: which lists may stand together, and under which codes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::list::{Lists, list_text};
@@ -15,13 +16,16 @@ use crate::model::{Name, Ns, Soa, Ttl, Use};
 use crate::parse::Format;
 
 pub(super) fn zones(
-    files: Vec<(At<Name>, ZoneFile)>,
+    files: Vec<(PathBuf, Vec<(At<Name>, ZoneFile)>)>,
     lists: &Lists,
     problems: &mut Problems,
 ) -> Vec<ZoneConfig> {
     let mut seen: BTreeMap<Name, Place> = BTreeMap::new();
     let mut zones = Vec::new();
-    for (origin, typed) in files {
+    let files = files
+        .into_iter()
+        .flat_map(|(folder, zones)| zones.into_iter().map(move |zone| (folder.clone(), zone)));
+    for (folder, (origin, typed)) in files {
         if let Some(first) = seen.get(&origin.value) {
             problems.push(
                 Problem::new(&origin.place, format!("zone `{}` is defined twice", origin.value))
@@ -30,13 +34,19 @@ pub(super) fn zones(
             continue;
         }
         seen.insert(origin.value.clone(), origin.place.clone());
-        zones.push(one_zone(&origin, typed, lists, problems));
+        zones.push(one_zone(&origin, typed, &folder, lists, problems));
     }
     zones.sort_by(|a: &ZoneConfig, b| a.origin.cmp(&b.origin));
     zones
 }
 
-fn one_zone(origin: &At<Name>, typed: ZoneFile, lists: &Lists, problems: &mut Problems) -> ZoneConfig {
+fn one_zone(
+    origin: &At<Name>,
+    typed: ZoneFile,
+    folder: &Path,
+    lists: &Lists,
+    problems: &mut Problems,
+) -> ZoneConfig {
     let ZoneFile { keys, lists: typed_lists, lists_place, lists_sound, except, ns, access } = typed;
     match &lists_place {
         None => {
@@ -75,7 +85,7 @@ fn one_zone(origin: &At<Name>, typed: ZoneFile, lists: &Lists, problems: &mut Pr
         ns: Ns { ttl: soa_ttl, hosts },
         ttl: ttl(keys.ttl, defaults::TTL, problems),
         test_points: test_points.is_none_or(|at| at.value),
-        access: super::access::access(access, problems),
+        access: super::access::access(access, folder, problems),
     }
 }
 

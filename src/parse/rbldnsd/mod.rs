@@ -7,6 +7,7 @@
 //! TTL above RFC 2181's 31 bits and NUL octets are refused, a record of generic that cannot be read costs its line
 //! alone, and every bad line is reported, not five.
 
+mod acl;
 mod combined;
 mod data_set;
 mod dnset;
@@ -33,6 +34,7 @@ use super::Format;
 use super::diag::Diag;
 use super::driver::{Failure, LineFormat, Outcome, Sink, run};
 use crate::set::{Overlap, Set, SetBuilder};
+pub use acl::AccessParser;
 pub(super) use combined::Combined;
 use data_set::DataSet;
 use generic::Generic;
