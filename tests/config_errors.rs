@@ -62,7 +62,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, access, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
+  = expected one of: listen, access, access-files, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",

@@ -39,6 +39,16 @@ fn inner_v4(v6: u128) -> u32 {
     (v6 >> 80) as u32
 }
 
+/// What a name means to a kind of list.
+enum Asked {
+    /// Something that can be an entry.
+    Subject,
+    /// The beginning of such things.
+    Above,
+    /// Neither.
+    Nothing,
+}
+
 /// A zone in service. `D` is where the octets of its snapshot are: a mapped file, or anything else in tests.
 ///
 /// Cheap to clone; the snapshot is shared.
@@ -114,18 +124,51 @@ impl<D: AsRef<[u8]>> Zone<D> {
 
     /// The same for a client that is given `action`. [`Action::Refuse`] and [`Action::Drop`] are for the server.
     pub fn verdict_for<'a>(&'a self, labels: &'a [u8], client: IpAddr, action: &'a Action) -> Verdict<'a> {
-        let said = match action {
-            Action::Listed(sets) => Hit::new(Some(Said::rebuilt(sets, Matched::client(client))), None),
-            Action::Empty => None,
-            Action::Allow | Action::Refuse | Action::Drop => return self.verdict(labels),
-        };
-        match said {
-            _ if self.mask.nothing_left() => Verdict::Unavailable(Trouble::Expired),
-            _ if labels.is_empty() && self.base().is_some() => Verdict::EmptyNonTerminal,
-            _ if labels.is_empty() => Verdict::Apex(None),
-            Some(hit) => Verdict::Listed(hit),
-            None => Verdict::NotListed,
+        if let Action::Allow | Action::Refuse | Action::Drop = action {
+            return self.verdict(labels);
         }
+        if self.mask.nothing_left() {
+            return Verdict::Unavailable(Trouble::Expired);
+        }
+        if labels.is_empty() {
+            return if self.base().is_some() { Verdict::EmptyNonTerminal } else { Verdict::Apex(None) };
+        }
+        let Action::Listed(sets) = action else {
+            return Verdict::NotListed;
+        };
+        match self.could_list(labels) {
+            Err(damage) => Verdict::Unavailable(Trouble::Damaged(damage)),
+            Ok(Asked::Subject) => match Hit::new(Some(Said::rebuilt(sets, Matched::client(client))), None) {
+                Some(hit) => Verdict::Listed(hit),
+                None => Verdict::NotListed,
+            },
+            Ok(Asked::Above) => Verdict::EmptyNonTerminal,
+            Ok(Asked::Nothing) => Verdict::NotListed,
+        }
+    }
+
+    /// Whether a name is one that lists like those of this zone could hold: for a client that is told all of them are
+    /// listed. Lists without an entry say nothing of what they could hold.
+    fn could_list(&self, labels: &[u8]) -> Result<Asked, Damaged> {
+        if self.snapshot.has_names() {
+            return Ok(Asked::Subject);
+        }
+        let question = Question::read(labels);
+        let v4 = self.snapshot.v4_any(&[])?;
+        let v6 = self.snapshot.v6_any(0.prefix(0))?;
+        if let (Some(octets), true) = (question.octets, v4) {
+            return Ok(if octets.address().is_some() { Asked::Subject } else { Asked::Above });
+        }
+        let Some(nibbles) = question.nibbles else { return Ok(Asked::Nothing) };
+        let (first, len) = nibbles.prefix();
+        let inside = first.prefix(len);
+        // IPv4 addresses have names among those of IPv6, too.
+        let v4 = v4 && (inside.overlaps(&MAPPED) || self.six_to_four && inside.overlaps(&SIX_TO_FOUR));
+        Ok(match nibbles.address() {
+            _ if !v6 && !v4 => Asked::Nothing,
+            Some(_) => Asked::Subject,
+            None => Asked::Above,
+        })
     }
 
     fn look_up<'a>(&'a self, labels: &'a [u8]) -> Result<Verdict<'a>, Damaged> {
