@@ -3,9 +3,11 @@
 //! Read [`Query`] first, then [`encode`]. Never: allocation, recursion, following of compression pointers, DNS library
 //! types, sockets, decisions about zones.
 
+mod lifetime;
 mod query;
 mod reply;
 
+pub use lifetime::lifetime;
 pub use query::{Denial, LowerName, Opt, Query, Refusal, Silence, parse};
 pub use reply::{Encoded, Reply, encode, refuse};
 
