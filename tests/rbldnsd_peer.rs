@@ -5,14 +5,11 @@
 #![cfg(feature = "full")]
 
 mod common;
-mod dns_support;
 mod peer_support;
 
-use std::net::Ipv4Addr;
-
-use common::{Dice, feeds, say, unpacked};
-use peer_support::reply::{A, TXT};
-use peer_support::{Case, Hits, by_hand, combined, compare, exempt, lines, random, rbldnsd};
+use common::{feeds, say, unpacked};
+use peer_support::servers::rbldnsd;
+use peer_support::{Hits, by_hand, combined, compare, exempt, lines, random, real};
 
 #[test]
 fn the_two_answer_alike() {
@@ -61,46 +58,39 @@ fn ten_thousand_exclusions() {
     tell("ten thousand exclusions", questions, &hits);
 }
 
+/// rbldnsd's own files: every entry, whatever its form, and 100,000 random neighbours.
 #[test]
 fn real_lists() {
     let Some(feeds) = feeds("real_lists") else { return };
     let Some(program) = rbldnsd("real_lists") else { return };
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(feeds.join("uceprotect")).expect("a folder").map(Result::unwrap) {
-        let text = unpacked(&entry.path());
         let origin = entry.file_name().to_string_lossy().replace('.', "-");
-        let mut dice = Dice(cases.len() as u64);
-        let mut entries: Vec<u32> = String::from_utf8_lossy(&text)
-            .lines()
-            .filter_map(|line| line.split_whitespace().next()?.parse::<Ipv4Addr>().ok())
-            .map(u32::from)
-            .collect();
-        assert!(entries.len() > 1000, "{origin}");
-        // A sample of what is more than can be asked in good time.
-        while entries.len() > 200_000 {
-            entries.swap_remove(dice.below(entries.len()));
-        }
-        let neighbours: Vec<u32> = (0..100_000)
-            .map(|_| {
-                let near = entries[dice.below(entries.len())];
-                if dice.below(2) == 0 {
-                    near.wrapping_add(dice.below(512) as u32).wrapping_sub(256)
-                } else {
-                    dice.next() as u32
-                }
-            })
-            .collect();
-        let mut case = Case::bare(&origin, "rbldnsd:ip4set", text);
-        (case.has_soa, case.has_ns) = (true, true);
-        cases.push(case.ask(&[A, TXT], entries.into_iter().chain(neighbours).map(reversed)));
+        cases.push(real::addresses(&origin, "rbldnsd:ip4set", unpacked(&entry.path()), 100_000));
     }
+    assert!(cases.len() >= 2, "lists of rbldnsd's");
     let (hits, questions) = compare(&program, &cases);
     tell("real lists", questions, &hits);
 }
 
-fn reversed(address: u32) -> String {
-    let [a, b, c, d] = address.to_be_bytes();
-    format!("{d}.{c}.{b}.{a}")
+/// The largest real lists of other formats, which are files of rbldnsd's all the same when their lines are such.
+#[test]
+fn large_real_lists() {
+    let Some(feeds) = feeds("large_real_lists") else { return };
+    let Some(program) = rbldnsd("large_real_lists") else { return };
+    let list = |path: &str| unpacked(&feeds.join(path));
+    let large = list("large/full-300k-ab.2026-08-22.txt.gz");
+    let cases = [
+        real::addresses("large-set", "rbldnsd:ip4set", large.clone(), 10_000),
+        real::addresses("large-trie", "rbldnsd:ip4trie", large.clone(), 10_000),
+        real::addresses("large-tset", "rbldnsd:ip4tset", large, 10_000),
+        real::addresses("mixed", "rbldnsd:ip4set", list("bitwire-outbound/outbound.a.txt.gz"), 10_000),
+        real::prefixes("bogons", "rbldnsd:ip6trie", list("cymru/fullbogons-ipv6.2024-03-10.txt.gz")),
+        real::names("names", list("urlhaus-filter/urlhaus-filter-domains.2022-03-13.txt.gz")),
+        real::names("disposable", list("disposable/disposable_email_blocklist.2026-08-21.conf")),
+    ];
+    let (hits, questions) = compare(&program, &cases);
+    tell("large real lists", questions, &hits);
 }
 
 fn tell(what: &str, questions: usize, hits: &Hits) {

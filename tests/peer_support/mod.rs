@@ -1,39 +1,33 @@
-//! Debian's rbldnsd and a gatepost server on the same files, asked the same questions.
+//! Debian's rbldnsd and gatepost with the same arguments and files, asked the same questions.
 
 pub(crate) mod by_hand;
 pub(crate) mod combined;
 pub(crate) mod exempt;
 pub(crate) mod lines;
 pub(crate) mod random;
+pub(crate) mod real;
 pub(crate) mod reply;
+pub(crate) mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use gatepost::compile::{Member, ZoneSpec, expand};
-use gatepost::model::{ContentHash, Template, Use};
 use gatepost::parse::{Format, Options, Parser, RbldnsdOptions};
-use gatepost::server::Server;
 use gatepost::set::Set;
 
-use crate::common::dns::{Over, exchange, try_ask};
-use crate::common::say;
-use crate::dns_support::{self, store};
+use crate::common::dns::{Over, exchange};
 use exempt::Named;
 use random::{name_v4, name_v6};
 use reply::{NOERROR, Said};
+use servers::{Folder, Pair};
 
-/// How long a server may take to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Questions that are asked of both before the replies are compared.
+const BATCH: usize = 8192;
 
 /// A zone, of one data set unless it says otherwise, and what is asked about it.
+#[derive(Debug, Clone)]
 pub(crate) struct Case {
     /// The zone; `.peer` is put behind it.
     pub(crate) origin: String,
@@ -42,6 +36,8 @@ pub(crate) struct Case {
     pub(crate) files: Vec<Vec<u8>>,
     /// Further data sets of the zone: `rbldnsd:TYPE` and its file.
     pub(crate) beside: Vec<(&'static str, Vec<u8>)>,
+    /// The origin of another case, whose data sets these are.
+    pub(crate) twin_of: Option<String>,
     pub(crate) questions: Vec<Question>,
     /// Names that differ because of what stands in the files; `*` for all.
     pub(crate) named: Named,
@@ -75,6 +71,7 @@ impl Case {
             format,
             files: vec![text.as_ref().to_vec()],
             beside: Vec::new(),
+            twin_of: None,
             questions: Vec::new(),
             named: BTreeMap::new(),
             has_soa: false,
@@ -99,6 +96,12 @@ impl Case {
     pub(crate) fn beside(mut self, format: &'static str, text: &str) -> Self {
         self.beside.push((format, text.as_bytes().to_vec()));
         self
+    }
+
+    /// Another zone of the very same data sets, asked the same.
+    pub(crate) fn twin(&self, origin: &str) -> Self {
+        let (origin, twin_of) = (format!("{origin}.peer"), Some(self.origin.clone()));
+        Self { origin, twin_of, ..self.clone() }
     }
 
     /// Asks for these names, each for every type in `types`.
@@ -151,44 +154,31 @@ impl Case {
 
     /// What gatepost reads.
     fn set(&self) -> Set {
-        self.read(self.format, &self.files).expect("memory")
-    }
-
-    fn read(&self, format: &str, files: &[Vec<u8>]) -> std::io::Result<Set> {
-        let format: Format = format.parse().expect(format);
+        let format: Format = self.format.parse().expect(self.format);
         let mut parser = Parser::new(format, &Options { rbldnsd: self.options, ..Options::default() });
-        files.iter().try_for_each(|file| parser.read(&file[..], &mut |_| {}))?;
-        Ok(parser.finish().set)
+        for file in &self.files {
+            parser.read(&file[..], &mut |_| {}).expect("memory");
+        }
+        parser.finish().set
     }
 
-    /// The zone as gatepost compiles it, with its subzones: nothing forced, values as published. None where a file is
-    /// refused.
-    fn specs(&self) -> Vec<ZoneSpec> {
-        let beside = self.beside.iter().map(|(format, file)| self.read(format, std::slice::from_ref(file)));
-        let sets: std::io::Result<Vec<Set>> =
-            std::iter::once(self.read(self.format, &self.files)).chain(beside).collect();
-        let Ok(sets) = sets else { return Vec::new() };
-        let mut spec = dns_support::spec(&self.origin);
-        spec.zone.ttl = self.options.default_ttl;
-        spec.zone.test_points = false;
-        if let Some(soa) = sets.iter().find_map(|set| set.directives.soa.as_ref()) {
-            spec.zone.soa = soa.clone();
+    /// What the command line says of the zone; the files are put into the folder. `number` is its own.
+    fn arguments(&self, number: usize, folder: &Folder) -> Vec<String> {
+        let beside = self.beside.iter().map(|(format, file)| (*format, std::slice::from_ref(file)));
+        let data_sets = std::iter::once((self.format, &self.files[..])).chain(beside);
+        let mut arguments = Vec::new();
+        for (set, (format, files)) in data_sets.enumerate() {
+            let mut names = Vec::new();
+            for (part, file) in files.iter().enumerate() {
+                names.push(format!("{number}-{set}-{part}"));
+                if self.twin_of.is_none() {
+                    folder.put(&names[part], file);
+                }
+            }
+            let kind = format.strip_prefix("rbldnsd:").expect("a type");
+            arguments.push(format!("{}:{kind}:{}", self.origin, names.join(",")));
         }
-        if let Some(ns) = sets.iter().find_map(|set| set.directives.ns.as_ref()) {
-            spec.zone.ns = ns.clone();
-        }
-        spec.members.extend(sets.into_iter().map(|set| Member {
-            name: "data-set".to_owned(),
-            hash: ContentHash::of(self.origin.as_bytes()),
-            set: Arc::new(set),
-            use_: Use::Block,
-            code: Ipv4Addr::new(127, 0, 0, 2),
-            text: Template::default(),
-            keep_values: true,
-            foreign: false,
-            never: None,
-        }));
-        expand(spec, |_| true)
+        arguments
     }
 
     fn packet(&self, question: &Question) -> Vec<u8> {
@@ -231,79 +221,87 @@ pub(crate) fn labels(text: &str) -> Vec<Vec<u8>> {
 /// How often each exemption was met.
 pub(crate) type Hits = BTreeMap<&'static str, u64>;
 
-/// Where rbldnsd is; `None`, said loudly, where it is not installed.
-pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.map(|folder| folder.join("rbldnsd")).find(|path| path.is_file());
-    if found.is_none() {
-        say(&format!("SKIPPED: {test}: rbldnsd is not installed (apt-get install rbldnsd)"));
-    }
-    found
-}
-
 /// Starts both, asks both everything, compares. Returns the hits and how many questions there were.
 pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
-    let origins: BTreeSet<&str> = cases.iter().map(|case| &*case.origin).collect();
-    assert_eq!(origins.len(), cases.len(), "two cases have one name");
-    let options = cases[0].options;
-    assert!(cases.iter().all(|case| case.options == options), "they are one program's");
-    let folder = tempfile::tempdir().expect("a folder");
-    let theirs = Peer::start(rbldnsd, folder.path(), cases);
-    let state = folder.path().join("state");
-    let specs: Vec<ZoneSpec> = cases.iter().flat_map(Case::specs).collect();
-    let served: Vec<_> = specs.iter().map(|spec| (spec, spec.zone.soa.serial.unwrap_or(1))).collect();
-    store::publish(&state, 1, &served);
-    let mut settings = store::settings(&state, &[]);
-    settings.zones = cases.iter().map(|case| case.origin.parse().expect("a name")).collect();
-    let ours = Server::start(&settings, Box::new(BTreeSet::new)).expect("starts");
-    let (mut hits, mut questions) = (Hits::new(), 0);
-    let mut faults = Vec::new();
-    for case in cases {
-        questions += case.questions.len();
-        compare_case(case, theirs.address, ours.addresses()[0], &mut hits, &mut faults);
-    }
-    ours.stop();
+    let mut hits = Hits::new();
+    let (questions, faults) = differences(rbldnsd, cases, &mut hits);
     let shown = faults.iter().take(40).map(|fault| format!("\n  {fault}")).collect::<String>();
     assert!(faults.is_empty(), "{} differences that are not deliberate:{shown}", faults.len());
     (hits, questions)
 }
 
-fn compare_case(
-    case: &Case,
-    theirs: SocketAddr,
-    ours: SocketAddr,
-    hits: &mut Hits,
-    faults: &mut Vec<String>,
-) {
-    let (theirs, ours) = thread::scope(|scope| {
-        let theirs = scope.spawn(|| ask(case, theirs));
-        let ours = ask(case, ours);
-        (theirs.join().expect("asked"), ours)
-    });
-    let listed = case.questions.iter().zip(&theirs).filter(|(_, said)| said.rcode == NOERROR);
-    let above: BTreeSet<Vec<Vec<u8>>> = listed.flat_map(|(question, _)| ancestors(&question.below)).collect();
-    for ((question, theirs), ours) in case.questions.iter().zip(&theirs).zip(&ours) {
-        let answers = |said: &Said| (said.rcode, said.authoritative, said.truncated, said.answers.clone());
-        if answers(theirs) == answers(ours) {
-            for why in exempt::beside(case, theirs, ours) {
-                *hits.entry(why).or_default() += 1;
+/// The same, telling what is not deliberate.
+pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (usize, Vec<String>) {
+    let folder = Folder::new();
+    let pair = Pair::start(rbldnsd, &folder, &arguments(cases, &folder));
+    let mut faults = Vec::new();
+    for case in cases {
+        compare_case(case, &pair, hits, &mut faults);
+    }
+    (cases.iter().map(|case| case.questions.len()).sum(), faults)
+}
+
+/// What both are told.
+fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
+    let numbers: BTreeMap<&str, usize> = cases.iter().map(|case| &*case.origin).zip(0..).collect();
+    assert_eq!(numbers.len(), cases.len(), "two cases have one name");
+    let options = cases[0].options;
+    assert!(cases.iter().all(|case| case.options == options), "they are one program's");
+    let mut arguments = Vec::new();
+    if options != RbldnsdOptions::default() {
+        let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
+        arguments.extend(host_bits.then(|| "-e".to_owned()));
+        arguments.extend(["-t".to_owned(), format!("{default_ttl}:{min_ttl}:{max_ttl}")]);
+    }
+    for case in cases {
+        let number = numbers[case.twin_of.as_ref().unwrap_or(&case.origin).as_str()];
+        arguments.extend(case.arguments(number, folder));
+    }
+    arguments
+}
+
+fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<String>) {
+    let mut above = BTreeSet::new();
+    // Judged when all names are known that have listed ones below them.
+    let mut different = Vec::new();
+    for questions in case.questions.chunks(BATCH) {
+        let (theirs, ours) = thread::scope(|scope| {
+            let theirs = scope.spawn(|| ask(case, questions, pair.theirs.address));
+            let ours = ask(case, questions, pair.ours.address);
+            (theirs.join().expect("asked"), ours)
+        });
+        for ((question, theirs), ours) in questions.iter().zip(theirs).zip(ours) {
+            if theirs.rcode == NOERROR {
+                above.extend(ancestors(&question.below));
             }
-        } else if let Some(why) = exempt::exemption(case, question, theirs, ours, &above) {
-            *hits.entry(why).or_default() += 1;
-        } else {
-            let Question { below, qtype } = question;
-            faults.push(format!(
-                "{below} in {} for {qtype}:\n    there {theirs:?}\n    here  {ours:?}",
-                case.origin
-            ));
+            let answers =
+                |said: &Said| (said.rcode, said.authoritative, said.truncated, said.answers.clone());
+            if answers(&theirs) != answers(&ours) {
+                different.push((question, theirs, ours));
+                continue;
+            }
+            match exempt::beside(case, &theirs, &ours) {
+                Ok(found) => found.into_iter().for_each(|why| *hits.entry(why).or_default() += 1),
+                Err(what) => faults.push(fault(case, question, &theirs, &ours, what)),
+            }
+        }
+    }
+    for (question, theirs, ours) in different {
+        match exempt::exemption(case, question, &theirs, &ours, &above) {
+            Some(why) => *hits.entry(why).or_default() += 1,
+            None => faults.push(fault(case, question, &theirs, &ours, "the answer")),
         }
     }
 }
 
-fn ask(case: &Case, server: SocketAddr) -> Vec<Said> {
-    let mut said: Vec<Option<Said>> = vec![None; case.questions.len()];
-    let packets = case.questions.iter().map(|question| case.packet(question)).zip(0..);
+fn fault(case: &Case, question: &Question, theirs: &Said, ours: &Said, what: &str) -> String {
+    let Question { below, qtype } = question;
+    format!("{what}: {below} in {} for {qtype}:\n    there {theirs:?}\n    here  {ours:?}", case.origin)
+}
+
+fn ask(case: &Case, questions: &[Question], server: SocketAddr) -> Vec<Said> {
+    let mut said: Vec<Option<Said>> = vec![None; questions.len()];
+    let packets = questions.iter().map(|question| case.packet(question)).zip(0..);
     exchange(server, Over::Udp, packets, |index: usize, question, packet| {
         let read = Said::read(packet, question);
         assert!(read.is_some(), "asked {question:02x?}, got {packet:02x?}");
@@ -316,74 +314,4 @@ fn ask(case: &Case, server: SocketAddr) -> Vec<Said> {
 fn ancestors(below: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + use<> {
     let name = labels(&below.to_ascii_lowercase());
     (1..name.len()).map(move |skip| name[skip..].to_vec())
-}
-
-/// What its command line says.
-fn arguments(options: RbldnsdOptions) -> Vec<String> {
-    if options == RbldnsdOptions::default() {
-        return Vec::new();
-    }
-    let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
-    let ttl = ["-t".to_owned(), format!("{default_ttl}:{min_ttl}:{max_ttl}")];
-    host_bits.then(|| "-e".to_owned()).into_iter().chain(ttl).collect()
-}
-
-/// A running rbldnsd; ends with this.
-struct Peer {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Peer {
-    fn start(program: &Path, folder: &Path, cases: &[Case]) -> Self {
-        let mode = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our file");
-        };
-        mode(folder, 0o755);
-        // A port that is free now.
-        let port =
-            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-        let mut command = Command::new(program);
-        // `-q`: a data set that cannot be loaded costs its own zone.
-        command.args(["-n", "-q", "-b"]).arg(format!("127.0.0.1/{port}")).arg("-w").arg(folder);
-        command.args(arguments(cases[0].options));
-        if nix::unistd::geteuid().is_root() {
-            // It refuses to stay root.
-            command.args(["-u", "nobody"]);
-        }
-        for (number, case) in cases.iter().enumerate() {
-            let beside = case.beside.iter().map(|(format, file)| (*format, std::slice::from_ref(file)));
-            let data_sets = std::iter::once((case.format, &case.files[..])).chain(beside);
-            for (set, (format, files)) in data_sets.enumerate() {
-                let mut names = Vec::new();
-                for (part, file) in files.iter().enumerate() {
-                    let name = format!("{number}-{set}-{part}");
-                    fs::write(folder.join(&name), file).expect("our folder");
-                    mode(&folder.join(&name), 0o644);
-                    names.push(name);
-                }
-                let kind = format.strip_prefix("rbldnsd:").expect("a type").replace("dnhash", "dnset");
-                command.arg(format!("{}:{kind}:{}", case.origin, names.join(",")));
-            }
-        }
-        let log = fs::File::create(folder.join("log")).expect("our folder");
-        command.stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().expect("it can be started");
-        let mut peer = Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) };
-        let end = Instant::now() + PATIENCE;
-        while try_ask(peer.address, "nothing.example", reply::SOA).is_none() {
-            let ended = peer.child.try_wait().expect("a child");
-            let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < end, "rbldnsd did not start: {}", log());
-            thread::sleep(Duration::from_millis(20));
-        }
-        peer
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

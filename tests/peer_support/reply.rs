@@ -45,10 +45,16 @@ pub(crate) struct Said {
     pub(crate) answers: Vec<Record>,
     /// Records of type NS in the authority section.
     pub(crate) name_servers: usize,
-    /// The TTL of the SOA record in the authority section.
-    pub(crate) negative_ttl: Option<u32>,
-    /// Its owner: the zone that answers.
-    pub(crate) zone: Option<Vec<u8>>,
+    /// The SOA record in the authority section.
+    pub(crate) soa: Option<Authority>,
+}
+
+/// What a negative answer says of its zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authority {
+    /// The zone that answers.
+    pub(crate) owner: Vec<u8>,
+    pub(crate) record: Record,
 }
 
 impl Said {
@@ -65,8 +71,7 @@ impl Said {
             truncated: packet[2] & 2 != 0,
             answers: Vec::new(),
             name_servers: 0,
-            negative_ttl: None,
-            zone: None,
+            soa: None,
         };
         let mut at = question.len();
         for index in 0..count(6) + count(8) {
@@ -83,8 +88,7 @@ impl Said {
             } else if rtype == NS {
                 said.name_servers += 1;
             } else if rtype == SOA {
-                said.negative_ttl = Some(ttl);
-                said.zone = Some(owner);
+                said.soa = Some(Authority { owner, record: Record { rtype, ttl, data: data(packet, rtype, start, at)? } });
             }
         }
         said.answers.sort();
