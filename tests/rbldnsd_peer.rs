@@ -9,7 +9,7 @@ mod peer_support;
 
 use common::{feeds, say, unpacked};
 use peer_support::servers::rbldnsd;
-use peer_support::{Hits, by_hand, combined, compare, exempt, lines, random, real};
+use peer_support::{Hits, by_hand, combined, compare, exclusions, exempt, lines, random, real};
 
 #[test]
 fn the_two_answer_alike() {
@@ -52,10 +52,21 @@ fn options_of_the_command_line() {
 }
 
 #[test]
-fn ten_thousand_exclusions() {
-    let Some(program) = rbldnsd("ten_thousand_exclusions") else { return };
-    let (hits, questions) = compare(&program, &[random::exclusions("exclusions", 10_000)]);
-    tell("ten thousand exclusions", questions, &hits);
+fn ten_thousand_exclusions_at_every_level() {
+    let Some(program) = rbldnsd("ten_thousand_exclusions_at_every_level") else { return };
+    let cases = [
+        exclusions::ip4("ex-set", "rbldnsd:ip4set"),
+        exclusions::ip4("ex-trie", "rbldnsd:ip4trie"),
+        exclusions::ip6trie("ex-trie6"),
+        exclusions::ip6tset("ex-tset6"),
+        exclusions::dnset("ex-names"),
+    ];
+    for case in &cases {
+        say(&format!("{}: {} exclusions", case.format, exclusions::count(case)));
+        assert!(exclusions::count(case) >= 10_000);
+    }
+    let (hits, questions) = compare(&program, &cases);
+    tell("exclusions", questions, &hits);
 }
 
 /// rbldnsd's own files: every entry, whatever its form, and 100,000 random neighbours.
@@ -66,7 +77,7 @@ fn real_lists() {
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(feeds.join("uceprotect")).expect("a folder").map(Result::unwrap) {
         let origin = entry.file_name().to_string_lossy().replace('.', "-");
-        cases.push(real::addresses(&origin, "rbldnsd:ip4set", unpacked(&entry.path()), 100_000));
+        cases.push(real::addresses(&origin, "rbldnsd:ip4set", unpacked(&entry.path()), 100_000, 1));
     }
     assert!(cases.len() >= 2, "lists of rbldnsd's");
     let (hits, questions) = compare(&program, &cases);
@@ -80,11 +91,12 @@ fn large_real_lists() {
     let Some(program) = rbldnsd("large_real_lists") else { return };
     let list = |path: &str| unpacked(&feeds.join(path));
     let large = list("large/full-300k-ab.2026-08-22.txt.gz");
+    let mixed = list("bitwire-outbound/outbound.a.txt.gz");
     let cases = [
-        real::addresses("large-set", "rbldnsd:ip4set", large.clone(), 10_000),
-        real::addresses("large-trie", "rbldnsd:ip4trie", large.clone(), 10_000),
-        real::addresses("large-tset", "rbldnsd:ip4tset", large, 10_000),
-        real::addresses("mixed", "rbldnsd:ip4set", list("bitwire-outbound/outbound.a.txt.gz"), 10_000),
+        real::addresses("large-set", "rbldnsd:ip4set", large.clone(), 10_000, 8),
+        real::addresses("large-trie", "rbldnsd:ip4trie", large.clone(), 10_000, 8),
+        real::addresses("large-tset", "rbldnsd:ip4tset", large, 10_000, 8),
+        real::addresses("mixed", "rbldnsd:ip4set", mixed, 10_000, 8),
         real::prefixes("bogons", "rbldnsd:ip6trie", list("cymru/fullbogons-ipv6.2024-03-10.txt.gz")),
         real::names("names", list("urlhaus-filter/urlhaus-filter-domains.2022-03-13.txt.gz")),
         real::names("disposable", list("disposable/disposable_email_blocklist.2026-08-21.conf")),

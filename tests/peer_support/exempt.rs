@@ -38,7 +38,7 @@ pub(crate) fn exemption(
     question: &Question,
     theirs: &Said,
     ours: &Said,
-    above: &BTreeSet<Vec<Vec<u8>>>,
+    above: &BTreeSet<Vec<u8>>,
 ) -> Option<&'static str> {
     let name = question.below.to_ascii_lowercase();
     if let Some(named) = case.named.get(&name).or_else(|| case.named.get("*")) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod combined;
+pub(crate) mod exclusions;
 pub(crate) mod exempt;
 pub(crate) mod lines;
 pub(crate) mod random;
@@ -183,10 +184,8 @@ impl Case {
 
     fn packet(&self, question: &Question) -> Vec<u8> {
         let mut packet = b"\0\0\x01\0\0\x01\0\0\0\0\0\0".to_vec();
-        for label in labels(&question.below).iter().chain(&labels(&self.origin)) {
-            packet.push(label.len() as u8);
-            packet.extend_from_slice(label);
-        }
+        put_labels(&question.below, &mut packet);
+        put_labels(&self.origin, &mut packet);
         packet.push(0);
         packet.extend_from_slice(&question.qtype.to_be_bytes());
         packet.extend_from_slice(&[0, 1]);
@@ -194,28 +193,44 @@ impl Case {
     }
 }
 
-/// The labels of a text, letters as they are.
-pub(crate) fn labels(text: &str) -> Vec<Vec<u8>> {
-    let mut labels = vec![Vec::new()];
+/// The labels of a text in wire form without the root's octet, letters as they are.
+pub(crate) fn labels(text: &str) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(text.len() + 1);
+    put_labels(text, &mut wire);
+    wire
+}
+
+fn put_labels(text: &str, wire: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
+    let mut length = wire.len();
+    wire.push(0);
+    let mut close = |wire: &mut Vec<u8>| match wire.len() - length - 1 {
+        // Nothing between two dots.
+        0 => {}
+        len => {
+            wire[length] = len as u8;
+            length = wire.len();
+            wire.push(0);
+        }
+    };
     while let Some((&octet, tail)) = rest.split_first() {
         rest = tail;
         match (octet, rest) {
-            (b'.', _) => labels.push(Vec::new()),
+            (b'.', _) => close(wire),
             (b'\\', [a, b, c, tail @ ..]) if a.is_ascii_digit() => {
                 let digits = [a, b, c].iter().fold(0u16, |n, d| n * 10 + u16::from(**d - b'0'));
-                labels.last_mut().expect("one").push(digits as u8);
+                wire.push(digits as u8);
                 rest = tail;
             }
             (b'\\', [octet, tail @ ..]) => {
-                labels.last_mut().expect("one").push(*octet);
+                wire.push(*octet);
                 rest = tail;
             }
-            _ => labels.last_mut().expect("one").push(octet),
+            _ => wire.push(octet),
         }
     }
-    labels.retain(|label| !label.is_empty());
-    labels
+    close(wire);
+    wire.pop();
 }
 
 /// How often each exemption was met.
@@ -261,9 +276,7 @@ fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
 }
 
 fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<String>) {
-    let mut above = BTreeSet::new();
-    // Judged when all names are known that have listed ones below them.
-    let mut different = Vec::new();
+    let (mut listed, mut different) = (Vec::new(), Vec::new());
     for questions in case.questions.chunks(BATCH) {
         let (theirs, ours) = thread::scope(|scope| {
             let theirs = scope.spawn(|| ask(case, questions, pair.theirs.address));
@@ -272,11 +285,10 @@ fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<Stri
         });
         for ((question, theirs), ours) in questions.iter().zip(theirs).zip(ours) {
             if theirs.rcode == NOERROR {
-                above.extend(ancestors(&question.below));
+                listed.push(&*question.below);
             }
-            let answers =
-                |said: &Said| (said.rcode, said.authoritative, said.truncated, said.answers.clone());
-            if answers(&theirs) != answers(&ours) {
+            let answers = |said: &Said| (said.rcode, said.authoritative, said.truncated);
+            if answers(&theirs) != answers(&ours) || theirs.answers != ours.answers {
                 different.push((question, theirs, ours));
                 continue;
             }
@@ -286,12 +298,34 @@ fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<Stri
             }
         }
     }
+    // Judged when all names are known that are listed: some differ because they have such below them.
+    let asked = different.iter().map(|(question, ..)| labels(&question.below.to_ascii_lowercase()));
+    let above = above(&listed, asked.collect());
     for (question, theirs, ours) in different {
         match exempt::exemption(case, question, &theirs, &ours, &above) {
             Some(why) => *hits.entry(why).or_default() += 1,
             None => faults.push(fault(case, question, &theirs, &ours, "the answer")),
         }
     }
+}
+
+/// Those of `names` that have listed ones below them.
+fn above(listed: &[&str], names: BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+    let mut above = BTreeSet::new();
+    if names.is_empty() {
+        return above;
+    }
+    for name in listed {
+        let name = labels(&name.to_ascii_lowercase());
+        let mut at = 0;
+        while let Some(&len) = name.get(at) {
+            at += 1 + usize::from(len);
+            if let Some(found) = names.get(&name[at..]) {
+                above.insert(found.clone());
+            }
+        }
+    }
+    above
 }
 
 fn fault(case: &Case, question: &Question, theirs: &Said, ours: &Said, what: &str) -> String {
@@ -308,10 +342,4 @@ fn ask(case: &Case, questions: &[Question], server: SocketAddr) -> Vec<Said> {
         said[index] = read;
     });
     said.into_iter().map(|said| said.expect("asked")).collect()
-}
-
-/// The names above `below`, within the zone.
-fn ancestors(below: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + use<> {
-    let name = labels(&below.to_ascii_lowercase());
-    (1..name.len()).map(move |skip| name[skip..].to_vec())
 }

@@ -14,12 +14,13 @@ const WHOLE: u64 = 1024;
 fn words(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text).into_owned();
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '$', ':']));
-    let words = lines.filter_map(|line| line.trim_start_matches(['!', ' ']).split([' ', '\t', ':', '#', ';']).next());
+    let words = lines.filter_map(|line| line.trim_start_matches(['!', ' ']).split([' ', '\t', '#', ';']).next());
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// `1.2.3.4`, `1.2.3.0/24` and `1.2.3.4-1.2.3.9`; other words are none.
 fn span(word: &str) -> Option<(u32, u32)> {
+    let word = word.split(':').next()?;
     let address = |text: &str| text.parse::<Ipv4Addr>().ok().map(u32::from);
     if let Some((first, last)) = word.split_once('-') {
         return Some((address(first)?, address(last)?));
@@ -31,8 +32,14 @@ fn span(word: &str) -> Option<(u32, u32)> {
 }
 
 /// A list of IPv4 addresses, prefixes and ranges, with so many random addresses near to some of them and as many
-/// anywhere.
-pub(crate) fn addresses(origin: &str, format: &'static str, text: Vec<u8>, neighbours: usize) -> Case {
+/// anywhere. One in `texts` is asked for its text as well.
+pub(crate) fn addresses(
+    origin: &str,
+    format: &'static str,
+    text: Vec<u8>,
+    neighbours: usize,
+    texts: usize,
+) -> Case {
     let spans: Vec<(u32, u32)> = words(&text).iter().filter_map(|word| span(word)).collect();
     assert!(spans.len() > 1000, "{origin}: {} entries", spans.len());
     let mut dice = Dice(spans.len() as u64);
@@ -53,9 +60,11 @@ pub(crate) fn addresses(origin: &str, format: &'static str, text: Vec<u8>, neigh
     }
     asked.sort_unstable();
     asked.dedup();
-    let mut case = Case::bare(origin, format, text);
-    (case.has_soa, case.has_ns) = (true, true);
-    case.ask(&[A, TXT], asked.into_iter().map(name_v4))
+    let says = |word: &[u8]| text.windows(word.len()).any(|at| at == word);
+    let (has_soa, has_ns) = (says(b"$SOA"), says(b"$NS"));
+    let case = Case { has_soa, has_ns, ..Case::bare(origin, format, text) };
+    case.ask(&[A], asked.iter().map(|&at| name_v4(at)))
+        .ask(&[TXT], asked.iter().step_by(texts).map(|&at| name_v4(at)))
 }
 
 /// A list of IPv6 prefixes: the ends of each, and what is beside them.
@@ -79,5 +88,5 @@ pub(crate) fn names(origin: &str, text: Vec<u8>) -> Case {
     let names = words(&text);
     assert!(names.len() > 1000, "{origin}");
     let below = names.iter().step_by(5).map(|name| format!("x.{name}")).collect::<Vec<_>>();
-    Case::bare(origin, "rbldnsd:dnset", text).ask(&[A, TXT], names).ask(&[A], below)
+    Case::bare(origin, "rbldnsd:dnset", text).ask(&[A], names).ask(&[A], below)
 }
