@@ -9,7 +9,7 @@ mod peer_support;
 
 use common::{feeds, say, unpacked};
 use peer_support::servers::rbldnsd;
-use peer_support::{Hits, by_hand, combined, compare, exclusions, exempt, lines, random, real};
+use peer_support::{Hits, by_hand, combined, compare, directives, exclusions, exempt, lines, packets, random, real, zones};
 
 #[test]
 fn the_two_answer_alike() {
@@ -35,11 +35,17 @@ fn the_two_answer_alike() {
     }
     let (mut hits, questions) = compare(&program, &cases);
     tell("made-up data", questions, &hits);
+    let (of_lines, questions) = compare(&program, &directives::all());
+    tell("special lines and forms of files", questions, &of_lines);
+    hits.extend(of_lines);
     let mut cases = combined::by_hand();
     cases.extend((1..=6).map(|seed| combined::random(&format!("combined-{seed}"), seed)));
     let (of_combined, questions) = compare(&program, &cases);
     tell("combined data sets", questions, &of_combined);
     hits.extend(of_combined);
+    let (of_zones, questions) = compare(&program, &zones::all());
+    tell("zones in zones, of several data sets, and data sets in several zones", questions, &of_zones);
+    hits.extend(of_zones);
     let unmet: Vec<_> = exempt::ALL.iter().filter(|why| !hits.contains_key(*why)).collect();
     assert!(unmet.is_empty(), "exemptions that nothing needs: {unmet:#?}");
 }
@@ -49,6 +55,17 @@ fn options_of_the_command_line() {
     let Some(program) = rbldnsd("options_of_the_command_line") else { return };
     let (hits, questions) = compare(&program, &by_hand::options());
     tell("with -e and -t", questions, &hits);
+    let (hits, questions) = compare(&program, &directives::unwatched());
+    tell("with -c 0", questions, &hits);
+}
+
+#[test]
+fn odd_packets() {
+    let Some(program) = rbldnsd("odd_packets") else { return };
+    let (hits, packets) = packets::compare(&program);
+    tell("odd packets", packets, &hits);
+    let unmet: Vec<_> = packets::ALL.iter().filter(|why| !hits.contains_key(*why)).collect();
+    assert!(unmet.is_empty(), "exemptions that nothing needs: {unmet:#?}");
 }
 
 #[test]

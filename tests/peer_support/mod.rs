@@ -2,13 +2,16 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod combined;
+pub(crate) mod directives;
 pub(crate) mod exclusions;
 pub(crate) mod exempt;
 pub(crate) mod lines;
+pub(crate) mod packets;
 pub(crate) mod random;
 pub(crate) mod real;
 pub(crate) mod reply;
 pub(crate) mod servers;
+pub(crate) mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,7 +24,7 @@ use gatepost::set::Set;
 use crate::common::dns::{Over, exchange};
 use exempt::Named;
 use random::{name_v4, name_v6};
-use reply::{NOERROR, Said};
+use reply::{NOERROR, SOA, Said};
 use servers::{Folder, Pair};
 
 /// Questions that are asked of both before the replies are compared.
@@ -44,10 +47,10 @@ pub(crate) struct Case {
     pub(crate) named: Named,
     pub(crate) has_soa: bool,
     pub(crate) has_ns: bool,
-    /// TTL of its SOA.
-    pub(crate) soa_ttl: u32,
     /// What the command line says of the files: the same in all cases of a run.
     pub(crate) options: RbldnsdOptions,
+    /// `-c 0`: files are not looked at again.
+    pub(crate) unwatched: bool,
 }
 
 /// A question: what stands before the origin, with `\.` and `\ddd`, and a type.
@@ -77,8 +80,8 @@ impl Case {
             named: BTreeMap::new(),
             has_soa: false,
             has_ns: false,
-            soa_ttl: 3600,
             options: RbldnsdOptions::default(),
+            unwatched: false,
         }
     }
 
@@ -90,6 +93,12 @@ impl Case {
     /// One more file of the data set.
     pub(crate) fn file(mut self, text: &str) -> Self {
         self.files.push(text.as_bytes().to_vec());
+        self
+    }
+
+    /// A file that is no text.
+    pub(crate) fn octets(mut self, octets: Vec<u8>) -> Self {
+        self.files.push(octets);
         self
     }
 
@@ -153,6 +162,12 @@ impl Case {
         self.ask(types, asked)
     }
 
+    /// Whether the zone has other data sets than of IPv4 addresses.
+    pub(crate) fn is_more_than_ip4(&self) -> bool {
+        let mut formats = self.beside.iter().map(|(format, _)| *format).chain([self.format]);
+        formats.any(|format| !format.starts_with("rbldnsd:ip4"))
+    }
+
     /// What gatepost reads.
     fn set(&self) -> Set {
         let format: Format = self.format.parse().expect(self.format);
@@ -172,6 +187,7 @@ impl Case {
             let mut names = Vec::new();
             for (part, file) in files.iter().enumerate() {
                 names.push(format!("{number}-{set}-{part}"));
+                // Those of a twin are put there by the other.
                 if self.twin_of.is_none() {
                     folder.put(&names[part], file);
                 }
@@ -233,6 +249,10 @@ fn put_labels(text: &str, wire: &mut Vec<u8>) {
     wire.pop();
 }
 
+/// Differences that are shown of a case, and in all.
+const SHOWN_OF_CASE: usize = 3;
+const SHOWN: usize = 60;
+
 /// How often each exemption was met.
 pub(crate) type Hits = BTreeMap<&'static str, u64>;
 
@@ -240,8 +260,8 @@ pub(crate) type Hits = BTreeMap<&'static str, u64>;
 pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
     let mut hits = Hits::new();
     let (questions, faults) = differences(rbldnsd, cases, &mut hits);
-    let shown = faults.iter().take(40).map(|fault| format!("\n  {fault}")).collect::<String>();
-    assert!(faults.is_empty(), "{} differences that are not deliberate:{shown}", faults.len());
+    let shown = faults.iter().take(SHOWN).map(|fault| format!("\n  {fault}")).collect::<String>();
+    assert!(faults.is_empty(), "differences that are not deliberate:{shown}");
     (hits, questions)
 }
 
@@ -251,7 +271,10 @@ pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (u
     let pair = Pair::start(rbldnsd, &folder, &arguments(cases, &folder));
     let mut faults = Vec::new();
     for case in cases {
-        compare_case(case, &pair, hits, &mut faults);
+        let of_case = compare_case(case, &pair, hits);
+        let more = of_case.len().saturating_sub(SHOWN_OF_CASE);
+        faults.extend(of_case.into_iter().take(SHOWN_OF_CASE));
+        faults.extend((more > 0).then(|| format!("and {more} more in {}", case.origin)));
     }
     (cases.iter().map(|case| case.questions.len()).sum(), faults)
 }
@@ -260,9 +283,13 @@ pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (u
 fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
     let numbers: BTreeMap<&str, usize> = cases.iter().map(|case| &*case.origin).zip(0..).collect();
     assert_eq!(numbers.len(), cases.len(), "two cases have one name");
-    let options = cases[0].options;
-    assert!(cases.iter().all(|case| case.options == options), "they are one program's");
-    let mut arguments = Vec::new();
+    let (options, unwatched) = (cases[0].options, cases[0].unwatched);
+    let same = |case: &Case| (case.options, case.unwatched) == (options, unwatched);
+    assert!(cases.iter().all(same), "they are one program's");
+    let mut arguments: Vec<String> = Vec::new();
+    if unwatched {
+        arguments.extend(["-c".to_owned(), "0".to_owned()]);
+    }
     if options != RbldnsdOptions::default() {
         let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
         arguments.extend(host_bits.then(|| "-e".to_owned()));
@@ -275,7 +302,11 @@ fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
     arguments
 }
 
-fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<String>) {
+fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits) -> Vec<String> {
+    let mut faults = Vec::new();
+    let soa = Question { below: String::new(), qtype: SOA };
+    let soa = ask(case, &[soa], pair.theirs.address).remove(0);
+    let soa_ttl = soa.answers.first().map(|record| record.ttl);
     let (mut listed, mut different) = (Vec::new(), Vec::new());
     for questions in case.questions.chunks(BATCH) {
         let (theirs, ours) = thread::scope(|scope| {
@@ -292,7 +323,7 @@ fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<Stri
                 different.push((question, theirs, ours));
                 continue;
             }
-            match exempt::beside(case, &theirs, &ours) {
+            match exempt::beside(case, soa_ttl, &theirs, &ours) {
                 Ok(found) => found.into_iter().for_each(|why| *hits.entry(why).or_default() += 1),
                 Err(what) => faults.push(fault(case, question, &theirs, &ours, what)),
             }
@@ -307,6 +338,7 @@ fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits, faults: &mut Vec<Stri
             None => faults.push(fault(case, question, &theirs, &ours, "the answer")),
         }
     }
+    faults
 }
 
 /// Those of `names` that have listed ones below them.
