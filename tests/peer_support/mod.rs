@@ -1,4 +1,5 @@
 //! Debian's rbldnsd and gatepost with the same arguments and files, asked the same questions.
+#![allow(dead_code)] // each test file uses its part
 
 pub(crate) mod by_hand;
 pub(crate) mod combined;
@@ -131,25 +132,22 @@ impl Case {
         self
     }
 
-    /// Asks for the ends of every entry as gatepost reads it, so that what only one of the two reads shows, and the
-    /// names above are known to be above something.
+    /// Asks for the ends of every entry and exclusion as gatepost reads it, and what is beside them, in all forms that
+    /// an address has: so what only one of the two reads shows, and what lies above something listed is known to.
     pub(crate) fn ask_entries(self, types: &[u16]) -> Self {
         let set = self.set();
         let mut asked = BTreeSet::new();
         let hosts = set.v4.hosts.iter().map(|&host| (host, host));
-        for (first, last) in
-            hosts.chain(set.v4.blocks.iter().map(|block| (block.span.first, block.span.last)))
-        {
-            let mapped = name_v6(0xffff << 32 | u128::from(first));
-            asked.extend([
-                name_v4(first),
-                name_v4(last),
-                mapped,
-                name_v6(0x2002 << 112 | u128::from(first) << 80),
-            ]);
+        let blocks = set.v4.blocks.iter().map(|block| (block.span.first, block.span.last));
+        for (first, last) in hosts.chain(blocks) {
+            for at in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                let mapped = name_v6(0xffff << 32 | u128::from(at));
+                asked.extend([name_v4(at), mapped, name_v6(0x2002 << 112 | u128::from(at) << 80)]);
+            }
         }
         for block in &set.v6 {
-            asked.extend([block.span.first, block.span.last].map(name_v6));
+            let (first, last) = (block.span.first, block.span.last);
+            asked.extend([first.wrapping_sub(1), first, last, last.wrapping_add(1)].map(name_v6));
         }
         for entry in &set.names {
             let name = entry.name.to_string();
