@@ -84,15 +84,35 @@ fn junk() -> Vec<(&'static str, Vec<u8>, Then)> {
         ("comments", b"# nothing listed today\n; really\n".to_vec(), Then::Empty),
         ("future", b"$TIMESTAMP 2037:01:01\n192.0.2.1\n".to_vec(), Then::Kept),
         ("ended", b"$TIMESTAMP 2001:01:01 2002:01:01\n".to_vec(), Then::Ended),
-        ("dollars", b"$\n$$\n$NS\n$SOA\n$TTL\n$=\n$0\n$DATASET\n$MAXRANGE4\n$TIMESTAMP\n#$\n:$\n".repeat(2000), Then::Kept),
+        (
+            "dollars",
+            b"$\n$$\n$NS\n$SOA\n$TTL\n$=\n$0\n$DATASET\n$MAXRANGE4\n$TIMESTAMP\n#$\n:$\n".repeat(2000),
+            Then::Kept,
+        ),
         ("spoilt-mx", b"a A 127.0.0.2\nb MX 10\n".to_vec(), Then::Kept),
         ("spoilt-ttl", b"a 99999999999 A 1.1.1.1\n".to_vec(), Then::Kept),
-        ("spoilt-sections", b"$DATASET combined a\n$DATASET acl b\n$DATASET nonsense c\n".to_vec(), Then::Kept),
+        (
+            "spoilt-sections",
+            b"$DATASET combined a\n$DATASET acl b\n$DATASET nonsense c\n".to_vec(),
+            Then::Kept,
+        ),
         ("colons", b":\n::\n:::\n::::\n:0:\n:256:x\n".repeat(500), Then::Kept),
         ("names", format!("{}\n{}\n", "x".repeat(70), "y.".repeat(200)).into_bytes(), Then::Kept),
-        ("limits", b"0.0.0.0-255.255.255.255\n0/0\n0/1\n128/1\n::/0\n!0/0\n!::/0\n255.255.255.255\n".to_vec(), Then::Listed),
+        (
+            "limits",
+            b"0.0.0.0-255.255.255.255\n0/0\n0/1\n128/1\n::/0\n!0/0\n!::/0\n255.255.255.255\n".to_vec(),
+            Then::Listed,
+        ),
     ]
 }
+
+/// Combined files that rbldnsd does not load.
+const SPOILT: [(&str, &str); 4] = [
+    ("outside", "192.0.2.2\n$DATASET ip4set @\n192.0.2.2\n"),
+    ("unknown", "$DATASET ip4set @\n192.0.2.2\n$DATASET nonsense a\n"),
+    ("nested", "$DATASET combined @\n$DATASET ip4set @\n192.0.2.2\n"),
+    ("access", "$DATASET acl @\n192.0.2.2 :refuse\n"),
+];
 
 /// What is no file, or none that may be read.
 fn no_files(place: &Place) -> Vec<&'static str> {
@@ -155,7 +175,11 @@ fn junk_beside_sound_zones_at_the_start() {
     }
     for (number, file) in unsound.iter().enumerate().skip(junk().len()) {
         for (kind, ..) in TYPES {
-            assert_eq!(rcode(server, &format!("1.2.0.192.{kind}.junk{number}")), Rcode::SERVFAIL, "{kind} {file}");
+            assert_eq!(
+                rcode(server, &format!("1.2.0.192.{kind}.junk{number}")),
+                Rcode::SERVFAIL,
+                "{kind} {file}"
+            );
         }
     }
     daemon.signal(Signal::SIGHUP);
@@ -174,7 +198,13 @@ fn without_q_what_cannot_be_loaded_stops_the_start_and_junk_does_not() {
     for (name, octets, _) in junk() {
         place.write(name, octets);
     }
-    zones.extend(["a.junk:ip4set:html", "b.junk:dnset:noise", "c.junk:ip4trie:zeros", "d.junk:generic:spoilt-mx", "e.junk:ip4set:long-line"]);
+    zones.extend([
+        "a.junk:ip4set:html",
+        "b.junk:dnset:noise",
+        "c.junk:ip4trie:zeros",
+        "d.junk:generic:spoilt-mx",
+        "e.junk:ip4set:long-line",
+    ]);
     let (daemon, server) = started(&place, &zones);
     sound_zones_answer(server);
     for zone in ["a.junk", "c.junk", "e.junk"] {
@@ -210,12 +240,19 @@ fn junk_that_replaces_good_files_leaves_the_last_good_data() {
         place.write(name, good);
         zones.push(format!("{name}.junk:ip4set:{name}"));
     }
+    for name in SPOILT.map(|(name, _)| name) {
+        place.write(name, "$DATASET ip4set @\n192.0.2.2\n");
+        zones.push(format!("{name}.junk:combined:{name}"));
+    }
     let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
     let (daemon, server) = started(&place, &[&["-c", "1h"], &zones[..]].concat());
     let [loader] = daemon.children()[..] else { panic!("one loader") };
 
     for (name, octets, _) in &kinds {
         place.write(name, octets);
+    }
+    for (name, text) in SPOILT {
+        place.write(name, text);
     }
     for name in ["gone", "now-folder", "now-pipe"] {
         fs::remove_file(place.path(name)).unwrap();
@@ -237,7 +274,8 @@ fn junk_that_replaces_good_files_leaves_the_last_good_data() {
         };
         assert_eq!(said, expected, "{name}");
     }
-    for name in ["gone", "now-folder", "now-pipe", "now-forbidden"] {
+    let gone = ["gone", "now-folder", "now-pipe", "now-forbidden"];
+    for name in gone.into_iter().chain(SPOILT.map(|(name, _)| name)) {
         assert!(is_listed(server, "192.0.2.2", &format!("{name}.junk")), "{name}");
     }
     assert_eq!(daemon.children(), [loader], "it did not die of any of them");
@@ -248,7 +286,8 @@ fn junk_that_replaces_good_files_leaves_the_last_good_data() {
     fs::set_permissions(place.path("now-forbidden"), Permissions::from_mode(0o644)).unwrap();
     let names: Vec<&str> = zones.iter().filter_map(|zone| zone.split(':').nth(2)).collect();
     for name in &names {
-        place.write(name, "192.0.2.8\n");
+        let head = if SPOILT.iter().any(|(spoilt, _)| spoilt == name) { "$DATASET ip4set @\n" } else { "" };
+        place.write(name, format!("{head}192.0.2.8\n"));
     }
     daemon.signal(Signal::SIGHUP);
     for name in names.iter().filter(|name| **name != "last") {
@@ -264,7 +303,8 @@ fn a_file_that_grows_while_it_is_read_costs_nothing() {
     let line = |n: u32| format!("10.{}.{}.{}\n", n >> 16 & 255, n >> 8 & 255, n & 255);
     let text: String = (0..200_000).map(line).collect();
     place.write("grows", &text).write("other", "192.0.2.1\n");
-    let (daemon, server) = started(&place, &["-c", "1s", "grows.example:ip4set:grows", "other.example:ip4set:other"]);
+    let (daemon, server) =
+        started(&place, &["-c", "1s", "grows.example:ip4set:grows", "other.example:ip4set:other"]);
     assert!(is_listed(server, "10.0.0.1", "grows.example"));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -292,11 +332,13 @@ fn a_file_that_grows_while_it_is_read_costs_nothing() {
 #[test]
 fn every_bad_line_is_told_and_one_line_costs_one_line() {
     let place = place();
-    let bad = "nonsense\n1.2.3.4.5\n1.2.3.256\n10/33\n1.2.3.9-4\n12\n1.1.1.1/8\n$INCLUDE x\n$ENT y\n1.2.3.4:0:x\n";
+    let bad =
+        "nonsense\n1.2.3.4.5\n1.2.3.256\n10/33\n1.2.3.9-4\n12\n1.1.1.1/8\n$INCLUDE x\n$ENT y\n1.2.3.4:0:x\n";
     place.write("a", format!("{bad}192.0.2.1 :3:yes\n"));
     place.write("g", "b MX 10\nc 99999999999 A 1.1.1.1\nd A\nname A 127.0.0.2\n");
     let (daemon, server) = started(&place, &["z.example:ip4set:a", "g.example:generic:g"]);
-    let reply = Client::new(server).ask(&"1.2.0.192.z.example".parse().unwrap(), Rtype::TXT, Over::Udp).unwrap();
+    let reply =
+        Client::new(server).ask(&"1.2.0.192.z.example".parse().unwrap(), Rtype::TXT, Over::Udp).unwrap();
     assert_eq!(reply.answers[0].data, Data::Txt(vec![b"yes".to_vec()]));
     assert_eq!(rcode(server, "name.g.example"), Rcode::NOERROR);
     let ran = daemon.stop().ended_with(0);

@@ -7,9 +7,13 @@
 mod common;
 mod peer_support;
 
+use common::dns::{Over, ask};
 use common::{feeds, say, unpacked};
-use peer_support::servers::rbldnsd;
-use peer_support::{Hits, by_hand, combined, compare, directives, exclusions, exempt, lines, packets, random, real, zones};
+use peer_support::servers::{Folder, Pair, rbldnsd};
+use peer_support::{
+    Hits, by_hand, combined, compare, directives, exclusions, exempt, lines, packets, random, real, rows,
+    zones,
+};
 
 #[test]
 fn the_two_answer_alike() {
@@ -48,6 +52,29 @@ fn the_two_answer_alike() {
     hits.extend(of_zones);
     let unmet: Vec<_> = exempt::ALL.iter().filter(|why| !hits.contains_key(*why)).collect();
     assert!(unmet.is_empty(), "exemptions that nothing needs: {unmet:#?}");
+}
+
+/// There as many as fit a reply, here so many at most, the smallest.
+#[test]
+fn values_of_one_entry_beyond_1024() {
+    let Some(program) = rbldnsd("values_of_one_entry_beyond_1024") else { return };
+    let folder = Folder::new();
+    let value = |n: u32| format!("1.1.1.1 :10.0.{}.{}:\n", n / 250, n % 250 + 1);
+    folder.put("many", (0..1100).rev().map(value).collect::<String>().as_bytes());
+    let pair = Pair::start(&program, &folder, &["many.peer:ip4set:many".to_owned()]);
+    let asked = |server, over| ask(server, over, "1.1.1.1.many.peer", 1);
+    let there = asked(pair.theirs.address, Over::Udp);
+    assert!(!there.authoritative && (20..1024).contains(&there.answers), "{there:?}");
+    assert!(asked(pair.ours.address, Over::Udp).truncated);
+    let mut here = asked(pair.ours.address, Over::Tcp).a;
+    here.sort_unstable();
+    let expected: Vec<[u8; 4]> = (0..1024).map(|n| [10, 0, (n / 250) as u8, (n % 250 + 1) as u8]).collect();
+    assert_eq!(here, expected);
+}
+
+#[test]
+fn every_row_of_the_page_is_proved() {
+    rows::hold();
 }
 
 #[test]

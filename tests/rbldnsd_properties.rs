@@ -19,8 +19,8 @@ use proptest::sample::select;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 
 /// Command lines, and zones on each.
-const CASES: u32 = 24;
-const ZONES: usize = 24;
+const CASES: u32 = 1500;
+const ZONES: usize = 32;
 
 /// A zone: the type of its data set, and the lines of its files.
 type Zone = (&'static str, Vec<Vec<String>>);
@@ -29,10 +29,15 @@ type Zone = (&'static str, Vec<Vec<String>>);
 fn beside() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         Just(String::new()),
-        select(&["$", "x $ y", "$$", "$0", "$1 $2", "$=", "=", "=x $", "x # y", "  x", "\\", "\"q\"", "\u{e9}"][..]).prop_map(str::to_owned),
+        select(
+            &["$", "x $ y", "$$", "$0", "$1 $2", "$=", "=", "=x $", "x # y", "  x", "\\", "\"q\"", "\u{e9}"]
+                [..]
+        )
+        .prop_map(str::to_owned),
         "[ -~]{0,12}",
     ];
-    let code = select(&["", ":", ":2", ":3", ":4", ":0", ":255", ":256", ":10.1.2.3", ":1.2", ":x", ":0.0.0.0"][..]);
+    let code =
+        select(&["", ":", ":2", ":3", ":4", ":0", ":255", ":256", ":10.1.2.3", ":1.2", ":x", ":0.0.0.0"][..]);
     prop_oneof![
         4 => Just(String::new()),
         2 => (select(&["", " ", "\t "][..]), code.clone()).prop_map(|(blank, code)| format!("{blank}{code}")),
@@ -44,11 +49,26 @@ fn beside() -> impl Strategy<Value = String> {
 
 /// Lines of every kind of file that are no entries.
 fn special() -> impl Strategy<Value = String> {
-    let variable = (select(&["$", "#$", ";$", ":$"][..]), select(&["0", "1", "2", "=", "10", ""][..]), "[ -~]{0,8}");
+    let variable =
+        (select(&["$", "#$", ";$", ":$"][..]), select(&["0", "1", "2", "=", "10", ""][..]), "[ -~]{0,8}");
     let word = select(&["TTL", "ttl", "SOA", "NS", "TIMESTAMP", "INCLUDE", "NAMESERVER"][..]);
-    let argument = select(&[
-        "5", "1h", "0", "4", "x", "", "60 a.x", "0 a.x b.x", "5 a.x h.x 7 1 2 3 4", "2001:02:03", "0 2037:01:01", "-1", "2 3",
-    ][..]);
+    let argument = select(
+        &[
+            "5",
+            "1h",
+            "0",
+            "4",
+            "x",
+            "",
+            "60 a.x",
+            "0 a.x b.x",
+            "5 a.x h.x 7 1 2 3 4",
+            "2001:02:03",
+            "0 2037:01:01",
+            "-1",
+            "2 3",
+        ][..],
+    );
     prop_oneof![
         (variable).prop_map(|(sign, name, text)| format!("{sign}{name} {text}")),
         (word, argument).prop_map(|(word, argument)| format!("${word} {argument}")),
@@ -80,16 +100,21 @@ fn ip6() -> impl Strategy<Value = String> {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    vec(select(&["a", "b", ".", "*.", "A", "\\.", "\\097", "\\", "@", "-", "a.b"][..]), 1..6).prop_map(|pieces| pieces.concat())
+    vec(select(&["a", "b", ".", "*.", "A", "\\.", "\\097", "\\", "@", "-", "a.b"][..]), 1..6)
+        .prop_map(|pieces| pieces.concat())
 }
 
 /// Records of generic that can be bad, but stop rbldnsd never.
 fn record() -> impl Strategy<Value = String> {
     let head = (name(), select(&["", "", " 60", " 0", " 1h", " IN", " in", " HS"][..]));
     let data = prop_oneof![
-        select(&["1.2.3.4", "5", "1.2", "01.2.3", "256.1.1.1", "0.0.0.0", "1.2.3.5 x"][..]).prop_map(|text| format!("A {text}")),
-        "[ -~]{1,10}".prop_filter("one string", |text| !text.contains('"')).prop_map(|text| format!("TXT {text}")),
-        select(&["MX 5 m.x", "MX 0 .", "a 1.2.3.4", "TXT \"q\"", "TXT", "A", "SOA x", "mx 10 a.b.c"][..]).prop_map(str::to_owned),
+        select(&["1.2.3.4", "5", "1.2", "01.2.3", "256.1.1.1", "0.0.0.0", "1.2.3.5 x"][..])
+            .prop_map(|text| format!("A {text}")),
+        "[ -~]{1,10}"
+            .prop_filter("one string", |text| !text.contains('"'))
+            .prop_map(|text| format!("TXT {text}")),
+        select(&["MX 5 m.x", "MX 0 .", "a 1.2.3.4", "TXT \"q\"", "TXT", "A", "SOA x", "mx 10 a.b.c"][..])
+            .prop_map(str::to_owned),
     ];
     (head, data).prop_map(|((name, class), data)| format!("{name}{class} {data}"))
 }
@@ -98,7 +123,8 @@ fn record() -> impl Strategy<Value = String> {
 fn files(entry: BoxedStrategy<String>) -> impl Strategy<Value = Vec<Vec<String>>> {
     let line = prop_oneof![5 => entry, 1 => special()];
     // A slip that rbldnsd takes for an address and a value.
-    let line = line.prop_filter("no `::` twice", |line| line.matches("::").count() < 2 && !line.contains(":::"));
+    let line =
+        line.prop_filter("no `::` twice", |line| line.matches("::").count() < 2 && !line.contains(":::"));
     vec(vec(line, 0..14), 1..=3)
 }
 
@@ -107,7 +133,8 @@ fn zone() -> impl Strategy<Value = Zone> {
         let sign = select(&["", "", "", "!", "! ", " ", "#"][..]);
         (sign, entry, beside()).prop_map(|(sign, entry, beside)| format!("{sign}{entry}{beside}")).boxed()
     };
-    let of = |kind: &'static str, entry: BoxedStrategy<String>| files(entry).prop_map(move |files| (kind, files));
+    let of =
+        |kind: &'static str, entry: BoxedStrategy<String>| files(entry).prop_map(move |files| (kind, files));
     prop_oneof![
         3 => of("rbldnsd:ip4set", valued(ip4().boxed())),
         3 => of("rbldnsd:ip4trie", valued(ip4().boxed())),
@@ -122,7 +149,9 @@ fn zone() -> impl Strategy<Value = Zone> {
 /// Addresses of the numbers that entries are made of, and those beside them.
 fn addresses() -> impl Iterator<Item = String> {
     const LAST: [u32; 5] = [0, 1, 2, 3, 255];
-    (0..64u32).flat_map(|n| LAST.map(|last| random::name_v4((n & 3) << 24 | (n >> 2 & 3) << 16 | (n >> 4) << 8 | last)))
+    (0..64u32).flat_map(|n| {
+        LAST.map(|last| random::name_v4((n & 3) << 24 | (n >> 2 & 3) << 16 | (n >> 4) << 8 | last))
+    })
 }
 
 fn names() -> Vec<String> {
@@ -156,14 +185,17 @@ fn files_that_are_made_up_mean_the_same() {
         cases: CASES,
         // Each step starts both servers again.
         max_shrink_iters: 1500,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/rbldnsd.txt"))),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "proptest-regressions/rbldnsd.txt",
+        ))),
         source_file: Some(file!()),
         ..ProptestConfig::default()
     };
     let told = RefCell::new((Hits::new(), 0));
     TestRunner::new(config)
         .run(&vec(zone(), 1..=ZONES), |zones| {
-            let cases: Vec<Case> = zones.iter().enumerate().map(|(number, zone)| case(number, zone)).collect();
+            let cases: Vec<Case> =
+                zones.iter().enumerate().map(|(number, zone)| case(number, zone)).collect();
             let (hits, questions) = &mut *told.borrow_mut();
             let (asked, faults) = differences(&program, &cases, hits);
             *questions += asked;

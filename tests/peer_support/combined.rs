@@ -158,6 +158,11 @@ fn beside() -> Vec<Case> {
         )
         .beside(TYPE, combined)
         .ask(&[A, TXT, MX], asked().chain(["", "2.0.0.127.a"])),
+        // Not what rbldnsd's subzones are for: `1.2.3.4` is an address of the list beside it and a name in a subzone.
+        Case::new("numbers", TYPE, "$DATASET dnset 4\nx\n")
+            .beside("rbldnsd:ip4set", "4.3.2.1 :3:list\n5.3.2.1\n")
+            .ask(&[A, TXT], ["1.2.3.4", "x.4", "1.2.3.5"])
+            .differs("a subzone of numbers", &["1.2.3.4"]),
         Case::new("two-combined", TYPE, combined)
             .beside(TYPE, other)
             .ask(&[A, TXT, SOA], asked().chain([""])),
@@ -176,10 +181,7 @@ fn whole() -> Vec<Case> {
             "soa-inside",
             "$DATASET ip4set a\n$TTL 5\n$SOA 0 ns.x h.x 7 8 9 10 20\n$NS 0 n.x\n1.1.1.1\n$DATASET ip4set b\n$SOA 9 ns.y h.y 7 8 9 10 20\n1.1.1.1\n",
         ),
-        zone(
-            "soa-before",
-            "$TTL 66\n$SOA 0 ns.x h.x 7 8 9 10 20\n$DATASET ip4set a\n1.1.1.1\n$NS 0 n.x\n",
-        ),
+        zone("soa-before", "$TTL 66\n$SOA 0 ns.x h.x 7 8 9 10 20\n$DATASET ip4set a\n1.1.1.1\n$NS 0 n.x\n"),
         zone(
             "stamp-inside",
             "$SOA 30 ns.x h.x 7 8 9 10 20\n$DATASET ip4set a\n$TIMESTAMP 2001:01:01 2090:01:01\n1.1.1.1\n",

@@ -228,5 +228,8 @@ pub(crate) fn dnset(origin: &str) -> Case {
         }
         asked.extend([format!("y.x.{name}"), format!("x.{name}"), format!("z.{name}"), name]);
     }
-    files.case(origin, "rbldnsd:dnset").ask(&[A], asked.iter().cloned()).ask(&[TXT], asked.into_iter().step_by(5))
+    files
+        .case(origin, "rbldnsd:dnset")
+        .ask(&[A], asked.iter().cloned())
+        .ask(&[TXT], asked.into_iter().step_by(5))
 }

@@ -11,6 +11,7 @@ pub(crate) mod packets;
 pub(crate) mod random;
 pub(crate) mod real;
 pub(crate) mod reply;
+pub(crate) mod rows;
 pub(crate) mod servers;
 pub(crate) mod zones;
 

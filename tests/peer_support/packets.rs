@@ -82,7 +82,8 @@ fn edns(octets: Vec<u8>, size: u16, version: u8, flags: u8, data: &[u8]) -> Vec<
 fn case() -> Case {
     let many: String = (0..60).map(|n| format!("1.1.1.9 :{}:\n", n + 2)).collect();
     let more: String = (0..100).map(|n| format!("1.1.1.8 :{}:\n", n + 2)).collect();
-    Case::new("packets", "rbldnsd:ip4set", &format!("1.1.1.1 :3:one $\n{many}{more}")).beside("rbldnsd:dnset", ".name :4:$\n")
+    Case::new("packets", "rbldnsd:ip4set", &format!("1.1.1.1 :3:one $\n{many}{more}"))
+        .beside("rbldnsd:dnset", ".name :4:$\n")
 }
 
 fn all() -> Vec<Sent> {
@@ -101,9 +102,17 @@ fn all() -> Vec<Sent> {
     }
     for len in 0..listed().len() {
         put(format!("cut at {len}"), with(listed(), |octets| octets.truncate(len)));
-        put(format!("opcode 2, cut at {len}"), with(listed(), |octets| { octets[2] = 0x10; octets.truncate(len); }));
+        put(
+            format!("opcode 2, cut at {len}"),
+            with(listed(), |octets| {
+                octets[2] = 0x10;
+                octets.truncate(len);
+            }),
+        );
     }
-    for (at, octet) in [(12, 64), (12, 63), (12, 0xc0), (12, 255), (12, 2), (14, 0xc0), (14, 0x40), (20, 0xc0), (20, 1)] {
+    for (at, octet) in
+        [(12, 64), (12, 63), (12, 0xc0), (12, 255), (12, 2), (14, 0xc0), (14, 0x40), (20, 0xc0), (20, 1)]
+    {
         put(format!("octet {at} is {octet}"), with(listed(), |octets| octets[at] = octet));
     }
     // Names of every length around the limit.
@@ -116,7 +125,13 @@ fn all() -> Vec<Sent> {
     put("the root".to_owned(), question("", A));
     put("another name".to_owned(), question("packets.other", A));
     put("a name that ends alike".to_owned(), question("xpackets.peer", A));
-    for name in ["1.1.1.1.pAcKeTs.PEER", "NAME.packets.peer", "X.nAmE.Packets.Peer", "PACKETS.PEER", "1.1.1.2.PACKETS.peer"] {
+    for name in [
+        "1.1.1.1.pAcKeTs.PEER",
+        "NAME.packets.peer",
+        "X.nAmE.Packets.Peer",
+        "PACKETS.PEER",
+        "1.1.1.2.PACKETS.peer",
+    ] {
         for qtype in [A, TXT, NS, 6, 28] {
             put(format!("{name} for {qtype}"), question(name, qtype));
         }
@@ -127,21 +142,48 @@ fn all() -> Vec<Sent> {
     // Records in the other sections: whole, and counted only.
     let record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4];
     for section in [7, 9, 11] {
-        put(format!("a record in section {section}"), with(listed(), |octets| { octets[section] = 1; octets.extend(record); }));
+        put(
+            format!("a record in section {section}"),
+            with(listed(), |octets| {
+                octets[section] = 1;
+                octets.extend(record);
+            }),
+        );
         put(format!("a record less in section {section}"), with(listed(), |octets| octets[section] = 1));
-        put(format!("half a record in section {section}"), with(listed(), |octets| { octets[section] = 1; octets.extend(&record[..7]); }));
+        put(
+            format!("half a record in section {section}"),
+            with(listed(), |octets| {
+                octets[section] = 1;
+                octets.extend(&record[..7]);
+            }),
+        );
     }
     for class in [0u16, 1, 2, 3, 4, 254, 255, 256, 65535] {
-        let classed = |octets: Vec<u8>| with(octets, |octets| { let at = octets.len() - 2; octets[at..].copy_from_slice(&class.to_be_bytes()); });
+        let classed = |octets: Vec<u8>| {
+            with(octets, |octets| {
+                let at = octets.len() - 2;
+                octets[at..].copy_from_slice(&class.to_be_bytes());
+            })
+        };
         put(format!("class {class}"), classed(listed()));
         put(format!("class {class}, not listed"), classed(ask("1.1.1.2", A)));
         put(format!("class {class} at the apex"), classed(ask("", 6)));
-        for name in ["version.bind", "version.server", "VERSION.Bind", "x.version.bind", "authors.bind", "hostname.bind"] {
+        for name in [
+            "version.bind",
+            "version.server",
+            "VERSION.Bind",
+            "x.version.bind",
+            "authors.bind",
+            "hostname.bind",
+        ] {
             for qtype in [TXT, A, ANY] {
                 put(format!("class {class} {name} for {qtype}"), classed(question(name, qtype)));
             }
         }
-        put(format!("class {class} version.bind, rcode 3"), with(classed(question("version.bind", TXT)), |octets| octets[3] = 0x83));
+        put(
+            format!("class {class} version.bind, rcode 3"),
+            with(classed(question("version.bind", TXT)), |octets| octets[3] = 0x83),
+        );
     }
     for qtype in (0..=300).chain([32768, 32769, 65280, 65535]) {
         for below in ["1.1.1.1", "1.1.1.2", "", "name"] {
@@ -149,7 +191,9 @@ fn all() -> Vec<Sent> {
         }
         put(format!("type {qtype} outside"), question("outside.example", qtype));
     }
-    for size in [0, 1, 511, 512, 513, 522, 523, 524, 600, 1000, 1231, 1232, 1233, 1500, 2047, 2048, 2049, 4096, 65535] {
+    for size in
+        [0, 1, 511, 512, 513, 522, 523, 524, 600, 1000, 1231, 1232, 1233, 1500, 2047, 2048, 2049, 4096, 65535]
+    {
         for below in ["1.1.1.1", "1.1.1.2", "9.1.1.1", "8.1.1.1", ""] {
             put(format!("{size} octets for `{below}`"), edns(ask(below, A), size, 0, 0, b""));
         }
@@ -163,9 +207,32 @@ fn all() -> Vec<Sent> {
     put("OPT twice".to_owned(), edns(edns(listed(), 1232, 0, 0, b""), 1232, 0, 0, b""));
     put("OPT with half an option".to_owned(), edns(listed(), 1232, 0, 0, &[0, 10, 0, 8, 1]));
     put("OPT as an answer".to_owned(), with(edns(listed(), 1232, 0, 0, b""), |octets| octets.swap(7, 11)));
-    put("OPT behind a record".to_owned(), edns(with(listed(), |octets| { octets[11] = 1; octets.extend(record); }), 1232, 0, 0, b""));
-    put("OPT of a name".to_owned(), with(edns(listed(), 1232, 0, 0, b""), |octets| { let at = octets.len() - 11; octets.splice(at..=at, [1, b'x', 0]); }));
-    put("OPT cut".to_owned(), with(edns(listed(), 1232, 0, 0, b""), |octets| { octets.pop(); }));
+    put(
+        "OPT behind a record".to_owned(),
+        edns(
+            with(listed(), |octets| {
+                octets[11] = 1;
+                octets.extend(record);
+            }),
+            1232,
+            0,
+            0,
+            b"",
+        ),
+    );
+    put(
+        "OPT of a name".to_owned(),
+        with(edns(listed(), 1232, 0, 0, b""), |octets| {
+            let at = octets.len() - 11;
+            octets.splice(at..=at, [1, b'x', 0]);
+        }),
+    );
+    put(
+        "OPT cut".to_owned(),
+        with(edns(listed(), 1232, 0, 0, b""), |octets| {
+            octets.pop();
+        }),
+    );
     sent
 }
 
@@ -175,11 +242,15 @@ pub(crate) fn compare(rbldnsd: &std::path::Path) -> (Hits, usize) {
     let pair = Pair::start(rbldnsd, &folder, &super::arguments(std::slice::from_ref(&case), &folder));
     let sent = all();
     let (mut hits, mut faults) = (Hits::new(), Vec::new());
-    for (packet, (theirs, ours)) in sent.iter().zip(exchange(pair.theirs.address, &sent).zip(exchange(pair.ours.address, &sent))) {
+    for (packet, (theirs, ours)) in
+        sent.iter().zip(exchange(pair.theirs.address, &sent).zip(exchange(pair.ours.address, &sent)))
+    {
         // Records stand in another order now and then.
         match judge(packet, theirs.as_ref(), ours.as_ref()) {
             Ok(found) => found.into_iter().for_each(|why| *hits.entry(why).or_default() += 1),
-            Err(what) => faults.push(format!("{what}: {}\n    there {theirs:?}\n    here  {ours:?}", packet.name)),
+            Err(what) => {
+                faults.push(format!("{what}: {}\n    there {theirs:?}\n    here  {ours:?}", packet.name))
+            }
         }
     }
     let shown = faults.iter().take(30).map(|fault| format!("\n  {fault}")).collect::<String>();
@@ -194,22 +265,27 @@ fn exchange(server: SocketAddr, sent: &[Sent]) -> impl Iterator<Item = Option<Ba
     socket.connect(server).expect("a local server");
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     let mut buffer = vec![0; 65536];
-    sent.iter().map(move |packet| {
-        let id = |octets: &[u8]| octets.get(..2).map(<[u8]>::to_vec);
-        let octets = with(packet.octets.clone(), |octets| octets.iter_mut().take(2).for_each(|octet| *octet = 0x55));
-        socket.send(&octets).expect("sent");
-        socket.send(&with(ask("1.1.1.1", A), |octets| octets[..2].fill(0xaa))).expect("sent");
-        let mut back = None;
-        loop {
-            let len = socket.recv(&mut buffer).expect("the question behind it is answered");
-            let reply = &buffer[..len];
-            if id(reply) == Some(vec![0xaa; 2]) {
-                return back;
+    sent.iter()
+        .map(move |packet| {
+            let id = |octets: &[u8]| octets.get(..2).map(<[u8]>::to_vec);
+            let octets = with(packet.octets.clone(), |octets| {
+                octets.iter_mut().take(2).for_each(|octet| *octet = 0x55)
+            });
+            socket.send(&octets).expect("sent");
+            socket.send(&with(ask("1.1.1.1", A), |octets| octets[..2].fill(0xaa))).expect("sent");
+            let mut back = None;
+            loop {
+                let len = socket.recv(&mut buffer).expect("the question behind it is answered");
+                let reply = &buffer[..len];
+                if id(reply) == Some(vec![0xaa; 2]) {
+                    return back;
+                }
+                assert!(back.is_none() && id(reply) == Some(vec![0x55; 2]), "{}: {reply:02x?}", packet.name);
+                back = Some(Back::read(reply, &octets));
             }
-            assert!(back.is_none() && id(reply) == Some(vec![0x55; 2]), "{}: {reply:02x?}", packet.name);
-            back = Some(Back::read(reply, &octets));
-        }
-    }).collect::<Vec<_>>().into_iter()
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 impl Back {
@@ -220,7 +296,8 @@ impl Back {
         Self {
             flags: [reply[2], reply[3]],
             question: reply.get(12..end).unwrap_or_default().to_vec(),
-            said: (end > 12).then(|| Said::read(reply, &sent[..end]).unwrap_or_else(|| panic!("{reply:02x?}"))),
+            said: (end > 12)
+                .then(|| Said::read(reply, &sent[..end]).unwrap_or_else(|| panic!("{reply:02x?}"))),
             opt: opt.filter(|opt| opt[..3] == [0, 0, 41]),
             len: reply.len(),
         }
@@ -239,7 +316,11 @@ fn question_end(sent: &[u8]) -> Option<usize> {
 }
 
 /// `Ok`: alike but for these; `Err`: what is not.
-fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Vec<&'static str>, &'static str> {
+fn judge(
+    packet: &Sent,
+    theirs: Option<&Back>,
+    ours: Option<&Back>,
+) -> Result<Vec<&'static str>, &'static str> {
     let sent = &packet.octets;
     let end = question_end(sent);
     let tail = end.map_or(&[][..], |end| &sent[end.saturating_sub(4)..end]);
@@ -251,8 +332,14 @@ fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Ve
     let why = |index: usize| Ok(vec![ALL[index]]);
     let (theirs, ours) = match (theirs, ours) {
         (None, None) => return Ok(Vec::new()),
-        (None, Some(ours)) if sent[4..6] != [0, 1] && opcode == 0 && ours.flags[1] & 15 == 1 => return why(1),
-        (None, Some(ours)) if opcode != 0 && ours.flags[1] & 15 == 4 && (end.is_none() || sent[4..6] != [0, 1]) => return why(2),
+        (None, Some(ours)) if sent[4..6] != [0, 1] && opcode == 0 && ours.flags[1] & 15 == 1 => {
+            return why(1);
+        }
+        (None, Some(ours))
+            if opcode != 0 && ours.flags[1] & 15 == 4 && (end.is_none() || sent[4..6] != [0, 1]) =>
+        {
+            return why(2);
+        }
         (Some(theirs), Some(ours)) => (theirs, ours),
         _ => return Err("silence"),
     };
@@ -263,7 +350,10 @@ fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Ve
         return if same { why(3) } else { Err("the answer to another opcode") };
     }
     if sent[2] & 6 != 0 {
-        let same = rcodes.0 == 4 && theirs.flags[0] == 0x80 && answered(ours) && ours.flags[0] & 0x83 == 0x80 | sent[2] & 1;
+        let same = rcodes.0 == 4
+            && theirs.flags[0] == 0x80
+            && answered(ours)
+            && ours.flags[0] & 0x83 == 0x80 | sent[2] & 1;
         return if same { why(0) } else { Err("the answer to AA or TC") };
     }
     if theirs.question != sent[12..end.unwrap_or(12)] || (ours.question != theirs.question) {
@@ -274,7 +364,8 @@ fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Ve
     }
     let records = sent.len() > end.unwrap_or(0) || sent[6..12] != [0; 6];
     if records && answered(theirs) && rcodes.1 == 1 {
-        let opt = sent.windows(3).any(|at| at == [0, 0, 41]) && !packet.name.contains("cut") || packet.name.contains("of a name");
+        let opt = sent.windows(3).any(|at| at == [0, 0, 41]) && !packet.name.contains("cut")
+            || packet.name.contains("of a name");
         return why(if opt { 6 } else { 4 });
     }
     if packet.name.starts_with("EDNS ") {
@@ -288,7 +379,11 @@ fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Ve
         _ => return Err("OPT"),
     }
     if class == 255 {
-        return if rcodes.1 == 5 && theirs.flags[0] & 4 == 0 { Ok([found, vec![ALL[10]]].concat()) } else { Err("class ANY") };
+        return if rcodes.1 == 5 && theirs.flags[0] & 4 == 0 {
+            Ok([found, vec![ALL[10]]].concat())
+        } else {
+            Err("class ANY")
+        };
     }
     if rcodes.0 == 4 && matches!(qtype, 250..=254 | 256..) {
         let transfer = matches!(qtype, 251 | 252) && rcodes.1 == 5;
@@ -303,7 +398,10 @@ fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Ve
         };
         return Ok([found, vec![why]].concat());
     }
-    if qtype == ANY && here.answers.iter().all(|record| there.answers.contains(record)) && here.answers.len() < there.answers.len() {
+    if qtype == ANY
+        && here.answers.iter().all(|record| there.answers.contains(record))
+        && here.answers.len() < there.answers.len()
+    {
         return Ok([found, vec![ALL[16]]].concat());
     }
     if theirs.flags != ours.flags {
@@ -316,17 +414,14 @@ fn judge(packet: &Sent, theirs: Option<&Back>, ours: Option<&Back>) -> Result<Ve
 }
 
 /// Class CH: both tell a version or refuse.
-fn version(
-    packet: &Sent,
-    qtype: u16,
-    theirs: &Back,
-    ours: &Back,
-) -> Result<Vec<&'static str>, &'static str> {
+fn version(packet: &Sent, qtype: u16, theirs: &Back, ours: &Back) -> Result<Vec<&'static str>, &'static str> {
     let (there, here) = (theirs.said.as_ref().ok_or("CH")?, ours.said.as_ref().ok_or("CH")?);
     let name = packet.octets[12..].to_ascii_lowercase();
     match (there.answers.is_empty(), here.answers.is_empty()) {
         (false, true) if name.starts_with(b"\x07version\x06server\0") => return Ok(vec![ALL[13]]),
-        (true, false) if name.starts_with(b"\x07version\x04bind\0") && qtype == ANY => return Ok(vec![ALL[13]]),
+        (true, false) if name.starts_with(b"\x07version\x04bind\0") && qtype == ANY => {
+            return Ok(vec![ALL[13]]);
+        }
         (there, here) if there != here => return Err("whether a version is told"),
         _ => {}
     }

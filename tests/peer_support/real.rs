@@ -14,7 +14,8 @@ const WHOLE: u64 = 1024;
 fn words(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text).into_owned();
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '$', ':']));
-    let words = lines.filter_map(|line| line.trim_start_matches(['!', ' ']).split([' ', '\t', '#', ';']).next());
+    let words =
+        lines.filter_map(|line| line.trim_start_matches(['!', ' ']).split([' ', '\t', '#', ';']).next());
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 

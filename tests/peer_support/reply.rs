@@ -63,7 +63,10 @@ impl fmt::Debug for Said {
             None => {}
         }
         let counts = [(self.name_servers, "name servers"), (self.additional, "additional")];
-        counts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+        counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
 }
 
@@ -109,7 +112,10 @@ impl Said {
             } else if rtype == NS {
                 said.name_servers += 1;
             } else if rtype == SOA {
-                said.soa = Some(Authority { owner, record: Record { rtype, ttl, data: data(packet, rtype, start, at)? } });
+                said.soa = Some(Authority {
+                    owner,
+                    record: Record { rtype, ttl, data: data(packet, rtype, start, at)? },
+                });
             }
         }
         said.answers.sort();

@@ -58,7 +58,11 @@ impl Folder {
         fs::set_permissions(&beside, Permissions::from_mode(0o644)).expect("our file");
         let age = name.bytes().fold(0, |sum, octet| (sum * 31 + u64::from(octet)) % 1_000_003);
         let time = SystemTime::now() - Duration::from_secs(100 + age);
-        File::options().append(true).open(&beside).and_then(|file| file.set_modified(time)).expect("our file");
+        File::options()
+            .append(true)
+            .open(&beside)
+            .and_then(|file| file.set_modified(time))
+            .expect("our file");
         fs::rename(beside, self.path().join(name)).expect("our folder");
     }
 }
