@@ -84,6 +84,13 @@ fn options_of_the_command_line() {
     tell("with -e and -t", questions, &hits);
     let (hits, questions) = compare(&program, &directives::unwatched());
     tell("with -c 0", questions, &hits);
+    let (hits, questions) = compare(&program, &directives::not_unpacked());
+    tell("with -C", questions, &hits);
+    // Without name servers beside answers there is one difference less.
+    let lazy: Vec<_> = by_hand::all().into_iter().map(|case| case.under(&["-a"])).collect();
+    let (hits, questions) = compare(&program, &lazy);
+    tell("with -a", questions, &hits);
+    assert!(!hits.keys().any(|why| why.starts_with("NS in the authority section")));
 }
 
 #[test]

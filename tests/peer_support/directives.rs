@@ -29,7 +29,7 @@ fn each(name: &str, head: &str, texts: &[&str]) -> Vec<Case> {
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    let of = [soa(), name_servers(), ttls(), ranges(), variables(), words(), stamps(true), files()];
+    let of = [soa(), name_servers(), ttls(), ranges(), variables(), words(), stamps(), files()];
     of.into_iter().flatten().collect()
 }
 
@@ -344,9 +344,8 @@ fn words() -> Vec<Case> {
     each("word", "$SOA 1h ns.x h.x 7 1 2 3 4\n$NS 60 n.x\n", &lines)
 }
 
-/// Stamps that lie in the past and ends that have come, in every form; what is none does nothing. `watched`: files are
-/// looked at again, without which nothing ends.
-fn stamps(watched: bool) -> Vec<Case> {
+/// Stamps that lie in the past and ends that have come, in every form; what is none does nothing.
+fn stamps() -> Vec<Case> {
     const PAST: [&str; 30] = [
         "2001:02:03",
         "2001-02-03",
@@ -444,22 +443,24 @@ fn stamps(watched: bool) -> Vec<Case> {
     // One data set that has ended stops the whole zone, wherever it stands.
     cases.push(zone("ended-file", "1.1.1.1\n").file("$TIMESTAMP 0 2002:01:01\n"));
     cases.push(zone("ended-beside", "1.1.1.1\n").beside("rbldnsd:dnset", "x.y\n$TIMESTAMP 0 2002:01:01\n"));
-    if watched {
-        let beyond = zone("beyond", "$TIMESTAMP 2039:01:01\n1.1.1.1\n");
-        cases.push(
-            Case { questions: Vec::new(), ..beyond }
-                .ask(&[A], ["1.1.1.1"])
-                .differs("$TIMESTAMP beyond", &["1.1.1.1"]),
-        );
-    }
+    let beyond = zone("beyond", "$TIMESTAMP 2039:01:01\n1.1.1.1\n");
+    cases.push(
+        Case { questions: Vec::new(), ..beyond }
+            .ask(&[A], ["1.1.1.1"])
+            .differs("$TIMESTAMP beyond", &["1.1.1.1"]),
+    );
     cases
 }
 
-/// With `-c 0` nothing ends, and data of the future are refused all the same.
+/// With `-c 0`: data end when they are loaded, and those of the future are refused all the same.
 pub(crate) fn unwatched() -> Vec<Case> {
-    let mut cases = stamps(false);
-    cases.iter_mut().for_each(|case| case.unwatched = true);
-    cases
+    stamps().into_iter().map(|case| case.under(&["-c", "0"])).collect()
+}
+
+/// With `-C`: files that are packed are not loaded.
+pub(crate) fn not_unpacked() -> Vec<Case> {
+    let packed = files().into_iter().filter(|case| case.origin.starts_with("gzip"));
+    packed.map(|case| Case { named: Default::default(), ..case }.under(&["-C"])).collect()
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {

@@ -51,8 +51,8 @@ pub(crate) struct Case {
     pub(crate) has_ns: bool,
     /// What the command line says of the files: the same in all cases of a run.
     pub(crate) options: RbldnsdOptions,
-    /// `-c 0`: files are not looked at again.
-    pub(crate) unwatched: bool,
+    /// Further options: the same in all cases of a run.
+    pub(crate) extra: &'static [&'static str],
 }
 
 /// A question: what stands before the origin, with `\.` and `\ddd`, and a type.
@@ -83,13 +83,18 @@ impl Case {
             has_soa: false,
             has_ns: false,
             options: RbldnsdOptions::default(),
-            unwatched: false,
+            extra: &[],
         }
     }
 
     /// Read with these options.
     pub(crate) fn read_with(self, options: RbldnsdOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// With these options on the command line.
+    pub(crate) fn under(self, extra: &'static [&'static str]) -> Self {
+        Self { extra, ..self }
     }
 
     /// One more file of the data set.
@@ -282,13 +287,10 @@ pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (u
 fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
     let numbers: BTreeMap<&str, usize> = cases.iter().map(|case| &*case.origin).zip(0..).collect();
     assert_eq!(numbers.len(), cases.len(), "two cases have one name");
-    let (options, unwatched) = (cases[0].options, cases[0].unwatched);
-    let same = |case: &Case| (case.options, case.unwatched) == (options, unwatched);
+    let (options, extra) = (cases[0].options, cases[0].extra);
+    let same = |case: &Case| (case.options, case.extra) == (options, extra);
     assert!(cases.iter().all(same), "they are one program's");
-    let mut arguments: Vec<String> = Vec::new();
-    if unwatched {
-        arguments.extend(["-c".to_owned(), "0".to_owned()]);
-    }
+    let mut arguments: Vec<String> = extra.iter().map(|&word| word.to_owned()).collect();
     if options != RbldnsdOptions::default() {
         let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
         arguments.extend(host_bits.then(|| "-e".to_owned()));
