@@ -11,8 +11,8 @@ use common::dns::{Over, ask};
 use common::{feeds, say, unpacked};
 use peer_support::servers::{Folder, Pair, rbldnsd};
 use peer_support::{
-    Hits, by_hand, combined, compare, directives, exclusions, exempt, lines, packets, random, real, rows,
-    zones,
+    Hits, by_hand, combined, compare, compare_reloaded, directives, exclusions, exempt, lines, packets,
+    random, real, rows, zones,
 };
 
 #[test]
@@ -52,6 +52,30 @@ fn the_two_answer_alike() {
     hits.extend(of_zones);
     let unmet: Vec<_> = exempt::ALL.iter().filter(|why| !hits.contains_key(*why)).collect();
     assert!(unmet.is_empty(), "exemptions that nothing needs: {unmet:#?}");
+}
+
+/// Every zone gets the files of another seed: nothing of the old ones may be left.
+#[test]
+fn files_that_change() {
+    let Some(program) = rbldnsd("files_that_change") else { return };
+    let cases = |seed: u64| {
+        let mut cases = vec![
+            random::ip4("set", "rbldnsd:ip4set", seed, 300),
+            random::ip4("trie", "rbldnsd:ip4trie", seed, 300),
+            random::ip4tset("tset", seed),
+            random::ip6trie("trie6", seed),
+            random::ip6tset("tset6", seed),
+            random::dnset("dn", "rbldnsd:dnset", seed),
+            random::generic("generic", seed),
+            combined::random("combined", seed),
+        ];
+        // A zone of two data sets, one of which stays as it is.
+        let half = random::ip4("half", "rbldnsd:ip4set", 77, 100);
+        cases.push(half.beside("rbldnsd:ip4trie", &format!("10.{}/16 :9:trie $\n", seed % 2)));
+        cases
+    };
+    let (hits, questions) = compare_reloaded(&program, &cases(51), &cases(52));
+    tell("files that change", questions, &hits);
 }
 
 /// There as many as fit a reply, here so many at most, the smallest.

@@ -269,6 +269,19 @@ pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
     (hits, questions)
 }
 
+/// Starts both with the files of `before`, puts those of `after` in their place, and compares when both have loaded
+/// them. The cases stand for the same zones.
+pub(crate) fn compare_reloaded(rbldnsd: &Path, before: &[Case], after: &[Case]) -> (Hits, usize) {
+    let folder = Folder::new();
+    let pair = Pair::start(rbldnsd, &folder, &arguments(before, &folder));
+    assert_eq!(arguments(before, &folder), arguments(after, &folder), "the same command line");
+    pair.reload(&folder);
+    let mut hits = Hits::new();
+    let faults: Vec<_> = after.iter().flat_map(|case| compare_case(case, &pair, &mut hits)).collect();
+    assert!(faults.is_empty(), "{} differences after a reload: {}", faults.len(), faults[0]);
+    (hits, after.iter().map(|case| case.questions.len()).sum())
+}
+
 /// The same, telling what is not deliberate.
 pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (usize, Vec<String>) {
     let folder = Folder::new();

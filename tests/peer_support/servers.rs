@@ -25,6 +25,9 @@ const TRIES: usize = 3;
 /// A zone that both have beside those that are compared: it tells that the data are there.
 const READY: &str = "x.ready.peer";
 
+/// What that zone has when files were looked at again.
+const AGAIN: &str = "again.x.ready.peer";
+
 /// Where rbldnsd is; `None`, said loudly, where it is not installed.
 pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -50,13 +53,17 @@ impl Folder {
         self.0.path()
     }
 
-    /// Puts a file there; a file of that name is replaced. Its time is made up of its name, so that the newest of
-    /// several files is any of them (a serial that says 0 is the time of the newest).
+    /// Puts a file there; a file of that name is replaced. Its time is made up of its name and content: so the newest
+    /// of several files is any of them (a serial that says 0 is the time of the newest), and a change of content is one
+    /// of time, which is all that rbldnsd looks at beside the size.
     pub(crate) fn put(&self, name: &str, octets: &[u8]) {
         let beside = self.path().join(".new");
         fs::write(&beside, octets).expect("our folder");
         fs::set_permissions(&beside, Permissions::from_mode(0o644)).expect("our file");
-        let age = name.bytes().fold(0, |sum, octet| (sum * 31 + u64::from(octet)) % 1_000_003);
+        let age = name
+            .bytes()
+            .chain(octets.iter().copied())
+            .fold(0, |sum, octet| (sum * 31 + u64::from(octet)) % 1_000_003);
         let time = SystemTime::now() - Duration::from_secs(100 + age);
         File::options()
             .append(true)
@@ -82,6 +89,22 @@ impl Pair {
         Self {
             theirs: Running::start("theirs", || Command::new(rbldnsd), folder, &theirs),
             ours: Running::start("ours", || own(folder), folder, arguments),
+        }
+    }
+}
+
+impl Pair {
+    /// Has both look at the files, and waits until they have loaded them.
+    pub(crate) fn reload(&self, folder: &Folder) {
+        folder.put("ready", b"x A 127.0.0.2\nagain.x A 127.0.0.2\n");
+        for running in [&self.theirs, &self.ours] {
+            running.signal(Signal::SIGHUP);
+            let end = Instant::now() + PATIENCE;
+            let is_listed = || try_ask(running.address, AGAIN, A).is_some_and(|reply| reply.rcode == NOERROR);
+            while !is_listed() {
+                assert!(Instant::now() < end, "never loaded again: {}", running.log());
+                thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 }
