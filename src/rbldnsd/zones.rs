@@ -92,20 +92,19 @@ impl Zones {
         self.coming.remove(base);
     }
 
-    /// The round is done: what came is to be served. `now`: see [`Zones::look_at_ends`].
-    pub(super) fn settle(&mut self, now: Option<i64>) {
+    /// The round is done: what came is to be served. `now` and the result: see [`Zones::look_at_ends`].
+    pub(super) fn settle(&mut self, now: i64) -> bool {
         for (base, loaded) in std::mem::take(&mut self.coming) {
             self.zones.insert(base, loaded);
         }
-        self.look_at_ends(now);
+        self.look_at_ends(now)
     }
 
-    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on; `None`: none ends. Whether
-    /// that is news.
-    pub(super) fn look_at_ends(&mut self, now: Option<i64>) -> bool {
+    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on. Whether that is news.
+    pub(super) fn look_at_ends(&mut self, now: i64) -> bool {
         let mut changed = false;
         for (zone, loaded) in &mut self.zones {
-            let ended = matches!((loaded.until, now), (Some(until), Some(now)) if until <= now);
+            let ended = loaded.until.is_some_and(|until| until <= now);
             if ended == loaded.ended {
                 continue;
             }
