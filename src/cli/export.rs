@@ -117,13 +117,16 @@ fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
     }
     let shown = args.what.display();
     let origin = args.what.to_str().and_then(|name| name.parse::<Name>().ok());
-    let origin = origin.ok_or_else(|| anyhow!(Usage(format!("there is no file {shown}, and no zone can be called so"))))?;
+    let origin = origin
+        .ok_or_else(|| anyhow!(Usage(format!("there is no file {shown}, and no zone can be called so"))))?;
     let store = Store::existing(&args.from.read()?.state)?;
     let generation = store.generation()?.unwrap_or_default();
     let Some(entry) = generation.zones.get(&origin) else {
         let known: Vec<String> = generation.zones.keys().map(Name::to_string).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        bail!(Usage(format!("there is no file {shown} and no zone {origin} in service; in service: {known}")));
+        bail!(Usage(format!(
+            "there is no file {shown} and no zone {origin} in service; in service: {known}"
+        )));
     };
     let path = store.snapshot(&entry.file);
     let snapshot = whole(&path)?;

@@ -8,10 +8,7 @@ use super::{ExportError, Loss, Losses, all};
 use crate::snapshot::Snapshot;
 
 /// Writes the IPv4 addresses of `snapshot`. Answers, IPv6 and names are left out.
-pub fn roaring<D: AsRef<[u8]>>(
-    snapshot: &Snapshot<D>,
-    out: &mut impl Write,
-) -> Result<Losses, ExportError> {
+pub fn roaring<D: AsRef<[u8]>>(snapshot: &Snapshot<D>, out: &mut impl Write) -> Result<Losses, ExportError> {
     let mut bitmap = RoaringBitmap::new();
     for item in snapshot.v4_spans(all()) {
         let span = item?.span;

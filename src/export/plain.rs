@@ -10,10 +10,7 @@ use crate::snapshot::Snapshot;
 /// Writes what `snapshot` lists: IPv4, then IPv6, each in order and in the fewest prefixes, then names in the canonical
 /// order of DNS (`*.name` holds what is below the name, `.name` both). Reads as the format `plain`, with names as
 /// `names`.
-pub fn plain<D: AsRef<[u8]>>(
-    snapshot: &Snapshot<D>,
-    out: &mut impl Write,
-) -> Result<Losses, ExportError> {
+pub fn plain<D: AsRef<[u8]>>(snapshot: &Snapshot<D>, out: &mut impl Write) -> Result<Losses, ExportError> {
     // Neighbours with different answers are one prefix here.
     let v4 = snapshot.v4_spans(all()).map(|item| item.map(|item| item.span));
     let v6 = snapshot.v6_spans(all()).map(|item| item.map(|item| item.span));

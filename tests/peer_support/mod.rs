@@ -1,4 +1,5 @@
 //! Debian's rbldnsd and a gatepost server on the same files, asked the same questions.
+#![allow(dead_code)] // each test file uses its part
 
 pub(crate) mod by_hand;
 pub(crate) mod combined;
@@ -163,7 +164,7 @@ impl Case {
 
     /// The zone as gatepost compiles it, with its subzones: nothing forced, values as published. None where a file is
     /// refused.
-    fn specs(&self) -> Vec<ZoneSpec> {
+    pub(crate) fn specs(&self) -> Vec<ZoneSpec> {
         let beside = self.beside.iter().map(|(format, file)| self.read(format, std::slice::from_ref(file)));
         let sets: std::io::Result<Vec<Set>> =
             std::iter::once(self.read(self.format, &self.files)).chain(beside).collect();
@@ -301,7 +302,8 @@ fn compare_case(
     }
 }
 
-fn ask(case: &Case, server: SocketAddr) -> Vec<Said> {
+/// Asks a server everything; the replies in the order of the questions.
+pub(crate) fn ask(case: &Case, server: SocketAddr) -> Vec<Said> {
     let mut said: Vec<Option<Said>> = vec![None; case.questions.len()];
     let packets = case.questions.iter().map(|question| case.packet(question)).zip(0..);
     exchange(server, Over::Udp, packets, |index: usize, question, packet| {
@@ -329,13 +331,13 @@ fn arguments(options: RbldnsdOptions) -> Vec<String> {
 }
 
 /// A running rbldnsd; ends with this.
-struct Peer {
+pub(crate) struct Peer {
     child: Child,
     address: SocketAddr,
 }
 
 impl Peer {
-    fn start(program: &Path, folder: &Path, cases: &[Case]) -> Self {
+    pub(crate) fn start(program: &Path, folder: &Path, cases: &[Case]) -> Self {
         let mode = |path: &Path, mode| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our file");
         };
@@ -378,6 +380,11 @@ impl Peer {
             thread::sleep(Duration::from_millis(20));
         }
         peer
+    }
+
+    /// Where it answers.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 

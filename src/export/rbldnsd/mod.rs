@@ -35,17 +35,15 @@ pub fn rbldnsd<D: AsRef<[u8]>>(
     head(snapshot, serial, &mut losses, out)?;
     let mut sections = MOST_SECTIONS;
     addresses::write("ip4trie", snapshot, || snapshot.v4_spans(all()), &mut sections, &mut losses, out)?;
-    let only_v4 = snapshot.counts().v6_spans == 0 && !snapshot.has_names();
+    let of_v4 = sections;
+    addresses::write("ip6trie", snapshot, || snapshot.v6_spans(all()), &mut sections, &mut losses, out)?;
+    let nodes = names::nodes(snapshot)?;
+    let records = dnset::write(snapshot, &nodes, &mut sections, &mut losses, out)?;
+    generic::write(snapshot, &records, &mut losses, out)?;
     let six_to_four = snapshot.lists().iter().filter(|list| !list.except).all(|list| list.six_to_four);
-    if only_v4 && !six_to_four {
+    if sections == of_v4 && records.is_empty() && !six_to_four {
         // Sections of IPv4 alone would answer for 6to4 addresses when gatepost reads them.
         section("ip6trie", None, out)?;
-    }
-    addresses::write("ip6trie", snapshot, || snapshot.v6_spans(all()), &mut sections, &mut losses, out)?;
-    if snapshot.has_names() {
-        let nodes = names::nodes(snapshot)?;
-        let records = dnset::write(snapshot, &nodes, &mut sections, &mut losses, out)?;
-        generic::write(snapshot, &records, &mut losses, out)?;
     }
     Ok(losses)
 }
