@@ -32,6 +32,14 @@ pub enum Loss {
     Exclusions,
     /// Plain lists: a name that the format cannot hold.
     Names,
+    /// Master files: texts of a wildcard that name the address, of which there are many. They name the prefix.
+    Wildcards,
+    /// Master files: records that would change what others at their name mean (NS below the origin, CNAME beside others).
+    Apart,
+    /// Master files: names in which `*` is no wildcard.
+    Asterisks,
+    /// Master files: names and wildcards among the names of addresses.
+    Mixed,
     /// A bitmap: prefixes and addresses of IPv6.
     V6,
     /// A bitmap: names.
@@ -78,6 +86,12 @@ impl fmt::Display for Loss {
                 "names that are not listed lie below listed wildcards: here they are listed like their neighbours"
             }
             Self::Names => "names that such a list cannot hold were left out",
+            Self::Wildcards => "texts of wildcards that name the address name the prefix instead",
+            Self::Apart => {
+                "records were left out that would hide others in a zone file (NS below the origin, CNAME beside others)"
+            }
+            Self::Asterisks => "names were left out in which `*` is a letter: in a zone file it is a wildcard",
+            Self::Mixed => "names were left out that lie among those of addresses and are none",
             Self::V6 => "IPv6 spans were left out: a bitmap of this kind holds IPv4 addresses",
             Self::AllNames => "names were left out: a bitmap of this kind holds IPv4 addresses",
         })

@@ -6,6 +6,7 @@
 //! does not know).
 
 mod bitmap;
+mod known;
 mod losses;
 mod master;
 mod names;

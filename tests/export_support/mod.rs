@@ -146,6 +146,19 @@ pub(crate) fn zones() -> impl Strategy<Value = Made> {
     })
 }
 
+/// Zones whose spans are no wider than a master file should be.
+pub(crate) fn narrow_zones() -> impl Strategy<Value = Made> {
+    let is_narrow = |key: &Key| match key {
+        Key::V4(first, last) => last - first < 1 << 17,
+        Key::V6(first, last) => last - first < 1 << 90,
+        Key::Name(..) | Key::Record(..) => true,
+    };
+    zones().prop_map(move |mut made| {
+        made.lists.iter_mut().for_each(|list| list.entries.retain(|entry| is_narrow(&entry.key)));
+        made
+    })
+}
+
 impl Made {
     /// Texts, TTLs and records that rbldnsd's files cannot hold, beside some that they can.
     pub(crate) fn unsayable() -> Self {

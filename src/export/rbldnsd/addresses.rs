@@ -5,8 +5,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
+use super::super::known::Known;
 use super::super::{ExportError, Loss, Losses};
-use super::row::{Known, Row, Rows};
+use super::row::{Row, Rows};
 use super::section;
 use crate::compile::{AnswerId, Answered, Budget};
 use crate::model::{Address, Span, Ttl};

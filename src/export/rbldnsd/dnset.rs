@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use super::super::known::Known;
 use super::super::names::{Node, labels};
 use super::super::{ExportError, Loss, Losses};
 use super::escape::write_name;
-use super::row::{Known, Row, Rows};
+use super::row::{Row, Rows};
 use super::section;
 use crate::compile::{AnswerId, Budget};
 use crate::model::Ttl;

@@ -1,14 +1,13 @@
 //! An answer taken apart into what single lines can say.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::net::Ipv4Addr;
 
 use super::super::{Loss, Losses};
 use super::escape::text;
-use crate::compile::{AnswerId, Budget};
+use crate::compile::Budget;
 use crate::model::{Piece, Rtype, Ttl};
-use crate::snapshot::{AnswerRef, Damaged, RdataRef, Snapshot};
+use crate::snapshot::{AnswerRef, RdataRef};
 
 /// What one line says behind its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,33 +124,5 @@ fn literal_len(piece: Piece<'_>) -> usize {
     match piece {
         Piece::Literal(text) => text.len(),
         Piece::Subject => 0,
-    }
-}
-
-/// Answers that were taken apart lately: neighbours often have the same few.
-pub(super) struct Known<'a, D, T> {
-    snapshot: &'a Snapshot<D>,
-    make: Box<dyn Fn(AnswerRef<'a>) -> T + 'a>,
-    known: HashMap<AnswerId, T>,
-}
-
-/// Answers that are kept at a time.
-const KNOWN_MAX: usize = 1 << 14;
-
-impl<'a, D: AsRef<[u8]>, T> Known<'a, D, T> {
-    pub(super) fn new(snapshot: &'a Snapshot<D>, make: impl Fn(AnswerRef<'a>) -> T + 'a) -> Self {
-        Self { snapshot, make: Box::new(make), known: HashMap::new() }
-    }
-
-    /// What is made of answer `id`.
-    pub(super) fn of(&mut self, id: AnswerId) -> Result<&T, Damaged> {
-        if !self.known.contains_key(&id) {
-            if self.known.len() >= KNOWN_MAX {
-                self.known.clear();
-            }
-            let made = (self.make)(self.snapshot.answer(id)?);
-            self.known.insert(id, made);
-        }
-        Ok(&self.known[&id])
     }
 }
