@@ -64,7 +64,8 @@ impl Nsd {
         for (origin, _) in zones {
             loop {
                 // NOERROR and a SOA record: it is loaded.
-                if try_ask(nsd.address, origin, SOA).is_some_and(|reply| reply[3] & 15 == 0 && reply[7] == 1)
+                if try_ask(nsd.address, origin, SOA)
+                    .is_some_and(|reply| reply.rcode == 0 && reply.answers == 1)
                 {
                     break;
                 }
