@@ -47,7 +47,7 @@ impl Nsd {
         let mut config = format!(
             "server:\n ip-address: 127.0.0.1@{port}\n username: \"\"\n zonesdir: \"{at}\"\n pidfile: \"{at}/pid\"\n \
              xfrdfile: \"{at}/xfrd\"\n zonelistfile: \"{at}/list\"\n logfile: \"{at}/log\"\n server-count: 1\n \
-             rrl-ratelimit: 0\nremote-control:\n control-enable: no\n"
+             database: \"\"\n rrl-ratelimit: 0\nremote-control:\n control-enable: no\n"
         );
         for (number, (origin, text)) in zones.iter().enumerate() {
             fs::write(folder.path().join(number.to_string()), text).expect("our folder");
