@@ -174,7 +174,7 @@ impl Made {
         };
         let plain =
             List { overlap: Overlap::Narrowest, ttl: Some(50), six_to_four: false, entries: v4.collect() };
-        let quotes = List { entries: vec![record(6, 60), record(4, 60), record(0, 60)], ..plain.clone() };
+        let quotes = List { entries: vec![record(6, 60), record(4, 60), record(0, 60)], ..plain };
         Self { lists: vec![plain, quotes], test_points: false, texts: &UNSAYABLE }.with_zero_ttl()
     }
 
