@@ -198,6 +198,7 @@ fn command_lines_run() {
                     "SNAPSHOT" => snapshot.to_str().unwrap(),
                     "LIST" => "one",
                     "OPTIONS" => "-b127.0.0.1/5300",
+                    "ZONE" => "one.example",
                     "ZONES" => "bl.example:ip4set:list.txt",
                     _ => continue,
                 };
@@ -219,6 +220,7 @@ fn command_lines_run() {
         "status",
         "compile",
         "inspect",
+        "export",
         "import-rbldnsd",
         "completions",
         "man",

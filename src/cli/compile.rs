@@ -1,9 +1,8 @@
 //! `gatepost compile`: text → verified snapshot, without store and configuration.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::failure::Usage;
+use super::files;
 use super::output::{BAD, WARN, counted, grouped, json, octets, out, styled, talk};
 use super::progress::reading_bar;
 use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile, expand};
@@ -77,11 +77,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.output.as_os_str() == "-" {
         bail!(Usage("a snapshot is a file to be mapped; name one after -o".to_owned()));
     }
-    let target = target(&args.output)?;
-    if target.is_dir() {
-        bail!(Usage(format!("{} is a folder", args.output.display())));
-    }
-    if args.files.iter().any(|file| is_same_file(file, &args.output)) {
+    let target = files::target(&args.output)?;
+    if args.files.iter().any(|file| files::is_same_file(file, &args.output)) {
         bail!(Usage(format!("{} is a file to read and the one to write", args.output.display())));
     }
     let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
@@ -147,22 +144,6 @@ fn refused(args: &Args, reason: &str, report: &Report) -> anyhow::Result<ExitSta
         talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
     }
     Ok(ExitStatus::Found)
-}
-
-/// The file behind the name that was typed: links stay, and what is no file (`/dev/null`, a pipe) is not replaced by one.
-fn target(typed: &Path) -> anyhow::Result<PathBuf> {
-    let target = typed.canonicalize().unwrap_or_else(|_| typed.to_owned());
-    match std::fs::symlink_metadata(&target) {
-        Ok(found) if !found.is_file() && !found.is_dir() => Err(anyhow!(Usage(format!(
-            "{} is no regular file: a snapshot would take its place",
-            typed.display()
-        )))),
-        _ => Ok(target),
-    }
-}
-
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn code(text: &str) -> Result<Ipv4Addr, String> {
@@ -245,28 +226,20 @@ fn spec(origin: Name, member: Member) -> ZoneSpec {
     ZoneSpec { zone, members: vec![member], excepts: Vec::new(), subzones: Vec::new() }
 }
 
-/// Temporary file beside `target` → fsync → reopen → verify → rename → fsync of the folder.
+/// Writes the snapshot, which takes its name when it was read again and is whole.
 fn write(compiled: &Compiled, provenance: &serde_json::Value, target: &Path) -> anyhow::Result<Written> {
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let failed = || format!("cannot write {}", target.display());
-    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).with_context(failed)?;
-    let mut buffer = BufWriter::with_capacity(READ, file.as_file());
-    let written = snapshot::write(compiled, provenance, &mut buffer).with_context(failed)?;
-    buffer.flush().with_context(failed)?;
-    drop(buffer);
-    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
-    file.as_file().sync_all().with_context(failed)?;
-    let reopened = Snapshot::open(Mapped::open(file.path())?).with_context(failed)?;
-    reopened.verify().with_context(failed)?;
-    if reopened.content_hash() != written.content {
-        return Err(anyhow!("other octets came back")).with_context(failed);
-    }
-    file.persist(target).map_err(|error| error.error).with_context(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)?;
-    Ok(written)
+    files::replace(
+        target,
+        |file| Ok(snapshot::write(compiled, provenance, file)?),
+        |path, written| {
+            let reopened = Snapshot::open(Mapped::open(path)?)?;
+            reopened.verify()?;
+            match reopened.content_hash() == written.content {
+                true => Ok(()),
+                false => Err(anyhow!("other octets came back")),
+            }
+        },
+    )
 }
 
 /// What is listed, for the last line.

@@ -6,7 +6,9 @@
 mod check_config;
 mod compile;
 mod completions;
+mod export;
 mod failure;
+mod files;
 mod import_rbldnsd;
 mod inspect;
 mod locate;
@@ -72,6 +74,7 @@ enum Command {
     PrintConfig(print_config::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
     Rbldnsd(rbldnsd::Args),
     ImportRbldnsd(import_rbldnsd::Args),
     #[command(name = LOADER_COMMAND, hide = true)]
@@ -106,6 +109,7 @@ pub fn main() -> ExitStatus {
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Export(args) => export::run(args),
         Command::Rbldnsd(args) => rbldnsd::run(args),
         Command::ImportRbldnsd(args) => import_rbldnsd::run(args),
         Command::RbldnsdLoader => rbldnsd::load(),

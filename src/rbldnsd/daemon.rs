@@ -96,7 +96,7 @@ fn usable(folder: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Waits until the data are there; `false` when a signal asked for the end before.
-fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> anyhow::Result<bool> {
+pub(super) fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> anyhow::Result<bool> {
     loop {
         match happenings.recv() {
             Ok(Happening::Signal(Signal::Stop)) | Err(_) => return Ok(false),

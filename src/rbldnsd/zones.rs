@@ -140,6 +140,14 @@ impl Zones {
         loaded.ended || loaded.parts.is_empty() || unguarded
     }
 
+    /// A zone and its subzones, the zone itself first; nothing where it is not loaded.
+    pub(super) fn parts(&self, base: &Name) -> Vec<Zone<Mapped>> {
+        let parts = self.zones.get(base).map_or(&[][..], |loaded| &loaded.parts);
+        let mut parts: Vec<_> = parts.iter().map(|(_, zone)| zone.clone()).collect();
+        parts.sort_by(|a, b| (a.base().is_some(), a.origin()).cmp(&(b.base().is_some(), b.origin())));
+        parts
+    }
+
     /// And to whom.
     pub(super) fn access(&self) -> AccessLists {
         let mut access = AccessLists::default();

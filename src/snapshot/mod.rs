@@ -165,6 +165,6 @@ mod write;
 pub use answers::{AnswerRef, Rdata, RdataRef, RecordSets, RrSetRef};
 pub use error::{Damaged, Section, SnapshotError, WriteError};
 pub use mmap::{FileId, Mapped};
-pub use names::NameFound;
+pub use names::{NameFound, StoredName};
 pub use read::{Counts, Snapshot};
 pub use write::{Written, write};

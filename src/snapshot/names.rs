@@ -32,6 +32,17 @@ impl NameFound {
     pub(super) const NOTHING: Self = Self { answer: None, exists: false, listed_at: 0 };
 }
 
+/// A node of the tree of names, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredName<'a> {
+    /// Its labels in lower-case wire form without the final zero octet; none: the origin.
+    pub labels: &'a [u8],
+    /// The answer for the name itself.
+    pub exact: Option<AnswerId>,
+    /// The answer for names below it that are no nodes.
+    pub below: Option<AnswerId>,
+}
+
 /// The hash of a name grows label by label from the right: FNV-1a over the length octet and the octets of each.
 fn extend(hash: u64, label: &[u8]) -> u64 {
     label.iter().fold(hash, |hash, &octet| (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3))
@@ -108,6 +119,15 @@ impl<'a> Names<'a> {
     /// Names that answer, themselves or for those below them.
     pub(super) fn listed(self) -> u64 {
         self.head.listed.get().into()
+    }
+
+    /// All nodes, in the order in which they are stored.
+    pub(super) fn nodes(self) -> impl Iterator<Item = Result<StoredName<'a>, Damaged>> {
+        self.nodes.iter().map(move |node| {
+            let labels = self.name_of(node)?;
+            Starts::of(labels).ok_or(DAMAGED)?;
+            Ok(StoredName { labels, exact: id(node.exact.get()), below: id(node.below.get()) })
+        })
     }
 
     /// Walks from the rightmost label leftwards to the closest node.

@@ -7,7 +7,7 @@ use super::header::{self, Table};
 use super::names::Names;
 use super::v4::{self, V4};
 use super::v6::V6;
-use super::{AnswerRef, Damaged, NameFound, RecordSets, Section, SnapshotError, verify};
+use super::{AnswerRef, Damaged, NameFound, RecordSets, Section, SnapshotError, StoredName, verify};
 use crate::compile::{AnswerId, Answered, ListData, ZoneData};
 use crate::model::{ContentHash, Span};
 
@@ -199,6 +199,16 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// octet (empty = the origin). What is no name in wire form is not listed.
     pub fn name(&self, labels: &[u8]) -> Result<NameFound, Damaged> {
         self.names()?.map_or(Ok(NameFound::NOTHING), |names| names.find(labels))
+    }
+
+    /// Every node of the tree of names, in no order that means anything. What ancestors say of names below them is
+    /// already in each node.
+    pub fn stored_names(&self) -> impl Iterator<Item = Result<StoredName<'_>, Damaged>> {
+        let (names, damaged) = match self.names() {
+            Ok(names) => (names.map(Names::nodes), None),
+            Err(damaged) => (None, Some(Err(damaged))),
+        };
+        damaged.into_iter().chain(names.into_iter().flatten())
     }
 
     /// An answer.

@@ -27,7 +27,8 @@ use crate::common::dns::{Over, exchange};
 use exempt::Named;
 use random::{name_v4, name_v6};
 use reply::{NOERROR, SOA, Said};
-use servers::{Folder, Pair};
+use servers::Folder;
+use servers::Pair;
 
 /// Questions that are asked of both before the replies are compared.
 const BATCH: usize = 8192;
@@ -297,7 +298,7 @@ pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (u
 }
 
 /// What both are told.
-fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
+pub(crate) fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
     let numbers: BTreeMap<&str, usize> = cases.iter().map(|case| &*case.origin).zip(0..).collect();
     assert_eq!(numbers.len(), cases.len(), "two cases have one name");
     let (options, extra) = (cases[0].options, cases[0].extra);
@@ -379,7 +380,7 @@ fn fault(case: &Case, question: &Question, theirs: &Said, ours: &Said, what: &st
     format!("{what}: {below} in {} for {qtype}:\n    there {theirs:?}\n    here  {ours:?}", case.origin)
 }
 
-fn ask(case: &Case, questions: &[Question], server: SocketAddr) -> Vec<Said> {
+pub(crate) fn ask(case: &Case, questions: &[Question], server: SocketAddr) -> Vec<Said> {
     let mut said: Vec<Option<Said>> = vec![None; questions.len()];
     let packets = questions.iter().map(|question| case.packet(question)).zip(0..);
     exchange(server, Over::Udp, packets, |index: usize, question, packet| {

@@ -84,10 +84,8 @@ impl Pair {
     /// Starts both in `folder`: what stands behind the options that say where and who (`-n -q -b -w -u`) is the same
     /// for both, but for the word `dnhash`, which Debian's does not know.
     pub(crate) fn start(rbldnsd: &Path, folder: &Folder, arguments: &[String]) -> Self {
-        folder.put("ready", b"x A 127.0.0.2\n");
-        let theirs: Vec<String> = arguments.iter().map(|word| word.replace(":dnhash:", ":dnset:")).collect();
         Self {
-            theirs: Running::start("theirs", || Command::new(rbldnsd), folder, &theirs),
+            theirs: Running::theirs(rbldnsd, folder, arguments),
             ours: Running::start("ours", || own(folder), folder, arguments),
         }
     }
@@ -124,6 +122,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// rbldnsd alone, with the files of these cases.
+    pub(crate) fn theirs(rbldnsd: &Path, folder: &Folder, arguments: &[String]) -> Self {
+        folder.put("ready", b"x A 127.0.0.2\n");
+        let arguments: Vec<String> =
+            arguments.iter().map(|word| word.replace(":dnhash:", ":dnset:")).collect();
+        Self::start("theirs", || Command::new(rbldnsd), folder, &arguments)
+    }
+
     fn start(name: &str, program: impl Fn() -> Command, folder: &Folder, arguments: &[String]) -> Self {
         let mut log = String::new();
         for _ in 0..TRIES {
