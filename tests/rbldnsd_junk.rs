@@ -119,7 +119,7 @@ fn no_files(place: &Place) -> Vec<&'static str> {
     fs::create_dir(place.path("folder")).unwrap();
     nix::unistd::mkfifo(&place.path("pipe"), Mode::from_bits_truncate(0o666)).unwrap();
     place.write("forbidden", "192.0.2.1\n");
-    fs::set_permissions(place.path("forbidden"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.path("forbidden"), Permissions::from_mode(0o000)).unwrap();
     symlink("loop", place.path("loop")).unwrap();
     symlink("nowhere", place.path("dangling")).unwrap();
     vec!["missing", "folder", "pipe", "forbidden", "loop", "dangling", "/dev/zero", "folder/x", "missing/y"]
@@ -261,7 +261,7 @@ fn junk_that_replaces_good_files_leaves_the_last_good_data() {
     nix::unistd::mkfifo(&place.path("now-pipe"), Mode::from_bits_truncate(0o666)).unwrap();
     fs::remove_file(place.path("now-forbidden")).unwrap();
     place.write("now-forbidden", "192.0.2.3\n");
-    fs::set_permissions(place.path("now-forbidden"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.path("now-forbidden"), Permissions::from_mode(0o000)).unwrap();
     place.write("last", "192.0.2.7\n");
     daemon.signal(Signal::SIGHUP);
     until("the sound zone's change", || is_listed(server, "192.0.2.7", "last.sound"));

@@ -78,7 +78,12 @@ pub(crate) fn exemption(
         alike && counted(theirs, ours),
         alike && ours.truncated && !theirs.authoritative && !theirs.answers.is_empty(),
         theirs.rcode == NOERROR && ours.rcode == NXDOMAIN && is_padded(&name),
-        theirs.rcode == NOTIMP && matches!(question.qtype, 250..=254 | 256..),
+        theirs.rcode == NOTIMP
+            && match question.qtype {
+                251 | 252 => ours.rcode == REFUSED,
+                250..=254 | 256.. => ours.is_nodata() || matches!(ours.rcode, NXDOMAIN | SERVFAIL),
+                _ => false,
+            },
         name.is_empty()
             && theirs.rcode == REFUSED
             && ours.rcode == NOERROR

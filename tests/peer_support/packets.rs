@@ -245,11 +245,10 @@ pub(crate) fn compare(rbldnsd: &std::path::Path) -> (Hits, usize) {
     for (packet, (theirs, ours)) in
         sent.iter().zip(exchange(pair.theirs.address, &sent).zip(exchange(pair.ours.address, &sent)))
     {
-        // Records stand in another order now and then.
         match judge(packet, theirs.as_ref(), ours.as_ref()) {
             Ok(found) => found.into_iter().for_each(|why| *hits.entry(why).or_default() += 1),
             Err(what) => {
-                faults.push(format!("{what}: {}\n    there {theirs:?}\n    here  {ours:?}", packet.name))
+                faults.push(format!("{what}: {}\n    there {theirs:?}\n    here  {ours:?}", packet.name));
             }
         }
     }
@@ -269,7 +268,7 @@ fn exchange(server: SocketAddr, sent: &[Sent]) -> impl Iterator<Item = Option<Ba
         .map(move |packet| {
             let id = |octets: &[u8]| octets.get(..2).map(<[u8]>::to_vec);
             let octets = with(packet.octets.clone(), |octets| {
-                octets.iter_mut().take(2).for_each(|octet| *octet = 0x55)
+                octets.iter_mut().take(2).for_each(|octet| *octet = 0x55);
             });
             socket.send(&octets).expect("sent");
             socket.send(&with(ask("1.1.1.1", A), |octets| octets[..2].fill(0xaa))).expect("sent");
@@ -385,9 +384,13 @@ fn judge(
             Err("class ANY")
         };
     }
+    if rcodes.0 == 4 && matches!(qtype, 251 | 252) && rcodes.1 == 5 {
+        return Ok([found, vec![ALL[15]]].concat());
+    }
     if rcodes.0 == 4 && matches!(qtype, 250..=254 | 256..) {
-        let transfer = matches!(qtype, 251 | 252) && rcodes.1 == 5;
-        return Ok([found, vec![ALL[if transfer { 15 } else { 14 }]]].concat());
+        let outside = sent[12..].starts_with(b"\x07outside");
+        let answered = if outside { rcodes.1 == 5 } else { answered(ours) };
+        return if answered { Ok([found, vec![ALL[14]]].concat()) } else { Err("other types") };
     }
     let (Some(there), Some(here)) = (&theirs.said, &ours.said) else { return Err("what was said") };
     if here.truncated {

@@ -58,9 +58,8 @@ impl fmt::Debug for Said {
         let flags = [(self.authoritative, " aa"), (self.truncated, " tc")];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, name)| f.write_str(name))?;
         write!(f, " {:?}", self.answers)?;
-        match &self.soa {
-            Some(soa) => write!(f, " of {} {:?}", soa.owner.escape_ascii(), soa.record)?,
-            None => {}
+        if let Some(soa) = &self.soa {
+            write!(f, " of {} {:?}", soa.owner.escape_ascii(), soa.record)?;
         }
         let counts = [(self.name_servers, "name servers"), (self.additional, "additional")];
         counts
