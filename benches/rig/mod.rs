@@ -21,6 +21,9 @@ pub(crate) const ZONE: &str = "bl.example";
 /// The core of what is measured, and that of the one who asks.
 const CORES: [usize; 2] = [0, 1];
 
+/// The id of questions.
+pub(crate) const ID: [u8; 2] = [0x2a, 0x2a];
+
 /// A question not answered by then never will be.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -134,7 +137,7 @@ fn free_port() -> u16 {
 
 /// For the A record of a name.
 pub(crate) fn question(name: &str) -> Vec<u8> {
-    let mut packet = vec![0x2a, 0x2a, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let mut packet = vec![ID[0], ID[1], 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         packet.push(label.len() as u8);
         packet.extend_from_slice(label.as_bytes());
@@ -145,7 +148,7 @@ pub(crate) fn question(name: &str) -> Vec<u8> {
 
 /// A reply without an error and with an answer.
 pub(crate) fn is_listed(packet: &[u8]) -> bool {
-    packet.len() > 12 && packet[..2] == [0x2a, 0x2a] && packet[3] & 15 == 0 && packet[6..8] == [0, 1]
+    packet.len() > 12 && packet[..2] == ID && packet[3] & 15 == 0 && packet[6..8] == [0, 1]
 }
 
 /// A number of KiB in `/proc/PID/FILE`.
