@@ -7,7 +7,7 @@
 //! Without `--bench` (`cargo test --bench rbldnsd`) small lists run once, to prove that the comparison still works; its
 //! numbers mean nothing.
 
-#![allow(clippy::print_stdout, reason = "a bench prints its table")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table, and how far it is")]
 
 mod data_sets;
 mod lists;
@@ -99,6 +99,11 @@ fn main() {
     let (mut speed, mut memory) = (SPEED.to_owned(), MEMORY.to_owned());
     for (kind, size) in lists {
         rows(kind, size, &compare(kind, size, settings.rounds, work.path()), &mut speed, &mut memory);
+        // What is there already, should the rest be broken off.
+        [&speed, &memory]
+            .into_iter()
+            .filter_map(|table| table.lines().last())
+            .for_each(|row| eprintln!("{row}"));
     }
     println!("{speed}\n{memory}");
 }

@@ -167,8 +167,8 @@ fn address_v6(random: &mut Random) -> u128 {
 }
 
 fn entry_v6(line: String, address: u128) -> Entry {
-    let nibbles: Vec<_> = (0..32).map(|at| format!("{:x}", address >> (4 * at) & 15)).collect();
-    Entry::new(line, &nibbles.join("."))
+    let nibbles: String = format!("{address:032x}").chars().rev().flat_map(|nibble| [nibble, '.']).collect();
+    Entry::new(line, nibbles.trim_end_matches('.'))
 }
 
 /// /64s.

@@ -296,7 +296,8 @@ struct Row {
 impl Row {
     fn new(node: &NameNode, tag: u16, name: u32, width: Width) -> Self {
         let exact = node.exact.unwrap_or(width.none);
-        let below = node.below.unwrap_or(width.none - u32::from(node.parent));
+        let nothing = width.none - u32::from(node.parent);
+        let below = node.below.unwrap_or(nothing);
         Self { name, exact, below, tag, len: labels(node).len() as u8 }
     }
 }
