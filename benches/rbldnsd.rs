@@ -267,7 +267,7 @@ fn assert_all_resident(id: u32) {
         match words.next() {
             Some("Size:") => size = words.collect(),
             Some("Rss:") if is_snapshot => {
-                assert_eq!(words.collect::<String>(), size, "all pages are resident")
+                assert_eq!(words.collect::<String>(), size, "all pages are resident");
             }
             Some(word) if word.contains('-') => {
                 is_snapshot = line.contains("/cache-") || line.contains("gatepost-zone");
