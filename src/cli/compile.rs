@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         "format": format,
         "report": report,
     });
-    let hash = codec::encode(&set).1;
+    let hash = codec::hash(&set);
     let member = Member {
         name: "compiled".to_owned(),
         set: Arc::new(set),

@@ -87,7 +87,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Ok(Counts {
             v4_spans: v4.map_or(0, |v4| v4.root.spans.get()),
             v4_addresses: v4.map_or(0, |v4| v4.root.addresses.get()),
-            v6_spans: self.v6_section()?.len() as u64,
+            v6_spans: self.v6_section()?.len(),
             names: self.names()?.map_or(0, |names| names.listed()),
             answers: answers.len() as u64,
             values: answers.values() as u64,
@@ -172,12 +172,12 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
 
     /// The answer for an IPv6 address.
     pub fn v6(&self, address: u128) -> Result<Option<AnswerId>, Damaged> {
-        Ok(self.v6_section()?.find(address))
+        self.v6_section()?.find(address)
     }
 
     /// Whether anything is listed in `span`.
     pub fn v6_any(&self, span: Span<u128>) -> Result<bool, Damaged> {
-        Ok(self.v6_section()?.any(span))
+        self.v6_section()?.any(span)
     }
 
     /// The listed spans in `within`, in order, cut off at its ends; neighbours with one answer are joined. Ends after
