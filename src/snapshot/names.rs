@@ -169,10 +169,12 @@ impl<'a> Names<'a> {
 
     /// All nodes, in the order in which they are stored.
     pub(super) fn nodes(self) -> impl Iterator<Item = Result<StoredName<'a>, Damaged>> {
-        self.nodes.iter().map(move |node| {
-            let labels = self.name_of(node)?;
+        (0..self.head.nodes.get() as usize).map(move |row| {
+            let head: &NodeHead = record(self.node(row)?, 0, Section::NAMES)?;
+            let labels = self.name_of(head)?;
             Starts::of(labels).ok_or(DAMAGED)?;
-            Ok(StoredName { labels, exact: id(node.exact.get()), below: id(node.below.get()) })
+            let Said { exact, below, .. } = self.said(row)?;
+            Ok(StoredName { labels, exact, below })
         })
     }
 
