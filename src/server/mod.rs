@@ -8,7 +8,9 @@
 //! Never: parsing or compiling of lists, writing to the store.
 
 mod books;
+mod cookies;
 pub mod front;
+mod limit;
 mod listen;
 mod query_log;
 mod reload;
@@ -30,6 +32,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+pub use cookies::Cookies;
+pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
@@ -75,6 +79,8 @@ pub struct Settings {
     pub udp_will_do: bool,
     /// Where zones are counted; a server puts its own here.
     pub tallies: Tallies,
+    /// Cookies of clients.
+    pub cookies: Arc<Cookies>,
 }
 
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
@@ -101,6 +107,7 @@ impl Settings {
             query_log: None,
             udp_will_do: false,
             tallies: Tallies::default(),
+            cookies: Arc::default(),
         }
     }
 }

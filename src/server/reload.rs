@@ -209,7 +209,7 @@ impl Loader {
         }
         let version = self.settings.version.clone();
         let world = World::new(zones, version, Some(generation.number)).with_subzones(subzones);
-        self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
+        self.worlds.store(Arc::new(world.guarded(&self.settings.access).placed(&self.settings)));
     }
 
     /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
@@ -243,7 +243,7 @@ impl Loader {
         self.settings.access = access;
         // Who is let in does not wait for data that may be damaged.
         if let Ok(world) = self.worlds.load().masked(&self.expired) {
-            self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
+            self.worlds.store(Arc::new(world.guarded(&self.settings.access).placed(&self.settings)));
         }
         if self.worlds.load().generation.is_none() && self.look().is_none() {
             self.worlds.store(Arc::new(World::waiting(&self.settings)));
@@ -352,7 +352,7 @@ impl World {
         let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
         let world = Self::new(zones, settings.version.clone(), Some(generation.number));
         let world = world.with_subzones(subzones);
-        Ok(world.guarded(&settings.access).counted(&settings.tallies))
+        Ok(world.guarded(&settings.access).placed(settings))
     }
 }
 

@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use gatepost::compile::{Except, Member, ZoneData, ZoneSpec, compile};
 use gatepost::model::{ContentHash, Name, Ns, RrData, RrSet, Rtype, Soa, Template, Use, Value};
+use gatepost::server::respond::Moment;
 use gatepost::set::{Overlap, Scope, Set, SetBuilder, codec};
 use gatepost::snapshot::{self, Snapshot};
 use gatepost::zone::Zone;
 
 /// Whoever asks where that does not matter.
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// And when.
+pub(crate) const NOW: Moment = Moment { wall: 1_800_000_000, micros: 0 };
 
 /// A name from its text.
 pub(crate) fn name(text: &str) -> Name {
