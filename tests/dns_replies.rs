@@ -349,7 +349,9 @@ fn edns() {
     more.extend_from_slice(OPT);
     check("another record before OPT", &more, answered(OPT));
 
-    let refused = reply(b"\x81\x05", [0, 0, 1], &[b"\x03foo\x00", IN_A, OPT]);
+    // With the reason (RFC 8914): not authoritative.
+    let why = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x06\x00\x0f\x00\x02\x00\x14";
+    let refused = reply(b"\x81\x05", [0, 0, 1], &[b"\x03foo\x00", IN_A, why]);
     check("outside, with OPT", &with_opt(ask(b"\x03foo\x00", IN_A), 512, 0, 0, b""), refused);
     fixture.server.stop();
 }
