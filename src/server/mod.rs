@@ -9,12 +9,16 @@
 
 mod books;
 mod cookies;
+mod damage;
 pub mod front;
 mod limit;
 mod listen;
+mod load;
+mod proof;
 mod query_log;
 mod reload;
 pub mod respond;
+mod sealed;
 mod stats;
 mod stream;
 mod tally;
@@ -37,6 +41,7 @@ pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
+pub use sealed::{SEALS, sealed};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
 pub use tally::{Tallies, Tally, Traffic};
@@ -71,7 +76,9 @@ pub struct Settings {
     pub zones: Vec<Name>,
     /// The folder of the store, which holds the generation and the snapshots.
     pub state: PathBuf,
-    /// How often the store is looked at for a new generation and for the ages of lists.
+    /// Snapshots are copied into sealed memory, so that nothing that happens to their files matters.
+    pub private_copy: bool,
+    /// How often the store is looked at for a new generation, for the ages of lists and for damage.
     pub watch: Duration,
     /// Where a line goes for every query that gets a reply.
     pub query_log: Option<Arc<QueryLog>>,
@@ -103,6 +110,7 @@ impl Settings {
             access: AccessLists::default(),
             zones,
             state,
+            private_copy: false,
             watch: DEFAULT_WATCH,
             query_log: None,
             udp_will_do: false,

@@ -200,17 +200,20 @@ impl World {
         }
     }
 
-    /// The same world without what the lists named in `expired` say.
-    pub(super) fn masked(&self, expired: &BTreeSet<String>) -> Result<Self, Damaged> {
-        let zones = self.zones.iter().map(|(origin, entry)| {
-            let served = match &entry.served {
-                Served::Ready(zone) => Served::Ready(zone.masked(|list| expired.contains(list))?),
-                Served::Waiting => Served::Waiting,
-            };
-            Ok((origin.clone(), Entry { served, tally: Arc::clone(&entry.tally) }))
+    /// The same world with these zones in the place of what they are now.
+    pub(super) fn with(&self, zones: &BTreeMap<Name, Served>) -> Self {
+        let entries = self.zones.iter().map(|(wire, entry)| {
+            let changed = Name::from_wire(wire).and_then(|origin| zones.get(&origin));
+            let served = changed.unwrap_or(&entry.served).clone();
+            (wire.clone(), Entry { served, tally: Arc::clone(&entry.tally) })
         });
-        Ok(Self {
-            zones: zones.collect::<Result<_, _>>()?,
+        Self { zones: entries.collect(), ..self.blank() }
+    }
+
+    /// Everything but the zones.
+    fn blank(&self) -> Self {
+        Self {
+            zones: HashMap::new(),
             access: Arc::clone(&self.access),
             zone_access: self.zone_access.clone(),
             limit: self.limit.clone(),
@@ -220,6 +223,18 @@ impl World {
             version: self.version.clone(),
             generation: self.generation,
             damage_told: AtomicBool::new(false),
-        })
+        }
+    }
+
+    /// The same world without what the lists named in `expired` say.
+    pub(super) fn masked(&self, expired: &BTreeSet<String>) -> Result<Self, Damaged> {
+        let zones = self.zones.iter().map(|(origin, entry)| {
+            let served = match &entry.served {
+                Served::Ready(zone) => Served::Ready(zone.masked(|list| expired.contains(list))?),
+                Served::Waiting => Served::Waiting,
+            };
+            Ok((origin.clone(), Entry { served, tally: Arc::clone(&entry.tally) }))
+        });
+        Ok(Self { zones: zones.collect::<Result<_, _>>()?, ..self.blank() })
     }
 }

@@ -130,6 +130,15 @@ pub(crate) fn bytes(spec: &ZoneSpec) -> (Vec<u8>, ContentHash) {
     (out.into_inner(), written.content)
 }
 
+/// The same, saying that its test points are forced, whatever is in it.
+pub(crate) fn bytes_that_claim_test_points(spec: &ZoneSpec) -> (Vec<u8>, ContentHash) {
+    let mut compiled = compile(spec);
+    compiled.zone.test_points = true;
+    let mut out = Cursor::new(Vec::new());
+    let written = snapshot::write(&compiled, &serde_json::json!({}), &mut out).expect("written");
+    (out.into_inner(), written.content)
+}
+
 /// The zone, served from memory under serial 7.
 pub(crate) fn zone(spec: &ZoneSpec) -> Zone<Vec<u8>> {
     let snapshot = Snapshot::open(bytes(spec).0).expect("opens");
