@@ -101,7 +101,7 @@ impl Limiter {
         let limited = self.limited.fetch_add(1, Ordering::Relaxed);
         match self.limit.slip {
             0 => Allowance::Nothing,
-            slip if limited % slip == 0 => Allowance::Slip,
+            slip if limited.is_multiple_of(slip) => Allowance::Slip,
             _ => Allowance::Nothing,
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         }
         assert_eq!(replies(&limiter, "198.51.100.200", 100, 0), 2);
         assert!(Limiter::new(&Limit { rate: 0, ..limiter.limit.clone() }).is_none());
-        let strict = Limiter::new(&Limit { loopback: true, ..limiter.limit.clone() }).unwrap();
+        let strict = Limiter::new(&Limit { loopback: true, ..limiter.limit }).unwrap();
         assert_eq!(replies(&strict, "127.0.0.1", 100, 0), 2);
     }
 
