@@ -171,7 +171,6 @@ fn read_whole<P>(
 }
 
 /// `Ok(Err)`: this file was changed while it was read.
-#[expect(clippy::type_complexity, reason = "the form of `read_whole`")]
 fn read_once<P>(
     data_set: &DataSet,
     gzip: bool,
