@@ -34,6 +34,9 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Copy compiled zones into memory that nobody can change, instead of mapping their files: for state folders that others can write to
+    #[arg(long)]
+    private_copy: bool,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -47,7 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     tell_absent(&config);
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
-    let server = start(&config, clients.lists().clone(), store, &lists)?;
+    let server = start(&config, clients.lists().clone(), store, &lists, args.private_copy)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
     for address in service.server().addresses() {
@@ -69,8 +72,9 @@ pub(crate) fn start(
     access: AccessLists,
     store: Store,
     lists: &Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
+    private_copy: bool,
 ) -> anyhow::Result<Server> {
-    let settings = settings(config, access);
+    let settings = Settings { private_copy, ..settings(config, access) };
     let expired = expired_lists(store, Arc::clone(lists));
     Server::start(&settings, Box::new(expired)).map_err(|error| {
         let help = help_with(&error);

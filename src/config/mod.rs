@@ -35,7 +35,7 @@ mod words;
 mod write;
 mod zone;
 
-pub use access::{AccessConfig, AccessRule};
+pub use access::{AccessConfig, AccessRule, RateLimit};
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source};
 pub(crate) use problem::Place;
@@ -81,6 +81,8 @@ pub struct Server {
 pub struct Reloadable {
     /// Who is answered, in any zone.
     pub access: AccessConfig,
+    /// How often.
+    pub limit: RateLimit,
     /// What `version.bind CH TXT` says; `None` = refused.
     pub version_bind: Option<String>,
     /// Fetching.

@@ -8,11 +8,17 @@
 //! Never: parsing or compiling of lists, writing to the store.
 
 mod books;
+mod cookies;
+mod damage;
 pub mod front;
+mod limit;
 mod listen;
+mod load;
+mod proof;
 mod query_log;
 mod reload;
 pub mod respond;
+mod sealed;
 mod stats;
 mod stream;
 mod tally;
@@ -30,9 +36,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+pub use cookies::Cookies;
+pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
+pub use sealed::{SEALS, sealed};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
 pub use tally::{Tallies, Tally, Traffic};
@@ -67,7 +76,9 @@ pub struct Settings {
     pub zones: Vec<Name>,
     /// The folder of the store, which holds the generation and the snapshots.
     pub state: PathBuf,
-    /// How often the store is looked at for a new generation and for the ages of lists.
+    /// Snapshots are copied into sealed memory, so that nothing that happens to their files matters.
+    pub private_copy: bool,
+    /// How often the store is looked at for a new generation, for the ages of lists and for damage.
     pub watch: Duration,
     /// Where a line goes for every query that gets a reply.
     pub query_log: Option<Arc<QueryLog>>,
@@ -75,6 +86,8 @@ pub struct Settings {
     pub udp_will_do: bool,
     /// Where zones are counted; a server puts its own here.
     pub tallies: Tallies,
+    /// Cookies of clients.
+    pub cookies: Arc<Cookies>,
 }
 
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
@@ -97,10 +110,12 @@ impl Settings {
             access: AccessLists::default(),
             zones,
             state,
+            private_copy: false,
             watch: DEFAULT_WATCH,
             query_log: None,
             udp_will_do: false,
             tallies: Tallies::default(),
+            cookies: Arc::default(),
         }
     }
 }

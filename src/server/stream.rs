@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::World;
 use super::books::SharedBooks;
 use super::front::Front;
-use super::respond::Outcome;
+use super::respond::{Moment, Outcome, grant};
 use super::stats::Dropped;
 use crate::wire::{self, Refusal, STREAM_MAX, UDP_PLAIN};
 
@@ -243,7 +243,7 @@ async fn answer(message: Vec<u8>, peer: SocketAddr, shared: &Shared) -> Option<V
         books.counters.note_shared(&Outcome::Denied);
         return None;
     }
-    let query = match wire::parse(&message) {
+    let mut query = match wire::parse(&message) {
         Ok(query) => query,
         Err(Refusal::Silent(why)) => {
             books.counters.note_shared(&Outcome::Silent(why));
@@ -258,6 +258,7 @@ async fn answer(message: Vec<u8>, peer: SocketAddr, shared: &Shared) -> Option<V
             return framed(reply);
         }
     };
+    grant(&shared.front.world(), client, &mut query, Moment::now());
     // What is ignored must not reach a parser that does not ignore it.
     let request = match Request::from_bytes(query.essence(), peer, Protocol::Tcp) {
         Ok(request) => request,

@@ -4,5 +4,5 @@
 pub(crate) mod v1;
 
 pub(crate) use v1::{
-    AccessFile, File, LimitKeys, ListFile, ListKeys, MemberKeys, RuleFile, ZoneFile, ZoneKeys,
+    AccessFile, File, LimitKeys, ListFile, ListKeys, MemberKeys, RuleFile, ServerKeys, ZoneFile, ZoneKeys,
 };

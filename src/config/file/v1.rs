@@ -27,6 +27,7 @@ pub(crate) struct File {
     pub(crate) server: ServerKeys,
     pub(crate) listen: Option<Vec<At<SocketAddr>>>,
     pub(crate) access: AccessFile,
+    pub(crate) rate_limit_exempt: Option<Vec<At<Network>>>,
     pub(crate) sync: SyncKeys,
     pub(crate) own_networks: Vec<At<Network>>,
     pub(crate) lists: Vec<(At<Slug>, ListFile)>,
@@ -42,7 +43,7 @@ keys! {
 }
 
 keys! {
-    /// `[server]`, but `listen`, `access` and `access-files`.
+    /// `[server]`, but its arrays.
     pub(crate) struct ServerKeys {
         "open" open: bool,
         "workers" workers: u16,
@@ -50,6 +51,9 @@ keys! {
         "tcp-connections-per-client" tcp_connections_per_client: u32,
         "tcp-idle" tcp_idle: Duration,
         "version-bind" version_bind: Text,
+        "rate-limit" rate_limit: u64,
+        "rate-limit-slip" rate_limit_slip: u8,
+        "rate-limit-loopback" rate_limit_loopback: bool,
     }
 }
 
@@ -236,6 +240,7 @@ impl File {
                 problems.push(Problem::new(&place, "no address to listen on").help("expected at least one"));
             }
             file.access = access(&mut server, problems);
+            file.rate_limit_exempt = server.array("rate-limit-exempt", problems);
             file.server = ServerKeys::read(&mut server, problems);
             server.finish(problems);
         }

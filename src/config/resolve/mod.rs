@@ -43,6 +43,7 @@ pub(crate) fn resolve(
         }
     };
     let access = access::access(file.access, &folder, problems);
+    let limit = access::limit(&file.server, file.rate_limit_exempt, problems);
     let open = file.server.open.is_some_and(|at| at.value);
     check_strangers(&listen, &access, open, problems);
     let catalogue =
@@ -80,6 +81,7 @@ pub(crate) fn resolve(
         },
         reloadable: Reloadable {
             access,
+            limit,
             version_bind: file.server.version_bind.map(|at| at.value.0),
             sync: Sync {
                 timer: file.sync.timer.map(|at| at.value),
