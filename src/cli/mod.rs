@@ -3,6 +3,7 @@
 //! [`main`] reads the command line, runs the command and gives the exit code ([`ExitStatus`]). stdout is data, stderr
 //! is talk. Never: DNS or file-format logic; commands put the other modules together and show what they say.
 
+mod bench;
 mod check_config;
 mod compile;
 mod completions;
@@ -72,6 +73,7 @@ enum Command {
     PrintConfig(print_config::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
+    Bench(bench::Args),
     Rbldnsd(rbldnsd::Args),
     ImportRbldnsd(import_rbldnsd::Args),
     #[command(name = LOADER_COMMAND, hide = true)]
@@ -106,6 +108,7 @@ pub fn main() -> ExitStatus {
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Rbldnsd(args) => rbldnsd::run(args),
         Command::ImportRbldnsd(args) => import_rbldnsd::run(args),
         Command::RbldnsdLoader => rbldnsd::load(),

@@ -110,6 +110,12 @@ impl<'a> Names<'a> {
         self.head.listed.get().into()
     }
 
+    /// Those names.
+    pub(super) fn each_listed(self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> {
+        let answers = |node: &&Node| id(node.exact.get()).or(id(node.below.get())).is_some();
+        self.nodes.iter().filter(answers).map(move |node| self.name_of(node))
+    }
+
     /// Walks from the rightmost label leftwards to the closest node.
     pub(super) fn find(self, labels: &[u8]) -> Result<NameFound, Damaged> {
         let Some(starts) = Starts::of(labels) else { return Ok(NameFound::NOTHING) };

@@ -201,6 +201,15 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         self.names()?.map_or(Ok(NameFound::NOTHING), |names| names.find(labels))
     }
 
+    /// The names that answer for themselves or for those below them, as in [`Snapshot::name`], in no particular order.
+    pub fn listed_names(&self) -> impl Iterator<Item = Result<&[u8], Damaged>> {
+        let (names, damaged) = match self.names() {
+            Ok(names) => (names, None),
+            Err(damaged) => (None, Some(Err(damaged))),
+        };
+        damaged.into_iter().chain(names.into_iter().flat_map(Names::each_listed))
+    }
+
     /// An answer.
     pub fn answer(&self, id: AnswerId) -> Result<AnswerRef<'_>, Damaged> {
         self.answers()?.answer(id)
