@@ -13,6 +13,9 @@ pub(super) const BATCH: usize = 32;
 /// The longest reply; of a longer one the beginning.
 const REPLY_MAX: usize = 4096;
 
+/// So many lost questions keep their places against new ones.
+const LOST_IN_A_ROW: usize = 64;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Port {
@@ -86,8 +89,15 @@ impl Port {
         if self.flying == self.flights.len() {
             return None;
         }
-        // A lost question holds its place for long; others go on around it.
-        while self.flight(self.next).state == State::Flying {
+        // Others go on around what is in flight, and around what is lost, so that a late reply is known for what it is;
+        // but not when there is nothing but lost ones.
+        let mut skipped = 0;
+        loop {
+            match self.flight(self.next).state {
+                State::Flying => {}
+                State::Lost if skipped < LOST_IN_A_ROW => skipped += 1,
+                _ => break,
+            }
             self.next = self.next.wrapping_add(1);
         }
         let id = self.next;
@@ -199,6 +209,12 @@ mod tests {
         assert_eq!(port.give_up(4, 111, 100), 2);
         assert_eq!(port.land(ids[2], 111, 100), Landed::Late);
         assert_eq!(port.land(ids[2], 111, 100), Landed::Twice);
+        for _ in 0..8 {
+            let id = port.launch(6, 0, 111).unwrap();
+            assert_ne!(id & 3, ids[3] & 3, "a lost one keeps its place");
+            port.land(id, 111, 100);
+        }
+        assert_eq!(port.land(ids[3], 111, 100), Landed::Late);
         assert_eq!(port.flying(), 1);
         assert_eq!(port.give_up(4, 300, 100), 1);
         assert_eq!(port.flying(), 0);

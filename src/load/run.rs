@@ -74,8 +74,8 @@ pub enum Pace {
 pub fn load(plan: &Plan, questions: &mut Questions, first: usize, stop: &AtomicBool) -> io::Result<Tally> {
     assert!(!questions.is_empty() && plan.sockets > 0, "there is something to ask, and a way");
     let flights = match plan.pace {
-        // Room for what is lost beside what is in flight.
-        Pace::Window(window) => (4 * window.div_ceil(plan.sockets)).max(64),
+        // Room for what is lost and may come late beside what is in flight.
+        Pace::Window(window) => (4 * window.div_ceil(plan.sockets)).max(1 << 12),
         Pace::Rate { .. } => OPEN_FLIGHTS,
     };
     let ports = (0..plan.sockets).map(|_| Port::open(plan.server, flights)).collect::<io::Result<_>>()?;
@@ -183,6 +183,7 @@ impl Run<'_> {
         let mut port = 0;
         loop {
             let now = self.now();
+            let mut full = false;
             for _ in 0..BATCH {
                 if ended.is_some() || due as u64 > now {
                     break;
@@ -193,7 +194,8 @@ impl Run<'_> {
                 }
                 port = (port + 1) % self.ports.len();
                 if !self.send(port, due as u64)? {
-                    break; // no room: the time that it was due stays
+                    full = true; // the time that it was due stays
+                    break;
                 }
                 due += gap();
             }
@@ -207,7 +209,11 @@ impl Run<'_> {
                 for port in 0..self.ports.len() {
                     self.give_up(port, now);
                 }
-                if ended.is_none() && self.is_over(now) {
+                // What was due before the end is sent, however late; not for ever, if it is more than can be sent.
+                let hopeless = now > self.end.saturating_add(self.timeout);
+                if ended.is_none() && (hopeless || self.is_over(now.min(due as u64))) {
+                    let missed = self.end.saturating_sub(due as u64) as f64 * rate / 1e9;
+                    self.tally.unsent = if hopeless { missed.ceil() as u64 } else { 0 };
                     ended = Some(self.end_of_sending(now));
                 }
             }
@@ -221,7 +227,9 @@ impl Run<'_> {
             }
             let wait = match ended {
                 Some(_) => TICK,
-                None => (due as u64).saturating_sub(now).min(self.end.saturating_sub(now)).min(NAP),
+                // Until something comes, or the next look for what is lost.
+                None if full => TICK,
+                None => (due as u64).saturating_sub(now).min(NAP),
             };
             if wait > 0 {
                 self.note_idle(true, now);

@@ -34,6 +34,8 @@ pub struct Tally {
     /// Questions that this program sent more than a millisecond after their time; open loop only. Their latency counts
     /// from the time that they were due, so it holds this delay as well.
     pub delayed: u64,
+    /// Questions that were due, about, and that this program never came to send; open loop only.
+    pub unsent: u64,
     /// The first wrong replies.
     pub examples: Vec<Wrong>,
     /// From the first question to the end of sending, or to the last reply if that came later.
@@ -66,6 +68,7 @@ impl Tally {
             twice: 0,
             unknown: 0,
             delayed: 0,
+            unsent: 0,
             examples: Vec::new(),
             elapsed: Duration::ZERO,
             busy: 0.0,

@@ -97,7 +97,7 @@ pub(crate) struct Args {
     /// With --hits and --snapshot: so many questions of a hundred are for something listed
     #[arg(long, value_name = "PERCENT", default_value_t = 50.0, value_parser = percent)]
     hit_share: f64,
-    /// With --hits and --snapshot: the type that is asked for
+    /// With --hits and --snapshot: the type that is asked for; whether a listing has a text only a snapshot knows
     #[arg(long = "type", value_name = "TYPE", value_enum, ignore_case = true, default_value_t = AskedType::A)]
     rtype: AskedType,
     /// Send an OPT record with each question, as resolvers do

@@ -17,6 +17,9 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), 
 /// Above this the load may have been limited by this program.
 const BUSY: f64 = 0.95;
 
+/// Below this share of its core a server has not shown all that it can do.
+const BUSY_CORE: f64 = 0.9;
+
 pub(super) fn single(args: &Args, plan: &Plan, questions: &Questions, tally: &Tally) -> anyhow::Result<()> {
     let mut out = out();
     if args.json {
@@ -123,17 +126,23 @@ pub(super) fn compared(
         ]);
     }
     table.write(&mut out, "")?;
-    for server in servers {
-        for round in server.rounds {
+    for server in &servers {
+        for round in &server.rounds {
             examples(&mut out, &round.tally)?;
         }
     }
-    let all = || rounds.iter().flatten();
-    let busy = all().map(|round| round.tally.busy).fold(0.0, f64::max);
+    // A server that has used up its core is measured, however busy this program was.
+    let unused = rounds.iter().flatten().filter(|round| core(round) < BUSY_CORE);
+    let busy = unused.map(|round| round.tally.busy).fold(0.0, f64::max);
     if busy > BUSY {
         writeln!(out, "{}", styled(WARN, limited(busy)))?;
     }
     Ok(out.flush()?)
+}
+
+/// The share of a core that a server used.
+fn core(round: &Round) -> f64 {
+    round.cpu.as_secs_f64() / round.tally.elapsed.as_secs_f64()
 }
 
 /// The rounds of one server.
@@ -168,7 +177,7 @@ impl<'a> Compared<'a> {
             rate_ratio: ratio(|first, this| this.tally.rate() / first.tally.rate()),
             cpu: each(Round::cpu_per_query),
             cpu_ratio: ratio(|first, this| first.cpu_per_query() / this.cpu_per_query()),
-            core: median(|round| round.cpu.as_secs_f64() / round.tally.elapsed.as_secs_f64()),
+            core: median(core),
             latency: [
                 median(|round| micros(round.tally.latency(0.5))),
                 median(|round| micros(round.tally.latency(0.99))),
@@ -216,6 +225,7 @@ fn of_tally(tally: &Tally) -> Value {
         "unknown": tally.unknown,
         "twice": tally.twice,
         "delayed": tally.delayed,
+        "unsent": tally.unsent,
         "seconds": tally.elapsed.as_secs_f64(),
         "rate": tally.rate(),
         "latency_us": latency,
@@ -279,6 +289,11 @@ fn remarks(out: &mut Out, tally: &Tally) -> anyhow::Result<()> {
         let late = format!("{} were sent more than 1 ms late", grouped(tally.delayed));
         let why = "the machine was busy, or the rate is more than this program sends";
         writeln!(out, "  {}", styled(WARN, format_args!("{late}: {why}; that is in the latencies")))?;
+    }
+    if tally.unsent > 0 {
+        let why = "the rate is more than this program sends, or --sockets has no room for so many lost ones";
+        let unsent = grouped(tally.unsent);
+        writeln!(out, "  {}", styled(WARN, format_args!("about {unsent} were not sent at all: {why}")))?;
     }
     let busy = format!("this program was busy for {:.0} % of the time", 100.0 * tally.busy);
     if tally.busy > BUSY {
