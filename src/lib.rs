@@ -16,7 +16,11 @@
 )]
 #![cfg_attr(
     feature = "full",
-    doc = "| serving | [`client`], [`server`] | sockets, threads, the swap of what is served |"
+    doc = "| serving | [`server`] | sockets, threads, the swap of what is served |"
+)]
+#![cfg_attr(
+    feature = "full",
+    doc = "| asking | [`client`], [`load`] | one question to a server, and as many as it bears |"
 )]
 //!
 //! The first five rows are the pure core: they build without the feature `full`, without tokio, hickory or reqwest.
@@ -46,6 +50,8 @@ pub mod store;
 
 #[cfg(feature = "full")]
 pub mod client;
+#[cfg(feature = "full")]
+pub mod load;
 #[cfg(feature = "full")]
 pub mod server;
 

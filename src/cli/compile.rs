@@ -21,11 +21,15 @@ use crate::error::ExitStatus;
 use crate::feed::decode::decode;
 use crate::model::{Name, Ns, Soa, Template, Use};
 use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Report, Trailer};
-use crate::set::codec;
+use crate::set::{Set, codec};
 use crate::snapshot::{self, Mapped, Snapshot, Written};
 
 /// Octets read at a time: large, so that reading costs few system calls.
 const READ: usize = 1 << 20;
+
+/// Why sections of rbldnsd's combined cannot go into one snapshot.
+const SEVERAL_ZONES: &str =
+    "its sections make several zones, and a snapshot holds one: configure it as a list";
 
 /// Compile list files into a snapshot
 ///
@@ -82,7 +86,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         bail!(Usage(format!("{} is a file to read and the one to write", args.output.display())));
     }
     let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
-    let Parsed { set, report } = read(args, format, text.contains("{note}"))?;
+    let Parsed { set, report } = read(&args.files, args.column.as_deref(), format, text.contains("{note}"))?;
     let cut = report.trailer == Trailer::Absent && format.has_end_mark();
     let cut = cut.then(|| "the file is not whole: its end mark is missing".to_owned());
     if let Some(reason) = report.is_no_list(set.is_empty()).or(cut) {
@@ -95,21 +99,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         "format": format,
         "report": report,
     });
-    let hash = codec::hash(&set);
-    let member = Member {
-        name: "compiled".to_owned(),
-        set: Arc::new(set),
-        hash,
-        use_: Use::Block,
-        code: args.code,
-        text: Template::parse(text.as_bytes()),
-        keep_values: true,
-        foreign: false,
-        never: None,
-    };
-    let [zone] = &expand(spec(args.zone.clone(), member), |_| true)[..] else {
-        let reason = "its sections make several zones, and a snapshot holds one: configure it as a list";
-        return refused(args, reason, &report);
+    let member = member(set, args.code, Template::parse(text.as_bytes()));
+    let [zone] = &expand(spec(args.zone.clone(), member, true), |_| true)[..] else {
+        return refused(args, SEVERAL_ZONES, &report);
     };
     let compiled = compile(zone);
     let counts = Listed::of(&compiled);
@@ -137,6 +129,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::found(bad > 0))
 }
 
+/// What a list file lists, below `origin`, without test points: for other commands.
+pub(super) fn listed_in(file: &Path, format: Format, origin: &Name) -> anyhow::Result<Compiled> {
+    let Parsed { set, report } = read(&[file.to_owned()], None, format, false)?;
+    if let Some(reason) = report.is_no_list(set.is_empty()) {
+        bail!("{}: {reason}", file.display());
+    }
+    let member = member(set, Ipv4Addr::new(127, 0, 0, 2), Template::parse(b"$"));
+    let [zone] = &expand(spec(origin.clone(), member, false), |_| true)[..] else {
+        bail!("{}: {SEVERAL_ZONES}", file.display());
+    };
+    Ok(compile(zone))
+}
+
 fn refused(args: &Args, reason: &str, report: &Report) -> anyhow::Result<ExitStatus> {
     if args.json {
         json(&mut out(), &json!({ "written": false, "reason": reason, "report": report }))?;
@@ -154,17 +159,17 @@ fn code(text: &str) -> Result<Ipv4Addr, String> {
     }
 }
 
-fn read(args: &Args, format: Format, notes: bool) -> anyhow::Result<Parsed> {
-    let columns = args
-        .column
-        .clone()
-        .map_or_else(Columns::default, |title| Columns { address: Column::Titled(title), note: None });
+fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) -> anyhow::Result<Parsed> {
+    let columns = column.map_or_else(Columns::default, |title| Columns {
+        address: Column::Titled(title.to_owned()),
+        note: None,
+    });
     let now = jiff::Timestamp::now();
     let mut parser = Parser::new(format, &Options { notes, columns, now: Some(now), ..Options::default() });
-    let sizes = args.files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
+    let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
     let bar = reading_bar(sizes.sum(), "reading");
     let mut bad_lines = BufWriter::new(anstream::stderr());
-    for file in &args.files {
+    for file in files {
         let failed = || format!("cannot read {}", file.display());
         let source: Box<dyn Read + Send> = if file.as_os_str() == "-" {
             Box::new(io::stdin())
@@ -200,7 +205,23 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-fn spec(origin: Name, member: Member) -> ZoneSpec {
+/// The one list of the zone.
+fn member(set: Set, code: Ipv4Addr, text: Template) -> Member {
+    let hash = codec::hash(&set);
+    Member {
+        name: "compiled".to_owned(),
+        set: Arc::new(set),
+        hash,
+        use_: Use::Block,
+        code,
+        text,
+        keep_values: true,
+        foreign: false,
+        never: None,
+    }
+}
+
+fn spec(origin: Name, member: Member, test_points: bool) -> ZoneSpec {
     let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
     let directives = &member.set.directives;
     let soa = Soa {
@@ -218,7 +239,7 @@ fn spec(origin: Name, member: Member) -> ZoneSpec {
         soa: directives.soa.clone().unwrap_or(soa),
         ns: directives.ns.clone().unwrap_or(ns),
         ttl: seconds(defaults::TTL),
-        test_points: true,
+        test_points,
         combined: false,
         base: None,
         origin,

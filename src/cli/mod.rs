@@ -3,6 +3,7 @@
 //! [`main`] reads the command line, runs the command and gives the exit code ([`ExitStatus`]). stdout is data, stderr
 //! is talk. Never: DNS or file-format logic; commands put the other modules together and show what they say.
 
+mod bench;
 mod check_config;
 mod compile;
 mod completions;
@@ -75,6 +76,7 @@ enum Command {
     Compile(compile::Args),
     Inspect(inspect::Args),
     Export(export::Args),
+    Bench(bench::Args),
     Rbldnsd(rbldnsd::Args),
     ImportRbldnsd(import_rbldnsd::Args),
     #[command(name = LOADER_COMMAND, hide = true)]
@@ -110,6 +112,7 @@ pub fn main() -> ExitStatus {
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Export(args) => export::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Rbldnsd(args) => rbldnsd::run(args),
         Command::ImportRbldnsd(args) => import_rbldnsd::run(args),
         Command::RbldnsdLoader => rbldnsd::load(),

@@ -41,6 +41,7 @@ pub use list::{Ages, ListConfig, Source};
 pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
+pub(crate) use units::parse_duration;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
