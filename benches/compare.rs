@@ -11,30 +11,16 @@
 #![allow(clippy::print_stdout, reason = "a bench prints its table")]
 
 mod lists;
+mod rig;
 
-use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
-
-const ZONE: &str = "bl.example";
-
-/// The core of what is measured, and that of the one who asks.
-const CORES: [usize; 2] = [0, 1];
-
-/// A question not answered by then never will be.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Pause between two tries of the first question.
-const PACE: Duration = Duration::from_micros(500);
+use rig::{Running, ZONE, kib_of, mib, mib_of, pinned, ratios, three, write_lines};
 
 struct Settings {
     size: usize,
@@ -60,20 +46,14 @@ fn main() {
             _ => {} // what cargo passes on
         }
     }
-    for tool in ["rbldnsd", "taskset"] {
-        if !is_installed(tool) {
-            println!("SKIPPED: compare: {tool} is not installed (apt-get install rbldnsd util-linux)");
-            return;
-        }
+    if !rig::has_tools("compare") {
+        return;
     }
     if !real {
         settings = Settings { size: 30_000, rounds: 1, ..settings };
     }
-    pin_to(CORES[1]);
-    let work = tempfile::Builder::new().prefix("gatepost-compare-").tempdir_in(&settings.dir);
-    let work = work.expect("the folder can be written");
-    // rbldnsd drops its privileges and must still be able to read.
-    fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755)).expect("our folder");
+    rig::pin_the_asker();
+    let work = rig::work_folder("compare", &settings.dir);
     println!(
         "{} addresses, {} rounds, text {}, in {}\n",
         settings.size,
@@ -220,7 +200,7 @@ fn compiling(text: &Path, snapshot: &Path) -> (f64, u64) {
     let mut peak = 0;
     loop {
         // The high-water mark never falls, so that the last look before the end is nearly the whole truth.
-        peak = peak.max(kib_of(child.0.id(), "status", "VmHWM:").unwrap_or(0) << 10);
+        peak = peak.max(kib_of(child.id(), "status", "VmHWM:").unwrap_or(0) << 10);
         if let Some(ended) = child.0.try_wait().expect("our child") {
             assert!(ended.success(), "compile: {ended}");
             return (start.elapsed().as_secs_f64() * 1e3, peak);
@@ -231,35 +211,10 @@ fn compiling(text: &Path, snapshot: &Path) -> (f64, u64) {
 
 /// Milliseconds from the start of a server to its first right answer, and its memory then.
 fn starting(command: impl Fn(u16) -> Command, asked: u32) -> (f64, Memory) {
-    let port = free_port();
-    let server: SocketAddr = ([127, 0, 0, 1], port).into();
-    let packet = question(asked);
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.connect(server).expect("loopback");
-    socket.set_nonblocking(true).expect("an option");
-    let mut command = command(port);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-
-    let start = Instant::now();
-    let child = Running(command.spawn().expect("it starts"));
-    let mut buffer = [0; 512];
-    'ask: loop {
-        assert!(start.elapsed() < PATIENCE, "no right answer from {command:?}");
-        // Refused until the server has bound its socket.
-        let _ = socket.send(&packet);
-        let sent = Instant::now();
-        while sent.elapsed() < PACE {
-            match socket.recv(&mut buffer) {
-                Ok(len) if is_listed(&buffer[..len]) => break 'ask,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
-                Err(_) => thread::sleep(Duration::from_micros(100)),
-            }
-        }
-    }
-    let time = start.elapsed().as_secs_f64() * 1e3;
-    let memory = |what| mib(kib_of(child.0.id(), "smaps_rollup", what).expect("it runs") << 10);
-    (time, Memory { anonymous: memory("Anonymous:"), resident: memory("Rss:") })
+    let [a, b, c, d] = asked.to_be_bytes();
+    let started = rig::start(command, &format!("{d}.{c}.{b}.{a}.{ZONE}"));
+    let memory = |what| mib_of(started.server.id(), "smaps_rollup", what);
+    (started.milliseconds, Memory { anonymous: memory("Anonymous:"), resident: memory("Rss:") })
 }
 
 fn gatepost() -> Command {
@@ -281,97 +236,7 @@ fn rbldnsd(port: u16, list: &Path) -> Command {
     command
 }
 
-/// `program` on the first core. taskset sets the mask and then becomes the program: its id stays.
-fn pinned(program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", &CORES[0].to_string(), program]);
-    command
-}
-
-fn pin_to(core: usize) {
-    let mut cores = CpuSet::new();
-    cores.set(core).expect("a core's number");
-    if let Err(error) = sched_setaffinity(Pid::from_raw(0), &cores) {
-        println!("not pinned to core {core} ({error}): client and server share");
-    }
-}
-
-/// A process of ours; never left behind.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn is_installed(tool: &str) -> bool {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).any(|folder| folder.join(tool).exists())
-}
-
-/// Free for UDP and TCP.
-fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = tcp.local_addr().expect("bound");
-        if UdpSocket::bind(address).is_ok() {
-            return address.port();
-        }
-    }
-}
-
-fn question(address: u32) -> Vec<u8> {
-    let [a, b, c, d] = address.to_be_bytes();
-    let mut packet = vec![0x2a, 0x2a, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in format!("{d}.{c}.{b}.{a}.{ZONE}").split('.') {
-        packet.push(label.len() as u8);
-        packet.extend_from_slice(label.as_bytes());
-    }
-    packet.extend_from_slice(&[0, 0, 1, 0, 1]);
-    packet
-}
-
-/// A reply without an error and with one answer.
-fn is_listed(packet: &[u8]) -> bool {
-    packet.len() > 12 && packet[..2] == [0x2a, 0x2a] && packet[3] & 15 == 0 && packet[6..8] == [0, 1]
-}
-
-/// A number of KiB in `/proc/PID/FILE`.
-fn kib_of(pid: u32, file: &str, what: &str) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(what))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
-}
-
-fn mib(octets: u64) -> f64 {
-    octets as f64 / f64::from(1 << 20)
-}
-
-fn write_lines(path: &Path, lines: impl Iterator<Item = String>) {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path).expect("our folder"));
-    for line in lines {
-        out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).expect("room");
-    }
-    out.flush().expect("room");
-}
-
 fn row(name: &str, times: &[f64], theirs: Option<&[f64]>) {
-    let mut line = format!("{name:<58}{:>26}", three(&quartiles(times), 1));
-    if let Some(theirs) = theirs {
-        let ratios: Vec<f64> = times.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
-        write!(line, "  {:>24}", three(&quartiles(&ratios), 4)).expect("into memory");
-    }
-    println!("{line}");
-}
-
-fn three([low, median, high]: &[f64; 3], digits: usize) -> String {
-    format!("{median:.digits$} ({low:.digits$}..{high:.digits$})")
-}
-
-fn quartiles(numbers: &[f64]) -> [f64; 3] {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
+    let ratio = theirs.map_or_else(String::new, |theirs| three(&ratios(times, theirs), 4));
+    println!("{name:<58}{:>26}  {ratio:>24}", three(times, 1));
 }

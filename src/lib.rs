@@ -9,16 +9,21 @@
 //! | reading | [`parse`], [`guard`] | text → set, and whether it is safe to use |
 //! | building | [`compile`], [`snapshot`] | sets → address to answer, in a file that is mapped |
 //! | answering | [`zone`], [`wire`] | what a zone says of a question, and the octets that say it |
+//! | handing on | [`export`] | a snapshot → rbldnsd's files, plain lists, bitmaps, master files |
 #![cfg_attr(
     feature = "full",
     doc = "| keeping | [`config`], [`store`], [`feed`] | settings, the state folder, fetching |"
 )]
 #![cfg_attr(
     feature = "full",
-    doc = "| serving | [`client`], [`server`] | sockets, threads, the swap of what is served |"
+    doc = "| serving | [`server`] | sockets, threads, the swap of what is served |"
+)]
+#![cfg_attr(
+    feature = "full",
+    doc = "| asking | [`client`], [`load`] | one question to a server, and as many as it bears |"
 )]
 //!
-//! The first four rows are the pure core: they build without the feature `full`, without tokio, hickory or reqwest.
+//! The first five rows are the pure core: they build without the feature `full`, without tokio, hickory or reqwest.
 //! Where to start reading: [`compile`] for what a zone means, [`snapshot`] for the file format, `server::respond` for
 //! what happens to a packet, `sync` for what happens to a list.
 
@@ -34,6 +39,8 @@ pub mod snapshot;
 pub mod wire;
 pub mod zone;
 
+pub mod export;
+
 #[cfg(feature = "full")]
 pub mod config;
 #[cfg(feature = "full")]
@@ -43,6 +50,8 @@ pub mod store;
 
 #[cfg(feature = "full")]
 pub mod client;
+#[cfg(feature = "full")]
+pub mod load;
 #[cfg(feature = "full")]
 pub mod server;
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "up",
     "serve",
     "sync",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 13] = [
     "print-config",
     "compile",
     "inspect",
+    "bench",
     "rbldnsd",
     "import-rbldnsd",
     "completions",

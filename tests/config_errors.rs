@@ -62,7 +62,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, access, access-files, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind"#,
+  = expected one of: listen, access, access-files, rate-limit-exempt, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",
@@ -522,4 +522,23 @@ fn all_mistakes_are_reported_in_order() {
     let places: Vec<(usize, usize)> =
         problems.iter().filter_map(|problem| problem.line_and_column()).collect();
     assert_eq!(places, [(2, 1), (4, 11), (6, 8), (7, 7), (9, 15), (10, 7)], "{problems}");
+}
+
+#[test]
+fn limits() {
+    good(
+        "version = 1\n[server]\nrate-limit = 0\nrate-limit-slip = 0\nrate-limit-exempt = [\"192.0.2.0/24\"]\n",
+    );
+    says(
+        "version = 1\n[server]\nrate-limit-exempt = [\"0.0.0.0/0\"]\n",
+        r#"
+gatepost.toml:3:22: everybody is exempt
+  |
+3 | rate-limit-exempt = ["0.0.0.0/0"]
+  |                      ^^^^^^^^^^^
+  = expected `rate-limit = 0` where no limit is wanted"#,
+    );
+    let said = said("version = 1\n[server]\nrate-limit = 1000001\nrate-limit-exempt = [\"::/0\"]\n");
+    assert!(said.contains("gatepost.toml:3:14: 1000001 is out of range"), "{said}");
+    assert!(said.contains("gatepost.toml:4:22: everybody is exempt"), "{said}");
 }

@@ -94,6 +94,7 @@ fn lists() -> AccessLists {
             name("own.example"),
             of(1, &[("127.0.2.1", Action::Allow), ("127.0.2.2", Action::Refuse)]),
         )]),
+        limit: None,
     }
 }
 
@@ -194,7 +195,7 @@ fn a_running_server_takes_other_lists_over() {
         std::fs::write(path, "no snapshot").unwrap();
     }
     let refuse = access(&[("127.0.0.0/8", Action::Refuse), ("127.0.2.0/24", Action::Allow)]);
-    let access = AccessLists { server: refuse, zones: BTreeMap::new() };
+    let access = AccessLists { server: refuse, zones: BTreeMap::new(), limit: None };
     let origins = ["own.example", "other.example"].map(name).to_vec();
     assert!(server.configure(origins, None, access).is_err(), "the data are gone");
     assert_eq!(says([127, 0, 2, 1]), "0 127.0.0.5");

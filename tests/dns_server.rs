@@ -551,10 +551,7 @@ fn no_query_is_lost_by_a_swap() {
     done.store(true, Ordering::Relaxed);
     clients.into_iter().for_each(|client| client.join().expect("every question was answered"));
     let stats = server.stats();
-    assert!(
-        stats.udp.dropped.iter().chain(&stats.tcp.dropped).all(|(_, count)| *count == 0),
-        "{stats:?}"
-    );
+    assert!(stats.udp.dropped.iter().chain(&stats.tcp.dropped).all(|(_, count)| *count == 0), "{stats:?}");
     server.stop();
 }
 

@@ -6,7 +6,9 @@
 #[allow(dead_code)] // `any_bytes` is the fuzz targets'
 mod body;
 
-use body::{HAS_FAST_PATH, fast_equals_slow, parse_one, payload_one, pieces_do_not_matter, read};
+use body::{
+    HAS_FAST_PATH, access_list, fast_equals_slow, parse_one, payload_one, pieces_do_not_matter, read,
+};
 use gatepost::parse::{Format, LINE_MAX, Options};
 use proptest::prelude::*;
 
@@ -36,6 +38,18 @@ fn near() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Lines that come near an access list's.
+fn clients() -> impl Strategy<Value = Vec<u8>> {
+    const CLIENT: &str = "([0-9]{1,3}(\\.[0-9]{1,3}){0,3}|[0-9a-f:]{2,12})(/[0-9]{1,3})?";
+    const ACTION: &str = "[ \t]?([:=](ignore|refuse|EMPTY|pass|blackhole|[a-z]{1,3}|[0-9.]{1,4}(:[a-z$]{0,3})?)|[a-z #;$]{0,4})";
+    let line = prop_oneof![
+        6 => (CLIENT, ACTION).prop_map(|(client, action)| client + &action),
+        2 => ACTION,
+        1 => "[#;:]?\\$(TTL|MAXRANGE4|SOA|NS|[0-9=]|[A-Z]{1,3}) [0-9a-z/]{0,4}",
+    ];
+    proptest::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n").into_bytes())
+}
+
 fn anything() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![near(), proptest::collection::vec(any::<u8>(), 0..300)]
 }
@@ -50,6 +64,11 @@ proptest! {
             payload_one(format, &data);
             pieces_do_not_matter(format, &data, step);
         }
+    }
+
+    #[test]
+    fn access_lists_take_anything(data in prop_oneof![clients(), anything()]) {
+        access_list(&data);
     }
 
     #[test]

@@ -22,8 +22,8 @@ use common::dns::question;
 use common::{Dice, say};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use peer_support::rbldnsd;
 use peer_support::reply::{A, AAAA, NOERROR, NS, NXDOMAIN, REFUSED, SERVFAIL, SOA, Said, TXT};
+use peer_support::servers::rbldnsd;
 
 /// Longest wait for a reply that has to come, and wait after which none is expected any more.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,8 +77,11 @@ fn start(place: &Place, program: &str, args: &[&str]) -> (Running, u16) {
     (Running::new(command), port)
 }
 
-/// What `client` is told; `None`: nothing. Silence is believed after a second, longer wait where a reply is expected.
-fn ask(port: u16, client: IpAddr, packets: &[Vec<u8>], wait: Duration) -> Vec<Option<Said>> {
+/// What a client is told to each question; `None`: nothing.
+type Told = Vec<Option<Said>>;
+
+/// What `client` is told. Silence is believed after a second, longer wait where a reply is expected.
+fn ask(port: u16, client: IpAddr, packets: &[Vec<u8>], wait: Duration) -> Told {
     let server = match client {
         IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         IpAddr::V6(_) => SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
@@ -100,12 +103,7 @@ fn ask(port: u16, client: IpAddr, packets: &[Vec<u8>], wait: Duration) -> Vec<Op
 }
 
 /// What each client is told by the two. Many at a time: most of the time is spent waiting for silence.
-fn ask_both(
-    clients: &[IpAddr],
-    packets: &[Vec<u8>],
-    theirs: u16,
-    ours: u16,
-) -> Vec<(IpAddr, Vec<Option<Said>>, Vec<Option<Said>>)> {
+fn ask_both(clients: &[IpAddr], packets: &[Vec<u8>], theirs: u16, ours: u16) -> Vec<(IpAddr, Told, Told)> {
     let mut told = Vec::new();
     for some in clients.chunks(15) {
         thread::scope(|scope| {
@@ -281,7 +279,7 @@ fn clients_are_given_what_rbldnsd_gives_them() {
                     differ => panic!("{client} asked {name} {qtype}: {differ:?}\n{lists:#?}"),
                 };
                 let same =
-                    |said: &Said| (said.rcode, said.authoritative, said.answers.clone(), said.negative_ttl);
+                    |said: &Said| (said.rcode, said.authoritative, said.answers.clone(), said.soa.clone());
                 if same(there) == same(here) {
                     continue;
                 }

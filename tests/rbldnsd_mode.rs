@@ -11,6 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
+use cli_support::daemon::{address, command, is_listed, place, rcode, started};
 use cli_support::{Place, Running, is_running, until};
 use gatepost::client::{Client, Data, Over};
 use gatepost::model::Rtype;
@@ -18,51 +19,9 @@ use gatepost::wire::Rcode;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
-/// A folder that the user may read whom a daemon started by root becomes.
-fn place() -> Place {
-    let place = Place::new();
-    fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
-    place
-}
-
-/// The command with a cache of its own, as somebody who is not root.
-fn command(place: &Place, args: &[&str]) -> Command {
-    let mut command = place.command(&["rbldnsd"]);
-    if geteuid().is_root() {
-        command.args(["-u", "nobody"]);
-    }
-    command.args(args).env("GATEPOST_CACHE", place.path("cache"));
-    command
-}
-
 /// Said although the test runner captures what passing tests print.
 fn skipped(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-}
-
-/// In the foreground on a port of its own, and its address.
-fn started(place: &Place, args: &[&str]) -> (Running, SocketAddr) {
-    let daemon = Running::new(command(place, &[&["-n", "-b", "127.0.0.1/0"], args].concat()));
-    let server = address(&daemon);
-    daemon.talks("zones reloaded");
-    (daemon, server)
-}
-
-fn address(daemon: &Running) -> SocketAddr {
-    let talk = daemon.talks("listening on 127.0.0.1/");
-    let digits = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
-    let port: String = digits.chars().take_while(char::is_ascii_digit).collect();
-    format!("127.0.0.1:{port}").parse().unwrap()
-}
-
-fn rcode(server: SocketAddr, name: &str) -> Rcode {
-    Client::new(server).ask(&name.parse().unwrap(), Rtype::A, Over::Udp).expect("a reply").rcode
-}
-
-fn is_listed(server: SocketAddr, address: &str, zone: &str) -> bool {
-    let mut octets: Vec<_> = address.split('.').collect();
-    octets.reverse();
-    rcode(server, &format!("{}.{zone}", octets.join("."))) == Rcode::NOERROR
 }
 
 const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";

@@ -1,9 +1,8 @@
 //! `gatepost compile`: text → verified snapshot, without store and configuration.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::failure::Usage;
+use super::files;
 use super::output::{BAD, WARN, counted, grouped, json, octets, out, styled, talk};
 use super::progress::reading_bar;
 use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile, expand};
@@ -21,11 +21,15 @@ use crate::error::ExitStatus;
 use crate::feed::decode::decode;
 use crate::model::{Name, Ns, Soa, Template, Use};
 use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Report, Trailer};
-use crate::set::codec;
+use crate::set::{Set, codec};
 use crate::snapshot::{self, Mapped, Snapshot, Written};
 
 /// Octets read at a time: large, so that reading costs few system calls.
 const READ: usize = 1 << 20;
+
+/// Why sections of rbldnsd's combined cannot go into one snapshot.
+const SEVERAL_ZONES: &str =
+    "its sections make several zones, and a snapshot holds one: configure it as a list";
 
 /// Compile list files into a snapshot
 ///
@@ -77,15 +81,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.output.as_os_str() == "-" {
         bail!(Usage("a snapshot is a file to be mapped; name one after -o".to_owned()));
     }
-    let target = target(&args.output)?;
-    if target.is_dir() {
-        bail!(Usage(format!("{} is a folder", args.output.display())));
-    }
-    if args.files.iter().any(|file| is_same_file(file, &args.output)) {
+    let target = files::target(&args.output)?;
+    if args.files.iter().any(|file| files::is_same_file(file, &args.output)) {
         bail!(Usage(format!("{} is a file to read and the one to write", args.output.display())));
     }
     let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
-    let Parsed { set, report } = read(args, format, text.contains("{note}"))?;
+    let Parsed { set, report } = read(&args.files, args.column.as_deref(), format, text.contains("{note}"))?;
     let cut = report.trailer == Trailer::Absent && format.has_end_mark();
     let cut = cut.then(|| "the file is not whole: its end mark is missing".to_owned());
     if let Some(reason) = report.is_no_list(set.is_empty()).or(cut) {
@@ -98,21 +99,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         "format": format,
         "report": report,
     });
-    let hash = codec::encode(&set).1;
-    let member = Member {
-        name: "compiled".to_owned(),
-        set: Arc::new(set),
-        hash,
-        use_: Use::Block,
-        code: args.code,
-        text: Template::parse(text.as_bytes()),
-        keep_values: true,
-        foreign: false,
-        never: None,
-    };
-    let [zone] = &expand(spec(args.zone.clone(), member), |_| true)[..] else {
-        let reason = "its sections make several zones, and a snapshot holds one: configure it as a list";
-        return refused(args, reason, &report);
+    let member = member(set, args.code, Template::parse(text.as_bytes()));
+    let [zone] = &expand(spec(args.zone.clone(), member, true), |_| true)[..] else {
+        return refused(args, SEVERAL_ZONES, &report);
     };
     let compiled = compile(zone);
     let counts = Listed::of(&compiled);
@@ -140,6 +129,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::found(bad > 0))
 }
 
+/// What a list file lists, below `origin`, without test points: for other commands.
+pub(super) fn listed_in(file: &Path, format: Format, origin: &Name) -> anyhow::Result<Compiled> {
+    let Parsed { set, report } = read(&[file.to_owned()], None, format, false)?;
+    if let Some(reason) = report.is_no_list(set.is_empty()) {
+        bail!("{}: {reason}", file.display());
+    }
+    let member = member(set, Ipv4Addr::new(127, 0, 0, 2), Template::parse(b"$"));
+    let [zone] = &expand(spec(origin.clone(), member, false), |_| true)[..] else {
+        bail!("{}: {SEVERAL_ZONES}", file.display());
+    };
+    Ok(compile(zone))
+}
+
 fn refused(args: &Args, reason: &str, report: &Report) -> anyhow::Result<ExitStatus> {
     if args.json {
         json(&mut out(), &json!({ "written": false, "reason": reason, "report": report }))?;
@@ -147,22 +149,6 @@ fn refused(args: &Args, reason: &str, report: &Report) -> anyhow::Result<ExitSta
         talk(format_args!("{} {reason}", styled(BAD, "nothing was written:")));
     }
     Ok(ExitStatus::Found)
-}
-
-/// The file behind the name that was typed: links stay, and what is no file (`/dev/null`, a pipe) is not replaced by one.
-fn target(typed: &Path) -> anyhow::Result<PathBuf> {
-    let target = typed.canonicalize().unwrap_or_else(|_| typed.to_owned());
-    match std::fs::symlink_metadata(&target) {
-        Ok(found) if !found.is_file() && !found.is_dir() => Err(anyhow!(Usage(format!(
-            "{} is no regular file: a snapshot would take its place",
-            typed.display()
-        )))),
-        _ => Ok(target),
-    }
-}
-
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn code(text: &str) -> Result<Ipv4Addr, String> {
@@ -173,17 +159,17 @@ fn code(text: &str) -> Result<Ipv4Addr, String> {
     }
 }
 
-fn read(args: &Args, format: Format, notes: bool) -> anyhow::Result<Parsed> {
-    let columns = args
-        .column
-        .clone()
-        .map_or_else(Columns::default, |title| Columns { address: Column::Titled(title), note: None });
+fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) -> anyhow::Result<Parsed> {
+    let columns = column.map_or_else(Columns::default, |title| Columns {
+        address: Column::Titled(title.to_owned()),
+        note: None,
+    });
     let now = jiff::Timestamp::now();
     let mut parser = Parser::new(format, &Options { notes, columns, now: Some(now), ..Options::default() });
-    let sizes = args.files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
+    let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
     let bar = reading_bar(sizes.sum(), "reading");
     let mut bad_lines = BufWriter::new(anstream::stderr());
-    for file in &args.files {
+    for file in files {
         let failed = || format!("cannot read {}", file.display());
         let source: Box<dyn Read + Send> = if file.as_os_str() == "-" {
             Box::new(io::stdin())
@@ -219,7 +205,23 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-fn spec(origin: Name, member: Member) -> ZoneSpec {
+/// The one list of the zone.
+fn member(set: Set, code: Ipv4Addr, text: Template) -> Member {
+    let hash = codec::hash(&set);
+    Member {
+        name: "compiled".to_owned(),
+        set: Arc::new(set),
+        hash,
+        use_: Use::Block,
+        code,
+        text,
+        keep_values: true,
+        foreign: false,
+        never: None,
+    }
+}
+
+fn spec(origin: Name, member: Member, test_points: bool) -> ZoneSpec {
     let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
     let directives = &member.set.directives;
     let soa = Soa {
@@ -237,7 +239,7 @@ fn spec(origin: Name, member: Member) -> ZoneSpec {
         soa: directives.soa.clone().unwrap_or(soa),
         ns: directives.ns.clone().unwrap_or(ns),
         ttl: seconds(defaults::TTL),
-        test_points: true,
+        test_points,
         combined: false,
         base: None,
         origin,
@@ -245,28 +247,20 @@ fn spec(origin: Name, member: Member) -> ZoneSpec {
     ZoneSpec { zone, members: vec![member], excepts: Vec::new(), subzones: Vec::new() }
 }
 
-/// Temporary file beside `target` → fsync → reopen → verify → rename → fsync of the folder.
+/// Writes the snapshot, which takes its name when it was read again and is whole.
 fn write(compiled: &Compiled, provenance: &serde_json::Value, target: &Path) -> anyhow::Result<Written> {
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let failed = || format!("cannot write {}", target.display());
-    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).with_context(failed)?;
-    let mut buffer = BufWriter::with_capacity(READ, file.as_file());
-    let written = snapshot::write(compiled, provenance, &mut buffer).with_context(failed)?;
-    buffer.flush().with_context(failed)?;
-    drop(buffer);
-    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
-    file.as_file().sync_all().with_context(failed)?;
-    let reopened = Snapshot::open(Mapped::open(file.path())?).with_context(failed)?;
-    reopened.verify().with_context(failed)?;
-    if reopened.content_hash() != written.content {
-        return Err(anyhow!("other octets came back")).with_context(failed);
-    }
-    file.persist(target).map_err(|error| error.error).with_context(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)?;
-    Ok(written)
+    files::replace(
+        target,
+        |file| Ok(snapshot::write(compiled, provenance, file)?),
+        |path, written| {
+            let reopened = Snapshot::open(Mapped::open(path)?)?;
+            reopened.verify()?;
+            match reopened.content_hash() == written.content {
+                true => Ok(()),
+                false => Err(anyhow!("other octets came back")),
+            }
+        },
+    )
 }
 
 /// What is listed, for the last line.

@@ -3,10 +3,13 @@
 //! [`main`] reads the command line, runs the command and gives the exit code ([`ExitStatus`]). stdout is data, stderr
 //! is talk. Never: DNS or file-format logic; commands put the other modules together and show what they say.
 
+mod bench;
 mod check_config;
 mod compile;
 mod completions;
+mod export;
 mod failure;
+mod files;
 mod import_rbldnsd;
 mod inspect;
 mod locate;
@@ -72,6 +75,8 @@ enum Command {
     PrintConfig(print_config::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
+    Bench(bench::Args),
     Rbldnsd(rbldnsd::Args),
     ImportRbldnsd(import_rbldnsd::Args),
     #[command(name = LOADER_COMMAND, hide = true)]
@@ -106,6 +111,8 @@ pub fn main() -> ExitStatus {
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Rbldnsd(args) => rbldnsd::run(args),
         Command::ImportRbldnsd(args) => import_rbldnsd::run(args),
         Command::RbldnsdLoader => rbldnsd::load(),

@@ -11,13 +11,13 @@ use anyhow::{anyhow, bail};
 use tracing::Level;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use super::failure::Usage;
+use super::failure::{Usage, is_broken_pipe};
 use crate::error::ExitStatus;
 use crate::ops::Syslog;
 use crate::ops::log::{self, Format};
 use crate::parse::seconds;
 use crate::rbldnsd::background::{self, Word};
-use crate::rbldnsd::{Family, Options, Specs, Target, Ttls, daemon, loader};
+use crate::rbldnsd::{Family, Options, Specs, Target, Ttls, daemon, dump, loader};
 
 /// The name of the program whose command line this is, and under which it logs.
 const NAME: &str = "rbldnsd";
@@ -127,7 +127,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let options = options(args)?;
     if args.dump {
-        bail!(Usage("-d is not there yet: zones cannot be printed as master files".to_owned()));
+        return print_zones(&options);
     }
     // A service manager that waits to be told counts on the process it started.
     let syslog = Syslog::open(&options.facility, NAME, !options.quick)
@@ -154,6 +154,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::CannotTell);
     }
     Ok(ExitStatus::Ok)
+}
+
+/// All zones as master files, whatever the options say of serving.
+fn print_zones(options: &Options) -> anyhow::Result<ExitStatus> {
+    log::init(Format::Text, Level::WARN, BoxMakeWriter::new(io::stderr));
+    let mut out = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    match dump::run(options, &mut out) {
+        Ok(zones) => {
+            for (zone, losses) in &zones {
+                losses.iter().for_each(|(loss, number)| tracing::warn!("zone {zone}: {number} {loss}"));
+            }
+            Ok(ExitStatus::Ok)
+        }
+        Err(error) if is_broken_pipe(&error) => Ok(ExitStatus::Ok),
+        Err(error) => {
+            tracing::error!("{error:#}");
+            Ok(ExitStatus::Found)
+        }
+    }
 }
 
 /// The loader: for the process that started it, which is at the other end of stdin.

@@ -37,6 +37,9 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Copy compiled zones into memory that nobody can change, instead of mapping their files: for state folders that others can write to
+    #[arg(long)]
+    private_copy: bool,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -52,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let identity = identity(&config)?;
     tell_complaint(identity.as_ref());
-    let server = start(&config, clients.lists().clone(), identity, store, &lists)?;
+    let server = start(&config, clients.lists().clone(), identity, store, &lists, args.private_copy)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
     for address in service.server().addresses() {
@@ -62,7 +65,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         tracing::info!("listening on {address}, DNS over TLS");
     }
     for address in service.server().doh_addresses() {
-        tracing::info!("listening on {address}, DNS over HTTPS (https://{address}{})", config.server.doh_path);
+        tracing::info!(
+            "listening on {address}, DNS over HTTPS (https://{address}{})",
+            config.server.doh_path
+        );
     }
     let mut daemon = Daemon { path, config, clients, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
@@ -81,8 +87,9 @@ pub(crate) fn start(
     identity: Option<Identity>,
     store: Store,
     lists: &Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
+    private_copy: bool,
 ) -> anyhow::Result<Server> {
-    let settings = settings(config, access, identity);
+    let settings = Settings { private_copy, ..settings(config, access, identity) };
     let expired = expired_lists(store, Arc::clone(lists));
     Server::start(&settings, Box::new(expired)).map_err(|error| {
         let help = help_with(&error);

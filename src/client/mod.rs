@@ -11,11 +11,12 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name as WireName, RData, Record as WireRecord, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-pub use probe::{Check, Probe, probe, probe_subzone};
+pub use probe::{Check, Probe, probe, probe_subzone, probe_with};
 
 use crate::model::{Name, Rtype, Ttl};
 use crate::wire::{Rcode, STREAM_MAX, UDP_MAX};
@@ -115,28 +116,15 @@ impl Client {
     /// Asks for `rtype` at `name`, class IN, with EDNS and without RD.
     pub fn ask(&self, name: &Name, rtype: Rtype, over: Over) -> Result<Reply, ClientError> {
         let deadline = Instant::now() + self.timeout;
-        let id = RandomState::new().hash_one(name.as_wire()) as u16;
-        let owner = WireName::read(&mut BinDecoder::new(name.as_wire()));
-        let owner = owner.map_err(|error| self.nonsense(&error))?;
-        let question = Query::query(owner, RecordType::from(rtype.0));
-        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
-        message.add_query(question.clone());
-        let mut edns = Edns::new();
-        edns.set_max_payload(UDP_MAX as u16);
-        message.set_edns(edns);
-        let packet = message.to_vec().map_err(|error| self.nonsense(&error))?;
-        let fits = |message: &Message| {
-            message.metadata.id == id
-                && message.metadata.message_type == MessageType::Response
-                && (message.queries.is_empty() || message.queries == [question.clone()])
-        };
+        let question = Question::new(name, rtype).map_err(|error| self.nonsense(&error))?;
+        let fits = |message: &Message| question.is_answered_by(message);
         if over == Over::Udp {
-            let reply = self.udp(&packet, deadline, fits)?;
+            let reply = self.udp(&question.packet, deadline, fits)?;
             if !reply.metadata.truncation {
                 return Ok(Reply::from(&reply));
             }
         }
-        let reply = self.tcp(&packet, deadline)?;
+        let reply = self.tcp(&question.packet, deadline)?;
         if !fits(&reply) {
             return Err(self.nonsense(&"it answers another question"));
         }
@@ -209,6 +197,49 @@ impl Client {
 
     fn nonsense(&self, what: &dyn fmt::Display) -> ClientError {
         ClientError::Nonsense { server: self.server, what: what.to_string() }
+    }
+}
+
+/// Asks whatever turns a packet into a reply, without a socket. `Err` says what is wrong with the reply, or that there
+/// is none.
+pub fn ask_directly(
+    name: &Name,
+    rtype: Rtype,
+    answer: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+) -> Result<Reply, String> {
+    let question = Question::new(name, rtype).map_err(|error| error.to_string())?;
+    let reply = answer(&question.packet).ok_or("no reply")?;
+    let reply = Message::from_vec(&reply).map_err(|error| error.to_string())?;
+    if !question.is_answered_by(&reply) {
+        return Err("it answers another question".to_owned());
+    }
+    Ok(Reply::from(&reply))
+}
+
+/// A question as it is sent, and what knows its reply.
+struct Question {
+    id: u16,
+    query: Query,
+    packet: Vec<u8>,
+}
+
+impl Question {
+    fn new(name: &Name, rtype: Rtype) -> Result<Self, ProtoError> {
+        let id = RandomState::new().hash_one(name.as_wire()) as u16;
+        let owner = WireName::read(&mut BinDecoder::new(name.as_wire()))?;
+        let query = Query::query(owner, RecordType::from(rtype.0));
+        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.add_query(query.clone());
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_MAX as u16);
+        message.set_edns(edns);
+        Ok(Self { id, query, packet: message.to_vec()? })
+    }
+
+    fn is_answered_by(&self, message: &Message) -> bool {
+        message.metadata.id == self.id
+            && message.metadata.message_type == MessageType::Response
+            && (message.queries.is_empty() || message.queries == [self.query.clone()])
     }
 }
 

@@ -56,22 +56,24 @@ const APEX: Test = ("the zone has a start of authority", "", Rtype::SOA, |reply|
 
 /// Asks `client`'s server for the test points of `zone`. An error means that nothing can be said: no reply came.
 pub fn probe(client: &Client, zone: &Name, over: Over) -> Result<Probe, ClientError> {
-    ask(client, zone, over, POINTS.into_iter().chain([APEX]))
+    probe_with(zone, true, true, |name, rtype| client.ask(name, rtype, over))
 }
 
 /// The same for a subzone, which is a list like any other but has no start of authority.
 pub fn probe_subzone(client: &Client, zone: &Name, over: Over) -> Result<Probe, ClientError> {
-    ask(client, zone, over, POINTS.into_iter())
+    probe_with(zone, true, false, |name, rtype| client.ask(name, rtype, over))
 }
 
-fn ask(
-    client: &Client,
+/// Asks by `ask` for what `zone` has: test points, a start of authority.
+pub fn probe_with<E>(
     zone: &Name,
-    over: Over,
-    tests: impl Iterator<Item = Test>,
-) -> Result<Probe, ClientError> {
+    points: bool,
+    apex: bool,
+    mut ask: impl FnMut(&Name, Rtype) -> Result<Reply, E>,
+) -> Result<Probe, E> {
     let mut checks = Vec::new();
-    for (what, below, rtype, is_right) in tests {
+    let points = POINTS.into_iter().filter(|_| points);
+    for (what, below, rtype, is_right) in points.chain(apex.then_some(APEX)) {
         let name = match below {
             "" => zone.clone(),
             // An origin so long that no address fits below it lists none.
@@ -80,7 +82,7 @@ fn ask(
                 None => continue,
             },
         };
-        let reply = client.ask(&name, rtype, over)?;
+        let reply = ask(&name, rtype)?;
         let right = reply.authoritative && is_right(&reply);
         checks.push(Check { what, wrong: (!right).then(|| describe(&reply)) });
     }

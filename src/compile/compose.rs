@@ -31,6 +31,17 @@ impl Budget {
     pub fn name() -> Self {
         Self { octets: 512 - FIXED - 255, subject: 253 }
     }
+
+    /// Whether texts of these lengths (octets as they stand, holes) are left as they are by [`compose`].
+    pub fn holds(&self, texts: impl IntoIterator<Item = (usize, usize)>) -> bool {
+        let mut count = 0;
+        let costs = texts.into_iter().map(|(literal, holes)| {
+            count += 1;
+            TXT_OVERHEAD + (literal + holes * self.subject).min(255)
+        });
+        let total: usize = costs.sum();
+        count < 2 || total <= self.octets
+    }
 }
 
 /// Joins the records of all lists that hit, in their order: equal records once, the smallest TTL of each type

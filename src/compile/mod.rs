@@ -126,8 +126,8 @@ pub struct Compiled {
     pub v4: SpansV4,
     /// IPv6: sorted, disjoint; neighbours with one answer are joined.
     pub v6: Vec<Answered<u128>>,
-    /// Names that are listed, excluded or have such names below them, sorted by name; the root (the origin) first
-    /// if there is any. Every ancestor of a node is a node.
+    /// Names that are listed, excluded or have such names below them; the root (the origin) first if there is any.
+    /// Every ancestor of a node is a node and stands before it, and what is below a node follows it in one row.
     pub names: Vec<NameNode>,
     /// The answers.
     pub answers: Vec<Answer>,

@@ -126,27 +126,52 @@ impl Iterator for ListedV4<'_> {
     }
 }
 
-/// The listed IPv6 spans of a set.
-pub(super) struct ListedV6 {
-    spans: std::vec::IntoIter<Answered<u128>>,
+/// The listed IPv6 spans of a set, likewise.
+pub(super) struct ListedV6<'a> {
+    overlap: Overlap,
+    stand_ins: &'a [ValueId],
+    blocks: &'a [Block<u128>],
+    island: std::vec::IntoIter<Answered<u128>>,
+    /// The value of the last block that stood alone and its group.
+    last: (ValueId, u32),
     groups: Groups,
 }
 
-impl ListedV6 {
-    pub(super) fn new(set: &Set, stand_ins: &[ValueId]) -> Self {
-        let entries = set.v6.iter().flat_map(|block| ranked(set.overlap, block, stand_ins)).collect();
+impl<'a> ListedV6<'a> {
+    pub(super) fn new(set: &'a Set, stand_ins: &'a [ValueId]) -> Self {
         let mut groups = Groups::default();
-        let mut spans = Vec::new();
-        sweep(entries, |span, group| push(&mut spans, span, groups.id(group)));
-        Self { spans: spans.into_iter(), groups }
+        let last = (0, groups.id(&[stand_in(stand_ins, 0)]));
+        let island = Vec::new().into_iter();
+        Self { overlap: set.overlap, stand_ins, blocks: &set.v6, island, last, groups }
     }
 }
 
-impl Iterator for ListedV6 {
+impl Iterator for ListedV6<'_> {
     type Item = Answered<u128>;
 
+    #[inline]
     fn next(&mut self) -> Option<Answered<u128>> {
-        self.spans.next()
+        loop {
+            if let Some(span) = self.island.next() {
+                return Some(span);
+            }
+            let (first, rest) = self.blocks.split_first()?;
+            if !first.exclude && rest.first().is_none_or(|next| next.span.first > first.span.last) {
+                // The way of nearly every entry: nothing else touches it.
+                self.blocks = rest;
+                if first.value != self.last.0 {
+                    self.last = (first.value, self.groups.id(&[stand_in(self.stand_ins, first.value)]));
+                }
+                return Some(Answered { span: first.span, answer: self.last.1 });
+            }
+            let (island, rest) = island(self.blocks);
+            self.blocks = rest;
+            let entries =
+                island.iter().flat_map(|block| ranked(self.overlap, block, self.stand_ins)).collect();
+            let mut spans = Vec::new();
+            sweep(entries, |span, group| push(&mut spans, span, self.groups.id(group)));
+            self.island = spans.into_iter();
+        }
     }
 }
 
@@ -182,7 +207,7 @@ impl<'s> Listed<'s, u32> for ListedV4<'s> {
     }
 }
 
-impl<'s> Listed<'s, u128> for ListedV6 {
+impl<'s> Listed<'s, u128> for ListedV6<'s> {
     fn groups(&self) -> &Groups {
         &self.groups
     }
@@ -193,7 +218,7 @@ fn stand_in(stand_ins: &[ValueId], value: ValueId) -> ValueId {
 }
 
 /// The first blocks whose spans hang together, and the rest.
-fn island(blocks: &[Block<u32>]) -> (&[Block<u32>], &[Block<u32>]) {
+fn island<A: Address>(blocks: &[Block<A>]) -> (&[Block<A>], &[Block<A>]) {
     let mut end = blocks[0].span.last;
     let mut len = 1;
     while let Some(next) = blocks.get(len).filter(|next| next.span.first <= end) {

@@ -38,6 +38,8 @@ struct Compiler<'a> {
     /// For each member: for each value the first one that says the same in this zone.
     stand_ins: Vec<Vec<ValueId>>,
     budget: Budget,
+    /// Of the present name; kept for its room.
+    parts: Vec<Part>,
     /// The test points of RFC 5782 are forced. Never among records alone: those are no block list.
     test_points: bool,
 }
@@ -59,7 +61,7 @@ impl<'a> Compiler<'a> {
         let records =
             !spec.members.is_empty() && spec.members.iter().all(|member| holds_records(&member.set));
         let test_points = spec.zone.test_points && !records;
-        Self { spec, drop_texts, table, said, stand_ins, budget, test_points }
+        Self { spec, drop_texts, table, said, stand_ins, budget, parts: Vec::new(), test_points }
     }
 
     fn run(mut self) -> Result<Compiled, TooMany> {
@@ -168,7 +170,8 @@ impl<'a> Compiler<'a> {
         let extra: Vec<Name> = test.iter().flatten().chain(subzones).cloned().collect();
         let subzones: HashSet<&Name> = subzones.iter().collect();
         let mut nodes: Vec<NameNode> = Vec::new();
-        let mut found: Vec<(Name, Option<AnswerId>, Option<AnswerId>)> = Vec::new();
+        // The rows of the nodes above the present one.
+        let mut path: Vec<usize> = Vec::new();
         visit(&sets, &extra, |node| {
             let exact = match &test {
                 Some([listed, _]) if node.name == listed => {
@@ -176,35 +179,34 @@ impl<'a> Compiler<'a> {
                     Some(self.table.answer(&[Part { list: Part::ZONE, value }], Budget::name()))
                 }
                 Some([_, unlisted]) if node.name == unlisted => None,
-                _ => self.name_answer(node.name, &node.exact),
+                _ => self.name_answer(node.name, node.exact),
             };
-            let below = self.name_answer(node.name, &node.below);
-            found.push((node.name.clone(), exact, below));
-        });
-        // Children come after their parents: walk backwards to know what is listed below.
-        let mut listed_below = HashSet::new();
-        for (name, exact, below) in found.into_iter().rev() {
+            let below = self.name_answer(node.name, node.below);
             // What a subzone holds is there as well, though it is another zone's to say.
-            let parent = below.is_some() || listed_below.contains(&name) || subzones.contains(&name);
-            if (exact.is_some() || parent)
-                && let Some(above) = name.parent()
-            {
-                listed_below.insert(above);
+            let parent = below.is_some() || !subzones.is_empty() && subzones.contains(node.name);
+            path.truncate(node.depth);
+            if exact.is_some() || parent {
+                // Whatever is above a parent is one, too: known ones end the walk.
+                for &above in path.iter().rev() {
+                    if std::mem::replace(&mut nodes[above].parent, true) {
+                        break;
+                    }
+                }
             }
-            nodes.push(NameNode { name, exact, below, parent });
-        }
-        nodes.sort_unstable();
+            path.push(nodes.len());
+            nodes.push(NameNode { name: node.name.clone(), exact, below, parent });
+        });
         nodes
     }
 
-    fn name_answer(&mut self, node: &Name, hits: &[Hit<'_>]) -> Option<AnswerId> {
-        let members = self.spec.members.len();
-        if hits.is_empty() || hits.iter().any(|hit| hit.list >= members) {
+    fn name_answer(&mut self, node: &Name, says: &[Option<Hit<'_>>]) -> Option<AnswerId> {
+        let (members, excepts) = says.split_at(self.spec.members.len());
+        if excepts.iter().any(Option::is_some) {
             return None;
         }
-        let mut parts = Vec::new();
-        for hit in hits {
-            for &value in hit.values.iter().take(MAX_PARTS.saturating_sub(parts.len())) {
+        self.parts.clear();
+        for hit in members.iter().flatten() {
+            for value in hit.values().take(MAX_PARTS.saturating_sub(self.parts.len())) {
                 let mut value = self.said[hit.list][value as usize];
                 // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
                 if hit.listed != node && self.table.records(value).iter().any(has_subject) {
@@ -213,12 +215,12 @@ impl<'a> Compiler<'a> {
                     value = self.table.value(records);
                 }
                 let part = Part { list: hit.list as u16, value };
-                if !parts.contains(&part) {
-                    parts.push(part);
+                if !self.parts.contains(&part) {
+                    self.parts.push(part);
                 }
             }
         }
-        Some(self.table.answer(&parts, Budget::name()))
+        (!self.parts.is_empty()).then(|| self.table.answer(&self.parts, Budget::name()))
     }
 
     fn lists(&self) -> Vec<ListData> {

@@ -1,7 +1,8 @@
-//! Access lists as configured: which clients are given what.
+//! Access lists and limits as configured: which clients are given what, and how often.
 
 use std::path::PathBuf;
 
+use super::defaults;
 use crate::model::{AccessList, Given, Subject};
 
 /// Who is answered.
@@ -35,5 +36,30 @@ impl AccessConfig {
             .iter()
             .flat_map(|rule| rule.clients.iter().map(|client| (client.clone(), rule.given.clone())));
         AccessList { ttl: None, clients: clients.collect() }
+    }
+}
+
+/// How often networks are answered over UDP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateLimit {
+    /// Replies a second to each network; 0 = without a limit.
+    pub rate: u32,
+    /// Of what is above it every so manieth gets an empty reply with TC; 0 = none.
+    pub slip: u8,
+    /// Loopback is limited, too.
+    pub loopback: bool,
+    /// Networks without a limit.
+    pub exempt: Vec<Subject>,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        let exempt = defaults::RATE_LIMIT_EXEMPT.map(|network| network.parse().expect("a constant"));
+        Self {
+            rate: defaults::RATE_LIMIT,
+            slip: defaults::RATE_LIMIT_SLIP,
+            loopback: false,
+            exempt: exempt.to_vec(),
+        }
     }
 }

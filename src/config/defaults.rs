@@ -35,6 +35,16 @@ pub const TCP_CONNECTIONS_PER_CLIENT: u32 = 20;
 /// A connection without a question for so long is closed (RFC 7766 section 6.2.3 asks for a few seconds).
 pub const TCP_IDLE: Duration = Duration::from_secs(10);
 
+/// Replies a second over UDP to each network that is not exempt: far above what one resolver asks.
+pub const RATE_LIMIT: u32 = 1000;
+
+/// Of what is above the limit every so manieth gets an empty reply with TC: a real client asks again over TCP.
+pub const RATE_LIMIT_SLIP: u8 = 2;
+
+/// Networks without a limit: no stranger's replies are sent there (RFC 1918, RFC 4193, RFC 4291 section 2.5.6).
+pub const RATE_LIMIT_EXEMPT: [&str; 5] =
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"];
+
 /// How often `up` looks whether a feed is due. What is really fetched is decided by each feed's floor.
 pub const UP_TIMER: Duration = Duration::from_secs(15 * 60);
 

@@ -36,13 +36,14 @@ mod words;
 mod write;
 mod zone;
 
-pub use access::{AccessConfig, AccessRule};
+pub use access::{AccessConfig, AccessRule, RateLimit};
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source};
 pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
 pub use secure::{CertificateFiles, HttpPath};
+pub(crate) use units::parse_duration;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
@@ -96,6 +97,8 @@ impl Server {
 pub struct Reloadable {
     /// Who is answered, in any zone.
     pub access: AccessConfig,
+    /// How often.
+    pub limit: RateLimit,
     /// What `version.bind CH TXT` says; `None` = refused.
     pub version_bind: Option<String>,
     /// What clients of `dot` and `doh` are shown; there when one of them is.

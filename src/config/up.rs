@@ -10,7 +10,7 @@ use super::list::ListConfig;
 use super::resolve::{list_of, no_mailbox};
 use super::words::Slug;
 use super::zone::{MemberConfig, ZoneConfig};
-use super::{AccessConfig, Config, Problems, Reloadable, Server, Sync, defaults};
+use super::{AccessConfig, Config, Problems, RateLimit, Reloadable, Server, Sync, defaults};
 use crate::model::{Name, NameError, Ns, Soa, Use};
 
 impl Config {
@@ -58,6 +58,7 @@ impl Config {
             },
             reloadable: Reloadable {
                 access: AccessConfig::default(),
+                limit: RateLimit::default(),
                 version_bind: None,
                 certificate: None,
                 sync: Sync {

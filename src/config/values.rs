@@ -11,8 +11,8 @@ use toml::de::DeValue;
 
 use super::problem::did_you_mean;
 use super::reach::parse_url;
-use super::secure::HttpPath;
 use super::read::{Value, from_string, from_word};
+use super::secure::HttpPath;
 use super::units::{parse_duration, parse_size};
 use super::words::{Code, CodeError, Slug};
 use crate::model::{Name, Subject, Use};

@@ -35,6 +35,11 @@ impl Config {
         out.line("tcp-connections-per-client", server.tcp_connections_per_client.to_string());
         out.line("tcp-idle", duration(server.tcp_idle));
         out.access(&self.reloadable.access);
+        let limit = &self.reloadable.limit;
+        out.line("rate-limit", limit.rate.to_string());
+        out.line("rate-limit-slip", limit.slip.to_string());
+        out.line("rate-limit-loopback", limit.loopback.to_string());
+        out.line("rate-limit-exempt", array(limit.exempt.iter().map(|network| string(&network.to_string()))));
         out.maybe("version-bind", self.reloadable.version_bind.as_deref().map(string));
 
         out.header("sync");

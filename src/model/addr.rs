@@ -104,6 +104,23 @@ impl<A: Address> Span<A> {
         let aligned = self.first == A::ZERO || self.first.trailing_zeros() >= host_bits;
         aligned.then(|| A::BITS - host_bits as u8)
     }
+
+    /// The fewest prefixes that are together the span, in order.
+    pub fn prefixes(self) -> impl Iterator<Item = Self> {
+        let mut rest = Some(self);
+        std::iter::from_fn(move || {
+            let Self { first, last } = rest?;
+            // As wide as its first address allows, then as the last does.
+            let mut len = A::BITS - first.trailing_zeros().min(u32::from(A::BITS)) as u8;
+            let mut prefix = first.prefix(len);
+            while prefix.last > last {
+                len += 1;
+                prefix = first.prefix(len);
+            }
+            rest = prefix.last.next().and_then(|next| Self::new(next, last));
+            Some(prefix)
+        })
+    }
 }
 
 impl<A: Address> fmt::Display for Span<A> {
@@ -262,6 +279,20 @@ mod tests {
         assert_eq!(show(128, 383), "0.0.0.128-0.0.1.127");
         assert_eq!(Span::<u128>::new(0, u128::MAX).unwrap().to_string(), "::/0");
         assert_eq!(Span::<u128>::host(1).to_string(), "::1");
+    }
+
+    #[test]
+    fn prefixes_are_as_few_as_can_be() {
+        let of = |first: u32, last: u32| -> Vec<String> {
+            Span::new(first, last).unwrap().prefixes().map(|prefix| prefix.to_string()).collect()
+        };
+        assert_eq!(of(0, u32::MAX), ["0.0.0.0/0"]);
+        assert_eq!(of(7, 7), ["0.0.0.7"]);
+        assert_eq!(of(1, 6), ["0.0.0.1", "0.0.0.2/31", "0.0.0.4/31", "0.0.0.6"]);
+        assert_eq!(of(128, 767), ["0.0.0.128/25", "0.0.1.0/24", "0.0.2.0/24"]);
+        assert_eq!(of(u32::MAX - 2, u32::MAX), ["255.255.255.253", "255.255.255.254/31"]);
+        let wide: Vec<_> = Span::<u128>::new(1, u128::MAX).unwrap().prefixes().collect();
+        assert_eq!((wide.len(), wide[127]), (128, (1u128 << 127).prefix(1)));
     }
 
     #[test]

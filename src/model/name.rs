@@ -1,12 +1,26 @@
 //! DNS names in wire form, lower case.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 /// A fully qualified DNS name: length-prefixed labels in lower case, ended by the root's zero octet
-/// (RFC 1035 section 3.1; at most 255 octets).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(Box<[u8]>);
+/// (RFC 1035 section 3.1; at most 255 octets). Names compare as their octets do.
+#[derive(Clone)]
+pub struct Name(Octets);
+
+/// Octets that fit here stand in the name itself: lists hold millions of short names, which would cost an allocation each.
+const SHORT: usize = 22;
+
+#[derive(Clone)]
+enum Octets {
+    /// So many of them.
+    Short(u8, [u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+const _: () = assert!(size_of::<Name>() == 24);
 
 /// Why a text is not a DNS name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +42,7 @@ pub enum NameError {
 impl Name {
     /// The root.
     pub fn root() -> Self {
-        Self(Box::new([0]))
+        Self::of(&[0])
     }
 
     /// From the text octets of a list or of a person: dots part labels, one at the end is optional; `\.` and
@@ -72,7 +86,19 @@ impl Name {
         if wire.len() > 255 {
             return Err(NameError::NameLength);
         }
-        Ok(Self(wire.into_boxed_slice()))
+        Ok(Self::of(&wire))
+    }
+
+    /// Of octets that are known to be a name.
+    fn of(wire: &[u8]) -> Self {
+        let mut short = [0; SHORT];
+        match short.get_mut(..wire.len()) {
+            Some(octets) => {
+                octets.copy_from_slice(wire);
+                Self(Octets::Short(wire.len() as u8, short))
+            }
+            None => Self(Octets::Long(wire.into())),
+        }
     }
 
     /// From wire form: whole, uncompressed, within RFC 1035's limits. Folded to lower case.
@@ -88,49 +114,115 @@ impl Name {
                 _ => return None,
             }
         }
-        (at + 1 == wire.len()).then(|| Self(wire.to_ascii_lowercase().into_boxed_slice()))
+        if at + 1 != wire.len() {
+            return None;
+        }
+        let mut name = Self::of(wire);
+        match &mut name.0 {
+            Octets::Short(_, octets) => octets.make_ascii_lowercase(),
+            Octets::Long(octets) => octets.make_ascii_lowercase(),
+        }
+        Some(name)
     }
 
     /// The wire form, root octet included.
+    #[inline]
     pub fn as_wire(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Octets::Short(len, octets) => &octets[..usize::from(*len)],
+            Octets::Long(octets) => octets,
+        }
+    }
+
+    /// The first octets, zeros behind the last: decides nearly every comparison without a call.
+    #[inline]
+    pub fn head(&self) -> u128 {
+        let octets = match &self.0 {
+            Octets::Short(_, octets) => octets.first_chunk(),
+            Octets::Long(octets) => octets.first_chunk(),
+        };
+        octets.map_or(0, |&octets| u128::from_be_bytes(octets))
     }
 
     /// The labels without their length octets, leftmost first.
     pub fn labels(&self) -> Labels<'_> {
-        Labels(&self.0)
+        Labels(self.as_wire())
     }
 
     /// This name below `origin`: their labels joined; `None` above 255 octets.
     pub fn below(&self, origin: &Self) -> Option<Self> {
-        let wire = [&self.0[..self.0.len() - 1], &origin.0].concat();
-        (wire.len() <= 255).then(|| Self(wire.into_boxed_slice()))
+        let (wire, origin) = (self.as_wire(), origin.as_wire());
+        let wire = [&wire[..wire.len() - 1], origin].concat();
+        (wire.len() <= 255).then(|| Self::of(&wire))
     }
 
     /// This name as seen from `origin`: the labels before it; `None` when it does not lie there.
     pub fn relative_to(&self, origin: &Self) -> Option<Self> {
-        let len = self.0.len().checked_sub(origin.0.len()).filter(|_| self.is_in(origin))?;
-        Some(Self([&self.0[..len], &[0]].concat().into()))
+        let (wire, above) = (self.as_wire(), origin.as_wire());
+        let len = wire.len().checked_sub(above.len()).filter(|_| self.is_in(origin))?;
+        Some(Self::of(&[&wire[..len], &[0]].concat()))
+    }
+
+    /// Where the labels begin in the wire form, rightmost first; not the root.
+    pub fn starts(&self) -> impl Iterator<Item = usize> + use<> {
+        let wire = self.as_wire();
+        let mut starts = [0u8; 127];
+        let (mut count, mut at) = (0, 0);
+        while wire[at] > 0 {
+            starts[count] = at as u8;
+            count += 1;
+            at += 1 + usize::from(wire[at]);
+        }
+        (0..count).rev().map(move |label| starts[label].into())
+    }
+
+    /// The name that begins at one of [`starts`](Self::starts), or the root at the last octet.
+    pub fn ending_at(&self, start: usize) -> Self {
+        Self::of(&self.as_wire()[start..])
     }
 
     /// The name without its leftmost label; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        let len = usize::from(self.0[0]);
-        (len > 0).then(|| Self(self.0[1 + len..].into()))
+        let wire = self.as_wire();
+        let len = usize::from(wire[0]);
+        (len > 0).then(|| Self::of(&wire[1 + len..]))
     }
 
     /// Whether `self` is `other` or lies below it.
     pub fn is_in(&self, other: &Self) -> bool {
-        let mut rest = &self.0[..];
-        loop {
-            if rest == &other.0[..] {
-                return true;
-            }
-            match rest[0] {
-                0 => return false,
-                len => rest = &rest[1 + usize::from(len)..],
-            }
+        let (mut rest, other) = (self.as_wire(), other.as_wire());
+        while rest.len() > other.len() {
+            rest = &rest[1 + usize::from(rest[0])..];
         }
+        rest == other
+    }
+}
+
+impl PartialEq for Name {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.head() == other.head() && self.as_wire() == other.as_wire()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_wire().hash(state);
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head().cmp(&other.head()).then_with(|| self.as_wire().cmp(other.as_wire()))
     }
 }
 
@@ -173,7 +265,7 @@ impl FromStr for Name {
 impl fmt::Display for Name {
     /// Presentation form without the last dot (`.` for the root).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.len() == 1 {
+        if self.as_wire().len() == 1 {
             return f.write_str(".");
         }
         for (index, label) in self.labels().enumerate() {
@@ -241,6 +333,19 @@ mod tests {
         }
         assert_eq!("a".repeat(64).parse::<Name>(), Err(NameError::LabelLength));
         assert_eq!("a.".repeat(128).parse::<Name>(), Err(NameError::NameLength));
+    }
+
+    #[test]
+    fn short_and_long_names_are_alike() {
+        for len in 18..26 {
+            let label = "a".repeat(len);
+            let name: Name = label.parse().unwrap();
+            assert_eq!((name.as_wire().len(), name.to_string()), (len + 2, label.clone()));
+            assert_eq!(Name::from_wire(&name.as_wire().to_ascii_uppercase()), Some(name.clone()));
+            let below: Name = format!("x.{label}").parse().unwrap();
+            assert_eq!(below.parent().as_ref(), Some(&name));
+            assert!(below.is_in(&name) && !name.is_in(&below) && name > below);
+        }
     }
 
     #[test]

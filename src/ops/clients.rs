@@ -1,4 +1,4 @@
-//! Who is answered: the rules of the configuration and of the access files it names.
+//! Who is answered, and how often: the rules of the configuration and of the access files it names.
 //!
 //! Files are the operator's, small, and say who is let in: what cannot be read is a mistake like one in the
 //! configuration, and while the server runs the rules before it stay in force. Read [`Clients`] first. Never: what the
@@ -8,12 +8,12 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{AccessConfig, Config, Place, Problem, Problems, defaults, lets_strangers_in};
+use crate::config::{AccessConfig, Config, Place, Problem, Problems, RateLimit, defaults, lets_strangers_in};
 use crate::feed::decode::decode;
 use crate::feed::files::{self, OwnFile};
 use crate::model::Ttl;
 use crate::parse::{self, AccessParser};
-use crate::server::AccessLists;
+use crate::server::{AccessLists, Limit, Limiter};
 use crate::store::Validators;
 use crate::zone::Access;
 
@@ -85,9 +85,11 @@ impl Clients {
         });
         self.files = now;
         match lists(config) {
-            Ok(lists) if lists == self.lists => Ok(None),
+            Ok(lists) if lists.server == self.lists.server && lists.zones == self.lists.zones => Ok(None),
             Ok(lists) => {
-                self.lists = lists;
+                // Who has had too many replies still has.
+                let limit = self.lists.limit.take();
+                self.lists = AccessLists { limit, ..lists };
                 Ok(Some(&self.lists))
             }
             // Told when it came.
@@ -113,7 +115,13 @@ fn lists(config: &Config) -> Result<AccessLists, Problems> {
         problems
             .push(problem.help("expected a line such as `0/0 :refuse` (for IPv6 ::/0), or `open = true`"));
     }
-    problems.or(|| AccessLists { server, zones })
+    let limit = Limiter::new(&limit_of(&reloadable.limit)).map(Arc::new);
+    problems.or(|| AccessLists { server, zones, limit })
+}
+
+fn limit_of(limit: &RateLimit) -> Limit {
+    let RateLimit { rate, slip, loopback, exempt } = limit.clone();
+    Limit { rate, slip: slip.into(), loopback, exempt }
 }
 
 /// The rules, then the files.

@@ -1,6 +1,6 @@
 //! A name a line: `name`, `*.name` (all below it), `.name` (both).
 //!
-//! Strict IPv4 and IPv6 addresses among the names become address entries. Other numbers (`0056.0151.0121.0114`,
+//! Strict IPv4 and IPv6 addresses and prefixes among the names become address entries. Other numbers (`0056.0151.0121.0114`,
 //! `0x5bf076a8`: addresses in octal and hexadecimal) are neither address nor name: bad lines.
 
 use super::diag::Bad;
@@ -42,7 +42,7 @@ impl LineFormat for Names {
             return Ok(Outcome::Ignored);
         }
         let note = if self.notes { plain::unmarked(text[end..].trim_ascii()) } else { &[][..] };
-        if entry::is_address(word) {
+        if entry::is_address(word) || word.contains(&b'/') && entry::addresses(word).is_ok() {
             let addresses = entry::addresses(word)?;
             let value = out.noted(note);
             out.addresses(addresses, value);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn addresses_and_what_only_looks_like_one() {
-        let text = "192.0.2.1\n2001:db8::1\n 192.0.2.2 x\n0056.0151.0121.0114\n1.2.3\n300.1.1.1\na.1.2.3.4\n0x5bf076a8\n0xg.example\n";
+        let text = "192.0.2.1\n2001:db8::/32\n 192.0.2.2 x\n0056.0151.0121.0114\n1.2.3\n300.1.1.1\na.1.2.3.4\n0x5bf076a8\n0xg.example\n";
         let (parsed, bad) = read(text, &Options::default());
         assert_eq!(parsed.set.v4.hosts, [0xc000_0201, 0xc000_0202]);
         assert_eq!(parsed.set.v6.len(), 1);

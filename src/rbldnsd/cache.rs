@@ -8,24 +8,18 @@
 
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{MemfdFlags, SealFlags};
-
 use crate::model::ContentHash;
 use crate::parse::Report;
+use crate::server::{SEALS, sealed};
 use crate::set::{Set, codec};
 use crate::snapshot::{Mapped, Snapshot};
 
 /// What was not used for so long is removed.
 const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// Sealed memory can neither be cut nor written any more.
-pub(super) const SEALS: SealFlags =
-    SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
 
 /// The folder, when there is one.
 #[derive(Debug)]
@@ -84,10 +78,11 @@ impl Cache {
         number: usize,
         octets: &[u8],
     ) -> io::Result<File> {
-        let Some(folder) = &self.0 else { return sealed(octets) };
+        let in_memory = || sealed(|file| file.write_all(octets));
+        let Some(folder) = &self.0 else { return in_memory() };
         keep_in(folder, &name(prefix, key, number), octets).or_else(|error| {
             tracing::warn!(folder = %folder.display(), %error, "kept in memory alone");
-            sealed(octets)
+            in_memory()
         })
     }
 
@@ -149,15 +144,6 @@ fn keep_in(folder: &Path, name: &str, octets: &[u8]) -> io::Result<File> {
     File::open(&path)
 }
 
-/// A file in memory that nobody can change.
-fn sealed(octets: &[u8]) -> io::Result<File> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(rustix::fs::memfd_create("gatepost-zone", flags)?);
-    file.write_all(octets)?;
-    rustix::fs::fcntl_add_seals(file.as_fd(), SEALS)?;
-    Ok(file)
-}
-
 /// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it.
 pub(super) fn is_settled(file: &File) -> bool {
     rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
@@ -170,7 +156,7 @@ mod tests {
 
     #[test]
     fn sealed_memory_cannot_be_changed() {
-        let mut file = sealed(b"octets").unwrap();
+        let mut file = sealed(|file| file.write_all(b"octets")).unwrap();
         assert!(is_settled(&file));
         assert!(file.write_all(b"more").is_err());
         assert!(file.set_len(1).is_err());

@@ -72,7 +72,7 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     if !options.quick && !first_round(&mut data, &happenings)? {
         return Ok(());
     }
-    data.zones.settle(wall_clock(options));
+    data.zones.settle(now());
     let zones = &data.zones;
     let settings = settings(options, Vec::new(), query_log.clone());
     let server = Server::start_on(sockets, &settings, zones.served(), &zones.access())?;
@@ -96,7 +96,7 @@ fn usable(folder: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Waits until the data are there; `false` when a signal asked for the end before.
-fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> anyhow::Result<bool> {
+pub(super) fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> anyhow::Result<bool> {
     loop {
         match happenings.recv() {
             Ok(Happening::Signal(Signal::Stop)) | Err(_) => return Ok(false),
@@ -140,9 +140,9 @@ fn settings(options: &Options, listen: Vec<SocketAddr>, query_log: Option<Arc<Qu
     }
 }
 
-/// `None`: data never end, since files are never looked at.
-fn wall_clock(options: &Options) -> Option<i64> {
-    options.check.map(|_| Timestamp::now().as_second())
+/// Seconds since 1970.
+fn now() -> i64 {
+    Timestamp::now().as_second()
 }
 
 /// The process at work.
@@ -192,7 +192,8 @@ impl<'a> Daemon<'a> {
                 self.check();
                 self.write_statistics();
             }
-            if self.data.zones.look_at_ends(wall_clock(self.options)) {
+            // Where files are never looked at, data end only when they are loaded or a signal has them looked at.
+            if self.options.check.is_some() && self.data.zones.look_at_ends(self::now()) {
                 self.serve();
             }
             if let Some(log) = &self.query_log {
@@ -213,7 +214,7 @@ impl<'a> Daemon<'a> {
 
     /// Ends of data come between checks, and lines of the query log are kept for a moment only.
     fn has_to_tick(&self) -> bool {
-        self.data.zones.have_ends() || self.query_log.is_some()
+        self.options.check.is_some() && self.data.zones.have_ends() || self.query_log.is_some()
     }
 
     fn check(&mut self) {
@@ -222,8 +223,9 @@ impl<'a> Daemon<'a> {
     }
 
     fn heard(&mut self, heard: Heard) {
-        if self.data.heard(heard).is_some_and(|round| round.changed) {
-            self.data.zones.settle(wall_clock(self.options));
+        let Some(round) = self.data.heard(heard) else { return };
+        let ended = self.data.zones.settle(now());
+        if round.changed || ended {
             self.serve();
         }
     }

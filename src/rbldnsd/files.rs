@@ -82,8 +82,6 @@ fn stamp(path: &Path) -> Result<Stamp, String> {
 pub(super) struct Content {
     pub(super) set: Arc<Set>,
     pub(super) hash: ContentHash,
-    /// The stored form of the set.
-    pub(super) encoded: Vec<u8>,
     pub(super) report: Report,
     /// Of the files as they were read.
     pub(super) stamps: Vec<Stamp>,
@@ -93,8 +91,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn new(set: Set, report: Report, stamps: Vec<Stamp>, is_fresh: bool) -> Self {
-        let (encoded, hash) = codec::encode(&set);
-        Self { set: Arc::new(set), hash, encoded, report, stamps, is_fresh }
+        Self { hash: codec::hash(&set), set: Arc::new(set), report, stamps, is_fresh }
     }
 }
 
@@ -171,7 +168,6 @@ fn read_whole<P>(
 }
 
 /// `Ok(Err)`: this file was changed while it was read.
-#[expect(clippy::type_complexity, reason = "the form of `read_whole`")]
 fn read_once<P>(
     data_set: &DataSet,
     gzip: bool,

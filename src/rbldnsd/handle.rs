@@ -15,6 +15,11 @@ use crate::ops::this_program;
 /// The command of the loader, which no person gives.
 pub const LOADER_COMMAND: &str = "rbldnsd-loader";
 
+/// What the C library's allocator is told of the loader, unless somebody told it something else: what is large is given
+/// back as soon as it is free, and stands in large pages.
+const ALLOCATOR: (&str, &str) =
+    ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1048576:glibc.malloc.hugetlb=1");
+
 /// Something from the loader.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -35,8 +40,10 @@ impl Handle {
     /// Starts one and tells it what it is to load.
     pub(super) fn spawn(job: &Job, on: impl Fn(Heard) + Send + Sync + 'static) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
+        let (tunables, value) = ALLOCATOR;
         let mut child = Command::new(this_program()?)
             .arg(LOADER_COMMAND)
+            .env(tunables, std::env::var_os(tunables).unwrap_or_else(|| value.into()))
             .env_remove("NOTIFY_SOCKET")
             .env_remove("LISTEN_FDS")
             .env_remove("LISTEN_PID")

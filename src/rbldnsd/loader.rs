@@ -28,10 +28,11 @@ use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
 use crate::parse::{Diag, Format};
+use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 1;
+const COMPILER: u32 = 2;
 
 /// Works for whoever holds the other end of `socket`, until that is closed.
 pub fn run(socket: UnixStream) -> anyhow::Result<()> {
@@ -261,7 +262,7 @@ impl Loader {
             && self.job.shares_a_zone(data_set)
         {
             let key = self.job.hash(None, vec![(spec, &content.stamps)]);
-            self.cache.keep_set(&prefix, &key, &content.report, &content.encoded);
+            self.cache.keep_set(&prefix, &key, &content.report, &codec::encode(&content.set).0);
         }
         round.insert(data_set, read.clone());
         Ok(read)

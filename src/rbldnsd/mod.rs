@@ -13,6 +13,7 @@ mod cache;
 mod channel;
 pub mod daemon;
 mod data;
+pub mod dump;
 mod files;
 mod handle;
 mod import;

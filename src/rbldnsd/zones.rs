@@ -92,20 +92,19 @@ impl Zones {
         self.coming.remove(base);
     }
 
-    /// The round is done: what came is to be served. `now`: see [`Zones::look_at_ends`].
-    pub(super) fn settle(&mut self, now: Option<i64>) {
+    /// The round is done: what came is to be served. `now` and the result: see [`Zones::look_at_ends`].
+    pub(super) fn settle(&mut self, now: i64) -> bool {
         for (base, loaded) in std::mem::take(&mut self.coming) {
             self.zones.insert(base, loaded);
         }
-        self.look_at_ends(now);
+        self.look_at_ends(now)
     }
 
-    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on; `None`: none ends. Whether
-    /// that is news.
-    pub(super) fn look_at_ends(&mut self, now: Option<i64>) -> bool {
+    /// Zones whose data have ended at `now` (seconds since 1970) answer SERVFAIL from now on. Whether that is news.
+    pub(super) fn look_at_ends(&mut self, now: i64) -> bool {
         let mut changed = false;
         for (zone, loaded) in &mut self.zones {
-            let ended = matches!((loaded.until, now), (Some(until), Some(now)) if until <= now);
+            let ended = loaded.until.is_some_and(|until| until <= now);
             if ended == loaded.ended {
                 continue;
             }
@@ -139,6 +138,14 @@ impl Zones {
             concerns && !self.lists.contains_key(data_set)
         });
         loaded.ended || loaded.parts.is_empty() || unguarded
+    }
+
+    /// A zone and its subzones, the zone itself first; nothing where it is not loaded.
+    pub(super) fn parts(&self, base: &Name) -> Vec<Zone<Mapped>> {
+        let parts = self.zones.get(base).map_or(&[][..], |loaded| &loaded.parts);
+        let mut parts: Vec<_> = parts.iter().map(|(_, zone)| zone.clone()).collect();
+        parts.sort_by(|a, b| (a.base().is_some(), a.origin()).cmp(&(b.base().is_some(), b.origin())));
+        parts
     }
 
     /// And to whom.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hickory_proto::op::{Edns, Header, HeaderCounts, Metadata, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{NULL, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, Restrict};
@@ -20,7 +21,7 @@ use super::respond::{Decision, Outcome, decide};
 use super::stats::Counters;
 use crate::model::{Rtype, Ttl};
 use crate::snapshot::RdataRef;
-use crate::wire::{Encoded, LowerName, Rcode, Reply, UDP_MAX};
+use crate::wire::{Ede, Encoded, LowerName, Rcode, Reply, UDP_MAX, option};
 use crate::zone::{Action, Authority, Content, InZoneName, TextBuf};
 
 /// Answers hickory's requests from the world in service.
@@ -74,6 +75,12 @@ impl RequestHandler for Front {
         let mut builder = MessageResponseBuilder::from_message_request(request);
         if let Some(asked) = &request.edns {
             edns.set_dnssec_ok(asked.flags().dnssec_ok);
+            // Whoever handed the request over has put the cookie into it that the client is to keep.
+            let cookie = asked.option(option::COOKIE.into()).cloned();
+            let why = message.why.map(|why| EdnsOption::Unknown(option::EDE, why.0.to_be_bytes().to_vec()));
+            for option in cookie.into_iter().chain(why) {
+                edns.options_mut().insert(option);
+            }
             builder.edns(&edns);
         }
         let response = builder.build(metadata, &message.answers, [], &message.soa, []);
@@ -92,6 +99,7 @@ impl RequestHandler for Front {
 struct Message {
     rcode: ResponseCode,
     authoritative: bool,
+    why: Option<Ede>,
     listed: bool,
     answers: Vec<Record>,
     soa: Option<Record>,
@@ -111,8 +119,11 @@ impl Message {
         let client = request.src().ip();
         let Decision { reply, listed, .. } = decide(world, client, &name, qtype, asked.query_class().into())?;
         let rcode = ResponseCode::from(0, reply.rcode().0 as u8);
+        let why = reply.why();
         Some(match reply {
-            Reply::Empty(_) | Reply::Zone { content: Content::Unavailable(_), .. } => Self::empty(rcode),
+            Reply::Empty(..) | Reply::Zone { content: Content::Unavailable(_), .. } => {
+                Self { why, ..Self::empty(rcode) }
+            }
             Reply::Version(version) => {
                 let mut record = Record::from_rdata(owner, 0, RData::TXT(TXT::new(vec![version.to_owned()])));
                 record.dns_class = DNSClass::CH;
@@ -121,13 +132,13 @@ impl Message {
             Reply::Zone { content, authority, origin } => {
                 let origin = name_of(&name.as_wire()[origin..]);
                 let (answers, soa) = records(content, authority, owner, origin);
-                Self { rcode, authoritative: true, listed, answers, soa }
+                Self { rcode, authoritative: true, why, listed, answers, soa }
             }
         })
     }
 
     fn empty(rcode: ResponseCode) -> Self {
-        Self { rcode, authoritative: false, listed: false, answers: Vec::new(), soa: None }
+        Self { rcode, authoritative: false, why: None, listed: false, answers: Vec::new(), soa: None }
     }
 }
 

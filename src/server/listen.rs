@@ -73,7 +73,9 @@ impl Sockets {
         }
         let bind = |&address: &SocketAddr| bind_one(address, settings.workers.max(1), settings.udp_will_do);
         let pairs = settings.listen.iter().map(bind).collect::<Result<_, _>>()?;
-        let Some(secure) = &settings.secure else { return Ok(Self { pairs, dot: Vec::new(), doh: Vec::new() }) };
+        let Some(secure) = &settings.secure else {
+            return Ok(Self { pairs, dot: Vec::new(), doh: Vec::new() });
+        };
         Ok(Self { pairs, dot: bind_all(&secure.dot, "DoT")?, doh: bind_all(&secure.doh, "DoH")? })
     }
 

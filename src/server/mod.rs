@@ -8,11 +8,17 @@
 //! Never: parsing or compiling of lists, writing to the store.
 
 mod books;
+mod cookies;
+mod damage;
 pub mod front;
+mod limit;
 mod listen;
+mod load;
+mod proof;
 mod query_log;
 mod reload;
 pub mod respond;
+mod sealed;
 mod stats;
 mod stream;
 mod tally;
@@ -30,9 +36,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+pub use cookies::Cookies;
+pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
+pub use sealed::{SEALS, sealed};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
 pub use stream::tls::{Identity, IdentityError};
@@ -71,7 +80,9 @@ pub struct Settings {
     pub zones: Vec<Name>,
     /// The folder of the store, which holds the generation and the snapshots.
     pub state: PathBuf,
-    /// How often the store is looked at for a new generation and for the ages of lists.
+    /// Snapshots are copied into sealed memory, so that nothing that happens to their files matters.
+    pub private_copy: bool,
+    /// How often the store is looked at for a new generation, for the ages of lists and for damage.
     pub watch: Duration,
     /// Where a line goes for every query that gets a reply.
     pub query_log: Option<Arc<QueryLog>>,
@@ -79,6 +90,8 @@ pub struct Settings {
     pub udp_will_do: bool,
     /// Where zones are counted; a server puts its own here.
     pub tallies: Tallies,
+    /// Cookies of clients.
+    pub cookies: Arc<Cookies>,
 }
 
 /// Where DNS over TLS and over HTTPS is answered, and with what certificate at first.
@@ -115,10 +128,12 @@ impl Settings {
             access: AccessLists::default(),
             zones,
             state,
+            private_copy: false,
             watch: DEFAULT_WATCH,
             query_log: None,
             udp_will_do: false,
             tallies: Tallies::default(),
+            cookies: Arc::default(),
         }
     }
 }
@@ -190,10 +205,10 @@ impl Server {
                 workers.push(spawn(socket, &worlds, books, &stop).map_err(StartError::Thread)?);
             }
         }
-        let tls = settings.secure.as_ref().map(|secure| Tls {
-            identity: secure.identity.clone(),
-            path: secure.path.clone(),
-        });
+        let tls = settings
+            .secure
+            .as_ref()
+            .map(|secure| Tls { identity: secure.identity.clone(), path: secure.path.clone() });
         let streams = Streams::start(doors, settings.streams, tls, &worlds, board.streams())
             .map_err(StartError::Thread)?;
         Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, settings, watcher })

@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use super::damage::{self, Fate};
+use super::load::{giving_way, serve, subzones, untouched};
+use super::proof::prove;
 use super::{AccessLists, Expired, Served, Settings, World};
 use crate::model::Name;
-use crate::snapshot::{Damaged, FileId, Mapped, Snapshot, SnapshotError};
-use crate::store::{Generation, Store, StoreError, ZoneEntry};
-use crate::zone::Zone;
+use crate::snapshot::{Damaged, FileId, SnapshotError};
+use crate::store::{Generation, Store, StoreError};
 
 /// A generation that could not be put in service is tried again after this time, or as soon as there is another, or
 /// another file where a snapshot could not be used.
@@ -65,6 +67,14 @@ pub enum ReloadError {
     /// An answer of a snapshot is damaged, as found when expired lists were taken out.
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    /// A zone does not answer as it must.
+    #[error("zone {zone} does not answer as it must: {what}")]
+    Unproven {
+        /// The zone.
+        zone: Name,
+        /// Which of its test points said what.
+        what: String,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -98,6 +108,8 @@ impl Watcher {
             stamp: None,
             failed: None,
             end: None,
+            files: Vec::new(),
+            unlinked: BTreeSet::new(),
         };
         loader.begin();
         let (commands, orders) = mpsc::channel();
@@ -142,6 +154,7 @@ fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Ord
     loop {
         let order = orders.recv_timeout(loader.settings.watch);
         loader.look_at_ages(expired());
+        loader.look_at_files();
         match order {
             Ok(Order { change, reply }) => {
                 let result = match change {
@@ -168,6 +181,10 @@ struct Loader {
     failed: Option<Failed>,
     /// When the data of the first zone in service end, in seconds since 1970.
     end: Option<i64>,
+    /// The files of the generation in service, each with its zone.
+    files: Vec<(PathBuf, Name)>,
+    /// Those of them that were found to be gone, which is said once.
+    unlinked: BTreeSet<PathBuf>,
 }
 
 /// A generation that could not be put in service, or not all of it.
@@ -197,19 +214,38 @@ impl Loader {
         if !self.expired.is_empty() {
             self.tell_expired();
         }
-        let mut zones = Vec::new();
+        let mut zones = BTreeMap::new();
         let subzones = subzones(&self.settings, &generation, &BTreeMap::new());
         for origin in self.settings.zones.clone().into_iter().chain(subzones.keys().cloned()) {
-            let served = serve(&origin, &store, &generation, &self.expired, None);
+            let served = serve(&self.settings, &origin, &store, &generation, &self.expired, None);
             let served = served.unwrap_or_else(|error| {
                 self.note_failure(&error, "the zone waits (SERVFAIL)");
                 Served::Waiting
             });
-            zones.push((origin, served));
+            zones.insert(origin, served);
         }
         let version = self.settings.version.clone();
-        let world = World::new(zones, version, Some(generation.number)).with_subzones(subzones);
-        self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
+        let world = |zones: &BTreeMap<Name, Served>| {
+            World::new(zones.clone(), version.clone(), Some(generation.number))
+                .with_subzones(subzones.clone())
+        };
+        let tried = world(&zones);
+        for (origin, served) in &mut zones {
+            if let Err(error) = prove(&tried, origin) {
+                self.note_failure(&error, "the zone waits (SERVFAIL)");
+                *served = Served::Waiting;
+            }
+        }
+        let world = world(&zones);
+        self.worlds.store(Arc::new(world.guarded(&self.settings.access).placed(&self.settings)));
+        self.remember_files(&store, &generation);
+    }
+
+    fn remember_files(&mut self, store: &Store, generation: &Generation) {
+        let files =
+            generation.zones.iter().map(|(origin, entry)| (store.snapshot(&entry.file), origin.clone()));
+        self.files = files.collect();
+        self.unlinked.clear();
     }
 
     /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
@@ -243,7 +279,7 @@ impl Loader {
         self.settings.access = access;
         // Who is let in does not wait for data that may be damaged.
         if let Ok(world) = self.worlds.load().masked(&self.expired) {
-            self.worlds.store(Arc::new(world.guarded(&self.settings.access).counted(&self.settings.tallies)));
+            self.worlds.store(Arc::new(world.guarded(&self.settings.access).placed(&self.settings)));
         }
         if self.worlds.load().generation.is_none() && self.look().is_none() {
             self.worlds.store(Arc::new(World::waiting(&self.settings)));
@@ -261,8 +297,10 @@ impl Loader {
         };
         self.end = next_end(&generation);
         let previous = self.worlds.load_full();
-        let world = World::build(&self.settings, &store, &generation, &self.expired, &previous)?;
+        let build = || World::build(&self.settings, &store, &generation, &self.expired, &previous);
+        let world = giving_way(build)?;
         self.worlds.store(Arc::new(world));
+        self.remember_files(&store, &generation);
         tracing::info!(generation = generation.number, "in service");
         Ok(Reloaded::Swapped(generation.number))
     }
@@ -289,6 +327,45 @@ impl Loader {
 
     fn tell_expired(&self) {
         tracing::warn!(lists = ?self.expired, "these lists are past their hard age and fall silent");
+    }
+
+    /// Takes out of service what is no longer what was verified.
+    fn look_at_files(&mut self) {
+        if self.settings.private_copy {
+            return;
+        }
+        let world = self.worlds.load_full();
+        let mut changed = BTreeMap::new();
+        let files = std::mem::take(&mut self.files);
+        for (path, origin) in &files {
+            let Some(Served::Ready(zone)) = world.zone(origin) else { continue };
+            match damage::look(path, zone.snapshot().data()) {
+                Fate::Untouched => {}
+                Fate::Unlinked => {
+                    if self.unlinked.insert(path.clone()) {
+                        tracing::warn!(zone = %origin, path = %path.display(), "its file is gone or another; what is mapped serves on");
+                    }
+                }
+                Fate::Touched => match giving_way(|| untouched(path, zone)) {
+                    Ok(zone) => _ = changed.insert(origin.clone(), Served::Ready(zone)),
+                    Err(source) => _ = changed.insert(origin.clone(), self.damaged(origin, path, source)),
+                },
+                Fate::Cut => {
+                    let source = SnapshotError::Io(io::ErrorKind::UnexpectedEof.into());
+                    changed.insert(origin.clone(), self.damaged(origin, path, source));
+                }
+            }
+        }
+        self.files = files;
+        if !changed.is_empty() {
+            self.worlds.store(Arc::new(world.with(&changed)));
+        }
+    }
+
+    fn damaged(&mut self, origin: &Name, path: &Path, source: SnapshotError) -> Served {
+        let error = ReloadError::Snapshot { zone: origin.clone(), path: path.to_owned(), source };
+        self.note_failure(&error, "its file was changed while it was in service; the zone answers SERVFAIL");
+        Served::Waiting
     }
 
     /// Which file names what is in service.
@@ -321,7 +398,7 @@ fn next_end(generation: &Generation) -> Option<i64> {
 }
 
 /// Seconds since 1970.
-fn wall_clock() -> i64 {
+pub(super) fn wall_clock() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
@@ -332,104 +409,3 @@ fn file_at(path: &Path) -> Option<FileId> {
 
 /// The file of the store that names what is in service.
 const GENERATION: &str = "generation.json";
-
-impl World {
-    /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
-    /// the same. A configured zone that the generation does not have
-    /// stays as it was, or waits; its subzones stay with it, but a subzone that its zone no longer has is gone.
-    pub fn build(
-        settings: &Settings,
-        store: &Store,
-        generation: &Generation,
-        expired: &BTreeSet<String>,
-        previous: &Self,
-    ) -> Result<Self, ReloadError> {
-        let subzones = subzones(settings, generation, previous.subzones());
-        let zones = settings.zones.iter().chain(subzones.keys()).map(|origin| {
-            let served = serve(origin, store, generation, expired, previous.zone(origin))?;
-            Ok((origin.clone(), served))
-        });
-        let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
-        let world = Self::new(zones, settings.version.clone(), Some(generation.number));
-        let world = world.with_subzones(subzones);
-        Ok(world.guarded(&settings.access).counted(&settings.tallies))
-    }
-}
-
-/// The subzones that are served, each with its zone: those of the generation, and those that were there before of zones
-/// that it does not have, which stay as they were. A configured zone goes before what lies in it.
-fn subzones(
-    settings: &Settings,
-    generation: &Generation,
-    previous: &BTreeMap<Name, Name>,
-) -> BTreeMap<Name, Name> {
-    let now = generation.zones.iter().filter_map(|(origin, entry)| Some((origin, entry.base.as_ref()?)));
-    let before = previous.iter().filter(|(_, base)| !generation.zones.contains_key(base));
-    let is_served = |(origin, base): &(&Name, &Name)| {
-        let closest = settings.zones.iter().filter(|zone| origin.is_in(zone));
-        closest.max_by_key(|zone| zone.as_wire().len()) == Some(base) && origin != base
-    };
-    now.chain(before).filter(is_served).map(|(origin, base)| (origin.clone(), base.clone())).collect()
-}
-
-fn serve(
-    origin: &Name,
-    store: &Store,
-    generation: &Generation,
-    expired: &BTreeSet<String>,
-    previous: Option<&Served>,
-) -> Result<Served, ReloadError> {
-    let Some(entry) = generation.zones.get(origin) else {
-        // A sync of another configuration has been at work in this store, or what the zone is made of is on its way.
-        return Ok(match previous {
-            Some(Served::Ready(zone)) => {
-                tracing::warn!(zone = %origin, "this generation does not have it; it stays as it was");
-                Served::Ready(zone.masked(|list| expired.contains(list))?)
-            }
-            _ => Served::Waiting,
-        });
-    };
-    if entry.has_ended(wall_clock()) {
-        tracing::warn!(zone = %origin, "its data have ended by their own words; SERVFAIL until there are newer ones");
-        return Ok(Served::Waiting);
-    }
-    let path = store.snapshot(&entry.file);
-    let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {
-        Some(snapshot) => snapshot,
-        None => Arc::new(open(origin, &path, entry)?),
-    };
-    let zone = Zone::new(snapshot, entry.serial).masked(|list| expired.contains(list))?;
-    Ok(Served::Ready(zone))
-}
-
-/// The snapshot that is in service already, when the file is still the one that was mapped and verified.
-fn unchanged(served: &Served, path: &Path, entry: &ZoneEntry) -> Option<Arc<Snapshot<Mapped>>> {
-    let Served::Ready(zone) = served else {
-        return None;
-    };
-    let snapshot = zone.snapshot();
-    let same = snapshot.content_hash() == entry.content
-        && FileId::of(&fs::metadata(path).ok()?) == snapshot.data().id();
-    same.then(|| Arc::clone(snapshot))
-}
-
-fn open(origin: &Name, path: &Path, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, ReloadError> {
-    let read = || {
-        let snapshot = Snapshot::open(Mapped::open(path)?)?;
-        snapshot.verify()?;
-        Ok(snapshot)
-    };
-    let snapshot = read().map_err(|source| ReloadError::Snapshot {
-        zone: origin.clone(),
-        path: path.to_owned(),
-        source,
-    })?;
-    let mismatch = |what| ReloadError::Mismatch { zone: origin.clone(), path: path.to_owned(), what };
-    if snapshot.content_hash() != entry.content {
-        return Err(mismatch("its content"));
-    }
-    if snapshot.zone().origin != *origin {
-        return Err(mismatch("its origin"));
-    }
-    Ok(snapshot)
-}

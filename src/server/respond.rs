@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
+use nix::time::{ClockId, clock_gettime};
+
+use super::limit::Allowance;
 use super::{Served, Tally, World};
 use crate::model::Rtype;
-use crate::wire::{self, Encoded, LowerName, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
+use crate::wire::{self, Ede, Encoded, LowerName, Query, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
 use crate::zone::{Action, Content, Trouble};
 
 /// The name that tells a server's version in class CH.
@@ -19,6 +22,27 @@ pub enum Transport {
     Stream,
 }
 
+/// When packets are answered, by the clocks that a system reads fastest: a batch shares one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since 1970, for cookies.
+    pub wall: u32,
+    /// Microseconds of a clock that is never set, for limits.
+    pub micros: u64,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        let read = |clock| clock_gettime(clock).map_or((0, 0), |time| (time.tv_sec(), time.tv_nsec()));
+        let (seconds, nanoseconds) = read(ClockId::CLOCK_MONOTONIC_COARSE);
+        Self {
+            wall: read(ClockId::CLOCK_REALTIME_COARSE).0 as u32,
+            micros: seconds as u64 * 1_000_000 + nanoseconds as u64 / 1000,
+        }
+    }
+}
+
 /// What was done with a packet.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'w> {
@@ -26,6 +50,8 @@ pub enum Outcome<'w> {
     Silent(Silence),
     /// No reply: an access list says so.
     Denied,
+    /// No reply: the client's network has had as many as it may have.
+    Limited,
     /// A reply is in the buffer.
     Reply {
         /// What it is.
@@ -54,18 +80,29 @@ pub fn respond<'w>(
     client: IpAddr,
     packet: &[u8],
     transport: Transport,
+    at: Moment,
     out: &mut [u8],
 ) -> Outcome<'w> {
     if *world.action(client) == Action::Drop {
         return Outcome::Denied;
     }
-    let query = match wire::parse(packet) {
+    let without_zone = |encoded| Outcome::Reply { encoded, listed: false, zone: None };
+    let mut query = match wire::parse(packet) {
         Ok(query) => query,
         Err(Refusal::Silent(why)) => return Outcome::Silent(why),
         Err(Refusal::Answer(denial)) => {
-            return Outcome::Reply { encoded: wire::refuse(&denial, out), listed: false, zone: None };
+            return match allowance(world, client, transport, false, at) {
+                Allowance::Reply => without_zone(wire::refuse(&denial, out)),
+                Allowance::Slip | Allowance::Nothing => Outcome::Limited,
+            };
         }
     };
+    let is_known = grant(world, client, &mut query, at);
+    match allowance(world, client, transport, is_known, at) {
+        Allowance::Reply => {}
+        Allowance::Slip => return without_zone(wire::slip(&query, out)),
+        Allowance::Nothing => return Outcome::Limited,
+    }
     let limit = match transport {
         Transport::Udp => query.udp_limit(),
         Transport::Stream => STREAM_MAX,
@@ -76,6 +113,22 @@ pub fn respond<'w>(
     let Decision { reply, listed, zone } = decision;
     let encoded = wire::encode(&query, &reply, limit, out);
     Outcome::Reply { encoded, listed, zone }
+}
+
+/// Puts the cookie into a query that its client is to keep; whether it was known by the one it sent.
+pub(super) fn grant(world: &World, client: IpAddr, query: &mut Query<'_>, at: Moment) -> bool {
+    let Some(cookie) = query.cookie() else { return false };
+    let (is_known, server) = world.cookies.judge(client, &cookie, at.wall);
+    query.grant(Some(server));
+    is_known
+}
+
+/// What limits leave of a reply. Streams have caps of their own, and whoever has sent a cookie back is where it says.
+fn allowance(world: &World, client: IpAddr, transport: Transport, is_known: bool, at: Moment) -> Allowance {
+    match &world.limit {
+        Some(limit) if transport == Transport::Udp && !is_known => limit.take(client, at.micros),
+        _ => Allowance::Reply,
+    }
 }
 
 /// What is said to a question of class IN or CH; `None` when an access list wants silence.
@@ -93,21 +146,22 @@ pub fn decide<'a, 'w: 'a>(
             (Some(version), action) if *action != Action::Refuse && is_version(name, qtype) => {
                 say(Reply::Version(version))
             }
-            _ => say(Reply::Empty(Rcode::REFUSED)),
+            _ => say(Reply::Empty(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED))),
         };
     }
     let Some((served, tally, origin)) = world.find_counted(name) else {
         return match world.action(client) {
             Action::Drop => None,
-            _ => say(Reply::Empty(Rcode::REFUSED)),
+            Action::Refuse => say(Reply::Empty(Rcode::REFUSED, Some(Ede::PROHIBITED))),
+            _ => say(Reply::Empty(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE))),
         };
     };
     let action = world.action_in(&name.as_wire()[origin..], client);
     let say = |reply, listed| Some(Decision { reply, listed, zone: Some(tally) });
     let zone = match (served, action) {
         (_, Action::Drop) => return None,
-        (_, Action::Refuse) => return say(Reply::Empty(Rcode::REFUSED), false),
-        (Served::Waiting, _) => return say(Reply::Empty(Rcode::SERVFAIL), false),
+        (_, Action::Refuse) => return say(Reply::Empty(Rcode::REFUSED, Some(Ede::PROHIBITED)), false),
+        (Served::Waiting, _) => return say(Reply::Empty(Rcode::SERVFAIL, Some(Ede::NOT_READY)), false),
         (Served::Ready(zone), _) => zone,
     };
     let verdict = zone.verdict_for(&name.as_wire()[..origin], client, action);

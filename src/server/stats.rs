@@ -32,6 +32,8 @@ pub enum Dropped {
     Silent(Silence),
     /// An access list says so.
     Denied,
+    /// Its network has had as many replies as it may have.
+    Limited,
     /// It claims to come from port 0.
     SourcePort,
     /// The reply could not be sent.
@@ -46,11 +48,12 @@ pub enum Dropped {
     Request,
 }
 
-const DROPPED: [Dropped; 10] = [
+const DROPPED: [Dropped; 11] = [
     Dropped::Silent(Silence::Short),
     Dropped::Silent(Silence::Response),
     Dropped::Silent(Silence::Question),
     Dropped::Denied,
+    Dropped::Limited,
     Dropped::SourcePort,
     Dropped::Send,
     Dropped::Connections,
@@ -147,6 +150,7 @@ impl Counters {
         match outcome {
             Outcome::Silent(why) => self.note_dropped(Dropped::Silent(*why)),
             Outcome::Denied => self.note_dropped(Dropped::Denied),
+            Outcome::Limited => self.note_dropped(Dropped::Limited),
             Outcome::Reply { encoded, listed, .. } => {
                 if let Some(at) = RCODES.iter().position(|&known| known == encoded.rcode) {
                     add(&self.rcodes[at]);

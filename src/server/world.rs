@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Settings, Tallies, Tally};
+use super::{Cookies, Limiter, Settings, Tally};
 use crate::model::Name;
 use crate::snapshot::{Damaged, Mapped};
 use crate::wire::LowerName;
@@ -20,6 +20,9 @@ pub struct World {
     access: Arc<Access>,
     /// And in those zones that have access lists of their own, by origin in wire form.
     zone_access: HashMap<Box<[u8]>, Arc<Access>>,
+    /// How often.
+    pub(super) limit: Option<Arc<Limiter>>,
+    pub(super) cookies: Arc<Cookies>,
     /// Subzones, each with the zone that it is a part of.
     subzones: BTreeMap<Name, Name>,
     /// Bit `n`: an origin with `n` labels exists. A question is looked up only at these depths.
@@ -39,13 +42,15 @@ struct Entry {
     tally: Arc<Tally>,
 }
 
-/// The access lists of a server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Who is answered by a server, and how often.
+#[derive(Debug, Clone, Default)]
 pub struct AccessLists {
     /// For every question.
     pub server: Arc<Access>,
     /// For questions in a zone, by its origin: what a client is given by both is the stricter.
     pub zones: BTreeMap<Name, Arc<Access>>,
+    /// How often a network is answered over UDP; `None`: without a limit.
+    pub limit: Option<Arc<Limiter>>,
 }
 
 /// A zone that exists.
@@ -61,7 +66,7 @@ impl World {
     /// The world before the first generation: every zone waits.
     pub(super) fn waiting(settings: &Settings) -> Self {
         let zones = settings.zones.iter().map(|origin| (origin.clone(), Served::Waiting));
-        Self::new(zones, settings.version.clone(), None).guarded(&settings.access).counted(&settings.tallies)
+        Self::new(zones, settings.version.clone(), None).guarded(&settings.access).placed(settings)
     }
 
     /// The world of a server without a store: `zones`, some of which know that they are subzones.
@@ -77,7 +82,7 @@ impl World {
         };
         let subzones = zones.iter().filter_map(base).collect();
         let world = Self::new(zones, settings.version.clone(), None).with_subzones(subzones);
-        world.guarded(access).counted(&settings.tallies)
+        world.guarded(access).placed(settings)
     }
 
     /// A world of `zones` by origin.
@@ -90,6 +95,8 @@ impl World {
             zones: HashMap::new(),
             access: Arc::default(),
             zone_access: HashMap::new(),
+            limit: None,
+            cookies: Arc::default(),
             subzones: BTreeMap::new(),
             depths: 0,
             version,
@@ -112,6 +119,7 @@ impl World {
     #[must_use]
     pub fn guarded(mut self, access: &AccessLists) -> Self {
         self.access = Arc::clone(&access.server);
+        self.limit.clone_from(&access.limit);
         let zones = access.zones.iter().filter(|(_, access)| !access.is_open());
         self.zone_access =
             zones.map(|(origin, access)| (origin.as_wire().into(), Arc::clone(access))).collect();
@@ -123,12 +131,14 @@ impl World {
         self
     }
 
-    /// The same world, counting each zone where `tallies` does; a subzone is counted as its zone.
+    /// The same world in the server of these settings: with its cookies, and each zone counted where it counts them; a
+    /// subzone is counted as its zone.
     #[must_use]
-    pub fn counted(mut self, tallies: &Tallies) -> Self {
+    pub fn placed(mut self, settings: &Settings) -> Self {
+        self.cookies = Arc::clone(&settings.cookies);
         for (wire, entry) in &mut self.zones {
             if let Some(origin) = Name::from_wire(wire) {
-                entry.tally = tallies.of(self.subzones.get(&origin).unwrap_or(&origin));
+                entry.tally = settings.tallies.of(self.subzones.get(&origin).unwrap_or(&origin));
             }
         }
         self
@@ -195,6 +205,32 @@ impl World {
         }
     }
 
+    /// The same world with these zones in the place of what they are now.
+    pub(super) fn with(&self, zones: &BTreeMap<Name, Served>) -> Self {
+        let entries = self.zones.iter().map(|(wire, entry)| {
+            let changed = Name::from_wire(wire).and_then(|origin| zones.get(&origin));
+            let served = changed.unwrap_or(&entry.served).clone();
+            (wire.clone(), Entry { served, tally: Arc::clone(&entry.tally) })
+        });
+        Self { zones: entries.collect(), ..self.blank() }
+    }
+
+    /// Everything but the zones.
+    fn blank(&self) -> Self {
+        Self {
+            zones: HashMap::new(),
+            access: Arc::clone(&self.access),
+            zone_access: self.zone_access.clone(),
+            limit: self.limit.clone(),
+            cookies: Arc::clone(&self.cookies),
+            subzones: self.subzones.clone(),
+            depths: self.depths,
+            version: self.version.clone(),
+            generation: self.generation,
+            damage_told: AtomicBool::new(false),
+        }
+    }
+
     /// The same world without what the lists named in `expired` say.
     pub(super) fn masked(&self, expired: &BTreeSet<String>) -> Result<Self, Damaged> {
         let zones = self.zones.iter().map(|(origin, entry)| {
@@ -204,15 +240,6 @@ impl World {
             };
             Ok((origin.clone(), Entry { served, tally: Arc::clone(&entry.tally) }))
         });
-        Ok(Self {
-            zones: zones.collect::<Result<_, _>>()?,
-            access: Arc::clone(&self.access),
-            zone_access: self.zone_access.clone(),
-            subzones: self.subzones.clone(),
-            depths: self.depths,
-            version: self.version.clone(),
-            generation: self.generation,
-            damage_told: AtomicBool::new(false),
-        })
+        Ok(Self { zones: zones.collect::<Result<_, _>>()?, ..self.blank() })
     }
 }

@@ -156,7 +156,7 @@ impl SetBuilder {
         self.blocks.dedup();
         self.v6.sort_unstable();
         self.v6.dedup();
-        self.names.sort_unstable();
+        self.names = sort_names(self.names);
         self.names.dedup();
         v4.blocks = self.blocks;
         Set {
@@ -250,6 +250,20 @@ fn sort_hosts(mut hosts: Vec<u32>) -> Vec<u32> {
         std::mem::swap(&mut hosts, &mut scratch);
     }
     hosts
+}
+
+/// Sorts entries by what their names begin with, in rows of half their size, and looks at the entries themselves where
+/// that is equal.
+fn sort_names(names: Vec<NameEntry>) -> Vec<NameEntry> {
+    if names.is_sorted() {
+        return names;
+    }
+    let halves = |head: u128| ((head >> 64) as u64, head as u64);
+    let mut rows: Vec<_> =
+        names.iter().zip(0u32..).map(|(entry, row)| (halves(entry.name.head()), row)).collect();
+    let entry = |row: u32| &names[row as usize];
+    rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| entry(a.1).cmp(entry(b.1))));
+    rows.iter().map(|&(_, row)| entry(row).clone()).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{Damaged, Section};
 /// Sections start at multiples of this; the header fills the first.
 pub(super) const PAGE: usize = 4096;
 pub(super) const MAGIC: [u8; 6] = *b"GPSNAP";
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 /// A reader that does not know the section refuses the file.
 pub(super) const CRITICAL: u32 = 1;
 /// The section is no part of the content hash.
@@ -101,11 +101,32 @@ record! {
     }
 }
 record! {
-    /// A span of section `v6`.
-    V6Span {
-        first: U128,
-        last: U128,
+    /// The start of section `v6`.
+    V6Head {
+        spans: U64,
+        blocks: U64,
+    }
+}
+record! {
+    /// Neighbouring spans of section `v6`.
+    V6Block {
+        /// The first address of the first of them.
+        base: U128,
+        /// Where their columns begin behind the blocks.
+        offset: U64,
+        /// A bit for each that does not begin with zeros and end with ones in its lower `shift` bits.
+        odd: U64,
+        /// The least answer of them.
         answer: U32,
+        /// Spans.
+        count: u8,
+        /// Lower bits that are not in the first two columns.
+        shift: u8,
+        /// Bits of each number in a column: where a span begins, how far it goes, its answer.
+        first_bits: u8,
+        extent_bits: u8,
+        answer_bits: u8,
+        reserved: [u8; 3],
     }
 }
 record! {
@@ -116,18 +137,16 @@ record! {
         root: U32,
         octets: U32,
         listed: U32,
+        /// Octets of an answer id in a node.
+        width: U32,
     }
 }
 record! {
-    /// A node of section `names`.
-    Node {
-        hash: U64,
+    /// The start of a node of section `names`; its two answers follow.
+    NodeHead {
+        tag: U16,
         name: U32,
-        exact: U32,
-        below: U32,
         len: u8,
-        flags: u8,
-        reserved: U16,
     }
 }
 record! {

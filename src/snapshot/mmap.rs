@@ -26,8 +26,10 @@ pub struct FileId {
     pub inode: u64,
     /// Octets.
     pub len: u64,
-    /// Time of the last change: seconds and nanoseconds since 1970.
+    /// Time of the last change of its octets: seconds and nanoseconds since 1970.
     pub modified: (i64, i64),
+    /// Time of the last change of anything: whoever writes can set the other back, but not this.
+    pub changed: (i64, i64),
 }
 
 impl FileId {
@@ -38,6 +40,7 @@ impl FileId {
             inode: metadata.ino(),
             len: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }
@@ -62,6 +65,11 @@ impl Mapped {
         // octets behind the slice do not change while it lives. Nothing else is asked of them: any content is checked.
         let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Self { map, id: FileId::of(&metadata) })
+    }
+
+    /// Maps a private copy of the file that is `id`.
+    pub fn copy_of(id: FileId, copy: &File) -> Result<Self, SnapshotError> {
+        Ok(Self { id, ..Self::of(copy)? })
     }
 
     /// Which file this is.

@@ -3,7 +3,7 @@
 //! [`write()`] makes it from a [`Compiled`](crate::compile::Compiled); [`Snapshot`] reads it from any octets, usually a
 //! [`Mapped`] file. Read [`Snapshot`] first. Never: DNS packets, list formats, which snapshot is in service.
 //!
-//! The rest of this page is the specification of the format, version 1. All numbers are little-endian and unaligned;
+//! The rest of this page is the specification of the format, version 2. All numbers are little-endian and unaligned;
 //! records have no padding but what is written here, reserved fields are zero, bit 0 is the lowest of a number. Equal
 //! zones give equal octets, section by section. Whatever an index, an offset or a count says, a reader checks it
 //! against the octets there are: a structure that points outside its section is damage ([`Damaged`]), no answer.
@@ -15,7 +15,7 @@
 //! | offset | | |
 //! | ---: | --- | --- |
 //! | 0 | 6 octets | `GPSNAP` |
-//! | 6 | u16 | version of the format: 1 |
+//! | 6 | u16 | version of the format: 2 |
 //! | 8 | u32 | length of the header: 4096 |
 //! | 12 | u32 | number of sections, at most 71 |
 //! | 16 | u64 | length of the file |
@@ -105,7 +105,27 @@
 //!
 //! # IPv6
 //!
-//! **v6**: rows of u128 first, u128 last, u32 answer; ascending, disjoint.
+//! **v6**: u64 spans, u64 blocks; the blocks; the columns, 17 zero octets behind the last. The spans ascend and are
+//! disjoint. A block is for 64 of them, the last one for the rest:
+//!
+//! | offset | | |
+//! | ---: | --- | --- |
+//! | 0 | u128 | *base*, the first address of its first span |
+//! | 16 | u64 | where its columns begin, in octets from the first column on |
+//! | 24 | u64 | which of its spans are *odd*, the lowest bit for the first |
+//! | 32 | u32 | the least answer in it |
+//! | 36 | u8 | spans |
+//! | 37 | u8 | *shift*, at most 128 |
+//! | 38 | u8, u8, u8 | bits of a number in each of its first three columns, the least that hold all |
+//! | 41 | 3 octets | reserved |
+//!
+//! The lower *shift* bits are zeros in the first address of a span and ones in the last, unless it is odd. The columns
+//! have a number for each span: how far its first address is from the base, and its last from its first, all shifted right
+//! by *shift*; then its answer less the least one. A fourth column has for each odd span the lower *shift* bits of its
+//! first address and of its last. All of them are packed without gaps, lower bits first, and the next block begins with
+//! a whole octet. A writer takes the shift for which the columns are shortest.
+//!
+//! *Why this*: a list of /64s costs what their own bits differ and less than an octet, whatever is listed beside them.
 //!
 //! # Names
 //!
@@ -115,21 +135,20 @@
 //! one hash.
 //!
 //! **names**: u32 nodes, u32 bits of the directory (at most 24), u32 row of the origin, u32 octets, u32 nodes with
-//! an answer; the *directory*; the nodes; the octets of names. The directory has 2^bits + 1 u32: entry i is the number of
-//! nodes whose hash has highest bits below i. Nodes ascend by hash, then by name as octets compare:
+//! an answer, u32 width of an answer in a node (1, 2 or 4 octets; the least that holds all); the *directory*; the nodes;
+//! the octets of names. The directory has 2^bits + 1 u32: entry i is the number of nodes whose hash has highest bits below
+//! i. The *tag* of a node is the 16 bits behind those. Nodes ascend by directory bits, tag, and name as octets compare:
 //!
 //! | offset | | |
 //! | ---: | --- | --- |
-//! | 0 | u64 | hash |
-//! | 8 | u32 | where its name begins in the octets of names (a name that ends another shares its octets) |
-//! | 12 | u32 | answer for the name itself, or none |
-//! | 16 | u32 | answer for names below it without a node, or none |
-//! | 20 | u8 | octets of its name |
-//! | 21 | u8 | bit 0: something below it is listed |
-//! | 22 | u16 | reserved |
+//! | 0 | u16 | tag |
+//! | 2 | u32 | where its name begins in the octets of names (a name that ends another shares its octets) |
+//! | 6 | u8 | octets of its name |
+//! | 7 | width | answer for the name itself; all bits set: none |
+//! | | width | answer for names below it without a node; all bits set: none, and nothing below it is listed; one less: none, and something is |
 //!
 //! To look a name up, find its longest ending that is a node, by one label more at a time. If that is all of it, the
-//! answer is the node's own, and the name exists if it has one or if bit 0 is set. Otherwise the answer is that for
+//! answer is the node's own, and the name exists if it has one or if something below it is listed. Otherwise the answer is that for
 //! names below.
 //!
 //! # Answers
@@ -165,6 +184,6 @@ mod write;
 pub use answers::{AnswerRef, Rdata, RdataRef, RecordSets, RrSetRef};
 pub use error::{Damaged, Section, SnapshotError, WriteError};
 pub use mmap::{FileId, Mapped};
-pub use names::NameFound;
+pub use names::{NameFound, StoredName};
 pub use read::{Counts, Snapshot};
 pub use write::{Written, write};

@@ -1,19 +1,20 @@
 //! Names: the node that answers for a name, in at most as many steps as it has labels.
 //!
 //! [`Names`] reads the section, [`encode`] makes it. Nodes stand in the order of (hash, name), so that equal hashes,
-//! which anybody can make, cost a binary search and no more.
+//! which anybody can make, cost a binary search and no more. Of a hash a node keeps no more than a tag behind the bits
+//! that the directory goes by: enough to pass over nearly every other node, and a third of the octets.
 
 use std::cmp::Ordering;
 
 use zerocopy::IntoBytes;
 
-use super::layout::{NO_ANSWER, NamesHead, Node, rows, take};
+use super::layout::{NamesHead, NodeHead, record, rows, take};
 use super::{Damaged, Section, WriteError};
 use crate::compile::{AnswerId, NameNode};
 
 const DAMAGED: Damaged = Damaged(Section::NAMES);
-/// Flag of a node: something below it is listed.
-const PARENT: u8 = 1;
+/// Bits of a hash behind those of the directory that a node keeps.
+const TAG_BITS: u32 = 16;
 /// The directory has at most 2^this + 1 entries.
 const MAX_DIRECTORY_BITS: u32 = 24;
 
@@ -30,6 +31,17 @@ pub struct NameFound {
 
 impl NameFound {
     pub(super) const NOTHING: Self = Self { answer: None, exists: false, listed_at: 0 };
+}
+
+/// A node of the tree of names, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredName<'a> {
+    /// Its labels in lower-case wire form without the final zero octet; none: the origin.
+    pub labels: &'a [u8],
+    /// The answer for the name itself.
+    pub exact: Option<AnswerId>,
+    /// The answer for names below it that are no nodes.
+    pub below: Option<AnswerId>,
 }
 
 /// The hash of a name grows label by label from the right: FNV-1a over the length octet and the octets of each.
@@ -86,8 +98,51 @@ fn hash_of(labels: &[u8]) -> u64 {
 pub(super) struct Names<'a> {
     head: &'a NamesHead,
     directory: &'a [zerocopy::little_endian::U32],
-    nodes: &'a [Node],
+    nodes: &'a [u8],
     octets: &'a [u8],
+    width: Width,
+}
+
+/// How answers stand in a node.
+#[derive(Clone, Copy)]
+struct Width {
+    /// Octets of each.
+    octets: usize,
+    /// What stands for "no answer". One less behind a node is "no answer, but something below it is listed".
+    none: u32,
+}
+
+impl Width {
+    fn new(octets: u32) -> Option<Self> {
+        matches!(octets, 1 | 2 | 4)
+            .then(|| Self { octets: octets as usize, none: u32::MAX >> (32 - 8 * octets) })
+    }
+
+    /// The least for answers up to this one.
+    fn holding(last: AnswerId) -> Option<Self> {
+        [1, 2, 4].into_iter().filter_map(Self::new).find(|width| last < width.none - 1)
+    }
+
+    /// Octets of a node.
+    fn node(self) -> usize {
+        size_of::<NodeHead>() + 2 * self.octets
+    }
+
+    fn id(self, stored: &[u8]) -> u32 {
+        stored.iter().rev().fold(0, |id, &octet| id << 8 | u32::from(octet))
+    }
+
+    fn answer(self, id: u32) -> Option<AnswerId> {
+        (id < self.none - 1).then_some(id)
+    }
+}
+
+/// What a node says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Said {
+    exact: Option<AnswerId>,
+    below: Option<AnswerId>,
+    parent: bool,
 }
 
 impl<'a> Names<'a> {
@@ -96,13 +151,15 @@ impl<'a> Names<'a> {
         if head.directory_bits.get() > MAX_DIRECTORY_BITS {
             return Err(DAMAGED);
         }
+        let width = Width::new(head.width.get()).ok_or(DAMAGED)?;
         let directory = take(&mut section, (1 << head.directory_bits.get()) + 1, Section::NAMES)?;
-        let nodes = take(&mut section, head.nodes.get() as usize, Section::NAMES)?;
+        let len = (head.nodes.get() as usize).checked_mul(width.node()).ok_or(DAMAGED)?;
+        let nodes = take(&mut section, len, Section::NAMES)?;
         let octets = rows(section, Section::NAMES)?;
         if octets.len() != head.octets.get() as usize {
             return Err(DAMAGED);
         }
-        Ok(Self { head, directory, nodes, octets })
+        Ok(Self { head, directory, nodes, octets, width })
     }
 
     /// Names that answer, themselves or for those below them.
@@ -110,53 +167,75 @@ impl<'a> Names<'a> {
         self.head.listed.get().into()
     }
 
+    /// All nodes, in the order in which they are stored.
+    pub(super) fn nodes(self) -> impl Iterator<Item = Result<StoredName<'a>, Damaged>> {
+        (0..self.head.nodes.get() as usize).map(move |row| {
+            let head: &NodeHead = record(self.node(row)?, 0, Section::NAMES)?;
+            let labels = self.name_of(head)?;
+            Starts::of(labels).ok_or(DAMAGED)?;
+            let Said { exact, below, .. } = self.said(row)?;
+            Ok(StoredName { labels, exact, below })
+        })
+    }
+
     /// Walks from the rightmost label leftwards to the closest node.
     pub(super) fn find(self, labels: &[u8]) -> Result<NameFound, Damaged> {
         let Some(starts) = Starts::of(labels) else { return Ok(NameFound::NOTHING) };
-        let root = self.nodes.get(self.head.root.get() as usize).ok_or(DAMAGED)?;
-        let (mut closest, mut listed_at) = (root, labels.len());
+        let (mut closest, mut listed_at) = (self.said(self.head.root.get() as usize)?, labels.len());
         let mut hash = EMPTY;
         for (start, end) in starts.rightmost_first(labels.len()) {
             hash = extend(hash, &labels[start..end]);
-            let Some(node) = self.node(hash, &labels[start..])? else { break };
-            (closest, listed_at) = (node, start);
+            let Some(row) = self.row(hash, &labels[start..])? else { break };
+            (closest, listed_at) = (self.said(row)?, start);
         }
         if listed_at > 0 {
-            let answer = id(closest.below.get());
+            let answer = closest.below;
             return Ok(NameFound { answer, exists: answer.is_some(), listed_at });
         }
-        let answer = id(closest.exact.get());
-        Ok(NameFound { answer, exists: answer.is_some() || closest.flags & PARENT != 0, listed_at })
+        let answer = closest.exact;
+        Ok(NameFound { answer, exists: answer.is_some() || closest.parent, listed_at })
     }
 
-    fn node(self, hash: u64, name: &[u8]) -> Result<Option<&'a Node>, Damaged> {
-        let bucket = bucket(hash, self.head.directory_bits.get());
+    /// Where the node of this name is.
+    fn row(self, hash: u64, name: &[u8]) -> Result<Option<usize>, Damaged> {
+        let bits = self.head.directory_bits.get();
+        let (bucket, tag) = (bucket(hash, bits), tag(hash, bits));
         let bound = |at: usize| self.directory.get(at).map(|row| row.get() as usize).ok_or(DAMAGED);
         let (mut from, mut to) = (bound(bucket)?, bound(bucket + 1)?);
         while from < to {
             let middle = from + (to - from) / 2;
-            let node = self.nodes.get(middle).ok_or(DAMAGED)?;
-            let order = match node.hash.get().cmp(&hash) {
-                Ordering::Equal => self.name_of(node)?.cmp(name),
+            let head: &NodeHead = record(self.node(middle)?, 0, Section::NAMES)?;
+            let order = match head.tag.get().cmp(&tag) {
+                Ordering::Equal => self.name_of(head)?.cmp(name),
                 order => order,
             };
             match order {
                 Ordering::Less => from = middle + 1,
                 Ordering::Greater => to = middle,
-                Ordering::Equal => return Ok(Some(node)),
+                Ordering::Equal => return Ok(Some(middle)),
             }
         }
         Ok(None)
     }
 
-    fn name_of(self, node: &Node) -> Result<&'a [u8], Damaged> {
+    fn node(self, row: usize) -> Result<&'a [u8], Damaged> {
+        let len = self.width.node();
+        let start = row.checked_mul(len).ok_or(DAMAGED)?;
+        self.nodes.get(start..start.wrapping_add(len)).ok_or(DAMAGED)
+    }
+
+    fn name_of(self, node: &NodeHead) -> Result<&'a [u8], Damaged> {
         let start = node.name.get() as usize;
         self.octets.get(start..start + usize::from(node.len)).ok_or(DAMAGED)
     }
-}
 
-fn id(stored: u32) -> Option<AnswerId> {
-    (stored != NO_ANSWER).then_some(stored)
+    fn said(self, row: usize) -> Result<Said, Damaged> {
+        let width = self.width;
+        let answers = self.node(row)?.get(size_of::<NodeHead>()..).ok_or(DAMAGED)?;
+        let (exact, below) = answers.split_at_checked(width.octets).ok_or(DAMAGED)?;
+        let (exact, below) = (width.id(exact), width.id(below));
+        Ok(Said { exact: width.answer(exact), below: width.answer(below), parent: below != width.none })
+    }
 }
 
 /// The directory entry of a hash: its highest bits.
@@ -164,56 +243,85 @@ fn bucket(hash: u64, bits: u32) -> usize {
     hash.checked_shr(64 - bits).unwrap_or(0) as usize
 }
 
+/// The bits of a hash behind those of the directory.
+fn tag(hash: u64, bits: u32) -> u16 {
+    (hash << bits >> (64 - TAG_BITS)) as u16
+}
+
 /// The octets of section `names`.
 pub(super) fn encode(names: &[NameNode]) -> Result<Vec<u8>, WriteError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let full = WriteError::TooLarge(Section::NAMES);
-    let mut keys: Vec<_> = names.iter().map(|node| (labels(node), node)).collect();
-    keys.sort_by_cached_key(|&(labels, _)| (hash_of(labels), labels));
-    let hashes: Vec<_> = keys.iter().map(|(labels, _)| hash_of(labels)).collect();
-    let row_of = |hash: u64, name: &[u8]| {
-        let start = hashes.partition_point(|&other| other < hash);
-        let ties = hashes[start..].partition_point(|&other| other == hash);
-        keys[start..start + ties]
-            .binary_search_by(|(labels, _)| (*labels).cmp(name))
-            .ok()
-            .map(|at| start + at)
-    };
-    let (octets, offsets) = shared_octets(&keys, row_of);
-    let Ok(len) = u32::try_from(octets.len()) else { return Err(full) };
-    let Ok(count) = u32::try_from(names.len()) else { return Err(full) };
-    let bits = count.ilog2().min(MAX_DIRECTORY_BITS);
-    let root = row_of(EMPTY, &[]).map_or(u32::MAX, |row| row as u32);
-    let listed = names.iter().filter(|node| node.is_listed()).count() as u32;
+    let full = || WriteError::TooLarge(Section::NAMES);
+    let count = u32::try_from(names.len()).map_err(|_| full())?;
+    // Two to four nodes a bucket.
+    let bits = count.ilog2().saturating_sub(1).min(MAX_DIRECTORY_BITS);
+    let last = names.iter().flat_map(|node| node.exact.max(node.below)).max();
+    let width = Width::holding(last.unwrap_or(0)).ok_or_else(full)?;
+    let (octets, offsets) = shared_octets(names);
+    let octets_len = u32::try_from(octets.len()).map_err(|_| full())?;
+    let directory = 1usize << bits;
+    let hashes: Vec<u64> = names.iter().map(|node| hash_of(labels(node))).collect();
+    // Sorted by counting: how many nodes stand before each bucket is the directory, too.
+    let mut starts = vec![0u32; directory + 1];
+    hashes.iter().for_each(|&hash| starts[bucket(hash, bits) + 1] += 1);
+    for at in 1..=directory {
+        starts[at] += starts[at - 1];
+    }
+    let mut ends = starts.clone();
+    let mut rows = vec![Row::default(); names.len()];
+    for ((node, &hash), &name) in names.iter().zip(&hashes).zip(&offsets) {
+        let end = &mut ends[bucket(hash, bits)];
+        rows[*end as usize] = Row::new(node, tag(hash, bits), name, width);
+        *end += 1;
+    }
+    let name_of = |row: &Row| &octets[row.name as usize..][..usize::from(row.len)];
+    for bucket in starts.windows(2) {
+        let rows = &mut rows[bucket[0] as usize..bucket[1] as usize];
+        rows.sort_unstable_by(|a, b| a.tag.cmp(&b.tag).then_with(|| name_of(a).cmp(name_of(b))));
+    }
+    let root = rows.iter().position(|row| row.len == 0);
     let head = NamesHead {
         nodes: count.into(),
         directory_bits: bits.into(),
-        root: root.into(),
-        octets: len.into(),
-        listed: listed.into(),
+        root: root.map_or(u32::MAX, |row| row as u32).into(),
+        octets: octets_len.into(),
+        listed: (names.iter().filter(|node| node.is_listed()).count() as u32).into(),
+        width: (width.octets as u32).into(),
     };
-    let mut out = head.as_bytes().to_vec();
-    let mut row = 0;
-    for entry in 0..=1usize << bits {
-        row += hashes[row..].iter().take_while(|&&hash| bucket(hash, bits) < entry).count();
-        out.extend_from_slice(&(row as u32).to_le_bytes());
-    }
-    for ((&(labels, node), &hash), &offset) in keys.iter().zip(&hashes).zip(&offsets) {
-        let node = Node {
-            hash: hash.into(),
-            name: offset.into(),
-            exact: node.exact.unwrap_or(NO_ANSWER).into(),
-            below: node.below.unwrap_or(NO_ANSWER).into(),
-            len: labels.len() as u8,
-            flags: if node.parent { PARENT } else { 0 },
-            reserved: 0.into(),
-        };
-        out.extend_from_slice(node.as_bytes());
+    let len = size_of::<NamesHead>() + 4 * starts.len() + rows.len() * width.node() + octets.len();
+    let mut out = Vec::with_capacity(len);
+    out.extend_from_slice(head.as_bytes());
+    starts.iter().for_each(|start| out.extend_from_slice(&start.to_le_bytes()));
+    for row in &rows {
+        let head = NodeHead { tag: row.tag.into(), name: row.name.into(), len: row.len };
+        out.extend_from_slice(head.as_bytes());
+        for id in [row.exact, row.below] {
+            out.extend_from_slice(&id.to_le_bytes()[..width.octets]);
+        }
     }
     out.extend_from_slice(&octets);
     Ok(out)
+}
+
+/// A node, as it will be written.
+#[derive(Clone, Copy, Default)]
+struct Row {
+    name: u32,
+    exact: u32,
+    below: u32,
+    tag: u16,
+    len: u8,
+}
+
+impl Row {
+    fn new(node: &NameNode, tag: u16, name: u32, width: Width) -> Self {
+        let exact = node.exact.unwrap_or(width.none);
+        let nothing = width.none - u32::from(node.parent);
+        let below = node.below.unwrap_or(nothing);
+        Self { name, exact, below, tag, len: labels(node).len() as u8 }
+    }
 }
 
 fn labels(node: &NameNode) -> &[u8] {
@@ -221,36 +329,20 @@ fn labels(node: &NameNode) -> &[u8] {
     &wire[..wire.len() - 1]
 }
 
-/// The octets of all names and where in them each begins: a name that is the end of another has none of its own.
-fn shared_octets(
-    keys: &[(&[u8], &NameNode)],
-    row_of: impl Fn(u64, &[u8]) -> Option<usize>,
-) -> (Vec<u8>, Vec<u32>) {
-    let mut octets = Vec::new();
-    let mut offsets = vec![u32::MAX; keys.len()];
-    let mut longest: Vec<_> = (0..keys.len()).collect();
-    longest.sort_by_key(|&row| std::cmp::Reverse(keys[row].0.len()));
-    for row in longest {
-        if offsets[row] != u32::MAX {
-            continue;
+/// The octets of all names and where in them each begins: a name that ends the next one has none of its own, and where
+/// something is below a name, that is what comes next.
+fn shared_octets(names: &[NameNode]) -> (Vec<u8>, Vec<u32>) {
+    let mut octets = Vec::with_capacity(names.len() * 12);
+    let mut offsets = vec![0; names.len()];
+    let mut next: &[u8] = &[];
+    for (offset, node) in offsets.iter_mut().zip(names).rev() {
+        let name = labels(node);
+        if !next.ends_with(name) || next.is_empty() {
+            octets.extend_from_slice(name);
+            next = name;
         }
-        let name = keys[row].0;
-        let begin = octets.len();
-        octets.extend_from_slice(name);
-        offsets[row] = begin as u32;
-        let mut hash = EMPTY;
-        for (start, end) in Starts::of(name).iter().flat_map(|starts| starts.rightmost_first(name.len())) {
-            hash = extend(hash, &name[start..end]);
-            if let Some(ancestor) = row_of(hash, &name[start..]).filter(|&row| offsets[row] == u32::MAX) {
-                offsets[ancestor] = (begin + start) as u32;
-            }
-        }
-        // The root is the end of every name.
-    }
-    for (offset, (labels, _)) in offsets.iter_mut().zip(keys) {
-        if labels.is_empty() {
-            *offset = 0;
-        }
+        // Which stands at the very end.
+        *offset = (octets.len() - name.len()) as u32;
     }
     (octets, offsets)
 }

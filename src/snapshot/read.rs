@@ -7,7 +7,7 @@ use super::header::{self, Table};
 use super::names::Names;
 use super::v4::{self, V4};
 use super::v6::V6;
-use super::{AnswerRef, Damaged, NameFound, RecordSets, Section, SnapshotError, verify};
+use super::{AnswerRef, Damaged, NameFound, RecordSets, Section, SnapshotError, StoredName, verify};
 use crate::compile::{AnswerId, Answered, ListData, ZoneData};
 use crate::model::{ContentHash, Span};
 
@@ -87,7 +87,7 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         Ok(Counts {
             v4_spans: v4.map_or(0, |v4| v4.root.spans.get()),
             v4_addresses: v4.map_or(0, |v4| v4.root.addresses.get()),
-            v6_spans: self.v6_section()?.len() as u64,
+            v6_spans: self.v6_section()?.len(),
             names: self.names()?.map_or(0, |names| names.listed()),
             answers: answers.len() as u64,
             values: answers.values() as u64,
@@ -172,12 +172,12 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
 
     /// The answer for an IPv6 address.
     pub fn v6(&self, address: u128) -> Result<Option<AnswerId>, Damaged> {
-        Ok(self.v6_section()?.find(address))
+        self.v6_section()?.find(address)
     }
 
     /// Whether anything is listed in `span`.
     pub fn v6_any(&self, span: Span<u128>) -> Result<bool, Damaged> {
-        Ok(self.v6_section()?.any(span))
+        self.v6_section()?.any(span)
     }
 
     /// The listed spans in `within`, in order, cut off at its ends; neighbours with one answer are joined. Ends after
@@ -199,6 +199,16 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
     /// octet (empty = the origin). What is no name in wire form is not listed.
     pub fn name(&self, labels: &[u8]) -> Result<NameFound, Damaged> {
         self.names()?.map_or(Ok(NameFound::NOTHING), |names| names.find(labels))
+    }
+
+    /// Every node of the tree of names, in no order that means anything. What ancestors say of names below them is
+    /// already in each node.
+    pub fn stored_names(&self) -> impl Iterator<Item = Result<StoredName<'_>, Damaged>> {
+        let (names, damaged) = match self.names() {
+            Ok(names) => (names.map(Names::nodes), None),
+            Err(damaged) => (None, Some(Err(damaged))),
+        };
+        damaged.into_iter().chain(names.into_iter().flatten())
     }
 
     /// An answer.

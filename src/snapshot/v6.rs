@@ -1,43 +1,172 @@
-//! IPv6: sorted disjoint spans, found by binary search.
+//! IPv6: sorted disjoint spans in blocks, found by binary search.
+//!
+//! Neighbouring spans have much in common: the first bits of their addresses, the bits that most prefixes leave free, often
+//! their width and their answer. A block says that once; what differs stands in columns of packed numbers, and the lower
+//! bits of the few that use them in one of their own.
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
-use super::layout::{V6Span, rows};
+use super::layout::{V6Block, V6Head, rows, take};
 use super::{Damaged, Section};
 use crate::compile::{AnswerId, Answered};
-use crate::model::Span;
+use crate::model::{Address, Span};
+
+const DAMAGED: Damaged = Damaged(Section::V6);
+/// Spans of each block but the last.
+const BLOCK: usize = 64;
+/// Octets behind the columns, so that a number can be loaded whole wherever it begins.
+const SLACK: usize = 17;
 
 /// The octets of section `v6`.
 pub(super) fn encode(spans: &[Answered<u128>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(size_of_val(spans));
-    for item in spans {
-        let row =
-            V6Span { first: item.span.first.into(), last: item.span.last.into(), answer: item.answer.into() };
-        out.extend_from_slice(row.as_bytes());
+    if spans.is_empty() {
+        return Vec::new();
     }
-    out
+    let mut blocks = Vec::with_capacity(spans.len().div_ceil(BLOCK));
+    let mut columns = Packer::default();
+    for spans in spans.chunks(BLOCK) {
+        let block = V6Block { offset: (columns.octets.len() as u64).into(), ..block(spans) };
+        let (base, shift) = (block.base.get(), u32::from(block.shift));
+        columns.put(spans.iter().map(|item| steps(base, item.span.first, shift)), block.first_bits);
+        columns
+            .put(spans.iter().map(|item| steps(item.span.first, item.span.last, shift)), block.extent_bits);
+        let answers = spans.iter().map(|item| u128::from(item.answer - block.answer.get()));
+        columns.put(answers, block.answer_bits);
+        let odd = spans.iter().filter(|item| !is_even(item, shift));
+        columns.put(odd.flat_map(|item| [item.span.first, item.span.last]), block.shift);
+        columns.pad();
+        blocks.push(block);
+    }
+    let head = V6Head { spans: (spans.len() as u64).into(), blocks: (blocks.len() as u64).into() };
+    [head.as_bytes(), blocks.as_bytes(), &columns.octets, &[0; SLACK]].concat()
+}
+
+/// How a block of these spans is written, but for its place: with the shift that costs the fewest bits.
+fn block(spans: &[Answered<u128>]) -> V6Block {
+    let mut shifts: Vec<_> = spans.iter().map(free_bits).collect();
+    shifts.sort_unstable();
+    shifts.dedup();
+    let with = shifts.into_iter().map(|shift| with_shift(spans, shift));
+    with.min_by_key(|&(cost, _)| cost).map_or_else(V6Block::new_zeroed, |(_, block)| block)
+}
+
+/// The lower bits in which a span begins with zeros and ends with ones.
+fn free_bits(item: &Answered<u128>) -> u32 {
+    let behind = item.span.last.next().map_or(u128::BITS, u128::trailing_zeros);
+    item.span.first.trailing_zeros().min(behind)
+}
+
+fn is_even(item: &Answered<u128>, shift: u32) -> bool {
+    free_bits(item) >= shift
+}
+
+/// A block with this shift, and the bits that its columns take.
+fn with_shift(spans: &[Answered<u128>], shift: u32) -> (usize, V6Block) {
+    let base = spans[0].span.first;
+    let most = |number: &dyn Fn(&Answered<u128>) -> u128| {
+        (u128::BITS - spans.iter().map(number).max().unwrap_or(0).leading_zeros()) as u8
+    };
+    let answer = spans.iter().map(|item| item.answer).min().unwrap_or(0);
+    let odd = spans.iter().zip(0..).filter(|(item, _)| !is_even(item, shift));
+    let odd = odd.fold(0u64, |odd, (_, row)| odd | 1 << row);
+    let first_bits = most(&|item| steps(base, item.span.first, shift));
+    let extent_bits = most(&|item| steps(item.span.first, item.span.last, shift));
+    let even = spans.len() * (usize::from(first_bits) + usize::from(extent_bits));
+    let block = V6Block {
+        base: base.into(),
+        offset: 0.into(),
+        odd: odd.into(),
+        answer: answer.into(),
+        count: spans.len() as u8,
+        shift: shift as u8,
+        first_bits,
+        extent_bits,
+        answer_bits: most(&|item| u128::from(item.answer - answer)),
+        reserved: [0; 3],
+    };
+    (even + 2 * (odd.count_ones() * shift) as usize, block)
+}
+
+/// How far it is from one address to another, not counting their lower bits.
+fn steps(from: u128, to: u128, shift: u32) -> u128 {
+    shr(to, shift).wrapping_sub(shr(from, shift)) & shr(u128::MAX, shift)
+}
+
+/// All 128 bits may be shifted out: of a span of all addresses nothing is left.
+fn shr(number: u128, shift: u32) -> u128 {
+    number.checked_shr(shift).unwrap_or(0)
+}
+
+/// The lower bits of numbers packed without gaps, lower bits first.
+#[derive(Default)]
+struct Packer {
+    octets: Vec<u8>,
+    /// Fewer than eight bits that are no whole octet yet.
+    rest: u8,
+    rest_bits: u32,
+}
+
+impl Packer {
+    fn put(&mut self, numbers: impl Iterator<Item = u128>, bits: u8) {
+        for mut number in numbers {
+            let mut bits = u32::from(bits);
+            while bits > 0 {
+                let taken = bits.min(8 - self.rest_bits);
+                self.rest |= (number as u8 & (0xff >> (8 - taken))) << self.rest_bits;
+                number >>= taken;
+                bits -= taken;
+                self.rest_bits += taken;
+                if self.rest_bits == 8 {
+                    self.pad();
+                }
+            }
+        }
+    }
+
+    /// Up to a whole octet.
+    fn pad(&mut self) {
+        if self.rest_bits > 0 {
+            self.octets.push(self.rest);
+            (self.rest, self.rest_bits) = (0, 0);
+        }
+    }
 }
 
 /// The section, read in place.
 #[derive(Clone, Copy)]
-pub(super) struct V6<'a>(&'a [V6Span]);
+pub(super) struct V6<'a> {
+    spans: u64,
+    blocks: &'a [V6Block],
+    columns: &'a [u8],
+}
+
+/// A span: the number of its block, and which of that block.
+type Place = (usize, usize);
 
 impl<'a> V6<'a> {
-    pub(super) fn new(octets: &'a [u8]) -> Result<Self, Damaged> {
-        rows(octets, Section::V6).map(Self)
+    pub(super) fn new(mut octets: &'a [u8]) -> Result<Self, Damaged> {
+        if octets.is_empty() {
+            return Ok(Self { spans: 0, blocks: &[], columns: &[] });
+        }
+        let [head] = take::<V6Head>(&mut octets, 1, Section::V6)? else { return Err(DAMAGED) };
+        let blocks = usize::try_from(head.blocks.get()).map_err(|_| DAMAGED)?;
+        let blocks = take(&mut octets, blocks, Section::V6)?;
+        Ok(Self { spans: head.spans.get(), blocks, columns: rows(octets, Section::V6)? })
     }
 
-    pub(super) fn len(self) -> usize {
-        self.0.len()
+    pub(super) fn len(self) -> u64 {
+        self.spans
     }
 
-    pub(super) fn find(self, address: u128) -> Option<AnswerId> {
-        let span = self.from(address).first()?;
-        (span.first.get() <= address).then(|| span.answer.get())
+    pub(super) fn find(self, address: u128) -> Result<Option<AnswerId>, Damaged> {
+        let Some(place) = self.last_up_to(address)? else { return Ok(None) };
+        let item = self.item(place)?;
+        Ok((address <= item.span.last).then_some(item.answer))
     }
 
-    pub(super) fn any(self, span: Span<u128>) -> bool {
-        self.from(span.first).first().is_some_and(|found| found.first.get() <= span.last)
+    pub(super) fn any(self, span: Span<u128>) -> Result<bool, Damaged> {
+        let Some(place) = self.last_up_to(span.last)? else { return Ok(false) };
+        Ok(self.item(place)?.span.last >= span.first)
     }
 
     /// Spans out of order end the walk as damaged: whoever takes them may count on their order.
@@ -45,26 +174,115 @@ impl<'a> V6<'a> {
         self,
         within: Span<u128>,
     ) -> impl Iterator<Item = Result<Answered<u128>, Damaged>> + use<'a> {
-        let mut rows = self.from(within.first).iter();
+        // Nothing is left after an error.
+        let mut next = Some(self.last_up_to(within.first).map(Option::unwrap_or_default));
         let mut end = None;
         std::iter::from_fn(move || {
-            let row = rows.next().filter(|row| row.first.get() <= within.last)?;
-            let first = row.first.get().max(within.first);
-            let last = row.last.get().min(within.last);
-            if first > last || end.is_some_and(|end| first <= end) {
-                rows = [].iter();
-                return Some(Err(Damaged(Section::V6)));
+            let found = next.take()?.and_then(|place| self.next(place, within.first));
+            let (item, behind) = match found.transpose()? {
+                Ok(found) => found,
+                Err(damaged) => return Some(Err(damaged)),
+            };
+            if item.span.first > within.last {
+                return None;
             }
-            end = Some(last);
-            Some(Ok(Answered { span: Span { first, last }, answer: row.answer.get() }))
+            let first = item.span.first.max(within.first);
+            let last = item.span.last.min(within.last);
+            if first > last || end.is_some_and(|end| first <= end) {
+                return Some(Err(DAMAGED));
+            }
+            (next, end) = (Some(Ok(behind)), Some(last));
+            Some(Ok(Answered { span: Span { first, last }, ..item }))
         })
     }
 
-    /// The spans that end at or after `address`.
-    fn from(self, address: u128) -> &'a [V6Span] {
-        let start = self.0.partition_point(|row| row.last.get() < address);
-        self.0.get(start..).unwrap_or_default()
+    /// The first span at or behind a place that does not end before `first`, and the place behind it.
+    fn next(self, place: Place, first: u128) -> Result<Option<(Answered<u128>, Place)>, Damaged> {
+        let (mut number, mut row) = place;
+        while let Some(block) = self.blocks.get(number) {
+            if row >= usize::from(block.count) {
+                (number, row) = (number + 1, 0);
+                continue;
+            }
+            let item = self.item((number, row))?;
+            row += 1;
+            if item.span.last >= first || item.span.last < item.span.first {
+                return Ok(Some((item, (number, row))));
+            }
+        }
+        Ok(None)
     }
+
+    /// The last span that begins at or before `address`: the only one of those that can reach it.
+    fn last_up_to(self, address: u128) -> Result<Option<Place>, Damaged> {
+        let behind = self.blocks.partition_point(|block| block.base.get() <= address);
+        let Some(number) = behind.checked_sub(1) else { return Ok(None) };
+        let block = self.blocks.get(number).ok_or(DAMAGED)?;
+        // The first span begins with its block.
+        let (mut row, mut end) = (0, usize::from(block.count));
+        while end - row > 1 {
+            let middle = row + (end - row) / 2;
+            match self.first(block, middle)? <= address {
+                true => row = middle,
+                false => end = middle,
+            }
+        }
+        if end == 0 { Err(DAMAGED) } else { Ok(Some((number, row))) }
+    }
+
+    fn first(self, block: &V6Block, row: usize) -> Result<u128, Damaged> {
+        let bits = block.first_bits;
+        let steps = self.number(block, row as u64 * u64::from(bits), bits)?;
+        let base = shr(block.base.get(), block.shift.into());
+        Ok(shl(base.wrapping_add(steps), block.shift) | self.odd(block, row)?.map_or(0, |odd| odd.first))
+    }
+
+    fn item(self, (number, row): Place) -> Result<Answered<u128>, Damaged> {
+        let block = self.blocks.get(number).ok_or(DAMAGED)?;
+        let [firsts, extents, answers] =
+            [block.first_bits, block.extent_bits, block.answer_bits].map(u64::from);
+        let (count, at) = (u64::from(block.count), row as u64);
+        let first = self.first(block, row)?;
+        let extent = self.number(block, count * firsts + at * extents, block.extent_bits)?;
+        let answer = self.number(block, count * (firsts + extents) + at * answers, block.answer_bits)?;
+        let lower = match self.odd(block, row)? {
+            Some(odd) => odd.last,
+            None => !shl(u128::MAX, block.shift),
+        };
+        let last = shl(shr(first, block.shift.into()).wrapping_add(extent), block.shift) | lower;
+        Ok(Answered { span: Span { first, last }, answer: block.answer.get().wrapping_add(answer as u32) })
+    }
+
+    /// The lower bits of a span that uses them.
+    fn odd(self, block: &V6Block, row: usize) -> Result<Option<Span<u128>>, Damaged> {
+        let odd = block.odd.get();
+        if row >= BLOCK || odd >> row & 1 == 0 {
+            return Ok(None);
+        }
+        let before = u64::from((odd & ((1 << row) - 1)).count_ones());
+        let even = [block.first_bits, block.extent_bits, block.answer_bits].map(u64::from);
+        let at = u64::from(block.count) * even.iter().sum::<u64>() + 2 * before * u64::from(block.shift);
+        let first = self.number(block, at, block.shift)?;
+        let last = self.number(block, at + u64::from(block.shift), block.shift)?;
+        Ok(Some(Span { first, last }))
+    }
+
+    /// The number of `bits` bits that begins at bit `at` of a block's columns.
+    fn number(self, block: &V6Block, at: u64, bits: u8) -> Result<u128, Damaged> {
+        let unused = u128::BITS.checked_sub(u32::from(bits)).ok_or(DAMAGED)?;
+        let start = block.offset.get().checked_add(at / 8).and_then(|start| usize::try_from(start).ok());
+        let octets: &[u8; SLACK] =
+            start.and_then(|start| self.columns.get(start..)?.first_chunk()).ok_or(DAMAGED)?;
+        let [low @ .., high] = *octets;
+        let shift = (at % 8) as u32;
+        let high = u128::from(high).checked_shl(u128::BITS - shift).unwrap_or(0);
+        let number = u128::from_le_bytes(low) >> shift | high;
+        Ok(number & u128::MAX.checked_shr(unused).unwrap_or(0))
+    }
+}
+
+fn shl(number: u128, shift: u8) -> u128 {
+    number.checked_shl(shift.into()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -117,6 +335,27 @@ mod tests {
                 prop_assert_eq!(found, overlapping);
             }
             prop_assert_eq!(snapshot.v6_spans(ALL).map(Result::unwrap).collect::<Vec<_>>(), spans);
+        }
+    }
+
+    #[test]
+    fn prefixes_of_all_lengths_beside_addresses() {
+        let mut spans = Vec::new();
+        let mut next = 0x2001_0db8_u128 << 96;
+        for n in 0..700u32 {
+            let len = [64, 64, 48, 128, 64, 33, 64, 127, 97][n as usize % 9];
+            let size = 1u128 << (128 - len);
+            let first = next.next_multiple_of(size);
+            spans.push(at(first, first + (size - 1), n % 5));
+            next = first + size * 2 + u128::from(n % 3);
+        }
+        let snapshot = open(&zone(spans.clone()));
+        assert_eq!(snapshot.v6_spans(ALL).map(Result::unwrap).collect::<Vec<_>>(), spans);
+        for item in &spans {
+            let Span { first, last } = item.span;
+            assert_eq!(snapshot.v6(first).unwrap(), Some(item.answer));
+            assert_eq!(snapshot.v6(last).unwrap(), Some(item.answer));
+            assert_eq!(snapshot.v6(last + 1).unwrap(), None);
         }
     }
 

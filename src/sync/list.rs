@@ -263,7 +263,7 @@ impl<'a> Desk<'a> {
     }
 
     fn hold(&self, read: &Judged, body: NamedTempFile) -> Result<(), SyncError> {
-        let (_, hash) = crate::set::codec::encode(&read.parsed.set);
+        let hash = crate::set::codec::hash(&read.parsed.set);
         let before = self.keeper.held().ok().flatten().filter(|held| held.set.hash == hash);
         let held = Held {
             since: before.as_ref().map_or_else(|| self.now.stamp(), |held| held.since.clone()),

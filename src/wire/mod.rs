@@ -4,12 +4,14 @@
 //! types, sockets, decisions about zones.
 
 mod lifetime;
+mod options;
 mod query;
 mod reply;
 
 pub use lifetime::lifetime;
+pub use options::{Cookie, Ede, option};
 pub use query::{Denial, LowerName, Opt, Query, Refusal, Silence, parse};
-pub use reply::{Encoded, Reply, encode, refuse};
+pub use reply::{Encoded, Reply, encode, refuse, slip};
 
 /// The most that is sent over UDP, and what replies state as our own size (DNS flag day 2020).
 pub const UDP_MAX: usize = 1232;

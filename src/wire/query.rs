@@ -1,6 +1,6 @@
 //! Packet → query: one question and at most one OPT record, read in one bounded pass.
 
-use super::{Rcode, class};
+use super::{Cookie, Ede, Rcode, class, option};
 use crate::model::Rtype;
 
 /// Octets of a message header.
@@ -32,7 +32,7 @@ pub struct LowerName {
     labels: u8,
 }
 
-/// What matters of an OPT record (RFC 6891 section 6.1). Options are ignored.
+/// What matters of an OPT record (RFC 6891 section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opt {
     /// The longest UDP message that the client takes, as it says.
@@ -41,6 +41,8 @@ pub struct Opt {
     pub version: u8,
     /// DO bit: copied into the reply (RFC 3225 section 3).
     pub dnssec_ok: bool,
+    /// The first cookie; of other options nothing is read.
+    pub cookie: Option<Cookie>,
 }
 
 /// Why a packet gets no answer from a zone.
@@ -57,6 +59,8 @@ pub enum Refusal<'p> {
 pub struct Denial<'p> {
     /// What it says.
     pub rcode: Rcode,
+    /// And why, when there is more to say.
+    pub why: Option<Ede>,
     /// The header alone, or header and question: as far as the packet can be trusted.
     pub(super) head: &'p [u8],
     /// The packet held an OPT record, so the reply does (RFC 6891 section 6.1.1).
@@ -82,7 +86,8 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
     if header[2] & 0x80 != 0 {
         return Err(Refusal::Silent(Silence::Response));
     }
-    let header_only = |rcode| Refusal::Answer(Denial { rcode, head: &packet[..HEADER], opt: None });
+    let header_only =
+        |rcode| Refusal::Answer(Denial { rcode, why: None, head: &packet[..HEADER], opt: None });
     // Other opcodes give the sections other meanings (RFC 2136), so nothing behind the header is looked at.
     if header[2] & 0x78 != 0 {
         return Err(header_only(Rcode::NOTIMP));
@@ -101,15 +106,15 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
     let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let mut opt = None;
     let sound = read_records(records, counts, &mut opt).is_some();
-    let denied = |rcode| Err(Refusal::Answer(Denial { rcode, head, opt }));
+    let denied = |rcode, why| Err(Refusal::Answer(Denial { rcode, why, head, opt }));
     if !sound {
-        return denied(Rcode::FORMERR);
+        return denied(Rcode::FORMERR, None);
     }
     if opt.is_some_and(|opt| opt.version > 0) {
-        return denied(Rcode::BADVERS);
+        return denied(Rcode::BADVERS, None);
     }
     if !matches!(class, class::IN | class::CH) || matches!(qtype, Rtype::AXFR | Rtype::IXFR) {
-        return denied(Rcode::REFUSED);
+        return denied(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED));
     }
     Ok(Query { name, qtype, class, opt, head })
 }
@@ -131,9 +136,10 @@ fn read_records(records: &[u8], counts: [u16; 3], opt: &mut Option<Opt>) -> Opti
                 continue;
             }
             let size = u16::from_be_bytes([size_high, size_low]);
-            let again = opt.replace(Opt { size, version, dnssec_ok: flags & 0x80 != 0 }).is_some();
+            let mut read = Opt { size, version, dnssec_ok: flags & 0x80 != 0, cookie: None };
             // Other versions may lay their data out otherwise.
-            let sound = version > 0 || is_options(data);
+            let sound = version > 0 || read_options(data, &mut read.cookie).is_some();
+            let again = opt.replace(read).is_some();
             if section != 2 || again || !is_root || !sound {
                 return None;
             }
@@ -156,19 +162,19 @@ pub(super) fn skip_name(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether OPT data is whole options (RFC 6891 section 6.1.2).
-fn is_options(data: &[u8]) -> bool {
+/// Walks over OPT data and finds a cookie; `None` when it is not whole options (RFC 6891 section 6.1.2) or a cookie has
+/// a length that cannot be.
+fn read_options(data: &[u8], cookie: &mut Option<Cookie>) -> Option<()> {
     let mut rest = data;
     while !rest.is_empty() {
-        let Some((&[_, _, high, low], tail)) = rest.split_first_chunk() else {
-            return false;
-        };
-        let Some(tail) = tail.get(usize::from(u16::from_be_bytes([high, low]))..) else {
-            return false;
-        };
-        rest = tail;
+        let (&[code_high, code_low, len_high, len_low], tail) = rest.split_first_chunk()?;
+        let value;
+        (value, rest) = tail.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
+        if u16::from_be_bytes([code_high, code_low]) == option::COOKIE && cookie.is_none() {
+            *cookie = Some(Cookie::read(value)?);
+        }
     }
-    true
+    Some(())
 }
 
 impl Query<'_> {
@@ -183,7 +189,20 @@ impl Query<'_> {
         self.opt.map_or(super::UDP_PLAIN, |opt| usize::from(opt.size).clamp(super::UDP_PLAIN, super::UDP_MAX))
     }
 
-    /// The same query without what [`parse`] ignores: header, question, and an OPT record without options.
+    /// The client's cookie, and what it still has of ours.
+    pub fn cookie(&self) -> Option<Cookie> {
+        self.opt.and_then(|opt| opt.cookie)
+    }
+
+    /// Has the reply carry `server` as the cookie that the client is to send next time. Of no effect where the client
+    /// has sent none.
+    pub fn grant(&mut self, server: Option<[u8; 16]>) {
+        if let Some(Opt { cookie: Some(cookie), .. }) = &mut self.opt {
+            cookie.server = server;
+        }
+    }
+
+    /// The same query without what [`parse`] ignores: header, question, and an OPT record with nothing but its cookie.
     pub fn essence(&self) -> Vec<u8> {
         let mut message = self.head.to_vec();
         message[6..HEADER].fill(0);
@@ -191,7 +210,11 @@ impl Query<'_> {
             message[11] = 1;
             let [high, low] = opt.size.to_be_bytes();
             let flags = if opt.dnssec_ok { 0x80 } else { 0 };
-            message.extend_from_slice(&[0, 0, 41, high, low, 0, opt.version, flags, 0, 0, 0]);
+            let cookie = opt.cookie.and_then(Cookie::option);
+            let cookie = cookie.as_ref().map_or(&[][..], |cookie| cookie);
+            let len = cookie.len() as u8;
+            message.extend_from_slice(&[0, 0, 41, high, low, 0, opt.version, flags, 0, 0, len]);
+            message.extend_from_slice(cookie);
         }
         message
     }

@@ -1,7 +1,7 @@
 //! Query and what a zone says → reply, in the caller's buffer.
 
 use super::query::{Denial, HEADER, Opt, Query};
-use super::{Rcode, UDP_MAX, class};
+use super::{Cookie, Ede, Rcode, UDP_MAX, class};
 use crate::model::{Rtype, Ttl};
 use crate::snapshot::RdataRef;
 use crate::zone::{Authority, Content, InZoneName, Records, TextBuf};
@@ -21,8 +21,8 @@ pub enum Reply<'a> {
     },
     /// What the server says of itself: a TXT record of class CH.
     Version(&'a str),
-    /// No records.
-    Empty(Rcode),
+    /// No records, and why when there is more to say.
+    Empty(Rcode, Option<Ede>),
 }
 
 /// A reply in the buffer.
@@ -37,7 +37,7 @@ pub struct Encoded {
 }
 
 /// The longest reply without records: header, question, OPT.
-const BARE_MAX: usize = HEADER + 255 + 4 + OPT;
+const BARE_MAX: usize = HEADER + 255 + 4 + OPT + Cookie::LEN + Ede::LEN;
 /// Octets of an OPT record without options.
 const OPT: usize = 11;
 /// A pointer to the question's name (RFC 1035 section 4.1.4).
@@ -50,8 +50,9 @@ const QUESTION_NAME: u16 = 0xc000 | HEADER as u16;
 pub fn encode(query: &Query<'_>, reply: &Reply<'_>, limit: usize, out: &mut [u8]) -> Encoded {
     assert!(limit >= super::UDP_PLAIN && BARE_MAX <= super::UDP_PLAIN, "room for header, question and OPT");
     let rcode = reply.rcode();
-    let aa = !matches!(reply, Reply::Empty(_) | Reply::Zone { content: Content::Unavailable(_), .. });
-    let mut writer = Writer { out: &mut out[..limit], at: 0, end: limit - query.opt.map_or(0, |_| OPT) };
+    let aa = !matches!(reply, Reply::Empty(..) | Reply::Zone { content: Content::Unavailable(_), .. });
+    let edns = Edns::of(query.opt, reply.why());
+    let mut writer = Writer { out: &mut out[..limit], at: 0, end: limit - edns.len() };
     writer.must(query.head);
     let start = writer.at;
     let (counts, truncated) = match reply.put(&mut writer) {
@@ -61,8 +62,20 @@ pub fn encode(query: &Query<'_>, reply: &Reply<'_>, limit: usize, out: &mut [u8]
             ([0; 2], true)
         }
     };
-    let len = finish(writer, query.opt, rcode, Flags { aa, tc: truncated, question: true }, counts);
+    let len = finish(writer, edns, rcode, Flags { aa, tc: truncated, question: true }, counts);
     Encoded { len, rcode, truncated }
+}
+
+/// Encodes nothing but TC: who is told too much over UDP may ask over a stream. `out` has room for 512 octets.
+///
+/// # Panics
+/// When `out` is shorter.
+pub fn slip(query: &Query<'_>, out: &mut [u8]) -> Encoded {
+    let mut writer = Writer { out: &mut out[..super::UDP_PLAIN], at: 0, end: super::UDP_PLAIN };
+    writer.must(query.head);
+    let flags = Flags { aa: false, tc: true, question: true };
+    let len = finish(writer, Edns::of(query.opt, None), Rcode::NOERROR, flags, [0; 2]);
+    Encoded { len, rcode: Rcode::NOERROR, truncated: true }
 }
 
 /// Encodes the reply to a packet that is no query for a zone; `out` has room for 512 octets.
@@ -73,7 +86,10 @@ pub fn refuse(denial: &Denial<'_>, out: &mut [u8]) -> Encoded {
     let mut writer = Writer { out: &mut out[..super::UDP_PLAIN], at: 0, end: super::UDP_PLAIN };
     writer.must(denial.head);
     let question = denial.head.len() > HEADER;
-    let len = finish(writer, denial.opt, denial.rcode, Flags { aa: false, tc: false, question }, [0; 2]);
+    // Nobody has looked at its cookie.
+    let opt = denial.opt.map(|opt| Opt { cookie: None, ..opt });
+    let edns = Edns::of(opt, denial.why);
+    let len = finish(writer, edns, denial.rcode, Flags { aa: false, tc: false, question }, [0; 2]);
     Encoded { len, rcode: denial.rcode, truncated: false }
 }
 
@@ -83,21 +99,54 @@ struct Flags {
     question: bool,
 }
 
+/// The OPT record of a reply, if it has one.
+struct Edns {
+    opt: Option<Opt>,
+    why: Option<Ede>,
+}
+
+impl Edns {
+    fn of(opt: Option<Opt>, why: Option<Ede>) -> Self {
+        Self { why: why.filter(|_| opt.is_some()), opt }
+    }
+
+    fn cookie(&self) -> Option<[u8; Cookie::LEN]> {
+        self.opt?.cookie?.option()
+    }
+
+    /// Octets of its options.
+    fn options(&self) -> usize {
+        self.cookie().map_or(0, |_| Cookie::LEN) + self.why.map_or(0, |_| Ede::LEN)
+    }
+
+    /// Octets of the record.
+    fn len(&self) -> usize {
+        self.opt.map_or(0, |_| OPT + self.options())
+    }
+}
+
 /// Adds OPT when the client sent one, and makes the query's header that of the reply: id and opcode stay; RD stays
 /// in replies to queries; RA, Z, AD and CD (RFC 4035 section 3.1.6) are cleared.
-fn finish(mut writer: Writer<'_>, opt: Option<Opt>, rcode: Rcode, flags: Flags, counts: [u16; 2]) -> usize {
-    if let Some(opt) = opt {
+fn finish(mut writer: Writer<'_>, edns: Edns, rcode: Rcode, flags: Flags, counts: [u16; 2]) -> usize {
+    if let Some(opt) = edns.opt {
         writer.end = writer.out.len();
         let [high, low] = (UDP_MAX as u16).to_be_bytes();
         let dnssec_ok = if opt.dnssec_ok { 0x80 } else { 0 };
-        writer.must(&[0, 0, Rtype::OPT.0 as u8, high, low, (rcode.0 >> 4) as u8, 0, dnssec_ok, 0, 0, 0]);
+        let len = edns.options() as u8;
+        writer.must(&[0, 0, Rtype::OPT.0 as u8, high, low, (rcode.0 >> 4) as u8, 0, dnssec_ok, 0, 0, len]);
+        if let Some(cookie) = edns.cookie() {
+            writer.must(&cookie);
+        }
+        if let Some(why) = edns.why {
+            writer.must(&why.option());
+        }
     }
     let header = &mut writer.out[..HEADER];
     let opcode = header[2] & 0x78;
     let rd = if opcode == 0 { header[2] & 0x01 } else { 0 };
     header[2] = 0x80 | opcode | u8::from(flags.aa) << 2 | u8::from(flags.tc) << 1 | rd;
     header[3] = rcode.0 as u8 & 0x0f;
-    let counts = [u16::from(flags.question), counts[0], counts[1], u16::from(opt.is_some())];
+    let counts = [u16::from(flags.question), counts[0], counts[1], u16::from(edns.opt.is_some())];
     for (field, count) in header[4..].chunks_exact_mut(2).zip(counts) {
         field.copy_from_slice(&count.to_be_bytes());
     }
@@ -111,7 +160,16 @@ impl Reply<'_> {
             Self::Zone { content: Content::NxDomain, .. } => Rcode::NXDOMAIN,
             Self::Zone { content: Content::Unavailable(_), .. } => Rcode::SERVFAIL,
             Self::Zone { .. } | Self::Version(_) => Rcode::NOERROR,
-            Self::Empty(rcode) => *rcode,
+            Self::Empty(rcode, _) => *rcode,
+        }
+    }
+
+    /// Why there is no answer, in more words than the response code.
+    pub fn why(&self) -> Option<Ede> {
+        match self {
+            Self::Zone { content: Content::Unavailable(_), .. } => Some(Ede::INVALID_DATA),
+            Self::Zone { .. } | Self::Version(_) => None,
+            Self::Empty(_, why) => *why,
         }
     }
 
@@ -135,7 +193,7 @@ impl Reply<'_> {
                 out.record(QUESTION_NAME, Rtype::TXT, class::CH, 0, |out| out.string(text))?;
                 Ok([1, 0])
             }
-            Self::Empty(_) => Ok([0; 2]),
+            Self::Empty(..) => Ok([0; 2]),
         }
     }
 }

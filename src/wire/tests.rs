@@ -59,7 +59,7 @@ fn the_longest_name() {
 fn edns() {
     let packet = with_opt(&[OPT]);
     let query = parse(&packet).unwrap();
-    assert_eq!(query.opt, Some(Opt { size: 1232, version: 0, dnssec_ok: true }));
+    assert_eq!(query.opt, Some(Opt { size: 1232, version: 0, dnssec_ok: true, cookie: None }));
     assert_eq!(query.essence(), packet);
     for (size, limit) in [(0, 512), (511, 512), (513, 513), (1232, 1232), (1233, 1232), (65_535, 1232)] {
         let mut packet = packet.clone();
@@ -139,4 +139,53 @@ fn extended_codes_go_into_opt() {
     let reply = &out[..encoded.len];
     assert_eq!(reply[3], 0);
     assert!(reply.ends_with(b"\x00\x00\x29\x04\xd0\x01\x00\x80\x00\x00\x00"));
+}
+
+/// An OPT record with these options.
+fn opt_with(options: &[u8]) -> Vec<u8> {
+    let mut opt = OPT.to_vec();
+    opt[10] = options.len() as u8;
+    [opt, options.to_vec()].concat()
+}
+
+#[test]
+fn cookies() {
+    let client = *b"\x01\x02\x03\x04\x05\x06\x07\x08";
+    let option = |server: &[u8]| [&[0, 10, 0, 8 + server.len() as u8], &client[..], server].concat();
+    let cookie = |options: &[u8]| parse(&with_opt(&[&opt_with(options)])).map(|query| query.cookie()).ok();
+    let mine = Some(Cookie { client, server: Some([7; 16]) });
+    assert_eq!(cookie(&option(b"")), Some(Some(Cookie { client, server: None })));
+    assert_eq!(cookie(&option(&[7; 16])), Some(mine));
+    // Others' cookies, and other options around ours.
+    assert_eq!(cookie(&option(&[7; 8])), Some(Some(Cookie { client, server: None })));
+    assert_eq!(cookie(&option(&[7; 32])), Some(Some(Cookie { client, server: None })));
+    assert_eq!(
+        cookie(&[&b"\x00\x03\x00\x00"[..], &option(&[7; 16]), b"\xff\xff\x00\x01x"].concat()),
+        Some(mine)
+    );
+    // The first counts (RFC 7873 section 5.2); no length but these can be.
+    assert_eq!(cookie(&[option(&[7; 16]), option(b"")].concat()), Some(mine));
+    for wrong in [&b"\x00\x0a\x00\x00"[..], b"\x00\x0a\x00\x07aaaaaaa", &option(&[7; 7]), &option(&[7; 33])] {
+        assert_eq!(cookie(wrong), None, "{wrong:?}");
+    }
+
+    let packet = with_opt(&[&opt_with(&option(b""))]);
+    let mut query = parse(&packet).unwrap();
+    let mut out = [0; 512];
+    let mut reply = |query: &Query<'_>| {
+        let len = encode(query, &Reply::Empty(Rcode::REFUSED, Some(Ede::PROHIBITED)), 512, &mut out).len;
+        out[PLAIN.len()..len].to_vec()
+    };
+    // None is granted: none is sent.
+    assert_eq!(reply(&query)[9..], *b"\x00\x06\x00\x0f\x00\x02\x00\x12");
+    query.grant(Some([9; 16]));
+    assert_eq!(query.essence()[PLAIN.len() + 11..], option(&[9; 16]));
+    let options = [&option(&[9; 16])[..], b"\x00\x0f\x00\x02\x00\x12"].concat();
+    assert_eq!(reply(&query)[9..], [&[0, options.len() as u8], &options[..]].concat());
+    // Who asks without EDNS is told neither.
+    let mut query = parse(PLAIN).unwrap();
+    query.grant(Some([9; 16]));
+    assert_eq!(reply(&query), b"");
+    assert_eq!(slip(&query, &mut out).len, PLAIN.len());
+    assert_eq!(out[2..4], [0x83, 0]);
 }

@@ -88,6 +88,12 @@ impl<D: AsRef<[u8]>> Zone<D> {
         Ok(Self { mask, ..self.clone() })
     }
 
+    /// The same zone over another mapping of the same content.
+    #[must_use]
+    pub fn over(&self, snapshot: Arc<Snapshot<D>>) -> Self {
+        Self { snapshot, ..self.clone() }
+    }
+
     /// The origin.
     pub fn origin(&self) -> &Name {
         &self.snapshot.zone().origin
@@ -106,6 +112,11 @@ impl<D: AsRef<[u8]>> Zone<D> {
     /// Start of authority and name servers, ready for an encoder.
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// Nothing is left that could list: all of its lists are too old.
+    pub fn is_silent(&self) -> bool {
+        self.mask.nothing_left()
     }
 
     /// Names of the lists whose answers are left out because they are too old.

@@ -1,6 +1,8 @@
 //! Running the real program: a folder of its own, no environment of ours, and an eye on what it prints.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod daemon;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;

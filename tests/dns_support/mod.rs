@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use gatepost::compile::{Except, Member, ZoneData, ZoneSpec, compile};
 use gatepost::model::{ContentHash, Name, Ns, RrData, RrSet, Rtype, Soa, Template, Use, Value};
+use gatepost::server::respond::Moment;
 use gatepost::set::{Overlap, Scope, Set, SetBuilder, codec};
 use gatepost::snapshot::{self, Snapshot};
 use gatepost::zone::Zone;
 
 /// Whoever asks where that does not matter.
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// And when.
+pub(crate) const NOW: Moment = Moment { wall: 1_800_000_000, micros: 0 };
 
 /// A name from its text.
 pub(crate) fn name(text: &str) -> Name {
@@ -123,6 +127,15 @@ pub(crate) fn records(rtype: u16, data: &[&[u8]]) -> Value {
 pub(crate) fn bytes(spec: &ZoneSpec) -> (Vec<u8>, ContentHash) {
     let mut out = Cursor::new(Vec::new());
     let written = snapshot::write(&compile(spec), &serde_json::json!({}), &mut out).expect("written");
+    (out.into_inner(), written.content)
+}
+
+/// The same, saying that its test points are forced, whatever is in it.
+pub(crate) fn bytes_that_claim_test_points(spec: &ZoneSpec) -> (Vec<u8>, ContentHash) {
+    let mut compiled = compile(spec);
+    compiled.zone.test_points = true;
+    let mut out = Cursor::new(Vec::new());
+    let written = snapshot::write(&compiled, &serde_json::json!({}), &mut out).expect("written");
     (out.into_inner(), written.content)
 }
 

@@ -1,40 +1,40 @@
-//! Debian's rbldnsd and a gatepost server on the same files, asked the same questions.
+//! Debian's rbldnsd and gatepost with the same arguments and files, asked the same questions.
 #![allow(dead_code)] // each test file uses its part
 
 pub(crate) mod by_hand;
 pub(crate) mod combined;
+pub(crate) mod directives;
+pub(crate) mod exclusions;
 pub(crate) mod exempt;
 pub(crate) mod lines;
+pub(crate) mod packets;
 pub(crate) mod random;
+pub(crate) mod real;
 pub(crate) mod reply;
+pub(crate) mod rows;
+pub(crate) mod servers;
+pub(crate) mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use gatepost::compile::{Member, ZoneSpec, expand};
-use gatepost::model::{ContentHash, Template, Use};
 use gatepost::parse::{Format, Options, Parser, RbldnsdOptions};
-use gatepost::server::Server;
 use gatepost::set::Set;
 
-use crate::common::dns::{Over, exchange, try_ask};
-use crate::common::say;
-use crate::dns_support::{self, store};
+use crate::common::dns::{Over, exchange};
 use exempt::Named;
 use random::{name_v4, name_v6};
-use reply::{NOERROR, Said};
+use reply::{NOERROR, SOA, Said};
+use servers::Folder;
+use servers::Pair;
 
-/// How long a server may take to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Questions that are asked of both before the replies are compared.
+const BATCH: usize = 8192;
 
 /// A zone, of one data set unless it says otherwise, and what is asked about it.
+#[derive(Debug, Clone)]
 pub(crate) struct Case {
     /// The zone; `.peer` is put behind it.
     pub(crate) origin: String,
@@ -43,15 +43,17 @@ pub(crate) struct Case {
     pub(crate) files: Vec<Vec<u8>>,
     /// Further data sets of the zone: `rbldnsd:TYPE` and its file.
     pub(crate) beside: Vec<(&'static str, Vec<u8>)>,
+    /// The origin of another case, whose data sets these are.
+    pub(crate) twin_of: Option<String>,
     pub(crate) questions: Vec<Question>,
     /// Names that differ because of what stands in the files; `*` for all.
     pub(crate) named: Named,
     pub(crate) has_soa: bool,
     pub(crate) has_ns: bool,
-    /// TTL of its SOA.
-    pub(crate) soa_ttl: u32,
     /// What the command line says of the files: the same in all cases of a run.
     pub(crate) options: RbldnsdOptions,
+    /// Further options: the same in all cases of a run.
+    pub(crate) extra: &'static [&'static str],
 }
 
 /// A question: what stands before the origin, with `\.` and `\ddd`, and a type.
@@ -76,12 +78,13 @@ impl Case {
             format,
             files: vec![text.as_ref().to_vec()],
             beside: Vec::new(),
+            twin_of: None,
             questions: Vec::new(),
             named: BTreeMap::new(),
             has_soa: false,
             has_ns: false,
-            soa_ttl: 3600,
             options: RbldnsdOptions::default(),
+            extra: &[],
         }
     }
 
@@ -90,9 +93,20 @@ impl Case {
         Self { options, ..self }
     }
 
+    /// With these options on the command line.
+    pub(crate) fn under(self, extra: &'static [&'static str]) -> Self {
+        Self { extra, ..self }
+    }
+
     /// One more file of the data set.
     pub(crate) fn file(mut self, text: &str) -> Self {
         self.files.push(text.as_bytes().to_vec());
+        self
+    }
+
+    /// A file that is no text.
+    pub(crate) fn octets(mut self, octets: Vec<u8>) -> Self {
+        self.files.push(octets);
         self
     }
 
@@ -100,6 +114,12 @@ impl Case {
     pub(crate) fn beside(mut self, format: &'static str, text: &str) -> Self {
         self.beside.push((format, text.as_bytes().to_vec()));
         self
+    }
+
+    /// Another zone of the very same data sets, asked the same.
+    pub(crate) fn twin(&self, origin: &str) -> Self {
+        let (origin, twin_of) = (format!("{origin}.peer"), Some(self.origin.clone()));
+        Self { origin, twin_of, ..self.clone() }
     }
 
     /// Asks for these names, each for every type in `types`.
@@ -119,25 +139,22 @@ impl Case {
         self
     }
 
-    /// Asks for the ends of every entry as gatepost reads it, so that what only one of the two reads shows, and the
-    /// names above are known to be above something.
+    /// Asks for the ends of every entry and exclusion as gatepost reads it, and what is beside them, in all forms that
+    /// an address has: so what only one of the two reads shows, and what lies above something listed is known to.
     pub(crate) fn ask_entries(self, types: &[u16]) -> Self {
         let set = self.set();
         let mut asked = BTreeSet::new();
         let hosts = set.v4.hosts.iter().map(|&host| (host, host));
-        for (first, last) in
-            hosts.chain(set.v4.blocks.iter().map(|block| (block.span.first, block.span.last)))
-        {
-            let mapped = name_v6(0xffff << 32 | u128::from(first));
-            asked.extend([
-                name_v4(first),
-                name_v4(last),
-                mapped,
-                name_v6(0x2002 << 112 | u128::from(first) << 80),
-            ]);
+        let blocks = set.v4.blocks.iter().map(|block| (block.span.first, block.span.last));
+        for (first, last) in hosts.chain(blocks) {
+            for at in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                let mapped = name_v6(0xffff << 32 | u128::from(at));
+                asked.extend([name_v4(at), mapped, name_v6(0x2002 << 112 | u128::from(at) << 80)]);
+            }
         }
         for block in &set.v6 {
-            asked.extend([block.span.first, block.span.last].map(name_v6));
+            let (first, last) = (block.span.first, block.span.last);
+            asked.extend([first.wrapping_sub(1), first, last, last.wrapping_add(1)].map(name_v6));
         }
         for entry in &set.names {
             let name = entry.name.to_string();
@@ -150,54 +167,46 @@ impl Case {
         self.ask(types, asked)
     }
 
+    /// Whether the zone has other data sets than of IPv4 addresses.
+    pub(crate) fn is_more_than_ip4(&self) -> bool {
+        let mut formats = self.beside.iter().map(|(format, _)| *format).chain([self.format]);
+        formats.any(|format| !format.starts_with("rbldnsd:ip4"))
+    }
+
     /// What gatepost reads.
     fn set(&self) -> Set {
-        self.read(self.format, &self.files).expect("memory")
-    }
-
-    fn read(&self, format: &str, files: &[Vec<u8>]) -> std::io::Result<Set> {
-        let format: Format = format.parse().expect(format);
+        let format: Format = self.format.parse().expect(self.format);
         let mut parser = Parser::new(format, &Options { rbldnsd: self.options, ..Options::default() });
-        files.iter().try_for_each(|file| parser.read(&file[..], &mut |_| {}))?;
-        Ok(parser.finish().set)
+        for file in &self.files {
+            parser.read(&file[..], &mut |_| {}).expect("memory");
+        }
+        parser.finish().set
     }
 
-    /// The zone as gatepost compiles it, with its subzones: nothing forced, values as published. None where a file is
-    /// refused.
-    fn specs(&self) -> Vec<ZoneSpec> {
-        let beside = self.beside.iter().map(|(format, file)| self.read(format, std::slice::from_ref(file)));
-        let sets: std::io::Result<Vec<Set>> =
-            std::iter::once(self.read(self.format, &self.files)).chain(beside).collect();
-        let Ok(sets) = sets else { return Vec::new() };
-        let mut spec = dns_support::spec(&self.origin);
-        spec.zone.ttl = self.options.default_ttl;
-        spec.zone.test_points = false;
-        if let Some(soa) = sets.iter().find_map(|set| set.directives.soa.as_ref()) {
-            spec.zone.soa = soa.clone();
+    /// What the command line says of the zone; the files are put into the folder. `number` is its own.
+    fn arguments(&self, number: usize, folder: &Folder) -> Vec<String> {
+        let beside = self.beside.iter().map(|(format, file)| (*format, std::slice::from_ref(file)));
+        let data_sets = std::iter::once((self.format, &self.files[..])).chain(beside);
+        let mut arguments = Vec::new();
+        for (set, (format, files)) in data_sets.enumerate() {
+            let mut names = Vec::new();
+            for (part, file) in files.iter().enumerate() {
+                names.push(format!("{number}-{set}-{part}"));
+                // Those of a twin are put there by the other.
+                if self.twin_of.is_none() {
+                    folder.put(&names[part], file);
+                }
+            }
+            let kind = format.strip_prefix("rbldnsd:").expect("a type");
+            arguments.push(format!("{}:{kind}:{}", self.origin, names.join(",")));
         }
-        if let Some(ns) = sets.iter().find_map(|set| set.directives.ns.as_ref()) {
-            spec.zone.ns = ns.clone();
-        }
-        spec.members.extend(sets.into_iter().map(|set| Member {
-            name: "data-set".to_owned(),
-            hash: ContentHash::of(self.origin.as_bytes()),
-            set: Arc::new(set),
-            use_: Use::Block,
-            code: Ipv4Addr::new(127, 0, 0, 2),
-            text: Template::default(),
-            keep_values: true,
-            foreign: false,
-            never: None,
-        }));
-        expand(spec, |_| true)
+        arguments
     }
 
     fn packet(&self, question: &Question) -> Vec<u8> {
         let mut packet = b"\0\0\x01\0\0\x01\0\0\0\0\0\0".to_vec();
-        for label in labels(&question.below).iter().chain(&labels(&self.origin)) {
-            packet.push(label.len() as u8);
-            packet.extend_from_slice(label);
-        }
+        put_labels(&question.below, &mut packet);
+        put_labels(&self.origin, &mut packet);
         packet.push(0);
         packet.extend_from_slice(&question.qtype.to_be_bytes());
         packet.extend_from_slice(&[0, 1]);
@@ -205,186 +214,179 @@ impl Case {
     }
 }
 
-/// The labels of a text, letters as they are.
-pub(crate) fn labels(text: &str) -> Vec<Vec<u8>> {
-    let mut labels = vec![Vec::new()];
+/// The labels of a text in wire form without the root's octet, letters as they are.
+pub(crate) fn labels(text: &str) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(text.len() + 1);
+    put_labels(text, &mut wire);
+    wire
+}
+
+fn put_labels(text: &str, wire: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
+    let mut length = wire.len();
+    wire.push(0);
+    let mut close = |wire: &mut Vec<u8>| match wire.len() - length - 1 {
+        // Nothing between two dots.
+        0 => {}
+        len => {
+            wire[length] = len as u8;
+            length = wire.len();
+            wire.push(0);
+        }
+    };
     while let Some((&octet, tail)) = rest.split_first() {
         rest = tail;
         match (octet, rest) {
-            (b'.', _) => labels.push(Vec::new()),
+            (b'.', _) => close(wire),
             (b'\\', [a, b, c, tail @ ..]) if a.is_ascii_digit() => {
                 let digits = [a, b, c].iter().fold(0u16, |n, d| n * 10 + u16::from(**d - b'0'));
-                labels.last_mut().expect("one").push(digits as u8);
+                wire.push(digits as u8);
                 rest = tail;
             }
             (b'\\', [octet, tail @ ..]) => {
-                labels.last_mut().expect("one").push(*octet);
+                wire.push(*octet);
                 rest = tail;
             }
-            _ => labels.last_mut().expect("one").push(octet),
+            _ => wire.push(octet),
         }
     }
-    labels.retain(|label| !label.is_empty());
-    labels
+    close(wire);
+    wire.pop();
 }
+
+/// Differences that are shown of a case, and in all.
+const SHOWN_OF_CASE: usize = 3;
+const SHOWN: usize = 60;
 
 /// How often each exemption was met.
 pub(crate) type Hits = BTreeMap<&'static str, u64>;
 
-/// Where rbldnsd is; `None`, said loudly, where it is not installed.
-pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.map(|folder| folder.join("rbldnsd")).find(|path| path.is_file());
-    if found.is_none() {
-        say(&format!("SKIPPED: {test}: rbldnsd is not installed (apt-get install rbldnsd)"));
-    }
-    found
-}
-
 /// Starts both, asks both everything, compares. Returns the hits and how many questions there were.
 pub(crate) fn compare(rbldnsd: &Path, cases: &[Case]) -> (Hits, usize) {
-    let origins: BTreeSet<&str> = cases.iter().map(|case| &*case.origin).collect();
-    assert_eq!(origins.len(), cases.len(), "two cases have one name");
-    let options = cases[0].options;
-    assert!(cases.iter().all(|case| case.options == options), "they are one program's");
-    let folder = tempfile::tempdir().expect("a folder");
-    let theirs = Peer::start(rbldnsd, folder.path(), cases);
-    let state = folder.path().join("state");
-    let specs: Vec<ZoneSpec> = cases.iter().flat_map(Case::specs).collect();
-    let served: Vec<_> = specs.iter().map(|spec| (spec, spec.zone.soa.serial.unwrap_or(1))).collect();
-    store::publish(&state, 1, &served);
-    let mut settings = store::settings(&state, &[]);
-    settings.zones = cases.iter().map(|case| case.origin.parse().expect("a name")).collect();
-    let ours = Server::start(&settings, Box::new(BTreeSet::new)).expect("starts");
-    let (mut hits, mut questions) = (Hits::new(), 0);
-    let mut faults = Vec::new();
-    for case in cases {
-        questions += case.questions.len();
-        compare_case(case, theirs.address, ours.addresses()[0], &mut hits, &mut faults);
-    }
-    ours.stop();
-    let shown = faults.iter().take(40).map(|fault| format!("\n  {fault}")).collect::<String>();
-    assert!(faults.is_empty(), "{} differences that are not deliberate:{shown}", faults.len());
+    let mut hits = Hits::new();
+    let (questions, faults) = differences(rbldnsd, cases, &mut hits);
+    let shown = faults.iter().take(SHOWN).map(|fault| format!("\n  {fault}")).collect::<String>();
+    assert!(faults.is_empty(), "differences that are not deliberate:{shown}");
     (hits, questions)
 }
 
-fn compare_case(
-    case: &Case,
-    theirs: SocketAddr,
-    ours: SocketAddr,
-    hits: &mut Hits,
-    faults: &mut Vec<String>,
-) {
-    let (theirs, ours) = thread::scope(|scope| {
-        let theirs = scope.spawn(|| ask(case, theirs));
-        let ours = ask(case, ours);
-        (theirs.join().expect("asked"), ours)
-    });
-    let listed = case.questions.iter().zip(&theirs).filter(|(_, said)| said.rcode == NOERROR);
-    let above: BTreeSet<Vec<Vec<u8>>> = listed.flat_map(|(question, _)| ancestors(&question.below)).collect();
-    for ((question, theirs), ours) in case.questions.iter().zip(&theirs).zip(&ours) {
-        let answers = |said: &Said| (said.rcode, said.authoritative, said.truncated, said.answers.clone());
-        if answers(theirs) == answers(ours) {
-            for why in exempt::beside(case, theirs, ours) {
-                *hits.entry(why).or_default() += 1;
-            }
-        } else if let Some(why) = exempt::exemption(case, question, theirs, ours, &above) {
-            *hits.entry(why).or_default() += 1;
-        } else {
-            let Question { below, qtype } = question;
-            faults.push(format!(
-                "{below} in {} for {qtype}:\n    there {theirs:?}\n    here  {ours:?}",
-                case.origin
-            ));
-        }
-    }
+/// Starts both with the files of `before`, puts those of `after` in their place, and compares when both have loaded
+/// them. The cases stand for the same zones.
+pub(crate) fn compare_reloaded(rbldnsd: &Path, before: &[Case], after: &[Case]) -> (Hits, usize) {
+    let folder = Folder::new();
+    let pair = Pair::start(rbldnsd, &folder, &arguments(before, &folder));
+    assert_eq!(arguments(before, &folder), arguments(after, &folder), "the same command line");
+    pair.reload(&folder);
+    let mut hits = Hits::new();
+    let faults: Vec<_> = after.iter().flat_map(|case| compare_case(case, &pair, &mut hits)).collect();
+    assert!(faults.is_empty(), "{} differences after a reload: {}", faults.len(), faults[0]);
+    (hits, after.iter().map(|case| case.questions.len()).sum())
 }
 
-fn ask(case: &Case, server: SocketAddr) -> Vec<Said> {
-    let mut said: Vec<Option<Said>> = vec![None; case.questions.len()];
-    let packets = case.questions.iter().map(|question| case.packet(question)).zip(0..);
+/// The same, telling what is not deliberate.
+pub(crate) fn differences(rbldnsd: &Path, cases: &[Case], hits: &mut Hits) -> (usize, Vec<String>) {
+    let folder = Folder::new();
+    let pair = Pair::start(rbldnsd, &folder, &arguments(cases, &folder));
+    let mut faults = Vec::new();
+    for case in cases {
+        let of_case = compare_case(case, &pair, hits);
+        let more = of_case.len().saturating_sub(SHOWN_OF_CASE);
+        faults.extend(of_case.into_iter().take(SHOWN_OF_CASE));
+        faults.extend((more > 0).then(|| format!("and {more} more in {}", case.origin)));
+    }
+    (cases.iter().map(|case| case.questions.len()).sum(), faults)
+}
+
+/// What both are told.
+pub(crate) fn arguments(cases: &[Case], folder: &Folder) -> Vec<String> {
+    let numbers: BTreeMap<&str, usize> = cases.iter().map(|case| &*case.origin).zip(0..).collect();
+    assert_eq!(numbers.len(), cases.len(), "two cases have one name");
+    let (options, extra) = (cases[0].options, cases[0].extra);
+    let same = |case: &Case| (case.options, case.extra) == (options, extra);
+    assert!(cases.iter().all(same), "they are one program's");
+    let mut arguments: Vec<String> = extra.iter().map(|&word| word.to_owned()).collect();
+    if options != RbldnsdOptions::default() {
+        let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
+        arguments.extend(host_bits.then(|| "-e".to_owned()));
+        arguments.extend(["-t".to_owned(), format!("{default_ttl}:{min_ttl}:{max_ttl}")]);
+    }
+    for case in cases {
+        let number = numbers[case.twin_of.as_ref().unwrap_or(&case.origin).as_str()];
+        arguments.extend(case.arguments(number, folder));
+    }
+    arguments
+}
+
+fn compare_case(case: &Case, pair: &Pair, hits: &mut Hits) -> Vec<String> {
+    let mut faults = Vec::new();
+    let soa = Question { below: String::new(), qtype: SOA };
+    let soa = ask(case, &[soa], pair.theirs.address).remove(0);
+    let soa_ttl = soa.answers.first().map(|record| record.ttl);
+    let (mut listed, mut different) = (Vec::new(), Vec::new());
+    for questions in case.questions.chunks(BATCH) {
+        let (theirs, ours) = thread::scope(|scope| {
+            let theirs = scope.spawn(|| ask(case, questions, pair.theirs.address));
+            let ours = ask(case, questions, pair.ours.address);
+            (theirs.join().expect("asked"), ours)
+        });
+        for ((question, theirs), ours) in questions.iter().zip(theirs).zip(ours) {
+            if theirs.rcode == NOERROR {
+                listed.push(&*question.below);
+            }
+            let answers = |said: &Said| (said.rcode, said.authoritative, said.truncated);
+            if answers(&theirs) != answers(&ours) || theirs.answers != ours.answers {
+                different.push((question, theirs, ours));
+                continue;
+            }
+            match exempt::beside(case, soa_ttl, &theirs, &ours) {
+                Ok(found) => found.into_iter().for_each(|why| *hits.entry(why).or_default() += 1),
+                Err(what) => faults.push(fault(case, question, &theirs, &ours, what)),
+            }
+        }
+    }
+    // Judged when all names are known that are listed: some differ because they have such below them.
+    let asked = different.iter().map(|(question, ..)| labels(&question.below.to_ascii_lowercase()));
+    let above = above(&listed, asked.collect());
+    for (question, theirs, ours) in different {
+        match exempt::exemption(case, question, &theirs, &ours, &above) {
+            Some(why) => *hits.entry(why).or_default() += 1,
+            None => faults.push(fault(case, question, &theirs, &ours, "the answer")),
+        }
+    }
+    faults
+}
+
+/// Those of `names` that have listed ones below them.
+fn above(listed: &[&str], names: BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+    let mut above = BTreeSet::new();
+    if names.is_empty() {
+        return above;
+    }
+    for name in listed {
+        let name = labels(&name.to_ascii_lowercase());
+        let mut at = 0;
+        while let Some(&len) = name.get(at) {
+            at += 1 + usize::from(len);
+            if let Some(found) = names.get(&name[at..]) {
+                above.insert(found.clone());
+            }
+        }
+    }
+    above
+}
+
+fn fault(case: &Case, question: &Question, theirs: &Said, ours: &Said, what: &str) -> String {
+    let Question { below, qtype } = question;
+    format!("{what}: {below} in {} for {qtype}:\n    there {theirs:?}\n    here  {ours:?}", case.origin)
+}
+
+pub(crate) fn ask(case: &Case, questions: &[Question], server: SocketAddr) -> Vec<Said> {
+    let mut said: Vec<Option<Said>> = vec![None; questions.len()];
+    let packets = questions.iter().map(|question| case.packet(question)).zip(0..);
     exchange(server, Over::Udp, packets, |index: usize, question, packet| {
         let read = Said::read(packet, question);
         assert!(read.is_some(), "asked {question:02x?}, got {packet:02x?}");
         said[index] = read;
     });
     said.into_iter().map(|said| said.expect("asked")).collect()
-}
-
-/// The names above `below`, within the zone.
-fn ancestors(below: &str) -> impl Iterator<Item = Vec<Vec<u8>>> + use<> {
-    let name = labels(&below.to_ascii_lowercase());
-    (1..name.len()).map(move |skip| name[skip..].to_vec())
-}
-
-/// What its command line says.
-fn arguments(options: RbldnsdOptions) -> Vec<String> {
-    if options == RbldnsdOptions::default() {
-        return Vec::new();
-    }
-    let RbldnsdOptions { host_bits, default_ttl, min_ttl, max_ttl } = options;
-    let ttl = ["-t".to_owned(), format!("{default_ttl}:{min_ttl}:{max_ttl}")];
-    host_bits.then(|| "-e".to_owned()).into_iter().chain(ttl).collect()
-}
-
-/// A running rbldnsd; ends with this.
-struct Peer {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Peer {
-    fn start(program: &Path, folder: &Path, cases: &[Case]) -> Self {
-        let mode = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our file");
-        };
-        mode(folder, 0o755);
-        // A port that is free now.
-        let port =
-            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-        let mut command = Command::new(program);
-        // `-q`: a data set that cannot be loaded costs its own zone.
-        command.args(["-n", "-q", "-b"]).arg(format!("127.0.0.1/{port}")).arg("-w").arg(folder);
-        command.args(arguments(cases[0].options));
-        if nix::unistd::geteuid().is_root() {
-            // It refuses to stay root.
-            command.args(["-u", "nobody"]);
-        }
-        for (number, case) in cases.iter().enumerate() {
-            let beside = case.beside.iter().map(|(format, file)| (*format, std::slice::from_ref(file)));
-            let data_sets = std::iter::once((case.format, &case.files[..])).chain(beside);
-            for (set, (format, files)) in data_sets.enumerate() {
-                let mut names = Vec::new();
-                for (part, file) in files.iter().enumerate() {
-                    let name = format!("{number}-{set}-{part}");
-                    fs::write(folder.join(&name), file).expect("our folder");
-                    mode(&folder.join(&name), 0o644);
-                    names.push(name);
-                }
-                let kind = format.strip_prefix("rbldnsd:").expect("a type").replace("dnhash", "dnset");
-                command.arg(format!("{}:{kind}:{}", case.origin, names.join(",")));
-            }
-        }
-        let log = fs::File::create(folder.join("log")).expect("our folder");
-        command.stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().expect("it can be started");
-        let mut peer = Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) };
-        let end = Instant::now() + PATIENCE;
-        while try_ask(peer.address, "nothing.example", reply::SOA).is_none() {
-            let ended = peer.child.try_wait().expect("a child");
-            let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < end, "rbldnsd did not start: {}", log());
-            thread::sleep(Duration::from_millis(20));
-        }
-        peer
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

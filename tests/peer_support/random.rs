@@ -64,7 +64,7 @@ fn v4(dice: &mut Dice) -> u32 {
     first << 24 | octet(dice) << 16 | octet(dice) << 8 | octet(dice)
 }
 
-fn mask(len: usize) -> u32 {
+pub(crate) fn mask(len: usize) -> u32 {
     u32::MAX.checked_shr(len as u32).unwrap_or(0)
 }
 
@@ -311,31 +311,4 @@ pub(crate) fn host_bits(origin: &str, format: &'static str, seed: u64) -> Case {
         }
     }
     Case::new(origin, format, &text).ask(&[A, TXT], asked)
-}
-
-/// An ip4set in which every level is full of exclusions, with equal, coarser and finer listings around each.
-pub(crate) fn exclusions(origin: &str, count: usize) -> Case {
-    let mut dice = Dice(20_260_701);
-    let mut text = ":3:$ is listed\n".to_owned();
-    let mut asked = BTreeSet::new();
-    for _ in 0..count {
-        let at = [10u32, 11, 12, 13][dice.below(4)] << 24 | dice.next() as u32 & 0x3f_ffff;
-        let len = [8, 9, 12, 15, 16, 17, 20, 23, 24, 25, 28, 31, 32][dice.below(13)]
-            .max(if dice.below(3000) == 0 { 8 } else { 14 });
-        let (first, last) = (at & !mask(len), at | mask(len));
-        let _ = writeln!(text, "!{}/{len}", Ipv4Addr::from(first));
-        asked.extend([first.saturating_sub(1), first, at, last, last + 1]);
-        // One as wide, one wider, one finer.
-        for len in [len, len.saturating_sub(1 + dice.below(6)).max(8), (len + 1 + dice.below(6)).min(32)] {
-            let first = at & !mask(len);
-            if dice.below(2) == 0 {
-                let beside = ["", " :4", " :5:five $"][dice.below(3)];
-                let _ = writeln!(text, "{}/{len}{beside}", Ipv4Addr::from(first));
-                asked.extend([first, at | mask(len)]);
-            }
-        }
-    }
-    Case::new(origin, "rbldnsd:ip4set", &text)
-        .ask(&[A], asked.iter().map(|&at| name_v4(at)))
-        .ask(&[TXT], asked.iter().step_by(11).map(|&at| name_v4(at)))
 }

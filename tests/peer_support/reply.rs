@@ -9,6 +9,7 @@ pub(crate) const SOA: u16 = 6;
 pub(crate) const MX: u16 = 15;
 pub(crate) const TXT: u16 = 16;
 pub(crate) const AAAA: u16 = 28;
+pub(crate) const OPT: u16 = 41;
 pub(crate) const ANY: u16 = 255;
 
 pub(crate) const NOERROR: u8 = 0;
@@ -36,7 +37,7 @@ impl fmt::Debug for Record {
 }
 
 /// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) rcode: u8,
     pub(crate) authoritative: bool,
@@ -45,10 +46,35 @@ pub(crate) struct Said {
     pub(crate) answers: Vec<Record>,
     /// Records of type NS in the authority section.
     pub(crate) name_servers: usize,
-    /// The TTL of the SOA record in the authority section.
-    pub(crate) negative_ttl: Option<u32>,
-    /// Its owner: the zone that answers.
-    pub(crate) zone: Option<Vec<u8>>,
+    /// Records in the additional section but OPT.
+    pub(crate) additional: usize,
+    /// The SOA record in the authority section.
+    pub(crate) soa: Option<Authority>,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rcode {}", self.rcode)?;
+        let flags = [(self.authoritative, " aa"), (self.truncated, " tc")];
+        flags.iter().filter(|(set, _)| *set).try_for_each(|(_, name)| f.write_str(name))?;
+        write!(f, " {:?}", self.answers)?;
+        if let Some(soa) = &self.soa {
+            write!(f, " of {} {:?}", soa.owner.escape_ascii(), soa.record)?;
+        }
+        let counts = [(self.name_servers, "name servers"), (self.additional, "additional")];
+        counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+    }
+}
+
+/// What a negative answer says of its zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authority {
+    /// The zone that answers.
+    pub(crate) owner: Vec<u8>,
+    pub(crate) record: Record,
 }
 
 impl Said {
@@ -65,11 +91,11 @@ impl Said {
             truncated: packet[2] & 2 != 0,
             answers: Vec::new(),
             name_servers: 0,
-            negative_ttl: None,
-            zone: None,
+            additional: 0,
+            soa: None,
         };
         let mut at = question.len();
-        for index in 0..count(6) + count(8) {
+        for index in 0..count(6) + count(8) + count(10) {
             let owner;
             (owner, at) = name(packet, at)?;
             let fixed = packet.get(at..at + 10)?;
@@ -80,11 +106,15 @@ impl Said {
             at = start + len;
             if index < count(6) {
                 said.answers.push(Record { rtype, ttl, data: data(packet, rtype, start, at)? });
+            } else if index >= count(6) + count(8) {
+                said.additional += usize::from(rtype != OPT);
             } else if rtype == NS {
                 said.name_servers += 1;
             } else if rtype == SOA {
-                said.negative_ttl = Some(ttl);
-                said.zone = Some(owner);
+                said.soa = Some(Authority {
+                    owner,
+                    record: Record { rtype, ttl, data: data(packet, rtype, start, at)? },
+                });
             }
         }
         said.answers.sort();

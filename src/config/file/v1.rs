@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::config::format::FormatKeys;
 use crate::config::list::Ages;
 use crate::config::problem::{At, Document, Place, Problem, Problems};
-use crate::config::secure::HttpPath;
 use crate::config::read::{Table, keys, parse};
+use crate::config::secure::HttpPath;
 use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
@@ -29,6 +29,7 @@ pub(crate) struct File {
     pub(crate) listen: Option<Vec<At<SocketAddr>>>,
     pub(crate) secure: SecureFile,
     pub(crate) access: AccessFile,
+    pub(crate) rate_limit_exempt: Option<Vec<At<Network>>>,
     pub(crate) sync: SyncKeys,
     pub(crate) own_networks: Vec<At<Network>>,
     pub(crate) lists: Vec<(At<Slug>, ListFile)>,
@@ -44,7 +45,7 @@ keys! {
 }
 
 keys! {
-    /// `[server]`, but `listen`, `access`, `access-files` and what [`SecureFile`] has.
+    /// `[server]`, but its arrays and what [`SecureFile`] has.
     pub(crate) struct ServerKeys {
         "open" open: bool,
         "workers" workers: u16,
@@ -53,6 +54,9 @@ keys! {
         "tcp-idle" tcp_idle: Duration,
         "doh-path" doh_path: HttpPath,
         "version-bind" version_bind: Text,
+        "rate-limit" rate_limit: u64,
+        "rate-limit-slip" rate_limit_slip: u8,
+        "rate-limit-loopback" rate_limit_loopback: bool,
     }
 }
 
@@ -251,6 +255,7 @@ impl File {
             }
             file.secure = secure(&mut server, problems);
             file.access = access(&mut server, problems);
+            file.rate_limit_exempt = server.array("rate-limit-exempt", problems);
             file.server = ServerKeys::read(&mut server, problems);
             server.finish(problems);
         }

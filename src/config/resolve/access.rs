@@ -1,13 +1,13 @@
-//! Access lists: which keys belong to which action, and no client twice.
+//! Access lists and limits: which keys belong to which action, and no client twice.
 
 use std::path::Path;
 
-use crate::config::access::{AccessConfig, AccessRule};
-use crate::config::file::{AccessFile, RuleFile};
-use crate::config::problem::{Place, Problem, Problems};
-use crate::config::values::AccessWord;
+use crate::config::access::{AccessConfig, AccessRule, RateLimit};
+use crate::config::file::{AccessFile, RuleFile, ServerKeys};
+use crate::config::problem::{At, Place, Problem, Problems};
+use crate::config::values::{AccessWord, Network};
 use crate::config::words::Code;
-use crate::model::{Given, Subject, Template};
+use crate::model::{Given, Span, Subject, Template};
 
 use super::spot;
 
@@ -59,3 +59,41 @@ fn resolved(typed: Vec<RuleFile>, problems: &mut Problems) -> Vec<AccessRule> {
     }
     rules
 }
+
+/// How often networks are answered: what [server] says of it.
+pub(super) fn limit(
+    keys: &ServerKeys,
+    exempt: Option<Vec<At<Network>>>,
+    problems: &mut Problems,
+) -> RateLimit {
+    let default = RateLimit::default();
+    let rate = keys.rate_limit.as_ref().map(|at| {
+        u32::try_from(at.value).ok().filter(|&rate| rate <= RATE_MAX).unwrap_or_else(|| {
+            let problem = Problem::new(&at.place, format!("{} is out of range", at.value));
+            problems
+                .push(problem.help(format!("expected up to {RATE_MAX} replies a second, or 0 for no limit")));
+            0
+        })
+    });
+    let exempt = exempt.map(|networks| {
+        for at in &networks {
+            if [V4_ALL, V6_ALL].contains(&at.value.0) {
+                let problem = Problem::new(&at.place, "everybody is exempt");
+                problems.push(problem.help("expected `rate-limit = 0` where no limit is wanted"));
+            }
+        }
+        networks.into_iter().map(|at| at.value.0).collect()
+    });
+    RateLimit {
+        rate: rate.unwrap_or(default.rate),
+        slip: keys.rate_limit_slip.as_ref().map_or(default.slip, |at| at.value),
+        loopback: keys.rate_limit_loopback.as_ref().is_some_and(|at| at.value),
+        exempt: exempt.unwrap_or(default.exempt),
+    }
+}
+
+/// Replies a second above which a limit is none.
+const RATE_MAX: u32 = 1_000_000;
+
+const V4_ALL: Subject = Subject::V4(Span { first: 0, last: u32::MAX });
+const V6_ALL: Subject = Subject::V6(Span { first: 0, last: u128::MAX });

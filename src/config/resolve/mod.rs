@@ -45,6 +45,7 @@ pub(crate) fn resolve(
     };
     let secure = secure::secure(file.secure, &listen, &folder, problems);
     let access = access::access(file.access, &folder, problems);
+    let limit = access::limit(&file.server, file.rate_limit_exempt, problems);
     let open = file.server.open.is_some_and(|at| at.value);
     let addresses = listen.iter().chain(&secure.dot).chain(&secure.doh);
     check_strangers(addresses, &access, open, problems);
@@ -86,6 +87,7 @@ pub(crate) fn resolve(
         },
         reloadable: Reloadable {
             access,
+            limit,
             certificate: secure.files,
             version_bind: file.server.version_bind.map(|at| at.value.0),
             sync: Sync {

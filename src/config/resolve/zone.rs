@@ -15,8 +15,11 @@ use crate::config::zone::{MemberConfig, ZoneConfig};
 use crate::model::{Name, Ns, Soa, Ttl, Use};
 use crate::parse::Format;
 
+/// A zone as typed, under its origin.
+type Typed = (At<Name>, ZoneFile);
+
 pub(super) fn zones(
-    files: Vec<(PathBuf, Vec<(At<Name>, ZoneFile)>)>,
+    files: Vec<(PathBuf, Vec<Typed>)>,
     lists: &Lists,
     problems: &mut Problems,
 ) -> Vec<ZoneConfig> {

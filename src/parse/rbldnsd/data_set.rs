@@ -60,11 +60,13 @@ impl<K: Kind> DataSet<K> {
     }
 
     /// The set with all texts resolved, also those that stood above the variables they use.
-    pub(in super::super) fn settle(mut self, set: Set) -> Set {
+    pub(in super::super) fn settle(mut self, mut set: Set) -> Set {
         let variables = &mut self.specials.variables;
         if K::ONE_VALUE {
             let said = self.first.unwrap_or_else(Said::initial);
-            return set.with_values(|_| Some(said.value(variables)));
+            // At most one, that of all entries.
+            set.values.iter_mut().for_each(|value| *value = said.value(variables));
+            return set;
         }
         if self.values.is_late(variables) { self.values.settle(&set, variables) } else { set }
     }

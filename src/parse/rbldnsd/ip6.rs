@@ -44,7 +44,7 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
         at = 2;
     }
     loop {
-        let digits = text[at..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        let (word, digits) = word(&text[at..]);
         if digits == 0 {
             // Nothing need follow `::`, and one more colon behind a shortened address means nothing.
             let ends = text.get(at).is_none_or(|&b| plain::is_blank(b) || matches!(b, b'#' | b';' | b'/'));
@@ -56,7 +56,7 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
         if before + behind == if shortened { 7 } else { 8 } {
             return Err(Bad::new(at, "more than eight words"));
         }
-        let word = word(&text[at..at + digits]).ok_or_else(|| Bad::new(at, "word above ffff"))?;
+        let word = word.ok_or_else(|| Bad::new(at, "word above ffff"))?;
         let (words, count) = if shortened { (&mut tail, &mut behind) } else { (&mut head, &mut before) };
         words[*count] = word;
         *count += 1;
@@ -78,11 +78,21 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
     Ok(Words { address, count: (before + behind) as u8, shortened, end: at })
 }
 
-fn word(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0u16, |word, &digit| {
-        let value = char::from(digit).to_digit(16)? as u16;
-        word.checked_mul(16)?.checked_add(value)
-    })
+/// The hexadecimal number that a text begins with, `None` above ffff, and how many digits it has.
+fn word(text: &[u8]) -> (Option<u16>, usize) {
+    let mut word = Some(0u16);
+    let mut digits = 0;
+    for &octet in text {
+        let value = match octet {
+            b'0'..=b'9' => octet - b'0',
+            b'a'..=b'f' => octet - b'a' + 10,
+            b'A'..=b'F' => octet - b'A' + 10,
+            _ => break,
+        };
+        word = word.and_then(|word| word.checked_mul(16)).map(|word| word | u16::from(value));
+        digits += 1;
+    }
+    (word, digits)
 }
 
 /// An address or prefix, and where it ends. `host_bits`: a prefix may have some set.

@@ -7,25 +7,26 @@ use crate::model::Name;
 /// The name at the beginning of a text, and where it ends: at a blank. `None` where it has no label.
 pub(super) fn name(text: &[u8]) -> Result<(Option<Name>, usize), Bad> {
     let end = text.iter().position(|&b| plain::is_blank(b)).unwrap_or(text.len());
-    let mut wire = Vec::with_capacity(end + 2);
+    let too_long = || Bad::new(0, "name above 255 octets");
+    let mut wire = [0; 256];
+    let mut len = 1;
     // Where the length octet of the present label stands.
     let mut label = 0;
-    wire.push(0);
     let mut at = 0;
     while at < end {
         let octet = match text[at] {
             b'.' => {
-                if wire.len() > label + 1 {
-                    label = wire.len();
-                    wire.push(0);
+                if len > label + 1 {
+                    label = len;
+                    len += 1;
                 }
                 at += 1;
                 continue;
             }
             b'\\' => {
-                let (octet, len) =
+                let (octet, taken) =
                     escape(&text[at + 1..end]).ok_or_else(|| Bad::new(at, "escape above 255"))?;
-                at += 1 + len;
+                at += 1 + taken;
                 // A backslash at the end of the name is nothing.
                 let Some(octet) = octet else { continue };
                 octet
@@ -35,19 +36,24 @@ pub(super) fn name(text: &[u8]) -> Result<(Option<Name>, usize), Bad> {
                 octet
             }
         };
-        wire.push(octet);
         if wire[label] == 63 {
             return Err(Bad::new(at - 1, "label above 63 octets"));
         }
+        // The last octet stays free for the root.
+        if len >= wire.len() - 1 {
+            return Err(too_long());
+        }
+        wire[len] = octet;
+        len += 1;
         wire[label] += 1;
     }
-    if wire.len() > label + 1 {
-        wire.push(0);
+    if len > label + 1 {
+        len += 1;
     }
-    if wire.len() == 1 {
+    if len == 1 {
         return Ok((None, end));
     }
-    let name = Name::from_wire(&wire).ok_or_else(|| Bad::new(0, "name above 255 octets"))?;
+    let name = Name::from_wire(&wire[..len]).ok_or_else(too_long)?;
     Ok((Some(name), end))
 }
 

@@ -7,8 +7,9 @@ use super::super::diag::Bad;
 use super::super::driver::{Failure, Sink};
 use super::super::plain;
 use super::super::report::Validity;
+use super::name::name;
 use super::options::RbldnsdOptions;
-use super::time::{duration, unsigned, validity};
+use super::time::{duration, span, unsigned, validity};
 use super::value::Variables;
 use crate::model::{Name, Ns, Soa, Ttl};
 
@@ -168,14 +169,20 @@ fn soa(words: &[&[u8]], in_force: impl Fn(u32) -> Ttl) -> Option<Soa> {
     let serial = unsigned(serial)?;
     Some(Soa {
         ttl: in_force(duration(ttl)?),
-        mname: Name::parse(mname).ok()?,
-        rname: Name::parse(rname).ok()?,
+        mname: whole_name(mname)?,
+        rname: whole_name(rname)?,
         serial: (serial > 0).then_some(serial),
-        refresh: duration(refresh)?,
-        retry: duration(retry)?,
-        expire: duration(expire)?,
-        minimum: duration(minimum)?,
+        refresh: span(refresh)?,
+        retry: span(retry)?,
+        expire: span(expire)?,
+        minimum: span(minimum)?,
     })
+}
+
+/// A name in rbldnsd's notation; nothing but dots is the root.
+fn whole_name(text: &[u8]) -> Option<Name> {
+    let (found, _) = name(text).ok()?;
+    Some(found.unwrap_or_else(Name::root))
 }
 
 /// `-name` is disabled, repeated names count once. A comment behind the names is one (rbldnsd takes its words for
@@ -190,7 +197,7 @@ fn ns(words: &[&[u8]], in_force: impl Fn(u32) -> Ttl) -> Option<Option<Ns>> {
         if name.starts_with(b"-") {
             continue;
         }
-        let name = Name::parse(name).ok()?;
+        let name = whole_name(name)?;
         if !hosts.contains(&name) && hosts.len() < NS_MAX {
             hosts.push(name);
         }
@@ -254,6 +261,7 @@ mod tests {
         assert_eq!(read(b"NS 0 a.x -b.x A.x c.x.", None), ns(2100, &["a.x", "c.x"]));
         assert_eq!(read(b"NameServer 30 n.x # c", None), ns(30, &["n.x"]));
         assert_eq!(read(b"NS 1 -n.x", None), Ok(Special::Ns(None)));
+        assert_eq!(read(br"NS 1 .a..x a\046.x .", None), ns(1, &["a.x", r"a\..x", "."]));
         assert_eq!(read(b"TTL 1h", None), Ok(Special::Ttl(Some(3600))));
         assert_eq!(read(b"TTL 0", None), Ok(Special::Ttl(None)));
         assert_eq!(read(b"MAXRANGE4 /24", None), Ok(Special::MaxRange(256)));
@@ -291,11 +299,11 @@ mod tests {
             "SOA 1 ns.x h.x 1 1 1 1",
             "SOA 1 ns.x h.x 1 1 1 1 1 1",
             "SOA 1 ns.x h.x 4294967296 1 1 1 1",
-            "SOA 1 a..b h.x 1 1 1 1 1",
+            r"SOA 1 a\256.b h.x 1 1 1 1 1",
             "NS x n.x",
             "NS 1",
             "NS",
-            "NS 1 a..b",
+            r"NS 1 a\256.b",
             "TTL",
             "TTL 7 x",
             "TTL 1h30m",

@@ -9,6 +9,11 @@ use super::options::TTL_MAX;
 
 /// rbldnsd's notation of a time: seconds, or a number with one unit of `s m h d w`; within a TTL's 31 bits.
 pub fn duration(text: &[u8]) -> Option<u32> {
+    span(text).filter(|&seconds| seconds <= TTL_MAX)
+}
+
+/// The same within the 32 bits of an SOA's numbers and of the end of data.
+pub(super) fn span(text: &[u8]) -> Option<u32> {
     let (&last, head) = text.split_last()?;
     let (digits, unit) = match last.to_ascii_lowercase() {
         b's' => (head, 1),
@@ -18,7 +23,7 @@ pub fn duration(text: &[u8]) -> Option<u32> {
         b'w' => (head, 604_800),
         _ => (text, 1),
     };
-    unsigned(digits)?.checked_mul(unit).filter(|&seconds| seconds <= TTL_MAX)
+    unsigned(digits)?.checked_mul(unit)
 }
 
 /// A decimal number of 32 bits.
@@ -40,7 +45,7 @@ pub(super) fn validity(words: &[&[u8]]) -> Option<Validity> {
     let until = match last.strip_prefix(b"+") {
         // Relative to the stamp: without one there is no end to reckon.
         Some(relative) => {
-            let seconds = i64::from(duration(relative)?);
+            let seconds = i64::from(span(relative).filter(|&seconds| seconds > 0)?);
             Some(Timestamp::from_second(from?.as_second().checked_add(seconds)?).ok()?)
         }
         None => stamp(last)?,
@@ -48,32 +53,33 @@ pub(super) fn validity(words: &[&[u8]]) -> Option<Validity> {
     Some(Validity { from, until })
 }
 
-/// `2001:02:03[:hh[:mm[:ss]]]` in UTC, with `:`, `-` or nothing between the parts; `0` and `-` are no stamp.
+/// `2001:02:03[:hh[:mm[:ss]]]` in UTC, with `:`, `-` or nothing behind each number; `0`, `-` and `:` are no stamp, and
+/// the first second of 1970 is 0.
 fn stamp(text: &[u8]) -> Option<Option<Timestamp>> {
-    if matches!(text, b"-" | b"0") {
+    if matches!(text, b"-" | b"0" | b":") {
         return Some(None);
     }
-    let parts = parts(text)?;
-    if parts.len() < 3 {
-        return None;
+    let mut rest = text;
+    let year = i16::try_from(number(&mut rest, 4)?).ok().filter(|&year| year >= 1970)?;
+    let mut parts = [number(&mut rest, 2)?, number(&mut rest, 2)?, 0, 0, 0];
+    for part in &mut parts[2..] {
+        if !rest.is_empty() {
+            *part = number(&mut rest, 2)?;
+        }
     }
-    let part = |place: usize| i8::try_from(parts.get(place).copied().unwrap_or(0)).ok();
-    let year = i16::try_from(parts[0]).ok().filter(|&year| year >= 1970)?;
-    let civil = DateTime::new(year, part(1)?, part(2)?, part(3)?, part(4)?, part(5)?, 0).ok()?;
-    Some(Some(Offset::UTC.to_timestamp(civil).ok()?))
+    let [month, day, hour, minute, second] = parts.map(|part| part as i8);
+    let civil = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    let stamp = Offset::UTC.to_timestamp(civil).ok()?;
+    rest.is_empty().then_some((stamp.as_second() > 0).then_some(stamp))
 }
 
-/// Year and up to five more numbers.
-fn parts(text: &[u8]) -> Option<Vec<u32>> {
-    if text.iter().all(u8::is_ascii_digit) {
-        let (year, rest) = text.split_at_checked(4)?;
-        if rest.len() % 2 != 0 || rest.len() > 10 {
-            return None;
-        }
-        return std::iter::once(year).chain(rest.chunks(2)).map(unsigned).collect();
-    }
-    let parts: Vec<_> = text.split(|b| matches!(b, b':' | b'-')).map(unsigned).collect::<Option<_>>()?;
-    (parts.len() <= 6).then_some(parts)
+/// Takes up to `width` digits, and what may part them from the next ones.
+fn number(rest: &mut &[u8], width: usize) -> Option<u32> {
+    let digits = rest.iter().take(width).take_while(|b| b.is_ascii_digit()).count();
+    let number = unsigned(&rest[..digits])?;
+    let sign = usize::from(matches!(rest.get(digits), Some(b':' | b'-')));
+    *rest = &rest[digits + sign..];
+    Some(number)
 }
 
 #[cfg(test)]
@@ -119,6 +125,11 @@ mod tests {
             ("- 2001:01:01", "", "2001-01-01T00:00:00Z"),
             ("2001:02:03 +3d", "2001-02-03T00:00:00Z", "2001-02-06T00:00:00Z"),
             ("2001:02:03 -", "2001-02-03T00:00:00Z", ""),
+            (": :", "", ""),
+            ("200102:3:", "2001-02-03T00:00:00Z", ""),
+            ("2001:123", "2001-12-03T00:00:00Z", ""),
+            ("1970:01:01", "", ""),
+            ("20010203:0405-6 +4294967295", "2001-02-03T04:05:06Z", "2137-03-12T10:33:21Z"),
         ] {
             assert_eq!(shown(text), Some((from.into(), until.into())), "{text}");
         }
@@ -129,6 +140,9 @@ mod tests {
             "20010203T04",
             "2001:02:03 +100y",
             "0 +3d",
+            "2001:02:03 +0",
+            "2001:02:03:04:05:06:07",
+            "2001::02:03",
             "1",
             "2001:02:03 x",
             "2001:02:03 0 0",

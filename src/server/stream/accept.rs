@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn no_error_ends_it() {
-        for errno in [Errno::ECONNABORTED, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EPROTO, Errno::EINVAL] {
+        for errno in
+            [Errno::ECONNABORTED, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EPROTO, Errno::EINVAL]
+        {
             let (ports, _) = taken(vec![Ok(1), Err(errno), Err(errno), Ok(2), Err(errno), Ok(3)]);
             assert_eq!(ports, [1, 2, 3], "{errno}");
         }

@@ -18,7 +18,7 @@ use super::Dropped;
 use crate::server::World;
 use crate::server::books::SharedBooks;
 use crate::server::front::Front;
-use crate::server::respond::Outcome;
+use crate::server::respond::{Moment, Outcome, grant};
 use crate::wire::{self, Refusal, STREAM_MAX, UDP_PLAIN};
 
 /// Answers messages of one kind of stream, and counts them.
@@ -70,14 +70,17 @@ impl Desk {
             books.counters.note_shared(&Outcome::Denied);
             return Answer::Denied;
         }
-        let query = match wire::parse(message) {
+        let mut query = match wire::parse(message) {
             Ok(query) => query,
             Err(Refusal::Silent(why)) => {
                 books.counters.note_shared(&Outcome::Silent(why));
                 return Answer::Silence;
             }
-            Err(Refusal::Answer(denial)) => return Answer::Reply(self.refuse(&denial, client, message.len())),
+            Err(Refusal::Answer(denial)) => {
+                return Answer::Reply(self.refuse(&denial, client, message.len()));
+            }
         };
+        grant(&self.front.world(), client, &mut query, Moment::now());
         // What is ignored must not reach a parser that does not ignore it.
         let request = match Request::from_bytes(query.essence(), peer, Protocol::Tcp) {
             Ok(request) => request,

@@ -143,7 +143,10 @@ impl Streams {
         if let Some(Tls { identity, path }) = tls {
             let kept = keys.insert(Arc::new(Keys::new(&identity)));
             open(doors.dot, Host::Dot(desk(books.dot), Arc::clone(kept)))?;
-            open(doors.doh, Host::Doh(Http::new(desk(books.doh), path.as_str(), limits.message), Arc::clone(kept)))?;
+            open(
+                doors.doh,
+                Host::Doh(Http::new(desk(books.doh), path.as_str(), limits.message), Arc::clone(kept)),
+            )?;
         }
         Ok(Self { runtime, stop, room, keys })
     }

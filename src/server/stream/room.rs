@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn all_clients_together() {
         let room = Room::new(3, 2);
-        let seats: Vec<_> = (1..=3).map(|last| room.admit(IpAddr::from([192, 0, 2, last])).unwrap()).collect();
+        let seats: Vec<_> =
+            (1..=3).map(|last| room.admit(IpAddr::from([192, 0, 2, last])).unwrap()).collect();
         assert!(room.admit(ip("192.0.2.9")).is_none());
         drop(seats);
         // One that was turned away holds nothing.

@@ -130,7 +130,8 @@ impl Identity {
         );
         let Err(rustls::Error::InvalidCertificate(error)) = verdict else { return None };
         let said = |time: UnixTime| {
-            let time = i64::try_from(time.as_secs()).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+            let time =
+                i64::try_from(time.as_secs()).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
             time.map_or_else(String::new, |time| format!(" ({time})"))
         };
         match error {

@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::Backend;
 use crate::server::World;
 use crate::server::books::Books;
-use crate::server::respond::{Outcome, Transport, respond};
+use crate::server::respond::{Moment, Outcome, Transport, respond};
 use crate::server::stats::Dropped;
 
 /// Packets that a worker still answers after it was told to stop.
@@ -58,12 +58,13 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, s
         if count == 0 {
             continue;
         }
+        let at = Moment::now();
         for slot in backend.slots() {
             if slot.peer.port() == 0 {
                 books.note_dropped(Dropped::SourcePort);
                 continue;
             }
-            let outcome = respond(world, slot.peer.ip(), slot.packet, Transport::Udp, slot.reply);
+            let outcome = respond(world, slot.peer.ip(), slot.packet, Transport::Udp, at, slot.reply);
             if let Outcome::Reply { encoded, .. } = outcome {
                 *slot.len = encoded.len;
             }

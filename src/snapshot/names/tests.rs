@@ -15,6 +15,8 @@ type Said = (Option<AnswerId>, Option<AnswerId>, bool);
 /// All nodes with their ancestors, as the compiler gives them.
 fn nodes(said: &BTreeMap<Name, Said>) -> Vec<NameNode> {
     let mut all = said.clone();
+    // What `below` lists is below as well.
+    all.values_mut().for_each(|said| said.2 |= said.1.is_some());
     for name in said.keys() {
         let mut above = name.parent();
         while let Some(name) = above {
@@ -22,7 +24,13 @@ fn nodes(said: &BTreeMap<Name, Said>) -> Vec<NameNode> {
             all.entry(name).or_insert((None, None, true)).2 = true;
         }
     }
-    all.into_iter().map(|(name, (exact, below, parent))| NameNode { name, exact, below, parent }).collect()
+    let nodes = all.into_iter().map(|(name, (exact, below, parent))| NameNode { name, exact, below, parent });
+    let mut nodes: Vec<_> = nodes.collect();
+    nodes.sort_by_key(|node| {
+        let labels: Vec<_> = node.name.labels().map(<[u8]>::to_vec).collect();
+        labels.into_iter().rev().collect::<Vec<_>>()
+    });
+    nodes
 }
 
 fn naive(nodes: &[NameNode], asked: &Name) -> NameFound {
@@ -111,34 +119,52 @@ fn the_longest_name() {
     let snapshot = open(&named_zone(nodes, 1));
     assert_eq!(snapshot.name(labels_of(&longest)).unwrap().answer, Some(0));
     let names = snapshot.sections().find(|(section, _)| *section == Section::NAMES).unwrap().1;
-    assert!(names < 20 + 129 * 4 + 128 * 24 + 260, "{names}: the ends of names are shared");
+    assert!(names < 24 + 129 * 4 + 128 * 9 + 260, "{names}: the ends of names are shared");
 }
 
 #[test]
 fn equal_hashes_are_told_apart() {
-    // Two names cannot easily be made to collide here, so the hashes of a written section are made equal instead.
+    // Two names cannot easily be made to collide here, so the tags of a written section are made equal instead.
     let said: BTreeMap<_, _> =
         (0..50u32).map(|n| (name(&[&format!("n{n}")]), (Some(n % 5), None, false))).collect();
     let mut section = encode(&nodes(&said)).unwrap();
     let (head, rest) = section.split_at_mut(size_of::<NamesHead>());
     let bits = u32::from_le_bytes(head[4..8].try_into().unwrap());
     let directory = ((1 << bits) + 1) * 4;
-    let (nodes, octets) = rest[directory..].split_at_mut(51 * size_of::<Node>());
+    let (nodes, octets) = rest[directory..].split_at_mut(51 * 9);
     let hash = hash_of(labels_of(&name(&["n7"])));
-    let rows = <[Node] as zerocopy::FromBytes>::mut_from_bytes(nodes).unwrap();
+    let mut rows: Vec<[u8; 9]> = nodes.chunks_exact(9).map(|row| row.try_into().unwrap()).collect();
     rows.sort_by_key(|row| {
-        let start = row.name.get() as usize;
-        octets[start..start + usize::from(row.len)].to_vec()
+        let start = u32::from_le_bytes(row[2..6].try_into().unwrap()) as usize;
+        octets[start..start + usize::from(row[6])].to_vec()
     });
-    rows.iter_mut().for_each(|row| row.hash = hash.into());
+    rows.iter_mut().for_each(|row| row[..2].copy_from_slice(&tag(hash, bits).to_le_bytes()));
+    nodes.copy_from_slice(rows.as_flattened());
     let bucket = bucket(hash, bits) as u32;
     for (entry, row) in rest[..directory].chunks_exact_mut(4).zip(0u32..) {
         entry.copy_from_slice(&(if row > bucket { 51u32 } else { 0 }).to_le_bytes());
     }
     let names = Names::new(&section).unwrap();
-    let found = names.node(hash, labels_of(&name(&["n7"]))).unwrap().unwrap();
-    assert_eq!(names.name_of(found).unwrap(), b"\x02n7");
-    assert!(names.node(hash, b"\x03n99").unwrap().is_none());
+    let found = names.row(hash, labels_of(&name(&["n7"]))).unwrap().unwrap();
+    assert_eq!(names.said(found).unwrap().exact, Some(2));
+    assert!(names.row(hash, b"\x03n99").unwrap().is_none());
+}
+
+#[test]
+fn answers_of_every_width() {
+    for last in [0, 253, 254, 65_533, 65_534] {
+        let said = BTreeMap::from([
+            (name(&["a"]), (Some(last), None, false)),
+            (name(&["b"]), (None, Some(last), true)),
+            (name(&["c"]), (None, None, true)),
+        ]);
+        let section = encode(&nodes(&said)).unwrap();
+        let names = Names::new(&section).unwrap();
+        let found = |labels: &[u8]| names.find(labels).unwrap();
+        assert_eq!((found(b"\x01a").answer, found(b"\x01b").answer), (Some(last), None));
+        assert_eq!(found(b"\x01x\x01b").answer, Some(last));
+        assert!(found(b"\x01b").exists && found(b"\x01c").exists && !found(b"\x01x\x01c").exists);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(crate) mod wire;
 use gatepost::parse::Format;
 
 /// The targets: each name is also that of its corpus and of its file in `fuzz_targets`.
-pub(crate) const TARGETS: [&str; 20] = [
+pub(crate) const TARGETS: [&str; 21] = [
     "reader",
     "wire",
     "set",
@@ -31,6 +31,7 @@ pub(crate) const TARGETS: [&str; 20] = [
     "parse_rbldnsd_dnhash",
     "parse_rbldnsd_generic",
     "parse_rbldnsd_combined",
+    "parse_rbldnsd_acl",
 ];
 
 /// Runs the target called `name`.
@@ -39,6 +40,7 @@ pub(crate) fn run(name: &str, data: &[u8]) {
         "reader" => reader::any_bytes(data),
         "wire" => wire::any_bytes(data),
         "set" => set::any_bytes(data),
+        "parse_rbldnsd_acl" => parse::access_list(data),
         parser => {
             let format = Format::ALL.into_iter().find(|format| target(*format) == parser);
             // Pieces of a size that changes with the input.

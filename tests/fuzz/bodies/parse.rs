@@ -3,8 +3,10 @@
 use std::io::{self, Read};
 
 use gatepost::guard::payload;
+use gatepost::model::AccessList;
 use gatepost::parse::{
-    Column, Columns, Diag, Format, LINE_MAX, NOTE_MAX, Options, Parsed, RbldnsdOptions, TEXT_MAX, parse,
+    AccessParser, Column, Columns, Diag, Format, LINE_MAX, NOTE_MAX, Options, Parsed, RbldnsdOptions,
+    TEXT_MAX, parse,
 };
 
 /// Everything that must hold for any octets given to the parser of `format`. `step` is how many octets arrive at a
@@ -95,6 +97,25 @@ pub(crate) fn fast_equals_slow(format: Format, data: &[u8]) {
     assert_eq!(fast.report.entries, slow.report.entries);
     let places = |bad: &[Diag]| bad.iter().map(|d| (d.line, d.reason.clone())).collect::<Vec<_>>();
     assert_eq!(places(&fast_bad), places(&slow_bad));
+}
+
+/// An access list is read whole or refused by line: nothing that looks like a client is left out.
+pub(crate) fn access_list(data: &[u8]) {
+    for host_bits in [false, true] {
+        let rbldnsd = RbldnsdOptions { host_bits, ..RbldnsdOptions::default() };
+        let mut parser = AccessParser::new(&Options { rbldnsd, ..Options::default() });
+        let mut left_out = Vec::new();
+        if let Err(error) = parser.read(data, &mut |diag| left_out.push(diag)) {
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            assert!(error.to_string().starts_with("line "), "{error}");
+            continue;
+        }
+        assert!(left_out.iter().all(|diag| diag.text.contains('$')), "only `$` lines are: {left_out:?}");
+        let list = parser.finish();
+        assert!(list.clients.len() <= data.split(|&b| b == b'\n').count());
+        let text = serde_json::to_vec(&list).unwrap();
+        assert_eq!(serde_json::from_slice::<AccessList>(&text).unwrap(), list);
+    }
 }
 
 /// The look at a body before it is parsed.

@@ -26,8 +26,8 @@ pub(crate) fn any_bytes(packet: &[u8]) {
         Err(Refusal::Answer(denial)) => {
             let encoded = wire::refuse(&denial, &mut out);
             assert!(
-                encoded.len <= packet.len() + 11,
-                "a refusal is no longer than its question and an OPT record"
+                encoded.len <= packet.len() + 11 + 6,
+                "a refusal is no longer than its question, an OPT record and an extended error"
             );
             return check(packet, &out[..encoded.len]);
         }
@@ -42,7 +42,7 @@ pub(crate) fn any_bytes(packet: &[u8]) {
             let content = zone.verdict(&name[..origin]).content(query.qtype);
             Reply::Zone { content, authority: zone.authority(), origin }
         }
-        None => Reply::Empty(wire::Rcode::REFUSED),
+        None => Reply::Empty(wire::Rcode::REFUSED, Some(wire::Ede::NOT_AUTHORITATIVE)),
     };
     let encoded = wire::encode(&query, &reply, limit, &mut out);
     assert!(encoded.len <= limit);

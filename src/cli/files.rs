@@ -1,0 +1,57 @@
+//! Files that commands write where a person says.
+
+use std::fs::{File, Permissions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+
+use super::failure::Usage;
+
+/// Octets written at a time.
+pub(super) const CHUNK: usize = 1 << 20;
+
+/// The file behind the name that was typed: links stay, and what is no file (`/dev/null`, a pipe) is not replaced by one.
+pub(super) fn target(typed: &Path) -> anyhow::Result<PathBuf> {
+    let target = typed.canonicalize().unwrap_or_else(|_| typed.to_owned());
+    if target.is_dir() {
+        bail!(Usage(format!("{} is a folder", typed.display())));
+    }
+    match std::fs::symlink_metadata(&target) {
+        Ok(found) if !found.is_file() => Err(anyhow!(Usage(format!(
+            "{} is no regular file: a file would take its place",
+            typed.display()
+        )))),
+        _ => Ok(target),
+    }
+}
+
+/// Whether two names are one file.
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Temporary file beside `target`, filled → fsync → `check` → rename → fsync of the folder.
+pub(super) fn replace<T>(
+    target: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> anyhow::Result<T>,
+    check: impl FnOnce(&Path, &T) -> anyhow::Result<()>,
+) -> anyhow::Result<T> {
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let failed = || format!("cannot write {}", target.display());
+    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).with_context(failed)?;
+    let mut buffer = BufWriter::with_capacity(CHUNK, file.as_file());
+    let filled = fill(&mut buffer).with_context(failed)?;
+    buffer.flush().with_context(failed)?;
+    drop(buffer);
+    file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    check(file.path(), &filled).with_context(failed)?;
+    file.persist(target).map_err(|error| error.error).with_context(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)?;
+    Ok(filled)
+}

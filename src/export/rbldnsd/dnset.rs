@@ -1,0 +1,118 @@
+//! Names as sections of a dnset.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use super::super::known::Known;
+use super::super::names::{Node, labels};
+use super::super::{ExportError, Loss, Losses};
+use super::escape::write_name;
+use super::row::{Row, Rows};
+use super::section;
+use crate::compile::{AnswerId, Budget};
+use crate::model::Ttl;
+use crate::snapshot::{Damaged, Snapshot};
+
+/// Writes what lines of a dnset can say; the names whose own answer they cannot, for a generic.
+pub(super) fn write<'a, D: AsRef<[u8]>>(
+    snapshot: &'a Snapshot<D>,
+    nodes: &[Node<'a>],
+    left: &mut usize,
+    losses: &mut Losses,
+    out: &mut impl Write,
+) -> Result<Vec<(&'a [u8], AnswerId)>, ExportError> {
+    let mut answers = Answers(Known::new(snapshot, |answer| Rows::of(answer, Budget::name(), 1)));
+    let mut ttls = BTreeSet::new();
+    let mut records = Vec::new();
+    for node in nodes {
+        if let Some(id) = node.exact {
+            if node.labels.is_empty() || !answers.are_lines(id)? {
+                records.push((node.labels, id));
+            } else {
+                ttls.extend(answers.0.of(id)?.rows.iter().map(|row| row.ttl));
+            }
+        }
+        match node.below {
+            Some(_) if node.labels.is_empty() => losses.add(Loss::BelowOrigin, 1),
+            Some(id) => {
+                let said = answers.0.of(id)?;
+                if node.inherited != node.below {
+                    said.tell(losses);
+                }
+                ttls.extend(said.rows.iter().map(|row| row.ttl));
+            }
+            None => {}
+        }
+    }
+    for ttl in ttls {
+        if *left < 2 {
+            // One is left for records.
+            losses.add(Loss::Sections, 1);
+            continue;
+        }
+        *left -= 1;
+        section("dnset", Some(ttl), out)?;
+        for node in nodes.iter().filter(|node| !node.labels.is_empty()) {
+            // What is said of all names below the origin stands nowhere.
+            let inherited = node.inherited.filter(|_| labels(node.labels).nth(1).is_some());
+            let exact = match node.exact {
+                Some(id) if !answers.are_lines(id)? => None,
+                exact => exact,
+            };
+            answers.write("", node.labels, exact, inherited, ttl, out)?;
+            answers.write("*.", node.labels, node.below, inherited, ttl, out)?;
+        }
+    }
+    Ok(records)
+}
+
+/// The answers of names, taken apart.
+struct Answers<'a, D>(Known<'a, D, Rows>);
+
+impl<D: AsRef<[u8]>> Answers<'_, D> {
+    /// Whether lines say all of an answer.
+    fn are_lines(&mut self, id: AnswerId) -> Result<bool, Damaged> {
+        Ok(self.0.of(id)?.lost.is_empty())
+    }
+
+    /// The lines for a name, or with `*.` before it for those below it, which would say `inherited` without any.
+    fn write(
+        &mut self,
+        before: &str,
+        name: &[u8],
+        said: Option<AnswerId>,
+        inherited: Option<AnswerId>,
+        ttl: Ttl,
+        out: &mut impl Write,
+    ) -> Result<(), ExportError> {
+        let has_inherited = match inherited {
+            Some(id) => rows(self.0.of(id)?, ttl).next().is_some(),
+            None => false,
+        };
+        let mut any = false;
+        if let Some(id) = said {
+            let answer = self.0.of(id)?;
+            if said == inherited && !answer.has_subject {
+                return Ok(());
+            }
+            for row in rows(answer, ttl) {
+                any = true;
+                out.write_all(before.as_bytes())?;
+                write_name(name, out)?;
+                out.write_all(b" ")?;
+                row.write(out)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        if has_inherited && !any {
+            write!(out, "!{before}")?;
+            write_name(name, out)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+}
+
+fn rows(said: &Rows, ttl: Ttl) -> impl Iterator<Item = &Row> {
+    said.rows.iter().filter(move |row| row.ttl == ttl)
+}

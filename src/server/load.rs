@@ -1,0 +1,156 @@
+//! A generation → a [`World`]: which zones it has, each from a snapshot that was opened and verified.
+//!
+//! Read [`World::build`]. Never: deciding when, or what becomes of the old one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::{fs, io, thread};
+
+use super::proof::prove;
+use super::reload::wall_clock;
+use super::sealed::sealed;
+use super::{ReloadError, Served, Settings, World};
+use crate::model::Name;
+use crate::snapshot::{FileId, Mapped, Snapshot, SnapshotError};
+use crate::store::{Generation, Store, ZoneEntry};
+use crate::zone::Zone;
+
+impl World {
+    /// The world of `generation`: every snapshot opened and verified, or taken over from `previous` when its file is
+    /// the same. A configured zone that the generation does not have
+    /// stays as it was, or waits; its subzones stay with it, but a subzone that its zone no longer has is gone.
+    pub fn build(
+        settings: &Settings,
+        store: &Store,
+        generation: &Generation,
+        expired: &BTreeSet<String>,
+        previous: &Self,
+    ) -> Result<Self, ReloadError> {
+        let subzones = subzones(settings, generation, previous.subzones());
+        let zones = settings.zones.iter().chain(subzones.keys()).map(|origin| {
+            let served = serve(settings, origin, store, generation, expired, previous.zone(origin))?;
+            Ok((origin.clone(), served))
+        });
+        let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
+        let world = Self::new(zones, settings.version.clone(), Some(generation.number));
+        let world = world.with_subzones(subzones);
+        let all = settings.zones.iter().chain(world.subzones().keys());
+        all.clone().try_for_each(|origin| prove(&world, origin))?;
+        Ok(world.guarded(&settings.access).placed(settings))
+    }
+}
+
+/// Does what may take long and read much beside the workers: in a thread of its own that gives way to everything.
+pub(super) fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let work = || {
+        // Of the thread alone, which ends with it. Without it the work is only less polite.
+        let _ = rustix::process::nice(19);
+        work()
+    };
+    let done = thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The subzones that are served, each with its zone: those of the generation, and those that were there before of zones
+/// that it does not have, which stay as they were. A configured zone goes before what lies in it.
+pub(super) fn subzones(
+    settings: &Settings,
+    generation: &Generation,
+    previous: &BTreeMap<Name, Name>,
+) -> BTreeMap<Name, Name> {
+    let now = generation.zones.iter().filter_map(|(origin, entry)| Some((origin, entry.base.as_ref()?)));
+    let before = previous.iter().filter(|(_, base)| !generation.zones.contains_key(base));
+    let is_served = |(origin, base): &(&Name, &Name)| {
+        let closest = settings.zones.iter().filter(|zone| origin.is_in(zone));
+        closest.max_by_key(|zone| zone.as_wire().len()) == Some(base) && origin != base
+    };
+    now.chain(before).filter(is_served).map(|(origin, base)| (origin.clone(), base.clone())).collect()
+}
+
+pub(super) fn serve(
+    settings: &Settings,
+    origin: &Name,
+    store: &Store,
+    generation: &Generation,
+    expired: &BTreeSet<String>,
+    previous: Option<&Served>,
+) -> Result<Served, ReloadError> {
+    let Some(entry) = generation.zones.get(origin) else {
+        // A sync of another configuration has been at work in this store, or what the zone is made of is on its way.
+        return Ok(match previous {
+            Some(Served::Ready(zone)) => {
+                tracing::warn!(zone = %origin, "this generation does not have it; it stays as it was");
+                Served::Ready(zone.masked(|list| expired.contains(list))?)
+            }
+            _ => Served::Waiting,
+        });
+    };
+    if entry.has_ended(wall_clock()) {
+        tracing::warn!(zone = %origin, "its data have ended by their own words; SERVFAIL until there are newer ones");
+        return Ok(Served::Waiting);
+    }
+    let path = store.snapshot(&entry.file);
+    let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {
+        Some(snapshot) => snapshot,
+        None => Arc::new(open(settings, origin, &path, entry)?),
+    };
+    let zone = Zone::new(snapshot, entry.serial).masked(|list| expired.contains(list))?;
+    Ok(Served::Ready(zone))
+}
+
+/// The snapshot that is in service already, when the file is still the one that was mapped and verified.
+fn unchanged(served: &Served, path: &Path, entry: &ZoneEntry) -> Option<Arc<Snapshot<Mapped>>> {
+    let Served::Ready(zone) = served else {
+        return None;
+    };
+    let snapshot = zone.snapshot();
+    let same = snapshot.content_hash() == entry.content
+        && FileId::of(&fs::metadata(path).ok()?) == snapshot.data().id();
+    same.then(|| Arc::clone(snapshot))
+}
+
+/// The same zone over a file that was touched, when it still holds what it did.
+pub(super) fn untouched(path: &Path, zone: &Zone<Mapped>) -> Result<Zone<Mapped>, SnapshotError> {
+    let snapshot = Snapshot::open(Mapped::open(path)?)?;
+    snapshot.verify()?;
+    if snapshot.content_hash() != zone.snapshot().content_hash() {
+        return Err(SnapshotError::Foreign);
+    }
+    Ok(zone.over(Arc::new(snapshot)))
+}
+
+fn open(
+    settings: &Settings,
+    origin: &Name,
+    path: &Path,
+    entry: &ZoneEntry,
+) -> Result<Snapshot<Mapped>, ReloadError> {
+    let read = || {
+        let mapped = if settings.private_copy { copy(path)? } else { Mapped::open(path)? };
+        let snapshot = Snapshot::open(mapped)?;
+        snapshot.verify()?;
+        Ok(snapshot)
+    };
+    let snapshot = read().map_err(|source| ReloadError::Snapshot {
+        zone: origin.clone(),
+        path: path.to_owned(),
+        source,
+    })?;
+    let mismatch = |what| ReloadError::Mismatch { zone: origin.clone(), path: path.to_owned(), what };
+    if snapshot.content_hash() != entry.content {
+        return Err(mismatch("its content"));
+    }
+    if snapshot.zone().origin != *origin {
+        return Err(mismatch("its origin"));
+    }
+    Ok(snapshot)
+}
+
+/// A copy of a file in memory that nobody can change.
+fn copy(path: &Path) -> Result<Mapped, SnapshotError> {
+    let mut file = fs::File::open(path)?;
+    let id = FileId::of(&file.metadata()?);
+    let copy = sealed(|out| io::copy(&mut file, out).map(drop))?;
+    Mapped::copy_of(id, &copy)
+}
