@@ -380,6 +380,7 @@ fn access_lists_hold_everywhere() {
     let lists = AccessLists {
         server: access(&[("127.0.0.2", Action::Refuse), ("127.0.0.3", Action::Drop)]),
         zones: BTreeMap::from([(name("bl.example"), access(&[("127.0.0.4", Action::Drop)]))]),
+        limit: None,
     };
     let fixture = Fixture::with(|settings| settings.access = lists);
     let runtime = runtime();
