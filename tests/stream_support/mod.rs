@@ -117,7 +117,8 @@ pub(crate) fn connect(server: SocketAddr) -> TcpStream {
 /// TLS over a connection, its handshake done.
 pub(crate) fn greet(stream: TcpStream, config: &Arc<ClientConfig>) -> std::io::Result<Tls> {
     let name = ServerName::try_from("127.0.0.1").expect("an address");
-    let mut tls = StreamOwned::new(ClientConnection::new(Arc::clone(config), name).expect("a client"), stream);
+    let mut tls =
+        StreamOwned::new(ClientConnection::new(Arc::clone(config), name).expect("a client"), stream);
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;
     }
