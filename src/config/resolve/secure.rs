@@ -25,7 +25,7 @@ pub(super) fn secure(
     let [dot, doh] = [dot, doh].map(|typed| distinct_addresses(typed.unwrap_or_default(), problems));
     check_taken(&dot, &[("listen", listen)], problems);
     check_taken(&doh, &[("listen", listen), ("dot", &dot)], problems);
-    let asks = dot.first().or(doh.first());
+    let asks = dot.first().or_else(|| doh.first());
     let files = match (certificate, key) {
         (Some(certificate), Some(key)) => {
             if asks.is_none() && sound {
