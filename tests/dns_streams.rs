@@ -405,9 +405,13 @@ fn both_sides_agree_on_a_protocol_or_part() {
     let mut plain = connect(fixture.dot());
     plain.write_all(&framed(&packet)).unwrap();
     assert!(closes(&mut plain));
-    let stats = fixture.server.stats();
-    assert_eq!(dropped(&stats.dot, Dropped::Handshake), 2);
-    assert_eq!(dropped(&stats.doh, Dropped::Handshake), 1);
+    // A connection is counted when it has ended, which the client may see first.
+    eventually("each handshake that came to nothing is counted", || {
+        let stats = fixture.server.stats();
+        let failed = [&stats.dot, &stats.doh].map(|counts| dropped(counts, Dropped::Handshake));
+        assert!(failed[0] <= 2 && failed[1] <= 1, "{failed:?}");
+        failed == [2, 1]
+    });
     fixture.server.stop();
 }
 
