@@ -284,9 +284,7 @@ fn a_lack_of_descriptors_passes() {
         assert_eq!(code(ask_udp(doors[0], &packet)), 0);
     }
     drop(many);
-    let talk = service.talks("connections can be accepted again");
-    // Once a listener that wanted a descriptor, not ten times a second.
-    assert!(talk.matches("no connection can be accepted").count() <= 3, "{talk}");
+    service.talks("connections can be accepted again");
     assert_eq!(code(exchange(&mut connect(doors[0]), &packet).unwrap()), 0);
     let mut dot = greet(connect(doors[1]), &pair.trusting(&[b"dot"])).unwrap();
     assert_eq!(code(exchange(&mut dot, &packet).unwrap()), 0);

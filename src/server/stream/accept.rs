@@ -17,6 +17,8 @@ use super::{Dropped, Host, Limits, Terms};
 const ABORTED: Duration = Duration::from_millis(1);
 /// Pause when the system is out of descriptors or memory. Connections wait meanwhile, as many as the backlog holds.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// That is told no more often than this: where descriptors come and go it would be told many times a second.
+const TELL: Duration = Duration::from_secs(60);
 
 /// Where connections come from.
 pub(super) trait Door: Send {
@@ -68,11 +70,11 @@ pub(super) async fn run(
 
 /// Takes connections for ever.
 async fn take_all<D: Door>(door: &D, take: impl Fn(D::Stream, SocketAddr)) {
-    let mut exhausted = false;
+    let mut told = Told::default();
     loop {
         let error = match door.next().await {
             Ok((stream, peer)) => {
-                if std::mem::take(&mut exhausted) {
+                if told.is_over() {
                     tracing::info!("connections can be accepted again");
                 }
                 take(stream, peer);
@@ -84,11 +86,34 @@ async fn take_all<D: Door>(door: &D, take: impl Fn(D::Stream, SocketAddr)) {
             sleep(ABORTED).await;
             continue;
         }
-        if !std::mem::replace(&mut exhausted, true) {
-            // Once, not ten times a second.
+        if told.is_news(Instant::now()) {
             tracing::error!(%error, "no connection can be accepted; those that come wait");
         }
         sleep(EXHAUSTED).await;
+    }
+}
+
+/// What was said of a lack of descriptors.
+#[derive(Default)]
+struct Told {
+    at: Option<Instant>,
+    /// Not yet that it is over.
+    open: bool,
+}
+
+impl Told {
+    /// Whether to say that there is one.
+    fn is_news(&mut self, now: Instant) -> bool {
+        if self.open || self.at.is_some_and(|at| now < at + TELL) {
+            return false;
+        }
+        *self = Self { at: Some(now), open: true };
+        true
+    }
+
+    /// Whether to say that it is over.
+    fn is_over(&mut self) -> bool {
+        std::mem::take(&mut self.open)
     }
 }
 
@@ -164,6 +189,17 @@ mod tests {
             let (ports, _) = taken(vec![Ok(1), Err(errno), Err(errno), Ok(2), Err(errno), Ok(3)]);
             assert_eq!(ports, [1, 2, 3], "{errno}");
         }
+    }
+
+    #[test]
+    fn a_lack_is_told_of_once_and_not_too_often() {
+        let (mut told, begin) = (Told::default(), Instant::now());
+        assert!(!told.is_over(), "there was none");
+        assert!(told.is_news(begin));
+        assert!(!told.is_news(begin + 2 * TELL), "it is known");
+        assert!(told.is_over() && !told.is_over());
+        assert!(!told.is_news(begin + TELL / 2) && !told.is_over(), "too soon");
+        assert!(told.is_news(begin + TELL) && told.is_over());
     }
 
     /// Time stands still but for pauses, so this counts them.
