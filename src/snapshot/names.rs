@@ -112,7 +112,8 @@ impl<'a> Names<'a> {
 
     /// Those names.
     pub(super) fn each_listed(self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> {
-        let answers = |node: &&Node| id(node.exact.get()).or(id(node.below.get())).is_some();
+        let answers =
+            |node: &&Node| [node.exact, node.below].into_iter().any(|stored| id(stored.get()).is_some());
         self.nodes.iter().filter(answers).map(move |node| self.name_of(node))
     }
 
