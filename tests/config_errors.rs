@@ -62,7 +62,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, access, access-files, rate-limit-exempt, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
+  = expected one of: listen, dot, doh, certificate, key, access, access-files, rate-limit-exempt, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, doh-path, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",
@@ -420,6 +420,44 @@ fn what_a_zone_may_hold() {
         "{GOOD}[list.b]\nfeed = \"bogons\"\n[zone.\"bl.example\"]\nlists = [\"own\", \"b\"]\n"
     ));
     assert!(bogons.starts_with("gatepost.toml:14:17: `b` lists private address space"), "{bogons}");
+}
+
+/// TLS needs a whole pair and somebody to show it to, and every address has one purpose.
+#[test]
+fn what_tls_needs() {
+    let config = |keys: &str| format!("version = 1\n[server]\n{keys}\n");
+    let pair = "certificate = \"a.pem\"\nkey = \"a.key\"";
+    for (keys, expected) in [
+        ("dot = [\"127.0.0.1:853\"]", "gatepost.toml:3:8: TLS needs a certificate"),
+        ("doh = [\"127.0.0.1:443\"]", "gatepost.toml:3:8: TLS needs a certificate"),
+        (
+            "doh = [\"127.0.0.1:443\"]\ncertificate = \"a.pem\"",
+            "gatepost.toml:4:15: a certificate without its key",
+        ),
+        ("dot = [\"127.0.0.1:853\"]\nkey = \"a.key\"", "gatepost.toml:4:7: a key without its certificate"),
+        (pair, "gatepost.toml:3:15: a certificate that nobody is shown"),
+    ] {
+        let said = said(&config(keys));
+        assert!(said.starts_with(expected), "{said}");
+        assert_eq!(said.matches("gatepost.toml:").count(), 1, "one mistake: {said}");
+    }
+    for (addresses, expected) in [
+        ("dot = [\"127.0.0.1:5354\"]", "127.0.0.1:5354 is taken already, by `listen`"),
+        ("dot = [\"127.0.0.1:853\"]\ndoh = [\"127.0.0.1:853\"]", "127.0.0.1:853 is taken already, by `dot`"),
+        ("dot = [\"0.0.0.0:853\"]", "strangers can reach"),
+        ("doh = [\"[::]:443\"]", "strangers can reach"),
+        ("dot = [\"127.0.0.1\"]", "127.0.0.1"),
+    ] {
+        let said = said(&config(&format!("{addresses}\n{pair}")));
+        assert!(said.contains(expected), "{said}");
+    }
+    let doh = format!("doh = [\"127.0.0.1:443\"]\n{pair}");
+    for path in ["", "dns", "/{x}", "/a?b", "/ä", "/*"] {
+        let said = said(&config(&format!("{doh}\ndoh-path = \"{path}\"")));
+        assert!(said.starts_with("gatepost.toml:6:12: "), "{path}: {said}");
+        assert!(said.contains("expected the path of a URL"), "{path}: {said}");
+    }
+    good(&config(&format!("{doh}\ndoh-path = \"/~a/b-c_d.e\"\ndot = [\"127.0.0.1:0\"]")));
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn each_action() {
         assert_eq!(ask(address, [127, 0, 0, 5], &malformed, over, true), None);
     }
     let stats = server.stats();
-    for counts in [&stats.udp, &stats.streams] {
+    for counts in [&stats.udp, &stats.tcp] {
         let denied = counts.dropped.iter().find(|(why, _)| *why == Dropped::Denied).unwrap().1;
         assert_eq!(denied, 12, "{stats:?}");
     }

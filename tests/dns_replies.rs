@@ -402,6 +402,6 @@ fn counts() {
     let stats = fixture.server.stats();
     // The marker is the second.
     assert_eq!((stats.udp.queries, stats.udp.hits), (2, 1));
-    assert_eq!((stats.streams.queries, stats.streams.hits), (2, 1));
+    assert_eq!((stats.tcp.queries, stats.tcp.hits), (2, 1));
     fixture.server.stop();
 }

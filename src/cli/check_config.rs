@@ -9,7 +9,7 @@ use super::locate::{self, DEFAULT_CONFIG};
 use super::output::{GOOD, WARN, counted, json, out, styled, talk};
 use crate::config::{Problem, Problems};
 use crate::error::ExitStatus;
-use crate::ops::Clients;
+use crate::ops::{Clients, identity};
 
 /// Check a configuration and show all that is wrong with it
 ///
@@ -34,13 +34,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             return Err(config.absent.into());
         }
         Clients::read(&config)?;
-        Ok(config)
+        let complaint = identity(&config)?.and_then(|identity| identity.complaint());
+        Ok((config, complaint))
     });
     if args.json {
-        let counts = found.as_ref().ok().map(|config| {
+        let counts = found.as_ref().ok().map(|(config, _)| {
             let parts = &config.reloadable;
             (parts.lists.len(), parts.zones.len())
         });
+        let warnings: Vec<_> = found.iter().filter_map(|(_, complaint)| complaint.clone()).collect();
         let problems = match &found {
             Ok(_) => Problems::default(),
             Err(error) => match error.downcast_ref::<Problems>() {
@@ -58,16 +60,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                 "lists": counts.map(|(lists, _)| lists),
                 "zones": counts.map(|(_, zones)| zones),
                 "problems": problems,
+                "warnings": warnings,
             }),
         )?;
         return Ok(if good { ExitStatus::Ok } else { ExitStatus::Usage });
     }
-    let config = found?;
+    let (config, complaint) = found?;
     let mut out = out();
     let lists = counted(config.reloadable.lists.len() as u64, "list", "lists");
     let zones = counted(config.reloadable.zones.len() as u64, "zone", "zones");
     writeln!(out, "{}: {}: {lists}, {zones}", args.file.display(), styled(GOOD, "good"))?;
     out.flush()?;
+    if let Some(complaint) = complaint {
+        talk(styled(WARN, complaint));
+    }
     if config.reloadable.zones.is_empty() {
         talk(styled(WARN, "there is no `[zone.\"NAME\"]` in it: every question would be refused"));
     }

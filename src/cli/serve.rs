@@ -13,13 +13,16 @@ use super::output::{counted, short_duration};
 use super::progress::Progress;
 use crate::config::{Config, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
-use crate::ops::{Clients, Conduct, Ended, Report, Said, Service, expired_lists};
-use crate::server::{AccessLists, Limits, ReloadError, Served, Server, Settings, StartError};
+use crate::ops::{Clients, Conduct, Ended, Report, Said, Service, expired_lists, identity};
+use crate::server::{
+    AccessLists, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError,
+};
 use crate::store::{Outcome, Store};
 
 /// Answer DNS questions from the store; the service
 ///
-/// Answers from the compiled zones in the state folder, over UDP and TCP, and takes new ones over within a second
+/// Answers from the compiled zones in the state folder, over UDP and TCP (where the configuration says so also over TLS and
+/// HTTPS), and takes new ones over within a second
 /// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
@@ -50,11 +53,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     tell_absent(&config);
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
-    let server = start(&config, clients.lists().clone(), store, &lists, args.private_copy)?;
+    let identity = identity(&config)?;
+    tell_complaint(identity.as_ref());
+    let server = start(&config, clients.lists().clone(), identity, store, &lists, args.private_copy)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
     for address in service.server().addresses() {
         tracing::info!("listening on {address}, UDP and TCP");
+    }
+    for address in service.server().dot_addresses() {
+        tracing::info!("listening on {address}, DNS over TLS");
+    }
+    for address in service.server().doh_addresses() {
+        tracing::info!(
+            "listening on {address}, DNS over HTTPS (https://{address}{})",
+            config.server.doh_path
+        );
     }
     let mut daemon = Daemon { path, config, clients, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
@@ -70,11 +84,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 pub(crate) fn start(
     config: &Config,
     access: AccessLists,
+    identity: Option<Identity>,
     store: Store,
     lists: &Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
     private_copy: bool,
 ) -> anyhow::Result<Server> {
-    let settings = Settings { private_copy, ..settings(config, access) };
+    let settings = Settings { private_copy, ..settings(config, access, identity) };
     let expired = expired_lists(store, Arc::clone(lists));
     Server::start(&settings, Box::new(expired)).map_err(|error| {
         let help = help_with(&error);
@@ -83,7 +98,7 @@ pub(crate) fn start(
     })
 }
 
-fn settings(config: &Config, access: AccessLists) -> Settings {
+fn settings(config: &Config, access: AccessLists, identity: Option<Identity>) -> Settings {
     let server = &config.server;
     Settings {
         listen: server.listen.clone(),
@@ -94,6 +109,12 @@ fn settings(config: &Config, access: AccessLists) -> Settings {
             idle: server.tcp_idle,
             ..Limits::default()
         },
+        secure: identity.map(|identity| Secure {
+            dot: server.dot.clone(),
+            doh: server.doh.clone(),
+            path: server.doh_path.clone(),
+            identity,
+        }),
         version: config.reloadable.version_bind.clone(),
         access,
         ..Settings::new(config.state.clone(), origins(config))
@@ -166,6 +187,7 @@ impl Conduct for Daemon {
             }
         };
         tell_absent(&config);
+        renew(&config, server);
         if config.server != self.config.server || config.state != self.config.state {
             tracing::warn!("a changed [server] or state folder needs a restart");
         }
@@ -216,6 +238,29 @@ impl Conduct for Daemon {
 /// Own files that are not there: their lists stay as they were, and the next sync looks again.
 fn tell_absent(config: &Config) {
     config.absent.iter().for_each(|problem| tracing::warn!("{}", in_a_line(problem)));
+}
+
+/// Takes a changed certificate over. One that cannot be used is no reason to keep anything else from changing.
+fn renew(config: &Config, server: &Server) {
+    match identity(config) {
+        Ok(None) => {}
+        Ok(Some(identity)) => {
+            if server.renew(&identity) {
+                tracing::info!("clients are shown another certificate from now on");
+            }
+            tell_complaint(Some(&identity));
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| tracing::error!("{}", in_a_line(problem)));
+            tracing::error!("clients are shown the certificate as it was");
+        }
+    }
+}
+
+fn tell_complaint(identity: Option<&Identity>) {
+    if let Some(complaint) = identity.and_then(Identity::complaint) {
+        tracing::error!("{complaint}: clients that look at it will not ask");
+    }
 }
 
 /// A line for each mistake, so that each has its level and place in the log.

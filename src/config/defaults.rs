@@ -6,6 +6,8 @@ use std::time::Duration;
 // What a list must look like is the guard's to say.
 pub use crate::guard::entries::{MAX_BAD_SHARE, MAX_COVERAGE_V4, MIN_ENTRIES, SHORTEST_V4, SHORTEST_V6};
 
+use super::HttpPath;
+
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 const MIB: u64 = 1 << 20;
@@ -16,16 +18,21 @@ pub const STATE: &str = "/var/lib/gatepost";
 /// Loopback alone: a DNSBL mirror is for the machines beside it, and 53 is the resolver's.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5354);
 
+/// Where questions over HTTPS go, as in the examples of RFC 8484.
+pub fn doh_path() -> HttpPath {
+    "/dns-query".parse().expect("a path")
+}
+
 /// UDP threads for each listen address. One core answers more than a large mail site asks.
 pub const WORKERS: u16 = 1;
 
-/// TCP connections at a time, all clients together.
+/// Connections at a time over TCP, TLS and HTTPS, all clients together.
 pub const TCP_CONNECTIONS: u32 = 200;
 
-/// TCP connections at a time from one client address.
+/// Connections at a time from one client: an IPv4 address, an IPv6 /64.
 pub const TCP_CONNECTIONS_PER_CLIENT: u32 = 20;
 
-/// A TCP connection without a question for so long is closed (RFC 7766 section 6.2.3 asks for a few seconds).
+/// A connection without a question for so long is closed (RFC 7766 section 6.2.3 asks for a few seconds).
 pub const TCP_IDLE: Duration = Duration::from_secs(10);
 
 /// Replies a second over UDP to each network that is not exempt: far above what one resolver asks.

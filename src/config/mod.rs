@@ -26,6 +26,7 @@ mod problem;
 mod reach;
 mod read;
 mod resolve;
+mod secure;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -41,6 +42,7 @@ pub use list::{Ages, ListConfig, Source};
 pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
+pub use secure::{CertificateFiles, HttpPath};
 pub(crate) use units::parse_duration;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
@@ -65,16 +67,29 @@ pub struct Config {
 pub struct Server {
     /// Addresses, each for UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Addresses for DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS.
+    pub doh: Vec<SocketAddr>,
+    /// Where questions over HTTPS go.
+    pub doh_path: HttpPath,
     /// Everybody who can reach a public address may be answered, though no access list says who.
     pub open: bool,
     /// UDP threads for each address.
     pub workers: u16,
-    /// TCP connections at a time.
+    /// Connections at a time, over TCP, TLS and HTTPS together.
     pub tcp_connections: u32,
-    /// TCP connections at a time from one address.
+    /// Connections at a time from one client.
     pub tcp_connections_per_client: u32,
-    /// A TCP connection without a question for so long is closed.
+    /// A connection without a question for so long is closed.
     pub tcp_idle: Duration,
+}
+
+impl Server {
+    /// All addresses that clients can come to.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listen.iter().chain(&self.dot).chain(&self.doh).copied()
+    }
 }
 
 /// What can change while the server runs.
@@ -86,6 +101,8 @@ pub struct Reloadable {
     pub limit: RateLimit,
     /// What `version.bind CH TXT` says; `None` = refused.
     pub version_bind: Option<String>,
+    /// What clients of `dot` and `doh` are shown; there when one of them is.
+    pub certificate: Option<CertificateFiles>,
     /// Fetching.
     pub sync: Sync,
     /// The lists, by name.

@@ -47,6 +47,9 @@ impl Config {
             state,
             server: Server {
                 listen: if listen.is_empty() { vec![defaults::LISTEN] } else { listen },
+                dot: Vec::new(),
+                doh: Vec::new(),
+                doh_path: defaults::doh_path(),
                 open: false,
                 workers: defaults::WORKERS,
                 tcp_connections: defaults::TCP_CONNECTIONS,
@@ -57,6 +60,7 @@ impl Config {
                 access: AccessConfig::default(),
                 limit: RateLimit::default(),
                 version_bind: None,
+                certificate: None,
                 sync: Sync {
                     timer: Some(defaults::UP_TIMER),
                     own_networks: Vec::new(),

@@ -12,6 +12,7 @@ use toml::de::DeValue;
 use super::problem::did_you_mean;
 use super::reach::parse_url;
 use super::read::{Value, from_string, from_word};
+use super::secure::HttpPath;
 use super::units::{parse_duration, parse_size};
 use super::words::{Code, CodeError, Slug};
 use crate::model::{Name, Subject, Use};
@@ -32,6 +33,9 @@ from_string!(HttpUrl, "an address such as \"https://example.net/list.txt\"", |te
 });
 from_string!(PathBuf, "a path, as a string", |text| {
     if text.is_empty() { Err("an empty path".to_owned()) } else { Ok(text.into()) }
+});
+from_string!(HttpPath, "the path of a URL, of letters, digits and `/-_.~`, such as \"/dns-query\"", |text| {
+    text.parse().map_err(|()| format!("`{text}` is not such a path"))
 });
 from_string!(Duration, "a duration such as \"15m\", \"36h\" or \"7d\"", |text| {
     parse_duration(text).ok_or_else(|| format!("`{text}` is not a duration"))

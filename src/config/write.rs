@@ -23,6 +23,12 @@ impl Config {
         out.header("server");
         let server = &self.server;
         out.line("listen", array(server.listen.iter().map(|address| string(&address.to_string()))));
+        out.line("dot", array(server.dot.iter().map(|address| string(&address.to_string()))));
+        out.line("doh", array(server.doh.iter().map(|address| string(&address.to_string()))));
+        out.line("doh-path", string(server.doh_path.as_str()));
+        let files = self.reloadable.certificate.as_ref();
+        out.maybe("certificate", files.map(|files| string(&files.certificate.to_string_lossy())));
+        out.maybe("key", files.map(|files| string(&files.key.to_string_lossy())));
         out.line("open", server.open.to_string());
         out.line("workers", server.workers.to_string());
         out.line("tcp-connections", server.tcp_connections.to_string());

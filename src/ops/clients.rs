@@ -106,7 +106,7 @@ fn lists(config: &Config) -> Result<AccessLists, Problems> {
     let server = of(&reloadable.access, defaults::TTL.as_secs() as u32);
     let zones = reloadable.zones.iter().filter(|zone| !zone.access.is_empty());
     let zones = zones.map(|zone| (zone.origin.clone(), of(&zone.access, zone.ttl))).collect();
-    let open = config.server.listen.iter().find(|&&listen| lets_strangers_in(listen, &server));
+    let open = config.server.addresses().find(|&listen| lets_strangers_in(listen, &server));
     if let (Some(listen), Some(file), false) = (open, reloadable.access.files.first(), config.server.open) {
         let problem = Problem::new(
             &Place::File(file.clone()),

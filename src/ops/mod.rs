@@ -6,6 +6,7 @@
 mod ages;
 mod child;
 mod clients;
+mod identity;
 pub mod log;
 pub mod report;
 mod service;
@@ -18,6 +19,7 @@ mod timer;
 pub use ages::{expired_lists, next_due};
 pub use child::{Ended, Said, SyncChild, this_program, with_parent};
 pub use clients::Clients;
+pub use identity::identity;
 pub use report::{EventLines, ListDone, Report, Weight};
 pub use service::{Conduct, Service};
 pub use signals::{Signal, listen};

@@ -1,4 +1,4 @@
-//! Binding: one TCP listener and one UDP socket a worker on each address.
+//! Binding: one TCP listener and one UDP socket a worker on each address; one listener on each address for TLS.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -34,7 +34,7 @@ pub enum StartError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// UDP or TCP.
+        /// UDP, TCP, DoT or DoH.
         transport: &'static str,
         /// What the system says.
         source: io::Error,
@@ -51,6 +51,10 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) pairs: Vec<Pair>,
+    /// For DNS over TLS.
+    pub(super) dot: Vec<TcpListener>,
+    /// For DNS over HTTPS.
+    pub(super) doh: Vec<TcpListener>,
 }
 
 /// The sockets of one address.
@@ -62,13 +66,17 @@ pub(super) struct Pair {
 }
 
 impl Sockets {
-    /// Binds every address of the settings for UDP and TCP.
+    /// Binds every address of the settings.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
         if settings.listen.is_empty() {
             return Err(StartError::NoAddress);
         }
         let bind = |&address: &SocketAddr| bind_one(address, settings.workers.max(1), settings.udp_will_do);
-        Ok(Self { pairs: settings.listen.iter().map(bind).collect::<Result<_, _>>()? })
+        let pairs = settings.listen.iter().map(bind).collect::<Result<_, _>>()?;
+        let Some(secure) = &settings.secure else {
+            return Ok(Self { pairs, dot: Vec::new(), doh: Vec::new() });
+        };
+        Ok(Self { pairs, dot: bind_all(&secure.dot, "DoT")?, doh: bind_all(&secure.doh, "DoH")? })
     }
 
     /// Takes over sockets that somebody else has bound, such as the service manager. Their TCP ports are taken as well
@@ -82,13 +90,20 @@ impl Sockets {
             Ok(Pair { address, tcp: tcp_if_free(address), udp: vec![socket] })
         };
         let pairs = udp.into_iter().map(adopt).collect::<io::Result<_>>();
-        Ok(Self { pairs: pairs.map_err(StartError::Adopt)? })
+        Ok(Self { pairs: pairs.map_err(StartError::Adopt)?, dot: Vec::new(), doh: Vec::new() })
     }
 
     /// What they are bound to, with real ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.pairs.iter().map(|pair| pair.address).collect()
     }
+}
+
+fn bind_all(addresses: &[SocketAddr], transport: &'static str) -> Result<Vec<TcpListener>, StartError> {
+    let bind = |&address: &SocketAddr| {
+        tcp(address).map_err(|source| StartError::Bind { address, transport, source })
+    };
+    addresses.iter().map(bind).collect()
 }
 
 /// TCP first: it cannot be shared, so a second server on the same address fails instead of taking half of the queries.

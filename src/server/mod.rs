@@ -1,6 +1,6 @@
 //! The DNS server: sockets, threads, and the swap of what they serve.
 //!
-//! [`Server::start`] binds every address for UDP and TCP, loads the zones of the store's generation and answers until
+//! [`Server::start`] binds every address (UDP and TCP, and where asked for TLS and HTTPS), loads the zones of the store's generation and answers until
 //! [`Server::stop`]. One thread per UDP worker runs the same loop over a [`udp::Backend`]; streams run on a small
 //! tokio runtime of their own; one more thread watches the generation and the ages of lists. What all of them serve
 //! is one [`World`], swapped whole. Read [`respond::respond`] for what happens to a packet.
@@ -27,7 +27,7 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,13 +44,15 @@ pub use reload::{ReloadError, Reloaded};
 pub use sealed::{SEALS, sealed};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
+pub use stream::tls::{Identity, IdentityError};
 pub use tally::{Tallies, Tally, Traffic};
 pub use world::{AccessLists, Served, World};
 
+use crate::config::HttpPath;
 use crate::model::Name;
 use reload::Watcher;
 use stats::Board;
-use stream::Streams;
+use stream::{Doors, Streams, Tls};
 
 /// The address that is listened on unless another is configured.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5354";
@@ -68,6 +70,8 @@ pub struct Settings {
     pub workers: usize,
     /// Caps and times of streams.
     pub streams: Limits,
+    /// DNS over TLS and over HTTPS.
+    pub secure: Option<Secure>,
     /// What `version.bind` is told; `None` refuses.
     pub version: Option<String>,
     /// Who is answered.
@@ -90,6 +94,19 @@ pub struct Settings {
     pub cookies: Arc<Cookies>,
 }
 
+/// Where DNS over TLS and over HTTPS is answered, and with what certificate at first.
+#[derive(Debug, Clone)]
+pub struct Secure {
+    /// Addresses for DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS.
+    pub doh: Vec<SocketAddr>,
+    /// Where questions over HTTPS go.
+    pub path: HttpPath,
+    /// What clients are shown.
+    pub identity: Identity,
+}
+
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
 pub type Expired = Box<dyn FnMut() -> BTreeSet<String> + Send>;
 
@@ -106,6 +123,7 @@ impl Settings {
             listen: vec![DEFAULT_LISTEN.parse().expect("a constant")],
             workers: DEFAULT_WORKERS,
             streams: Limits::default(),
+            secure: None,
             version: None,
             access: AccessLists::default(),
             zones,
@@ -123,6 +141,8 @@ impl Settings {
 /// A running server.
 pub struct Server {
     addresses: Vec<SocketAddr>,
+    dot: Vec<SocketAddr>,
+    doh: Vec<SocketAddr>,
     worlds: Arc<ArcSwap<World>>,
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
@@ -174,18 +194,24 @@ impl Server {
             tracing::warn!("this system has no recvmmsg: one packet a system call");
         }
         let mut workers = Vec::new();
-        let mut listeners = Vec::new();
+        let [dot, doh] = [&sockets.dot, &sockets.doh].map(|listeners| local_addresses(listeners));
+        let (dot, doh) = (dot.map_err(StartError::Thread)?, doh.map_err(StartError::Thread)?);
+        let mut doors = Doors { tcp: Vec::new(), dot: sockets.dot, doh: sockets.doh };
         for pair in sockets.pairs {
-            listeners.extend(pair.tcp);
+            doors.tcp.extend(pair.tcp);
             for socket in pair.udp {
                 let books = board.worker(workers.len());
                 let spawn = if batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
                 workers.push(spawn(socket, &worlds, books, &stop).map_err(StartError::Thread)?);
             }
         }
-        let streams = Streams::start(listeners, settings.streams, Arc::clone(&worlds), board.streams())
+        let tls = settings
+            .secure
+            .as_ref()
+            .map(|secure| Tls { identity: secure.identity.clone(), path: secure.path.clone() });
+        let streams = Streams::start(doors, settings.streams, tls, &worlds, board.streams())
             .map_err(StartError::Thread)?;
-        Ok(Self { addresses, worlds, board, stop, workers, streams, settings, watcher })
+        Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, settings, watcher })
     }
 
     /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
@@ -193,9 +219,25 @@ impl Server {
         self.worlds.store(Arc::new(World::standing(&self.settings, zones, access)));
     }
 
-    /// The addresses that are listened on, with their real ports.
+    /// The addresses that are listened on over UDP and TCP, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses of DNS over TLS.
+    pub fn dot_addresses(&self) -> &[SocketAddr] {
+        &self.dot
+    }
+
+    /// The addresses of DNS over HTTPS.
+    pub fn doh_addresses(&self) -> &[SocketAddr] {
+        &self.doh
+    }
+
+    /// Shows this certificate to those who connect from now on; whether it is another than before. Nothing to do without
+    /// TLS.
+    pub fn renew(&self, identity: &Identity) -> bool {
+        self.streams.renew(identity)
     }
 
     /// What is served now.
@@ -237,4 +279,8 @@ impl Server {
             let _ = worker.join();
         }
     }
+}
+
+fn local_addresses(listeners: &[TcpListener]) -> io::Result<Vec<SocketAddr>> {
+    listeners.iter().map(TcpListener::local_addr).collect()
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::books::{Books, SharedBooks};
 use super::query_log::QueryLog;
 use super::respond::Outcome;
+use super::stream::StreamBooks;
 use super::tally::{Tallies, Tally, Traffic};
 use super::udp::drops;
 use crate::model::Name;
@@ -41,9 +42,13 @@ pub enum Dropped {
     Connections,
     /// A connection that took too long or broke.
     Connection,
+    /// A TLS handshake that took too long or came to nothing.
+    Handshake,
+    /// A request over HTTPS without a DNS message in it.
+    Request,
 }
 
-const DROPPED: [Dropped; 9] = [
+const DROPPED: [Dropped; 11] = [
     Dropped::Silent(Silence::Short),
     Dropped::Silent(Silence::Response),
     Dropped::Silent(Silence::Question),
@@ -53,9 +58,11 @@ const DROPPED: [Dropped; 9] = [
     Dropped::Send,
     Dropped::Connections,
     Dropped::Connection,
+    Dropped::Handshake,
+    Dropped::Request,
 ];
 
-/// Counters of one thread, or of all streams. On cache lines of their own.
+/// Counters of one thread, or of all streams of a kind. On cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Counters {
@@ -72,7 +79,9 @@ pub(super) struct Board {
     workers: Vec<Arc<Counters>>,
     /// The workers' sockets, for what the system counts.
     sockets: Vec<OwnedFd>,
-    streams: Arc<Counters>,
+    tcp: Arc<Counters>,
+    dot: Arc<Counters>,
+    doh: Arc<Counters>,
     total: Arc<Tally>,
     tallies: Tallies,
     log: Option<Arc<QueryLog>>,
@@ -86,8 +95,12 @@ pub struct Stats {
     /// Packets that the system threw away before a worker saw them: its receive buffer was full. `None` where it does
     /// not tell.
     pub overflowed: Option<u64>,
-    /// Over streams.
-    pub streams: Counts,
+    /// Over TCP.
+    pub tcp: Counts,
+    /// Over TLS.
+    pub dot: Counts,
+    /// Over HTTPS.
+    pub doh: Counts,
     /// Replies of all transports.
     pub total: Traffic,
     /// And of those the ones about each zone, by origin.
@@ -158,7 +171,8 @@ impl Board {
     pub(super) fn new(sockets: Vec<OwnedFd>, tallies: Tallies, log: Option<Arc<QueryLog>>) -> Self {
         let workers = sockets.iter().map(|_| Arc::default()).collect();
         let total = Arc::new(tallies.blank());
-        Self { workers, sockets, streams: Arc::default(), total, tallies, log }
+        let [tcp, dot, doh] = Default::default();
+        Self { workers, sockets, tcp, dot, doh, total, tallies, log }
     }
 
     pub(super) fn worker(&self, index: usize) -> Books {
@@ -171,22 +185,25 @@ impl Board {
         }
     }
 
-    pub(super) fn streams(&self) -> SharedBooks {
-        SharedBooks {
-            counters: Arc::clone(&self.streams),
+    pub(super) fn streams(&self) -> StreamBooks {
+        let books = |counters: &Arc<Counters>| SharedBooks {
+            counters: Arc::clone(counters),
             row: self.workers.len(),
             total: Arc::clone(&self.total),
             log: self.log.clone(),
-        }
+        };
+        StreamBooks { tcp: books(&self.tcp), dot: books(&self.dot), doh: books(&self.doh) }
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let streams = std::slice::from_ref(&self.streams);
+        let one = |counters| sum(std::slice::from_ref(counters));
         let overflowed = self.sockets.iter().map(|socket| drops(socket.as_fd()).map(u64::from)).sum();
         Stats {
             udp: sum(&self.workers),
             overflowed,
-            streams: sum(streams),
+            tcp: one(&self.tcp),
+            dot: one(&self.dot),
+            doh: one(&self.doh),
             total: self.total.traffic(),
             zones: self.tallies.traffic(),
         }

@@ -158,6 +158,11 @@ impl World {
         self.zone_access.get(origin).map_or(everywhere, |access| everywhere.stricter(access.of(client)))
     }
 
+    /// Whether every client is told the same.
+    pub(super) fn is_open(&self) -> bool {
+        self.access.is_open() && self.zone_access.is_empty()
+    }
+
     /// The zone that `name` lies in, the longest origin first, and where its origin begins in the name.
     pub fn find(&self, name: &LowerName) -> Option<(&Served, usize)> {
         self.find_counted(name).map(|(served, _, at)| (served, at))

@@ -149,7 +149,7 @@ fn read_records(records: &[u8], counts: [u16; 3], opt: &mut Option<Opt>) -> Opti
 }
 
 /// What follows a name, which may end in a pointer.
-fn skip_name(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn skip_name(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     loop {
         let (&len, tail) = rest.split_first()?;

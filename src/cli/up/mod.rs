@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_above(&progress);
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
-    let server = start(&config, AccessLists::default(), store.clone(), &lists, false)?;
+    let server = start(&config, AccessLists::default(), None, store.clone(), &lists, false)?;
     // With the ports that were really taken: a check must find them.
     config.server.listen = server.addresses().to_vec();
     let path = config.state.join(UP_CONFIG);

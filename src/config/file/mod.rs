@@ -4,5 +4,6 @@
 pub(crate) mod v1;
 
 pub(crate) use v1::{
-    AccessFile, File, LimitKeys, ListFile, ListKeys, MemberKeys, RuleFile, ServerKeys, ZoneFile, ZoneKeys,
+    AccessFile, File, LimitKeys, ListFile, ListKeys, MemberKeys, RuleFile, SecureFile, ServerKeys, ZoneFile,
+    ZoneKeys,
 };

@@ -12,6 +12,7 @@ use crate::config::format::FormatKeys;
 use crate::config::list::Ages;
 use crate::config::problem::{At, Document, Place, Problem, Problems};
 use crate::config::read::{Table, keys, parse};
+use crate::config::secure::HttpPath;
 use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
@@ -26,6 +27,7 @@ pub(crate) struct File {
     pub(crate) top: TopKeys,
     pub(crate) server: ServerKeys,
     pub(crate) listen: Option<Vec<At<SocketAddr>>>,
+    pub(crate) secure: SecureFile,
     pub(crate) access: AccessFile,
     pub(crate) rate_limit_exempt: Option<Vec<At<Network>>>,
     pub(crate) sync: SyncKeys,
@@ -43,13 +45,14 @@ keys! {
 }
 
 keys! {
-    /// `[server]`, but its arrays.
+    /// `[server]`, but its arrays and what [`SecureFile`] has.
     pub(crate) struct ServerKeys {
         "open" open: bool,
         "workers" workers: u16,
         "tcp-connections" tcp_connections: u32,
         "tcp-connections-per-client" tcp_connections_per_client: u32,
         "tcp-idle" tcp_idle: Duration,
+        "doh-path" doh_path: HttpPath,
         "version-bind" version_bind: Text,
         "rate-limit" rate_limit: u64,
         "rate-limit-slip" rate_limit_slip: u8,
@@ -131,6 +134,17 @@ keys! {
         "code" code: Code,
         "text" text: Text,
     }
+}
+
+/// What DNS over TLS and over HTTPS needs.
+#[derive(Debug, Default)]
+pub(crate) struct SecureFile {
+    pub(crate) dot: Option<Vec<At<SocketAddr>>>,
+    pub(crate) doh: Option<Vec<At<SocketAddr>>>,
+    pub(crate) certificate: Option<At<PathBuf>>,
+    pub(crate) key: Option<At<PathBuf>>,
+    /// Nothing in them was wrong so far.
+    pub(crate) sound: bool,
 }
 
 /// `access` and `access-files`.
@@ -239,6 +253,7 @@ impl File {
             {
                 problems.push(Problem::new(&place, "no address to listen on").help("expected at least one"));
             }
+            file.secure = secure(&mut server, problems);
             file.access = access(&mut server, problems);
             file.rate_limit_exempt = server.array("rate-limit-exempt", problems);
             file.server = ServerKeys::read(&mut server, problems);
@@ -320,6 +335,13 @@ fn members(table: &mut Table<'_>, problems: &mut Problems) -> Vec<MemberKeys> {
         }
     }
     members
+}
+
+fn secure(table: &mut Table<'_>, problems: &mut Problems) -> SecureFile {
+    let before = problems.len();
+    let (dot, doh) = (table.array("dot", problems), table.array("doh", problems));
+    let (certificate, key) = (table.value("certificate", problems), table.value("key", problems));
+    SecureFile { dot, doh, certificate, key, sound: problems.len() == before }
 }
 
 fn access(table: &mut Table<'_>, problems: &mut Problems) -> AccessFile {

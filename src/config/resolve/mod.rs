@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 mod access;
 mod list;
+mod secure;
 mod zone;
 
 pub(crate) use list::list_of;
@@ -42,10 +43,12 @@ pub(crate) fn resolve(
             given.iter().map(|&value| At { value, place: Place::Outside("GATEPOST_LISTEN") }).collect()
         }
     };
+    let secure = secure::secure(file.secure, &listen, &folder, problems);
     let access = access::access(file.access, &folder, problems);
     let limit = access::limit(&file.server, file.rate_limit_exempt, problems);
     let open = file.server.open.is_some_and(|at| at.value);
-    check_strangers(&listen, &access, open, problems);
+    let addresses = listen.iter().chain(&secure.dot).chain(&secure.doh);
+    check_strangers(addresses, &access, open, problems);
     let catalogue =
         overrides.catalogue.clone().or_else(|| file.sync.catalogue.map(|at| folder.join(at.value)));
 
@@ -69,7 +72,10 @@ pub(crate) fn resolve(
     Config {
         state: state.unwrap_or_else(|| defaults::STATE.into()),
         server: Server {
-            listen: listen.into_iter().map(|at| at.value).collect(),
+            listen: values(listen),
+            dot: values(secure.dot),
+            doh: values(secure.doh),
+            doh_path: file.server.doh_path.map_or_else(defaults::doh_path, |at| at.value),
             open,
             workers: or(file.server.workers, defaults::WORKERS),
             tcp_connections: or(file.server.tcp_connections, defaults::TCP_CONNECTIONS),
@@ -82,6 +88,7 @@ pub(crate) fn resolve(
         reloadable: Reloadable {
             access,
             limit,
+            certificate: secure.files,
             version_bind: file.server.version_bind.map(|at| at.value.0),
             sync: Sync {
                 timer: file.sync.timer.map(|at| at.value),
@@ -102,12 +109,17 @@ pub(crate) fn resolve(
 /// an open server can be made to send replies to others.
 ///
 /// What files say is known when they are read.
-fn check_strangers(listen: &[At<SocketAddr>], access: &AccessConfig, open: bool, problems: &mut Problems) {
+fn check_strangers<'a>(
+    addresses: impl Iterator<Item = &'a At<SocketAddr>>,
+    access: &AccessConfig,
+    open: bool,
+    problems: &mut Problems,
+) {
     if open || !access.files.is_empty() {
         return;
     }
     let access = Access::of_lists(&[access.list()], 0);
-    for at in listen.iter().filter(|at| lets_strangers_in(at.value, &access)) {
+    for at in addresses.filter(|at| lets_strangers_in(at.value, &access)) {
         problems.push(
             Problem::new(
                 &at.place,
@@ -116,6 +128,10 @@ fn check_strangers(listen: &[At<SocketAddr>], access: &AccessConfig, open: bool,
             .help("expected an `access` rule under [server] for 0.0.0.0/0 (for IPv6 ::/0) that refuses others, or `open = true`"),
         );
     }
+}
+
+fn values<T>(typed: Vec<At<T>>) -> Vec<T> {
+    typed.into_iter().map(|at| at.value).collect()
 }
 
 fn distinct_addresses(typed: Vec<At<SocketAddr>>, problems: &mut Problems) -> Vec<At<SocketAddr>> {

@@ -1,0 +1,177 @@
+//! The accept loop: takes connections until the server stops. No error ends it, and none makes it spin.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::room::Room;
+use super::{Dropped, Host, Limits, Terms};
+
+/// Pause after a connection that was gone before it was taken: nobody can keep the loop busy with them.
+const ABORTED: Duration = Duration::from_millis(1);
+/// Pause when the system is out of descriptors or memory. Connections wait meanwhile, as many as the backlog holds.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// Where connections come from.
+pub(super) trait Door: Send {
+    /// A connection.
+    type Stream: Send + 'static;
+
+    /// The next one.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept().await
+    }
+}
+
+/// Serves who comes to a listener.
+pub(super) async fn run(
+    listener: TcpListener,
+    host: Arc<Host>,
+    room: Room,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
+    let mut stopped = stop.clone();
+    let take = |stream, peer: SocketAddr| {
+        if let Err(why) = host.desk().welcome(peer) {
+            return host.desk().note_dropped(why);
+        }
+        let Some(seat) = room.admit(peer.ip()) else {
+            return host.desk().note_dropped(Dropped::Connections);
+        };
+        let host = Arc::clone(&host);
+        let terms = Terms { limits, end: Instant::now() + limits.total, stop: stop.clone() };
+        tokio::spawn(async move {
+            if let Err(why) = host.serve(stream, peer, terms).await {
+                host.desk().note_dropped(why);
+            }
+            drop(seat);
+        });
+    };
+    tokio::select! {
+        _ = stopped.wait_for(|&stop| stop) => {}
+        () = take_all(&listener, take) => {}
+    }
+}
+
+/// Takes connections for ever.
+async fn take_all<D: Door>(door: &D, take: impl Fn(D::Stream, SocketAddr)) {
+    let mut exhausted = false;
+    loop {
+        let error = match door.next().await {
+            Ok((stream, peer)) => {
+                if std::mem::take(&mut exhausted) {
+                    tracing::info!("connections can be accepted again");
+                }
+                take(stream, peer);
+                continue;
+            }
+            Err(error) => error,
+        };
+        if is_of_the_connection(&error) {
+            sleep(ABORTED).await;
+            continue;
+        }
+        if !std::mem::replace(&mut exhausted, true) {
+            // Once, not ten times a second.
+            tracing::error!(%error, "no connection can be accepted; those that come wait");
+        }
+        sleep(EXHAUSTED).await;
+    }
+}
+
+/// Whether an error is about a connection that is gone already, and not about the listener (accept(2)).
+fn is_of_the_connection(error: &io::Error) -> bool {
+    let Some(code) = error.raw_os_error() else { return false };
+    matches!(
+        Errno::from_raw(code),
+        Errno::ECONNABORTED
+            | Errno::ECONNRESET
+            | Errno::EINTR
+            | Errno::ENETDOWN
+            | Errno::EPROTO
+            | Errno::ENOPROTOOPT
+            | Errno::EHOSTDOWN
+            | Errno::EHOSTUNREACH
+            | Errno::EOPNOTSUPP
+            | Errno::ENETUNREACH
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Says what it is told to say, then nothing more.
+    struct Scripted(Mutex<VecDeque<Result<u16, Errno>>>);
+
+    impl Door for Scripted {
+        type Stream = ();
+
+        async fn next(&self) -> io::Result<((), SocketAddr)> {
+            let next = self.0.lock().unwrap().pop_front();
+            match next {
+                Some(Ok(port)) => Ok(((), SocketAddr::from(([192, 0, 2, 1], port)))),
+                Some(Err(errno)) => Err(errno.into()),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Which connections were taken, and how much time went by on the loop's own clock.
+    fn taken(script: Vec<Result<u16, Errno>>) -> (Vec<u16>, Duration) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let begin = Instant::now();
+            let last = *script.last().unwrap();
+            let ports = Mutex::new(Vec::new());
+            let done = tokio::sync::Notify::new();
+            let door = Scripted(Mutex::new(script.into()));
+            let take = |(), peer: SocketAddr| {
+                ports.lock().unwrap().push(peer.port());
+                if Ok(peer.port()) == last {
+                    done.notify_one();
+                }
+            };
+            tokio::select! {
+                () = take_all(&door, take) => unreachable!("it never ends"),
+                () = done.notified() => {}
+            }
+            (ports.into_inner().unwrap(), begin.elapsed())
+        })
+    }
+
+    #[test]
+    fn no_error_ends_it() {
+        for errno in
+            [Errno::ECONNABORTED, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EPROTO, Errno::EINVAL]
+        {
+            let (ports, _) = taken(vec![Ok(1), Err(errno), Err(errno), Ok(2), Err(errno), Ok(3)]);
+            assert_eq!(ports, [1, 2, 3], "{errno}");
+        }
+    }
+
+    /// Time stands still but for pauses, so this counts them.
+    #[test]
+    fn it_pauses_after_each_error() {
+        let after = |errno| taken(std::iter::repeat_n(Err(errno), 50).chain([Ok(1)]).collect()).1;
+        assert_eq!(after(Errno::ECONNABORTED), 50 * ABORTED);
+        assert_eq!(after(Errno::EMFILE), 50 * EXHAUSTED);
+        assert_eq!(taken(vec![Ok(1), Ok(2)]).1, Duration::ZERO);
+    }
+}

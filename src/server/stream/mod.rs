@@ -1,0 +1,205 @@
+//! Streams: DNS over TCP, over TLS (RFC 7858) and over HTTPS (RFC 8484), each message handed to the hickory front.
+//!
+//! One accept loop a listener ([`accept`]), one room with a cap for all connections and one for each client ([`room`]),
+//! one way from message to reply ([`desk`]); what differs is how messages are found in a connection ([`framing`],
+//! [`http`]) and what is around it ([`tls`]). Nothing here can hold up UDP: it has threads of its own. Read [`Streams`]
+//! first, then [`Host`].
+
+mod accept;
+mod desk;
+mod framing;
+mod http;
+mod room;
+pub(super) mod tls;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::World;
+use super::books::SharedBooks;
+use super::stats::Dropped;
+use crate::config::HttpPath;
+use desk::Desk;
+use http::Http;
+use room::Room;
+use tls::{Identity, Keys};
+
+/// How long a stopping server waits for messages that are being answered.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Caps and times of streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections in all; more are closed at once.
+    pub connections: usize,
+    /// Connections of one client (an IPv4 address, an IPv6 /64); more are closed at once.
+    pub per_client: usize,
+    /// How long a connection may wait between two messages.
+    pub idle: Duration,
+    /// How long a TLS handshake, and a message that has begun, may take to arrive, and replies to be taken.
+    pub message: Duration,
+    /// How long a connection may last in all.
+    pub total: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 200,
+            per_client: 20,
+            idle: Duration::from_secs(10),
+            message: Duration::from_secs(5),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Listeners that are bound, by what is spoken there.
+#[derive(Debug, Default)]
+pub(super) struct Doors {
+    pub(super) tcp: Vec<TcpListener>,
+    pub(super) dot: Vec<TcpListener>,
+    pub(super) doh: Vec<TcpListener>,
+}
+
+/// The books of each kind of stream.
+pub(super) struct StreamBooks {
+    pub(super) tcp: SharedBooks,
+    pub(super) dot: SharedBooks,
+    pub(super) doh: SharedBooks,
+}
+
+/// What TLS needs.
+pub(super) struct Tls {
+    pub(super) identity: Identity,
+    /// Where questions over HTTPS go.
+    pub(super) path: HttpPath,
+}
+
+/// The running stream part of a server.
+pub(super) struct Streams {
+    runtime: Runtime,
+    stop: watch::Sender<bool>,
+    room: Room,
+    /// `None` without TLS.
+    keys: Option<Arc<Keys>>,
+}
+
+/// What is spoken at a door, with everything that it takes.
+enum Host {
+    Tcp(Desk),
+    Dot(Desk, Arc<Keys>),
+    Doh(Http, Arc<Keys>),
+}
+
+/// When a connection has to end.
+#[derive(Clone)]
+struct Terms {
+    limits: Limits,
+    /// The end of its time in all.
+    end: Instant,
+    stop: watch::Receiver<bool>,
+}
+
+impl Streams {
+    pub(super) fn start(
+        doors: Doors,
+        limits: Limits,
+        tls: Option<Tls>,
+        worlds: &Arc<ArcSwap<World>>,
+        books: StreamBooks,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("dns-stream")
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let (stop, stopped) = watch::channel(false);
+        let room = Room::new(limits.connections, limits.per_client);
+        let open = |listeners: Vec<TcpListener>, host: Host| -> io::Result<()> {
+            let host = Arc::new(host);
+            for listener in listeners {
+                let listener = {
+                    let _inside = runtime.enter();
+                    tokio::net::TcpListener::from_std(listener)?
+                };
+                let (host, room, stop) = (Arc::clone(&host), room.clone(), stopped.clone());
+                runtime.spawn(accept::run(listener, host, room, limits, stop));
+            }
+            Ok(())
+        };
+        let desk = |books| Desk::new(worlds, books);
+        open(doors.tcp, Host::Tcp(desk(books.tcp)))?;
+        let mut keys = None;
+        if let Some(Tls { identity, path }) = tls {
+            let kept = keys.insert(Arc::new(Keys::new(&identity)));
+            open(doors.dot, Host::Dot(desk(books.dot), Arc::clone(kept)))?;
+            open(
+                doors.doh,
+                Host::Doh(Http::new(desk(books.doh), path.as_str(), limits.message), Arc::clone(kept)),
+            )?;
+        }
+        Ok(Self { runtime, stop, room, keys })
+    }
+
+    /// Connections from now on are shown this certificate; whether it is another than before. Nothing to do without TLS.
+    pub(super) fn renew(&self, identity: &Identity) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.renew(identity))
+    }
+
+    /// Ends the accept loops, lets connections finish the message they are at, and waits for them for a while.
+    pub(super) fn stop(self) {
+        let _ = self.stop.send(true);
+        // After that time the rest is cut off.
+        let _ = self.runtime.block_on(async { timeout(DRAIN, self.room.emptied()).await.is_ok() });
+        self.runtime.shutdown_background();
+    }
+}
+
+impl Host {
+    fn desk(&self) -> &Desk {
+        match self {
+            Self::Tcp(desk) | Self::Dot(desk, _) => desk,
+            Self::Doh(http, _) => http.desk(),
+        }
+    }
+
+    /// Serves a connection to its end; `Err` says why that was not a good one.
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, terms: Terms) -> Result<(), Dropped> {
+        let broken = |_| Dropped::Connection;
+        stream.set_nodelay(true).map_err(broken)?;
+        match self {
+            Self::Tcp(desk) => framing::serve(stream, peer, desk, terms).await.map_err(broken),
+            Self::Dot(desk, keys) => {
+                let stream = tls::greet(keys.dot(), stream, terms.limits.message).await?;
+                framing::serve(stream, peer, desk, terms).await.map_err(broken)
+            }
+            Self::Doh(http, keys) => {
+                let stream = tls::greet(keys.doh(), stream, terms.limits.message).await?;
+                http.serve(stream, peer, terms).await.map_err(broken)
+            }
+        }
+    }
+}
+
+impl Terms {
+    /// In so much time, but not after the end.
+    fn within(&self, time: Duration) -> Instant {
+        (Instant::now() + time).min(self.end)
+    }
+
+    /// Completes when the server stops.
+    async fn stopped(&mut self) {
+        // An error is the end of the server as well.
+        let _ = self.stop.wait_for(|&stop| stop).await;
+    }
+}
