@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use gatepost::compile::{Compiled, Except, MAX_PARTS, Member, Part, ZoneData, ZoneSpec, compile};
+use gatepost::compile::{
+    Compiled, Except, MAX_ANSWERS, MAX_PARTS, Member, Part, ZoneData, ZoneSpec, compile,
+};
 use gatepost::guard::NeverList;
 use gatepost::model::{ContentHash, Name, Ns, RrData, Rtype, Soa, Span, Template, Use, Value};
 use gatepost::set::{Overlap, Scope, Set, SetBuilder};
@@ -376,4 +378,36 @@ fn name_answer(compiled: &Compiled, question: &Name) -> Option<u32> {
         above = name.parent();
     }
     None
+}
+
+/// A feed may bring so many texts and no more; what the operator writes stands, however much it is.
+#[test]
+fn texts_beyond_the_most_answers() {
+    let count = MAX_ANSWERS as u32 + 5;
+    let texts_of = |foreign: bool| {
+        let mut builder = SetBuilder::new(Overlap::Narrowest);
+        for at in 0..count {
+            let text = Some(Template::literal(format!("text {at}").as_bytes()));
+            let value = builder.value(&Value { text, ..Value::default() });
+            builder.host(at << 4, value);
+        }
+        let member = Member {
+            name: "list".to_owned(),
+            set: Arc::new(builder.finish()),
+            hash: ContentHash::of(b"list"),
+            use_: Use::Block,
+            code: Ipv4Addr::new(127, 0, 0, 5),
+            text: Template::literal(b"the list's own"),
+            keep_values: true,
+            foreign,
+            never: None,
+        };
+        let spec =
+            ZoneSpec { zone: zone(false), members: vec![member], excepts: Vec::new(), subzones: Vec::new() };
+        let compiled = compile(&spec);
+        assert_eq!(compiled.lists[0].texts_dropped, foreign);
+        compiled.answers.len()
+    };
+    assert_eq!(texts_of(true), 1);
+    assert_eq!(texts_of(false), count as usize);
 }

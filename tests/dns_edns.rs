@@ -197,7 +197,7 @@ fn strangers_are_answered_so_often() {
     let later = Moment { micros: NOW.micros + 1_000_000, ..NOW };
     assert_eq!(count(&plain, later)[0], 10);
     // Errors are limited as well, and nothing slips that is no question.
-    let mut broken = plain.clone();
+    let mut broken = plain;
     broken[5] = 2;
     assert_eq!(count(&broken, later), [0, 0, 65]);
     // Whoever sends a cookie back is where it says.

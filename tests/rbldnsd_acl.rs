@@ -369,6 +369,20 @@ fn a_list_that_cannot_be_read_lets_nobody_in() {
     daemon.stop().ended_with(0);
 }
 
+/// Everything is listed only where something could be.
+#[test]
+fn where_there_is_nothing_to_be_listed() {
+    let place = place();
+    write_lists(&place, &[("acl", "127.0.0.9 :9:told\n127.0.0.1 :pass\n".into()), ("none", HEAD.into())]);
+    let zones = [":acl:acl", "set.example:ip4set:set", "empty.example:ip4set:none"];
+    let (daemon, port) = start(&place, "gatepost", &zones);
+    daemon.talks("zones reloaded");
+    assert_eq!(told(port, 9, "set.example"), Some(NOERROR));
+    assert_eq!(told(port, 9, "empty.example"), Some(NXDOMAIN));
+    assert_eq!(told(port, 1, "empty.example"), Some(NXDOMAIN));
+    daemon.stop().ended_with(0);
+}
+
 #[test]
 fn the_same_as_access_files_of_a_configuration() {
     let place = place();

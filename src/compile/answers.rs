@@ -7,20 +7,23 @@ use super::compose::{Budget, compose};
 use super::{Answer, AnswerId, Member, Part, ZoneData};
 use crate::model::{Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
 
-/// A zone with more answers than this is compiled again with the lists' own texts in place of the entries'.
+/// A zone with more answers than this in which feeds answer is compiled again with those lists' own texts in place of
+/// their entries': no stranger's list makes a zone as large as it likes. What the operator writes stands.
 pub const MAX_ANSWERS: usize = 1 << 20;
 
 /// Values that one answer is put together from at most; what else an address or name has is left out. A list with a
 /// million values for one address would otherwise cost hours, and no message holds as many.
 pub const MAX_PARTS: usize = 1 << 10;
 
-/// The zone has more than [`MAX_ANSWERS`] answers.
+/// The zone has more answers than it may.
 #[derive(Debug)]
 pub(super) struct TooMany;
 
 /// Interns what lists say and what the zone answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
+    /// Answers that there may be.
+    most: usize,
     values: Vec<Vec<RrSet>>,
     value_ids: HashMap<Vec<RrSet>, u32>,
     answers: Vec<Answer>,
@@ -29,6 +32,18 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// An empty one for so many answers.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            values: Vec::new(),
+            value_ids: HashMap::new(),
+            answers: Vec::new(),
+            answer_ids: HashMap::new(),
+            too_many: false,
+        }
+    }
+
     /// The number of a value.
     pub(super) fn value(&mut self, records: Vec<RrSet>) -> u32 {
         if let Some(&id) = self.value_ids.get(&records) {
@@ -50,7 +65,7 @@ impl Table {
         if let Some(&id) = self.answer_ids.get(parts) {
             return id;
         }
-        if self.answers.len() >= MAX_ANSWERS {
+        if self.answers.len() >= self.most {
             self.too_many = true;
             return 0;
         }
@@ -68,6 +83,7 @@ impl Table {
 
 /// What a member says for an entry with this value. `drop_texts`: see [`MAX_ANSWERS`].
 pub(super) fn records_of(member: &Member, value: &Value, ttl: Ttl, drop_texts: bool) -> Vec<RrSet> {
+    let drop_texts = drop_texts && member.foreign;
     let keep = member.keep_values && !drop_texts;
     if member.keep_values && !value.records.is_empty() {
         let ttl_of = |set: &RrSet| if set.ttl == 0 { ttl } else { set.ttl };

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use roaring::RoaringBitmap;
 
-use super::answers::{MAX_PARTS, Table, TooMany, records_of, test_point};
+use super::answers::{MAX_ANSWERS, MAX_PARTS, Table, TooMany, records_of, test_point};
 use super::compose::Budget;
 use super::diff::listed_v4;
 use super::merge::{Hits, Piece, Without, merge, union};
@@ -17,14 +17,17 @@ use crate::set::{Set, ValueId};
 
 /// Compiles a zone.
 pub fn compile(spec: &ZoneSpec) -> Compiled {
-    match Compiler::new(spec, false).run() {
+    let has_feeds = spec.members.iter().any(|member| member.foreign);
+    let most = if has_feeds { MAX_ANSWERS } else { usize::MAX };
+    match Compiler::new(spec, false, most).run() {
         Ok(compiled) => compiled,
-        Err(TooMany) => Compiler::new(spec, true).run().unwrap_or_else(|TooMany| {
-            // Without the entries' texts an answer is a combination of lists and published codes; more than
-            // MAX_ANSWERS of those means that codes are used as data. Lists speak for themselves then.
+        Err(TooMany) => Compiler::new(spec, true, most).run().unwrap_or_else(|TooMany| {
+            // Without the texts of feeds' entries an answer is a combination of lists and published codes; more than
+            // MAX_ANSWERS of those means that codes are used as data. Feeds speak for themselves then, and what is
+            // left is the operator's own.
             let mut plain = spec.clone();
-            plain.members.iter_mut().for_each(|member| member.keep_values = false);
-            Compiler::new(&plain, true).run().expect("at most one value a list")
+            plain.members.iter_mut().for_each(|member| member.keep_values &= !member.foreign);
+            Compiler::new(&plain, true, usize::MAX).run().expect("without a limit")
         }),
     }
 }
@@ -45,8 +48,8 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(spec: &'a ZoneSpec, drop_texts: bool) -> Self {
-        let mut table = Table::default();
+    fn new(spec: &'a ZoneSpec, drop_texts: bool, most: usize) -> Self {
+        let mut table = Table::new(most);
         let said: Vec<Vec<u32>> = spec
             .members
             .iter()
@@ -231,7 +234,7 @@ impl<'a> Compiler<'a> {
             except: false,
             code: Some(member.code),
             entries: member.set.len() as u64,
-            texts_dropped: self.drop_texts,
+            texts_dropped: self.drop_texts && member.foreign,
             six_to_four: member.set.directives.six_to_four,
         });
         let excepts = self.spec.excepts.iter().map(|except| ListData {

@@ -96,7 +96,7 @@ fn listed<D: AsRef<[u8]>>(
     let snapshot = zone.snapshot();
     for found in snapshot.v4_spans(0.prefix(0)) {
         let span = found?.span;
-        each(Box::new(move |random| v4((span.first as u128 + random.up_to(span.extent())) as u32)));
+        each(Box::new(move |random| v4((u128::from(span.first) + random.up_to(span.extent())) as u32)));
     }
     for found in snapshot.v6_spans(0.prefix(0)) {
         let span = found?.span;

@@ -193,7 +193,7 @@ impl Run<'_> {
                     break;
                 }
                 port = (port + 1) % self.ports.len();
-                if !self.send(port, due as u64)? {
+                if !self.send(port, Some(due as u64))? {
                     full = true; // the time that it was due stays
                     break;
                 }
@@ -270,13 +270,13 @@ impl Run<'_> {
     }
 
     fn send_now(&mut self, port: usize) -> io::Result<bool> {
-        let now = self.now();
-        self.send(port, now)
+        self.send(port, None)
     }
 
-    /// Sends the next question, which was due then; not when the port has no room.
-    fn send(&mut self, port: usize, due: u64) -> io::Result<bool> {
+    /// Sends the next question, which was due then or is now; not when the port has no room.
+    fn send(&mut self, port: usize, due: Option<u64>) -> io::Result<bool> {
         let now = self.now();
+        let due = due.unwrap_or(now);
         let Some(id) = self.ports[port].launch(self.next, due, now) else { return Ok(false) };
         let message = self.questions.message(self.next, id);
         loop {

@@ -16,9 +16,8 @@ use crate::ops::this_program;
 pub const LOADER_COMMAND: &str = "rbldnsd-loader";
 
 /// What the C library's allocator is told of the loader, unless somebody told it something else: what is large is given
-/// back as soon as it is free, and stands in large pages.
-const ALLOCATOR: (&str, &str) =
-    ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1048576:glibc.malloc.hugetlb=1");
+/// back as soon as it is free.
+const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1048576");
 
 /// Something from the loader.
 #[derive(Debug)]

@@ -82,7 +82,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("a name that is only above a subzone", &["empty non-terminal"]),
     ("a subzone whose labels are numbers, beside another list of addresses", &["a subzone of numbers"]),
     (
-        "an entry outside a section, an unknown, nested or `acl` type",
+        "an entry outside a section, an unknown or nested type, `acl`",
         &["tests/rbldnsd_junk.rs::junk_that_replaces_good_files_leaves_the_last_good_data"],
     ),
     ("more than 1,000 sections or subzones", &["src/parse/rbldnsd/combined/tests.rs::what_spoils_all_of_it"]),
@@ -91,6 +91,30 @@ const ROWS: &[(&str, &[&str])] = &[
         &["tests/combined.rs::a_configured_zone_goes_before_subzones"],
     ),
     ("the test points of RFC 5782", &["tests/combined.rs::subzones_come_and_go_with_their_list"]),
+    (
+        "an unknown word (`:reject`), any line that cannot be read as a client",
+        &["tests/rbldnsd_acl.rs::a_list_that_cannot_be_read_lets_nobody_in"],
+    ),
+    ("a list that cannot be loaded", &["tests/rbldnsd_acl.rs::a_list_that_cannot_be_read_lets_nobody_in"]),
+    (
+        "a word for a default, then a text or code alone",
+        &["tests/rbldnsd_acl.rs::a_list_that_cannot_be_read_lets_nobody_in"],
+    ),
+    ("a prefix larger than `$MAXRANGE4`", &["src/parse/rbldnsd/acl.rs::whole_or_not_at_all"]),
+    ("`::ffff:192.0.2.1`", &["src/zone/access.rs::the_longest_prefix_counts"]),
+    (
+        "a client that is told everything is listed, where a list is empty",
+        &["tests/rbldnsd_acl.rs::where_there_is_nothing_to_be_listed"],
+    ),
+    (
+        "the same in a zone of generic data",
+        &["tests/rbldnsd_acl.rs::clients_are_given_what_rbldnsd_gives_them"],
+    ),
+    (
+        "a client that is told nothing is listed, in a zone of generic data",
+        &["tests/rbldnsd_acl.rs::clients_are_given_what_rbldnsd_gives_them"],
+    ),
+    ("`version.bind` from a client that is refused", &["tests/dns_access.rs::each_action"]),
 ];
 
 /// Holds the page against the rows, the rows against the exemptions, and those against the page.
@@ -98,10 +122,9 @@ pub(crate) fn hold() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/rbldnsd.md")).expect("the page");
     let mut of_page = Vec::new();
-    for section in page
-        .split("\n## ")
-        .filter(|text| ["Answers", "Files", "Subzones"].iter().any(|name| text.starts_with(name)))
-    {
+    for section in page.split("\n## ").filter(|text| {
+        ["Answers", "Files", "Subzones", "Access lists"].iter().any(|name| text.starts_with(name))
+    }) {
         let cells = section
             .lines()
             .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))

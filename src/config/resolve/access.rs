@@ -60,7 +60,7 @@ fn resolved(typed: Vec<RuleFile>, problems: &mut Problems) -> Vec<AccessRule> {
     rules
 }
 
-/// How often networks are answered: what [server] says of it.
+/// How often networks are answered: what `[server]` says of it.
 pub(super) fn limit(
     keys: &ServerKeys,
     exempt: Option<Vec<At<Network>>>,
