@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gatepost::compile::{Except, Member, ZoneData, ZoneSpec, compile};
 use gatepost::model::{ContentHash, Name, Ns, RrData, RrSet, Rtype, Soa, Template, Use, Value};
+#[cfg(feature = "full")]
 use gatepost::server::respond::Moment;
 use gatepost::set::{Overlap, Scope, Set, SetBuilder, codec};
 use gatepost::snapshot::{self, Snapshot};
@@ -16,6 +17,7 @@ use gatepost::zone::Zone;
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// And when.
+#[cfg(feature = "full")]
 pub(crate) const NOW: Moment = Moment { wall: 1_800_000_000, micros: 0 };
 
 /// A name from its text.
