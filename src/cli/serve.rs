@@ -15,7 +15,7 @@ use crate::config::{Config, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{Clients, Conduct, Ended, Report, Said, Service, expired_lists, identity};
 use crate::server::{
-    AccessLists, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError,
+    AccessLists, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError, cores,
 };
 use crate::store::{Outcome, Store};
 
@@ -102,7 +102,8 @@ fn settings(config: &Config, access: AccessLists, identity: Option<Identity>) ->
     let server = &config.server;
     Settings {
         listen: server.listen.clone(),
-        workers: server.workers.into(),
+        workers: server.workers.map_or_else(cores, usize::from),
+        pin_workers: server.pin_workers,
         streams: Limits {
             connections: server.tcp_connections as usize,
             per_client: server.tcp_connections_per_client as usize,

@@ -23,9 +23,6 @@ pub fn doh_path() -> HttpPath {
     "/dns-query".parse().expect("a path")
 }
 
-/// UDP threads for each listen address. One core answers more than a large mail site asks.
-pub const WORKERS: u16 = 1;
-
 /// Connections at a time over TCP, TLS and HTTPS, all clients together.
 pub const TCP_CONNECTIONS: u32 = 200;
 

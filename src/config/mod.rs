@@ -75,8 +75,10 @@ pub struct Server {
     pub doh_path: HttpPath,
     /// Everybody who can reach a public address may be answered, though no access list says who.
     pub open: bool,
-    /// UDP threads for each address.
-    pub workers: u16,
+    /// UDP threads for each address; `None`: one for each core.
+    pub workers: Option<u16>,
+    /// Each of them stays on a core of its own.
+    pub pin_workers: bool,
     /// Connections at a time, over TCP, TLS and HTTPS together.
     pub tcp_connections: u32,
     /// Connections at a time from one client.

@@ -144,10 +144,11 @@ fn keep_in(folder: &Path, name: &str, octets: &[u8]) -> io::Result<File> {
     File::open(&path)
 }
 
-/// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it.
+/// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it. Its name may be gone
+/// already: another server that shares the folder has made the same.
 pub(super) fn is_settled(file: &File) -> bool {
     rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
-        || file.metadata().is_ok_and(|found| found.nlink() > 0 && found.mode() & 0o222 == 0)
+        || file.metadata().is_ok_and(|found| found.mode() & 0o222 == 0)
 }
 
 #[cfg(test)]
@@ -160,6 +161,16 @@ mod tests {
         assert!(is_settled(&file));
         assert!(file.write_all(b"more").is_err());
         assert!(file.set_len(1).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_made_again_is_settled_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = keep_in(folder.path(), "name", b"octets").unwrap();
+        keep_in(folder.path(), "name", b"octets").unwrap();
+        assert!(is_settled(&file));
+        // Memory that is not sealed has no name either.
+        assert!(!is_settled(&tempfile::tempfile().unwrap()));
     }
 
     #[test]

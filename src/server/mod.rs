@@ -28,10 +28,11 @@ mod world;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -56,8 +57,6 @@ use stream::{Doors, Streams, Tls};
 
 /// The address that is listened on unless another is configured.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5354";
-/// UDP threads an address.
-pub const DEFAULT_WORKERS: usize = 1;
 /// How often the store is looked at for a new generation and for the ages of lists.
 pub const DEFAULT_WATCH: Duration = Duration::from_secs(1);
 
@@ -68,6 +67,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// UDP threads an address.
     pub workers: usize,
+    /// Each of them stays on a core of its own, as far as there are as many.
+    pub pin_workers: bool,
     /// Caps and times of streams.
     pub streams: Limits,
     /// DNS over TLS and over HTTPS.
@@ -110,6 +111,11 @@ pub struct Secure {
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
 pub type Expired = Box<dyn FnMut() -> BTreeSet<String> + Send>;
 
+/// The cores that this process may use: UDP threads an address unless another number is configured.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 impl Settings {
     /// The same, with room to count for every thread that answers on `sockets`, and one row for all streams.
     fn counting(&self, sockets: &Sockets) -> Self {
@@ -121,7 +127,8 @@ impl Settings {
     pub fn new(state: PathBuf, zones: Vec<Name>) -> Self {
         Self {
             listen: vec![DEFAULT_LISTEN.parse().expect("a constant")],
-            workers: DEFAULT_WORKERS,
+            workers: cores(),
+            pin_workers: false,
             streams: Limits::default(),
             secure: None,
             version: None,
@@ -199,10 +206,11 @@ impl Server {
         let mut doors = Doors { tcp: Vec::new(), dot: sockets.dot, doh: sockets.doh };
         for pair in sockets.pairs {
             doors.tcp.extend(pair.tcp);
-            for socket in pair.udp {
+            for (number, socket) in pair.udp.into_iter().enumerate() {
+                let core = settings.pin_workers.then_some(number);
                 let books = board.worker(workers.len());
                 let spawn = if batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
-                workers.push(spawn(socket, &worlds, books, &stop).map_err(StartError::Thread)?);
+                workers.push(spawn(socket, core, &worlds, books, &stop).map_err(StartError::Thread)?);
             }
         }
         let tls = settings

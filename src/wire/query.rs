@@ -13,7 +13,7 @@ const NAME_MAX: usize = 255;
 #[derive(Debug, Clone)]
 pub struct Query<'p> {
     /// The name, folded to lower case.
-    pub name: LowerName,
+    pub name: &'p LowerName,
     /// The type asked for.
     pub qtype: Rtype,
     /// The class asked for: IN or CH.
@@ -78,8 +78,9 @@ pub enum Silence {
     Question,
 }
 
-/// Reads a message. What stands behind the question and the records that the header counts is ignored.
-pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
+/// Reads a message, its name into `name`. What stands behind the question and the records that the header counts is
+/// ignored.
+pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>, Refusal<'p>> {
     let Some(header) = packet.first_chunk::<HEADER>() else {
         return Err(Refusal::Silent(Silence::Short));
     };
@@ -95,7 +96,7 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
     if header[4..6] != [0, 1] {
         return Err(header_only(Rcode::FORMERR));
     }
-    let (name, at) = LowerName::read(packet, HEADER).ok_or(Refusal::Silent(Silence::Question))?;
+    let at = name.read(packet, HEADER).ok_or(Refusal::Silent(Silence::Question))?;
     let Some(&[type_high, type_low, class_high, class_low]) = packet[at..].first_chunk() else {
         return Err(Refusal::Silent(Silence::Question));
     };
@@ -221,8 +222,11 @@ impl Query<'_> {
 }
 
 impl LowerName {
+    /// The root.
+    pub const ROOT: Self = Self { octets: [0; NAME_MAX], len: 1, labels: 0 };
+
     /// Reads the uncompressed name at `start` and tells where it ends.
-    fn read(packet: &[u8], start: usize) -> Option<(Self, usize)> {
+    fn read(&mut self, packet: &[u8], start: usize) -> Option<usize> {
         let mut at = start;
         let mut labels = 0;
         loop {
@@ -237,17 +241,17 @@ impl LowerName {
             }
         }
         let wire = &packet[start..=at];
-        let mut name = Self { octets: [0; NAME_MAX], len: wire.len() as u8, labels };
-        let octets = &mut name.octets[..wire.len()];
+        (self.len, self.labels) = (wire.len() as u8, labels);
+        let octets = &mut self.octets[..wire.len()];
         octets.copy_from_slice(wire);
         // Length octets are below `A`.
         octets.make_ascii_lowercase();
-        Some((name, at + 1))
+        Some(at + 1)
     }
 
     /// From labels without length octets, leftmost first; `None` when they make no name.
     pub fn from_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
-        let mut name = Self { octets: [0; NAME_MAX], len: 1, labels: 0 };
+        let mut name = Self::ROOT;
         let mut at = 0;
         for label in labels {
             let len = u8::try_from(label.len()).ok().filter(|len| (1..=63).contains(len))?;
@@ -270,11 +274,11 @@ impl LowerName {
 
     /// The name and its ancestors up to the root: how many labels each has, and where it begins.
     pub fn ancestry(&self) -> impl Iterator<Item = (u8, usize)> + '_ {
-        let mut at = 0;
-        (0..=self.labels).rev().map(move |labels| {
-            let here = at;
-            at += 1 + usize::from(self.octets[at]);
-            (labels, here)
+        let mut next = Some((self.labels, 0));
+        std::iter::from_fn(move || {
+            let (labels, at) = next?;
+            next = labels.checked_sub(1).map(|labels| (labels, at + 1 + usize::from(self.octets[at])));
+            Some((labels, at))
         })
     }
 }

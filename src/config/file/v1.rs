@@ -49,6 +49,7 @@ keys! {
     pub(crate) struct ServerKeys {
         "open" open: bool,
         "workers" workers: u16,
+        "pin-workers" pin_workers: bool,
         "tcp-connections" tcp_connections: u32,
         "tcp-connections-per-client" tcp_connections_per_client: u32,
         "tcp-idle" tcp_idle: Duration,

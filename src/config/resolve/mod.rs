@@ -77,7 +77,8 @@ pub(crate) fn resolve(
             doh: values(secure.doh),
             doh_path: file.server.doh_path.map_or_else(defaults::doh_path, |at| at.value),
             open,
-            workers: or(file.server.workers, defaults::WORKERS),
+            workers: file.server.workers.map(|at| at.value),
+            pin_workers: or(file.server.pin_workers, false),
             tcp_connections: or(file.server.tcp_connections, defaults::TCP_CONNECTIONS),
             tcp_connections_per_client: or(
                 file.server.tcp_connections_per_client,

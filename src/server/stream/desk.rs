@@ -19,7 +19,7 @@ use crate::server::World;
 use crate::server::books::SharedBooks;
 use crate::server::front::Front;
 use crate::server::respond::{Moment, Outcome, grant};
-use crate::wire::{self, Refusal, STREAM_MAX, UDP_PLAIN};
+use crate::wire::{self, LowerName, Refusal, STREAM_MAX, UDP_PLAIN};
 
 /// Answers messages of one kind of stream, and counts them.
 pub(super) struct Desk {
@@ -70,7 +70,8 @@ impl Desk {
             books.counters.note_shared(&Outcome::Denied);
             return Answer::Denied;
         }
-        let mut query = match wire::parse(message) {
+        let mut name = LowerName::ROOT;
+        let mut query = match wire::parse(message, &mut name) {
             Ok(query) => query,
             Err(Refusal::Silent(why)) => {
                 books.counters.note_shared(&Outcome::Silent(why));
@@ -97,7 +98,7 @@ impl Desk {
             return if info.response_code == ResponseCode::Refused { Answer::Denied } else { Answer::Unable };
         }
         let world = self.front.world();
-        let zone = world.find_counted(&query.name).map(|(_, tally, _)| tally);
+        let zone = world.place(query.name).map(|place| place.tally);
         books.note_traffic(client, zone, message.len(), &reply);
         Answer::Reply(reply)
     }
