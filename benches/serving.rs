@@ -79,7 +79,7 @@ fn main() {
     );
     let list = lists::random(settings.size, 1);
     let peers = peers::all(&list, work.path());
-    let snapshot = peers::snapshot(work.path());
+    let snapshot = rig::compiled(work.path(), &work.path().join("list.txt"));
     drop(list);
     for edns in [false, true] {
         let chosen = |peer: &&Peer| {

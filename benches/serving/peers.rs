@@ -1,11 +1,10 @@
 //! The servers of the comparison, each with the same list in the form that it reads.
 
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::rig::{ZONE, write_lines};
+use crate::rig::{self, ZONE, write_lines};
 
 /// A server to be measured.
 pub(crate) struct Peer {
@@ -24,7 +23,6 @@ pub(crate) fn all(list: &[u32], work: &Path) -> Vec<Peer> {
     write_lines(&addresses, list.iter().map(|&address| Ipv4Addr::from(address).to_string()));
     master_file(list, &work.join("zone.txt"));
     let itself = std::env::current_exe().expect("this program").display().to_string();
-    let (folder, addresses) = (work.display(), addresses.display());
     let gatepost = env!("CARGO_BIN_EXE_gatepost");
     let peer = |name, command: String, edns| Peer {
         name,
@@ -32,8 +30,9 @@ pub(crate) fn all(list: &[u32], work: &Path) -> Vec<Peer> {
         is_echo: false,
         edns,
     };
-    let guarded = served(work, &addresses.to_string(), GUARDS, "guarded");
-    let plain = served(work, &addresses.to_string(), "", "plain");
+    let folder = work.display();
+    let guarded = rig::store(work, &addresses, GUARDS, "guarded");
+    let plain = rig::store(work, &addresses, "", "plain");
     let mut peers = vec![
         peer(
             "gatepost serve",
@@ -51,7 +50,7 @@ pub(crate) fn all(list: &[u32], work: &Path) -> Vec<Peer> {
             format!("rbldnsd -n -a -w {folder} -b 127.0.0.1/{{port}} {ZONE}:ip4set:list.txt"),
             None,
         ),
-        peer("hickory-server over UDP", format!("{itself} --hickory {{port}} {addresses}"), None),
+        peer("hickory-server over UDP", format!("{itself} --hickory {{port}} {}", addresses.display()), None),
     ];
     if is_there("nsd") {
         write_lines(&work.join("nsd.conf"), nsd(work));
@@ -68,16 +67,6 @@ pub(crate) fn all(list: &[u32], work: &Path) -> Vec<Peer> {
     peers
 }
 
-/// The list as a snapshot.
-pub(crate) fn snapshot(work: &Path) -> PathBuf {
-    let (list, snapshot) = (work.join("list.txt"), work.join("list.snapshot"));
-    let mut compile = Command::new(env!("CARGO_BIN_EXE_gatepost"));
-    compile.args(["compile", "--zone", ZONE, "--format", "plain", "-o"]).args([&snapshot, &list]);
-    let ended = compile.output().expect("the program starts");
-    assert!(ended.status.success(), "compile: {}", String::from_utf8_lossy(&ended.stderr));
-    snapshot
-}
-
 fn is_there(program: &str) -> bool {
     let run = Command::new(program).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = run.is_ok();
@@ -92,21 +81,6 @@ const GUARDS: &str = "\
     rate-limit = 1000000\nrate-limit-loopback = true\n\
     access = [{ clients = [\"127.0.0.0/8\"], action = \"allow\" }, \
     { clients = [\"192.0.2.0/24\", \"2001:db8::/32\"], action = \"drop\" }]\n";
-
-/// A store with the list in service; the path of its configuration.
-fn served(work: &Path, list: &str, server: &str, name: &str) -> String {
-    let config = work.join(format!("{name}.toml"));
-    let toml = format!(
-        "version = 1\nstate = \"{name}\"\n[server]\n{server}\
-         [list.bench]\nfile = \"{list}\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.1\"\n\
-         [zone.\"{ZONE}\"]\nlists = [\"bench\"]\n"
-    );
-    fs::write(&config, toml).expect("our folder");
-    let mut sync = Command::new(env!("CARGO_BIN_EXE_gatepost"));
-    let ended = sync.args(["sync", "--config"]).arg(&config).output().expect("the program starts");
-    assert!(ended.status.success(), "sync: {}", String::from_utf8_lossy(&ended.stderr));
-    config.display().to_string()
-}
 
 /// The list as a zone of A records, in the order of the addresses.
 fn master_file(list: &[u32], path: &Path) {
