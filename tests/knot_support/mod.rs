@@ -44,7 +44,7 @@ impl Knot {
         let port =
             UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let mut config = format!(
-            "server:\n  listen: 127.0.0.1@{port}\n  rundir: {at}\n  udp-workers: 1\n  tcp-workers: 1\n  \
+            "server:\n  listen: 127.0.0.1@{port}\n  version: Knot\n  nsid: knot\n  rundir: {at}\n  udp-workers: 1\n  tcp-workers: 1\n  \
              background-workers: 1\nlog:\n- target: {at}/log\n  any: info\ndatabase:\n  storage: {at}/db\n\
              template:\n- id: default\n  storage: {at}\n  zonefile-sync: -1\n  journal-content: none\n  \
              global-module: mod-cookies\nzone:\n"

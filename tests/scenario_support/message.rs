@@ -233,7 +233,7 @@ pub(crate) fn read(octets: &[u8], asked: &[u8]) -> Result<Lines, String> {
             let end = reader.at + usize::from(len);
             if rtype == 41 && *field == "additional" {
                 rcode |= high >> 8 << 4;
-                push("edns", reader.opt(&owner, class, [high, low], end, asked)?);
+                push("edns", reader.opt(&owner, class, [high, low], end)?);
                 continue;
             }
             let ttl = u32::from(high) << 16 | u32::from(low);
@@ -261,6 +261,11 @@ pub(crate) fn read(octets: &[u8], asked: &[u8]) -> Result<Lines, String> {
     push("reply", reply);
     lines.values_mut().for_each(|lines| lines.sort());
     Ok(lines)
+}
+
+/// What is no message, and why.
+pub(crate) fn malformed(why: String) -> Lines {
+    Lines::from([("reply", vec![format!("malformed: {why}")])])
 }
 
 struct Reader<'o> {
@@ -359,7 +364,6 @@ impl<'o> Reader<'o> {
         size: u16,
         [high, flags]: [u16; 2],
         end: usize,
-        asked: &[u8],
     ) -> Result<String, String> {
         let mut line = format!("size={size}");
         let mut add = |text: String| line.extend([" ", &text]);
@@ -380,12 +384,9 @@ impl<'o> Reader<'o> {
             let data = self.take(len.into())?;
             let octets: String = data.iter().map(|octet| format!("{octet:02x}")).collect();
             add(match (option, data) {
-                // Whose cookie it is shows; what a server makes of it differs from run to run.
-                (10, [client @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _])
-                    if client.len() == 8 && asked.windows(8).any(|octets| octets == client) =>
-                {
-                    "cookie=client+16".to_owned()
-                }
+                // What a server makes of it differs from run to run.
+                (10, data) if data.len() == 24 && data.starts_with(CLIENT) => "cookie=client+16".to_owned(),
+                (10, data) if data.len() == 24 => format!("cookie={}+16", &octets[..16]),
                 (15, [high, low]) => format!("ede={}", u16::from_be_bytes([*high, *low])),
                 (15, [high, low, text @ ..]) => {
                     let text = String::from_utf8_lossy(text).replace(char::is_whitespace, "_");

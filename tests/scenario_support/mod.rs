@@ -79,6 +79,8 @@ pub(crate) struct Choice {
 pub(crate) struct Book {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) choices: Vec<Choice>,
+    /// The versions of peers that are written of.
+    pub(crate) versions: BTreeMap<Peer, String>,
 }
 
 fn folder() -> PathBuf {
@@ -108,12 +110,13 @@ fn expand(line: &str) -> String {
 impl Book {
     /// Reads the folder; a line that makes no sense fails the test with its place.
     pub(crate) fn read() -> Self {
-        let choices = choices(&fs::read_to_string(folder().join("choices.txt")).expect("choices.txt"));
+        let (versions, choices) =
+            choices(&fs::read_to_string(folder().join("choices.txt")).expect("choices.txt"));
         let mut files: Vec<PathBuf> =
             fs::read_dir(folder()).expect("scenarios").map(|entry| entry.unwrap().path()).collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "scenario"));
         files.sort();
-        let mut book = Self { scenarios: Vec::new(), choices };
+        let mut book = Self { scenarios: Vec::new(), choices, versions };
         for path in files {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let lines = fs::read_to_string(&path).expect("text");
@@ -189,10 +192,10 @@ impl Book {
                 let changes = choice.changes.iter().filter(|(of, _)| *of == peer);
                 change(&mut said, changes.map(|(_, line)| &**line).collect(), &place);
             }
-            let is_silent = lines.contains(&"reply nothing");
-            change(&mut said, lines.into_iter().filter(|line| *line != "reply nothing").collect(), &place);
+            change(&mut said, lines, &place);
+            let is_silent = said.get("reply").is_none_or(|line| line[0] == "nothing");
             let said = (!is_silent).then_some(said);
-            assert!(said != expected, "{place}: {peer} answers as gatepost and yet it is a choice");
+            assert!(said != expected, "{place}: {peer} answers as gatepost, and yet that is a choice");
             Difference { peer, over, choices, said }
         };
         let differences = differences.into_iter().map(difference).collect();
@@ -246,12 +249,17 @@ fn read_over(text: &str) -> Option<[bool; 2]> {
     Some(over)
 }
 
-fn choices(text: &str) -> Vec<Choice> {
+fn choices(text: &str) -> (BTreeMap<Peer, String>, Vec<Choice>) {
     let mut choices: Vec<Choice> = Vec::new();
+    let mut versions = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line)) {
         let wrong = |why: &str| -> ! { panic!("choices.txt:{number}: {why}: {line}") };
         if let Some(name) = line.strip_prefix("== ") {
             choices.push(Choice { name: name.to_owned(), ..Choice::default() });
+            continue;
+        }
+        if let Some((peer, version)) = line.strip_prefix("version ").and_then(|rest| rest.split_once(' ')) {
+            versions.insert(Peer::read(peer).unwrap_or_else(|| wrong("which peer")), version.to_owned());
             continue;
         }
         let Some(choice) = choices.last_mut() else { wrong("before a name") };
@@ -273,5 +281,5 @@ fn choices(text: &str) -> Vec<Choice> {
         }
         *place = value;
     }
-    choices
+    (versions, choices)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::Command;
 
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{RrData, RrSet, Rtype, Span, Template, Use, Value};
@@ -176,11 +177,23 @@ impl Running {
         let files: Vec<(&str, &[u8])> = files.iter().map(|(origin, text)| (*origin, &text[..])).collect();
         Some(match peer {
             Peer::Nsd => {
-                let more = format!("server:\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n");
+                let more = format!("server:\n version: NSD\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n");
                 Self::Nsd(Nsd::start_with(&nsd_support::nsd(test)?, &files, &more))
             }
             Peer::Knot => Self::Knot(Knot::start(&knot_support::knot(test)?, &files, &[WAITING])),
         })
+    }
+
+    /// As it says on its command line.
+    pub(crate) fn version(peer: Peer) -> String {
+        let (program, option) = match peer {
+            Peer::Nsd => (nsd_support::nsd("version"), "-v"),
+            Peer::Knot => (knot_support::knot("version"), "-V"),
+        };
+        let ran = Command::new(program.expect("it runs")).arg(option).output().expect("it tells");
+        let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        let version = said.split("version ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        version.unwrap_or_default().to_owned()
     }
 
     /// UDP, and TCP for streams.
