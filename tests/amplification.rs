@@ -27,7 +27,8 @@ const AAAA: u16 = 28;
 const AXFR: u16 = 252;
 const ANY: u16 = 255;
 
-/// 1.2.3.4 with a usual text, 2.2.2.2 with the longest, 9.9.9.9 with more than UDP carries.
+/// 1.2.3.4 with a usual text, 2.2.2.2 with the longest; several texts fill a datagram without EDNS at 3.3.3.3, one with it at
+/// 4.4.4.4, and are too much at 9.9.9.9.
 fn zone() -> ZoneSpec {
     let mut spec = spec("bl.example");
     let text = "Listed, see https://lists.example/why?ip=$ for the reasons";
@@ -36,9 +37,13 @@ fn zone() -> ZoneSpec {
         let longest = Value { text: Some(Template::literal(&[b'x'; 255])), ..Value::default() };
         let longest = set.value(&longest);
         set.host(0x0202_0202, longest);
-        let long: Vec<Vec<u8>> = (0..9).map(|n| [&[200, b'0' + n][..], &[b'x'; 199]].concat()).collect();
-        let long = set.value(&records(TXT, &long.iter().map(Vec::as_slice).collect::<Vec<_>>()));
-        set.host(0x0909_0909, long);
+        for (address, texts, len) in [(0x0303_0303, 2, 225u8), (0x0404_0404, 5, 224), (0x0909_0909, 9, 200)] {
+            let texts: Vec<Vec<u8>> = (0..texts)
+                .map(|n| [&[len, b'0' + n][..], &vec![b'x'; usize::from(len) - 1]].concat())
+                .collect();
+            let texts = set.value(&records(TXT, &texts.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+            set.host(address, texts);
+        }
     });
     spec
 }
@@ -60,8 +65,10 @@ fn kinds() -> Vec<Kind> {
     vec![
         kind("listed, A", LISTED, A, 0),
         kind("listed, ANY", LISTED, ANY, 0),
-        kind("listed, TXT of 65 octets", LISTED, TXT, 0),
+        kind("listed, TXT of 64 octets", LISTED, TXT, 0),
         kind("listed, TXT of 255 octets", "2.2.2.2.bl.example", TXT, 0),
+        kind("listed, several TXT of 512 octets in all", "3.3.3.3.bl.example", TXT, 0),
+        kind("listed, several TXT of 1232 octets in all", "4.4.4.4.bl.example", TXT, 0),
         kind("listed, TXT that does not fit", "9.9.9.9.bl.example", TXT, 0),
         kind("listed, another type", LISTED, AAAA, 0),
         kind("not listed", UNLISTED, A, 3),
@@ -107,7 +114,8 @@ fn nothing_is_amplified_beyond_what_is_promised() {
     let (zone, waiting) = (zone(), spec("waiting.example"));
     store::publish(state.path(), 1, &[(&zone, 7)]);
     let server =
-        Server::start(&store::settings(state.path(), &[&zone, &waiting]), Box::new(Default::default)).unwrap();
+        Server::start(&store::settings(state.path(), &[&zone, &waiting]), Box::new(Default::default))
+            .unwrap();
     let promised = promised();
     let names: Vec<&str> = promised.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(), "docs/protocol.md");

@@ -26,7 +26,8 @@ fn reply(way: &Way<'_>, scenario: &Scenario) -> Reply {
 /// A reply as a scenario file has it.
 fn shown(reply: &Reply) -> String {
     let Some(lines) = reply else { return "    reply nothing\n".to_owned() };
-    let all = FIELDS.iter().flat_map(|field| lines.get(field).into_iter().flatten().map(move |line| (field, line)));
+    let all =
+        FIELDS.iter().flat_map(|field| lines.get(field).into_iter().flatten().map(move |line| (field, line)));
     all.map(|(field, line)| format!("    {field} {line}\n")).collect()
 }
 
@@ -61,9 +62,11 @@ fn every_scenario_everywhere() {
             let expected = &scenario.expected;
             silent += u32::from(expected.is_none());
             let wrong = fault(expected, expected, false, &said);
-            faults.extend(wrong.map(|wrong| {
-                format!("{} {}: gatepost over {name} {wrong}", scenario.place, scenario.title)
-            }));
+            faults.extend(
+                wrong.map(|wrong| {
+                    format!("{} {}: gatepost over {name} {wrong}", scenario.place, scenario.title)
+                }),
+            );
         }
     }
     gatepost.stop();

@@ -4,7 +4,6 @@
 mod cli_support;
 mod dns_support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -16,14 +15,11 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cli_support::{Place, own_lists, until};
-use dns_support::{hosts, meaning, member, name, query, spec, store, with_opt};
+use dns_support::{hosts, member, query, spec, store};
 use gatepost::model::Use;
-use gatepost::server::{
-    AccessLists, Dropped, Identity, IdentityError, Limits, Secure, Server, Settings, StartError,
-};
-use gatepost::zone::{Access, Action};
+use gatepost::server::{Dropped, Identity, IdentityError, Limits, Secure, Server, Settings, StartError};
 use nix::sys::signal::Signal;
-use reqwest::{Method, StatusCode, Version};
+use reqwest::{Method, StatusCode};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{Domain, Socket, Type};
@@ -36,7 +32,6 @@ const HOST: &str = "dns.example";
 const PATH: &str = "/dns-query";
 const DNS_MESSAGE: &str = "application/dns-message";
 const LISTED: &str = "4.3.2.1.bl.example";
-const UNLISTED: &str = "5.3.2.1.bl.example";
 const CLIENT: [u8; 4] = [127, 0, 0, 1];
 
 /// A certificate and its key in files.
@@ -210,10 +205,6 @@ struct Https {
 #[derive(Debug)]
 struct Said {
     status: StatusCode,
-    version: Version,
-    lifetime: Option<String>,
-    kind: Option<String>,
-    body: Vec<u8>,
 }
 
 impl Https {
@@ -234,15 +225,9 @@ impl Https {
     fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Said> {
         self.runtime.block_on(async {
             let response = request.send().await?;
-            let header =
-                |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-            Ok(Said {
-                status: response.status(),
-                version: response.version(),
-                lifetime: header("cache-control"),
-                kind: header("content-type"),
-                body: response.bytes().await?.to_vec(),
-            })
+            let status = response.status();
+            response.bytes().await?;
+            Ok(Said { status })
         })
     }
 

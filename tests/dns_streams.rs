@@ -438,9 +438,13 @@ fn access_lists_hold_everywhere() {
     let runtime = runtime();
     let _inside = runtime.enter();
     let (ours, other) = (query("4.3.2.1.bl.example", 1), query("x.spam.test.names.example", 1));
-    for (last, to_ours, to_other) in
-        [(1, Some(0), Some(0)), (2, Some(5), Some(5)), (3, None, None), (4, None, Some(0)), (5, Some(5), Some(0))]
-    {
+    for (last, to_ours, to_other) in [
+        (1, Some(0), Some(0)),
+        (2, Some(5), Some(5)),
+        (3, None, None),
+        (4, None, Some(0)),
+        (5, Some(5), Some(0)),
+    ] {
         let client = Ipv4Addr::new(127, 0, 0, last);
         for (packet, code) in [(&ours, to_ours), (&other, to_other)] {
             let tcp = exchange(&mut connect_from(client, fixture.tcp()), packet);

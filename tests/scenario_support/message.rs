@@ -134,7 +134,8 @@ pub(crate) fn ask(text: &str) -> Result<Asked, String> {
             octets.extend(size.to_be_bytes());
             octets.extend([0, version as u8]);
             octets.extend(flags.to_be_bytes());
-            octets.extend((options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>() as u16).to_be_bytes());
+            octets
+                .extend((options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>() as u16).to_be_bytes());
             for (option, data) in options {
                 octets.extend(option.to_be_bytes());
                 octets.extend((data.len() as u16).to_be_bytes());
@@ -219,12 +220,15 @@ pub(crate) fn read(octets: &[u8], asked: &[u8]) -> Result<Lines, String> {
         return Err("another id".to_owned());
     }
     let mut lines = Lines::new();
-    let mut push = |field, line| lines.entry(field).or_insert_with(Vec::new).push(line);
+    let mut push = |field, line| lines.entry(field).or_default().push(line);
     let mut rcode = bits & 15;
     for _ in 0..questions {
         let owner = reader.name()?;
         let [qtype, class] = reader.words()?;
-        push("question", format!("{owner} {} {}", word(&CLASSES, class, "CLASS"), word(&TYPES, qtype, "TYPE")));
+        push(
+            "question",
+            format!("{owner} {} {}", word(&CLASSES, class, "CLASS"), word(&TYPES, qtype, "TYPE")),
+        );
     }
     for (field, count) in FIELDS[2..5].iter().zip(counts) {
         for _ in 0..count {
@@ -358,13 +362,7 @@ impl<'o> Reader<'o> {
     }
 
     /// An OPT record: the size, and what is not as it always is.
-    fn opt(
-        &mut self,
-        owner: &str,
-        size: u16,
-        [high, flags]: [u16; 2],
-        end: usize,
-    ) -> Result<String, String> {
+    fn opt(&mut self, owner: &str, size: u16, [high, flags]: [u16; 2], end: usize) -> Result<String, String> {
         let mut line = format!("size={size}");
         let mut add = |text: String| line.extend([" ", &text]);
         if owner != "." {
@@ -403,10 +401,11 @@ impl<'o> Reader<'o> {
 pub(crate) fn with_cookie(octets: &[u8], reply: &[u8]) -> Vec<u8> {
     let place = |octets: &[u8]| octets.windows(8).rposition(|window| window == CLIENT);
     let mut octets = octets.to_vec();
-    if let (Some(from), Some(to)) = (place(reply), place(&octets)) {
-        if let Some(given) = reply.get(from..from + 24) {
-            octets[to..to + 24].copy_from_slice(given);
-        }
+    if let Some(from) = place(reply)
+        && let Some(to) = place(&octets)
+        && let Some(given) = reply.get(from..from + 24)
+    {
+        octets[to..to + 24].copy_from_slice(given);
     }
     octets
 }

@@ -62,6 +62,14 @@ pub(crate) struct Difference {
     pub(crate) said: Reply,
 }
 
+/// The same as it stands in a file: lines that its reply has instead.
+struct Stated<'l> {
+    peer: Peer,
+    over: [bool; 2],
+    choices: Vec<String>,
+    lines: Vec<&'l str>,
+}
+
 /// A choice of gatepost's where servers differ.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
@@ -141,12 +149,12 @@ impl Book {
         let title = lines[0].1[3..].to_owned();
         let (mut over, mut asked, mut reply) = ([true; 2], None::<Asked>, None);
         let mut given = Vec::new();
-        let mut differences: Vec<(Peer, [bool; 2], Vec<String>, Vec<&str>)> = Vec::new();
+        let mut differences: Vec<Stated<'_>> = Vec::new();
         for (number, line) in &lines[1..] {
             let wrong = |why: &str| -> ! { panic!("{file}:{number}: {why}: {line}") };
             if let Some(line) = line.strip_prefix("    ") {
                 let Some(last) = differences.last_mut() else { wrong("indented, and no choice before it") };
-                last.3.push(line.trim());
+                last.lines.push(line.trim());
                 continue;
             }
             let (key, value) = line.split_once(' ').map_or((&**line, ""), |(key, rest)| (key, rest.trim()));
@@ -171,7 +179,7 @@ impl Book {
                     let (peer, over) = peer.split_once(" over ").unwrap_or((peer, "udp streams"));
                     let over = read_over(over).unwrap_or_else(|| wrong("udp or streams"));
                     let peer = Peer::read(peer.trim()).unwrap_or_else(|| wrong("which peer"));
-                    differences.push((peer, over, names, Vec::new()));
+                    differences.push(Stated { peer, over, choices: names, lines: Vec::new() });
                 }
                 _ => wrong("what is this"),
             }
@@ -184,7 +192,7 @@ impl Book {
         let mut ours = base.clone();
         change(&mut ours, given, &place);
         let expected = reply.then_some(ours);
-        let difference = |(peer, over, choices, lines): (Peer, [bool; 2], Vec<String>, Vec<&str>)| {
+        let difference = |Stated { peer, over, choices, lines }: Stated<'_>| {
             let mut said = expected.clone().unwrap_or_else(|| base.clone());
             for name in &choices {
                 let choice = self.choices.iter().find(|choice| choice.name == *name);
@@ -225,9 +233,13 @@ fn change(reply: &mut Lines, lines: Vec<&str>, place: &str) {
         let lines = fresh.entry(*field).or_default();
         if value != "none" {
             // Texts keep their spaces, what stands before them is words.
-            let (words, text) = value.split_once('"').map_or((value, None), |(words, text)| (words, Some(text)));
+            let (words, text) =
+                value.split_once('"').map_or((value, None), |(words, text)| (words, Some(text)));
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-            lines.push(text.map_or(words.clone(), |text| format!("{words} \"{text}")));
+            lines.push(match text {
+                Some(text) => format!("{words} \"{text}"),
+                None => words,
+            });
         }
     }
     for (field, mut lines) in fresh {

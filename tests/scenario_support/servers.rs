@@ -13,7 +13,9 @@ use super::{Peer, zone};
 use crate::dns_support::{hosts, listed_name, member, plain, query, records, spec, store};
 use crate::knot_support::{self, Knot};
 use crate::nsd_support::{self, Nsd};
-use crate::stream_support::{self, PATIENCE, Pair, Tls, connect, framed, greet, is_end, read_framed, secured};
+use crate::stream_support::{
+    self, PATIENCE, Pair, Tls, connect, framed, greet, is_end, read_framed, secured,
+};
 
 const ZONES: [&str; 3] = ["bl.example", "names.example", "wide.example"];
 /// A zone that has no data.
@@ -87,7 +89,10 @@ impl Gatepost {
         [
             ("UDP", Way::Udp(self.address())),
             ("TCP", Way::Stream { server: self.address(), tls: None, closes: true }),
-            ("TLS", Way::Stream { server: self.server.dot_addresses()[0], tls: Some(&self.pair), closes: true }),
+            (
+                "TLS",
+                Way::Stream { server: self.server.dot_addresses()[0], tls: Some(&self.pair), closes: true },
+            ),
             ("HTTPS", Way::Https(self)),
         ]
     }
@@ -177,7 +182,9 @@ impl Running {
         let files: Vec<(&str, &[u8])> = files.iter().map(|(origin, text)| (*origin, &text[..])).collect();
         Some(match peer {
             Peer::Nsd => {
-                let more = format!("server:\n version: NSD\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n");
+                let more = format!(
+                    "server:\n version: NSD\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n"
+                );
                 Self::Nsd(Nsd::start_with(&nsd_support::nsd(test)?, &files, &more))
             }
             Peer::Knot => Self::Knot(Knot::start(&knot_support::knot(test)?, &files, &[WAITING])),
