@@ -87,9 +87,11 @@ pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>,
     if header[2] & 0x80 != 0 {
         return Err(Refusal::Silent(Silence::Response));
     }
-    let header_only =
-        |rcode| Refusal::Answer(Denial { rcode, why: None, head: &packet[..HEADER], opt: None });
-    // Other opcodes give the sections other meanings (RFC 2136), so nothing behind the header is looked at.
+    let header_only = |rcode| {
+        let opt = opt_behind_questions(packet, header);
+        Refusal::Answer(Denial { rcode, why: None, head: &packet[..HEADER], opt })
+    };
+    // Other opcodes give the sections other meanings (RFC 2136), so they are not repeated.
     if header[2] & 0x78 != 0 {
         return Err(header_only(Rcode::NOTIMP));
     }
@@ -104,9 +106,8 @@ pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>,
     let class = u16::from_be_bytes([class_high, class_low]);
 
     let (head, records) = packet.split_at(at + 4);
-    let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let mut opt = None;
-    let sound = read_records(records, counts, &mut opt).is_some();
+    let sound = read_records(records, header, &mut opt).is_some();
     let denied = |rcode, why| Err(Refusal::Answer(Denial { rcode, why, head, opt }));
     if !sound {
         return denied(Rcode::FORMERR, None);
@@ -120,10 +121,23 @@ pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>,
     Ok(Query { name, qtype, class, opt, head })
 }
 
+/// OPT of a message whose questions are none or several, or not ours to answer: a reply has it all the same (RFC 6891
+/// section 6.1.1). However many are counted, each is at least five octets of the packet.
+fn opt_behind_questions(packet: &[u8], header: &[u8; HEADER]) -> Option<Opt> {
+    let mut rest = &packet[HEADER..];
+    for _ in 0..u16::from_be_bytes([header[4], header[5]]) {
+        rest = skip_name(rest)?.get(4..)?;
+    }
+    let mut opt = None;
+    read_records(rest, header, &mut opt)?;
+    opt
+}
+
 /// Walks over the records of the three sections and finds the OPT record; `None` when they are not what the header
 /// says, or OPT is malformed or stands twice. No pointer is followed: every step moves on, to the end of the packet
 /// at most.
-fn read_records(records: &[u8], counts: [u16; 3], opt: &mut Option<Opt>) -> Option<()> {
+fn read_records(records: &[u8], header: &[u8; HEADER], opt: &mut Option<Opt>) -> Option<()> {
+    let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let mut rest = records;
     for (section, count) in counts.into_iter().enumerate() {
         for _ in 0..count {
