@@ -7,7 +7,6 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
@@ -303,46 +302,6 @@ fn zones_without_test_points_are_warned_of() {
     assert!(warned[0].starts_with("a.example: the test point 127.0.0.2 is not listed"), "{err}");
     assert!(warned[1].starts_with("all.example: 127.0.0.1 is listed"), "{err}");
     assert!(warned[2].starts_with("n.example: `invalid` is listed"), "{err}");
-}
-
-#[test]
-fn the_service_manager_hands_sockets_over_and_is_told() {
-    let place = place();
-    place.write("a", LIST);
-    let notify = UnixDatagram::bind(place.path("notify")).unwrap();
-    fs::set_permissions(place.path("notify"), Permissions::from_mode(0o777)).unwrap();
-    notify.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    // Sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)).
-    let script = "import os, socket, sys\n\
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n\
-        print(s.getsockname()[1], flush=True)\n\
-        s.fileno() == 3 or os.dup2(s.fileno(), 3)\n\
-        os.set_inheritable(3, True)\n\
-        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
-        os.execv(sys.argv[1], sys.argv[1:])\n";
-    let inner = command(&place, &["-c", "1", "z.example:ip4set:a"]);
-    let mut python = Command::new("python3");
-    python.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
-    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
-    python.env("NOTIFY_SOCKET", place.path("notify"));
-    let daemon = Running::new(python);
-    let heard = |wanted: &str| {
-        let mut buffer = [0; 4096];
-        loop {
-            let len = notify.recv(&mut buffer).unwrap();
-            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
-            if text.contains(wanted) {
-                return text;
-            }
-        }
-    };
-    assert!(heard("READY=1").contains("1 zone"));
-    let port: u16 = daemon.says("\n").trim().parse().unwrap();
-    let server = SocketAddr::from(([127, 0, 0, 1], port));
-    assert!(is_listed(server, "192.0.2.7", "z.example"));
-    daemon.signal(Signal::SIGTERM);
-    heard("STOPPING=1");
-    daemon.end().ended_with(0);
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(super) enum Happening {
 /// Runs until a signal asks for the end. `ready` is called when questions are answered.
 pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     let sockets = sockets(options)?;
+    // Before the root folder changes: the service manager listens outside of it.
+    let manager = Manager::from_environment(Instant::now());
     for address in sockets.addresses() {
         tracing::info!("listening on {}/{}", address.ip(), address.port());
     }
@@ -76,7 +78,7 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     let zones = &data.zones;
     let settings = settings(options, Vec::new(), query_log.clone());
     let server = Server::start_on(sockets, &settings, zones.served(), &zones.access())?;
-    let mut daemon = Daemon::new(options, server, data, query_log, file);
+    let mut daemon = Daemon::new(options, server, data, manager, query_log, file);
     ready();
     daemon.run(&happenings);
     daemon.stop();
@@ -163,6 +165,7 @@ impl<'a> Daemon<'a> {
         options: &'a Options,
         server: Server,
         data: Data,
+        manager: Manager,
         query_log: Option<Arc<QueryLog>>,
         file: Option<StatisticsFile>,
     ) -> Self {
@@ -175,7 +178,7 @@ impl<'a> Daemon<'a> {
             server,
             data,
             origins: options.specs.zones.iter().map(|zone| zone.origin.clone()).collect(),
-            manager: Manager::from_environment(now),
+            manager,
             query_log,
             statistics: Statistics::from_start(),
             file,

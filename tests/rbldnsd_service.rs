@@ -1,0 +1,127 @@
+//! `gatepost rbldnsd` as a service: the service manager, signals, what cannot be had at the start, how it ends.
+#![cfg(feature = "full")]
+
+mod cli_support;
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
+use std::process::Command;
+use std::time::Duration;
+
+use cli_support::daemon::{command, is_listed, place};
+use cli_support::{Place, Running};
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+
+
+/// Said although the test runner captures what passing tests print.
+fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
+}
+
+const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";
+
+/// A service manager's end of the notify socket.
+struct Notified(UnixDatagram);
+
+impl Notified {
+    fn at(place: &Place) -> Self {
+        let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+        fs::set_permissions(place.path("notify"), Permissions::from_mode(0o777)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(socket)
+    }
+
+    /// What has come so far is no news.
+    fn forget(&self) {
+        self.0.set_nonblocking(true).unwrap();
+        while self.0.recv(&mut [0; 4096]).is_ok() {}
+        self.0.set_nonblocking(false).unwrap();
+    }
+
+    /// The next message that holds this.
+    #[track_caller]
+    fn of(&self, wanted: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let len = self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("never `{wanted}`: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_service_manager_hands_sockets_over_and_is_told() {
+    let place = place();
+    place.write("a", LIST);
+    let notified = Notified::at(&place);
+    // Sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)).
+    let script = "import os, socket, sys\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n\
+        print(s.getsockname()[1], flush=True)\n\
+        s.fileno() == 3 or os.dup2(s.fileno(), 3)\n\
+        os.set_inheritable(3, True)\n\
+        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[1], sys.argv[1:])\n";
+    let inner = command(&place, &["-c", "1", "z.example:ip4set:a"]);
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
+    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
+    python.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = Running::new(python);
+    assert!(notified.of("READY=1").contains("1 zone"));
+    let port: u16 = daemon.says("\n").trim().parse().unwrap();
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    daemon.signal(Signal::SIGTERM);
+    notified.of("STOPPING=1");
+    daemon.end().ended_with(0);
+}
+
+/// The notify socket is outside of the new root folder, and often not for the new user.
+#[test]
+fn the_service_manager_is_told_from_another_root_folder() {
+    if !geteuid().is_root() {
+        skipped("the_service_manager_is_told_from_another_root_folder: only root may chroot");
+        return;
+    }
+    let place = place();
+    place.write("root/a", LIST);
+    let notified = Notified::at(&place);
+    let root = place.path("root");
+    let args = ["-n", "-b", "127.0.0.1/0", "-r", root.to_str().unwrap(), "-c", "1", "z.example:ip4set:a"];
+    let mut command = command(&place, &args);
+    command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "200000");
+    let daemon = Running::new(command);
+    assert!(notified.of("READY=1").contains("1 zones in service"));
+    fs::set_permissions(place.path("notify"), Permissions::from_mode(0o700)).unwrap();
+    notified.of("WATCHDOG=1");
+    place.write("root/a", "192.0.2.9\n");
+    notified.of("STATUS=");
+    daemon.signal(Signal::SIGTERM);
+    notified.of("STOPPING=1");
+    let ran = daemon.end().ended_with(0);
+    assert!(!ran.err.contains("service manager"), "{}", ran.err);
+}
+
+/// Containers have it in the abstract namespace.
+#[test]
+fn the_service_manager_is_told_by_an_abstract_name() {
+    let place = place();
+    place.write("a", LIST);
+    let name = format!("gatepost-test-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&UnixAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut command = command(&place, &["-b", "127.0.0.1/0", "z.example:ip4set:a"]);
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let daemon = Running::new(command);
+    Notified(socket).of("READY=1");
+    daemon.stop().ended_with(0);
+}
