@@ -12,10 +12,11 @@ use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::process::Command;
 use std::time::Duration;
 
-use cli_support::daemon::{command, is_listed, place};
-use cli_support::{Place, Running};
+use cli_support::daemon::{address, command, is_listed, place, started};
+use cli_support::{Place, Running, until};
 use nix::sys::signal::Signal;
-use nix::unistd::geteuid;
+use nix::sys::stat::Mode;
+use nix::unistd::{geteuid, mkfifo};
 
 
 /// Said although the test runner captures what passing tests print.
@@ -124,4 +125,38 @@ fn the_service_manager_is_told_by_an_abstract_name() {
     let daemon = Running::new(command);
     Notified(socket).of("READY=1");
     daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_no_reason_not_to_serve() {
+    let place = place();
+    place.write("a", LIST);
+    for (log, wrong) in [("none/queries", "No such file or directory"), ("pipe", "No such device or address")]
+    {
+        // Nobody reads the pipe: whoever waits for a reader never answers.
+        mkfifo(&place.path("pipe"), Mode::from_bits_truncate(0o666)).unwrap();
+        fs::set_permissions(place.path("pipe"), Permissions::from_mode(0o666)).unwrap();
+        let args = ["-c", "1", "-l", log, "-s", "none/stats", "z.example:ip4set:a"];
+        let (daemon, server) = started(&place, &args);
+        daemon.talks("the query log cannot be opened; SIGHUP tries it again");
+        assert!(is_listed(server, "192.0.2.7", "z.example"));
+        let talk = daemon.talks("statistics cannot be written");
+        assert!(talk.contains(wrong), "{talk}");
+
+        fs::remove_file(place.path("pipe")).unwrap();
+        fs::create_dir(place.path("none")).unwrap();
+        fs::set_permissions(place.path("none"), Permissions::from_mode(0o777)).unwrap();
+        until("statistics", || place.path("none/stats").exists());
+        daemon.signal(Signal::SIGHUP);
+        until("the log is opened", || place.path(log).exists());
+        assert!(is_listed(server, "192.0.2.7", "z.example"));
+        until("a line", || place.read(log).contains("7.2.0.192.z.example A IN: NOERROR/1/"));
+        daemon.stop().ended_with(0);
+        fs::remove_dir_all(place.path("none")).unwrap();
+    }
+}
+
+/// Whether there is such a process, and be it one that waits to be buried.
+fn exists(pid: i32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
 }

@@ -13,13 +13,13 @@ use listenfd::ListenFd;
 use super::cache;
 use super::data::Data;
 use super::handle::Heard;
-use super::logs::{StatisticsFile, is_stdout, open_query_log};
+use super::logs::{StatisticsFile, open_query_log, reopen};
 use super::options::Options;
 use super::privileges::{cache_folder, confine, write_pid};
 use super::reports::{Confinement, Job};
 use crate::model::Name;
 use crate::ops::{self, Manager, Signal, Statistics};
-use crate::server::{QueryLog, Server, Settings, Sockets, append_to};
+use crate::server::{QueryLog, Server, Settings, Sockets};
 
 /// How often ends of data are looked at, and buffered lines written.
 const TICK: Duration = Duration::from_secs(1);
@@ -68,13 +68,14 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     };
     ops::listen(move |signal| drop(signalled.send(Happening::Signal(signal))))?;
 
-    let query_log = options.query_log.as_ref().map(open_query_log).transpose()?.map(Arc::new);
-    let file = options.statistics.as_ref().map(StatisticsFile::open).transpose()?;
     data.check();
     if !options.quick && !first_round(&mut data, &happenings)? {
         return Ok(());
     }
     data.zones.settle(now());
+    // Not before the data are there: who moves the log away meanwhile finds it opened by its name.
+    let query_log = options.query_log.as_ref().map(open_query_log).map(Arc::new);
+    let file = options.statistics.as_ref().map(StatisticsFile::new);
     let zones = &data.zones;
     let settings = settings(options, Vec::new(), query_log.clone());
     let server = Server::start_on(sockets, &settings, zones.served(), &zones.access())?;
@@ -167,9 +168,9 @@ impl<'a> Daemon<'a> {
         data: Data,
         manager: Manager,
         query_log: Option<Arc<QueryLog>>,
-        file: Option<StatisticsFile>,
+        mut file: Option<StatisticsFile>,
     ) -> Self {
-        if let Some(file) = &file {
+        if let Some(file) = &mut file {
             file.mark();
         }
         let now = Instant::now();
@@ -239,15 +240,8 @@ impl<'a> Daemon<'a> {
     }
 
     fn hang_up(&mut self) {
-        if let (Some(log), Some(target)) = (&self.query_log, &self.options.query_log)
-            && !is_stdout(target)
-        {
-            match append_to(&target.path) {
-                Ok(file) => log.reopen(file),
-                Err(error) => {
-                    tracing::error!(%error, file = %target.path.display(), "the query log cannot be opened again");
-                }
-            }
+        if let (Some(log), Some(target)) = (&self.query_log, &self.options.query_log) {
+            reopen(log, target);
         }
         self.check();
     }
@@ -281,7 +275,7 @@ impl<'a> Daemon<'a> {
         self.manager.stopping();
         tracing::info!("terminating");
         self.write_statistics();
-        if let Some(file) = &self.file {
+        if let Some(file) = &mut self.file {
             file.mark();
         }
         self.tell_statistics(false);
