@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 
-use cli_support::{Place, Publisher, Running, is_running, own_lists, until};
+use cli_support::{Place, Publisher, Running, is_running, own_lists, under_nohup, until};
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const SERVE: [&str; 3] = ["serve", "-c", "gatepost.toml"];
 
@@ -67,6 +68,17 @@ fn a_configuration_read_again_brings_other_zones_and_a_wrong_one_changes_nothing
     let talk = service.talks("the old configuration stays");
     assert!(talk.contains("unknown key `nonsense`"), "{talk}");
     assert_eq!(rcode(server, "7.2.0.192.other.example.net"), Rcode::NOERROR);
+    service.stop().ended_with(0);
+}
+
+#[test]
+fn a_service_started_by_nohup_reads_its_configuration_again_too() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let service = Running::new(under_nohup(&place.command(&["serve", "--config", "gatepost.toml"])));
+    service.talks("listening on");
+    service.signal(Signal::SIGHUP);
+    service.talks("the configuration was read again");
     service.stop().ended_with(0);
 }
 
@@ -202,6 +214,22 @@ fn stalled(place: &Place, publisher: &Publisher) -> (Running, i32) {
     let children = service.children();
     assert_eq!(children.len(), 1, "{children:?}");
     (service, children[0])
+}
+
+/// Whoever signals a whole unit or group means the service.
+#[test]
+fn signals_for_the_service_do_not_end_its_sync_child() {
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
+        kill(Pid::from_raw(child), signal).unwrap();
+    }
+    service.signal(Signal::SIGUSR1);
+    service.talks("sec: tot=0");
+    assert!(is_running(child), "it ended");
+    let ran = service.stop().ended_with(0);
+    assert!(!ran.err.contains("the sync died"), "{}", ran.err);
 }
 
 #[test]

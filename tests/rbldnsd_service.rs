@@ -13,10 +13,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use cli_support::daemon::{address, command, is_listed, place, started};
-use cli_support::{Place, Running, until};
-use nix::sys::signal::Signal;
+use cli_support::{Place, Running, under_nohup, until};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
-use nix::unistd::{geteuid, mkfifo};
+use nix::unistd::{Pid, geteuid, mkfifo};
 
 
 /// Said although the test runner captures what passing tests print.
@@ -154,6 +154,38 @@ fn a_log_that_cannot_be_opened_is_no_reason_not_to_serve() {
         daemon.stop().ended_with(0);
         fs::remove_dir_all(place.path("none")).unwrap();
     }
+}
+
+#[test]
+fn sighup_is_heard_under_nohup_too() {
+    let place = place();
+    place.write("a", LIST);
+    let args = ["-n", "-b", "127.0.0.1/0", "-c", "0", "z.example:ip4set:a"];
+    let daemon = Running::new(under_nohup(&command(&place, &args)));
+    let server = address(&daemon);
+    daemon.talks("zones reloaded");
+    place.write("a", "192.0.2.9\n");
+    daemon.signal(Signal::SIGHUP);
+    until("the change", || is_listed(server, "192.0.2.9", "z.example"));
+    daemon.stop().ended_with(0);
+}
+
+/// Whoever signals a whole unit or group means the daemon.
+#[test]
+fn signals_for_the_daemon_do_not_end_its_loader() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, server) = started(&place, &["-c", "0", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
+        kill(Pid::from_raw(loader), signal).unwrap();
+    }
+    place.write("a", "192.0.2.9\n");
+    daemon.signal(Signal::SIGHUP);
+    until("the change", || is_listed(server, "192.0.2.9", "z.example"));
+    assert_eq!(daemon.children(), [loader]);
+    let ran = daemon.stop().ended_with(0);
+    assert!(!ran.err.contains("died"), "{}", ran.err);
 }
 
 /// Whether there is such a process, and be it one that waits to be buried.

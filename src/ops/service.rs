@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::signals::{self, Signal};
+use super::signals::{self, Nohup, Signal};
 use super::{Ended, Manager, Report, Said, Statistics, SyncChild, Timer};
 use crate::error::ExitStatus;
 use crate::server::{ReloadError, Reloaded, Server};
@@ -59,11 +59,11 @@ enum Happening {
 
 impl Service {
     /// Takes over `server`, and the signals of this process. A sync child reads the configuration at `config`.
-    pub fn new(server: Server, config: PathBuf, timer: Option<Duration>) -> io::Result<Self> {
+    pub fn new(server: Server, config: PathBuf, timer: Option<Duration>, nohup: Nohup) -> io::Result<Self> {
         let now = Instant::now();
         let (sender, happenings) = channel();
         let signalled = sender.clone();
-        signals::listen(move |signal| drop(signalled.send(Happening::Signal(signal))))?;
+        signals::listen(nohup, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
         let (manager, timer) = (Manager::from_environment(now), Timer::new(timer, now));
         let statistics = Statistics::from_start();
         Ok(Self { server, manager, timer, config, child: None, statistics, sender, happenings })

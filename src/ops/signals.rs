@@ -20,14 +20,23 @@ pub enum Signal {
     Stop,
 }
 
-/// Hands every signal to `on` from now on, from a thread of its own. When this returns the handlers are in place. A
-/// SIGHUP that was ignored when this process began (nohup(1)) still is.
+/// What becomes of a SIGHUP that was ignored when this process began (nohup(1)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nohup {
+    /// It stays ignored: for a command that would end when its terminal goes away.
+    Respected,
+    /// It is heard all the same: for a daemon, to which it says something else.
+    Overruled,
+}
+
+/// Hands every signal to `on` from now on, from a thread of its own. When this returns the handlers are in place.
 /// Handlers, not a signal mask: a mask would be inherited by the sync child, which could not be told to end.
-pub fn listen(on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
+pub fn listen(nohup: Nohup, on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut hup, mut term, mut int, mut usr1, mut usr2) = {
         let _context = runtime.enter();
-        let hup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        let is_left = nohup == Nohup::Respected && is_hangup_ignored();
+        let hup = if is_left { None } else { Some(signal(SignalKind::hangup())?) };
         let (usr1, usr2) = (SignalKind::user_defined1(), SignalKind::user_defined2());
         (
             hup,
@@ -51,6 +60,18 @@ pub fn listen(on: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
             }
         });
     })?;
+    Ok(())
+}
+
+/// Hears no signal that means something to the process that started this one: whoever sends it to a whole group or
+/// unit (`systemctl kill -s HUP`) means that one. TERM and INT end this one as well.
+pub fn leave_to_parent() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _context = runtime.enter();
+    for kind in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()] {
+        // The handler stays when nobody listens any more.
+        drop(signal(kind)?);
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use super::options::Options;
 use super::privileges::{cache_folder, confine, write_pid};
 use super::reports::{Confinement, Job};
 use crate::model::Name;
-use crate::ops::{self, Manager, Signal, Statistics};
+use crate::ops::{self, Manager, Nohup, Signal, Statistics};
 use crate::server::{QueryLog, Server, Settings, Sockets};
 
 /// How often ends of data are looked at, and buffered lines written.
@@ -66,7 +66,7 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
         confine(&job.confinement)?;
         start(Job { cache: usable(job.cache), confinement: Confinement::default(), ..job })?
     };
-    ops::listen(move |signal| drop(signalled.send(Happening::Signal(signal))))?;
+    ops::listen(Nohup::Overruled, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
 
     data.check();
     if !options.quick && !first_round(&mut data, &happenings)? {

@@ -27,6 +27,7 @@ use super::reports::{Job, Report, Request};
 use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
+use crate::ops::leave_to_parent;
 use crate::parse::{Diag, Format};
 use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
@@ -36,6 +37,7 @@ const COMPILER: u32 = 2;
 
 /// Works for whoever holds the other end of `socket`, until that is closed.
 pub fn run(socket: UnixStream) -> anyhow::Result<()> {
+    leave_to_parent()?;
     let channel = Channel::new(socket);
     let Some((Request::Job(job), _)) = channel.receive()? else { return Ok(()) };
     privileges::confine(&job.confinement)?;
