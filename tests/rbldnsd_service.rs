@@ -188,6 +188,33 @@ fn signals_for_the_daemon_do_not_end_its_loader() {
     assert!(!ran.err.contains("died"), "{}", ran.err);
 }
 
+#[test]
+fn what_is_said_of_a_failed_load_is_true() {
+    let place = place();
+    place.write("b", LIST).write("clients", "127.0.0.1 :pass\n");
+    let zones = ["z.example:ip4set:a", "b.example:ip4set:b", "b.example:acl:clients", "c.example:acl:none"];
+    let zones = [&zones[..], &["c.example:ip4set:b"]].concat();
+    let ran = command(&place, &[&["-n", "-b", "127.0.0.1/0"], &zones[..]].concat()).output().unwrap();
+    let talk = String::from_utf8(ran.stderr).unwrap();
+    assert!(talk.contains("zone z.example: file a: unable to read: No such file or directory"), "{talk}");
+    assert!(talk.contains("; it has no data yet") && talk.contains("; it was never read"), "{talk}");
+    assert!(!talk.contains("stays"), "{talk}");
+
+    let quick = ["-n", "-q", "-c", "1", "-b", "127.0.0.1/0"];
+    let daemon = Running::new(command(&place, &[&quick[..], &zones].concat()));
+    let server = address(&daemon);
+    daemon.talks("; it has no data yet");
+    until("the zone that can be loaded", || is_listed(server, "192.0.2.7", "b.example"));
+    fs::remove_file(place.path("b")).unwrap();
+    let talk = daemon.talks(
+        "zone b.example: file b: unable to read: No such file or directory; what it had stays in service",
+    );
+    assert_eq!(talk.matches("stays in service").count(), 1, "{talk}");
+    fs::remove_file(place.path("clients")).unwrap();
+    daemon.talks("the access list acl:clients: file clients: unable to read: No such file or directory; what it had stays in service");
+    daemon.stop().ended_with(0);
+}
+
 /// Whether there is such a process, and be it one that waits to be buried.
 fn exists(pid: i32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()

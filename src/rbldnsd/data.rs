@@ -127,8 +127,9 @@ impl Data {
                 }
             }
             Report::Access { data_set, list } => self.zones.take_access(data_set, &list),
-            Report::Failed { what, why } => {
-                self.trouble(format!("{what}: {why}; what it had stays in service"));
+            Report::Failed { part, why } => {
+                let standing = self.zones.standing(&part);
+                self.trouble(format!("{part}: {why}; {standing}"));
             }
             Report::Done { changed, failed, milliseconds } => {
                 self.busy = false;
