@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
 use cli_support::daemon::{address, command, is_listed, place, started};
 use cli_support::{Place, Running, under_nohup, until};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid, mkfifo};
 
@@ -186,6 +187,102 @@ fn signals_for_the_daemon_do_not_end_its_loader() {
     assert_eq!(daemon.children(), [loader]);
     let ran = daemon.stop().ended_with(0);
     assert!(!ran.err.contains("died"), "{}", ran.err);
+}
+
+/// A list that takes a while to be read.
+fn many() -> String {
+    (0..300_000).map(|n: u32| format!("10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255)).collect()
+}
+
+/// Sent to a whole unit or group, the end reaches both processes at once, in whatever order.
+#[test]
+fn an_end_that_both_processes_are_told_is_no_death() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, _) = started(&place, &["-c", "0", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    kill(Pid::from_raw(loader), Signal::SIGTERM).unwrap();
+    until("it is buried", || !exists(loader));
+    let ran = daemon.stop().ended_with(0);
+    assert!(!ran.err.contains("ERROR") && !ran.err.contains("died"), "{}", ran.err);
+
+    // Also before the data are there.
+    place.write("many", many());
+    let mut command = command(&place, &["-n", "-b", "127.0.0.1/0", "z.example:ip4set:many"]);
+    command.process_group(0);
+    let daemon = Running::new(command);
+    until("a loader", || daemon.children().len() == 1);
+    killpg(Pid::from_raw(daemon.pid()), Signal::SIGINT).unwrap();
+    let ran = daemon.end().ended_with(0);
+    assert!(!ran.err.contains("ERROR") && !ran.err.contains("ended"), "{}", ran.err);
+}
+
+/// A loader alone that is told to end is missed all the same.
+#[test]
+fn a_loader_that_somebody_ends_is_told_of_and_replaced() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, server) = started(&place, &["-c", "0", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    kill(Pid::from_raw(loader), Signal::SIGTERM).unwrap();
+    place.write("a", "192.0.2.9\n");
+    // Whether before or after its end is heard.
+    daemon.signal(Signal::SIGHUP);
+    daemon.talks("the loader died (signal: 15 (SIGTERM)); the next check or SIGHUP starts another");
+    until("another loads the change", || is_listed(server, "192.0.2.9", "z.example"));
+    daemon.stop().ended_with(0);
+}
+
+/// Without checks nothing but the signal brings the change.
+#[test]
+fn no_sighup_is_lost() {
+    let place = place();
+    let notified = Notified::at(&place);
+    place.write("a", LIST);
+    let mut command = command(&place, &["-n", "-b", "127.0.0.1/0", "-c", "0", "z.example:ip4set:a"]);
+    command.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = Running::new(command);
+    let server = address(&daemon);
+    notified.of("READY=1");
+    let loader = || {
+        until("one loader", || daemon.children().len() == 1);
+        Pid::from_raw(daemon.children()[0])
+    };
+    // The loader dies right before, as far as anybody can tell.
+    for number in 1..20 {
+        place.write("a", format!("192.0.2.{number}\n"));
+        kill(loader(), Signal::SIGKILL).unwrap();
+        daemon.signal(Signal::SIGHUP);
+        until("the change", || is_listed(server, &format!("192.0.2.{number}"), "z.example"));
+        // Whoever never listens stops a service in the end.
+        notified.forget();
+    }
+    // It was told, and dies before it looks.
+    place.write("a", "192.0.2.30\n");
+    let first = loader();
+    notified.forget();
+    kill(first, Signal::SIGSTOP).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    assert!(notified.of("RELOADING=1").contains("MONOTONIC_USEC="));
+    kill(first, Signal::SIGKILL).unwrap();
+    until("the change", || is_listed(server, "192.0.2.30", "z.example"));
+    notified.of("READY=1");
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_sighup_while_files_are_read_has_them_looked_at_again() {
+    let place = place();
+    place.write("a", LIST).write("many", many());
+    let args = ["-n", "-q", "-b", "127.0.0.1/0", "-c", "0", "a.example:ip4set:a", "m.example:ip4set:many"];
+    let daemon = Running::new(command(&place, &args));
+    let server = address(&daemon);
+    // The one is read, the other is being read.
+    daemon.talks("ip4set:a: ");
+    place.write("a", "192.0.2.9\n");
+    daemon.signal(Signal::SIGHUP);
+    until("the change", || is_listed(server, "192.0.2.9", "a.example"));
+    daemon.stop().ended_with(0);
 }
 
 #[test]

@@ -101,15 +101,20 @@ fn usable(folder: Option<PathBuf>) -> Option<PathBuf> {
 /// Waits until the data are there; `false` when a signal asked for the end before.
 pub(super) fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> anyhow::Result<bool> {
     loop {
-        match happenings.recv() {
-            Ok(Happening::Signal(Signal::Stop)) | Err(_) => return Ok(false),
-            Ok(Happening::Signal(_)) => {}
+        let nap = data.due().map_or(NAP, |due| due.saturating_duration_since(Instant::now()));
+        match happenings.recv_timeout(nap) {
+            Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            Ok(Happening::Signal(Signal::Hangup)) => data.ask(),
+            Ok(Happening::Signal(Signal::Statistics { .. })) => {}
             Ok(Happening::Loader(heard)) => match data.heard(heard) {
                 Some(round) if !round.sound => bail!("zone loading errors, aborting"),
                 Some(_) => return Ok(true),
-                None if !data.has_loader() => bail!("the loader has ended, aborting"),
                 None => {}
             },
+            Err(RecvTimeoutError::Timeout) => data.look_at_end(Instant::now()),
+        }
+        if !data.has_loader() {
+            bail!("the loader has ended, aborting");
         }
     }
 }
@@ -159,6 +164,8 @@ struct Daemon<'a> {
     statistics: Statistics,
     file: Option<StatisticsFile>,
     next_check: Option<Instant>,
+    /// The service manager was told that files are looked at.
+    is_reloading: bool,
 }
 
 impl<'a> Daemon<'a> {
@@ -184,6 +191,7 @@ impl<'a> Daemon<'a> {
             statistics: Statistics::from_start(),
             file,
             next_check: options.check.map(|every| now + every),
+            is_reloading: false,
         }
     }
 
@@ -203,7 +211,9 @@ impl<'a> Daemon<'a> {
             if let Some(log) = &self.query_log {
                 log.flush();
             }
-            let wake = [self.next_check, self.manager.due()].into_iter().flatten().min();
+            self.data.look_at_end(now);
+            self.tell_reloaded();
+            let wake = [self.next_check, self.manager.due(), self.data.due()].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()));
             let nap = if self.has_to_tick() { nap.min(TICK) } else { nap };
             match happenings.recv_timeout(nap) {
@@ -243,7 +253,18 @@ impl<'a> Daemon<'a> {
         if let (Some(log), Some(target)) = (&self.query_log, &self.options.query_log) {
             reopen(log, target);
         }
-        self.check();
+        self.manager.reloading();
+        self.is_reloading = true;
+        self.next_check = self.options.check.map(|every| Instant::now() + every);
+        self.data.ask();
+    }
+
+    /// What SIGHUP asked for is done, or cannot be.
+    fn tell_reloaded(&mut self) {
+        if self.is_reloading && !self.data.is_at_work() {
+            self.is_reloading = false;
+            self.manager.ready(&self.status());
+        }
     }
 
     fn tell_statistics(&mut self, reset: bool) {
