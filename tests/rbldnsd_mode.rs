@@ -244,8 +244,27 @@ fn a_loader_that_dies_is_replaced_and_costs_no_answer() {
 
 #[test]
 fn in_the_background() {
+    goes_to_the_background("gatepost");
+}
+
+#[test]
+fn in_the_background_by_the_other_name() {
+    goes_to_the_background("rbldnsd");
+}
+
+/// Called by this name, which makes it the command or not.
+fn goes_to_the_background(name: &str) {
     let place = place();
     place.write("a", LIST);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gatepost"), place.path(name)).unwrap();
+    let command = |place: &Place, args: &[&str]| {
+        let known = command(place, args);
+        let mut called = Command::new(place.path(name));
+        called.args(known.get_args().skip(usize::from(name == "rbldnsd")));
+        called.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
+        called.env_remove("NOTIFY_SOCKET");
+        called
+    };
     let port = free_port();
     let bind = format!("127.0.0.1/{port}");
     let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
@@ -352,8 +371,12 @@ fn options_as_they_are_written_there() {
     daemon.stop().ended_with(0);
     // Called by the other name, it is the other program.
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gatepost"), place.path("rbldnsd")).unwrap();
-    let called = Command::new(place.path("rbldnsd")).arg("-h").output().unwrap();
-    assert!(String::from_utf8(called.stdout).unwrap().contains("-b <ADDRESS/PORT>"));
+    let called = |args: &[&str]| Command::new(place.path("rbldnsd")).args(args).output().unwrap();
+    let help = String::from_utf8(called(&["-h"]).stdout).unwrap();
+    assert!(help.contains("-b <ADDRESS/PORT>") && help.contains("Usage: rbldnsd [OPTIONS] <ZONE"), "{help}");
+    let wrong = called(&["-Z"]);
+    let talk = String::from_utf8(wrong.stderr).unwrap();
+    assert!(!wrong.status.success() && talk.contains("Usage: rbldnsd [OPTIONS]"), "{talk}");
 }
 
 /// Debian's program, where it is installed.

@@ -186,13 +186,14 @@ pub(crate) fn load() -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
-/// A program that is called `rbldnsd` is `gatepost rbldnsd`.
+/// A program that is called `rbldnsd` is `gatepost rbldnsd`, and says `rbldnsd` of itself.
 pub(crate) fn by_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.collect();
     let called = args.first().map(Path::new).and_then(Path::file_name);
     let known = args.get(1).is_some_and(|first| first == NAME || first == crate::rbldnsd::LOADER_COMMAND);
     if called.is_some_and(|name| name == NAME) && !known {
-        args.insert(1, NAME.into());
+        // Without a name of the program the command alone stands in its usage.
+        args.splice(..1, [OsString::new(), NAME.into()]);
     }
     args
 }
