@@ -37,6 +37,7 @@ const NAME: &str = "rbldnsd";
     args_override_self = true,
     after_help = "\
 Data set types: ip4set ip4tset ip4trie ip6tset ip6trie dnset dnhash generic combined acl
+Exit codes: 0 when it was told to end, 1 for whatever keeps it from serving
 
 Examples:
   gatepost rbldnsd -n -b 127.0.0.1/5300 bl.example.net:ip4set:list.txt
@@ -196,6 +197,11 @@ pub(crate) fn by_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
         args.splice(..1, [OsString::new(), NAME.into()]);
     }
     args
+}
+
+/// Whether this is rbldnsd's command line, understood or not.
+pub(crate) fn is_meant(args: &[OsString]) -> bool {
+    args.get(1).is_some_and(|command| command == NAME)
 }
 
 pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
