@@ -316,3 +316,36 @@ fn what_is_said_of_a_failed_load_is_true() {
 fn exists(pid: i32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
+
+/// Started by root as one user, then as another: the folder is the first one's.
+#[test]
+fn a_cache_of_somebody_else_is_left_alone() {
+    if !geteuid().is_root() {
+        skipped("a_cache_of_somebody_else_is_left_alone: only root may be several users");
+        return;
+    }
+    let place = place();
+    place.write("a", LIST);
+    let start = |user: &str| {
+        let mut command =
+            place.command(&["rbldnsd", "-u", user, "-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"]);
+        command.env("CACHE_DIRECTORY", place.path("var/cache/rbldnsd"));
+        let daemon = Running::new(command);
+        let server = address(&daemon);
+        daemon.talks("zones reloaded");
+        assert!(is_listed(server, "192.0.2.7", "z.example"));
+        daemon.stop().ended_with(0).err
+    };
+    let names = || {
+        let folder = fs::read_dir(place.path("var/cache/rbldnsd")).unwrap();
+        folder.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    assert!(!start("4711:4711").contains("no cache"));
+    let kept = names();
+    assert_eq!(kept.len(), 1);
+    let talk = start("4712:4712");
+    assert!(talk.contains("WARN no cache, compiled zones are kept in memory: "), "{talk}");
+    assert!(talk.contains("belongs to user 4711 and this is user 4712"), "{talk}");
+    assert_eq!(names(), kept);
+    assert!(start("4711:4711").contains("zone z.example: as compiled before"));
+}

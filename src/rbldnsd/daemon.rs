@@ -92,7 +92,7 @@ fn usable(folder: Option<PathBuf>) -> Option<PathBuf> {
     match why {
         None => folder,
         Some(why) => {
-            tracing::info!("no cache, compiled zones are kept in memory: {why}");
+            tracing::warn!("no cache, compiled zones are kept in memory: {why}");
             None
         }
     }
