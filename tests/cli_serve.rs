@@ -232,6 +232,25 @@ fn signals_for_the_service_do_not_end_its_sync_child() {
     assert!(!ran.err.contains("the sync died"), "{}", ran.err);
 }
 
+/// Sent to a whole unit or group, the end reaches both processes at once, in whatever order.
+#[test]
+fn an_end_that_the_sync_child_is_told_as_well_is_no_death() {
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    kill(Pid::from_raw(child), Signal::SIGTERM).unwrap();
+    until("it is buried", || !std::path::Path::new(&format!("/proc/{child}")).exists());
+    let ran = service.stop().ended_with(0);
+    assert!(!ran.err.contains("the sync died"), "{}", ran.err);
+
+    // Alone, it is one.
+    let place = Place::new();
+    let (service, child) = stalled(&place, &Publisher::new(&[]));
+    kill(Pid::from_raw(child), Signal::SIGTERM).unwrap();
+    service.talks("the sync died (signal: 15 (SIGTERM)); what is in service stays");
+    service.stop().ended_with(0);
+}
+
 #[test]
 fn the_sync_child_ends_with_its_parent_however_that_ends() {
     let publisher = Publisher::new(&[]);
@@ -253,7 +272,7 @@ fn a_killed_sync_child_leaves_the_answers_alone() {
     let publisher = Publisher::new(&[]);
     let place = Place::new();
     let (service, child) = stalled(&place, &publisher);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
     service.talks("the sync died");
     let server = service.address();
     assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);

@@ -19,7 +19,6 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid, mkfifo};
 
-
 /// Said although the test runner captures what passing tests print.
 fn skipped(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");

@@ -2,7 +2,10 @@
 //! for statistics.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::thread;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,6 +30,17 @@ pub enum Nohup {
     Respected,
     /// It is heard all the same: for a daemon, to which it says something else.
     Overruled,
+}
+
+/// How long ours may be behind a child's end by TERM or INT ([`is_told_to_end`]).
+pub const GRACE: Duration = Duration::from_secs(3);
+
+/// Whether TERM or INT has ended a child. Sent to a whole group or unit, it reaches a child as soon as this process; such an end
+/// is nothing to tell of until ours has not come for [`GRACE`].
+pub fn is_told_to_end(status: ExitStatus) -> bool {
+    status.signal().is_some_and(|signal| {
+        [SignalKind::terminate(), SignalKind::interrupt()].iter().any(|kind| kind.as_raw_value() == signal)
+    })
 }
 
 /// Hands every signal to `on` from now on, from a thread of its own. When this returns the handlers are in place.

@@ -1,23 +1,18 @@
 //! What the serving process has of its data: the zones, and the loader that brings them.
 
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use nix::sys::signal::Signal;
 
 use super::daemon::Happening;
 use super::handle::{Handle, Heard};
 use super::reports::{Job, Report};
 use super::zones::Zones;
-
-/// How long an end by TERM or INT is nothing to tell of: sent to a whole group or unit, it reaches the loader as soon as
-/// this process.
-const GRACE: Duration = Duration::from_secs(3);
+use crate::ops::{GRACE, is_told_to_end};
 
 /// Why a dead loader is missed after `-r`.
 const NO_OTHER: &str = "inside a root folder no other can be started: restart to load data again";
@@ -144,11 +139,8 @@ impl Data {
             Heard::Ended(status) => {
                 self.loader = None;
                 let work = std::mem::replace(&mut self.work, Work::Idle);
-                let signal = status.and_then(|status| status.signal());
-                let is_asked =
-                    [Signal::SIGTERM, Signal::SIGINT].into_iter().any(|s| signal == Some(s as i32));
                 let ending = Ending { status, work, due: Instant::now() + GRACE };
-                match is_asked {
+                match status.is_some_and(is_told_to_end) {
                     true => self.ending = Some(ending),
                     false => self.mourn(&ending),
                 }
