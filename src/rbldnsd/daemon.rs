@@ -42,11 +42,13 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
         tracing::info!("listening on {}/{}", address.ip(), address.port());
     }
     let confinement = Confinement::of(options)?;
+    // Whoever reads the process id, or finds the loader, may send a signal at once.
+    let (sender, happenings) = channel();
+    let signalled = sender.clone();
+    ops::listen(Nohup::Overruled, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
     if let Some(path) = &options.pid_file {
         write_pid(path)?;
     }
-    let (sender, happenings) = channel();
-    let signalled = sender.clone();
     let job = Job {
         cache: cache_folder(options, &confinement),
         confinement,
@@ -66,8 +68,6 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
         confine(&job.confinement)?;
         start(Job { cache: usable(job.cache), confinement: Confinement::default(), ..job })?
     };
-    ops::listen(Nohup::Overruled, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
-
     data.check();
     if !options.quick && !first_round(&mut data, &happenings)? {
         return Ok(());
