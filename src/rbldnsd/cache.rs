@@ -31,7 +31,15 @@ pub(super) fn unusable(path: &Path) -> Option<String> {
         Ok(found) => found,
         Err(error) => return Some(format!("{}: {error}", path.display())),
     };
-    if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+    let user = nix::unistd::geteuid();
+    if found.uid() != user.as_raw() {
+        return Some(format!(
+            "{} belongs to user {} and this is user {user}; give it to that one, or name another with --cache",
+            path.display(),
+            found.uid()
+        ));
+    }
+    if found.mode() & 0o022 != 0 {
         return Some(format!("{}: others may write there", path.display()));
     }
     tempfile::tempfile_in(path).err().map(|error| format!("{}: {error}", path.display()))

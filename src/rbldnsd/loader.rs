@@ -23,10 +23,11 @@ use super::channel::Channel;
 use super::files::{self, Content, Stamp};
 use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::privileges;
-use super::reports::{Job, Report, Request};
+use super::reports::{Job, Part, Report, Request};
 use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
+use crate::ops::leave_to_parent;
 use crate::parse::{Diag, Format};
 use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
@@ -36,6 +37,7 @@ const COMPILER: u32 = 2;
 
 /// Works for whoever holds the other end of `socket`, until that is closed.
 pub fn run(socket: UnixStream) -> anyhow::Result<()> {
+    leave_to_parent()?;
     let channel = Channel::new(socket);
     let Some((Request::Job(job), _)) = channel.receive()? else { return Ok(()) };
     privileges::confine(&job.confinement)?;
@@ -115,8 +117,8 @@ impl Loader {
                 Ok(is_new) => changed += usize::from(is_new),
                 Err(why) => {
                     failed += 1;
-                    let what = format!("the access list {}", self.job.specs.data_sets[data_set]);
-                    self.tell(&Report::Failed { what, why })?;
+                    let name = self.job.specs.data_sets[data_set].to_string();
+                    self.tell(&Report::Failed { part: Part::Access { data_set, name }, why })?;
                 }
             }
         }
@@ -134,7 +136,7 @@ impl Loader {
                 Ok(()) => changed += 1,
                 Err(why) => {
                     failed += 1;
-                    self.tell(&Report::Failed { what: format!("zone {}", zone.origin), why })?;
+                    self.tell(&Report::Failed { part: Part::Zone(zone.origin.clone()), why })?;
                 }
             }
         }

@@ -254,6 +254,11 @@ fn port_of(text: &str) -> Result<u16, Mistake> {
     known.ok_or_else(|| Mistake(format!("{text}: no such port or service")))
 }
 
+/// Where no zone is named; nobody can mean the root.
+fn is_root(origin: &str) -> bool {
+    origin.bytes().all(|octet| octet == b'.')
+}
+
 impl Specs {
     /// Reads them in their order; what is named twice is one.
     pub fn parse(typed: &[String]) -> Result<Self, Mistake> {
@@ -290,10 +295,16 @@ impl Specs {
             return Err(invalid());
         }
         let index = self.data_set(DataSet { kind, files });
-        if origin.is_empty() && kind == DataSetKind::Acl {
-            return match self.access.replace(index) {
-                None => Ok(()),
-                Some(_) => Err(Mistake("the server has two access lists".to_owned())),
+        if is_root(origin) {
+            return match (kind, self.access) {
+                (DataSetKind::Acl, None) => {
+                    self.access = Some(index);
+                    Ok(())
+                }
+                (DataSetKind::Acl, Some(_)) => Err(Mistake("the server has two access lists".to_owned())),
+                (DataSetKind::List(_), _) => Err(Mistake(format!(
+                    "missing domain name in `{spec}`: a list cannot be served as the root zone"
+                ))),
             };
         }
         let origin: Name = origin.parse().map_err(|error| Mistake(format!("`{spec}`: {error}")))?;
@@ -357,10 +368,10 @@ mod tests {
     /// The order of rbldnsd 1.0's statistics.
     #[test]
     fn zones_stand_before_those_that_they_lie_in() {
-        let typed = ["b", "z", "x.y.z", ".", "y.z", "a", "z.b"].map(|zone| format!("{zone}:ip4set:e"));
+        let typed = ["b", "z", "x.y.z", "y.z", "a", "z.b"].map(|zone| format!("{zone}:ip4set:e"));
         let specs = Specs::parse(&typed).unwrap();
         let shown: Vec<_> = specs.zones.iter().map(|zone| zone.origin.to_string()).collect();
-        assert_eq!(shown, ["z.b", "b", "x.y.z", "y.z", "z", "a", "."]);
+        assert_eq!(shown, ["z.b", "b", "x.y.z", "y.z", "z", "a"]);
     }
 
     #[test]
@@ -375,6 +386,9 @@ mod tests {
             (&["a..example:ip4set:a"], "a..example"),
             (&["a.example:acl:a", "a.example:acl:b"], "two access lists"),
             (&["a.example:acl:a"], "missing data"),
+            (&[".:ip4set:a"], "missing domain name in `.:ip4set:a`"),
+            (&[":ip4set:a"], "missing domain name in `:ip4set:a`"),
+            (&[".:acl:a", ":acl:b", "a.example:ip4set:a"], "the server has two access lists"),
             (&[], "no zone(s)"),
         ] {
             let error = parsed(specs).unwrap_err().to_string();

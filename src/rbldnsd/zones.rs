@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use super::cache::is_settled;
 use super::options::Specs;
+use super::reports::Part;
 use crate::model::{AccessList, Name};
 use crate::server::{AccessLists, Served};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::zone::{Access, Zone};
+
+/// What is said where there was something before.
+const KEPT: &str = "what it had stays in service";
 
 /// All zones of the command line.
 pub(super) struct Zones {
@@ -146,6 +150,19 @@ impl Zones {
         let mut parts: Vec<_> = parts.iter().map(|(_, zone)| zone.clone()).collect();
         parts.sort_by(|a, b| (a.base().is_some(), a.origin()).cmp(&(b.base().is_some(), b.origin())));
         parts
+    }
+
+    /// What is left where this could not be loaded, in a clause.
+    pub(super) fn standing(&self, part: &Part) -> &'static str {
+        match part {
+            Part::Access { data_set, .. } if self.lists.contains_key(data_set) => KEPT,
+            Part::Access { .. } => "it was never read, so nobody is answered where it counts",
+            Part::Zone(origin) => match self.zones.get(origin) {
+                Some(loaded) if !self.waits(origin, loaded) => KEPT,
+                Some(loaded) if !loaded.parts.is_empty() => "what it had is kept and not answered from",
+                _ => "it has no data yet",
+            },
+        }
     }
 
     /// And to whom.

@@ -4,10 +4,15 @@
 //! once ([`QueryLog::put`]), so that the log costs a lock a batch. Never: queries without a reply, what an answer says.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::OFlag;
 
 /// Octets that are kept before they are written, unless each batch is.
 const BUFFER: usize = 1 << 16;
@@ -187,7 +192,9 @@ fn rcode(code: u8) -> &'static str {
     }
 }
 
-/// Opens a log file for appending, with the rights that the process's mask leaves.
-pub fn append_to(path: &std::path::Path) -> io::Result<Box<dyn Write + Send>> {
-    Ok(Box::new(std::fs::File::options().append(true).create(true).open(path)?))
+/// Opens a log file for appending, with the rights that the process's mask leaves. Waits for nobody: a named pipe that
+/// has no reader cannot be opened.
+pub fn append_to(path: &Path) -> io::Result<Box<dyn Write + Send>> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    Ok(Box::new(File::options().append(true).create(true).custom_flags(flags).open(path)?))
 }
