@@ -32,7 +32,7 @@ use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 2;
+const COMPILER: u32 = 3;
 
 /// Works for whoever holds the other end of `socket`, until that is closed.
 pub fn run(socket: UnixStream) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry};
 
 /// Raised whenever the same sets and settings compile to something else.
-const COMPILER: u32 = 3;
+const COMPILER: u32 = 4;
 
 /// Builds what has to be built and puts it in service. `None` when nothing changed.
 pub(super) fn publish(
