@@ -190,9 +190,11 @@ fn read_once<P>(
     Ok(Ok((parser, stamps)))
 }
 
-/// The text of a file.
-fn open(file: &File, gzip: bool) -> io::Result<Box<dyn Read + Send + '_>> {
-    let reader = io::BufReader::with_capacity(READ, file);
+/// The text of a file. `has_tail`: see [`decode_with_tail`].
+fn open<'a>(file: &'a File, gzip: bool, has_tail: &'a AtomicBool) -> io::Result<Box<dyn Read + Send + 'a>> {
+    // Thousands of zones are mostly small ones.
+    let size = file.metadata()?.len().saturating_add(1);
+    let reader = io::BufReader::with_capacity(READ.min(size as usize), file);
     if gzip {
         return decode(reader, u64::MAX);
     }
