@@ -4,7 +4,7 @@
 //! process that started it. What cannot be loaded is reported and tried again with the next check; what was handed over
 //! before stays in service. Read [`run`], then `Loader::check`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Cursor};
 use std::net::Ipv4Addr;
@@ -174,7 +174,8 @@ impl Loader {
             Ok(clients) => clients,
             Err(why) => return Ok(Err(why)),
         };
-        let files::Clients { list, stamps, is_fresh } = clients;
+        let files::Clients { list, stamps, is_fresh, warnings } = clients;
+        self.warn(warnings)?;
         self.tell(&Report::Read {
             data_set: spec.to_string(),
             entries: list.clients.len() as u64,
@@ -198,6 +199,10 @@ impl Loader {
             broken = broken.take().or_else(|| told.err());
         });
         broken.map_or(Ok(result), Err)
+    }
+
+    fn warn(&self, warnings: Vec<String>) -> io::Result<()> {
+        warnings.into_iter().try_for_each(|text| self.tell(&Report::Warning { text }))
     }
 
     fn tell(&self, report: &Report) -> io::Result<()> {
@@ -276,19 +281,20 @@ impl Loader {
         {
             let key = self.job.hash(None, vec![(spec, &content.stamps)]);
             self.cache.keep_set(&prefix, &key, &content.report, &codec::encode(&content.set).0);
+            round.made.set(&prefix, &key);
         }
         round.contents.insert(data_set, read.clone());
         Ok(read)
     }
 
-            round.made.set(&prefix, &key);
     fn read(&self, spec: &DataSet) -> io::Result<Result<Content, String>> {
         let began = Instant::now();
         let DataSetKind::List(format) = spec.kind else {
             return Ok(Err(format!("{spec} is an access list")));
         };
-        let read = self.reading(|on_bad| files::read(&self.job, spec, format, on_bad))?;
-        if let Ok(content) = &read {
+        let mut read = self.reading(|on_bad| files::read(&self.job, spec, format, on_bad))?;
+        if let Ok(content) = &mut read {
+            self.warn(std::mem::take(&mut content.warnings))?;
             self.tell(&Report::Read {
                 data_set: spec.to_string(),
                 entries: content.report.entries,
@@ -405,11 +411,6 @@ impl Job {
         let origin: String = text.chars().filter(plain).take(100).collect();
         let data_sets = zone.lists.iter().map(|&at| (&self.specs.data_sets[at], &[][..])).collect();
         format!("{origin}-{}", self.hash(Some(&zone.origin), data_sets).short())
-    }
-
-    /// Whether a change of another data set may make this one needed again.
-    fn shares_a_zone(&self, data_set: usize) -> bool {
-        self.specs.zones.iter().any(|zone| zone.lists.len() > 1 && zone.lists.contains(&data_set))
     }
 }
 

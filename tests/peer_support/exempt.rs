@@ -36,7 +36,7 @@ pub(crate) const ALL: &[&str] = &[
     "NUL: ends the line's content there, a bad line here",
     "a line above 32 KiB: cut there, read here",
     "gzip: members behind the first are read here only",
-    "gzip: what is no further member behind the first: ignored there, unreadable here",
+    "gzip: a damaged member behind the first: ignored there, unreadable here",
     "$TIMESTAMP beyond 2038: a bad line there, a stamp here",
 ];
 
@@ -128,7 +128,7 @@ fn named_holds(why: &str, theirs: &Said, ours: &Said) -> bool {
         theirs.rcode == REFUSED && ours.rcode == NOERROR && (ours.truncated || !ours.answers.is_empty())
     } else if begins("$TIMESTAMP beyond") {
         ours.rcode == SERVFAIL && theirs.rcode == NOERROR
-    } else if begins("gzip: what") {
+    } else if begins("gzip: a damaged") {
         theirs.rcode != SERVFAIL && ours.rcode == SERVFAIL
     } else if begins("a line above") {
         // Not there at all, or without what stands behind the cut.
