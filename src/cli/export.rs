@@ -107,12 +107,11 @@ fn write(
     }
 }
 
-/// The snapshot that is meant, whole, and the serial it is in service under; of a file the one that its data insist on,
-/// or 0.
+/// The snapshot that is meant, whole, and its serial.
 fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
     if args.what.exists() {
         let snapshot = whole(&args.what)?;
-        let serial = snapshot.zone().soa.serial.unwrap_or(0);
+        let serial = serial_of(&args.what, &snapshot);
         return Ok((snapshot, serial));
     }
     let shown = args.what.display();
@@ -134,6 +133,21 @@ fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
         bail!("{} is not what the generation says", path.display());
     }
     Ok((snapshot, entry.serial))
+}
+
+/// The serial that the data of a snapshot file insist on, or under which it is or was in service; 0 where it is not known,
+/// as a file that was compiled by hand leaves it open.
+fn serial_of(path: &Path, snapshot: &Snapshot<Mapped>) -> u32 {
+    // The content of a zone in service is without a serial: that may change while the content stays.
+    let in_service = || {
+        let path = std::path::absolute(path).ok()?;
+        let store = Store::existing(path.parent()?.parent()?).ok()?;
+        let generation = store.generation().ok()??;
+        let mut zones = generation.zones.values();
+        Some(zones.find(|zone| store.snapshot(&zone.file) == path)?.serial)
+    };
+    let as_made = || u32::try_from(snapshot.provenance()["serial"].as_u64()?).ok();
+    snapshot.zone().soa.serial.or_else(in_service).or_else(as_made).unwrap_or(0)
 }
 
 fn whole(path: &Path) -> anyhow::Result<Snapshot<Mapped>> {

@@ -300,7 +300,10 @@ impl<'a> Stock<'a> {
         // The serial lives in the generation, outside every content hash.
         let serial = spec.zone.soa.serial.take();
         let (time, until) = (self.time_of_data(zone), self.until(zone));
-        let provenance = self.provenance(zone, made_from);
+        let mut provenance = self.provenance(zone, made_from);
+        if let Some(serial) = serial {
+            provenance["serial"] = json!(serial);
+        }
         let mut built = BTreeMap::new();
         for spec in expand(spec, |subzone| self.is_served(zone, subzone)) {
             let (origin, base) = (spec.zone.origin.clone(), spec.zone.base.clone());
