@@ -111,7 +111,7 @@ fn write(
 fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
     if args.what.exists() {
         let snapshot = whole(&args.what)?;
-        let serial = serial_of(&args.what, &snapshot);
+        let serial = serial_of(&snapshot);
         return Ok((snapshot, serial));
     }
     let shown = args.what.display();
@@ -135,19 +135,11 @@ fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
     Ok((snapshot, entry.serial))
 }
 
-/// The serial that the data of a snapshot file insist on, or under which it is or was in service; 0 where it is not known,
-/// as a file that was compiled by hand leaves it open.
-fn serial_of(path: &Path, snapshot: &Snapshot<Mapped>) -> u32 {
-    // The content of a zone in service is without a serial: that may change while the content stays.
-    let in_service = || {
-        let path = std::path::absolute(path).ok()?;
-        let store = Store::existing(path.parent()?.parent()?).ok()?;
-        let generation = store.generation().ok()??;
-        let mut zones = generation.zones.values();
-        Some(zones.find(|zone| store.snapshot(&zone.file) == path)?.serial)
-    };
-    let as_made = || u32::try_from(snapshot.provenance()["serial"].as_u64()?).ok();
-    snapshot.zone().soa.serial.or_else(in_service).or_else(as_made).unwrap_or(0)
+/// The serial that the data of a snapshot file insist on, else 0.
+fn serial_of(snapshot: &Snapshot<Mapped>) -> u32 {
+    // What is put in service has its serial beside its content.
+    let beside = || u32::try_from(snapshot.provenance()["serial"].as_u64()?).ok();
+    snapshot.zone().soa.serial.or_else(beside).unwrap_or(0)
 }
 
 fn whole(path: &Path) -> anyhow::Result<Snapshot<Mapped>> {
