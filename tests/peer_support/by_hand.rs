@@ -260,7 +260,7 @@ slash\\
     let words = "x".repeat(60);
     let many = texts("many", 5, &words) + &texts("more", 6, &words) + &texts("*.wild", 4, &words);
     // Names at whose length some of the texts just fit.
-    let edges: Vec<String> = (1..=60).map(|len| "n".repeat(len)).collect();
+    let edges: Vec<String> = (1..=44).map(|len| "n".repeat(len)).collect();
     let filled: String =
         edges.iter().map(|name| texts(name, 3, &format!("{} $ $", "y".repeat(40)))).collect();
     let several = "m.x :3:plain\n*.m.x :3:plain\n.w.x :4:one\na\\.b.\\200 :4:one\n";

@@ -172,7 +172,7 @@ fn others_answer_beside_a_subzone() {
             "b=below a",
             "*.b=below a",
             "*.n=below a",
-            "x=exact x.a,+1 more",
+            "x=exact x.a,own $",
             "*.x=below a",
             "y=below a",
             "*.y=y y.a"
