@@ -237,11 +237,14 @@ fn is_no_address(one: &Printed, question: &Question) -> bool {
 
 /// Each text there says `…/length` where the one here says the address.
 fn names_the_prefix(there: &[Record], here: &[Record]) -> bool {
-    let is_alike = |(there, here): (&Record, &Record)| {
-        (there.rtype, there.ttl) == (here.rtype, here.ttl)
-            && (there.data == here.data || there.rtype == TXT && there.data.contains(&b'/'))
+    let only = |these: &[Record], those: &[Record]| {
+        these.iter().filter(|record| !those.contains(record)).cloned().collect::<Vec<_>>()
     };
-    there.len() == here.len() && there.iter().zip(here).all(is_alike)
+    let (there, here) = (only(there, here), only(here, there));
+    let is_alike = |(there, here): (&Record, &Record)| {
+        (there.rtype, there.ttl) == (here.rtype, here.ttl) && there.rtype == TXT && there.data.contains(&b'/')
+    };
+    there.len() == here.len() && there.iter().zip(&here).all(is_alike)
 }
 
 /// The command: zones on stdout, troubles on stderr, 1 when one of them cannot be loaded.
