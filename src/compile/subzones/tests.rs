@@ -179,7 +179,7 @@ fn others_answer_beside_a_subzone() {
         ]
     );
     // What is above a subzone of the same list says nothing in it; what others say does.
-    assert_eq!(listed(&shown[2]), [".=below a", "*..=below a", "w=below a,+1 more", "*.w=below a"]);
+    assert_eq!(listed(&shown[2]), [".=below a", "*..=below a", "w=below a,w $", "*.w=below a"]);
     assert_eq!(zones[1].members.iter().map(|member| &*member.name).collect::<Vec<_>>(), ["names", "own"]);
 
     let seen = |text, sub| {
