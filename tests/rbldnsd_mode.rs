@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use cli_support::daemon::{address, command, is_listed, place, rcode, started};
 use cli_support::{Place, Running, is_running, until};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use gatepost::client::{Client, Data, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
@@ -122,6 +124,40 @@ fn changes_are_noticed_and_failures_keep_the_last_good_data() {
     until("it comes back", || is_listed(server, "192.0.2.2", "a.example"));
     daemon.talks("file a(2): not an address: nonsense");
     daemon.stop().ended_with(0);
+}
+
+/// rbldnsd's tries say so of a prefix that stands there already, and its reader of gzip stops behind the first member.
+#[test]
+fn what_counts_for_nothing_is_told_with_its_place() {
+    let place = place();
+    place.write("t", "127.0.0.2\n10.0.0.0/8 :3:a\n# c\n10/8 :4:b\n!10/8\n192.0.2.7\n192.0.2.7\n");
+    place.write("u", "192.0.2.7 :9:\n192.0.2.8\n").write("s", "2001:db8::/32 :2:a\n\n!2001:db8/32\n");
+    place.write("c", "$DATASET ip4trie @\n192.0.2.7\n$DATASET ip4trie @\n192.0.2.7\n192.0.2.7/32 x\n");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(LIST.as_bytes()).unwrap();
+    place.write("g", [packed.finish().unwrap(), vec![0; 600]].concat());
+    let zones =
+        ["z.example:ip4trie:t,u", "z.example:ip6trie:s", "c.example:combined:c", "g.example:ip4set:g"];
+    let (daemon, server) = started(&place, &zones);
+    assert!(is_listed(server, "10.1.1.1", "z.example") && is_listed(server, "192.0.2.8", "z.example"));
+    assert!(is_listed(server, "192.0.2.7", "g.example"));
+    let ran = daemon.stop().ended_with(0);
+    let told: Vec<_> = ran.err.lines().filter_map(|line| Some(line.split_once("WARN file ")?.1)).collect();
+    let again = |place: &str, what: &str| {
+        format!("{place}: duplicated entry, the first one counts: {what}, column 1")
+    };
+    for line in [
+        again("t(4)", "10.0.0.0/8"),
+        again("t(5)", "10.0.0.0/8"),
+        again("t(7)", "192.0.2.7"),
+        again("u(1)", "192.0.2.7"),
+        again("s(3)", "2001:db8::/32"),
+        again("c(5)", "192.0.2.7"),
+        "g: what lies behind its gzip data is no gzip and ignored".to_owned(),
+    ] {
+        assert_eq!(told.iter().filter(|told| **told == line).count(), 1, "{line}\n{}", ran.err);
+    }
+    assert_eq!(told.len(), 7, "{}", ran.err);
 }
 
 #[test]

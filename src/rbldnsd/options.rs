@@ -1,6 +1,6 @@
 //! The command line, understood.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -263,7 +263,8 @@ impl Specs {
     /// Reads them in their order; what is named twice is one.
     pub fn parse(typed: &[String]) -> Result<Self, Mistake> {
         let mut specs = Self::default();
-        typed.iter().try_for_each(|spec| specs.add(spec))?;
+        let mut known = HashMap::new();
+        typed.iter().try_for_each(|spec| specs.add(spec, &mut known))?;
         if let Some(zone) = specs.zones.iter().find(|zone| zone.lists.is_empty()) {
             let origin = &zone.origin;
             return Err(Mistake(format!("missing data for zone `{origin}`: an access list alone is none")));
@@ -279,7 +280,8 @@ impl Specs {
         self.zones.iter().filter_map(|zone| zone.access).chain(self.access).collect()
     }
 
-    fn add(&mut self, spec: &str) -> Result<(), Mistake> {
+    /// `known`: where each data set is. Comparing paths is too slow to look at all of thousands.
+    fn add(&mut self, spec: &str, known: &mut HashMap<DataSet, usize>) -> Result<(), Mistake> {
         let invalid = || Mistake(format!("invalid zone spec `{spec}`: write zone:type:file,file…"));
         let mut parts = spec.splitn(3, ':');
         let (Some(origin), Some(kind), Some(files)) = (parts.next(), parts.next(), parts.next()) else {
@@ -294,7 +296,10 @@ impl Specs {
         if files.iter().any(|file| file.as_os_str().is_empty()) {
             return Err(invalid());
         }
-        let index = self.data_set(DataSet { kind, files });
+        let index = *known.entry(DataSet { kind, files }).or_insert_with_key(|data_set| {
+            self.data_sets.push(data_set.clone());
+            self.data_sets.len() - 1
+        });
         if is_root(origin) {
             return match (kind, self.access) {
                 (DataSetKind::Acl, None) => {
@@ -318,14 +323,6 @@ impl Specs {
             DataSetKind::List(_) => zone.lists.push(index),
         }
         Ok(())
-    }
-
-    fn data_set(&mut self, data_set: DataSet) -> usize {
-        let known = self.data_sets.iter().position(|known| *known == data_set);
-        known.unwrap_or_else(|| {
-            self.data_sets.push(data_set);
-            self.data_sets.len() - 1
-        })
     }
 
     fn zone(&mut self, origin: &Name) -> &mut ZoneSpec {

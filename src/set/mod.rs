@@ -8,7 +8,7 @@ mod builder;
 pub mod codec;
 mod first;
 
-pub use builder::{Repeats, SetBuilder};
+pub use builder::{Repeats, Row, RowKind, SetBuilder};
 
 use std::sync::Arc;
 
