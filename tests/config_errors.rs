@@ -62,7 +62,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, dot, doh, certificate, key, access, access-files, rate-limit-exempt, open, workers, pin-workers, tcp-connections, tcp-connections-per-client, tcp-idle, doh-path, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
+  = expected one of: listen, dot, doh, certificate, key, access, access-files, rate-limit-exempt, open, workers, pin-workers, tcp-connections, tcp-connections-per-client, tcp-idle, doh-path, hit-log, hit-log-clients, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",
