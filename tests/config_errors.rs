@@ -129,6 +129,25 @@ gatepost.toml:3:29: `127.0.0.1` has no port
 }
 
 #[test]
+fn the_hit_log() {
+    says(
+        "version = 1\n[server]\nhit-log-clients = \"networks\"\n",
+        r#"
+gatepost.toml:3:19: unknown word `networks` (did you mean `network`?)
+  |
+3 | hit-log-clients = "networks"
+  |                   ^^^^^^^^^^
+  = expected "whole", "network" or "none""#,
+    );
+    let said = said("version = 1\n[server]\nhit-log = \"\"\n");
+    assert!(said.starts_with("gatepost.toml:3:11: an empty path"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version = 1\n[server]\nhit-log = \"logs/hits\"\n";
+    let server = configure(folder.path(), text).unwrap().server;
+    assert_eq!(server.hit_log, Some(folder.path().join("logs/hits")), "from the file's folder on");
+}
+
+#[test]
 fn not_toml() {
     let said = said("version = 1\nstate = /var/lib\n[server\nworkers = 1\n");
     assert!(said.contains("gatepost.toml:2:") && said.contains("gatepost.toml:3:"), "{said}");
