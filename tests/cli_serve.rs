@@ -167,7 +167,9 @@ fn logs_for_machines_and_quiet_ones() {
     let service = place.start(&["serve", "-c", "gatepost.toml", "--log-format", "json"]);
     service.talks("listening on");
     let ran = service.stop().ended_with(0);
-    for line in ran.err.lines() {
+    let synced = place.run(&["sync", "-c", "gatepost.toml", "--log-format", "json"]).ended_with(0);
+    assert!(synced.err.contains("own: 3 entries"), "{}", synced.err);
+    for line in ran.err.lines().chain(synced.err.lines()) {
         let line: serde_json::Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["level"].is_string() && line["message"].is_string(), "{line}");

@@ -15,7 +15,7 @@ use crate::config::{Config, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{Clients, Conduct, Ended, Nohup, Report, Said, Service, expired_lists, identity};
 use crate::server::{
-    AccessLists, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError, cores,
+    AccessLists, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError, cores,
 };
 use crate::store::{Outcome, Store};
 
@@ -26,7 +26,8 @@ use crate::store::{Outcome, Store};
 /// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
-/// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays), under nohup as well. SIGTERM and SIGINT answer
+/// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays), under nohup as well, and opens
+/// the hit log again. SIGTERM and SIGINT answer
 /// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -118,6 +119,10 @@ fn settings(config: &Config, access: AccessLists, identity: Option<Identity>) ->
         }),
         version: config.reloadable.version_bind.clone(),
         access,
+        hit_log: server
+            .hit_log
+            .as_ref()
+            .map(|path| HitLog { path: path.clone(), clients: server.hit_log_clients }),
         ..Settings::new(config.state.clone(), origins(config))
     }
 }

@@ -27,6 +27,7 @@ mod reach;
 mod read;
 mod resolve;
 mod secure;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -43,6 +44,7 @@ pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
 pub use secure::{CertificateFiles, HttpPath};
+pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
@@ -85,6 +87,10 @@ pub struct Server {
     pub tcp_connections_per_client: u32,
     /// A connection without a question for so long is closed.
     pub tcp_idle: Duration,
+    /// The file with a line for each listing; `None`: nothing is written down.
+    pub hit_log: Option<PathBuf>,
+    /// What it shows of clients.
+    pub hit_log_clients: ShownClients,
 }
 
 impl Server {

@@ -56,6 +56,8 @@ impl Config {
                 tcp_connections: defaults::TCP_CONNECTIONS,
                 tcp_connections_per_client: defaults::TCP_CONNECTIONS_PER_CLIENT,
                 tcp_idle: defaults::TCP_IDLE,
+                hit_log: None,
+                hit_log_clients: defaults::HIT_LOG_CLIENTS,
             },
             reloadable: Reloadable {
                 access: AccessConfig::default(),

@@ -152,6 +152,9 @@ impl Service {
         let stats = self.server.stats();
         let zones: Vec<_> = stats.zones.keys().cloned().collect();
         self.statistics.lines(&stats, &zones).iter().for_each(|line| tracing::info!("{line}"));
+        if stats.unlogged > 0 {
+            tracing::info!("the hit log lacks {} listings since the start", stats.unlogged);
+        }
         if reset {
             self.statistics.reset(&stats);
         }
@@ -159,6 +162,7 @@ impl Service {
 
     fn reload(&mut self, conduct: &mut impl Conduct) {
         self.manager.reloading();
+        self.server.reopen_hit_log();
         if let Some(every) = conduct.reload(&self.server) {
             let now = Instant::now();
             self.timer.set(every, now);

@@ -11,6 +11,7 @@ mod books;
 mod cookies;
 mod damage;
 pub mod front;
+mod hit_log;
 mod limit;
 mod listen;
 mod load;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use cookies::Cookies;
+pub use hit_log::HitLog;
 pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
@@ -87,6 +89,8 @@ pub struct Settings {
     pub watch: Duration,
     /// Where a line goes for every query that gets a reply.
     pub query_log: Option<Arc<QueryLog>>,
+    /// Where a line goes for every listing.
+    pub hit_log: Option<HitLog>,
     /// Whether an address whose TCP port belongs to somebody else is served over UDP alone.
     pub udp_will_do: bool,
     /// Where zones are counted; a server puts its own here.
@@ -138,6 +142,7 @@ impl Settings {
             private_copy: false,
             watch: DEFAULT_WATCH,
             query_log: None,
+            hit_log: None,
             udp_will_do: false,
             tallies: Tallies::default(),
             cookies: Arc::default(),
@@ -155,6 +160,7 @@ pub struct Server {
     stop: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
     streams: Streams,
+    hits: Option<hit_log::Writer>,
     settings: Settings,
     /// Of the store; `None` where worlds are handed over by [`Server::serve`].
     watcher: Option<Watcher>,
@@ -194,7 +200,11 @@ impl Server {
         let udp = sockets.pairs.iter().flat_map(|pair| &pair.udp);
         let udp: io::Result<_> = udp.map(|socket| Ok(socket.try_clone()?.into())).collect();
         let udp = udp.map_err(StartError::Thread)?;
-        let board = Arc::new(Board::new(udp, settings.tallies.clone(), settings.query_log.clone()));
+        let query_log = settings.query_log.clone();
+        let board = Board::new(udp, settings.tallies.clone(), query_log, settings.hit_log.is_some());
+        let board = Arc::new(board);
+        let write = |log| hit_log::Writer::start(log, Arc::clone(board.hits()), Arc::clone(&worlds));
+        let hits = settings.hit_log.as_ref().map(write).transpose().map_err(StartError::Thread)?;
         let stop = Arc::new(AtomicBool::new(false));
         let batches = udp::Batch::is_supported();
         if !batches {
@@ -219,7 +229,7 @@ impl Server {
             .map(|secure| Tls { identity: secure.identity.clone(), path: secure.path.clone() });
         let streams = Streams::start(doors, settings.streams, tls, &worlds, board.streams())
             .map_err(StartError::Thread)?;
-        Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, settings, watcher })
+        Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, hits, settings, watcher })
     }
 
     /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
@@ -270,6 +280,13 @@ impl Server {
         watcher.configure(zones, version, access)
     }
 
+    /// Goes on in the file that has the hit log's name now: the old one may have been renamed.
+    pub fn reopen_hit_log(&self) {
+        if let Some(hits) = &self.hits {
+            hits.reopen();
+        }
+    }
+
     /// What has been counted since the start.
     pub fn stats(&self) -> Stats {
         self.board.stats()
@@ -285,6 +302,9 @@ impl Server {
         for worker in self.workers {
             // A worker that panicked has said so already.
             let _ = worker.join();
+        }
+        if let Some(hits) = self.hits {
+            hits.stop();
         }
     }
 }

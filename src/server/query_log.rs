@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::OFlag;
 
+use crate::model::Rtype;
+
 /// Octets that are kept before they are written, unless each batch is.
 const BUFFER: usize = 1 << 16;
 
@@ -104,7 +106,7 @@ fn add(lines: &mut Vec<u8>, client: IpAddr, reply: &[u8]) -> Option<()> {
     let _ = writeln!(
         text,
         " {} {}: {}/{}/{}",
-        rtype(u16::from_be_bytes([type_high, type_low])),
+        type_name(Rtype(u16::from_be_bytes([type_high, type_low]))),
         class(u16::from_be_bytes([class_high, class_low])),
         rcode(reply[3] & 0x0f),
         u16::from_be_bytes([reply[6], reply[7]]),
@@ -145,8 +147,8 @@ fn name<'a>(text: &mut String, wire: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The names that rbldnsd has; types that came later are `typeN` there as well.
-fn rtype(code: u16) -> String {
-    let known = match code {
+pub(super) fn type_name(rtype: Rtype) -> String {
+    let known = match rtype.0 {
         1 => "A",
         2 => "NS",
         5 => "CNAME",

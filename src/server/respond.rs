@@ -232,6 +232,26 @@ impl<'w> Decision<'_, 'w> {
     }
 }
 
+/// Who is behind a listing.
+pub(super) enum Behind<'w> {
+    /// These lists; `None` stands for a test point.
+    Lists(Vec<Option<&'w str>>),
+    /// An access list, for which everything is listed.
+    Access,
+}
+
+/// Who is behind what `client` is told of `name`; no lists when nothing is listed.
+pub(super) fn behind<'w>(world: &'w World, client: IpAddr, name: &LowerName) -> Behind<'w> {
+    let Route::Zone(asked) = route(world, client, name, Rtype::A, class::IN) else {
+        return Behind::Lists(Vec::new());
+    };
+    match asked.action {
+        Action::Listed(_) => Behind::Access,
+        // Damage is told of by whoever answers.
+        _ => Behind::Lists(asked.zone.behind(&name.as_wire()[..asked.origin]).unwrap_or_default()),
+    }
+}
+
 /// Puts the cookie into a query that its client is to keep; whether it was known by the one it sent.
 pub(super) fn grant(world: &World, client: IpAddr, query: &mut Query<'_>, at: Moment) -> bool {
     let Some(cookie) = query.cookie() else { return false };

@@ -240,7 +240,7 @@ impl LowerName {
     pub const ROOT: Self = Self { octets: [0; NAME_MAX], len: 1, labels: 0 };
 
     /// Reads the uncompressed name at `start` and tells where it ends.
-    fn read(&mut self, packet: &[u8], start: usize) -> Option<usize> {
+    pub(super) fn read(&mut self, packet: &[u8], start: usize) -> Option<usize> {
         let mut at = start;
         let mut labels = 0;
         loop {

@@ -24,7 +24,7 @@ pub use question::{Nibbles, Octets, Question};
 pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};
 pub use verdict::{Content, Hit, Trouble, Verdict};
 
-use crate::compile::AnswerId;
+use crate::compile::{AnswerId, Part};
 use crate::model::{Address, Name, RrSet, Span};
 use crate::snapshot::{Damaged, Snapshot};
 use mask::Mask;
@@ -149,7 +149,31 @@ impl<D: AsRef<[u8]>> Zone<D> {
         question.v4().map_or(Ok(None), |v4| self.snapshot.v4(v4))
     }
 
-    /// The same for a client whom a list answers: `listed` are the records that it is told of whatever could be listed;
+    /// The lists behind what is said of the name `labels` below the origin, each once, as
+    /// [`lists_of`](Self::lists_of) names them.
+    pub fn behind(&self, labels: &[u8]) -> Result<Vec<Option<&str>>, Damaged> {
+        let question = Question::read(labels);
+        let (by_address, _) = self.address(&question, self.find(&question)?)?;
+        let by_name = if self.snapshot.has_names() { self.snapshot.name(labels)?.answer } else { None };
+        let mut lists = Vec::new();
+        for id in by_address.into_iter().chain(by_name) {
+            for list in self.lists_of(self.snapshot.answer(id)?.parts()) {
+                if !lists.contains(&list) {
+                    lists.push(list);
+                }
+            }
+        }
+        Ok(lists)
+    }
+
+    /// The names of the lists of these parts, without those that are too old; `None`: the zone itself, of a test point.
+    pub fn lists_of(&self, parts: impl Iterator<Item = Part>) -> impl Iterator<Item = Option<&str>> {
+        let name = |part: Part| Some(self.snapshot.lists().get(usize::from(part.list))?.name.as_str());
+        let is_too_old = |list: &str| self.expired().iter().any(|expired| expired == list);
+        parts.map(name).filter(move |list| !list.is_some_and(is_too_old))
+    }
+
+    /// The [`verdict`](Self::verdict) for a client whom a list answers: `listed` are the records that it is told of whatever could be listed;
     /// without any nothing is listed.
     pub fn verdict_for<'a>(
         &'a self,

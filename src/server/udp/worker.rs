@@ -78,6 +78,7 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, s
         // Once a batch, and while idle, so that a world that is no longer served is let go.
         let world = worlds.load();
         if count == 0 {
+            books.close_batch();
             continue;
         }
         answer(world, backend.slots(), &mut names, books);
@@ -106,7 +107,7 @@ fn answer<'s>(
             continue;
         }
         match begin(world, client.ip(), slot.packet, name, Transport::Udp, at, slot.reply) {
-            Step::Done(outcome) => close(slot, &outcome, books),
+            Step::Done(outcome) => close(slot, at, &outcome, books),
             Step::Pending(one) => {
                 pending.push(one);
                 waiting.push(slot);
@@ -116,16 +117,16 @@ fn answer<'s>(
     look_up(&mut pending);
     for (slot, pending) in waiting.into_iter().zip(&pending) {
         let outcome = pending.finish(world, slot.reply);
-        close(slot, &outcome, books);
+        close(slot, at, &outcome, books);
     }
 }
 
 /// Settles what is sent of a slot's reply, and writes it down.
-fn close(slot: Slot<'_>, outcome: &Outcome<'_>, books: &mut Books) {
+fn close(slot: Slot<'_>, at: Moment, outcome: &Outcome<'_>, books: &mut Books) {
     if let Outcome::Reply { encoded, .. } = outcome {
         *slot.len = encoded.len;
     }
-    books.note(slot.peer.ip(), outcome, slot.packet.len(), &slot.reply[..*slot.len]);
+    books.note(at, slot.peer.ip(), outcome, slot.packet.len(), &slot.reply[..*slot.len]);
 }
 
 #[cfg(test)]
@@ -215,7 +216,8 @@ mod tests {
             sent: Arc::clone(&sent),
         };
         let worlds = ArcSwap::from_pointee(World::new([], None, None));
-        let board = Board::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()], Tallies::new(2), None);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let board = Board::new(vec![socket], Tallies::new(2), None, false);
         let stop = Arc::new(AtomicBool::new(false));
         thread::scope(|scope| {
             scope.spawn(|| run(backend, &worlds, &mut board.worker(0), &stop));
