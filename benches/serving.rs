@@ -81,6 +81,8 @@ fn main() {
     let peers = peers::all(&list, work.path());
     let snapshot = rig::compiled(work.path(), &work.path().join("list.txt"));
     drop(list);
+    // Once: this process is on one of them alone from the first comparison on.
+    let cores = Cores::choose();
     for edns in [false, true] {
         let chosen = |peer: &&Peer| {
             let only = settings.only.as_ref();
@@ -89,7 +91,7 @@ fn main() {
         };
         let chosen: Vec<&Peer> = peers.iter().filter(chosen).collect();
         if chosen.len() > 1 {
-            compare(&chosen, &mut questions(&snapshot, edns), edns, &settings);
+            compare(&chosen, &mut questions(&snapshot, edns), edns, cores, &settings);
         }
     }
 }
@@ -105,9 +107,14 @@ fn questions(snapshot: &Path, edns: bool) -> Questions {
 }
 
 /// Rounds of these, and their table.
-fn compare(peers: &[&Peer], questions: &mut Questions, edns: bool, settings: &Settings) {
+fn compare(
+    peers: &[&Peer],
+    questions: &mut Questions,
+    edns: bool,
+    cores: Option<Cores>,
+    settings: &Settings,
+) {
     let stop = AtomicBool::new(false);
-    let cores = Cores::choose();
     let mut servers = Vec::new();
     for peer in peers {
         let mut server =
