@@ -142,8 +142,8 @@ impl SetBuilder {
         [self.hosts.len(), self.blocks.len(), self.v6.len()]
     }
 
-    /// The entries so far that [`Repeats::First`] leaves out, each with its addresses.
-    pub fn repeated(&self) -> Vec<(Row, String)> {
+    /// The entries so far that [`Repeats::First`] leaves out.
+    pub fn repeated(&self) -> Vec<Row> {
         if self.repeats == Repeats::All {
             return Vec::new();
         }
@@ -153,13 +153,19 @@ impl SetBuilder {
         let blocks = blocks.into_iter().map(of(RowKind::Block));
         let mut v6 = first::repeated(&self.v6);
         v6.sort_unstable();
-        let rows = hosts.chain(blocks).chain(v6.into_iter().map(of(RowKind::V6)));
-        let shown = |Row { kind, row }: Row| match kind {
+        hosts.chain(blocks).chain(v6.into_iter().map(of(RowKind::V6))).collect()
+    }
+
+    /// The addresses of an entry.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn addresses(&self, Row { kind, row }: Row) -> String {
+        match kind {
             RowKind::Host => Span::host(self.hosts[row]).to_string(),
             RowKind::Block => self.blocks[row].span.to_string(),
             RowKind::V6 => self.v6[row].span.to_string(),
-        };
-        rows.map(|row| (row, shown(row))).collect()
+        }
     }
 
     /// Settles repeated entries, sorts, drops duplicates and numbers the values by their content.

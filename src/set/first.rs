@@ -184,14 +184,14 @@ mod tests {
         }
         let row = |kind, row| Row { kind, row };
         assert_eq!(
-            builder.repeated().into_iter().map(|(row, _)| row).collect::<Vec<_>>(),
+            builder.repeated(),
             [row(RowKind::Host, 2), row(RowKind::Host, 3), row(RowKind::Block, 0), row(RowKind::Block, 3)]
                 .into_iter()
                 .chain([row(RowKind::Block, 4), row(RowKind::V6, 2)])
                 .collect::<Vec<_>>(),
         );
         assert_eq!(builder.rows(), [4, 5, 3]);
-        assert_eq!(builder.repeated()[3].1, "0.0.0.6/31");
+        assert_eq!(builder.addresses(builder.repeated()[3]), "0.0.0.6/31");
     }
 
     #[test]
