@@ -72,6 +72,38 @@ fn a_configuration_read_again_brings_other_zones_and_a_wrong_one_changes_nothing
 }
 
 #[test]
+fn a_configuration_read_again_brings_other_addresses() {
+    let place = Place::new();
+    let (service, server) = serving(&place);
+    let good = place.read("gatepost.toml");
+    let taken = std::net::UdpSocket::bind("127.0.0.3:0").unwrap();
+    let blocked = taken.local_addr().unwrap();
+    let listening = |listen: &str| good.replace("\"127.0.0.1:0\"", listen);
+    // Nothing of a configuration is taken over when an address of it cannot be had.
+    let wrong = listening(&format!("\"127.0.0.2:0\", \"{blocked}\""));
+    place.write("gatepost.toml", wrong.replace("\"bl.example.net\"", "\"other.example.net\""));
+    service.signal(Signal::SIGHUP);
+    service.talks(&format!("the old configuration stays: cannot listen on {blocked}, UDP"));
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
+
+    drop(taken);
+    place.write("gatepost.toml", listening(&format!("\"{blocked}\"")));
+    service.signal(Signal::SIGHUP);
+    let talk = service.talks("the configuration was read again");
+    for said in [format!("no longer listening on {server}"), format!("listening on {blocked}, UDP and TCP")] {
+        assert!(talk.contains(&said), "{talk}");
+    }
+    assert!(!talk.contains("needs a restart"), "{talk}");
+    assert_eq!(rcode(blocked, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
+    assert!(std::net::TcpStream::connect(server).is_err());
+
+    place.write("gatepost.toml", listening(&format!("\"{blocked}\"]\nworkers = 7\n#")));
+    service.signal(Signal::SIGHUP);
+    service.talks("needs a restart");
+    service.stop().ended_with(0);
+}
+
+#[test]
 fn a_service_started_by_nohup_reads_its_configuration_again_too() {
     let place = Place::new();
     own_lists(&place, "127.0.0.1:0");

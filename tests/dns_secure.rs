@@ -247,7 +247,7 @@ impl Https {
 
 #[test]
 fn another_certificate_is_for_those_who_come_later() {
-    let fixture = fixture(patient);
+    let mut fixture = fixture(patient);
     let (dot, doh) = (fixture.server.dot_addresses()[0], fixture.server.doh_addresses()[0]);
     let packet = query(LISTED, 1);
     let first = fixture.pair.trusted(&["dot"]);

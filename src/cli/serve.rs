@@ -11,11 +11,12 @@ use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
-use crate::config::{Config, ListConfig, Problem, Problems, Slug};
+use crate::config::{self, Config, HttpPath, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{Clients, Conduct, Ended, Nohup, Report, Said, Service, expired_lists, identity};
 use crate::server::{
-    AccessLists, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError, cores,
+    AccessLists, Addresses, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings,
+    StartError, cores,
 };
 use crate::store::{Outcome, Store};
 
@@ -26,8 +27,8 @@ use crate::store::{Outcome, Store};
 /// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
-/// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays), under nohup as well, and opens
-/// the hit log again. SIGTERM and SIGINT answer
+/// SIGHUP reads the configuration again, addresses included (after a mistake in it, or when an address cannot be had, the old one
+/// stays), under nohup as well, and opens the hit log again. SIGTERM and SIGINT answer
 /// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -59,18 +60,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let server = start(&config, clients.lists().clone(), identity, store, &lists, args.private_copy)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer, Nohup::Overruled)?;
-    for address in service.server().addresses() {
-        tracing::info!("listening on {address}, UDP and TCP");
-    }
-    for address in service.server().dot_addresses() {
-        tracing::info!("listening on {address}, DNS over TLS");
-    }
-    for address in service.server().doh_addresses() {
-        tracing::info!(
-            "listening on {address}, DNS over HTTPS (https://{address}{})",
-            config.server.doh_path
-        );
-    }
+    tell_addresses(service.server(), &config.server.doh_path);
     let mut daemon = Daemon { path, config, clients, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {
@@ -180,7 +170,7 @@ impl Conduct for Daemon {
         tracing::debug!(%error, "refused");
     }
 
-    fn reload(&mut self, server: &Server) -> Option<Option<Duration>> {
+    fn reload(&mut self, server: &mut Server) -> Option<Option<Duration>> {
         let read = locate::read(&self.path).and_then(|config| {
             let clients = Clients::read(&config)?;
             Ok((config, clients))
@@ -193,14 +183,31 @@ impl Conduct for Daemon {
             }
         };
         tell_absent(&config);
-        renew(&config, server);
-        if config.server != self.config.server || config.state != self.config.state {
-            tracing::warn!("a changed [server] or state folder needs a restart");
+        let mut wanted = addresses(&config.server);
+        if !renew(&config, server) {
+            // Nothing new can be said over TLS.
+            wanted.dot.clone_from(&self.config.server.dot);
+            wanted.doh.clone_from(&self.config.server.doh);
         }
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
-        // What goes wrong here is logged by the server, which goes on with what it has.
-        let version = config.reloadable.version_bind.clone();
-        let _ = server.configure(origins(&config), version, clients.lists().clone());
+        let moved = server.move_to(&wanted, &config.server.doh_path, |server| {
+            self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
+            // What goes wrong here is logged by the server, which goes on with what it has.
+            let version = config.reloadable.version_bind.clone();
+            let _ = server.configure(origins(&config), version, clients.lists().clone());
+        });
+        if let Err(error) = moved {
+            tracing::error!("the old configuration stays: {error}");
+            return None;
+        }
+        if wanted != addresses(&self.config.server) {
+            tell_addresses(server, &config.server.doh_path);
+        }
+        let Addresses { listen, dot, doh } = wanted;
+        let open = config.server.open;
+        self.config.server = config::Server { listen, dot, doh, open, ..self.config.server.clone() };
+        if config.server != self.config.server || config.state != self.config.state {
+            tracing::warn!("a changed [server] (but for addresses) or state folder needs a restart");
+        }
         self.clients = clients;
         self.config.reloadable = config.reloadable;
         tracing::info!("the configuration was read again");
@@ -246,19 +253,38 @@ fn tell_absent(config: &Config) {
     config.absent.iter().for_each(|problem| tracing::warn!("{}", in_a_line(problem)));
 }
 
-/// Takes a changed certificate over. One that cannot be used is no reason to keep anything else from changing.
-fn renew(config: &Config, server: &Server) {
+fn addresses(server: &config::Server) -> Addresses {
+    Addresses { listen: server.listen.clone(), dot: server.dot.clone(), doh: server.doh.clone() }
+}
+
+fn tell_addresses(server: &Server, path: &HttpPath) {
+    for address in server.addresses() {
+        tracing::info!("listening on {address}, UDP and TCP");
+    }
+    for address in server.dot_addresses() {
+        tracing::info!("listening on {address}, DNS over TLS");
+    }
+    for address in server.doh_addresses() {
+        tracing::info!("listening on {address}, DNS over HTTPS (https://{address}{path})");
+    }
+}
+
+/// Takes a changed certificate over, and says whether that went well. One that cannot be used is no reason to keep anything
+/// else from changing.
+fn renew(config: &Config, server: &mut Server) -> bool {
     match identity(config) {
-        Ok(None) => {}
+        Ok(None) => true,
         Ok(Some(identity)) => {
             if server.renew(&identity) {
                 tracing::info!("clients are shown another certificate from now on");
             }
             tell_complaint(Some(&identity));
+            true
         }
         Err(problems) => {
             problems.iter().for_each(|problem| tracing::error!("{}", in_a_line(problem)));
             tracing::error!("clients are shown the certificate as it was");
+            false
         }
     }
 }

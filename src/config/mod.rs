@@ -56,7 +56,7 @@ use resolve::Typed;
 pub struct Config {
     /// The state folder.
     pub state: PathBuf,
-    /// Sockets and threads. A change needs a restart.
+    /// Sockets and threads. A running server takes other addresses over; any other change needs a restart.
     pub server: Server,
     /// What a running server takes over.
     pub reloadable: Reloadable,

@@ -41,7 +41,7 @@ pub trait Conduct {
     }
     /// The configuration is to be read again; the pace of the timer if that went well. A sync follows at once
     /// when there is a timer.
-    fn reload(&mut self, server: &Server) -> Option<Option<Duration>>;
+    fn reload(&mut self, server: &mut Server) -> Option<Option<Duration>>;
     /// A sync has ended; in how long the next one is wanted at the latest, whatever the timer says.
     fn wants_sync_in(&self) -> Option<Duration> {
         None
@@ -163,7 +163,7 @@ impl Service {
     fn reload(&mut self, conduct: &mut impl Conduct) {
         self.manager.reloading();
         self.server.reopen_hit_log();
-        if let Some(every) = conduct.reload(&self.server) {
+        if let Some(every) = conduct.reload(&mut self.server) {
             let now = Instant::now();
             self.timer.set(every, now);
             // New zones and changed lists wait to be compiled.

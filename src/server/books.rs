@@ -19,6 +19,8 @@ pub(super) struct Books {
     pub(super) counters: Arc<Counters>,
     /// The worker's row in every tally.
     pub(super) row: usize,
+    /// Others count there as well.
+    pub(super) shares_row: bool,
     /// All zones, and what lies outside of them.
     pub(super) total: Arc<Tally>,
     pub(super) log: Option<Arc<QueryLog>>,
@@ -50,15 +52,23 @@ impl Books {
     ) {
         self.counters.note(outcome);
         let Outcome::Reply { encoded, listed, zone } = outcome else { return };
-        self.total.note(self.row, encoded.rcode, octets, reply.len());
+        self.note_traffic(&self.total, encoded.rcode, octets, reply.len());
         if let Some(zone) = zone {
-            zone.note(self.row, encoded.rcode, octets, reply.len());
+            self.note_traffic(zone, encoded.rcode, octets, reply.len());
         }
         if self.log.is_some() {
             query_log::line(&mut self.lines, client, reply);
         }
         if let Some(hits) = self.hits.as_mut().filter(|_| *listed) {
             hits.note(at.wall, client, reply);
+        }
+    }
+
+    fn note_traffic(&self, tally: &Tally, rcode: Rcode, octets_in: usize, octets_out: usize) {
+        if self.shares_row {
+            tally.note_shared(self.row, rcode, octets_in, octets_out);
+        } else {
+            tally.note(self.row, rcode, octets_in, octets_out);
         }
     }
 

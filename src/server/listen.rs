@@ -1,4 +1,7 @@
 //! Binding: one TCP listener and one UDP socket a worker on each address; one listener on each address for TLS.
+//!
+//! An address is bound so that nobody shares it, a second server least of all; what is bound may be shared afterwards, by
+//! the other workers and by an address of our own that takes its place.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -47,22 +50,60 @@ pub enum StartError {
     Thread(io::Error),
 }
 
+/// Where questions come in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Over UDP and TCP alike. Port 0 takes a free one (the same for both).
+    pub listen: Vec<SocketAddr>,
+    /// Over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// Over HTTPS.
+    pub doh: Vec<SocketAddr>,
+}
+
 /// Bound sockets, before anybody reads from them.
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) pairs: Vec<Pair>,
     /// For DNS over TLS.
-    pub(super) dot: Vec<TcpListener>,
+    pub(super) dot: Vec<Listener>,
     /// For DNS over HTTPS.
-    pub(super) doh: Vec<TcpListener>,
+    pub(super) doh: Vec<Listener>,
 }
 
 /// The sockets of one address.
 #[derive(Debug)]
 pub(super) struct Pair {
-    pub(super) address: SocketAddr,
+    pub(super) at: Bound,
     pub(super) tcp: Option<TcpListener>,
     pub(super) udp: Vec<UdpSocket>,
+}
+
+/// The listener of one address.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) at: Bound,
+    pub(super) socket: TcpListener,
+}
+
+/// An address that is listened on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    /// As it was asked for.
+    pub(super) asked: SocketAddr,
+    /// With its real port.
+    pub(super) real: SocketAddr,
+}
+
+/// How addresses are bound.
+#[derive(Debug)]
+pub(super) struct Binding<'a> {
+    /// UDP sockets of an address.
+    pub(super) workers: usize,
+    /// See [`Settings::udp_will_do`].
+    pub(super) udp_will_do: bool,
+    /// What is listened on still, but not for long: in the way of nobody.
+    pub(super) leaving: &'a [SocketAddr],
 }
 
 impl Sockets {
@@ -71,12 +112,8 @@ impl Sockets {
         if settings.listen.is_empty() {
             return Err(StartError::NoAddress);
         }
-        let bind = |&address: &SocketAddr| bind_one(address, settings.workers.max(1), settings.udp_will_do);
-        let pairs = settings.listen.iter().map(bind).collect::<Result<_, _>>()?;
-        let Some(secure) = &settings.secure else {
-            return Ok(Self { pairs, dot: Vec::new(), doh: Vec::new() });
-        };
-        Ok(Self { pairs, dot: bind_all(&secure.dot, "DoT")?, doh: bind_all(&secure.doh, "DoH")? })
+        let Settings { workers, udp_will_do, .. } = *settings;
+        Binding { workers, udp_will_do, leaving: &[] }.all(&settings.addresses())
     }
 
     /// Takes over sockets that somebody else has bound, such as the service manager. Their TCP ports are taken as well
@@ -87,7 +124,8 @@ impl Sockets {
             ask_for_room(&SockRef::from(&socket));
             tell_asked_address(&SockRef::from(&socket), address)?;
             socket.set_nonblocking(false)?;
-            Ok(Pair { address, tcp: tcp_if_free(address), udp: vec![socket] })
+            let at = Bound { asked: address, real: address };
+            Ok(Pair { at, tcp: tcp_if_free(address), udp: vec![socket] })
         };
         let pairs = udp.into_iter().map(adopt).collect::<io::Result<_>>();
         Ok(Self { pairs: pairs.map_err(StartError::Adopt)?, dot: Vec::new(), doh: Vec::new() })
@@ -95,46 +133,76 @@ impl Sockets {
 
     /// What they are bound to, with real ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.pairs.iter().map(|pair| pair.address).collect()
+        self.pairs.iter().map(|pair| pair.at.real).collect()
     }
 }
 
-fn bind_all(addresses: &[SocketAddr], transport: &'static str) -> Result<Vec<TcpListener>, StartError> {
-    let bind = |&address: &SocketAddr| {
-        tcp(address).map_err(|source| StartError::Bind { address, transport, source })
-    };
-    addresses.iter().map(bind).collect()
-}
+impl Binding<'_> {
+    /// Binds all of these addresses, or none.
+    pub(super) fn all(&self, addresses: &Addresses) -> Result<Sockets, StartError> {
+        Ok(Sockets {
+            pairs: addresses.listen.iter().map(|&address| self.pair(address)).collect::<Result<_, _>>()?,
+            dot: self.listeners(&addresses.dot, "DoT")?,
+            doh: self.listeners(&addresses.doh, "DoH")?,
+        })
+    }
 
-/// TCP first: where the port is ours to choose, UDP takes the one that it got.
-fn bind_one(address: SocketAddr, workers: usize, udp_will_do: bool) -> Result<Pair, StartError> {
-    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
-    loop {
-        tries -= 1;
-        let failed = |transport| move |source| StartError::Bind { address, transport, source };
-        let (tcp, bound) = match tcp(address) {
-            Ok(tcp) => {
-                let bound = tcp.local_addr().map_err(failed("TCP"))?;
-                (Some(tcp), bound)
-            }
-            Err(error) if udp_will_do && error.kind() == io::ErrorKind::AddrInUse => {
-                tracing::warn!(
-                    "{address}: TCP belongs to somebody else; answers that are cut over UDP cannot be asked for again"
-                );
-                (None, address)
-            }
-            Err(error) => return Err(failed("TCP")(error)),
+    fn listeners(
+        &self,
+        addresses: &[SocketAddr],
+        transport: &'static str,
+    ) -> Result<Vec<Listener>, StartError> {
+        let bind = |&asked: &SocketAddr| {
+            let bound = tcp(asked, self.shares(asked)).and_then(|socket| {
+                let at = Bound { asked, real: socket.local_addr()? };
+                Ok(Listener { at, socket })
+            });
+            bound.map_err(|source| StartError::Bind { address: asked, transport, source })
         };
-        match udp_of(bound, workers) {
-            Ok(udp) => return Ok(Pair { address: bound, tcp, udp }),
-            Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(failed("UDP")(error)),
+        addresses.iter().map(bind).collect()
+    }
+
+    /// TCP first: where the port is ours to choose, UDP takes the one that it got.
+    fn pair(&self, asked: SocketAddr) -> Result<Pair, StartError> {
+        let shares = self.shares(asked);
+        let mut tries = if asked.port() == 0 { PORT_TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            let failed = |transport| move |source| StartError::Bind { address: asked, transport, source };
+            let (tcp, real) = match tcp(asked, shares) {
+                Ok(tcp) => {
+                    let real = tcp.local_addr().map_err(failed("TCP"))?;
+                    (Some(tcp), real)
+                }
+                Err(error) if self.udp_will_do && error.kind() == io::ErrorKind::AddrInUse => {
+                    tracing::warn!(
+                        "{asked}: TCP belongs to somebody else; answers that are cut over UDP cannot be asked for again"
+                    );
+                    (None, asked)
+                }
+                Err(error) => return Err(failed("TCP")(error)),
+            };
+            match udp_of(real, self.workers.max(1), shares) {
+                Ok(udp) => return Ok(Pair { at: Bound { asked, real }, tcp, udp }),
+                Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(error) => return Err(failed("UDP")(error)),
+            }
         }
+    }
+
+    /// Whether an address is, or holds, or is held by, one that is about to be left.
+    fn shares(&self, address: SocketAddr) -> bool {
+        self.leaving.iter().any(|left| {
+            let (a, b) = (left.ip(), address.ip());
+            left.port() == address.port()
+                && a.is_ipv4() == b.is_ipv4()
+                && (a == b || a.is_unspecified() || b.is_unspecified())
+        })
     }
 }
 
 fn tcp_if_free(address: SocketAddr) -> Option<TcpListener> {
-    match tcp(address) {
+    match tcp(address, false) {
         Ok(listener) => Some(listener),
         Err(error) => {
             tracing::warn!(%error, "{address}: UDP alone; answers that are cut cannot be asked for again over TCP");
@@ -152,11 +220,13 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
     Ok(socket)
 }
 
-fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn tcp(address: SocketAddr, shares: bool) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shares)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
+    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
@@ -183,22 +253,18 @@ fn ask_for_room(socket: &Socket) {
     });
 }
 
-/// A socket for each worker. The first is bound as one that shares with nobody, so that a second server on the same address
-/// fails instead of taking half of the queries, and lets the others join afterwards.
-fn udp_of(address: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
-    let first = udp(address, false)?;
-    if workers > 1 {
-        SockRef::from(&first).set_reuse_port(true)?;
-    }
+/// A socket for each worker. The first is bound as one that shares with nobody (unless it must), so that a second server on
+/// the same address fails instead of taking half of the queries, and lets the others join afterwards.
+fn udp_of(address: SocketAddr, workers: usize, shares: bool) -> io::Result<Vec<UdpSocket>> {
+    let first = udp(address, shares)?;
+    SockRef::from(&first).set_reuse_port(true)?;
     let others = (1..workers).map(|_| udp(address, true));
     std::iter::once(Ok(first)).chain(others).collect()
 }
 
-fn udp(address: SocketAddr, joins: bool) -> io::Result<UdpSocket> {
+fn udp(address: SocketAddr, shares: bool) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    if joins {
-        socket.set_reuse_port(true)?;
-    }
+    socket.set_reuse_port(shares)?;
     ask_for_room(&socket);
     tell_asked_address(&socket, address)?;
     socket.bind(&address.into())?;
@@ -225,9 +291,9 @@ mod tests {
     #[test]
     fn packets_are_spread_over_the_workers_and_nobody_else() {
         let address = udp("127.0.0.1:0".parse().unwrap(), false).unwrap().local_addr().unwrap();
-        let sockets = udp_of(address, 4).unwrap();
+        let sockets = udp_of(address, 4, false).unwrap();
         for workers in [1, 2] {
-            assert_eq!(udp_of(address, workers).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+            assert_eq!(udp_of(address, workers, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         }
         // The system chooses by the client's port.
         for _ in 0..200 {

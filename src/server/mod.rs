@@ -15,6 +15,7 @@ mod hit_log;
 mod limit;
 mod listen;
 mod load;
+mod places;
 mod proof;
 mod query_log;
 mod reload;
@@ -27,13 +28,11 @@ pub mod udp;
 mod world;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -41,7 +40,7 @@ use arc_swap::ArcSwap;
 pub use cookies::Cookies;
 pub use hit_log::HitLog;
 pub use limit::{BURST, Limit, Limiter};
-pub use listen::{Sockets, StartError};
+pub use listen::{Addresses, Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
 pub use sealed::{SEALS, sealed};
@@ -53,9 +52,10 @@ pub use world::{AccessLists, Served, World};
 
 use crate::config::HttpPath;
 use crate::model::Name;
+use listen::Binding;
+use places::Places;
 use reload::Watcher;
 use stats::Board;
-use stream::{Doors, Streams, Tls};
 
 /// The address that is listened on unless another is configured.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5354";
@@ -127,6 +127,16 @@ impl Settings {
         Self { tallies: Tallies::new(workers + 1), ..self.clone() }
     }
 
+    /// Everything that is to be listened on.
+    pub(super) fn addresses(&self) -> Addresses {
+        let secure = self.secure.as_ref();
+        Addresses {
+            listen: self.listen.clone(),
+            dot: secure.map(|secure| secure.dot.clone()).unwrap_or_default(),
+            doh: secure.map(|secure| secure.doh.clone()).unwrap_or_default(),
+        }
+    }
+
     /// Default settings for a store and its zones.
     pub fn new(state: PathBuf, zones: Vec<Name>) -> Self {
         Self {
@@ -152,14 +162,11 @@ impl Settings {
 
 /// A running server.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
-    dot: Vec<SocketAddr>,
-    doh: Vec<SocketAddr>,
+    places: Places,
+    /// Of `places`, with their real ports.
+    addresses: Addresses,
     worlds: Arc<ArcSwap<World>>,
     board: Arc<Board>,
-    stop: Arc<AtomicBool>,
-    workers: Vec<JoinHandle<()>>,
-    streams: Streams,
     hits: Option<hit_log::Writer>,
     settings: Settings,
     /// Of the store; `None` where worlds are handed over by [`Server::serve`].
@@ -196,40 +203,17 @@ impl Server {
         worlds: Arc<ArcSwap<World>>,
         watcher: Option<Watcher>,
     ) -> Result<Self, StartError> {
-        let addresses = sockets.addresses();
-        let udp = sockets.pairs.iter().flat_map(|pair| &pair.udp);
-        let udp: io::Result<_> = udp.map(|socket| Ok(socket.try_clone()?.into())).collect();
-        let udp = udp.map_err(StartError::Thread)?;
-        let query_log = settings.query_log.clone();
-        let board = Board::new(udp, settings.tallies.clone(), query_log, settings.hit_log.is_some());
-        let board = Arc::new(board);
+        let (tallies, query_log) = (settings.tallies.clone(), settings.query_log.clone());
+        let board = Arc::new(Board::new(tallies, query_log, settings.hit_log.is_some()));
         let write = |log| hit_log::Writer::start(log, Arc::clone(board.hits()), Arc::clone(&worlds));
         let hits = settings.hit_log.as_ref().map(write).transpose().map_err(StartError::Thread)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let batches = udp::Batch::is_supported();
-        if !batches {
-            tracing::warn!("this system has no recvmmsg: one packet a system call");
+        let mut places = Places::new(&settings, &worlds, &board).map_err(StartError::Thread)?;
+        if let Some(secure) = &settings.secure {
+            places.show(&secure.identity);
         }
-        let mut workers = Vec::new();
-        let [dot, doh] = [&sockets.dot, &sockets.doh].map(|listeners| local_addresses(listeners));
-        let (dot, doh) = (dot.map_err(StartError::Thread)?, doh.map_err(StartError::Thread)?);
-        let mut doors = Doors { tcp: Vec::new(), dot: sockets.dot, doh: sockets.doh };
-        for pair in sockets.pairs {
-            doors.tcp.extend(pair.tcp);
-            for (number, socket) in pair.udp.into_iter().enumerate() {
-                let core = settings.pin_workers.then_some(number);
-                let books = board.worker(workers.len());
-                let spawn = if batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
-                workers.push(spawn(socket, core, &worlds, books, &stop).map_err(StartError::Thread)?);
-            }
-        }
-        let tls = settings
-            .secure
-            .as_ref()
-            .map(|secure| Tls { identity: secure.identity.clone(), path: secure.path.clone() });
-        let streams = Streams::start(doors, settings.streams, tls, &worlds, board.streams())
-            .map_err(StartError::Thread)?;
-        Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, hits, settings, watcher })
+        let path = settings.secure.as_ref().map(|secure| &secure.path);
+        places.open(sockets, path).map_err(StartError::Thread)?;
+        Ok(Self { addresses: places.addresses(), places, worlds, board, hits, settings, watcher })
     }
 
     /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
@@ -239,23 +223,49 @@ impl Server {
 
     /// The addresses that are listened on over UDP and TCP, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.addresses.listen
     }
 
     /// The addresses of DNS over TLS.
     pub fn dot_addresses(&self) -> &[SocketAddr] {
-        &self.dot
+        &self.addresses.dot
     }
 
     /// The addresses of DNS over HTTPS.
     pub fn doh_addresses(&self) -> &[SocketAddr] {
-        &self.doh
+        &self.addresses.doh
     }
 
-    /// Shows this certificate to those who connect from now on; whether it is another than before. Nothing to do without
-    /// TLS.
-    pub fn renew(&self, identity: &Identity) -> bool {
-        self.streams.renew(identity)
+    /// Shows this certificate to those who connect from now on; whether it is another than before.
+    pub fn renew(&mut self, identity: &Identity) -> bool {
+        self.places.show(identity)
+    }
+
+    /// Listens where `wanted` says from now on; questions over HTTPS that come to new addresses go to `path`. When one of them
+    /// cannot be had, everything stays as it was.
+    ///
+    /// `then` is called when the addresses that are gone have been left, all that came there answered, and nothing
+    /// is answered yet on new ones (what comes there waits): whatever else changes with the addresses, such as who is let in,
+    /// goes there, so that nobody meets the one without the other.
+    ///
+    /// # Panics
+    /// When there are addresses for TLS and no certificate was ever shown.
+    pub fn move_to(
+        &mut self,
+        wanted: &Addresses,
+        path: &HttpPath,
+        then: impl FnOnce(&Self),
+    ) -> Result<(), StartError> {
+        let leaving = self.places.leaving(wanted);
+        let Settings { workers, udp_will_do, .. } = self.settings;
+        let new = self.places.missing(wanted);
+        let sockets = Binding { workers, udp_will_do, leaving: &leaving }.all(&new)?;
+        self.places.leave(wanted);
+        then(self);
+        let opened = self.places.open(sockets, Some(path)).map_err(StartError::Thread);
+        self.places.arrange(wanted);
+        self.addresses = self.places.addresses();
+        opened
     }
 
     /// What is served now.
@@ -294,21 +304,12 @@ impl Server {
 
     /// Answers what has arrived, closes everything and waits for the threads.
     pub fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.streams.stop();
+        self.places.stop();
         if let Some(watcher) = self.watcher {
             watcher.stop();
-        }
-        for worker in self.workers {
-            // A worker that panicked has said so already.
-            let _ = worker.join();
         }
         if let Some(hits) = self.hits {
             hits.stop();
         }
     }
-}
-
-fn local_addresses(listeners: &[TcpListener]) -> io::Result<Vec<SocketAddr>> {
-    listeners.iter().map(TcpListener::local_addr).collect()
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use socket2::SockRef;
 
 use super::books::{Books, SharedBooks};
 use super::hit_log::{Pen, Shelves};
@@ -77,9 +79,10 @@ pub(super) struct Counters {
 /// All counters of a server.
 #[derive(Debug)]
 pub(super) struct Board {
-    workers: Vec<Arc<Counters>>,
-    /// The workers' sockets, for what the system counts.
-    sockets: Vec<OwnedFd>,
+    /// One for each worker; those that a worker has left go to the next one that comes.
+    seats: Mutex<Vec<Seat>>,
+    /// Rows in each tally, and shelves of the hit log. The last is shared.
+    rows: usize,
     tcp: Arc<Counters>,
     dot: Arc<Counters>,
     doh: Arc<Counters>,
@@ -88,6 +91,15 @@ pub(super) struct Board {
     log: Option<Arc<QueryLog>>,
     /// None without a hit log.
     hits: Arc<Shelves>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    counters: Arc<Counters>,
+    /// The worker's socket, for what the system counts; `None` when the seat is free.
+    socket: Option<OwnedFd>,
+    /// What the system threw away at the sockets of those that sat here before; `None` where it did not tell.
+    dropped_before: Option<u64>,
 }
 
 /// What a server has counted since its start.
@@ -172,35 +184,67 @@ impl Counters {
 }
 
 impl Board {
-    /// For a worker on each of `sockets`; each has a row in `tallies`, and all streams together have the last.
-    pub(super) fn new(
-        sockets: Vec<OwnedFd>,
-        tallies: Tallies,
-        log: Option<Arc<QueryLog>>,
-        logs_hits: bool,
-    ) -> Self {
-        let workers: Vec<_> = sockets.iter().map(|_| Arc::default()).collect();
-        let hits = Arc::new(Shelves::new(if logs_hits { workers.len() + 1 } else { 0 }));
+    /// Each row in `tallies` but the last is a worker's own. That one is for all streams together, and for workers beyond.
+    pub(super) fn new(tallies: Tallies, log: Option<Arc<QueryLog>>, logs_hits: bool) -> Self {
+        let rows = tallies.rows();
+        let hits = Arc::new(Shelves::new(if logs_hits { rows } else { 0 }));
         let total = Arc::new(tallies.blank());
         let [tcp, dot, doh] = Default::default();
-        Self { workers, sockets, tcp, dot, doh, total, tallies, log, hits }
+        Self { seats: Mutex::default(), rows, tcp, dot, doh, total, tallies, log, hits }
     }
 
-    pub(super) fn worker(&self, index: usize) -> Books {
-        Books {
-            counters: Arc::clone(&self.workers[index]),
-            row: index,
+    /// The books of a worker that comes, and the number of its seat.
+    pub(super) fn seat(&self, socket: OwnedFd) -> (usize, Books) {
+        let mut seats = self.seats();
+        let number = seats.iter().position(|seat| seat.socket.is_none()).unwrap_or_else(|| {
+            seats.push(Seat { counters: Arc::default(), socket: None, dropped_before: Some(0) });
+            seats.len() - 1
+        });
+        let seat = &mut seats[number];
+        seat.socket = Some(socket);
+        let row = number.min(self.shared_row());
+        let books = Books {
+            counters: Arc::clone(&seat.counters),
+            row,
+            shares_row: row == self.shared_row(),
             total: Arc::clone(&self.total),
             log: self.log.clone(),
             lines: Vec::new(),
-            hits: Pen::new(&self.hits, index),
+            hits: Pen::new(&self.hits, row),
+        };
+        (number, books)
+    }
+
+    /// Lets no packet come any more to the socket of this seat. Those that wait there can be read still.
+    pub(super) fn shut(&self, number: usize) {
+        // Only who sends from the socket's own address would be heard, and that is the socket.
+        if let Some(socket) = &self.seats()[number].socket {
+            let socket = SockRef::from(socket);
+            if let Err(error) = socket.local_addr().and_then(|own| socket.connect(&own)) {
+                tracing::debug!(%error, "packets come until the socket is closed");
+            }
         }
+    }
+
+    /// Frees the seat of a worker that has ended.
+    pub(super) fn leave(&self, number: usize) {
+        let seat = &mut self.seats()[number];
+        seat.dropped_before = seat.dropped();
+        seat.socket = None;
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared_row(&self) -> usize {
+        self.rows.saturating_sub(1)
     }
 
     pub(super) fn streams(&self) -> StreamBooks {
         let books = |counters: &Arc<Counters>| SharedBooks {
             counters: Arc::clone(counters),
-            row: self.workers.len(),
+            row: self.shared_row(),
             total: Arc::clone(&self.total),
             log: self.log.clone(),
             hits: Arc::clone(&self.hits),
@@ -215,10 +259,11 @@ impl Board {
 
     pub(super) fn stats(&self) -> Stats {
         let one = |counters| sum(std::slice::from_ref(counters));
-        let overflowed = self.sockets.iter().map(|socket| drops(socket.as_fd()).map(u64::from)).sum();
+        let seats = self.seats();
+        let workers: Vec<_> = seats.iter().map(|seat| Arc::clone(&seat.counters)).collect();
         Stats {
-            udp: sum(&self.workers),
-            overflowed,
+            udp: sum(&workers),
+            overflowed: seats.iter().map(Seat::dropped).sum(),
             unlogged: self.hits.lost(),
             tcp: one(&self.tcp),
             dot: one(&self.dot),
@@ -226,6 +271,13 @@ impl Board {
             total: self.total.traffic(),
             zones: self.tallies.traffic(),
         }
+    }
+}
+
+impl Seat {
+    fn dropped(&self) -> Option<u64> {
+        let now = self.socket.as_ref().map_or(Some(0), |socket| drops(socket.as_fd()).map(u64::from));
+        Some(self.dropped_before? + now?)
     }
 }
 

@@ -56,6 +56,11 @@ impl Tallies {
         Self { zones: Arc::default(), rows }
     }
 
+    /// How many threads they are for.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// The counts of the zone with this origin.
     pub(super) fn of(&self, origin: &Name) -> Arc<Tally> {
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);

@@ -265,7 +265,7 @@ impl Conduct for Screen {
         true
     }
 
-    fn reload(&mut self, _: &Server) -> Option<Option<Duration>> {
+    fn reload(&mut self, _: &mut Server) -> Option<Option<Duration>> {
         // There is no configuration to read again.
         None
     }

@@ -1,4 +1,4 @@
-//! The accept loop: takes connections until the server stops. No error ends it, and none makes it spin.
+//! The accept loop: takes connections until its listener is to be closed. No error ends it, and none makes it spin.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::room::Room;
-use super::{Dropped, Host, Limits, Terms};
+use super::{Dropped, Ends, Host, Limits, Terms};
 
 /// Pause after a connection that was gone before it was taken: nobody can keep the loop busy with them.
 const ABORTED: Duration = Duration::from_millis(1);
@@ -38,13 +37,8 @@ impl Door for TcpListener {
 }
 
 /// Serves who comes to a listener.
-pub(super) async fn run(
-    listener: TcpListener,
-    host: Arc<Host>,
-    room: Room,
-    limits: Limits,
-    stop: watch::Receiver<bool>,
-) {
+pub(super) async fn run(listener: TcpListener, host: Arc<Host>, room: Room, limits: Limits, ends: Ends) {
+    let Ends { stop, mut close } = ends;
     let mut stopped = stop.clone();
     let take = |stream, peer: SocketAddr| {
         if let Err(why) = host.desk().welcome(peer) {
@@ -63,13 +57,32 @@ pub(super) async fn run(
         });
     };
     tokio::select! {
-        _ = stopped.wait_for(|&stop| stop) => {}
-        () = take_all(&listener, take) => {}
+        _ = stopped.wait_for(|&stop| stop) => return,
+        _ = close.wait_for(|&close| close) => {}
+        () = take_all(&listener, &take) => {}
+    }
+    take_waiting(listener, take);
+}
+
+/// Takes the connections that wait already, then closes the listener. The system is asked, not the runtime, which may not
+/// have heard of them yet.
+fn take_waiting(listener: TcpListener, take: impl Fn(TcpStream, SocketAddr)) {
+    let Ok(listener) = listener.into_std() else { return };
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                    take(stream, peer);
+                }
+            }
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(_) => return,
+        }
     }
 }
 
 /// Takes connections for ever.
-async fn take_all<D: Door>(door: &D, take: impl Fn(D::Stream, SocketAddr)) {
+async fn take_all<D: Door>(door: &D, take: &impl Fn(D::Stream, SocketAddr)) {
     let mut told = Told::default();
     loop {
         let error = match door.next().await {
@@ -174,7 +187,7 @@ mod tests {
                 }
             };
             tokio::select! {
-                () = take_all(&door, take) => unreachable!("it never ends"),
+                () = take_all(&door, &take) => unreachable!("it never ends"),
                 () = done.notified() => {}
             }
             (ports.into_inner().unwrap(), begin.elapsed())

@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::World;
@@ -62,12 +63,13 @@ impl Default for Limits {
     }
 }
 
-/// Listeners that are bound, by what is spoken there.
-#[derive(Debug, Default)]
-pub(super) struct Doors {
-    pub(super) tcp: Vec<TcpListener>,
-    pub(super) dot: Vec<TcpListener>,
-    pub(super) doh: Vec<TcpListener>,
+/// What is spoken at a door.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Speaks<'a> {
+    Tcp,
+    Dot,
+    /// Questions go to this path.
+    Doh(&'a HttpPath),
 }
 
 /// The books of each kind of stream.
@@ -77,20 +79,22 @@ pub(super) struct StreamBooks {
     pub(super) doh: SharedBooks,
 }
 
-/// What TLS needs.
-pub(super) struct Tls {
-    pub(super) identity: Identity,
-    /// Where questions over HTTPS go.
-    pub(super) path: HttpPath,
-}
-
 /// The running stream part of a server.
 pub(super) struct Streams {
     runtime: Runtime,
     stop: watch::Sender<bool>,
     room: Room,
-    /// `None` without TLS.
+    limits: Limits,
+    worlds: Arc<ArcSwap<World>>,
+    books: StreamBooks,
+    /// `None` as long as nobody spoke TLS.
     keys: Option<Arc<Keys>>,
+}
+
+/// A listener whose connections are taken.
+pub(super) struct Door {
+    closing: watch::Sender<bool>,
+    loop_: JoinHandle<()>,
 }
 
 /// What is spoken at a door, with everything that it takes.
@@ -98,6 +102,14 @@ enum Host {
     Tcp(Desk),
     Dot(Desk, Arc<Keys>),
     Doh(Http, Arc<Keys>),
+}
+
+/// When an accept loop has to end.
+struct Ends {
+    /// With the server.
+    stop: watch::Receiver<bool>,
+    /// Alone, when those who wait have been let in.
+    close: watch::Receiver<bool>,
 }
 
 /// When a connection has to end.
@@ -111,9 +123,7 @@ struct Terms {
 
 impl Streams {
     pub(super) fn start(
-        doors: Doors,
         limits: Limits,
-        tls: Option<Tls>,
         worlds: &Arc<ArcSwap<World>>,
         books: StreamBooks,
     ) -> io::Result<Self> {
@@ -123,37 +133,51 @@ impl Streams {
             .enable_io()
             .enable_time()
             .build()?;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, _) = watch::channel(false);
         let room = Room::new(limits.connections, limits.per_client);
-        let open = |listeners: Vec<TcpListener>, host: Host| -> io::Result<()> {
-            let host = Arc::new(host);
-            for listener in listeners {
-                let listener = {
-                    let _inside = runtime.enter();
-                    tokio::net::TcpListener::from_std(listener)?
-                };
-                let (host, room, stop) = (Arc::clone(&host), room.clone(), stopped.clone());
-                runtime.spawn(accept::run(listener, host, room, limits, stop));
-            }
-            Ok(())
-        };
-        let desk = |books| Desk::new(worlds, books);
-        open(doors.tcp, Host::Tcp(desk(books.tcp)))?;
-        let mut keys = None;
-        if let Some(Tls { identity, path }) = tls {
-            let kept = keys.insert(Arc::new(Keys::new(&identity)));
-            open(doors.dot, Host::Dot(desk(books.dot), Arc::clone(kept)))?;
-            open(
-                doors.doh,
-                Host::Doh(Http::new(desk(books.doh), path.as_str(), limits.message), Arc::clone(kept)),
-            )?;
-        }
-        Ok(Self { runtime, stop, room, keys })
+        Ok(Self { runtime, stop, room, limits, worlds: Arc::clone(worlds), books, keys: None })
     }
 
-    /// Connections from now on are shown this certificate; whether it is another than before. Nothing to do without TLS.
-    pub(super) fn renew(&self, identity: &Identity) -> bool {
-        self.keys.as_ref().is_some_and(|keys| keys.renew(identity))
+    /// Takes the connections that come to `listener`.
+    ///
+    /// # Panics
+    /// When TLS is spoken there and [`show`](Self::show) was never called.
+    pub(super) fn open(&self, listener: TcpListener, speaks: Speaks<'_>) -> io::Result<Door> {
+        let desk = |books: &SharedBooks| Desk::new(&self.worlds, books.clone());
+        let keys = || Arc::clone(self.keys.as_ref().expect("TLS has a certificate"));
+        let host = match speaks {
+            Speaks::Tcp => Host::Tcp(desk(&self.books.tcp)),
+            Speaks::Dot => Host::Dot(desk(&self.books.dot), keys()),
+            Speaks::Doh(path) => {
+                Host::Doh(Http::new(desk(&self.books.doh), path.as_str(), self.limits.message), keys())
+            }
+        };
+        let listener = {
+            let _inside = self.runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let (closing, closed) = watch::channel(false);
+        let ends = Ends { stop: self.stop.subscribe(), close: closed };
+        let taken = accept::run(listener, Arc::new(host), self.room.clone(), self.limits, ends);
+        Ok(Door { closing, loop_: self.runtime.spawn(taken) })
+    }
+
+    /// Takes the connections that wait at a door, and closes its listener. Those that are open live on.
+    pub(super) fn close(&self, door: Door) {
+        let _ = door.closing.send(true);
+        // A panic has been reported already.
+        let _ = self.runtime.block_on(door.loop_);
+    }
+
+    /// Connections from now on are shown this certificate; whether it is another than before.
+    pub(super) fn show(&mut self, identity: &Identity) -> bool {
+        match &self.keys {
+            Some(keys) => keys.renew(identity),
+            None => {
+                self.keys = Some(Arc::new(Keys::new(identity)));
+                true
+            }
+        }
     }
 
     /// Ends the accept loops, lets connections finish the message they are at, and waits for them for a while.

@@ -217,10 +217,11 @@ mod tests {
         };
         let worlds = ArcSwap::from_pointee(World::new([], None, None));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap().into();
-        let board = Board::new(vec![socket], Tallies::new(2), None, false);
+        let board = Board::new(Tallies::new(2), None, false);
+        let (_, mut books) = board.seat(socket);
         let stop = Arc::new(AtomicBool::new(false));
         thread::scope(|scope| {
-            scope.spawn(|| run(backend, &worlds, &mut board.worker(0), &stop));
+            scope.spawn(|| run(backend, &worlds, &mut books, &stop));
             while sent.lock().unwrap().len() < 2 {
                 thread::yield_now();
             }
