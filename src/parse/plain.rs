@@ -10,7 +10,7 @@ use super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::entry::{self, Addresses};
 use super::report::Trailer;
 use super::{Options, stamp};
-use crate::set::ValueId;
+use crate::set::{SetBuilder, ValueId};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Plain {
 }
 
 impl LineFormat for Plain {
-    fn bare(&self) -> Option<ValueId> {
-        Some(self.value)
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
+        Some((self.value, &mut out.builder))
     }
 
     fn begin(&mut self, out: &mut Sink) {

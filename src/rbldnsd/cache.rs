@@ -7,7 +7,7 @@
 //! again, so nothing is synced. What was not used for a month belongs to a command line that is gone, and goes too.
 
 use std::fs::{File, Metadata, Permissions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ use crate::model::ContentHash;
 use crate::parse::Report;
 use crate::server::{SEALS, sealed};
 use crate::set::{Set, codec};
-use crate::snapshot::{Mapped, Snapshot};
+use crate::snapshot::{Mapped, Snapshot, WriteError};
 
 /// What was not used for so long is removed.
 const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -70,20 +70,23 @@ impl Cache {
         }
     }
 
-    /// Keeps a snapshot; an open file that holds it. Where there is no folder, or no room in it, it is sealed memory.
+    /// Keeps the snapshot that `write` writes; an open file that holds it. Where there is no folder, or no room in it, it
+    /// is sealed memory, and written once more.
     pub(super) fn keep(
         &self,
         prefix: &str,
         key: &ContentHash,
         number: usize,
-        octets: &[u8],
-    ) -> io::Result<File> {
-        let in_memory = || sealed(|file| file.write_all(octets));
-        let Some(folder) = &self.0 else { return in_memory() };
-        keep_in(folder, &name(prefix, key, number), octets).or_else(|error| {
-            tracing::warn!(folder = %folder.display(), %error, "kept in memory alone");
-            in_memory()
-        })
+        write: impl Fn(&mut File) -> Result<(), WriteError>,
+    ) -> Result<File, WriteError> {
+        let Some(folder) = &self.0 else { return sealed(write) };
+        match keep_in(folder, &name(prefix, key, number), &write) {
+            Err(WriteError::Io(error)) => {
+                tracing::warn!(folder = %folder.display(), %error, "kept in memory alone");
+                sealed(write)
+            }
+            kept => kept,
+        }
     }
 
     /// The set of a data set that was read before, and how that went.
@@ -103,7 +106,8 @@ impl Cache {
         let report = serde_json::to_vec(report).expect("plain data");
         let octets = [&(report.len() as u32).to_le_bytes(), &report[..], set].concat();
         let octets = [&ContentHash::of(&octets).as_bytes()[..], &octets].concat();
-        if let Err(error) = keep_in(folder, &set_name(prefix, key), &octets) {
+        let write = |file: &mut File| Ok(file.write_all(&octets)?);
+        if let Err(error) = keep_in(folder, &set_name(prefix, key), write) {
             tracing::debug!(%error, "a set is not kept");
         }
         self.forget_others(&format!("set-{prefix}"), key);
@@ -135,13 +139,17 @@ fn name(prefix: &str, key: &ContentHash, number: usize) -> String {
     format!("{prefix}-{key}-{number}")
 }
 
-fn keep_in(folder: &Path, name: &str, octets: &[u8]) -> io::Result<File> {
+fn keep_in(
+    folder: &Path,
+    name: &str,
+    write: impl Fn(&mut File) -> Result<(), WriteError>,
+) -> Result<File, WriteError> {
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-    file.write_all(octets)?;
+    write(file.as_file_mut())?;
     file.as_file().set_permissions(Permissions::from_mode(0o444))?;
     let path = folder.join(name);
     file.persist(&path).map_err(|error| error.error)?;
-    File::open(&path)
+    Ok(File::open(&path)?)
 }
 
 /// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it.
@@ -176,10 +184,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(Some(folder.path().to_owned()));
         let (key, other) = (ContentHash::of(b"a"), ContentHash::of(b"b"));
-        let file = cache.keep("p", &key, 0, b"no snapshot").unwrap();
+        let file = cache.keep("p", &key, 0, |file| Ok(file.write_all(b"no snapshot")?)).unwrap();
         assert!(is_settled(&file));
         assert!(cache.find("p", &key, 0).is_none());
-        cache.keep("q", &key, 0, b"x").unwrap();
+        cache.keep("q", &key, 0, |file| Ok(file.write_all(b"x")?)).unwrap();
         cache.forget_others("p", &other);
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "only the other zone's");

@@ -6,7 +6,7 @@ use super::{Block, ValueId};
 use crate::model::Address;
 
 /// Sorts by span and keeps the first block of each, listing or exclusion.
-pub(super) fn of_blocks<A: Address>(blocks: &mut Vec<Block<A>>) {
+fn of_blocks<A: Address>(blocks: &mut Vec<Block<A>>) {
     // A stable sort: what came first stays first.
     blocks.sort_by_key(|block| block.span);
     blocks.dedup_by_key(|block| block.span);

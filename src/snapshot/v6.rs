@@ -4,11 +4,14 @@
 //! their width and their answer. A block says that once; what differs stands in columns of packed numbers, and the lower
 //! bits of the few that use them in one of their own.
 
+use std::io::{Seek, Write};
+
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::layout::{V6Block, V6Head, rows, take};
-use super::{Damaged, Section};
-use crate::compile::{AnswerId, Answered};
+use super::write::FileWriter;
+use super::{Damaged, Section, WriteError};
+use crate::compile::{AnswerId, Answered, SpansV6};
 use crate::model::{Address, Span};
 
 const DAMAGED: Damaged = Damaged(Section::V6);
@@ -17,15 +20,26 @@ const BLOCK: usize = 64;
 /// Octets behind the columns, so that a number can be loaded whole wherever it begins.
 const SLACK: usize = 17;
 
-/// The octets of section `v6`.
-pub(super) fn encode(spans: &[Answered<u128>]) -> Vec<u8> {
+/// Writes section `v6`.
+pub(super) fn write<W: Write + Seek>(
+    spans: &SpansV6,
+    file: &mut FileWriter<'_, W>,
+) -> Result<(), WriteError> {
     if spans.is_empty() {
-        return Vec::new();
+        return Ok(());
     }
+    let len = spans.len() as u64;
     let mut blocks = Vec::with_capacity(spans.len().div_ceil(BLOCK));
     let mut columns = Packer::default();
-    for spans in spans.chunks(BLOCK) {
-        let block = V6Block { offset: (columns.octets.len() as u64).into(), ..block(spans) };
+    let mut all = spans.iter();
+    let mut spans: Vec<Answered<u128>> = Vec::with_capacity(BLOCK);
+    loop {
+        spans.clear();
+        spans.extend(all.by_ref().take(BLOCK));
+        if spans.is_empty() {
+            break;
+        }
+        let block = V6Block { offset: (columns.octets.len() as u64).into(), ..block(&spans) };
         let (base, shift) = (block.base.get(), u32::from(block.shift));
         columns.put(spans.iter().map(|item| steps(base, item.span.first, shift)), block.first_bits);
         columns
@@ -37,8 +51,12 @@ pub(super) fn encode(spans: &[Answered<u128>]) -> Vec<u8> {
         columns.pad();
         blocks.push(block);
     }
-    let head = V6Head { spans: (spans.len() as u64).into(), blocks: (blocks.len() as u64).into() };
-    [head.as_bytes(), blocks.as_bytes(), &columns.octets, &[0; SLACK]].concat()
+    let head = V6Head { spans: len.into(), blocks: (blocks.len() as u64).into() };
+    let mut section = file.begin(Section::V6)?;
+    [head.as_bytes(), blocks.as_bytes(), &columns.octets, &[0; SLACK]]
+        .into_iter()
+        .try_for_each(|octets| section.put(octets))?;
+    section.end()
 }
 
 /// How a block of these spans is written, but for its place: with the shift that costs the fewest bits.
@@ -297,7 +315,7 @@ mod tests {
     const ALL: Span<u128> = Span { first: 0, last: u128::MAX };
 
     fn zone(v6: Vec<Answered<u128>>) -> Compiled {
-        Compiled { v6, ..empty_zone(3) }
+        Compiled { v6: v6.into_iter().collect(), ..empty_zone(3) }
     }
 
     proptest! {
