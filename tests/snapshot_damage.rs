@@ -96,7 +96,7 @@ fn zone() -> Compiled {
         }],
         v4: v4.collect(),
         v6: v6.collect(),
-        names,
+        names: names.into_iter().collect(),
         answers: (2..5)
             .map(|n| Answer {
                 parts: vec![Part { list: 0, value: n }, Part { list: Part::ZONE, value: 0 }],

@@ -10,6 +10,8 @@ pub struct NameTree {
     nodes: Vec<TreeNode>,
     /// The labels of all nodes in their order, each behind its length octet; the root has none.
     labels: Vec<u8>,
+    listed: usize,
+    last_answer: AnswerId,
 }
 
 /// A node without its label.
@@ -35,11 +37,6 @@ impl TreeNode {
     pub fn below(&self) -> Option<AnswerId> {
         (self.below != NO_ANSWER).then_some(self.below)
     }
-
-    /// It answers, for itself or for names below it.
-    pub fn is_listed(&self) -> bool {
-        self.exact != NO_ANSWER || self.below != NO_ANSWER
-    }
 }
 
 impl NameTree {
@@ -62,6 +59,8 @@ impl NameTree {
             }
             _ => self.labels.extend_from_slice(&label[..len]),
         }
+        self.listed += usize::from(exact.is_some() || below.is_some());
+        self.last_answer = self.last_answer.max(exact.max(below).unwrap_or(0));
         let [exact, below] = [exact, below].map(|answer| answer.unwrap_or(NO_ANSWER));
         self.nodes.push(TreeNode { exact, below, depth: depth as u8, parent });
     }
@@ -74,6 +73,16 @@ impl NameTree {
     /// Nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Nodes that answer, for themselves or for names below them.
+    pub fn listed(&self) -> usize {
+        self.listed
+    }
+
+    /// The greatest answer of a node; 0 where there is none.
+    pub fn last_answer(&self) -> AnswerId {
+        self.last_answer
     }
 
     /// Whether there is none.

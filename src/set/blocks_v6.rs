@@ -157,15 +157,6 @@ impl FromIterator<Block<u128>> for BlocksV6 {
     }
 }
 
-impl<'a> IntoIterator for &'a BlocksV6 {
-    type Item = Block<u128>;
-    type IntoIter = Box<dyn Iterator<Item = Block<u128>> + 'a>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        Box::new(self.iter())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

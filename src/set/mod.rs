@@ -228,7 +228,7 @@ impl Set {
                 None => {}
             }
         }
-        for block in &self.v6 {
+        for block in self.v6.iter() {
             match id(block.value) {
                 _ if block.exclude => builder.exclude_v6(block.span),
                 Some(value) => builder.v6(block.span, value),

@@ -107,8 +107,9 @@ impl NameList {
 
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = NameEntry> + '_ {
-        (0..self.len()).map(|row| NameEntry {
-            name: Name::from_tree(self.name(row, &mut NAME_BUFFER)),
+        let mut buffer = NAME_BUFFER;
+        (0..self.len()).map(move |row| NameEntry {
+            name: Name::from_tree(self.name(row, &mut buffer)),
             scope: self.scope(row),
             exclude: self.is_excluded(row),
             value: self.value(row),

@@ -134,7 +134,8 @@ impl Width {
         let width = (NODE - head) / 2;
         row[..head].copy_from_slice(NodeHead { tag: tag.into(), name: name.into(), len }.as_bytes());
         let exact = node.exact().unwrap_or(self.none);
-        let below = node.below().unwrap_or(self.none - u32::from(node.parent));
+        let nothing = self.none - u32::from(node.parent);
+        let below = node.below().unwrap_or(nothing);
         row[head..head + width].copy_from_slice(&exact.to_le_bytes()[..width]);
         row[head + width..].copy_from_slice(&below.to_le_bytes()[..width]);
         row
@@ -275,8 +276,7 @@ fn encode(names: &NameTree, put: impl FnMut(&[u8]) -> Result<(), WriteError>) ->
     if names.is_empty() {
         return Ok(());
     }
-    let last = names.nodes().flat_map(|(node, _)| node.exact().max(node.below())).max();
-    let width = Width::holding(last.unwrap_or(0)).ok_or(WriteError::TooLarge(Section::NAMES))?;
+    let width = Width::holding(names.last_answer()).ok_or(WriteError::TooLarge(Section::NAMES))?;
     match width.octets {
         1 => encode_rows::<{ size_of::<NodeHead>() + 2 }>(names, width, put),
         2 => encode_rows::<{ size_of::<NodeHead>() + 4 }>(names, width, put),
@@ -295,6 +295,7 @@ fn encode_rows<const NODE: usize>(
     // Two to four nodes a bucket.
     let bits = count.ilog2().saturating_sub(1).min(MAX_DIRECTORY_BITS);
     let hashes = hashes(names);
+    let (octets, places) = place_names(names);
     // Sorted by counting: how many nodes stand before each bucket is the directory, too. While nodes are put in, an entry
     // is where the next one of its bucket goes, and at last where the next bucket begins.
     let mut directory = vec![0u32; (1 << bits) + 1];
@@ -304,12 +305,13 @@ fn encode_rows<const NODE: usize>(
         before += std::mem::replace(entry, before);
     }
     let mut rows = vec![[0; NODE]; names.len()];
-    let octets = place_names(names, |node, row, name, len| {
-        let hash = hashes[row];
+    // Apart from the walk that makes names: nodes go anywhere in memory, which nothing else should have to wait for.
+    for (((node, _), &hash), &place) in names.nodes().zip(&hashes).zip(&places) {
         let next = &mut directory[bucket(hash, bits)];
-        rows[*next as usize] = width.node_of(node, tag(hash, bits), name, len);
+        rows[*next as usize] = width.node_of(node, tag(hash, bits), place, hash as u8);
         *next += 1;
-    });
+    }
+    drop(places);
     let octets_len = u32::try_from(octets.len()).map_err(|_| full())?;
     drop(hashes);
     directory.rotate_right(1);
@@ -331,7 +333,7 @@ fn encode_rows<const NODE: usize>(
         directory_bits: bits.into(),
         root: root.unwrap_or(u32::MAX).into(),
         octets: octets_len.into(),
-        listed: (names.nodes().filter(|(node, _)| node.is_listed()).count() as u32).into(),
+        listed: (names.listed() as u32).into(),
         width: (width.octets as u32).into(),
     };
     put(head.as_bytes())?;
@@ -353,31 +355,33 @@ const NAME: usize = 254;
 const PADDING: usize = 32;
 const SHORT: usize = 16;
 
-/// The hash of each node: that of the node above it and its own label.
+/// For each node the upper bits of its name's hash, as many as anything is looked for by, and in the lowest eight the
+/// octets of its name. Each follows from that of the node above it and its own label.
 fn hashes(names: &NameTree) -> Vec<u64> {
-    let mut above = [EMPTY; 128];
+    let mut above = [(EMPTY, 0u8); 128];
     let hash = |(node, label): (&TreeNode, &[u8])| {
         let depth = usize::from(node.depth);
-        above[depth] = extend(above[depth.saturating_sub(1)], label);
-        above[depth]
+        let (hash, len) = above[depth.saturating_sub(1)];
+        above[depth] = (extend(hash, label), if depth > 0 { len + label.len() as u8 } else { 0 });
+        above[depth].0 & !0xff | u64::from(above[depth].1)
     };
     names.nodes().map(hash).collect()
 }
 
-/// The octets of all names: what is above a name ends it and has none of its own. `place` is told of each node, its row,
-/// where its name begins in them, and how long it is.
-fn place_names(names: &NameTree, mut place: impl FnMut(&TreeNode, usize, u32, u8)) -> Vec<u8> {
+/// The octets of all names, and where in them each begins: what is above a name ends it and has none of its own.
+fn place_names(names: &NameTree) -> (Vec<u8>, Vec<u32>) {
     let mut octets = Vec::with_capacity(names.len() * 12);
+    let mut places = vec![0; names.len()];
     // The present name grows to the left.
     let mut name = [0; NAME + PADDING];
-    // The way to it, with the octets of each name; from `waiting` on its nodes have no place yet.
-    let mut path: Vec<(&TreeNode, usize, usize)> = Vec::new();
+    // The nodes on the way to it, each with the octets of its name; from `waiting` on they have no place yet.
+    let mut path: Vec<(usize, usize)> = Vec::new();
     let mut waiting = 0;
     let mut nodes = names.nodes_and_labels().enumerate().peekable();
     while let Some((row, (node, labels, start))) = nodes.next() {
         path.truncate(node.depth.into());
         waiting = waiting.min(path.len());
-        let above = path.last().map_or(0, |above| above.2);
+        let above = path.last().map_or(0, |above| above.1);
         let len = above + labels.len() - start;
         // Labels and names are copied as if they were the longest of the short ones: what is copied too much is in the way
         // of nothing.
@@ -387,7 +391,7 @@ fn place_names(names: &NameTree, mut place: impl FnMut(&TreeNode, usize, u32, u8
             }
             _ => name[NAME - len..NAME - above].copy_from_slice(&labels[start..]),
         }
-        path.push((node, row, len));
+        path.push((row, len));
         if nodes.peek().is_some_and(|(_, (next, ..))| next.depth > node.depth) {
             continue;
         }
@@ -398,12 +402,12 @@ fn place_names(names: &NameTree, mut place: impl FnMut(&TreeNode, usize, u32, u8
             }
             _ => octets.extend_from_slice(&name[NAME - len..NAME]),
         }
-        for &(node, row, len) in &path[waiting..] {
-            place(node, row, (octets.len() - len) as u32, len as u8);
+        for &(row, len) in &path[waiting..] {
+            places[row] = (octets.len() - len) as u32;
         }
         waiting = path.len();
     }
-    octets
+    (octets, places)
 }
 
 #[cfg(test)]
