@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// The exit codes, the same for every command.
+/// The exit codes, the same for every command but `rbldnsd`, which ends as rbldnsd does ([`as_there`](Self::as_there)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExitStatus {
     /// 0: all is well; what was looked up is not listed.
@@ -27,6 +27,11 @@ impl ExitStatus {
             Self::Usage => 2,
             Self::CannotTell => 3,
         }
+    }
+
+    /// What init scripts of rbldnsd's know: 0, or 1 whatever went wrong.
+    pub fn as_there(self) -> Self {
+        Self::found(self != Self::Ok)
     }
 
     /// `Found` if something was found, else `Ok`.

@@ -59,6 +59,34 @@ fn a_zone_in_service_has_its_serial() {
     export("no file/", "plain").ended_with(2).talks("no file");
 }
 
+/// The content of a zone in service is without its serial; its file says it all the same.
+#[test]
+fn a_file_in_service_has_the_serial_of_its_data() {
+    let place = Place::new();
+    cli_support::own_lists(&place, "127.0.0.1:0");
+    let config = place.read("gatepost.toml")
+        + "[list.rb]\nfile = \"rb.txt\"\nformat = \"rbldnsd:ip4set\"\nuse = \"block\"\ncode = \"127.0.1.30\"\n\
+           [zone.\"rb.example.net\"]\nlists = [\"rb\"]\n";
+    place.write("gatepost.toml", config);
+    let synced_with = |serial: u32| {
+        place.write("rb.txt", format!("$SOA 60 a.x b.x {serial} 1 2 3 4\n192.0.2.1\n"));
+        place.run(&["sync", "--config", "gatepost.toml"]).ended_with(0);
+        let generation: serde_json::Value =
+            serde_json::from_str(&place.read("state/generation.json")).unwrap();
+        format!("state/snapshots/{}", generation["zones"]["rb.example.net"]["file"].as_str().unwrap())
+    };
+    let serial_of = |file: &str, serial: u32| {
+        let ran = place.run(&["export", file, "--format", "rbldnsd"]).ended_with(0);
+        ran.says(&format!("$SOA 60 a.x b.x {serial} 1 2 3 4\n"));
+    };
+    let before = synced_with(2_026_112_401);
+    serial_of(&before, 2_026_112_401);
+    serial_of(&synced_with(2_026_112_402), 2_026_112_402);
+    serial_of(&before, 2_026_112_401);
+    // Where the data leave it open, so does the file.
+    serial_of(&synced_with(0), 0);
+}
+
 #[test]
 fn what_is_left_out_is_told() {
     let place = Place::new();

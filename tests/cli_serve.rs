@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 
-use cli_support::{Place, Publisher, Running, is_running, own_lists, until};
+use cli_support::{Place, Publisher, Running, is_running, own_lists, under_nohup, until};
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const SERVE: [&str; 3] = ["serve", "-c", "gatepost.toml"];
 
@@ -67,6 +68,17 @@ fn a_configuration_read_again_brings_other_zones_and_a_wrong_one_changes_nothing
     let talk = service.talks("the old configuration stays");
     assert!(talk.contains("unknown key `nonsense`"), "{talk}");
     assert_eq!(rcode(server, "7.2.0.192.other.example.net"), Rcode::NOERROR);
+    service.stop().ended_with(0);
+}
+
+#[test]
+fn a_service_started_by_nohup_reads_its_configuration_again_too() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let service = Running::new(under_nohup(&place.command(&["serve", "--config", "gatepost.toml"])));
+    service.talks("listening on");
+    service.signal(Signal::SIGHUP);
+    service.talks("the configuration was read again");
     service.stop().ended_with(0);
 }
 
@@ -155,7 +167,9 @@ fn logs_for_machines_and_quiet_ones() {
     let service = place.start(&["serve", "-c", "gatepost.toml", "--log-format", "json"]);
     service.talks("listening on");
     let ran = service.stop().ended_with(0);
-    for line in ran.err.lines() {
+    let synced = place.run(&["sync", "-c", "gatepost.toml", "--log-format", "json"]).ended_with(0);
+    assert!(synced.err.contains("own: 3 entries"), "{}", synced.err);
+    for line in ran.err.lines().chain(synced.err.lines()) {
         let line: serde_json::Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
@@ -204,6 +218,41 @@ fn stalled(place: &Place, publisher: &Publisher) -> (Running, i32) {
     (service, children[0])
 }
 
+/// Whoever signals a whole unit or group means the service.
+#[test]
+fn signals_for_the_service_do_not_end_its_sync_child() {
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
+        kill(Pid::from_raw(child), signal).unwrap();
+    }
+    service.signal(Signal::SIGUSR1);
+    service.talks("sec: tot=0");
+    assert!(is_running(child), "it ended");
+    let ran = service.stop().ended_with(0);
+    assert!(!ran.err.contains("the sync died"), "{}", ran.err);
+}
+
+/// Sent to a whole unit or group, the end reaches both processes at once, in whatever order.
+#[test]
+fn an_end_that_the_sync_child_is_told_as_well_is_no_death() {
+    let publisher = Publisher::new(&[]);
+    let place = Place::new();
+    let (service, child) = stalled(&place, &publisher);
+    kill(Pid::from_raw(child), Signal::SIGTERM).unwrap();
+    until("it is buried", || !std::path::Path::new(&format!("/proc/{child}")).exists());
+    let ran = service.stop().ended_with(0);
+    assert!(!ran.err.contains("the sync died"), "{}", ran.err);
+
+    // Alone, it is one.
+    let place = Place::new();
+    let (service, child) = stalled(&place, &Publisher::new(&[]));
+    kill(Pid::from_raw(child), Signal::SIGTERM).unwrap();
+    service.talks("the sync died (signal: 15 (SIGTERM)); what is in service stays");
+    service.stop().ended_with(0);
+}
+
 #[test]
 fn the_sync_child_ends_with_its_parent_however_that_ends() {
     let publisher = Publisher::new(&[]);
@@ -225,7 +274,7 @@ fn a_killed_sync_child_leaves_the_answers_alone() {
     let publisher = Publisher::new(&[]);
     let place = Place::new();
     let (service, child) = stalled(&place, &publisher);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
     service.talks("the sync died");
     let server = service.address();
     assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);

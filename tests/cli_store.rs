@@ -178,6 +178,34 @@ fn sync_tells_what_it_did() {
     assert_eq!(lookup(&place, "192.0.2.9", 1)["listed"], true);
 }
 
+/// In a log each unreadable line of the operator's own files stands, and of what others publish the first few.
+#[test]
+fn unreadable_lines_are_logged() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:5354");
+    let bad: String = (0..8).map(|n| format!("nonsense {n}\n")).collect();
+    let publisher = Publisher::new(&[("/list.txt", format!("203.0.113.5\n{bad}"))]);
+    let config = place.read("gatepost.toml")
+        + &format!(
+            "[list.theirs]\nurl = \"{}\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.20\"\nallow-private = true\n\
+             [list.rb]\nfile = \"rb.txt\"\nformat = \"rbldnsd:ip4trie\"\nuse = \"block\"\ncode = \"127.0.1.30\"\n\
+             [zone.\"rb.example.net\"]\nlists = [\"rb\"]\n[zone.\"theirs.example.net\"]\nlists = [\"theirs\"]\n",
+            publisher.url("/list.txt")
+        );
+    place.write("gatepost.toml", config);
+    place.write("rb.txt", format!("192.0.2.1\n{bad}192.0.2.1 :3:again\n"));
+    let ran = place.run(&["sync", "-c", "gatepost.toml", "--log-format", "text"]).ended_with(1);
+    let told = |list: &str| {
+        ran.err
+            .lines()
+            .filter(|line| line.contains("WARN") && line.contains(&format!("{list}: left out")))
+            .count()
+    };
+    assert_eq!((told("rb"), told("theirs")), (9, 5), "{}", ran.err);
+    let ran = ran.talks("rb.txt, line 2, column 1: ").talks("rb.txt, line 9, column 1: ");
+    ran.talks("rb.txt, line 10, column 1: duplicated entry, the first one counts: 192.0.2.1");
+}
+
 /// What a mail log shows is the question that it spells.
 #[test]
 fn a_name_below_a_zone() {

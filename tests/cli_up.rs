@@ -5,7 +5,7 @@ mod cli_support;
 
 use std::net::SocketAddr;
 
-use cli_support::{Place, Publisher, Running, feed, until};
+use cli_support::{Place, Publisher, Running, feed, under_nohup, until};
 use gatepost::client::{Client, Data, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
@@ -177,14 +177,7 @@ fn it_ends_with_its_terminal_unless_told_not_to() {
     up.signal(Signal::SIGHUP);
     up.end().ended_with(0).talks("stopped");
 
-    let up = place.command(&UP);
-    let mut nohup = std::process::Command::new("nohup");
-    nohup
-        .arg(up.get_program())
-        .args(up.get_args())
-        .current_dir(place.path(""))
-        .stdin(std::process::Stdio::null());
-    let mut up = Running::new(nohup);
+    let mut up = Running::new(under_nohup(&place.command(&UP)));
     up.talks("Ctrl-C ends it");
     up.signal(Signal::SIGHUP);
     place.run(&["status", "--state", "state", "--probe"]).ended_with(0);

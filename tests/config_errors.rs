@@ -62,7 +62,7 @@ gatepost.toml:3:1: unknown key `listn` (did you mean `listen`?)
   |
 3 | listn = ["127.0.0.1:5354"]
   | ^^^^^
-  = expected one of: listen, dot, doh, certificate, key, access, access-files, rate-limit-exempt, open, workers, tcp-connections, tcp-connections-per-client, tcp-idle, doh-path, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
+  = expected one of: listen, dot, doh, certificate, key, access, access-files, rate-limit-exempt, open, workers, pin-workers, tcp-connections, tcp-connections-per-client, tcp-idle, doh-path, hit-log, hit-log-clients, version-bind, rate-limit, rate-limit-slip, rate-limit-loopback"#,
     );
     says(
         "version = 1\n[sever]\nworkers = 2\n",
@@ -126,6 +126,25 @@ gatepost.toml:3:29: `127.0.0.1` has no port
         let said = said(&format!("{HEAD}[sync]\n{key} = {value}\n"));
         assert!(said.starts_with("gatepost.toml:3:") && said.contains(message), "{key} = {value}:\n{said}");
     }
+}
+
+#[test]
+fn the_hit_log() {
+    says(
+        "version = 1\n[server]\nhit-log-clients = \"networks\"\n",
+        r#"
+gatepost.toml:3:19: unknown word `networks` (did you mean `network`?)
+  |
+3 | hit-log-clients = "networks"
+  |                   ^^^^^^^^^^
+  = expected "whole", "network" or "none""#,
+    );
+    let said = said("version = 1\n[server]\nhit-log = \"\"\n");
+    assert!(said.starts_with("gatepost.toml:3:11: an empty path"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version = 1\n[server]\nhit-log = \"logs/hits\"\n";
+    let server = configure(folder.path(), text).unwrap().server;
+    assert_eq!(server.hit_log, Some(folder.path().join("logs/hits")), "from the file's folder on");
 }
 
 #[test]

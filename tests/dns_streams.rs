@@ -341,14 +341,16 @@ fn http_as_rfc_8484_has_it() {
         assert_eq!(status(with_type("application/dns-message; x=y")), 200);
         assert_eq!(status(with_type("Application/DNS-Message")), 200);
         assert_eq!(status(with_type("application/dns-json")), 415);
+        assert_eq!(status(with_type("application/dns-message2")), 415);
         assert_eq!(status(client.post(url(doh)).body(packet.clone())), 415);
         // The longest message is one; a longer body is none, whether its length is told or not.
         let junk = |len: usize| [&packet[..], &vec![0xaa; len - packet.len()]].concat();
         assert_eq!(status(post(&client, doh, &junk(65_535))), 200);
         assert_eq!(status(post(&client, doh, &junk(65_536))), 413);
         // Methods and paths.
-        assert_eq!(status(client.get(format!("https://{doh}/"))), 404);
-        assert_eq!(status(client.get(format!("https://{doh}/dns-query/"))), 404);
+        for path in ["/", "/dns-query/", "/dns-query/x", "/DNS-QUERY"] {
+            assert_eq!(status(client.get(format!("https://{doh}{path}"))), 404, "{path}");
+        }
         for method in ["PUT", "DELETE", "OPTIONS", "PATCH"] {
             let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
             let response = runtime.block_on(client.request(method, url(doh)).send()).unwrap();
@@ -363,6 +365,7 @@ fn http_as_rfc_8484_has_it() {
         for bad in [
             String::new(),
             "?".to_owned(),
+            "?dns".to_owned(),
             "?dns=".to_owned(),
             format!("?DNS={good}"),
             format!("?dns={good}="),
@@ -415,7 +418,7 @@ fn both_sides_agree_on_a_protocol_or_part() {
     fixture.server.stop();
 }
 
-/// 127.0.0.2 is refused, 127.0.0.3 gets no reply, 127.0.0.4 gets none in one of the zones.
+/// 127.0.0.2 is refused, 127.0.0.3 gets no reply; in one of the zones 127.0.0.4 gets none and 127.0.0.5 is refused.
 #[test]
 fn access_lists_hold_everywhere() {
     let access = |clients: &[(&str, Action)]| {
@@ -425,16 +428,23 @@ fn access_lists_hold_everywhere() {
     };
     let lists = AccessLists {
         server: access(&[("127.0.0.2", Action::Refuse), ("127.0.0.3", Action::Drop)]),
-        zones: BTreeMap::from([(name("bl.example"), access(&[("127.0.0.4", Action::Drop)]))]),
+        zones: BTreeMap::from([(
+            name("bl.example"),
+            access(&[("127.0.0.4", Action::Drop), ("127.0.0.5", Action::Refuse)]),
+        )]),
         limit: None,
     };
     let fixture = Fixture::with(|settings| settings.access = lists);
     let runtime = runtime();
     let _inside = runtime.enter();
     let (ours, other) = (query("4.3.2.1.bl.example", 1), query("x.spam.test.names.example", 1));
-    for (last, to_ours, to_other) in
-        [(1, Some(0), Some(0)), (2, Some(5), Some(5)), (3, None, None), (4, None, Some(0))]
-    {
+    for (last, to_ours, to_other) in [
+        (1, Some(0), Some(0)),
+        (2, Some(5), Some(5)),
+        (3, None, None),
+        (4, None, Some(0)),
+        (5, Some(5), Some(0)),
+    ] {
         let client = Ipv4Addr::new(127, 0, 0, last);
         for (packet, code) in [(&ours, to_ours), (&other, to_other)] {
             let tcp = exchange(&mut connect_from(client, fixture.tcp()), packet);

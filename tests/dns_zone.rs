@@ -215,6 +215,8 @@ fn address_and_name_add_up() {
     assert_eq!(a(&zone, "4.3.2.1"), "20 127.0.0.5");
     assert_eq!(a(&zone, "9.9.9.9"), "300 127.0.0.5");
     assert_eq!(say(&zone, "9.9.9.9", Rtype(15)), "20 [0, 10, 0]");
+    assert_eq!(zone.behind(&labels("4.3.2.1")).unwrap(), [Some("addresses"), Some("names")]);
+    assert_eq!(zone.behind(&labels("x.y.3.2.1")).unwrap(), [Some("names")]);
     assert_eq!(a(&zone, "x.y.3.2.1"), "20 127.0.0.6");
 }
 
@@ -244,6 +246,14 @@ fn expired_lists_fall_silent() {
     assert_eq!(a(&zone, "1.1.1.1"), "300 127.0.0.5,127.0.0.6,127.0.0.7");
     let masked = zone.masked(|list| list == "two").unwrap();
     assert_eq!(masked.expired(), ["two"]);
+    let behind = |zone: &Zone<Vec<u8>>, below: &str| {
+        let lists = zone.behind(&labels(below)).unwrap();
+        lists.iter().map(|list| list.unwrap_or("itself").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(behind(&zone, "1.1.1.1"), ["one", "two", "three"]);
+    assert_eq!(behind(&masked, "1.1.1.1"), ["one", "three"]);
+    assert!(behind(&masked, "3.1.1.1").is_empty() && behind(&zone, "8.8.8.8").is_empty());
+    assert_eq!(behind(&masked, "2.0.0.127"), ["itself"]);
     assert_eq!(a(&masked, "1.1.1.1"), "300 127.0.0.5,127.0.0.7");
     assert_eq!(say(&masked, "1.1.1.1", Rtype::TXT), "300 one 1.1.1.1,three 1.1.1.1");
     assert_eq!(a(&masked, "2.1.1.1"), "300 127.0.0.5");
@@ -295,6 +305,7 @@ fn six_to_four_addresses() {
     let below = nibbles("2002:102:304:5::6");
     assert_eq!(a(&zone_of_one, &below), "300 127.0.0.5");
     assert_eq!(say(&zone_of_one, &below, Rtype::TXT), "300 1.2.3.4 is bad");
+    assert_eq!(zone_of_one.behind(&labels(&below)).unwrap(), [Some("rbl")]);
     assert_eq!(a(&zone_of_one, &nibbles("2002:102:305::")), "nxdomain");
     // Each name above it exists, and no name beside it.
     for taken in 1..32 {

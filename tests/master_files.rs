@@ -30,7 +30,8 @@ struct Printed {
     zones: Vec<Zone<Vec<u8>>>,
     text: Vec<u8>,
     names_prefixes: bool,
-    leaves_out: bool,
+    /// Names that the file says were left out, whole; `*` before one stands for those below it.
+    left_out: Vec<Name>,
 }
 
 fn printed(mut case: Case, zones: Vec<Zone<Vec<u8>>>) -> Printed {
@@ -38,8 +39,27 @@ fn printed(mut case: Case, zones: Vec<Zone<Vec<u8>>>) -> Printed {
     let losses = export::master(&zones, &mut text).unwrap();
     let has = |loss: Loss| losses.iter().any(|(other, _)| other == loss);
     case.questions.retain(|question| [A, TXT, AAAA, MX].contains(&question.qtype));
+    let left_out = left_out(&text);
     let leaves_out = has(Loss::Mixed) || has(Loss::Asterisks) || has(Loss::Apart);
-    Printed { names_prefixes: has(Loss::Wildcards), leaves_out, case, zones, text }
+    assert_eq!(leaves_out, !left_out.is_empty(), "{losses:?}: {left_out:?}");
+    Printed { names_prefixes: has(Loss::Wildcards), left_out, case, zones, text }
+}
+
+/// The names in a file's comments on what was left out.
+fn left_out(text: &[u8]) -> Vec<Name> {
+    let mut names = Vec::new();
+    let mut origin = String::new();
+    for line in text.split(|&octet| octet == b'\n').map(String::from_utf8_lossy) {
+        if let Some(name) = line.strip_prefix("$ORIGIN ") {
+            name.clone_into(&mut origin);
+        }
+        let Some(owner) = line.strip_prefix("; left out: ") else { continue };
+        let whole = if owner == "@" { origin.clone() } else { format!("{owner}.{origin}") };
+        let mut wire = labels(whole.trim_end_matches('.')).to_ascii_lowercase();
+        wire.push(0);
+        names.push(Name::from_wire(&wire).unwrap_or_else(|| panic!("{line}")));
+    }
+    names
 }
 
 fn of_case(case: Case) -> Printed {
@@ -178,9 +198,35 @@ fn difference(
         Some(here) if one.names_prefixes && names_the_prefix(&there.answers, here) => {
             Some(Ok("names the prefix"))
         }
-        _ if one.leaves_out => Some(Ok("left out, as the file says")),
+        Some(here) if is_part(&there.answers, here) && is_left_out(one, question) => {
+            Some(Ok("left out, as the file says"))
+        }
         _ => Some(Err(())),
     }
+}
+
+/// Nothing is there that is not here; a record that is left out may have had the smaller TTL.
+fn is_part(there: &[Record], here: &[Record]) -> bool {
+    let is_here = |record: &Record| {
+        here.iter().any(|other| {
+            (other.rtype, &other.data) == (record.rtype, &record.data) && other.ttl <= record.ttl
+        })
+    };
+    there.iter().all(is_here)
+}
+
+/// The file says of this very name, or of all below one above it, that it was left out.
+fn is_left_out(one: &Printed, question: &Question) -> bool {
+    let mut wire = labels(&format!("{}.{}", question.below, one.case.origin)).to_ascii_lowercase();
+    wire.push(0);
+    let asked = Name::from_wire(&wire).expect("asked");
+    one.left_out.iter().any(|name| match name.as_wire() {
+        [1, b'*', above @ ..] => {
+            let above = Name::from_wire(above).expect("a part of one");
+            asked == *name || asked != above && asked.is_in(&above)
+        }
+        _ => asked == *name,
+    })
 }
 
 /// Neither four octets nor 32 nibbles.
@@ -191,11 +237,14 @@ fn is_no_address(one: &Printed, question: &Question) -> bool {
 
 /// Each text there says `…/length` where the one here says the address.
 fn names_the_prefix(there: &[Record], here: &[Record]) -> bool {
-    let is_alike = |(there, here): (&Record, &Record)| {
-        (there.rtype, there.ttl) == (here.rtype, here.ttl)
-            && (there.data == here.data || there.rtype == TXT && there.data.contains(&b'/'))
+    let only = |these: &[Record], those: &[Record]| {
+        these.iter().filter(|record| !those.contains(record)).cloned().collect::<Vec<_>>()
     };
-    there.len() == here.len() && there.iter().zip(here).all(is_alike)
+    let (there, here) = (only(there, here), only(here, there));
+    let is_alike = |(there, here): (&Record, &Record)| {
+        (there.rtype, there.ttl) == (here.rtype, here.ttl) && there.rtype == TXT && there.data.contains(&b'/')
+    };
+    there.len() == here.len() && there.iter().zip(&here).all(is_alike)
 }
 
 /// The command: zones on stdout, troubles on stderr, 1 when one of them cannot be loaded.

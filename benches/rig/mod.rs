@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -149,6 +149,33 @@ pub(crate) fn question(name: &str) -> Vec<u8> {
 /// A reply without an error and with an answer.
 pub(crate) fn is_listed(packet: &[u8]) -> bool {
     packet.len() > 12 && packet[..2] == ID && packet[3] & 15 == 0 && packet[6..8] == [0, 1]
+}
+
+/// A store with a list of addresses in service, in the folder `name`, which is brought up to date when it is there already; the
+/// path of its configuration. `server` is what stands under `[server]`.
+pub(crate) fn store(work: &Path, list: &Path, server: &str, name: &str) -> String {
+    let config = work.join(format!("{name}.toml"));
+    let toml = format!(
+        "version = 1\nstate = \"{name}\"\n[server]\n{server}\
+         [list.bench]\nfile = \"{}\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.1\"\n\
+         [zone.\"{ZONE}\"]\nlists = [\"bench\"]\n",
+        list.display()
+    );
+    fs::write(&config, toml).expect("our folder");
+    let mut sync = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    let ended = sync.args(["sync", "--config"]).arg(&config).output().expect("the program starts");
+    assert!(ended.status.success(), "sync: {}", String::from_utf8_lossy(&ended.stderr));
+    config.display().to_string()
+}
+
+/// A list of addresses as a snapshot beside it.
+pub(crate) fn compiled(work: &Path, list: &Path) -> PathBuf {
+    let snapshot = work.join("list.snapshot");
+    let mut compile = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    compile.args(["compile", "--zone", ZONE, "--format", "plain", "-o"]).arg(&snapshot).arg(list);
+    let ended = compile.output().expect("the program starts");
+    assert!(ended.status.success(), "compile: {}", String::from_utf8_lossy(&ended.stderr));
+    snapshot
 }
 
 /// A number of KiB in `/proc/PID/FILE`.

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, anyhow, bail};
 use clap::builder::PossibleValuesParser;
@@ -18,7 +19,7 @@ use super::progress::reading_bar;
 use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::defaults;
 use crate::error::ExitStatus;
-use crate::feed::decode::decode;
+use crate::feed::decode::{decode, decode_with_tail};
 use crate::model::{Name, Ns, Soa, Template, Use};
 use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Report, Trailer};
 use crate::set::{Set, codec};
@@ -177,7 +178,13 @@ fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) ->
             Box::new(File::open(file).with_context(failed)?)
         };
         let counted = Counted { inner: source, bar: bar.clone() };
-        let text = decode(io::BufReader::with_capacity(READ, counted), u64::MAX).with_context(failed)?;
+        let source = io::BufReader::with_capacity(READ, counted);
+        let has_tail = AtomicBool::new(false);
+        let text = match format.is_rbldnsd() {
+            true => decode_with_tail(source, u64::MAX, &has_tail),
+            false => decode(source, u64::MAX),
+        };
+        let text = text.with_context(failed)?;
         let mut on_bad = |diag: crate::parse::Diag| {
             let line =
                 format!("{}:{}:{}: {}: {}", file.display(), diag.line, diag.column, diag.reason, diag.text);
@@ -185,6 +192,13 @@ fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) ->
             bar.suspend(|| drop(writeln!(bad_lines, "{line}")));
         };
         parser.read(text, &mut on_bad).with_context(failed)?;
+        if has_tail.into_inner() {
+            let _ = writeln!(
+                bad_lines,
+                "{}: what lies behind its gzip data is no gzip and ignored",
+                file.display()
+            );
+        }
     }
     let _ = bad_lines.flush();
     bar.finish_and_clear();

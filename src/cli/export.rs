@@ -107,12 +107,11 @@ fn write(
     }
 }
 
-/// The snapshot that is meant, whole, and the serial it is in service under; of a file the one that its data insist on,
-/// or 0.
+/// The snapshot that is meant, whole, and its serial.
 fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
     if args.what.exists() {
         let snapshot = whole(&args.what)?;
-        let serial = snapshot.zone().soa.serial.unwrap_or(0);
+        let serial = serial_of(&snapshot);
         return Ok((snapshot, serial));
     }
     let shown = args.what.display();
@@ -134,6 +133,13 @@ fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
         bail!("{} is not what the generation says", path.display());
     }
     Ok((snapshot, entry.serial))
+}
+
+/// The serial that the data of a snapshot file insist on, else 0.
+fn serial_of(snapshot: &Snapshot<Mapped>) -> u32 {
+    // What is put in service has its serial beside its content.
+    let beside = || u32::try_from(snapshot.provenance()["serial"].as_u64()?).ok();
+    snapshot.zone().soa.serial.or_else(beside).unwrap_or(0)
 }
 
 fn whole(path: &Path) -> anyhow::Result<Snapshot<Mapped>> {

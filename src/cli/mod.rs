@@ -28,6 +28,7 @@ mod sync;
 mod up;
 mod view;
 
+use std::ffi::OsString;
 use std::sync::LazyLock;
 
 use clap::builder::Styles;
@@ -93,7 +94,14 @@ const STYLES: Styles = Styles::styled()
 
 /// Runs the command that the command line asks for; its exit code.
 pub fn main() -> ExitStatus {
-    let cli = match Cli::try_parse_from(rbldnsd::by_name(std::env::args_os())) {
+    let args = rbldnsd::by_name(std::env::args_os());
+    let is_rbldnsd = rbldnsd::is_meant(&args);
+    let status = run(args);
+    if is_rbldnsd { status.as_there() } else { status }
+}
+
+fn run(args: Vec<OsString>) -> ExitStatus {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(told) => {
             // Help and version are no errors and go to stdout. That nobody reads them is none either.

@@ -13,7 +13,8 @@ use super::output::{BAD, DIM, styled, talk};
 use crate::ops::{ListDone, Report, Weight};
 use crate::sync::{Event, Watcher};
 
-/// Unreadable lines of one list that are shown unless all are asked for.
+/// Unreadable lines of one list that somebody else publishes that are shown unless all are asked for. Of the operator's
+/// own files each is: whoever can mend them wants to know all.
 const BAD_LINES: usize = 5;
 
 /// How often a bar that is not moving is drawn, so that a person sees that it is alive.
@@ -85,18 +86,23 @@ impl Progress {
     /// Shows what happened.
     pub(crate) fn report(&self, report: &Report) {
         self.done(report);
-        if self.is_one_too_many(report) {
+        let is_one_too_many = self.is_one_too_many(report);
+        if let Report::List(done) = report {
+            lock(&self.bad_lines).remove(&done.list);
+        }
+        if is_one_too_many && !self.details {
             return;
         }
         let Some((weight, sentence)) = report.sentence() else { return };
+        let is_bad_line = matches!(report, Report::BadLine { .. });
         if let Look::Log = self.look {
             return match weight {
+                Weight::Detail if is_bad_line && !is_one_too_many => tracing::warn!("{sentence}"),
                 Weight::Detail => tracing::debug!("{sentence}"),
                 Weight::News => tracing::info!("{sentence}"),
                 Weight::Problem => tracing::warn!("{sentence}"),
             };
         }
-        let is_bad_line = matches!(report, Report::BadLine { .. });
         if weight == Weight::Detail && !self.details && !is_bad_line {
             return;
         }
@@ -119,12 +125,9 @@ impl Progress {
         format!("  {:width$}  {}", done.list, styled(style_of(weight), text), width = self.width)
     }
 
-    /// Whether this is an unreadable line after many others of its list.
+    /// Whether this is an unreadable line after many others of a list that somebody else publishes.
     fn is_one_too_many(&self, report: &Report) -> bool {
-        let Report::BadLine { list, .. } = report else { return false };
-        if self.details {
-            return false;
-        }
+        let Report::BadLine { list, own: false, .. } = report else { return false };
         let mut seen = lock(&self.bad_lines);
         let seen = seen.entry(list.clone()).or_default();
         *seen += 1;

@@ -37,6 +37,7 @@ const NAME: &str = "rbldnsd";
     args_override_self = true,
     after_help = "\
 Data set types: ip4set ip4tset ip4trie ip6tset ip6trie dnset dnhash generic combined acl
+Exit codes: 0 when it was told to end, 1 for whatever keeps it from serving
 
 Examples:
   gatepost rbldnsd -n -b 127.0.0.1/5300 bl.example.net:ip4set:list.txt
@@ -186,15 +187,21 @@ pub(crate) fn load() -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
-/// A program that is called `rbldnsd` is `gatepost rbldnsd`.
+/// A program that is called `rbldnsd` is `gatepost rbldnsd`, and says `rbldnsd` of itself.
 pub(crate) fn by_name(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.collect();
     let called = args.first().map(Path::new).and_then(Path::file_name);
     let known = args.get(1).is_some_and(|first| first == NAME || first == crate::rbldnsd::LOADER_COMMAND);
     if called.is_some_and(|name| name == NAME) && !known {
-        args.insert(1, NAME.into());
+        // Without a name of the program the command alone stands in its usage.
+        args.splice(..1, [OsString::new(), NAME.into()]);
     }
     args
+}
+
+/// Whether this is rbldnsd's command line, understood or not.
+pub(crate) fn is_meant(args: &[OsString]) -> bool {
+    args.get(1).is_some_and(|command| command == NAME)
 }
 
 pub(super) fn options(args: &Args) -> anyhow::Result<Options> {

@@ -13,9 +13,9 @@ use super::output::{counted, short_duration};
 use super::progress::Progress;
 use crate::config::{Config, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
-use crate::ops::{Clients, Conduct, Ended, Report, Said, Service, expired_lists, identity};
+use crate::ops::{Clients, Conduct, Ended, Nohup, Report, Said, Service, expired_lists, identity};
 use crate::server::{
-    AccessLists, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError,
+    AccessLists, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings, StartError, cores,
 };
 use crate::store::{Outcome, Store};
 
@@ -26,7 +26,8 @@ use crate::store::{Outcome, Store};
 /// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
-/// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays). SIGTERM and SIGINT answer
+/// SIGHUP reads the configuration again (a mistake in it is logged and the old one stays), under nohup as well, and opens
+/// the hit log again. SIGTERM and SIGINT answer
 /// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     tell_complaint(identity.as_ref());
     let server = start(&config, clients.lists().clone(), identity, store, &lists, args.private_copy)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
-    let service = Service::new(server, path.clone(), config.reloadable.sync.timer)?;
+    let service = Service::new(server, path.clone(), config.reloadable.sync.timer, Nohup::Overruled)?;
     for address in service.server().addresses() {
         tracing::info!("listening on {address}, UDP and TCP");
     }
@@ -102,7 +103,8 @@ fn settings(config: &Config, access: AccessLists, identity: Option<Identity>) ->
     let server = &config.server;
     Settings {
         listen: server.listen.clone(),
-        workers: server.workers.into(),
+        workers: server.workers.map_or_else(cores, usize::from),
+        pin_workers: server.pin_workers,
         streams: Limits {
             connections: server.tcp_connections as usize,
             per_client: server.tcp_connections_per_client as usize,
@@ -117,6 +119,10 @@ fn settings(config: &Config, access: AccessLists, identity: Option<Identity>) ->
         }),
         version: config.reloadable.version_bind.clone(),
         access,
+        hit_log: server
+            .hit_log
+            .as_ref()
+            .map(|path| HitLog { path: path.clone(), clients: server.hit_log_clients }),
         ..Settings::new(config.state.clone(), origins(config))
     }
 }

@@ -11,7 +11,7 @@ use super::output::{counted, json, out, short_duration, talk};
 use super::progress::Progress;
 use crate::config::Slug;
 use crate::error::ExitStatus;
-use crate::ops::{EventLines, Report, with_parent};
+use crate::ops::{EventLines, Report, leave_to_parent, with_parent};
 use crate::store::{Lock, Outcome, Store, Wait};
 use crate::sync::{self, Options, Summary};
 
@@ -88,6 +88,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Usage);
     }
     with_parent()?;
+    leave_to_parent()?;
     let lines = EventLines::new(io::stdout());
     let work = || -> anyhow::Result<Summary> {
         let config = args.from.read_to_write()?;

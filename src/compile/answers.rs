@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::compose::{Budget, compose};
+use super::compose::{Budget, cut, has_several_texts, join};
 use super::{Answer, AnswerId, Member, Part, ZoneData};
 use crate::model::{Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
 
@@ -27,8 +27,24 @@ pub(super) struct Table {
     values: Vec<Vec<RrSet>>,
     value_ids: HashMap<Vec<RrSet>, u32>,
     answers: Vec<Answer>,
-    answer_ids: HashMap<Vec<Part>, AnswerId>,
+    combinations: HashMap<Vec<Part>, Combination>,
     too_many: bool,
+}
+
+/// What was made of some parts.
+#[derive(Debug)]
+enum Combination {
+    /// All that they say.
+    Whole(AnswerId),
+    /// Several texts: how many of them fit depends on what is asked.
+    Texts(Box<Texts>),
+}
+
+#[derive(Debug)]
+struct Texts {
+    joined: Vec<RrSet>,
+    /// An answer for each number of texts that fit.
+    answers: Vec<(usize, AnswerId)>,
 }
 
 impl Table {
@@ -39,7 +55,7 @@ impl Table {
             values: Vec::new(),
             value_ids: HashMap::new(),
             answers: Vec::new(),
-            answer_ids: HashMap::new(),
+            combinations: HashMap::new(),
             too_many: false,
         }
     }
@@ -60,20 +76,46 @@ impl Table {
         &self.values[id as usize]
     }
 
-    /// The number of the answer made of `parts`.
-    pub(super) fn answer(&mut self, parts: &[Part], budget: Budget) -> AnswerId {
-        if let Some(&id) = self.answer_ids.get(parts) {
-            return id;
-        }
-        if self.answers.len() >= self.most {
-            self.too_many = true;
-            return 0;
-        }
+    /// The number of the answer made of `parts`; `budget` is asked for where there are several texts.
+    pub(super) fn answer(&mut self, parts: &[Part], budget: impl FnOnce() -> Budget) -> AnswerId {
         let id = self.answers.len() as AnswerId;
-        let records = compose(parts.iter().map(|part| self.values[part.value as usize].as_slice()), budget);
-        self.answers.push(Answer { parts: parts.to_vec(), records });
-        self.answer_ids.insert(parts.to_vec(), id);
-        id
+        match self.combinations.get_mut(parts) {
+            Some(Combination::Whole(id)) => *id,
+            Some(Combination::Texts(texts)) => {
+                let room = budget().room(&texts.joined);
+                if let Some((_, id)) = texts.answers.iter().find(|(known, _)| *known == room) {
+                    return *id;
+                }
+                if id as usize >= self.most {
+                    self.too_many = true;
+                    return 0;
+                }
+                let mut records = texts.joined.clone();
+                cut(&mut records, room);
+                texts.answers.push((room, id));
+                self.answers.push(Answer { parts: parts.to_vec(), records });
+                id
+            }
+            None => {
+                if id as usize >= self.most {
+                    self.too_many = true;
+                    return 0;
+                }
+                let said = parts.iter().map(|part| self.values[part.value as usize].as_slice());
+                let mut records = join(said);
+                let combination = if has_several_texts(&records) {
+                    let joined = records.clone();
+                    let room = budget().room(&joined);
+                    cut(&mut records, room);
+                    Combination::Texts(Box::new(Texts { joined, answers: vec![(room, id)] }))
+                } else {
+                    Combination::Whole(id)
+                };
+                self.combinations.insert(parts.to_vec(), combination);
+                self.answers.push(Answer { parts: parts.to_vec(), records });
+                id
+            }
+        }
     }
 
     pub(super) fn finish(self) -> Result<(Vec<Answer>, Vec<Vec<RrSet>>), TooMany> {

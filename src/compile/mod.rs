@@ -201,7 +201,7 @@ mod sweep;
 mod zone;
 
 pub use answers::{MAX_ANSWERS, MAX_PARTS};
-pub use compose::{Budget, compose};
+pub use compose::{Budget, compose, compose_again};
 pub use diff::{Diff, listed_v4};
 pub use name_tree::{NameTree, TreeNode};
 pub use spans::SpansV4;

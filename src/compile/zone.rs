@@ -42,7 +42,6 @@ struct Compiler<'a> {
     said: Vec<Vec<u32>>,
     /// For each member: for each value the first one that says the same in this zone.
     stand_ins: Vec<Vec<ValueId>>,
-    budget: Budget,
     /// Of the present name; kept for its room.
     parts: Vec<Part>,
     /// The test points of RFC 5782 are forced. Never among records alone: those are no block list.
@@ -62,11 +61,10 @@ impl<'a> Compiler<'a> {
             })
             .collect();
         let stand_ins = said.iter().map(|said| first_alike(said)).collect();
-        let budget = Budget::address(spec.zone.origin.as_wire().len());
         let records =
             !spec.members.is_empty() && spec.members.iter().all(|member| holds_records(&member.set));
         let test_points = spec.zone.test_points && !records;
-        Self { spec, drop_texts, table, said, stand_ins, budget, parts: Vec::new(), test_points }
+        Self { spec, drop_texts, table, said, stand_ins, parts: Vec::new(), test_points }
     }
 
     fn run(mut self) -> Result<Compiled, TooMany> {
@@ -80,6 +78,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn v4(&mut self) -> SpansV4 {
+        let budget = Budget::v4(&self.spec.zone.origin);
         let points = self.test_points();
         let forced: Vec<Span<u32>> = points.iter().map(|(address, _)| Span::host(*address)).collect();
         let mask = union([excepted_v4(&self.spec.excepts), forced].concat());
@@ -87,7 +86,7 @@ impl<'a> Compiler<'a> {
             .into_iter()
             .filter_map(|(address, code)| {
                 let value = self.table.value(test_point(&self.spec.zone, code?));
-                let answer = self.table.answer(&[Part { list: Part::ZONE, value }], self.budget);
+                let answer = self.table.answer(&[Part { list: Part::ZONE, value }], || budget);
                 Some(Answered { span: Span::host(address), answer })
             })
             .collect();
@@ -98,7 +97,7 @@ impl<'a> Compiler<'a> {
                 Without::new(ListedV4::new(&member.set, stand_ins), never)
             })
             .collect();
-        let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
+        let mut answers = Combinations::new(&self.said, &mut self.table, budget);
         let mut spans = SpansV4::default();
         merge(&mut members, &mask, |piece, hits| {
             let first = match piece {
@@ -126,7 +125,8 @@ impl<'a> Compiler<'a> {
                 Without::new(ListedV6::new(&member.set, stand_ins), never)
             })
             .collect();
-        let mut answers = Combinations::new(&self.said, &mut self.table, self.budget);
+        let budget = Budget::v6(&self.spec.zone.origin);
+        let mut answers = Combinations::new(&self.said, &mut self.table, budget);
         let mut spans = SpansV6::default();
         merge(&mut members, &mask, |piece, hits| {
             let answer = answers.answer(&hits);
@@ -184,12 +184,13 @@ impl<'a> Compiler<'a> {
             let exact = match &test {
                 Some([listed, _]) if node.name == listed.as_octets() => {
                     let value = self.table.value(test_point(&self.spec.zone, Ipv4Addr::new(127, 0, 0, 2)));
-                    Some(self.table.answer(&[Part { list: Part::ZONE, value }], Budget::name()))
+                    let budget = || Budget::name(&Name::from_tree(listed.as_octets()), &self.spec.zone.origin);
+                    Some(self.table.answer(&[Part { list: Part::ZONE, value }], budget))
                 }
                 Some([_, unlisted]) if node.name == unlisted.as_octets() => None,
-                _ => self.name_answer(node.name, node.exact, &mut known),
+                _ => self.name_answer(node.name, node.exact, Budget::name, &mut known),
             };
-            let below = self.name_answer(node.name, node.below, &mut known);
+            let below = self.name_answer(node.name, node.below, Budget::below, &mut known);
             // What a subzone holds is there as well, though it is another zone's to say.
             let parent = below.is_some() || !subzones.is_empty() && subzones.contains(node.name);
             path.truncate(node.depth);
@@ -207,11 +208,12 @@ impl<'a> Compiler<'a> {
         tree
     }
 
-    /// `known`: for each member the answer of each of its values alone.
+    /// `known`: for each member the answer of each of its values alone, where it is the same for names of any length.
     fn name_answer(
         &mut self,
         node: &[u8],
         says: &[Option<Hit<'_>>],
+        budget: fn(&Name, &Name) -> Budget,
         known: &mut [Vec<Option<AnswerId>>],
     ) -> Option<AnswerId> {
         let (members, excepts) = says.split_at(self.spec.members.len());
@@ -245,8 +247,15 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        let answer = (!self.parts.is_empty()).then(|| self.table.answer(&self.parts, Budget::name()))?;
-        if let Some((list, value)) = alone {
+        if self.parts.is_empty() {
+            return None;
+        }
+        let mut fits_any = true;
+        let answer = self.table.answer(&self.parts, || {
+            fits_any = false;
+            budget(&Name::from_tree(node), &self.spec.zone.origin)
+        });
+        if let Some((list, value)) = alone.filter(|_| fits_any) {
             let known = &mut known[list];
             known.resize(known.len().max(value + 1), None);
             known[value] = Some(answer);
@@ -341,7 +350,7 @@ impl<'a> Combinations<'a> {
                 }
             }
         }
-        let answer = self.table.answer(&parts, self.budget);
+        let answer = self.table.answer(&parts, || self.budget);
         self.known.insert(hits.hits.to_vec(), answer);
         answer
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 // What a list must look like is the guard's to say.
 pub use crate::guard::entries::{MAX_BAD_SHARE, MAX_COVERAGE_V4, MIN_ENTRIES, SHORTEST_V4, SHORTEST_V6};
 
-use super::HttpPath;
+use super::{HttpPath, ShownClients};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -23,9 +23,6 @@ pub fn doh_path() -> HttpPath {
     "/dns-query".parse().expect("a path")
 }
 
-/// UDP threads for each listen address. One core answers more than a large mail site asks.
-pub const WORKERS: u16 = 1;
-
 /// Connections at a time over TCP, TLS and HTTPS, all clients together.
 pub const TCP_CONNECTIONS: u32 = 200;
 
@@ -34,6 +31,9 @@ pub const TCP_CONNECTIONS_PER_CLIENT: u32 = 20;
 
 /// A connection without a question for so long is closed (RFC 7766 section 6.2.3 asks for a few seconds).
 pub const TCP_IDLE: Duration = Duration::from_secs(10);
+
+/// What the hit log shows of clients: it is there to find the machine that asks.
+pub const HIT_LOG_CLIENTS: ShownClients = ShownClients::Whole;
 
 /// Replies a second over UDP to each network that is not exempt: far above what one resolver asks.
 pub const RATE_LIMIT: u32 = 1000;

@@ -27,6 +27,7 @@ mod reach;
 mod read;
 mod resolve;
 mod secure;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -43,6 +44,7 @@ pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
 pub use secure::{CertificateFiles, HttpPath};
+pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
@@ -75,14 +77,20 @@ pub struct Server {
     pub doh_path: HttpPath,
     /// Everybody who can reach a public address may be answered, though no access list says who.
     pub open: bool,
-    /// UDP threads for each address.
-    pub workers: u16,
+    /// UDP threads for each address; `None`: one for each core.
+    pub workers: Option<u16>,
+    /// Each of them stays on a core of its own.
+    pub pin_workers: bool,
     /// Connections at a time, over TCP, TLS and HTTPS together.
     pub tcp_connections: u32,
     /// Connections at a time from one client.
     pub tcp_connections_per_client: u32,
     /// A connection without a question for so long is closed.
     pub tcp_idle: Duration,
+    /// The file with a line for each listing; `None`: nothing is written down.
+    pub hit_log: Option<PathBuf>,
+    /// What it shows of clients.
+    pub hit_log_clients: ShownClients,
 }
 
 impl Server {

@@ -13,6 +13,7 @@ use super::problem::did_you_mean;
 use super::reach::parse_url;
 use super::read::{Value, from_string, from_word};
 use super::secure::HttpPath;
+use super::shown::ShownClients;
 use super::units::{parse_duration, parse_size};
 use super::words::{Code, CodeError, Slug};
 use crate::model::{Name, Subject, Use};
@@ -84,6 +85,11 @@ from_word!(AccessWord, "\"allow\", \"list\", \"empty\", \"refuse\" or \"drop\"",
     "empty" => AccessWord::Empty,
     "refuse" => AccessWord::Refuse,
     "drop" => AccessWord::Drop,
+});
+from_word!(ShownClients, "\"whole\", \"network\" or \"none\"", {
+    "whole" => ShownClients::Whole,
+    "network" => ShownClients::Network,
+    "none" => ShownClients::None,
 });
 from_string!(Code, "an address in 127.0.0.0/8; own lists have 127.0.1.x", |text| {
     text.parse::<Ipv4Addr>()

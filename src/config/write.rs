@@ -30,10 +30,13 @@ impl Config {
         out.maybe("certificate", files.map(|files| string(&files.certificate.to_string_lossy())));
         out.maybe("key", files.map(|files| string(&files.key.to_string_lossy())));
         out.line("open", server.open.to_string());
-        out.line("workers", server.workers.to_string());
+        out.maybe("workers", server.workers.map(|workers| workers.to_string()));
+        out.line("pin-workers", server.pin_workers.to_string());
         out.line("tcp-connections", server.tcp_connections.to_string());
         out.line("tcp-connections-per-client", server.tcp_connections_per_client.to_string());
         out.line("tcp-idle", duration(server.tcp_idle));
+        out.maybe("hit-log", server.hit_log.as_ref().map(|path| string(&path.to_string_lossy())));
+        out.line("hit-log-clients", string(server.hit_log_clients.word()));
         out.access(&self.reloadable.access);
         let limit = &self.reloadable.limit;
         out.line("rate-limit", limit.rate.to_string());

@@ -1,10 +1,10 @@
 //! Opens a body: gzip is found by content, never by name or header, and what comes out is counted.
 
-use std::io::{self, Chain, Cursor, Read};
+use std::io::{self, BufRead, Chain, Cursor, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
 
 /// Decoded octets for each received one that are plausible: text lists shrink by 3 to 10, never by 100.
 const RATIO: u64 = 100;
@@ -32,6 +32,24 @@ pub enum DecodeError {
 /// The text of `body`: as it is, or unpacked when it is gzip (all members of it). Reading fails once more than
 /// `max_decoded` octets have come out, or more than a hundred times what went in.
 pub fn decode<'a>(body: impl Read + Send + 'a, max_decoded: u64) -> io::Result<Box<dyn Read + Send + 'a>> {
+    decode_with(body, max_decoded, None)
+}
+
+/// The same, but what lies behind the last gzip member and begins no further one is ignored, as by rbldnsd; `has_tail`
+/// becomes true when there is such.
+pub fn decode_with_tail<'a>(
+    body: impl Read + Send + 'a,
+    max_decoded: u64,
+    has_tail: &'a AtomicBool,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    decode_with(body, max_decoded, Some(has_tail))
+}
+
+fn decode_with<'a>(
+    body: impl Read + Send + 'a,
+    max_decoded: u64,
+    has_tail: Option<&'a AtomicBool>,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let received = Arc::new(AtomicU64::new(0));
     let counted = Counted { inner: body, count: received.clone() };
     let (mut packed, first) = peek(counted)?;
@@ -40,7 +58,11 @@ pub fn decode<'a>(body: impl Read + Send + 'a, max_decoded: u64) -> io::Result<B
     }
     let mut reader: Box<dyn Read + Send + 'a> = Box::new(first);
     for _ in 0..LAYERS {
-        let unpacked = MultiGzDecoder::new(io::BufReader::new(reader));
+        let reader_of_all = io::BufReader::new(reader);
+        let unpacked: Box<dyn Read + Send + 'a> = match has_tail {
+            None => Box::new(MultiGzDecoder::new(reader_of_all)),
+            Some(has_tail) => Box::new(Members { member: Some(GzDecoder::new(reader_of_all)), has_tail }),
+        };
         let capped = Capped { inner: unpacked, given: 0, max: max_decoded, received: Some(received.clone()) };
         let next;
         (packed, next) = peek(capped)?;
@@ -65,6 +87,34 @@ fn peek<R: Read>(mut inner: R) -> io::Result<(bool, Whole<R>)> {
     inner.by_ref().take(2).read_to_end(&mut head)?;
     let packed = head == [0x1f, 0x8b];
     Ok((packed, Cursor::new(head).chain(inner)))
+}
+
+/// The members of a gzip file, and what is no member behind the last.
+struct Members<'a, R> {
+    member: Option<GzDecoder<R>>,
+    has_tail: &'a AtomicBool,
+}
+
+impl<R: BufRead> Read for Members<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
+            if rest.fill_buf()?.is_empty() {
+                break;
+            }
+            // A header is read at once; without one it is no member.
+            let next = GzDecoder::new(rest);
+            match next.header() {
+                Some(_) => self.member = Some(next),
+                None => self.has_tail.store(true, Ordering::Relaxed),
+            }
+        }
+        Ok(0)
+    }
 }
 
 struct Counted<R> {
@@ -157,6 +207,34 @@ mod tests {
     fn all_members_are_read() {
         let both = [gzip(b"1.2.3.4\n"), gzip(b"5.6.7.8\n")].concat();
         assert_eq!(read(&both, 100).unwrap(), b"1.2.3.4\n5.6.7.8\n");
+    }
+
+    fn read_with_tail(body: &[u8]) -> io::Result<(Vec<u8>, bool)> {
+        let (mut text, has_tail) = (Vec::new(), AtomicBool::new(false));
+        decode_with_tail(body, 1 << 20, &has_tail)?.read_to_end(&mut text)?;
+        Ok((text, has_tail.into_inner()))
+    }
+
+    #[test]
+    fn what_lies_behind_the_last_member_may_be_ignored() {
+        let one = gzip(b"1.2.3.4\n");
+        for tail in [&[0; 600][..], b"junk", b"\x1f", b"\x1f\x8b", b"\n"] {
+            let body = [&one, tail].concat();
+            assert!(read(&body, 100).is_err(), "{tail:?}");
+            assert_eq!(read_with_tail(&body).unwrap(), (b"1.2.3.4\n".to_vec(), true), "{tail:?}");
+        }
+        assert_eq!(read_with_tail(&one).unwrap(), (b"1.2.3.4\n".to_vec(), false));
+        let both = [&one[..], &gzip(b"5.6.7.8\n"), b"tail"].concat();
+        assert_eq!(read_with_tail(&both).unwrap(), (b"1.2.3.4\n5.6.7.8\n".to_vec(), true));
+        assert_eq!(
+            read_with_tail(&gzip(&[&one[..], b"in"].concat())).unwrap(),
+            (b"1.2.3.4\n".to_vec(), true)
+        );
+        // A member that is one and damaged is no tail.
+        let cut = [&one[..], &one[..one.len() - 3]].concat();
+        assert!(read_with_tail(&cut).is_err());
+        assert!(read_with_tail(&one[..one.len() - 1]).is_err());
+        assert_eq!(read_with_tail(b"plain").unwrap(), (b"plain".to_vec(), false));
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl Server {
         Ok(Self { child: child?, said, address })
     }
 
+    /// The process id of its first process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn group(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }

@@ -127,6 +127,7 @@ impl Questions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{LowerName, parse};
 
     #[test]
     fn messages_are_whole() {
@@ -137,7 +138,8 @@ mod tests {
         assert_eq!(message[..12], [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
         assert_eq!(message[12..21], *b"\x01a\x01b\0\0\x01\0\x01");
         assert_eq!(message[21..], [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
-        let query = crate::wire::parse(&message).unwrap();
+        let mut name = LowerName::ROOT;
+        let query = parse(&message, &mut name).unwrap();
         assert_eq!((query.id(), query.opt.unwrap().size), (0x1234, 1232));
         assert_eq!(questions.text(1), "c TXT");
         assert_eq!((questions.len(), questions.listed(), questions.telling()), (2, 2, 0));

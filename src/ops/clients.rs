@@ -7,9 +7,10 @@
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::config::{AccessConfig, Config, Place, Problem, Problems, RateLimit, defaults, lets_strangers_in};
-use crate::feed::decode::decode;
+use crate::feed::decode::decode_with_tail;
 use crate::feed::files::{self, OwnFile};
 use crate::model::Ttl;
 use crate::parse::{self, AccessParser};
@@ -141,11 +142,15 @@ fn read_file(path: &Path, parser: &mut AccessParser, problems: &mut Problems) {
         Err(why) => return wrong(without(path, &why)),
     };
     let mut on_bad = |diag: parse::Diag| tracing::warn!("{}: left out: {diag}", path.display());
-    let text = decode(BufReader::new(file.reader()), SIZE_MAX);
+    let has_tail = AtomicBool::new(false);
+    let text = decode_with_tail(BufReader::new(file.reader()), SIZE_MAX, &has_tail);
     if let Err(error) = text.and_then(|text| parser.read(text, &mut on_bad)) {
         wrong(error.to_string());
     } else if !file.is_unchanged() {
         wrong("it was changed while it was read".to_owned());
+    }
+    if has_tail.into_inner() {
+        tracing::warn!("{}: what lies behind its gzip data is no gzip and ignored", path.display());
     }
 }
 

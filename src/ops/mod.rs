@@ -22,7 +22,7 @@ pub use clients::Clients;
 pub use identity::identity;
 pub use report::{EventLines, ListDone, Report, Weight};
 pub use service::{Conduct, Service};
-pub use signals::{Signal, listen};
+pub use signals::{GRACE, Nohup, Signal, is_told_to_end, leave_to_parent, listen};
 pub use statistics::Statistics;
 pub use syslog::Syslog;
 pub use systemd::Manager;

@@ -40,6 +40,9 @@ pub enum Report {
         list: String,
         /// File, line, column, reason and the line's beginning.
         what: String,
+        /// It stands in a file of the operator's.
+        #[serde(default)]
+        own: bool,
     },
     /// A list is done with.
     List(ListDone),
@@ -131,6 +134,7 @@ impl From<&Event<'_>> for Report {
             Event::BadLine { list, file, diag } => Self::BadLine {
                 list: list.to_string(),
                 what: file.map_or_else(|| diag.to_string(), |file| format!("{}, {diag}", file.display())),
+                own: file.is_some(),
             },
             Event::List(report) => Self::List(report.into()),
             Event::Zone(report) => Self::Zone {
@@ -148,7 +152,7 @@ impl Report {
     pub fn sentence(&self) -> Option<(Weight, String)> {
         Some(match self {
             Self::Started { .. } | Self::Progress { .. } => return None,
-            Self::BadLine { list, what } => (Weight::Detail, format!("{list}: left out {what}")),
+            Self::BadLine { list, what, .. } => (Weight::Detail, format!("{list}: left out {what}")),
             Self::List(done) => done.sentence(),
             Self::Zone { origin, trouble: Some(why), .. } => {
                 (Weight::Problem, format!("{origin}: not compiled: {why}"))

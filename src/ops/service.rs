@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::signals::{self, Signal};
+use super::signals::{self, GRACE, Nohup, Signal, is_told_to_end};
 use super::{Ended, Manager, Report, Said, Statistics, SyncChild, Timer};
 use crate::error::ExitStatus;
 use crate::server::{ReloadError, Reloaded, Server};
@@ -20,6 +20,8 @@ pub struct Service {
     timer: Timer,
     config: PathBuf,
     child: Option<SyncChild>,
+    /// The end of a sync child that may be part of ours, and when ours should have come.
+    ending: Option<(Ended, Instant)>,
     statistics: Statistics,
     sender: Sender<Happening>,
     happenings: Receiver<Happening>,
@@ -59,14 +61,14 @@ enum Happening {
 
 impl Service {
     /// Takes over `server`, and the signals of this process. A sync child reads the configuration at `config`.
-    pub fn new(server: Server, config: PathBuf, timer: Option<Duration>) -> io::Result<Self> {
+    pub fn new(server: Server, config: PathBuf, timer: Option<Duration>, nohup: Nohup) -> io::Result<Self> {
         let now = Instant::now();
         let (sender, happenings) = channel();
         let signalled = sender.clone();
-        signals::listen(move |signal| drop(signalled.send(Happening::Signal(signal))))?;
+        signals::listen(nohup, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
         let (manager, timer) = (Manager::from_environment(now), Timer::new(timer, now));
         let statistics = Statistics::from_start();
-        Ok(Self { server, manager, timer, config, child: None, statistics, sender, happenings })
+        Ok(Self { server, manager, timer, config, child: None, ending: None, statistics, sender, happenings })
     }
 
     /// The server.
@@ -80,18 +82,25 @@ impl Service {
         loop {
             let now = Instant::now();
             self.manager.alive(now);
+            if let Some((ended, _)) = self.ending.take_if(|(_, due)| *due <= now) {
+                self.said(&Said::Ended(ended), conduct);
+            }
             if self.child.is_none() && self.timer.take(now) {
                 self.start_sync(conduct);
             }
             let look = conduct.look(&self.server).map(|pause| Instant::now() + pause);
             let timer = self.timer.due().filter(|_| self.child.is_none());
-            let wake = [timer, self.manager.due(), look].into_iter().flatten().min();
+            let ending = self.ending.map(|(_, due)| due);
+            let wake = [timer, self.manager.due(), look, ending].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()).min(NAP));
             match self.happenings.recv_timeout(nap) {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Happening::Signal(Signal::Hangup)) if conduct.ends_on_hangup() => break,
                 Ok(Happening::Signal(Signal::Hangup)) => self.reload(conduct),
                 Ok(Happening::Signal(Signal::Statistics { reset })) => self.tell_statistics(reset),
+                Ok(Happening::Said(Said::Ended(ended @ Ended::Badly(status)))) if is_told_to_end(status) => {
+                    self.ending = Some((ended, Instant::now() + GRACE));
+                }
                 Ok(Happening::Said(said)) => self.said(&said, conduct),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -143,6 +152,9 @@ impl Service {
         let stats = self.server.stats();
         let zones: Vec<_> = stats.zones.keys().cloned().collect();
         self.statistics.lines(&stats, &zones).iter().for_each(|line| tracing::info!("{line}"));
+        if stats.unlogged > 0 {
+            tracing::info!("the hit log lacks {} listings since the start", stats.unlogged);
+        }
         if reset {
             self.statistics.reset(&stats);
         }
@@ -150,6 +162,7 @@ impl Service {
 
     fn reload(&mut self, conduct: &mut impl Conduct) {
         self.manager.reloading();
+        self.server.reopen_hit_log();
         if let Some(every) = conduct.reload(&self.server) {
             let now = Instant::now();
             self.timer.set(every, now);

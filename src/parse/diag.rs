@@ -31,6 +31,17 @@ impl Diag {
         let column = u32::try_from(bad.at + 1).unwrap_or(u32::MAX);
         Self { line: number, column, text: excerpt(line), reason: bad.reason.into_owned() }
     }
+
+    /// About an entry for `text` in line `number` that counts for nothing, and `more` like it that nobody is told of.
+    pub(super) fn repeated(number: u64, text: String, more: usize) -> Self {
+        let more = if more == 0 { String::new() } else { format!(", as for {more} more") };
+        Self {
+            line: number,
+            column: 1,
+            text,
+            reason: format!("duplicated entry, the first one counts{more}"),
+        }
+    }
 }
 
 /// Why a line is no entry; `at` is an offset in the text that was looked at.

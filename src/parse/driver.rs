@@ -8,13 +8,18 @@ use std::io::{self, Read};
 use super::diag::{Bad, Diag};
 use super::entry::Addresses;
 use super::lines::{Block, Blocks, LINE_MAX};
+use super::places::Places;
 use super::report::{EXAMPLES, Report, Trailer};
 use super::{Format, quad};
 use crate::model::Value;
-use crate::set::{SetBuilder, ValueId};
+use crate::set::{Repeats, SetBuilder, ValueId};
 
 /// Octets of a note that are kept.
 pub const NOTE_MAX: usize = 200;
+
+/// Repeated entries of a file that are told; the last of these tells how many more there are. They harm nobody, and
+/// whoever puts lists together has many.
+pub const REPEATS: usize = 100;
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +67,11 @@ pub(super) trait LineFormat {
     /// One line, without its end.
     fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure>;
 
+    /// The entries of this file that others before them make count for nothing: their lines and what they say.
+    fn repeated(&self, out: &Sink) -> Vec<(u64, String)> {
+        out.repeated()
+    }
+
     /// The file has ended; says what its end mark says.
     fn end(&mut self, _out: &mut Sink) -> Trailer {
         Trailer::Absent
@@ -79,13 +89,36 @@ pub(super) struct Sink {
     pub(super) number: u64,
     /// [`Self::records`] when this file began.
     records_before: u64,
+    places: Places,
     plain: ValueId,
 }
 
 impl Sink {
     pub(super) fn new(format: Format, mut builder: SetBuilder) -> Self {
         let plain = builder.value(&Value::default());
-        Self { builder, report: Report::new(format), offset: 0, number: 0, records_before: 0, plain }
+        let report = Report::new(format);
+        Self { builder, report, offset: 0, number: 0, records_before: 0, places: Places::default(), plain }
+    }
+
+    /// A file begins.
+    pub(super) fn begin(&mut self) {
+        self.number = 0;
+        self.offset = 0;
+        self.records_before = self.report.entries + self.report.bad;
+        self.places.begin(&self.builder);
+    }
+
+    /// The entries that are new stand in `line` and those behind it.
+    pub(super) fn placed(&mut self, line: u64) {
+        if self.builder.repeats == Repeats::First {
+            self.places.note(line, &self.builder);
+        }
+    }
+
+    /// See [`LineFormat::repeated`].
+    pub(super) fn repeated(&self) -> Vec<(u64, String)> {
+        let rows = self.builder.repeated().into_iter();
+        rows.filter_map(|(row, shown)| Some((self.places.line(row)?, shown))).collect()
     }
 
     /// The value of an entry about which nothing is said.
@@ -142,9 +175,7 @@ pub(super) fn run(
     on_bad: &mut dyn FnMut(Diag),
 ) -> io::Result<()> {
     let mut blocks = Blocks::new(input);
-    out.number = 0;
-    out.offset = 0;
-    out.records_before = out.report.entries + out.report.bad;
+    out.begin();
     format.begin(out);
     while let Some(block) = blocks.next()? {
         match block {
@@ -156,6 +187,7 @@ pub(super) fn run(
             }
         }
     }
+    report_repeated(format, out, on_bad);
     let trailer = format.end(out);
     out.report.trailer = std::mem::take(&mut out.report.trailer).and(trailer);
     Ok(())
@@ -181,6 +213,7 @@ fn lines(
                 at = next;
                 hosts += 1;
             }
+            out.placed(out.number + 1);
             out.number += hosts;
             out.report.lines += hosts;
             out.report.entries += hosts;
@@ -197,7 +230,10 @@ fn lines(
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let outcome = if line.len() > LINE_MAX { Err(too_long().into()) } else { format.line(line, out) };
         match outcome {
-            Ok(Outcome::Entries(count)) => out.report.entries += count,
+            Ok(Outcome::Entries(count)) => {
+                out.report.entries += count;
+                out.placed(out.number);
+            }
             Ok(Outcome::Ignored) => out.report.ignored += 1,
             Err(Failure::Line(bad)) => report_bad(line, bad, out, on_bad),
             Err(Failure::File(reason)) => {
@@ -209,6 +245,21 @@ fn lines(
     }
     out.offset = offset + len as u64;
     Ok(())
+}
+
+fn report_repeated(format: &impl LineFormat, out: &mut Sink, on_bad: &mut dyn FnMut(Diag)) {
+    let mut repeated = format.repeated(out);
+    if repeated.is_empty() {
+        return;
+    }
+    repeated.sort_unstable();
+    out.report.repeated += repeated.len() as u64;
+    let more = repeated.len().saturating_sub(REPEATS);
+    repeated.truncate(REPEATS);
+    let last = repeated.len() - 1;
+    for (at, (line, text)) in repeated.into_iter().enumerate() {
+        on_bad(Diag::repeated(line, text, if at == last { more } else { 0 }));
+    }
 }
 
 fn too_long() -> Bad {

@@ -16,6 +16,7 @@ mod hosts;
 mod lines;
 mod names;
 mod netset;
+mod places;
 mod plain;
 mod quad;
 mod rbldnsd;
@@ -30,7 +31,7 @@ use jiff::Timestamp;
 
 pub use csv::{Column, Columns};
 pub use diag::{Diag, TEXT_MAX, excerpt};
-pub use driver::NOTE_MAX;
+pub use driver::{NOTE_MAX, REPEATS};
 pub use lines::LINE_MAX;
 pub use rbldnsd::{AccessParser, RbldnsdOptions, seconds};
 pub use report::{EXAMPLES, Report, Trailer, Validity};

@@ -20,6 +20,9 @@ pub struct Report {
     pub entries: u64,
     /// Lines that were left out because they could not be understood.
     pub bad: u64,
+    /// Entries that count for nothing, since one before them is about the same addresses (rbldnsd's tries).
+    #[serde(default)]
+    pub repeated: u64,
     /// Comments, headers, empty lines, a hosts file's `localhost`.
     pub ignored: u64,
     /// The first [`EXAMPLES`] bad lines.
@@ -60,6 +63,7 @@ impl Report {
             lines: 0,
             entries: 0,
             bad: 0,
+            repeated: 0,
             ignored: 0,
             examples: Vec::new(),
             stamp: None,

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -27,8 +28,11 @@ pub fn is_behind() -> bool {
 /// Starts the process in the background and waits until it answers.
 pub fn go() -> anyhow::Result<()> {
     let (mut word, theirs) = io::pipe()?;
+    let mut args = std::env::args_os();
     let mut child = Command::new(this_program()?)
-        .args(std::env::args_os().skip(1))
+        // The name decides which command line it is.
+        .arg0(args.next().unwrap_or_default())
+        .args(args)
         .env(MARK, "1")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()

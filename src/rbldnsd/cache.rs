@@ -6,7 +6,8 @@
 //! (`set-PREFIX-KEY`), so that a change of one does not mean reading all. A damaged file is found by its hash and made
 //! again, so nothing is synced. What was not used for a month belongs to a command line that is gone, and goes too.
 
-use std::fs::{File, Metadata, Permissions};
+use std::collections::HashMap;
+use std::fs::{DirEntry, File, Metadata, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,15 @@ pub(super) fn unusable(path: &Path) -> Option<String> {
         Ok(found) => found,
         Err(error) => return Some(format!("{}: {error}", path.display())),
     };
-    if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+    let user = nix::unistd::geteuid();
+    if found.uid() != user.as_raw() {
+        return Some(format!(
+            "{} belongs to user {} and this is user {user}; give it to that one, or name another with --cache",
+            path.display(),
+            found.uid()
+        ));
+    }
+    if found.mode() & 0o022 != 0 {
         return Some(format!("{}: others may write there", path.display()));
     }
     tempfile::tempfile_in(path).err().map(|error| format!("{}: {error}", path.display()))
@@ -40,8 +49,10 @@ pub(super) fn unusable(path: &Path) -> Option<String> {
 impl Cache {
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
         let cache = Self(folder);
-        cache.forget(|_, found| {
-            let age = found.modified().ok().and_then(|used| SystemTime::now().duration_since(used).ok());
+        cache.forget(|entry| {
+            let found = entry.metadata().ok().filter(Metadata::is_file);
+            let used = found.and_then(|found| found.modified().ok());
+            let age = used.and_then(|used| SystemTime::now().duration_since(used).ok());
             age.is_some_and(|age| age > STALE)
         });
         cache
@@ -110,24 +121,43 @@ impl Cache {
         if let Err(error) = keep_in(folder, &set_name(prefix, key), write) {
             tracing::debug!(%error, "a set is not kept");
         }
-        self.forget_others(&format!("set-{prefix}"), key);
     }
 
-    /// Forgets what a zone, or a set, was before.
-    pub(super) fn forget_others(&self, prefix: &str, key: &ContentHash) {
-        let (ours, now) = (format!("{prefix}-"), format!("{prefix}-{key}"));
-        self.forget(|name, _| name.starts_with(&ours) && !name.starts_with(&now));
+    /// Forgets what zones and sets were before that were made again. However many those are, the folder is read once.
+    pub(super) fn forget_others(&self, made: &Made) {
+        if made.0.is_empty() {
+            return;
+        }
+        self.forget(|entry| {
+            let name = entry.file_name();
+            let known = name.to_str().and_then(owner_and_key);
+            let now = known.and_then(|(owner, key)| Some((made.0.get(owner)?, key)));
+            now.is_some_and(|(now, key)| now != key)
+        });
     }
 
     /// What is mapped stays whole, whatever happens to its name.
-    fn forget(&self, is_old: impl Fn(&str, &Metadata) -> bool) {
+    fn forget(&self, is_old: impl Fn(&DirEntry) -> bool) {
         let Some(entries) = self.0.as_ref().and_then(|folder| std::fs::read_dir(folder).ok()) else { return };
-        for entry in entries.flatten() {
-            let Ok(found) = entry.metadata() else { continue };
-            if found.is_file() && is_old(&entry.file_name().to_string_lossy(), &found) {
-                let _ = std::fs::remove_file(entry.path());
-            }
+        for entry in entries.flatten().filter(|entry| is_old(entry)) {
+            let _ = std::fs::remove_file(entry.path());
         }
+    }
+}
+
+/// What was made in a round: whose files and their key.
+#[derive(Debug, Default)]
+pub(super) struct Made(HashMap<String, String>);
+
+impl Made {
+    /// A zone and its subzones were made.
+    pub(super) fn zone(&mut self, prefix: &str, key: &ContentHash) {
+        self.0.insert(prefix.to_owned(), key.to_string());
+    }
+
+    /// A set was read.
+    pub(super) fn set(&mut self, prefix: &str, key: &ContentHash) {
+        self.0.insert(format!("set-{prefix}"), key.to_string());
     }
 }
 
@@ -137,6 +167,16 @@ fn set_name(prefix: &str, key: &ContentHash) -> String {
 
 fn name(prefix: &str, key: &ContentHash, number: usize) -> String {
     format!("{prefix}-{key}-{number}")
+}
+
+/// The parts of a [`name`] or [`set_name`] but the number.
+fn owner_and_key(name: &str) -> Option<(&str, &str)> {
+    let is_key = |text: &str| text.parse::<ContentHash>().is_ok();
+    let (owner, last) = name.rsplit_once('-')?;
+    if is_key(last) {
+        return Some((owner, last));
+    }
+    owner.rsplit_once('-').filter(|(_, key)| is_key(key))
 }
 
 fn keep_in(
@@ -152,10 +192,11 @@ fn keep_in(
     Ok(File::open(&path)?)
 }
 
-/// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it.
+/// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it. Its name may be gone
+/// already: another server that shares the folder has made the same.
 pub(super) fn is_settled(file: &File) -> bool {
     rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
-        || file.metadata().is_ok_and(|found| found.nlink() > 0 && found.mode() & 0o222 == 0)
+        || file.metadata().is_ok_and(|found| found.mode() & 0o222 == 0)
 }
 
 #[cfg(test)]
@@ -171,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_made_again_is_settled_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = keep_in(folder.path(), "name", |file| Ok(file.write_all(b"octets")?)).unwrap();
+        keep_in(folder.path(), "name", |file| Ok(file.write_all(b"octets")?)).unwrap();
+        assert!(is_settled(&file));
+        // Memory that is not sealed has no name either.
+        assert!(!is_settled(&tempfile::tempfile().unwrap()));
+    }
+
+    #[test]
     fn a_folder_that_others_can_write_to_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(unusable(folder.path()), None);
@@ -183,13 +234,40 @@ mod tests {
     fn what_is_damaged_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(Some(folder.path().to_owned()));
-        let (key, other) = (ContentHash::of(b"a"), ContentHash::of(b"b"));
+        let key = ContentHash::of(b"a");
         let file = cache.keep("p", &key, 0, |file| Ok(file.write_all(b"no snapshot")?)).unwrap();
         assert!(is_settled(&file));
         assert!(cache.find("p", &key, 0).is_none());
-        cache.keep("q", &key, 0, |file| Ok(file.write_all(b"x")?)).unwrap();
-        cache.forget_others("p", &other);
-        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "only the other zone's");
+    }
+
+    /// However the zones are called.
+    #[test]
+    fn what_others_were_made_from_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(Some(folder.path().to_owned()));
+        let (then, now) = (ContentHash::of(b"a"), ContentHash::of(b"b"));
+        let prefixes =
+            ["a.example-0123456789ab", "set-0123456789ab", "b-0-0123456789ab", "stays-0123456789ab"];
+        for (prefix, key) in prefixes.iter().flat_map(|prefix| [(prefix, &then), (prefix, &now)]) {
+            for number in 0..2 {
+                cache.keep(prefix, key, number, |file| Ok(file.write_all(b"x")?)).unwrap();
+            }
+            std::fs::write(folder.path().join(set_name(prefix, key)), b"x").unwrap();
+        }
+        std::fs::write(folder.path().join("another-file-0"), b"x").unwrap();
+        let mut made = Made::default();
+        prefixes[..3].iter().for_each(|prefix| made.zone(prefix, &now));
+        made.set(prefixes[0], &now);
+        cache.forget_others(&made);
+        let left = |prefix: &str, key: &ContentHash| {
+            let is_there = |name: String| folder.path().join(name).exists();
+            [name(prefix, key, 0), name(prefix, key, 1), set_name(prefix, key)].map(is_there)
+        };
+        for prefix in prefixes {
+            let is_made = prefix != prefixes[3];
+            assert_eq!(left(prefix, &now), [true; 3], "{prefix}");
+            assert_eq!(left(prefix, &then), [!is_made, !is_made, prefix != prefixes[0]], "{prefix}");
+        }
+        assert!(folder.path().join("another-file-0").exists());
     }
 }

@@ -54,6 +54,18 @@ impl Channel {
 
     /// Waits for a message; `None` when the other end is gone.
     pub(super) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Option<OwnedFd>)>> {
+        match self.next() {
+            // It may go at any octet.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) =>
+            {
+                Ok(None)
+            }
+            next => next,
+        }
+    }
+
+    fn next<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Option<OwnedFd>)>> {
         let mut head = [0; 4];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -61,7 +73,6 @@ impl Channel {
             let mut parts = [IoSliceMut::new(&mut head)];
             match recvmsg(&self.0, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
                 received => break received?.bytes,
             }
         };
@@ -79,7 +90,9 @@ impl Channel {
         }
         let mut text = vec![0; len];
         (&self.0).read_exact(&mut text)?;
-        Ok(Some((serde_json::from_slice(&text)?, descriptor)))
+        let message = serde_json::from_slice(&text);
+        let message = message.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok(Some((message, descriptor)))
     }
 }
 
@@ -114,5 +127,18 @@ mod tests {
         assert_eq!(next().unwrap().0.len(), 300_000);
         sender.join().unwrap();
         assert!(next().is_none(), "the other end is gone");
+    }
+
+    #[test]
+    fn an_end_within_a_message_is_an_end_and_a_message_that_is_none_an_error() {
+        for octets in [&b"\x05\0"[..], b"\x05\0\0\0", b"\x05\0\0\0\"ab"] {
+            let (here, mut there) = UnixStream::pair().unwrap();
+            there.write_all(octets).unwrap();
+            drop(there);
+            assert!(Channel::new(here).receive::<String>().unwrap().is_none(), "{octets:?}");
+        }
+        let (here, mut there) = UnixStream::pair().unwrap();
+        there.write_all(b"\x03\0\0\0\"ab").unwrap();
+        assert!(Channel::new(here).receive::<String>().is_err(), "somebody is there who is not understood");
     }
 }

@@ -13,13 +13,13 @@ use listenfd::ListenFd;
 use super::cache;
 use super::data::Data;
 use super::handle::Heard;
-use super::logs::{StatisticsFile, is_stdout, open_query_log};
+use super::logs::{StatisticsFile, open_query_log, reopen};
 use super::options::Options;
 use super::privileges::{cache_folder, confine, write_pid};
 use super::reports::{Confinement, Job};
 use crate::model::Name;
-use crate::ops::{self, Manager, Signal, Statistics};
-use crate::server::{QueryLog, Server, Settings, Sockets, append_to};
+use crate::ops::{self, Manager, Nohup, Signal, Statistics};
+use crate::server::{QueryLog, Server, Settings, Sockets};
 
 /// How often ends of data are looked at, and buffered lines written.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,15 +36,19 @@ pub(super) enum Happening {
 /// Runs until a signal asks for the end. `ready` is called when questions are answered.
 pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     let sockets = sockets(options)?;
+    // Before the root folder changes: the service manager listens outside of it.
+    let manager = Manager::from_environment(Instant::now());
     for address in sockets.addresses() {
         tracing::info!("listening on {}/{}", address.ip(), address.port());
     }
     let confinement = Confinement::of(options)?;
+    // Whoever reads the process id, or finds the loader, may send a signal at once.
+    let (sender, happenings) = channel();
+    let signalled = sender.clone();
+    ops::listen(Nohup::Overruled, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
     if let Some(path) = &options.pid_file {
         write_pid(path)?;
     }
-    let (sender, happenings) = channel();
-    let signalled = sender.clone();
     let job = Job {
         cache: cache_folder(options, &confinement),
         confinement,
@@ -64,19 +68,18 @@ pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
         confine(&job.confinement)?;
         start(Job { cache: usable(job.cache), confinement: Confinement::default(), ..job })?
     };
-    ops::listen(move |signal| drop(signalled.send(Happening::Signal(signal))))?;
-
-    let query_log = options.query_log.as_ref().map(open_query_log).transpose()?.map(Arc::new);
-    let file = options.statistics.as_ref().map(StatisticsFile::open).transpose()?;
     data.check();
     if !options.quick && !first_round(&mut data, &happenings)? {
         return Ok(());
     }
     data.zones.settle(now());
+    // Not before the data are there: who moves the log away meanwhile finds it opened by its name.
+    let query_log = options.query_log.as_ref().map(open_query_log).map(Arc::new);
+    let file = options.statistics.as_ref().map(StatisticsFile::new);
     let zones = &data.zones;
     let settings = settings(options, Vec::new(), query_log.clone());
     let server = Server::start_on(sockets, &settings, zones.served(), &zones.access())?;
-    let mut daemon = Daemon::new(options, server, data, query_log, file);
+    let mut daemon = Daemon::new(options, server, data, manager, query_log, file);
     ready();
     daemon.run(&happenings);
     daemon.stop();
@@ -89,7 +92,7 @@ fn usable(folder: Option<PathBuf>) -> Option<PathBuf> {
     match why {
         None => folder,
         Some(why) => {
-            tracing::info!("no cache, compiled zones are kept in memory: {why}");
+            tracing::warn!("no cache, compiled zones are kept in memory: {why}");
             None
         }
     }
@@ -98,15 +101,20 @@ fn usable(folder: Option<PathBuf>) -> Option<PathBuf> {
 /// Waits until the data are there; `false` when a signal asked for the end before.
 pub(super) fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> anyhow::Result<bool> {
     loop {
-        match happenings.recv() {
-            Ok(Happening::Signal(Signal::Stop)) | Err(_) => return Ok(false),
-            Ok(Happening::Signal(_)) => {}
+        let nap = data.due().map_or(NAP, |due| due.saturating_duration_since(Instant::now()));
+        match happenings.recv_timeout(nap) {
+            Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            Ok(Happening::Signal(Signal::Hangup)) => data.ask(),
+            Ok(Happening::Signal(Signal::Statistics { .. })) => {}
             Ok(Happening::Loader(heard)) => match data.heard(heard) {
                 Some(round) if !round.sound => bail!("zone loading errors, aborting"),
                 Some(_) => return Ok(true),
-                None if !data.has_loader() => bail!("the loader has ended, aborting"),
                 None => {}
             },
+            Err(RecvTimeoutError::Timeout) => data.look_at_end(Instant::now()),
+        }
+        if !data.has_loader() {
+            bail!("the loader has ended, aborting");
         }
     }
 }
@@ -156,6 +164,8 @@ struct Daemon<'a> {
     statistics: Statistics,
     file: Option<StatisticsFile>,
     next_check: Option<Instant>,
+    /// The service manager was told that files are looked at.
+    is_reloading: bool,
 }
 
 impl<'a> Daemon<'a> {
@@ -163,10 +173,11 @@ impl<'a> Daemon<'a> {
         options: &'a Options,
         server: Server,
         data: Data,
+        manager: Manager,
         query_log: Option<Arc<QueryLog>>,
-        file: Option<StatisticsFile>,
+        mut file: Option<StatisticsFile>,
     ) -> Self {
-        if let Some(file) = &file {
+        if let Some(file) = &mut file {
             file.mark();
         }
         let now = Instant::now();
@@ -175,11 +186,12 @@ impl<'a> Daemon<'a> {
             server,
             data,
             origins: options.specs.zones.iter().map(|zone| zone.origin.clone()).collect(),
-            manager: Manager::from_environment(now),
+            manager,
             query_log,
             statistics: Statistics::from_start(),
             file,
             next_check: options.check.map(|every| now + every),
+            is_reloading: false,
         }
     }
 
@@ -199,7 +211,9 @@ impl<'a> Daemon<'a> {
             if let Some(log) = &self.query_log {
                 log.flush();
             }
-            let wake = [self.next_check, self.manager.due()].into_iter().flatten().min();
+            self.data.look_at_end(now);
+            self.tell_reloaded();
+            let wake = [self.next_check, self.manager.due(), self.data.due()].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()));
             let nap = if self.has_to_tick() { nap.min(TICK) } else { nap };
             match happenings.recv_timeout(nap) {
@@ -236,17 +250,21 @@ impl<'a> Daemon<'a> {
     }
 
     fn hang_up(&mut self) {
-        if let (Some(log), Some(target)) = (&self.query_log, &self.options.query_log)
-            && !is_stdout(target)
-        {
-            match append_to(&target.path) {
-                Ok(file) => log.reopen(file),
-                Err(error) => {
-                    tracing::error!(%error, file = %target.path.display(), "the query log cannot be opened again");
-                }
-            }
+        if let (Some(log), Some(target)) = (&self.query_log, &self.options.query_log) {
+            reopen(log, target);
         }
-        self.check();
+        self.manager.reloading();
+        self.is_reloading = true;
+        self.next_check = self.options.check.map(|every| Instant::now() + every);
+        self.data.ask();
+    }
+
+    /// What SIGHUP asked for is done, or cannot be.
+    fn tell_reloaded(&mut self) {
+        if self.is_reloading && !self.data.is_at_work() {
+            self.is_reloading = false;
+            self.manager.ready(&self.status());
+        }
     }
 
     fn tell_statistics(&mut self, reset: bool) {
@@ -278,7 +296,7 @@ impl<'a> Daemon<'a> {
         self.manager.stopping();
         tracing::info!("terminating");
         self.write_statistics();
-        if let Some(file) = &self.file {
+        if let Some(file) = &mut self.file {
             file.mark();
         }
         self.tell_statistics(false);

@@ -1,7 +1,9 @@
 //! What the serving process has of its data: the zones, and the loader that brings them.
 
 use std::fs::File;
+use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -10,19 +12,49 @@ use super::daemon::Happening;
 use super::handle::{Handle, Heard};
 use super::reports::{Job, Report};
 use super::zones::Zones;
+use crate::ops::{GRACE, is_told_to_end};
+
+/// Why a dead loader is missed after `-r`.
+const NO_OTHER: &str = "inside a root folder no other can be started: restart to load data again";
 
 /// The zones and who brings them.
 pub(super) struct Data {
     pub(super) zones: Zones,
     loader: Option<Handle>,
-    /// The loader is looking at the files.
-    busy: bool,
+    /// What the loader is at.
+    work: Work,
+    /// A signal asked for a look at the files, and no loader was told so far.
+    is_owed: bool,
+    /// An end that may be part of ours.
+    ending: Option<Ending>,
     /// What another loader would be told; `None` where none can be started.
     job: Option<Job>,
     sender: Sender<Happening>,
     /// What went wrong in this round and the last: said once, not with every check.
     troubles: Vec<String>,
     known_troubles: Vec<String>,
+}
+
+/// Why the loader looks at the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// It does not.
+    Idle,
+    /// It is time.
+    Routine,
+    /// A signal asked for it.
+    Asked,
+    /// The loader that was told of the signal died. Tried once: whatever killed it may kill the next as well.
+    Again,
+}
+
+/// A loader that TERM or INT has ended.
+struct Ending {
+    status: Option<ExitStatus>,
+    /// What it was at.
+    work: Work,
+    /// Ours should have come until then.
+    due: Instant,
 }
 
 /// A round in which the loader looked at every file.
@@ -40,7 +72,9 @@ impl Data {
         let mut data = Self {
             zones: Zones::waiting(&job.specs),
             loader: None,
-            busy: false,
+            work: Work::Idle,
+            is_owed: false,
+            ending: None,
             job: Some(job),
             sender,
             troubles: Vec::new(),
@@ -65,19 +99,36 @@ impl Data {
 
     /// Has the loader look at the files, unless it is at it.
     pub(super) fn check(&mut self) {
-        if self.busy {
+        self.begin(if self.is_owed { Work::Asked } else { Work::Routine });
+    }
+
+    /// The same for a signal: if it is at it, once more afterwards, since it may have passed what has changed.
+    pub(super) fn ask(&mut self) {
+        self.is_owed = true;
+        self.check();
+    }
+
+    fn begin(&mut self, work: Work) {
+        if self.is_at_work() {
             return;
         }
         if self.loader.is_none()
             && let Err(error) = self.start_loader()
         {
-            return tracing::error!("{error:#}; data stay as they are");
+            return tracing::error!("{error:#}; what is in service stays");
         }
         match self.loader.as_ref().map(Handle::check) {
-            Some(Ok(())) => self.busy = true,
-            Some(Err(error)) => tracing::error!(%error, "the loader does not listen"),
+            Some(Ok(())) => (self.work, self.is_owed) = (work, false),
+            // It is dead, which is about to be heard.
+            Some(Err(error)) => tracing::debug!(%error, "the loader does not listen"),
+            None if self.is_owed => tracing::error!("without a loader files are not looked at; {NO_OTHER}"),
             None => {}
         }
+    }
+
+    /// Whether what was asked for is still to come.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.work != Work::Idle || self.ending.is_some()
     }
 
     /// Takes what the loader says; what it did when it is done with all files.
@@ -86,17 +137,42 @@ impl Data {
             Heard::Said(report, file) => return self.report(report, file),
             Heard::Line(line) => tracing::warn!("loader: {line}"),
             Heard::Ended(status) => {
-                let status = status.map_or_else(String::new, |status| format!(" ({status})"));
-                let so = match self.job {
-                    None => "inside a root folder no other can be started: restart to load data again",
-                    Some(_) => "the next check starts another; data stay as they are",
-                };
-                tracing::error!("the loader died{status}; {so}");
                 self.loader = None;
-                self.busy = false;
+                let work = std::mem::replace(&mut self.work, Work::Idle);
+                let ending = Ending { status, work, due: Instant::now() + GRACE };
+                match status.is_some_and(is_told_to_end) {
+                    true => self.ending = Some(ending),
+                    false => self.mourn(&ending),
+                }
             }
         }
         None
+    }
+
+    /// When an end is told of that is not part of ours.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.ending.as_ref().map(|ending| ending.due)
+    }
+
+    /// Tells of such an end when it is time.
+    pub(super) fn look_at_end(&mut self, now: Instant) {
+        if let Some(ending) = self.ending.take_if(|ending| ending.due <= now) {
+            self.mourn(&ending);
+        }
+    }
+
+    fn mourn(&mut self, ending: &Ending) {
+        let status = ending.status.map_or_else(String::new, |status| format!(" ({status})"));
+        let so = match self.job {
+            None => NO_OTHER,
+            Some(_) => "the next check or SIGHUP starts another; what is in service stays",
+        };
+        tracing::error!("the loader died{status}; {so}");
+        match ending.work {
+            _ if self.is_owed => self.begin(Work::Asked),
+            Work::Asked => self.begin(Work::Again),
+            Work::Idle | Work::Routine | Work::Again => {}
+        }
     }
 
     fn report(&mut self, report: Report, file: Option<File>) -> Option<Round> {
@@ -127,16 +203,21 @@ impl Data {
                 }
             }
             Report::Access { data_set, list } => self.zones.take_access(data_set, &list),
-            Report::Failed { what, why } => {
-                self.trouble(format!("{what}: {why}; what it had stays in service"));
+            Report::Failed { part, why } => {
+                let standing = self.zones.standing(&part);
+                self.trouble(format!("{part}: {why}; {standing}"));
             }
             Report::Done { changed, failed, milliseconds } => {
-                self.busy = false;
+                self.work = Work::Idle;
                 self.known_troubles = std::mem::take(&mut self.troubles);
                 if changed > 0 {
                     tracing::info!("zones reloaded: {changed} changed, {failed} failed, {milliseconds} ms");
                 }
-                return Some(Round { changed: changed > 0, sound: self.known_troubles.is_empty() });
+                let round = Round { changed: changed > 0, sound: self.known_troubles.is_empty() };
+                if self.is_owed {
+                    self.check();
+                }
+                return Some(round);
             }
         }
         None
@@ -149,8 +230,8 @@ impl Data {
         self.troubles.push(text);
     }
 
-    /// Whether there is a loader.
+    /// Whether there is a loader, or may be one again without anybody asking.
     pub(super) fn has_loader(&self) -> bool {
-        self.loader.is_some()
+        self.loader.is_some() || self.ending.is_some()
     }
 }

@@ -5,13 +5,14 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::options::DataSet;
 use super::reports::Job;
-use crate::feed::decode::decode;
+use crate::feed::decode::decode_with_tail;
 use crate::model::{AccessList, ContentHash};
 use crate::parse::{self, AccessParser, Diag, Format, Parser, RbldnsdOptions, Report};
 use crate::set::{Set, codec};
@@ -87,11 +88,14 @@ pub(super) struct Content {
     pub(super) stamps: Vec<Stamp>,
     /// A file was changed a moment before it was read: it is to be read again next time, whatever its stamp says.
     pub(super) is_fresh: bool,
+    /// What an operator should know of the files.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Content {
     pub(super) fn new(set: Set, report: Report, stamps: Vec<Stamp>, is_fresh: bool) -> Self {
-        Self { hash: codec::hash(&set), set: Arc::new(set), report, stamps, is_fresh }
+        let hash = codec::hash(&set);
+        Self { hash, set: Arc::new(set), report, stamps, is_fresh, warnings: Vec::new() }
     }
 }
 
@@ -102,6 +106,14 @@ pub(super) struct Clients {
     /// As of [`Content`].
     pub(super) stamps: Vec<Stamp>,
     pub(super) is_fresh: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Files as a parser read them.
+struct Whole<P> {
+    parser: P,
+    stamps: Vec<Stamp>,
+    warnings: Vec<String>,
 }
 
 /// Reads a list; every line that is left out goes to `on_bad`.
@@ -111,7 +123,7 @@ pub(super) fn read(
     format: Format,
     on_bad: &mut dyn FnMut(&Path, Diag),
 ) -> Result<Content, String> {
-    let (parser, stamps) = read_whole(
+    let Whole { parser, stamps, warnings } = read_whole(
         data_set,
         job.gzip,
         || Parser::new(format, &options(job)),
@@ -119,7 +131,7 @@ pub(super) fn read(
     )?;
     let parsed = parser.finish();
     let is_fresh = stamps.iter().any(Stamp::is_fresh);
-    Ok(Content::new(parsed.set, parsed.report, stamps, is_fresh))
+    Ok(Content { warnings, ..Content::new(parsed.set, parsed.report, stamps, is_fresh) })
 }
 
 /// Reads an access list; every special line that is left out goes to `on_bad`.
@@ -128,7 +140,7 @@ pub(super) fn read_clients(
     data_set: &DataSet,
     on_bad: &mut dyn FnMut(&Path, Diag),
 ) -> Result<Clients, String> {
-    let (parser, stamps) = read_whole(
+    let Whole { parser, stamps, warnings } = read_whole(
         data_set,
         job.gzip,
         || AccessParser::new(&options(job)),
@@ -137,7 +149,7 @@ pub(super) fn read_clients(
     let is_fresh = stamps.iter().any(Stamp::is_fresh);
     let list = parser.finish();
     let list = AccessList { ttl: Some(list.ttl.unwrap_or(job.ttls.default)), ..list };
-    Ok(Clients { list, stamps, is_fresh })
+    Ok(Clients { list, stamps, is_fresh, warnings })
 }
 
 fn options(job: &Job) -> parse::Options {
@@ -156,7 +168,7 @@ fn read_whole<P>(
     gzip: bool,
     parser: impl Fn() -> P,
     mut take: impl FnMut(&mut P, &Path, Box<dyn Read + Send + '_>) -> io::Result<()>,
-) -> Result<(P, Vec<Stamp>), String> {
+) -> Result<Whole<P>, String> {
     for _ in 1..TRIES {
         if let Ok(read) = read_once(data_set, gzip, &parser, &mut take)? {
             return Ok(read);
@@ -173,28 +185,34 @@ fn read_once<P>(
     gzip: bool,
     parser: impl Fn() -> P,
     mut take: impl FnMut(&mut P, &Path, Box<dyn Read + Send + '_>) -> io::Result<()>,
-) -> Result<Result<(P, Vec<Stamp>), PathBuf>, String> {
-    let mut parser = parser();
-    let mut stamps = Vec::new();
+) -> Result<Result<Whole<P>, PathBuf>, String> {
+    let mut read = Whole { parser: parser(), stamps: Vec::new(), warnings: Vec::new() };
     for path in &data_set.files {
         let before = stamp(path)?;
         let file = File::open(path).map_err(|error| cannot("open", path, &error))?;
-        let text = open(&file, gzip).map_err(|error| cannot("read", path, &error))?;
-        take(&mut parser, path, text).map_err(|error| cannot("read", path, &error))?;
+        let has_tail = AtomicBool::new(false);
+        let text = open(&file, gzip, &has_tail).map_err(|error| cannot("read", path, &error))?;
+        take(&mut read.parser, path, text).map_err(|error| cannot("read", path, &error))?;
         let after = file.metadata().map_err(|error| cannot("read", path, &error))?;
         if Stamp::of(&after) != before {
             return Ok(Err(path.clone()));
         }
-        stamps.push(before);
+        read.stamps.push(before);
+        if has_tail.into_inner() {
+            let path = path.display();
+            read.warnings.push(format!("file {path}: what lies behind its gzip data is no gzip and ignored"));
+        }
     }
-    Ok(Ok((parser, stamps)))
+    Ok(Ok(read))
 }
 
-/// The text of a file.
-fn open(file: &File, gzip: bool) -> io::Result<Box<dyn Read + Send + '_>> {
-    let reader = io::BufReader::with_capacity(READ, file);
+/// The text of a file. `has_tail`: see [`decode_with_tail`].
+fn open<'a>(file: &'a File, gzip: bool, has_tail: &'a AtomicBool) -> io::Result<Box<dyn Read + Send + 'a>> {
+    // Thousands of zones are mostly small ones.
+    let size = file.metadata()?.len().saturating_add(1);
+    let reader = io::BufReader::with_capacity(READ.min(size as usize), file);
     if gzip {
-        return decode(reader, u64::MAX);
+        return decode_with_tail(reader, u64::MAX, has_tail);
     }
     let mut reader = reader;
     if io::BufRead::fill_buf(&mut reader)?.starts_with(&GZIP) {

@@ -4,7 +4,7 @@
 //! process that started it. What cannot be loaded is reported and tried again with the next check; what was handed over
 //! before stays in service. Read [`run`], then `Loader::check`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::net::Ipv4Addr;
@@ -18,27 +18,29 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::cache::Cache;
+use super::cache::{Cache, Made};
 use super::channel::Channel;
 use super::files::{self, Content, Stamp};
 use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::privileges;
-use super::reports::{Job, Report, Request};
+use super::reports::{Job, Part, Report, Request};
 use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
+use crate::ops::leave_to_parent;
 use crate::parse::{Diag, Format};
 use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 3;
+const COMPILER: u32 = 4;
 
 /// Octets of a snapshot that are written at a time.
 const WRITE: usize = 1 << 18;
 
 /// Works for whoever holds the other end of `socket`, until that is closed.
 pub fn run(socket: UnixStream) -> anyhow::Result<()> {
+    leave_to_parent()?;
     let channel = Channel::new(socket);
     let Some((Request::Job(job), _)) = channel.receive()? else { return Ok(()) };
     privileges::confine(&job.confinement)?;
@@ -60,6 +62,10 @@ struct Loader {
     zones: Vec<Known>,
     /// And for each access list what its files were then.
     access: HashMap<usize, KnownAccess>,
+    /// For each data set the last zone that it is in.
+    last_use: HashMap<usize, usize>,
+    /// Data sets beside others in a zone: a change of another may make one needed again.
+    shared: HashSet<usize>,
 }
 
 /// What is known of an access list.
@@ -97,29 +103,38 @@ struct Kept {
     subzones: usize,
 }
 
-/// The data sets that were read in this round, for the zones that share them.
-type Round = HashMap<usize, Result<Rc<Content>, String>>;
+/// What was done in a round.
+#[derive(Default)]
+struct Round {
+    /// The data sets that were read, for the zones that share them.
+    contents: HashMap<usize, Result<Rc<Content>, String>>,
+    made: Made,
+}
 
 impl Loader {
     fn new(job: Job, channel: Channel) -> Self {
         let zones = job.specs.zones.iter().map(|_| Known::default()).collect();
         let cache = Cache::new(job.cache.clone());
-        Self { job, channel, cache, zones, access: HashMap::new() }
+        let uses = job.specs.zones.iter().enumerate();
+        let last_use = uses.flat_map(|(at, zone)| zone.lists.iter().map(move |&list| (list, at))).collect();
+        let several = job.specs.zones.iter().filter(|zone| zone.lists.len() > 1);
+        let shared = several.flat_map(|zone| zone.lists.iter().copied()).collect();
+        Self { job, channel, cache, zones, access: HashMap::new(), last_use, shared }
     }
 
     /// Looks at every file, and loads the zones whose files have changed. Errors are those of the channel.
     fn check(&mut self) -> io::Result<()> {
         let began = Instant::now();
         let stamps: Vec<_> = self.job.specs.data_sets.iter().map(files::stamps).collect();
-        let mut round = Round::new();
+        let mut round = Round::default();
         let (mut changed, mut failed) = (0, 0);
         for data_set in self.job.specs.access_lists() {
             match self.access(data_set, &stamps[data_set])? {
                 Ok(is_new) => changed += usize::from(is_new),
                 Err(why) => {
                     failed += 1;
-                    let what = format!("the access list {}", self.job.specs.data_sets[data_set]);
-                    self.tell(&Report::Failed { what, why })?;
+                    let name = self.job.specs.data_sets[data_set].to_string();
+                    self.tell(&Report::Failed { part: Part::Access { data_set, name }, why })?;
                 }
             }
         }
@@ -131,16 +146,16 @@ impl Loader {
                 Err(why) => Err(why),
             };
             // A data set that no zone behind this one has need not be held any longer.
-            let rest = &self.job.specs.zones[index + 1..];
-            round.retain(|data_set, _| rest.iter().any(|zone| zone.lists.contains(data_set)));
+            round.contents.retain(|data_set, _| self.last_use[data_set] > index);
             match result {
                 Ok(()) => changed += 1,
                 Err(why) => {
                     failed += 1;
-                    self.tell(&Report::Failed { what: format!("zone {}", zone.origin), why })?;
+                    self.tell(&Report::Failed { part: Part::Zone(zone.origin.clone()), why })?;
                 }
             }
         }
+        self.cache.forget_others(&round.made);
         let milliseconds = began.elapsed().as_millis() as u64;
         self.tell(&Report::Done { changed, failed, milliseconds })
     }
@@ -164,7 +179,8 @@ impl Loader {
             Ok(clients) => clients,
             Err(why) => return Ok(Err(why)),
         };
-        let files::Clients { list, stamps, is_fresh } = clients;
+        let files::Clients { list, stamps, is_fresh, warnings } = clients;
+        self.warn(warnings)?;
         self.tell(&Report::Read {
             data_set: spec.to_string(),
             entries: list.clients.len() as u64,
@@ -188,6 +204,10 @@ impl Loader {
             broken = broken.take().or_else(|| told.err());
         });
         broken.map_or(Ok(result), Err)
+    }
+
+    fn warn(&self, warnings: Vec<String>) -> io::Result<()> {
+        warnings.into_iter().try_for_each(|text| self.tell(&Report::Warning { text }))
     }
 
     fn tell(&self, report: &Report) -> io::Result<()> {
@@ -233,7 +253,7 @@ impl Loader {
         if let Err(why) = self.make(zone, &prefix, &key, &contents)? {
             return Ok(Err(why));
         }
-        self.cache.forget_others(&prefix, &key);
+        round.made.zone(&prefix, &key);
         self.zones[index] =
             Known { key: Some(key), is_fresh: contents.iter().any(|content| content.is_fresh) };
         Ok(Ok(()))
@@ -247,7 +267,7 @@ impl Loader {
         insist: bool,
         round: &mut Round,
     ) -> io::Result<Result<Rc<Content>, String>> {
-        if let Some(known) = round.get(&data_set) {
+        if let Some(known) = round.contents.get(&data_set) {
             return Ok(known.clone());
         }
         let spec = &self.job.specs.data_sets[data_set];
@@ -262,12 +282,13 @@ impl Loader {
         let read = read.map(Rc::new);
         if let Ok(content) = &read
             && !is_kept
-            && self.job.shares_a_zone(data_set)
+            && self.shared.contains(&data_set)
         {
             let key = self.job.hash(None, vec![(spec, &content.stamps)]);
             self.cache.keep_set(&prefix, &key, &content.report, &codec::encode(&content.set).0);
+            round.made.set(&prefix, &key);
         }
-        round.insert(data_set, read.clone());
+        round.contents.insert(data_set, read.clone());
         Ok(read)
     }
 
@@ -276,8 +297,9 @@ impl Loader {
         let DataSetKind::List(format) = spec.kind else {
             return Ok(Err(format!("{spec} is an access list")));
         };
-        let read = self.reading(|on_bad| files::read(&self.job, spec, format, on_bad))?;
-        if let Ok(content) = &read {
+        let mut read = self.reading(|on_bad| files::read(&self.job, spec, format, on_bad))?;
+        if let Ok(content) = &mut read {
+            self.warn(std::mem::take(&mut content.warnings))?;
             self.tell(&Report::Read {
                 data_set: spec.to_string(),
                 entries: content.report.entries,
@@ -393,11 +415,6 @@ impl Job {
         let origin: String = text.chars().filter(plain).take(100).collect();
         let data_sets = zone.lists.iter().map(|&at| (&self.specs.data_sets[at], &[][..])).collect();
         format!("{origin}-{}", self.hash(Some(&zone.origin), data_sets).short())
-    }
-
-    /// Whether a change of another data set may make this one needed again.
-    fn shares_a_zone(&self, data_set: usize) -> bool {
-        self.specs.zones.iter().any(|zone| zone.lists.len() > 1 && zone.lists.contains(&data_set))
     }
 }
 

@@ -1,8 +1,7 @@
 //! The files that are written while serving: the query log and the statistics.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
 use super::options::Target;
@@ -11,35 +10,49 @@ use crate::ops::Statistics;
 use crate::server::{QueryLog, Stats, append_to};
 
 /// Whether lines go to stdout.
-pub(super) fn is_stdout(target: &Target) -> bool {
+fn is_stdout(target: &Target) -> bool {
     target.path.as_os_str() == "-"
 }
 
-/// `-l`.
-pub(super) fn open_query_log(target: &Target) -> anyhow::Result<QueryLog> {
+/// `-l`. What cannot be opened takes no lines until [`reopen`] can; answers are worth more than a log of them.
+pub(super) fn open_query_log(target: &Target) -> QueryLog {
     if is_stdout(target) {
-        return Ok(QueryLog::new(Box::new(std::io::stdout()), target.plus));
+        return QueryLog::new(Box::new(io::stdout()), target.plus);
     }
-    let file = append_to(&target.path)
-        .with_context(|| format!("cannot open the query log {}", target.path.display()))?;
-    Ok(QueryLog::new(file, target.plus))
+    let log = QueryLog::new(Box::new(io::sink()), target.plus);
+    reopen(&log, target);
+    log
+}
+
+/// Goes on in the file that has the name now, if that can be opened.
+pub(super) fn reopen(log: &QueryLog, target: &Target) {
+    if is_stdout(target) {
+        return;
+    }
+    match append_to(&target.path) {
+        Ok(file) => log.reopen(file),
+        Err(error) => {
+            let file = target.path.display();
+            tracing::error!(%error, %file, "the query log cannot be opened; SIGHUP tries it again");
+        }
+    }
 }
 
 /// `-s`: a line each check, of counts since the start or, with `+`, since the line before.
 pub(super) struct StatisticsFile {
     target: Target,
     since: Statistics,
+    /// Writing has failed and that was said.
+    failed: bool,
 }
 
 impl StatisticsFile {
-    pub(super) fn open(target: &Target) -> anyhow::Result<Self> {
-        append_to(&target.path)
-            .map_err(|error| anyhow!("cannot open the statistics file {}: {error}", target.path.display()))?;
-        Ok(Self { target: target.clone(), since: Statistics::from_start() })
+    pub(super) fn new(target: &Target) -> Self {
+        Self { target: target.clone(), since: Statistics::from_start(), failed: false }
     }
 
     /// Counts begin at zero here.
-    pub(super) fn mark(&self) {
+    pub(super) fn mark(&mut self) {
         self.append(&Timestamp::now().as_second().to_string());
     }
 
@@ -57,11 +70,16 @@ impl StatisticsFile {
     }
 
     /// Opened for each line, so that the file may be moved away at any time.
-    fn append(&self, line: &str) {
+    fn append(&mut self, line: &str) {
         let written =
             append_to(&self.target.path).and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
-        if let Err(error) = written {
-            tracing::error!(%error, file = %self.target.path.display(), "statistics cannot be written");
+        match written {
+            Ok(()) => self.failed = false,
+            Err(error) if !self.failed => {
+                self.failed = true;
+                tracing::error!(%error, file = %self.target.path.display(), "statistics cannot be written");
+            }
+            Err(_) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line, understood.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -254,11 +254,17 @@ fn port_of(text: &str) -> Result<u16, Mistake> {
     known.ok_or_else(|| Mistake(format!("{text}: no such port or service")))
 }
 
+/// Where no zone is named; nobody can mean the root.
+fn is_root(origin: &str) -> bool {
+    origin.bytes().all(|octet| octet == b'.')
+}
+
 impl Specs {
     /// Reads them in their order; what is named twice is one.
     pub fn parse(typed: &[String]) -> Result<Self, Mistake> {
         let mut specs = Self::default();
-        typed.iter().try_for_each(|spec| specs.add(spec))?;
+        let mut known = HashMap::new();
+        typed.iter().try_for_each(|spec| specs.add(spec, &mut known))?;
         if let Some(zone) = specs.zones.iter().find(|zone| zone.lists.is_empty()) {
             let origin = &zone.origin;
             return Err(Mistake(format!("missing data for zone `{origin}`: an access list alone is none")));
@@ -274,7 +280,8 @@ impl Specs {
         self.zones.iter().filter_map(|zone| zone.access).chain(self.access).collect()
     }
 
-    fn add(&mut self, spec: &str) -> Result<(), Mistake> {
+    /// `known`: where each data set is. Comparing paths is too slow to look at all of thousands.
+    fn add(&mut self, spec: &str, known: &mut HashMap<DataSet, usize>) -> Result<(), Mistake> {
         let invalid = || Mistake(format!("invalid zone spec `{spec}`: write zone:type:file,file…"));
         let mut parts = spec.splitn(3, ':');
         let (Some(origin), Some(kind), Some(files)) = (parts.next(), parts.next(), parts.next()) else {
@@ -289,11 +296,20 @@ impl Specs {
         if files.iter().any(|file| file.as_os_str().is_empty()) {
             return Err(invalid());
         }
-        let index = self.data_set(DataSet { kind, files });
-        if origin.is_empty() && kind == DataSetKind::Acl {
-            return match self.access.replace(index) {
-                None => Ok(()),
-                Some(_) => Err(Mistake("the server has two access lists".to_owned())),
+        let index = *known.entry(DataSet { kind, files }).or_insert_with_key(|data_set| {
+            self.data_sets.push(data_set.clone());
+            self.data_sets.len() - 1
+        });
+        if is_root(origin) {
+            return match (kind, self.access) {
+                (DataSetKind::Acl, None) => {
+                    self.access = Some(index);
+                    Ok(())
+                }
+                (DataSetKind::Acl, Some(_)) => Err(Mistake("the server has two access lists".to_owned())),
+                (DataSetKind::List(_), _) => Err(Mistake(format!(
+                    "missing domain name in `{spec}`: a list cannot be served as the root zone"
+                ))),
             };
         }
         let origin: Name = origin.parse().map_err(|error| Mistake(format!("`{spec}`: {error}")))?;
@@ -307,14 +323,6 @@ impl Specs {
             DataSetKind::List(_) => zone.lists.push(index),
         }
         Ok(())
-    }
-
-    fn data_set(&mut self, data_set: DataSet) -> usize {
-        let known = self.data_sets.iter().position(|known| *known == data_set);
-        known.unwrap_or_else(|| {
-            self.data_sets.push(data_set);
-            self.data_sets.len() - 1
-        })
     }
 
     fn zone(&mut self, origin: &Name) -> &mut ZoneSpec {
@@ -357,10 +365,10 @@ mod tests {
     /// The order of rbldnsd 1.0's statistics.
     #[test]
     fn zones_stand_before_those_that_they_lie_in() {
-        let typed = ["b", "z", "x.y.z", ".", "y.z", "a", "z.b"].map(|zone| format!("{zone}:ip4set:e"));
+        let typed = ["b", "z", "x.y.z", "y.z", "a", "z.b"].map(|zone| format!("{zone}:ip4set:e"));
         let specs = Specs::parse(&typed).unwrap();
         let shown: Vec<_> = specs.zones.iter().map(|zone| zone.origin.to_string()).collect();
-        assert_eq!(shown, ["z.b", "b", "x.y.z", "y.z", "z", "a", "."]);
+        assert_eq!(shown, ["z.b", "b", "x.y.z", "y.z", "z", "a"]);
     }
 
     #[test]
@@ -375,6 +383,9 @@ mod tests {
             (&["a..example:ip4set:a"], "a..example"),
             (&["a.example:acl:a", "a.example:acl:b"], "two access lists"),
             (&["a.example:acl:a"], "missing data"),
+            (&[".:ip4set:a"], "missing domain name in `.:ip4set:a`"),
+            (&[":ip4set:a"], "missing domain name in `:ip4set:a`"),
+            (&[".:acl:a", ":acl:b", "a.example:ip4set:a"], "the server has two access lists"),
             (&[], "no zone(s)"),
         ] {
             let error = parsed(specs).unwrap_err().to_string();

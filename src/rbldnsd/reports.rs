@@ -1,5 +1,6 @@
 //! What the two processes tell each other.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -95,8 +96,8 @@ pub(super) enum Report {
     },
     /// A zone or an access list stays as it was.
     Failed {
-        /// Which: `zone NAME`, `the access list …`.
-        what: String,
+        /// Which.
+        part: Part,
         /// Why.
         why: String,
     },
@@ -109,4 +110,27 @@ pub(super) enum Report {
         /// How long it took.
         milliseconds: u64,
     },
+}
+
+/// What is loaded, or not, as a whole.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Part {
+    /// The zone with this origin, and its subzones.
+    Zone(Name),
+    /// An access list.
+    Access {
+        /// Which of the data sets it is.
+        data_set: usize,
+        /// The same for people: `acl:files`.
+        name: String,
+    },
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zone(origin) => write!(f, "zone {origin}"),
+            Self::Access { name, .. } => write!(f, "the access list {name}"),
+        }
+    }
 }

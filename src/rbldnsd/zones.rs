@@ -6,26 +6,26 @@ use std::sync::Arc;
 
 use super::cache::is_settled;
 use super::options::Specs;
+use super::reports::Part;
 use crate::model::{AccessList, Name};
 use crate::server::{AccessLists, Served};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::zone::{Access, Zone};
+
+/// What is said where there was something before.
+const KEPT: &str = "what it had stays in service";
 
 /// All zones of the command line.
 pub(super) struct Zones {
     zones: BTreeMap<Name, Loaded>,
     /// Handed over, but the round is not yet done.
     coming: BTreeMap<Name, Loaded>,
-    /// The server's access list and those of zones.
-    wanted: Vec<(Guarded, usize)>,
+    /// The server's access list.
+    of_server: Option<usize>,
+    /// Those of zones.
+    of_zones: BTreeMap<Name, usize>,
     /// The access lists as they were handed over last.
     lists: BTreeMap<usize, Arc<Access>>,
-}
-
-/// Whose access list it is.
-enum Guarded {
-    Server,
-    Zone(Name),
 }
 
 /// What is known of a zone.
@@ -54,13 +54,14 @@ impl Zones {
     /// Nothing is loaded yet.
     pub(super) fn waiting(specs: &Specs) -> Self {
         let zones = specs.zones.iter().map(|zone| (zone.origin.clone(), Loaded::default()));
-        let of_zones = specs.zones.iter().filter_map(|zone| {
-            let access = zone.access?;
-            Some((Guarded::Zone(zone.origin.clone()), access))
-        });
-        let of_server = specs.access.map(|access| (Guarded::Server, access));
-        let wanted = of_zones.chain(of_server).collect();
-        Self { zones: zones.collect(), coming: BTreeMap::new(), wanted, lists: BTreeMap::new() }
+        let of_zones = specs.zones.iter().filter_map(|zone| Some((zone.origin.clone(), zone.access?)));
+        Self {
+            zones: zones.collect(),
+            coming: BTreeMap::new(),
+            of_server: specs.access,
+            of_zones: of_zones.collect(),
+            lists: BTreeMap::new(),
+        }
     }
 
     /// Takes an access list over, to be asked when the round is done.
@@ -130,13 +131,8 @@ impl Zones {
 
     /// A zone without data has nothing to say, and one whose access list is not known would say it to anybody.
     fn waits(&self, origin: &Name, loaded: &Loaded) -> bool {
-        let unguarded = self.wanted.iter().any(|(guarded, data_set)| {
-            let concerns = match guarded {
-                Guarded::Server => true,
-                Guarded::Zone(zone) => zone == origin,
-            };
-            concerns && !self.lists.contains_key(data_set)
-        });
+        let mut wanted = self.of_server.iter().chain(self.of_zones.get(origin));
+        let unguarded = wanted.any(|data_set| !self.lists.contains_key(data_set));
         loaded.ended || loaded.parts.is_empty() || unguarded
     }
 
@@ -148,17 +144,28 @@ impl Zones {
         parts
     }
 
+    /// What is left where this could not be loaded, in a clause.
+    pub(super) fn standing(&self, part: &Part) -> &'static str {
+        match part {
+            Part::Access { data_set, .. } if self.lists.contains_key(data_set) => KEPT,
+            Part::Access { .. } => "it was never read, so nobody is answered where it counts",
+            Part::Zone(origin) => match self.zones.get(origin) {
+                Some(loaded) if !self.waits(origin, loaded) => KEPT,
+                Some(loaded) if !loaded.parts.is_empty() => "what it had is kept and not answered from",
+                _ => "it has no data yet",
+            },
+        }
+    }
+
     /// And to whom.
     pub(super) fn access(&self) -> AccessLists {
-        let mut access = AccessLists::default();
-        for (guarded, data_set) in &self.wanted {
-            let Some(list) = self.lists.get(data_set).cloned() else { continue };
-            match guarded {
-                Guarded::Server => access.server = list,
-                Guarded::Zone(origin) => _ = access.zones.insert(origin.clone(), list),
-            }
+        let list = |data_set: &usize| self.lists.get(data_set).cloned();
+        let zones = self.of_zones.iter().filter_map(|(origin, at)| Some((origin.clone(), list(at)?)));
+        AccessLists {
+            server: self.of_server.as_ref().and_then(list).unwrap_or_default(),
+            zones: zones.collect(),
+            ..AccessLists::default()
         }
-        access
     }
 
     /// Whether a zone has data that will end.

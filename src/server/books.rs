@@ -1,4 +1,4 @@
-//! What is written down about each packet: counters, the zone's and the server's traffic, the query log.
+//! What is written down about each packet: counters, the zone's and the server's traffic, the query log, the hit log.
 //!
 //! [`Books`] belong to one UDP worker, [`SharedBooks`] to all streams together. Never: locks or system calls for a
 //! packet of a worker (the query log, when there is one, costs a lock a batch).
@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::hit_log::{Pen, Shelves};
 use super::query_log::{self, QueryLog};
-use super::respond::Outcome;
+use super::respond::{Moment, Outcome};
 use super::stats::{Counters, Dropped};
 use super::tally::Tally;
 use crate::wire::Rcode;
@@ -23,6 +24,8 @@ pub(super) struct Books {
     pub(super) log: Option<Arc<QueryLog>>,
     /// Lines of the batch that is being answered.
     pub(super) lines: Vec<u8>,
+    /// For the hit log, when there is one.
+    pub(super) hits: Option<Pen>,
 }
 
 /// The books of all streams.
@@ -32,19 +35,30 @@ pub(super) struct SharedBooks {
     pub(super) row: usize,
     pub(super) total: Arc<Tally>,
     pub(super) log: Option<Arc<QueryLog>>,
+    pub(super) hits: Arc<Shelves>,
 }
 
 impl Books {
     /// What became of a packet of so many octets; `reply` is as long as the outcome says.
-    pub(super) fn note(&mut self, client: IpAddr, outcome: &Outcome<'_>, octets: usize, reply: &[u8]) {
+    pub(super) fn note(
+        &mut self,
+        at: Moment,
+        client: IpAddr,
+        outcome: &Outcome<'_>,
+        octets: usize,
+        reply: &[u8],
+    ) {
         self.counters.note(outcome);
-        let Outcome::Reply { encoded, zone, .. } = outcome else { return };
+        let Outcome::Reply { encoded, listed, zone } = outcome else { return };
         self.total.note(self.row, encoded.rcode, octets, reply.len());
         if let Some(zone) = zone {
             zone.note(self.row, encoded.rcode, octets, reply.len());
         }
         if self.log.is_some() {
             query_log::line(&mut self.lines, client, reply);
+        }
+        if let Some(hits) = self.hits.as_mut().filter(|_| *listed) {
+            hits.note(at.wall, client, reply);
         }
     }
 
@@ -53,11 +67,14 @@ impl Books {
         self.counters.note_dropped(why);
     }
 
-    /// A batch has been answered.
+    /// A batch has been answered, or none came.
     pub(super) fn close_batch(&mut self) {
         if let Some(log) = self.log.as_ref().filter(|_| !self.lines.is_empty()) {
             log.put(&self.lines);
             self.lines.clear();
+        }
+        if let Some(hits) = &mut self.hits {
+            hits.put();
         }
     }
 }
@@ -75,5 +92,10 @@ impl SharedBooks {
             query_log::line(&mut line, client, reply);
             log.put(&line);
         }
+    }
+
+    /// A reply that says that something is listed.
+    pub(super) fn note_listed(&self, client: IpAddr, reply: &[u8]) {
+        self.hits.note(self.row, Moment::now().wall, client, reply);
     }
 }

@@ -12,8 +12,7 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{NULL, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, Restrict};
-use hickory_server::net::runtime::Time;
-use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::server::{Request, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use super::World;
@@ -46,20 +45,24 @@ impl Front {
     }
 }
 
-#[async_trait::async_trait]
-impl RequestHandler for Front {
-    async fn handle_request<R: ResponseHandler, T: Time>(
-        &self,
-        request: &Request,
-        mut out: R,
-    ) -> ResponseInfo {
+/// What was made of a request.
+pub(super) struct Handled {
+    pub(super) info: ResponseInfo,
+    /// The reply says that something is listed.
+    pub(super) listed: bool,
+}
+
+impl Front {
+    /// Answers a request into `out`.
+    pub(super) async fn handle(&self, request: &Request, mut out: impl ResponseHandler) -> Handled {
         let world = self.worlds.load_full();
         let Some(message) = Message::answer(&world, request) else {
             self.counters.note_shared(&Outcome::Denied);
             // Nothing is sent, which closes the stream; whoever called is told that it was refused.
             let mut metadata = Metadata::response_from_request(&request.metadata);
             metadata.response_code = ResponseCode::Refused;
-            return ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() });
+            let info = ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() });
+            return Handled { info, listed: false };
         };
         self.counters.note_shared(&Outcome::Reply {
             encoded: Encoded { len: 0, rcode: Rcode(message.rcode.into()), truncated: false },
@@ -84,14 +87,15 @@ impl RequestHandler for Front {
             builder.edns(&edns);
         }
         let response = builder.build(metadata, &message.answers, [], &message.soa, []);
-        match out.send_response(response).await {
+        let info = match out.send_response(response).await {
             Ok(info) => info,
             Err(error) => {
                 tracing::warn!(%error, "a stream reply could not be encoded");
                 metadata.response_code = ResponseCode::ServFail;
                 ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() })
             }
-        }
+        };
+        Handled { info, listed: message.listed }
     }
 }
 

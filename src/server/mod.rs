@@ -11,6 +11,7 @@ mod books;
 mod cookies;
 mod damage;
 pub mod front;
+mod hit_log;
 mod limit;
 mod listen;
 mod load;
@@ -28,15 +29,17 @@ mod world;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 pub use cookies::Cookies;
+pub use hit_log::HitLog;
 pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Sockets, StartError};
 pub use query_log::{QueryLog, append_to};
@@ -56,8 +59,6 @@ use stream::{Doors, Streams, Tls};
 
 /// The address that is listened on unless another is configured.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5354";
-/// UDP threads an address.
-pub const DEFAULT_WORKERS: usize = 1;
 /// How often the store is looked at for a new generation and for the ages of lists.
 pub const DEFAULT_WATCH: Duration = Duration::from_secs(1);
 
@@ -68,6 +69,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// UDP threads an address.
     pub workers: usize,
+    /// Each of them stays on a core of its own, as far as there are as many.
+    pub pin_workers: bool,
     /// Caps and times of streams.
     pub streams: Limits,
     /// DNS over TLS and over HTTPS.
@@ -86,6 +89,8 @@ pub struct Settings {
     pub watch: Duration,
     /// Where a line goes for every query that gets a reply.
     pub query_log: Option<Arc<QueryLog>>,
+    /// Where a line goes for every listing.
+    pub hit_log: Option<HitLog>,
     /// Whether an address whose TCP port belongs to somebody else is served over UDP alone.
     pub udp_will_do: bool,
     /// Where zones are counted; a server puts its own here.
@@ -110,6 +115,11 @@ pub struct Secure {
 /// Tells the names of the lists that are past their hard age. Asked again and again by one thread.
 pub type Expired = Box<dyn FnMut() -> BTreeSet<String> + Send>;
 
+/// The cores that this process may use: UDP threads an address unless another number is configured.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 impl Settings {
     /// The same, with room to count for every thread that answers on `sockets`, and one row for all streams.
     fn counting(&self, sockets: &Sockets) -> Self {
@@ -121,7 +131,8 @@ impl Settings {
     pub fn new(state: PathBuf, zones: Vec<Name>) -> Self {
         Self {
             listen: vec![DEFAULT_LISTEN.parse().expect("a constant")],
-            workers: DEFAULT_WORKERS,
+            workers: cores(),
+            pin_workers: false,
             streams: Limits::default(),
             secure: None,
             version: None,
@@ -131,6 +142,7 @@ impl Settings {
             private_copy: false,
             watch: DEFAULT_WATCH,
             query_log: None,
+            hit_log: None,
             udp_will_do: false,
             tallies: Tallies::default(),
             cookies: Arc::default(),
@@ -148,6 +160,7 @@ pub struct Server {
     stop: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
     streams: Streams,
+    hits: Option<hit_log::Writer>,
     settings: Settings,
     /// Of the store; `None` where worlds are handed over by [`Server::serve`].
     watcher: Option<Watcher>,
@@ -187,7 +200,11 @@ impl Server {
         let udp = sockets.pairs.iter().flat_map(|pair| &pair.udp);
         let udp: io::Result<_> = udp.map(|socket| Ok(socket.try_clone()?.into())).collect();
         let udp = udp.map_err(StartError::Thread)?;
-        let board = Arc::new(Board::new(udp, settings.tallies.clone(), settings.query_log.clone()));
+        let query_log = settings.query_log.clone();
+        let board = Board::new(udp, settings.tallies.clone(), query_log, settings.hit_log.is_some());
+        let board = Arc::new(board);
+        let write = |log| hit_log::Writer::start(log, Arc::clone(board.hits()), Arc::clone(&worlds));
+        let hits = settings.hit_log.as_ref().map(write).transpose().map_err(StartError::Thread)?;
         let stop = Arc::new(AtomicBool::new(false));
         let batches = udp::Batch::is_supported();
         if !batches {
@@ -199,10 +216,11 @@ impl Server {
         let mut doors = Doors { tcp: Vec::new(), dot: sockets.dot, doh: sockets.doh };
         for pair in sockets.pairs {
             doors.tcp.extend(pair.tcp);
-            for socket in pair.udp {
+            for (number, socket) in pair.udp.into_iter().enumerate() {
+                let core = settings.pin_workers.then_some(number);
                 let books = board.worker(workers.len());
                 let spawn = if batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
-                workers.push(spawn(socket, &worlds, books, &stop).map_err(StartError::Thread)?);
+                workers.push(spawn(socket, core, &worlds, books, &stop).map_err(StartError::Thread)?);
             }
         }
         let tls = settings
@@ -211,7 +229,7 @@ impl Server {
             .map(|secure| Tls { identity: secure.identity.clone(), path: secure.path.clone() });
         let streams = Streams::start(doors, settings.streams, tls, &worlds, board.streams())
             .map_err(StartError::Thread)?;
-        Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, settings, watcher })
+        Ok(Self { addresses, dot, doh, worlds, board, stop, workers, streams, hits, settings, watcher })
     }
 
     /// Serves these zones from now on, to whom `access` lets in. For a server without a store.
@@ -262,6 +280,13 @@ impl Server {
         watcher.configure(zones, version, access)
     }
 
+    /// Goes on in the file that has the hit log's name now: the old one may have been renamed.
+    pub fn reopen_hit_log(&self) {
+        if let Some(hits) = &self.hits {
+            hits.reopen();
+        }
+    }
+
     /// What has been counted since the start.
     pub fn stats(&self) -> Stats {
         self.board.stats()
@@ -277,6 +302,9 @@ impl Server {
         for worker in self.workers {
             // A worker that panicked has said so already.
             let _ = worker.join();
+        }
+        if let Some(hits) = self.hits {
+            hits.stop();
         }
     }
 }

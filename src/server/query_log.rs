@@ -4,10 +4,17 @@
 //! once ([`QueryLog::put`]), so that the log costs a lock a batch. Never: queries without a reply, what an answer says.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::OFlag;
+
+use crate::model::Rtype;
 
 /// Octets that are kept before they are written, unless each batch is.
 const BUFFER: usize = 1 << 16;
@@ -99,7 +106,7 @@ fn add(lines: &mut Vec<u8>, client: IpAddr, reply: &[u8]) -> Option<()> {
     let _ = writeln!(
         text,
         " {} {}: {}/{}/{}",
-        rtype(u16::from_be_bytes([type_high, type_low])),
+        type_name(Rtype(u16::from_be_bytes([type_high, type_low]))),
         class(u16::from_be_bytes([class_high, class_low])),
         rcode(reply[3] & 0x0f),
         u16::from_be_bytes([reply[6], reply[7]]),
@@ -140,8 +147,8 @@ fn name<'a>(text: &mut String, wire: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The names that rbldnsd has; types that came later are `typeN` there as well.
-fn rtype(code: u16) -> String {
-    let known = match code {
+pub(super) fn type_name(rtype: Rtype) -> String {
+    let known = match rtype.0 {
         1 => "A",
         2 => "NS",
         5 => "CNAME",
@@ -187,7 +194,9 @@ fn rcode(code: u8) -> &'static str {
     }
 }
 
-/// Opens a log file for appending, with the rights that the process's mask leaves.
-pub fn append_to(path: &std::path::Path) -> io::Result<Box<dyn Write + Send>> {
-    Ok(Box::new(std::fs::File::options().append(true).create(true).open(path)?))
+/// Opens a log file for appending, with the rights that the process's mask leaves. Waits for nobody: a named pipe that
+/// has no reader cannot be opened.
+pub fn append_to(path: &Path) -> io::Result<Box<dyn Write + Send>> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    Ok(Box::new(File::options().append(true).create(true).custom_flags(flags).open(path)?))
 }

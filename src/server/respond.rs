@@ -1,14 +1,24 @@
 //! Packet in, reply out: everything between two sockets, without a socket.
+//!
+//! Two steps: [`begin`] reads a packet and finds the zone that it asks, [`Pending::finish`] writes what the zone says.
+//! Between them the addresses of many packets are looked up together ([`look_up`]), so that they wait for memory once and
+//! not one after another. [`respond`] takes both steps for one packet.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use nix::time::{ClockId, clock_gettime};
 
 use super::limit::Allowance;
+use super::udp::BATCH;
+use super::world::Place;
 use super::{Served, Tally, World};
+use crate::compile::AnswerId;
 use crate::model::Rtype;
+use crate::snapshot::{Damaged, Mapped};
 use crate::wire::{self, Ede, Encoded, LowerName, Query, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
-use crate::zone::{Action, Content, Trouble};
+use crate::zone::{Action, Content, Question, Trouble, Zone};
 
 /// The name that tells a server's version in class CH.
 const VERSION_BIND: &[u8] = b"\x07version\x04bind\x00";
@@ -74,6 +84,48 @@ pub struct Decision<'a, 'w> {
     pub zone: Option<&'w Tally>,
 }
 
+/// What a packet came to in the first step.
+#[derive(Debug)]
+pub enum Step<'w, 'p> {
+    /// To its end.
+    Done(Outcome<'w>),
+    /// To a zone, which has to be looked into.
+    Pending(Pending<'w, 'p>),
+}
+
+/// A packet whose question is a zone's to answer.
+#[derive(Debug)]
+pub struct Pending<'w, 'p> {
+    query: Query<'p>,
+    limit: usize,
+    asked: Asked<'w>,
+    /// What the zone's snapshot has of the address asked for.
+    found: Result<Option<AnswerId>, Damaged>,
+}
+
+/// A zone that answers a question, and what it has to know to do so.
+#[derive(Debug)]
+struct Asked<'w> {
+    zone: &'w Zone<Mapped>,
+    tally: &'w Tally,
+    /// Where the zone's origin begins in the name.
+    origin: usize,
+    client: IpAddr,
+    action: &'w Action,
+    /// What the labels below the origin spell; nothing when an access list answers in the place of the data.
+    question: Question,
+}
+
+/// Where a question leads.
+enum Route<'w> {
+    /// Nowhere: an access list wants silence.
+    Denied,
+    /// To the server itself.
+    Said(Decision<'w, 'w>),
+    /// To a zone.
+    Zone(Asked<'w>),
+}
+
 /// Answers `packet` of `client` into `out`, which has room for [`UDP_MAX`](wire::UDP_MAX) or [`STREAM_MAX`] octets.
 pub fn respond<'w>(
     world: &'w World,
@@ -83,17 +135,36 @@ pub fn respond<'w>(
     at: Moment,
     out: &mut [u8],
 ) -> Outcome<'w> {
-    if *world.action(client) == Action::Drop {
-        return Outcome::Denied;
+    match begin(world, client, packet, &mut LowerName::ROOT.clone(), transport, at, out) {
+        Step::Done(outcome) => outcome,
+        Step::Pending(mut pending) => {
+            look_up(std::slice::from_mut(&mut pending));
+            pending.finish(world, out)
+        }
     }
-    let without_zone = |encoded| Outcome::Reply { encoded, listed: false, zone: None };
-    let mut query = match wire::parse(packet) {
+}
+
+/// The first step: reads `packet`, its name into `name`, and answers it into `out` unless a zone has to.
+pub fn begin<'w, 'p>(
+    world: &'w World,
+    client: IpAddr,
+    packet: &'p [u8],
+    name: &'p mut LowerName,
+    transport: Transport,
+    at: Moment,
+    out: &mut [u8],
+) -> Step<'w, 'p> {
+    if *world.action(client) == Action::Drop {
+        return Step::Done(Outcome::Denied);
+    }
+    let without_zone = |encoded| Step::Done(Outcome::Reply { encoded, listed: false, zone: None });
+    let mut query = match wire::parse(packet, name) {
         Ok(query) => query,
-        Err(Refusal::Silent(why)) => return Outcome::Silent(why),
+        Err(Refusal::Silent(why)) => return Step::Done(Outcome::Silent(why)),
         Err(Refusal::Answer(denial)) => {
             return match allowance(world, client, transport, false, at) {
                 Allowance::Reply => without_zone(wire::refuse(&denial, out)),
-                Allowance::Slip | Allowance::Nothing => Outcome::Limited,
+                Allowance::Slip | Allowance::Nothing => Step::Done(Outcome::Limited),
             };
         }
     };
@@ -101,18 +172,84 @@ pub fn respond<'w>(
     match allowance(world, client, transport, is_known, at) {
         Allowance::Reply => {}
         Allowance::Slip => return without_zone(wire::slip(&query, out)),
-        Allowance::Nothing => return Outcome::Limited,
+        Allowance::Nothing => return Step::Done(Outcome::Limited),
     }
     let limit = match transport {
         Transport::Udp => query.udp_limit(),
         Transport::Stream => STREAM_MAX,
     };
-    let Some(decision) = decide(world, client, &query.name, query.qtype, query.class) else {
-        return Outcome::Denied;
+    match route(world, client, query.name, query.qtype, query.class) {
+        Route::Denied => Step::Done(Outcome::Denied),
+        Route::Said(decision) => Step::Done(decision.encode(&query, limit, out)),
+        Route::Zone(asked) => Step::Pending(Pending { query, limit, asked, found: Ok(None) }),
+    }
+}
+
+/// Looks the addresses up that these ask for, those of one snapshot together.
+///
+/// # Panics
+/// When there are more than [`BATCH`].
+pub fn look_up(pending: &mut [Pending<'_, '_>]) {
+    let mut waiting: ArrayVec<usize, BATCH> =
+        (0..pending.len()).filter(|&at| pending[at].asked.question.v4().is_some()).collect();
+    while let Some(&first) = waiting.first() {
+        let snapshot = pending[first].asked.zone.snapshot();
+        let mut places: ArrayVec<usize, BATCH> = ArrayVec::new();
+        let mut addresses: ArrayVec<u32, BATCH> = ArrayVec::new();
+        waiting.retain(|&mut at| {
+            let asked = &pending[at].asked;
+            if !Arc::ptr_eq(asked.zone.snapshot(), snapshot) {
+                return true;
+            }
+            places.push(at);
+            addresses.extend(asked.question.v4());
+            false
+        });
+        let mut answers = [None; BATCH];
+        // Damage is of one address, and steps that overlap are of use to several.
+        let found = match addresses.len() {
+            1 => None,
+            count => snapshot.v4_batch(&addresses, &mut answers[..count]).ok(),
+        };
+        for ((&at, &address), answer) in places.iter().zip(&addresses).zip(answers) {
+            pending[at].found = found.map_or_else(|| snapshot.v4(address), |()| Ok(answer));
+        }
+    }
+}
+
+impl<'w> Pending<'w, '_> {
+    /// The second step: what the zone says, into the buffer of the first.
+    pub fn finish(&self, world: &World, out: &mut [u8]) -> Outcome<'w> {
+        let decision = self.asked.decide(world, self.query.name, self.query.qtype, self.found);
+        decision.encode(&self.query, self.limit, out)
+    }
+}
+
+impl<'w> Decision<'_, 'w> {
+    fn encode(&self, query: &Query<'_>, limit: usize, out: &mut [u8]) -> Outcome<'w> {
+        let encoded = wire::encode(query, &self.reply, limit, out);
+        Outcome::Reply { encoded, listed: self.listed, zone: self.zone }
+    }
+}
+
+/// Who is behind a listing.
+pub(super) enum Behind<'w> {
+    /// These lists; `None` stands for a test point.
+    Lists(Vec<Option<&'w str>>),
+    /// An access list, for which everything is listed.
+    Access,
+}
+
+/// Who is behind what `client` is told of `name`; no lists when nothing is listed.
+pub(super) fn behind<'w>(world: &'w World, client: IpAddr, name: &LowerName) -> Behind<'w> {
+    let Route::Zone(asked) = route(world, client, name, Rtype::A, class::IN) else {
+        return Behind::Lists(Vec::new());
     };
-    let Decision { reply, listed, zone } = decision;
-    let encoded = wire::encode(&query, &reply, limit, out);
-    Outcome::Reply { encoded, listed, zone }
+    match asked.action {
+        Action::Listed(_) => Behind::Access,
+        // Damage is told of by whoever answers.
+        _ => Behind::Lists(asked.zone.behind(&name.as_wire()[..asked.origin]).unwrap_or_default()),
+    }
 }
 
 /// Puts the cookie into a query that its client is to keep; whether it was known by the one it sent.
@@ -139,40 +276,86 @@ pub fn decide<'a, 'w: 'a>(
     qtype: Rtype,
     class: u16,
 ) -> Option<Decision<'a, 'w>> {
-    let say = |reply| Some(Decision { reply, listed: false, zone: None });
+    match route(world, client, name, qtype, class) {
+        Route::Denied => None,
+        Route::Said(decision) => Some(decision),
+        Route::Zone(asked) => Some(asked.decide(world, name, qtype, asked.zone.find(&asked.question))),
+    }
+}
+
+fn route<'w>(world: &'w World, client: IpAddr, name: &LowerName, qtype: Rtype, class: u16) -> Route<'w> {
+    let say = |reply| Route::Said(Decision { reply, listed: false, zone: None });
     if class != class::IN {
         return match (&world.version, world.action(client)) {
-            (_, Action::Drop) => None,
+            (_, Action::Drop) => Route::Denied,
             (Some(version), action) if *action != Action::Refuse && is_version(name, qtype) => {
                 say(Reply::Version(version))
             }
             _ => say(Reply::Empty(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED))),
         };
     }
-    let Some((served, tally, origin)) = world.find_counted(name) else {
+    let Some(place) = world.place(name) else {
         return match world.action(client) {
-            Action::Drop => None,
+            Action::Drop => Route::Denied,
             Action::Refuse => say(Reply::Empty(Rcode::REFUSED, Some(Ede::PROHIBITED))),
             _ => say(Reply::Empty(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE))),
         };
     };
-    let action = world.action_in(&name.as_wire()[origin..], client);
-    let say = |reply, listed| Some(Decision { reply, listed, zone: Some(tally) });
-    let zone = match (served, action) {
-        (_, Action::Drop) => return None,
-        (_, Action::Refuse) => return say(Reply::Empty(Rcode::REFUSED, Some(Ede::PROHIBITED)), false),
-        (Served::Waiting, _) => return say(Reply::Empty(Rcode::SERVFAIL, Some(Ede::NOT_READY)), false),
-        (Served::Ready(zone), _) => zone,
+    let Place { served, tally, access, origin } = place;
+    let everywhere = world.action(client);
+    let action = access.map_or(everywhere, |access| everywhere.stricter(access.of(client)));
+    let say = |rcode, why| {
+        let reply = Reply::Empty(rcode, Some(why));
+        Route::Said(Decision { reply, listed: false, zone: Some(tally) })
     };
-    let verdict = zone.verdict_for(&name.as_wire()[..origin], client, action);
-    let listed = verdict.is_listed();
-    let content = verdict.content(qtype);
-    if let Content::Unavailable(Trouble::Damaged(damage)) = content {
-        world.tell_damage(zone.origin(), damage);
+    match (served, action) {
+        (_, Action::Drop) => Route::Denied,
+        (_, Action::Refuse) => say(Rcode::REFUSED, Ede::PROHIBITED),
+        (Served::Waiting, _) => say(Rcode::SERVFAIL, Ede::NOT_READY),
+        (Served::Ready(zone), action) => {
+            let question = match action {
+                Action::Allow => Question::read(&name.as_wire()[..origin]),
+                _ => Question::default(),
+            };
+            Route::Zone(Asked { zone, tally, origin, client, action, question })
+        }
     }
-    // What a subzone says of itself is its zone's to say.
-    let origin = zone.base().map_or(origin, |base| name.as_wire().len() - base.as_wire().len());
-    say(Reply::Zone { content, authority: zone.authority(), origin }, listed)
+}
+
+impl<'w> Asked<'w> {
+    /// What the zone says of `name`, of whose address its snapshot has `found`.
+    fn decide<'a>(
+        &self,
+        world: &World,
+        name: &'a LowerName,
+        qtype: Rtype,
+        found: Result<Option<AnswerId>, Damaged>,
+    ) -> Decision<'a, 'w>
+    where
+        'w: 'a,
+    {
+        let zone = self.zone;
+        let labels = &name.as_wire()[..self.origin];
+        let verdict = match self.action {
+            Action::Listed(sets) => zone.verdict_for(labels, self.client, Some(sets)),
+            Action::Empty => zone.verdict_for(labels, self.client, None),
+            Action::Allow | Action::Refuse | Action::Drop => {
+                zone.verdict_found(labels, &self.question, found)
+            }
+        };
+        let listed = verdict.is_listed();
+        let content = verdict.content(qtype);
+        if let Content::Unavailable(Trouble::Damaged(damage)) = content {
+            world.tell_damage(zone.origin(), damage);
+        }
+        // What a subzone says of itself is its zone's to say.
+        let origin = zone.base().map_or(self.origin, |base| name.as_wire().len() - base.as_wire().len());
+        Decision {
+            reply: Reply::Zone { content, authority: zone.authority(), origin },
+            listed,
+            zone: Some(self.tally),
+        }
+    }
 }
 
 fn is_version(name: &LowerName, qtype: Rtype) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::books::{Books, SharedBooks};
+use super::hit_log::{Pen, Shelves};
 use super::query_log::QueryLog;
 use super::respond::Outcome;
 use super::stream::StreamBooks;
@@ -85,6 +86,8 @@ pub(super) struct Board {
     total: Arc<Tally>,
     tallies: Tallies,
     log: Option<Arc<QueryLog>>,
+    /// None without a hit log.
+    hits: Arc<Shelves>,
 }
 
 /// What a server has counted since its start.
@@ -95,6 +98,8 @@ pub struct Stats {
     /// Packets that the system threw away before a worker saw them: its receive buffer was full. `None` where it does
     /// not tell.
     pub overflowed: Option<u64>,
+    /// Listings that the hit log lacks: it was written too slowly, or could not be.
+    pub unlogged: u64,
     /// Over TCP.
     pub tcp: Counts,
     /// Over TLS.
@@ -168,11 +173,17 @@ impl Counters {
 
 impl Board {
     /// For a worker on each of `sockets`; each has a row in `tallies`, and all streams together have the last.
-    pub(super) fn new(sockets: Vec<OwnedFd>, tallies: Tallies, log: Option<Arc<QueryLog>>) -> Self {
-        let workers = sockets.iter().map(|_| Arc::default()).collect();
+    pub(super) fn new(
+        sockets: Vec<OwnedFd>,
+        tallies: Tallies,
+        log: Option<Arc<QueryLog>>,
+        logs_hits: bool,
+    ) -> Self {
+        let workers: Vec<_> = sockets.iter().map(|_| Arc::default()).collect();
+        let hits = Arc::new(Shelves::new(if logs_hits { workers.len() + 1 } else { 0 }));
         let total = Arc::new(tallies.blank());
         let [tcp, dot, doh] = Default::default();
-        Self { workers, sockets, tcp, dot, doh, total, tallies, log }
+        Self { workers, sockets, tcp, dot, doh, total, tallies, log, hits }
     }
 
     pub(super) fn worker(&self, index: usize) -> Books {
@@ -182,6 +193,7 @@ impl Board {
             total: Arc::clone(&self.total),
             log: self.log.clone(),
             lines: Vec::new(),
+            hits: Pen::new(&self.hits, index),
         }
     }
 
@@ -191,8 +203,14 @@ impl Board {
             row: self.workers.len(),
             total: Arc::clone(&self.total),
             log: self.log.clone(),
+            hits: Arc::clone(&self.hits),
         };
         StreamBooks { tcp: books(&self.tcp), dot: books(&self.dot), doh: books(&self.doh) }
+    }
+
+    /// Where listings lie that are to be written down.
+    pub(super) fn hits(&self) -> &Arc<Shelves> {
+        &self.hits
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -201,6 +219,7 @@ impl Board {
         Stats {
             udp: sum(&self.workers),
             overflowed,
+            unlogged: self.hits.lost(),
             tcp: one(&self.tcp),
             dot: one(&self.dot),
             doh: one(&self.doh),

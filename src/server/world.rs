@@ -18,8 +18,6 @@ pub struct World {
     zones: HashMap<Box<[u8]>, Entry>,
     /// Who is answered, in any zone.
     access: Arc<Access>,
-    /// And in those zones that have access lists of their own, by origin in wire form.
-    zone_access: HashMap<Box<[u8]>, Arc<Access>>,
     /// How often.
     pub(super) limit: Option<Arc<Limiter>>,
     pub(super) cookies: Arc<Cookies>,
@@ -35,11 +33,21 @@ pub struct World {
     damage_told: AtomicBool,
 }
 
-/// A zone and where it is counted.
-#[derive(Debug)]
+/// A zone, where it is counted, and who is answered in it if it has access lists of its own.
+#[derive(Debug, Clone)]
 struct Entry {
     served: Served,
     tally: Arc<Tally>,
+    access: Option<Arc<Access>>,
+}
+
+/// The zone that a name lies in.
+pub(super) struct Place<'w> {
+    pub(super) served: &'w Served,
+    pub(super) tally: &'w Tally,
+    pub(super) access: Option<&'w Access>,
+    /// Where its origin begins in the name.
+    pub(super) origin: usize,
 }
 
 /// Who is answered by a server, and how often.
@@ -94,7 +102,6 @@ impl World {
         let mut world = Self {
             zones: HashMap::new(),
             access: Arc::default(),
-            zone_access: HashMap::new(),
             limit: None,
             cookies: Arc::default(),
             subzones: BTreeMap::new(),
@@ -105,7 +112,9 @@ impl World {
         };
         for (origin, served) in zones {
             world.depths |= 1 << origin.labels().count();
-            world.zones.insert(origin.as_wire().into(), Entry { served, tally: Arc::default() });
+            world
+                .zones
+                .insert(origin.as_wire().into(), Entry { served, tally: Arc::default(), access: None });
         }
         world
     }
@@ -120,13 +129,10 @@ impl World {
     pub fn guarded(mut self, access: &AccessLists) -> Self {
         self.access = Arc::clone(&access.server);
         self.limit.clone_from(&access.limit);
-        let zones = access.zones.iter().filter(|(_, access)| !access.is_open());
-        self.zone_access =
-            zones.map(|(origin, access)| (origin.as_wire().into(), Arc::clone(access))).collect();
-        for (subzone, base) in &self.subzones {
-            if let Some(access) = self.zone_access.get(base.as_wire()).cloned() {
-                self.zone_access.insert(subzone.as_wire().into(), access);
-            }
+        for (wire, entry) in &mut self.zones {
+            let origin = Name::from_wire(wire);
+            let of = |origin: Name| access.zones.get(self.subzones.get(&origin).unwrap_or(&origin));
+            entry.access = origin.and_then(of).filter(|access| !access.is_open()).cloned();
         }
         self
     }
@@ -149,31 +155,27 @@ impl World {
         self.access.of(client)
     }
 
-    /// What `client` is given in the zone with this origin in wire form.
-    pub fn action_in(&self, origin: &[u8], client: IpAddr) -> &Action {
-        let everywhere = self.action(client);
-        if self.zone_access.is_empty() {
-            return everywhere;
-        }
-        self.zone_access.get(origin).map_or(everywhere, |access| everywhere.stricter(access.of(client)))
-    }
-
     /// Whether every client is told the same.
     pub(super) fn is_open(&self) -> bool {
-        self.access.is_open() && self.zone_access.is_empty()
+        self.access.is_open() && self.zones.values().all(|entry| entry.access.is_none())
     }
 
     /// The zone that `name` lies in, the longest origin first, and where its origin begins in the name.
     pub fn find(&self, name: &LowerName) -> Option<(&Served, usize)> {
-        self.find_counted(name).map(|(served, _, at)| (served, at))
+        self.place(name).map(|place| (place.served, place.origin))
     }
 
-    /// The same, and where the zone is counted.
-    pub(super) fn find_counted(&self, name: &LowerName) -> Option<(&Served, &Tally, usize)> {
-        name.ancestry().filter(|(labels, _)| self.depths >> labels & 1 == 1).find_map(|(_, at)| {
-            let entry = self.zones.get(&name.as_wire()[at..])?;
-            Some((&entry.served, &*entry.tally, at))
-        })
+    /// The same, and what else belongs to the zone.
+    pub(super) fn place(&self, name: &LowerName) -> Option<Place<'_>> {
+        for (labels, origin) in name.ancestry() {
+            if self.depths >> labels & 1 == 0 {
+                continue;
+            }
+            if let Some(Entry { served, tally, access }) = self.zones.get(&name.as_wire()[origin..]) {
+                return Some(Place { served, tally, access: access.as_deref(), origin });
+            }
+        }
+        None
     }
 
     /// The zone with this origin.
@@ -210,7 +212,7 @@ impl World {
         let entries = self.zones.iter().map(|(wire, entry)| {
             let changed = Name::from_wire(wire).and_then(|origin| zones.get(&origin));
             let served = changed.unwrap_or(&entry.served).clone();
-            (wire.clone(), Entry { served, tally: Arc::clone(&entry.tally) })
+            (wire.clone(), Entry { served, ..entry.clone() })
         });
         Self { zones: entries.collect(), ..self.blank() }
     }
@@ -220,7 +222,6 @@ impl World {
         Self {
             zones: HashMap::new(),
             access: Arc::clone(&self.access),
-            zone_access: self.zone_access.clone(),
             limit: self.limit.clone(),
             cookies: Arc::clone(&self.cookies),
             subzones: self.subzones.clone(),
@@ -238,7 +239,7 @@ impl World {
                 Served::Ready(zone) => Served::Ready(zone.masked(|list| expired.contains(list))?),
                 Served::Waiting => Served::Waiting,
             };
-            Ok((origin.clone(), Entry { served, tally: Arc::clone(&entry.tally) }))
+            Ok((origin.clone(), Entry { served, ..entry.clone() }))
         });
         Ok(Self { zones: zones.collect::<Result<_, _>>()?, ..self.blank() })
     }

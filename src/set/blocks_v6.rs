@@ -106,6 +106,18 @@ impl BlocksV6 {
         }
     }
 
+    /// The rows over the same addresses as one before them, in order.
+    pub(super) fn repeated(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> = (0..self.rows.len()).collect();
+        // A stable sort: what came first stays first.
+        rows.sort_by(|&a, &b| self.spans(&self.rows[a], &self.rows[b]));
+        let pairs = rows.windows(2);
+        let pairs = pairs.filter(|pair| self.spans(&self.rows[pair[0]], &self.rows[pair[1]]).is_eq());
+        let mut repeated: Vec<usize> = pairs.map(|pair| pair[1]).collect();
+        repeated.sort_unstable();
+        repeated
+    }
+
     fn spans(&self, a: &Row, b: &Row) -> Ordering {
         a.high.cmp(&b.high).then_with(|| self.block(a).span.cmp(&self.block(b).span))
     }

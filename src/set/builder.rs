@@ -15,6 +15,26 @@ pub enum Repeats {
     First,
 }
 
+/// An entry of addresses, before the set is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its kind.
+    pub kind: RowKind,
+    /// The how-manieth of its kind it is, counted from 0.
+    pub row: usize,
+}
+
+/// Entries that are counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// A listed IPv4 address.
+    Host,
+    /// Any other IPv4 entry.
+    Block,
+    /// An IPv6 entry.
+    V6,
+}
+
 /// Collects entries of a list.
 #[derive(Debug, Default)]
 pub struct SetBuilder {
@@ -125,6 +145,30 @@ impl SetBuilder {
     /// Whether there is no entry yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Rows of each [`RowKind`] so far.
+    pub fn rows(&self) -> [usize; 3] {
+        [self.hosts.len(), self.blocks.len(), self.v6.len()]
+    }
+
+    /// The entries so far that [`Repeats::First`] leaves out, each with its addresses.
+    pub fn repeated(&self) -> Vec<(Row, String)> {
+        if self.repeats == Repeats::All {
+            return Vec::new();
+        }
+        let (hosts, blocks) = first::repeated_v4(&self.hosts, &self.blocks, &self.hosts_before);
+        let of = |kind| move |row| Row { kind, row };
+        let hosts = hosts.into_iter().map(of(RowKind::Host));
+        let blocks = blocks.into_iter().map(of(RowKind::Block));
+        let v6 = self.v6.repeated().into_iter().map(of(RowKind::V6));
+        let rows = hosts.chain(blocks).chain(v6);
+        let shown = |Row { kind, row }: Row| match kind {
+            RowKind::Host => Span::host(self.hosts[row]).to_string(),
+            RowKind::Block => self.blocks[row].span.to_string(),
+            RowKind::V6 => self.v6.get(row).map_or_else(String::new, |block| block.span.to_string()),
+        };
+        rows.map(|row| (row, shown(row))).collect()
     }
 
     /// Settles repeated entries, sorts, drops duplicates and numbers the values by their content.

@@ -12,6 +12,50 @@ fn of_blocks<A: Address>(blocks: &mut Vec<Block<A>>) {
     blocks.dedup_by_key(|block| block.span);
 }
 
+/// The rows of blocks over the same addresses as one before them.
+fn repeated(blocks: &[Block<u32>]) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..blocks.len()).collect();
+    rows.sort_by_key(|&row| blocks[row].span);
+    let pairs = rows.windows(2).filter(|pair| blocks[pair[0]].span == blocks[pair[1]].span);
+    pairs.map(|pair| pair[1]).collect()
+}
+
+/// The rows of hosts and of blocks that are about the same addresses as an entry before them.
+pub(super) fn repeated_v4(
+    hosts: &[u32],
+    blocks: &[Block<u32>],
+    hosts_before: &[usize],
+) -> (Vec<usize>, Vec<usize>) {
+    let mut of_blocks = repeated(blocks);
+    let mut of_hosts = Vec::new();
+    if !hosts.is_sorted_by(|a, b| a < b) {
+        let mut rows: Vec<u64> =
+            hosts.iter().zip(0u64..).map(|(&host, row)| u64::from(host) << 32 | row).collect();
+        rows.sort_unstable();
+        let pairs = rows.windows(2).filter(|pair| pair[0] >> 32 == pair[1] >> 32);
+        of_hosts.extend(pairs.map(|pair| pair[1] as u32 as usize));
+    }
+    // An address alone is a block where it is excluded: the first exclusion of it, and how many hosts came before.
+    let mut excluded: HashMap<u32, (usize, usize)> = HashMap::new();
+    for (row, block) in blocks.iter().enumerate().filter(|(_, block)| block.span.first == block.span.last) {
+        excluded.entry(block.span.first).or_insert((row, hosts_before[row]));
+    }
+    if !excluded.is_empty() {
+        for (row, host) in hosts.iter().enumerate() {
+            match excluded.get(host) {
+                Some((block, before)) if row < *before => of_blocks.push(*block),
+                Some(_) => of_hosts.push(row),
+                None => {}
+            }
+        }
+    }
+    for rows in [&mut of_hosts, &mut of_blocks] {
+        rows.sort_unstable();
+        rows.dedup();
+    }
+    (of_hosts, of_blocks)
+}
+
 /// Single listed addresses with their values, and blocks with the number of hosts that came before each of them.
 pub(super) struct V4<'a> {
     pub(super) hosts: &'a mut Vec<u32>,
@@ -58,7 +102,7 @@ impl V4<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Overlap, Repeats, Set, SetBuilder};
+    use super::super::{Overlap, Repeats, Row, RowKind, Set, SetBuilder};
     use crate::model::{Span, Value};
 
     /// `!` excludes; the last letter of an entry is its value.
@@ -118,6 +162,36 @@ mod tests {
         ]));
         let expect = ["0-7 b", "5 z", "6 !", "7 a", "8-15 !"];
         assert_eq!(found, [expect, expect]);
+    }
+
+    /// Each row but the first of each span, as the kinds count them.
+    #[test]
+    fn the_others_are_known() {
+        let mut builder = SetBuilder::new(Overlap::Narrowest);
+        builder.repeats = Repeats::First;
+        let (host, pair) = (|first| Span { first, last: first }, Span { first: 6, last: 7 });
+        for first in [9, 5, 5] {
+            builder.v4(host(first), 0);
+        }
+        builder.exclude_v4(host(5));
+        builder.exclude_v4(host(8));
+        builder.v4(pair, 0);
+        builder.v4(host(8), 0);
+        builder.exclude_v4(pair);
+        builder.exclude_v4(host(8));
+        for (first, last) in [(1, 1), (0, 1), (1, 1)] {
+            builder.v6(Span { first, last }, 0);
+        }
+        let row = |kind, row| Row { kind, row };
+        assert_eq!(
+            builder.repeated().into_iter().map(|(row, _)| row).collect::<Vec<_>>(),
+            [row(RowKind::Host, 2), row(RowKind::Host, 3), row(RowKind::Block, 0), row(RowKind::Block, 3)]
+                .into_iter()
+                .chain([row(RowKind::Block, 4), row(RowKind::V6, 2)])
+                .collect::<Vec<_>>(),
+        );
+        assert_eq!(builder.rows(), [4, 5, 3]);
+        assert_eq!(builder.repeated()[3].1, "0.0.0.6/31");
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod first;
 mod names;
 
 pub use blocks_v6::BlocksV6;
-pub use builder::{Repeats, SetBuilder};
+pub use builder::{Repeats, Row, RowKind, SetBuilder};
 pub use names::{NAME_BUFFER, NameBuffer, NameList};
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry};
 
 /// Raised whenever the same sets and settings compile to something else.
-const COMPILER: u32 = 3;
+const COMPILER: u32 = 4;
 
 /// Builds what has to be built and puts it in service. `None` when nothing changed.
 pub(super) fn publish(
@@ -300,7 +300,10 @@ impl<'a> Stock<'a> {
         // The serial lives in the generation, outside every content hash.
         let serial = spec.zone.soa.serial.take();
         let (time, until) = (self.time_of_data(zone), self.until(zone));
-        let provenance = self.provenance(zone, made_from);
+        let mut provenance = self.provenance(zone, made_from);
+        if let Some(serial) = serial {
+            provenance["serial"] = json!(serial);
+        }
         let mut built = BTreeMap::new();
         for spec in expand(spec, |subzone| self.is_served(zone, subzone)) {
             let (origin, base) = (spec.zone.origin.clone(), spec.zone.base.clone());

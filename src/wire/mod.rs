@@ -3,11 +3,13 @@
 //! Read [`Query`] first, then [`encode`]. Never: allocation, recursion, following of compression pointers, DNS library
 //! types, sockets, decisions about zones.
 
+mod contents;
 mod lifetime;
 mod options;
 mod query;
 mod reply;
 
+pub use contents::Contents;
 pub use lifetime::lifetime;
 pub use options::{Cookie, Ede, option};
 pub use query::{Denial, LowerName, Opt, Query, Refusal, Silence, parse};

@@ -13,7 +13,7 @@ const NAME_MAX: usize = 255;
 #[derive(Debug, Clone)]
 pub struct Query<'p> {
     /// The name, folded to lower case.
-    pub name: LowerName,
+    pub name: &'p LowerName,
     /// The type asked for.
     pub qtype: Rtype,
     /// The class asked for: IN or CH.
@@ -78,24 +78,27 @@ pub enum Silence {
     Question,
 }
 
-/// Reads a message. What stands behind the question and the records that the header counts is ignored.
-pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
+/// Reads a message, its name into `name`. What stands behind the question and the records that the header counts is
+/// ignored.
+pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>, Refusal<'p>> {
     let Some(header) = packet.first_chunk::<HEADER>() else {
         return Err(Refusal::Silent(Silence::Short));
     };
     if header[2] & 0x80 != 0 {
         return Err(Refusal::Silent(Silence::Response));
     }
-    let header_only =
-        |rcode| Refusal::Answer(Denial { rcode, why: None, head: &packet[..HEADER], opt: None });
-    // Other opcodes give the sections other meanings (RFC 2136), so nothing behind the header is looked at.
+    let header_only = |rcode| {
+        let opt = opt_behind_questions(packet, header);
+        Refusal::Answer(Denial { rcode, why: None, head: &packet[..HEADER], opt })
+    };
+    // Other opcodes give the sections other meanings (RFC 2136), so they are not repeated.
     if header[2] & 0x78 != 0 {
         return Err(header_only(Rcode::NOTIMP));
     }
     if header[4..6] != [0, 1] {
         return Err(header_only(Rcode::FORMERR));
     }
-    let (name, at) = LowerName::read(packet, HEADER).ok_or(Refusal::Silent(Silence::Question))?;
+    let at = name.read(packet, HEADER).ok_or(Refusal::Silent(Silence::Question))?;
     let Some(&[type_high, type_low, class_high, class_low]) = packet[at..].first_chunk() else {
         return Err(Refusal::Silent(Silence::Question));
     };
@@ -103,9 +106,8 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
     let class = u16::from_be_bytes([class_high, class_low]);
 
     let (head, records) = packet.split_at(at + 4);
-    let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let mut opt = None;
-    let sound = read_records(records, counts, &mut opt).is_some();
+    let sound = read_records(records, header, &mut opt).is_some();
     let denied = |rcode, why| Err(Refusal::Answer(Denial { rcode, why, head, opt }));
     if !sound {
         return denied(Rcode::FORMERR, None);
@@ -119,10 +121,23 @@ pub fn parse(packet: &[u8]) -> Result<Query<'_>, Refusal<'_>> {
     Ok(Query { name, qtype, class, opt, head })
 }
 
+/// OPT of a message whose questions are none or several, or not ours to answer: a reply has it all the same (RFC 6891
+/// section 6.1.1). However many are counted, each is at least five octets of the packet.
+fn opt_behind_questions(packet: &[u8], header: &[u8; HEADER]) -> Option<Opt> {
+    let mut rest = &packet[HEADER..];
+    for _ in 0..u16::from_be_bytes([header[4], header[5]]) {
+        rest = skip_name(rest)?.get(4..)?;
+    }
+    let mut opt = None;
+    read_records(rest, header, &mut opt)?;
+    opt
+}
+
 /// Walks over the records of the three sections and finds the OPT record; `None` when they are not what the header
 /// says, or OPT is malformed or stands twice. No pointer is followed: every step moves on, to the end of the packet
 /// at most.
-fn read_records(records: &[u8], counts: [u16; 3], opt: &mut Option<Opt>) -> Option<()> {
+fn read_records(records: &[u8], header: &[u8; HEADER], opt: &mut Option<Opt>) -> Option<()> {
+    let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let mut rest = records;
     for (section, count) in counts.into_iter().enumerate() {
         for _ in 0..count {
@@ -221,8 +236,11 @@ impl Query<'_> {
 }
 
 impl LowerName {
+    /// The root.
+    pub const ROOT: Self = Self { octets: [0; NAME_MAX], len: 1, labels: 0 };
+
     /// Reads the uncompressed name at `start` and tells where it ends.
-    fn read(packet: &[u8], start: usize) -> Option<(Self, usize)> {
+    pub(super) fn read(&mut self, packet: &[u8], start: usize) -> Option<usize> {
         let mut at = start;
         let mut labels = 0;
         loop {
@@ -237,17 +255,17 @@ impl LowerName {
             }
         }
         let wire = &packet[start..=at];
-        let mut name = Self { octets: [0; NAME_MAX], len: wire.len() as u8, labels };
-        let octets = &mut name.octets[..wire.len()];
+        (self.len, self.labels) = (wire.len() as u8, labels);
+        let octets = &mut self.octets[..wire.len()];
         octets.copy_from_slice(wire);
         // Length octets are below `A`.
         octets.make_ascii_lowercase();
-        Some((name, at + 1))
+        Some(at + 1)
     }
 
     /// From labels without length octets, leftmost first; `None` when they make no name.
     pub fn from_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
-        let mut name = Self { octets: [0; NAME_MAX], len: 1, labels: 0 };
+        let mut name = Self::ROOT;
         let mut at = 0;
         for label in labels {
             let len = u8::try_from(label.len()).ok().filter(|len| (1..=63).contains(len))?;
@@ -270,11 +288,11 @@ impl LowerName {
 
     /// The name and its ancestors up to the root: how many labels each has, and where it begins.
     pub fn ancestry(&self) -> impl Iterator<Item = (u8, usize)> + '_ {
-        let mut at = 0;
-        (0..=self.labels).rev().map(move |labels| {
-            let here = at;
-            at += 1 + usize::from(self.octets[at]);
-            (labels, here)
+        let mut next = Some((self.labels, 0));
+        std::iter::from_fn(move || {
+            let (labels, at) = next?;
+            next = labels.checked_sub(1).map(|labels| (labels, at + 1 + usize::from(self.octets[at])));
+            Some((labels, at))
         })
     }
 }

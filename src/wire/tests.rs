@@ -26,6 +26,11 @@ fn longest(opt: bool) -> Vec<u8> {
     packet
 }
 
+/// A test's names live as long as the test.
+fn parse<'p>(packet: &'p [u8]) -> Result<Query<'p>, Refusal<'p>> {
+    super::parse(packet, Box::leak(Box::new(LowerName::ROOT)))
+}
+
 #[test]
 fn a_query() {
     let query = parse(PLAIN).unwrap();
@@ -97,6 +102,14 @@ fn refusals() {
     assert_eq!(rcode(&with(2, 0x28)), (Rcode::NOTIMP, false, false));
     assert_eq!(rcode(&with(5, 0)), (Rcode::FORMERR, false, false));
     assert_eq!(rcode(&with(4, 1)), (Rcode::FORMERR, false, false));
+    let mut update = with_opt(&[OPT]);
+    update[2] = 0x28;
+    assert_eq!(rcode(&update), (Rcode::NOTIMP, false, true), "OPT for OPT");
+    let none = [&PLAIN[..4], &[0; 7], &[1], OPT].concat();
+    assert_eq!(rcode(&none), (Rcode::FORMERR, false, true), "OPT for OPT");
+    let twice = [&PLAIN[..5], &[2, 0, 0, 0, 0, 0, 1], &PLAIN[12..], &PLAIN[12..], OPT].concat();
+    assert_eq!(rcode(&twice), (Rcode::FORMERR, false, true), "OPT for OPT");
+    assert_eq!(rcode(&twice[..twice.len() - 1]), (Rcode::FORMERR, false, false), "it is cut");
     assert_eq!(rcode(&with(11, 1)), (Rcode::FORMERR, true, false));
     assert_eq!(rcode(&with_opt(&[OPT, OPT])), (Rcode::FORMERR, true, true));
     assert_eq!(rcode(&with(PLAIN.len() - 3, 252)), (Rcode::REFUSED, true, false));

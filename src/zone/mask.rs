@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::compile::{AnswerId, Budget, ListData, Part, compose};
+use crate::compile::{AnswerId, ListData, Part, compose_again};
 use crate::model::{Piece, Pieces, RrData, RrSet, Template};
-use crate::snapshot::{Damaged, RdataRef, RrSetRef, Snapshot};
+use crate::snapshot::{AnswerRef, Damaged, RdataRef, RrSetRef, Snapshot};
 
 /// What of a zone's answers is left when lists have expired.
 #[derive(Debug, Default)]
@@ -36,10 +36,11 @@ impl Mask {
         }
         let is_out = |part: &Part| out.get(usize::from(part.list)).is_some_and(|&out| out);
         for id in 0..snapshot.counts().answers as AnswerId {
-            let parts = snapshot.answer(id)?.parts();
+            let answer = snapshot.answer(id)?;
+            let parts = answer.parts();
             if parts.clone().any(|part| is_out(&part)) {
                 let left = parts.filter(|part| !is_out(part));
-                mask.answers.insert(id, rebuild(snapshot, left)?);
+                mask.answers.insert(id, rebuild(snapshot, answer, left)?);
             }
         }
         Ok(mask)
@@ -69,20 +70,17 @@ fn can_expire(list: &ListData) -> bool {
     !list.except && list.use_.can_list()
 }
 
-/// Puts what the remaining parts say together, as the compiler does; `None` when none remains.
+/// Puts what the remaining parts of `answer` say together, as the compiler did with all; `None` when none remains.
 fn rebuild<D: AsRef<[u8]>>(
     snapshot: &Snapshot<D>,
+    answer: AnswerRef<'_>,
     parts: impl Iterator<Item = Part>,
 ) -> Result<Option<Box<[RrSet]>>, Damaged> {
     let values: Vec<Vec<RrSet>> = parts
         .map(|part| Ok(snapshot.value(part.value)?.map(owned).collect()))
         .collect::<Result<_, Damaged>>()?;
-    // An answer does not tell whether it is for addresses or for names, whose questions are longer.
-    let budget = match snapshot.has_names() {
-        true => Budget::name(),
-        false => Budget::address(snapshot.zone().origin.as_wire().len()),
-    };
-    let sets = compose(values.iter().map(Vec::as_slice), budget);
+    let before: Vec<RrSet> = answer.record_sets().map(owned).collect();
+    let sets = compose_again(values.iter().map(Vec::as_slice), &before);
     Ok((!sets.is_empty()).then(|| sets.into_boxed_slice()))
 }
 

@@ -19,17 +19,15 @@ use std::sync::Arc;
 
 pub use access::{Access, Action};
 pub use authority::{Authority, InZoneName};
+use question::MAPPED;
 pub use question::{Nibbles, Octets, Question};
 pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};
 pub use verdict::{Content, Hit, Trouble, Verdict};
 
-use crate::compile::AnswerId;
-use crate::model::{Address, Name, Span};
+use crate::compile::{AnswerId, Part};
+use crate::model::{Address, Name, RrSet, Span};
 use crate::snapshot::{Damaged, Snapshot};
 use mask::Mask;
-
-/// The addresses `::ffff:0.0.0.0/96`: IPv4 in IPv6's clothes.
-const MAPPED: Span<u128> = Span { first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
 
 /// The addresses of 6to4 (RFC 3056), `2002:V4::/48` for each V4.
 const SIX_TO_FOUR: Span<u128> = Span { first: 0x2002 << 112, last: (0x2003 << 112) - 1 };
@@ -127,24 +125,69 @@ impl<D: AsRef<[u8]>> Zone<D> {
     /// What the zone says of the name `labels` below its origin: lower-case wire form without the final zero octet
     /// (empty = the origin). Addresses and names are both tried; what they say adds up.
     pub fn verdict<'a>(&'a self, labels: &'a [u8]) -> Verdict<'a> {
+        let question = Question::read(labels);
+        self.verdict_found(labels, &question, self.find(&question))
+    }
+
+    /// The same for labels that have been read, whose [IPv4 address](Question::v4) has been looked up in the snapshot,
+    /// perhaps together with others.
+    pub fn verdict_found<'a>(
+        &'a self,
+        labels: &'a [u8],
+        question: &Question,
+        found: Result<Option<AnswerId>, Damaged>,
+    ) -> Verdict<'a> {
         if self.mask.nothing_left() {
             return Verdict::Unavailable(Trouble::Expired);
         }
-        self.look_up(labels).unwrap_or_else(|damage| Verdict::Unavailable(Trouble::Damaged(damage)))
+        let verdict = found.and_then(|found| self.look_up(labels, question, found));
+        verdict.unwrap_or_else(|damage| Verdict::Unavailable(Trouble::Damaged(damage)))
     }
 
-    /// The same for a client that is given `action`. [`Action::Refuse`] and [`Action::Drop`] are for the server.
-    pub fn verdict_for<'a>(&'a self, labels: &'a [u8], client: IpAddr, action: &'a Action) -> Verdict<'a> {
-        if let Action::Allow | Action::Refuse | Action::Drop = action {
-            return self.verdict(labels);
+    /// What the snapshot has of the IPv4 address that a question spells, if it spells one.
+    pub fn find(&self, question: &Question) -> Result<Option<AnswerId>, Damaged> {
+        question.v4().map_or(Ok(None), |v4| self.snapshot.v4(v4))
+    }
+
+    /// The lists behind what is said of the name `labels` below the origin, each once, as
+    /// [`lists_of`](Self::lists_of) names them.
+    pub fn behind(&self, labels: &[u8]) -> Result<Vec<Option<&str>>, Damaged> {
+        let question = Question::read(labels);
+        let (by_address, _) = self.address(&question, self.find(&question)?)?;
+        let by_name = if self.snapshot.has_names() { self.snapshot.name(labels)?.answer } else { None };
+        let mut lists = Vec::new();
+        for id in by_address.into_iter().chain(by_name) {
+            for list in self.lists_of(self.snapshot.answer(id)?.parts()) {
+                if !lists.contains(&list) {
+                    lists.push(list);
+                }
+            }
         }
+        Ok(lists)
+    }
+
+    /// The names of the lists of these parts, without those that are too old; `None`: the zone itself, of a test point.
+    pub fn lists_of(&self, parts: impl Iterator<Item = Part>) -> impl Iterator<Item = Option<&str>> {
+        let name = |part: Part| Some(self.snapshot.lists().get(usize::from(part.list))?.name.as_str());
+        let is_too_old = |list: &str| self.expired().iter().any(|expired| expired == list);
+        parts.map(name).filter(move |list| !list.is_some_and(is_too_old))
+    }
+
+    /// The [`verdict`](Self::verdict) for a client whom a list answers: `listed` are the records that it is told of whatever could be listed;
+    /// without any nothing is listed.
+    pub fn verdict_for<'a>(
+        &'a self,
+        labels: &'a [u8],
+        client: IpAddr,
+        listed: Option<&'a [RrSet]>,
+    ) -> Verdict<'a> {
         if self.mask.nothing_left() {
             return Verdict::Unavailable(Trouble::Expired);
         }
         if labels.is_empty() {
             return if self.base().is_some() { Verdict::EmptyNonTerminal } else { Verdict::Apex(None) };
         }
-        let Action::Listed(sets) = action else {
+        let Some(sets) = listed else {
             return Verdict::NotListed;
         };
         match self.could_list(labels) {
@@ -182,9 +225,13 @@ impl<D: AsRef<[u8]>> Zone<D> {
         })
     }
 
-    fn look_up<'a>(&'a self, labels: &'a [u8]) -> Result<Verdict<'a>, Damaged> {
-        let question = Question::read(labels);
-        let (address, matched) = self.address(&question)?;
+    fn look_up<'a>(
+        &'a self,
+        labels: &'a [u8],
+        question: &Question,
+        found: Option<AnswerId>,
+    ) -> Result<Verdict<'a>, Damaged> {
+        let (address, matched) = self.address(question, found)?;
         let name = match self.snapshot.has_names() {
             true => Some(self.snapshot.name(labels)?),
             false => None,
@@ -205,22 +252,22 @@ impl<D: AsRef<[u8]>> Zone<D> {
         if let Some(hit) = hit {
             return Ok(Verdict::Listed(hit));
         }
-        if labels.is_empty() || name.is_some_and(|found| found.exists) || self.exists_below(&question)? {
+        if labels.is_empty() || name.is_some_and(|found| found.exists) || self.exists_below(question)? {
             return Ok(Verdict::EmptyNonTerminal);
         }
         Ok(Verdict::NotListed)
     }
 
-    /// The answer for the whole address that a question spells, if it spells one.
-    fn address(&self, question: &Question) -> Result<(Option<AnswerId>, Matched<'static>), Damaged> {
-        if let Some(v4) = question.octets.and_then(Octets::address) {
-            return Ok((self.snapshot.v4(v4)?, Matched::V4(v4)));
+    /// The answer for the whole address that a question spells, if it spells one; `found` is its IPv4 address's.
+    fn address(
+        &self,
+        question: &Question,
+        found: Option<AnswerId>,
+    ) -> Result<(Option<AnswerId>, Matched<'static>), Damaged> {
+        if let Some(v4) = question.v4() {
+            return Ok((found, Matched::V4(v4)));
         }
         match question.nibbles.and_then(Nibbles::address) {
-            Some(v6) if MAPPED.contains(v6) => {
-                let v4 = v6 as u32;
-                Ok((self.snapshot.v4(v4)?, Matched::V4(v4)))
-            }
             Some(v6) => match (self.snapshot.v6(v6)?, self.six_to_four(v6)) {
                 (None, Some(v4)) => Ok((self.snapshot.v4(v4)?, Matched::V4(v4))),
                 (found, _) => Ok((found, Matched::V6(v6))),

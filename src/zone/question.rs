@@ -1,5 +1,10 @@
 //! The labels below an origin → the addresses they spell.
 
+use crate::model::Span;
+
+/// The addresses `::ffff:0.0.0.0/96`: IPv4 in IPv6's clothes.
+pub(super) const MAPPED: Span<u128> = Span { first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
+
 /// What the labels between a question's first label and the origin spell.
 ///
 /// A label of one digit is a decimal octet and a hexadecimal nibble, so both readings can stand side by side.
@@ -59,6 +64,14 @@ impl Question {
             octets: can_be.0.then(|| Octets { value: v4 << (32 - 8 * u32::from(count)), count }),
             nibbles: can_be.1.then(|| Nibbles { value: v6 << (128 - 4 * u32::from(count)), count }),
         }
+    }
+
+    /// The IPv4 address that is spelt in full, as octets or as an IPv6 address that stands for it.
+    pub fn v4(&self) -> Option<u32> {
+        if let Some(octets) = self.octets {
+            return octets.address();
+        }
+        self.nibbles?.address().filter(|v6| MAPPED.contains(*v6)).map(|v6| v6 as u32)
     }
 }
 

@@ -113,6 +113,20 @@ impl Place {
     }
 }
 
+/// The same command, started by nohup(1).
+pub(crate) fn under_nohup(inner: &Command) -> Command {
+    let mut outer = Command::new("nohup");
+    outer.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+    outer.current_dir(inner.get_current_dir().expect("a folder"));
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
+}
+
 /// A program that runs. Killed when dropped.
 pub(crate) struct Running {
     child: Child,

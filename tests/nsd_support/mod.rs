@@ -1,4 +1,5 @@
 //! A running NSD on loopback with master files of ours.
+#![allow(dead_code)] // each test file uses its part
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,9 +12,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::dns::try_ask;
+use crate::common::dns::{SOA, try_ask};
 use crate::common::say;
-use crate::peer_support::reply::SOA;
 
 /// How long it may take to load its zones on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,6 +39,11 @@ pub(crate) struct Nsd {
 impl Nsd {
     /// Serves these zones: origin and file. All of them must load.
     pub(crate) fn start(program: &Path, zones: &[(&str, &[u8])]) -> Self {
+        Self::start_with(program, zones, "")
+    }
+
+    /// The same with more lines of configuration.
+    pub(crate) fn start_with(program: &Path, zones: &[(&str, &[u8])], more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path().display();
         // A port that is free now.
@@ -53,6 +58,7 @@ impl Nsd {
             fs::write(folder.path().join(number.to_string()), text).expect("our folder");
             let _ = write!(config, "zone:\n name: \"{origin}\"\n zonefile: \"{number}\"\n");
         }
+        config += more;
         let path = folder.path().join("config");
         fs::write(&path, config).expect("our folder");
         let mut command = Command::new(program);

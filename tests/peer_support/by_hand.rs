@@ -254,11 +254,27 @@ slash\\
         0.0.127 127.0.0.1 g slash odd\"$;@\\\\.g sp\\032ace.g \\201.g y.x.w.v.u.t.a"
             .split(' ')
             .chain([""]);
-    let texts: String = (0..5).map(|n| format!("many :{}:{n} {}\n", n + 2, "x".repeat(60))).collect();
+    let texts = |name: &str, count: u8, text: &str| -> String {
+        (0..count).map(|n| format!("{name} :{}:{n} {text}\n", n + 2)).collect()
+    };
+    let words = "x".repeat(60);
+    let many = texts("many", 5, &words) + &texts("more", 6, &words) + &texts("*.wild", 4, &words);
+    // Names at whose length some of the texts just fit.
+    let edges: Vec<String> = (1..=44).map(|len| "n".repeat(len)).collect();
+    let filled: String =
+        edges.iter().map(|name| texts(name, 3, &format!("{} $ $", "y".repeat(40)))).collect();
+    let several = "m.x :3:plain\n*.m.x :3:plain\n.w.x :4:one\na\\.b.\\200 :4:one\n";
+    let beside = "m.x :2:x $\n*.m.x :2:x $\n.x :5:$ and $\na\\.b.\\200 :5:two $ $\n";
     vec![
         Case::new("dn", "rbldnsd:dnset", &text)
             .ask(&[A, TXT, ANY, AAAA, MX], asked.map(str::to_owned).chain(long)),
-        Case::new("dn-many", "rbldnsd:dnset", &texts).ask(&[A, TXT], ["many", "x.many"]),
+        Case::new("dn-many", "rbldnsd:dnset", &many)
+            .ask(&[A, TXT], ["many", "x.many", "more", "a.wild", "a.b.c.wild"])
+            .ask(&[TXT], [format!("{}.{}.wild", "a".repeat(60), "b".repeat(60))]),
+        Case::new("dn-edges", "rbldnsd:dnset", &filled).ask(&[TXT], edges),
+        Case::new("dn-several", "rbldnsd:dnset", several)
+            .beside("rbldnsd:dnset", beside)
+            .ask(&[A, TXT], ["m.x", "a.m.x", "w.x", "a.w.x", "x", "a.x", "a\\.b.\\200"]),
         Case::new("dn-late", "rbldnsd:dnhash", "a $1\nb =x $1\n*.c :4:$1 $\n")
             .file("$1 one\n$= [$=]\nd\n:9:e\ne\n")
             .ask(&[A, TXT], ["a", "b", "c", "x.c", "d", "e"]),

@@ -503,8 +503,11 @@ fn files() -> Vec<Case> {
         packed("gzip-crc", damaged(one.len() - 6)),
         packed("gzip-len", damaged(0)),
         packed("gzip-data", damaged(15)),
-        packed("gzip-zeros", [one.clone(), vec![0; 512]].concat()).differs("gzip: what", &["*"]),
-        packed("gzip-junk", [one.clone(), b"junk".to_vec()].concat()).differs("gzip: what", &["*"]),
+        packed("gzip-zeros", [one.clone(), vec![0; 512]].concat()),
+        packed("gzip-junk", [one.clone(), b"junk".to_vec()].concat()),
+        packed("gzip-second-head", [&one[..], &[0x1f, 0x8b]].concat()),
+        packed("gzip-second-cut", [&one[..], &one[..one.len() - 3]].concat())
+            .differs("gzip: a damaged", &["*"]),
         packed("half-magic", vec![0x1f]),
         text("no-lf", &format!("{head}1.1.1.2\n1.1.1.1 :3:last $")),
         text("lf-only", "\n\n\n"),

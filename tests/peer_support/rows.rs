@@ -47,7 +47,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("name servers that fill more than 496 octets", &["name servers of more than 496"]),
     ("a name that is none among those of `$NS`", &["$NS with a bad name"]),
     ("members of a gzip file behind the first", &["gzip: members"]),
-    ("octets behind a gzip member that are no further one", &["gzip: what"]),
+    ("a damaged gzip member behind the first", &["gzip: a damaged"]),
     ("a year above 2038 in `$TIMESTAMP`", &["$TIMESTAMP beyond"]),
     ("a line above 32 KiB", &["a line above 32 KiB"]),
     ("a TTL above 31 bits", &["a TTL above 31 bits"]),

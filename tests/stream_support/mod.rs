@@ -162,7 +162,7 @@ pub(crate) fn closes(stream: &mut impl Read) -> bool {
     }
 }
 
-fn is_end(kind: ErrorKind) -> bool {
+pub(crate) fn is_end(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 

@@ -25,7 +25,7 @@ use crate::load::{
     try_question,
 };
 use crate::model::{Name, Rtype};
-use crate::ops::Signal;
+use crate::ops::{Nohup, Signal};
 use crate::parse::Format;
 
 /// How long a server of a comparison may take until it answers.
@@ -177,7 +177,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let plan = plan(args);
     let stop = Arc::new(AtomicBool::new(false));
     let asked_to_stop = Arc::clone(&stop);
-    crate::ops::listen(move |signal| match signal {
+    crate::ops::listen(Nohup::Respected, move |signal| match signal {
         Signal::Stop | Signal::Hangup => asked_to_stop.store(true, Ordering::Relaxed),
         Signal::Statistics { .. } => {}
     })?;

@@ -160,33 +160,20 @@ fn in_zone(
         Verdict::Unavailable(crate::zone::Trouble::Damaged(damage)) => return Err(damage),
         _ => return Ok(None),
     };
-    let ids = match subject {
-        Subject::V4(span) => [snapshot.v4(span.first)?, None],
-        Subject::V6(span) => match (snapshot.v6(span.first)?, answering.six_to_four(span.first)) {
-            (None, Some(v4)) => [snapshot.v4(v4)?, None],
-            (found, _) => [found, None],
-        },
-        Subject::Name(_) => [None, None],
-    };
-    // A zone may hold names that look like addresses.
-    let by_name = if snapshot.has_names() { snapshot.name(&labels)?.answer } else { None };
-    let mut lists = Vec::new();
-    for id in ids.into_iter().flatten().chain(by_name) {
-        lists.extend(names(answering, snapshot.answer(id)?.parts()));
-    }
+    let lists = answering.behind(&labels)?.into_iter().map(list_name).collect();
     Ok(Some(InZone { zone: origin, allow, lists, records: records::of_hit(&hit), inside: None }))
 }
 
 /// The names of the lists behind an answer, each once, without those that are too old.
 fn names(zone: &Zone<Mapped>, parts: impl Iterator<Item = Part>) -> Vec<String> {
-    let name = |part: Part| match zone.snapshot().lists().get(usize::from(part.list)) {
-        Some(list) => list.name.clone(),
-        None => "test point".to_owned(),
-    };
-    let mut names: Vec<String> = parts.map(name).filter(|name| !zone.expired().contains(name)).collect();
+    let mut names: Vec<String> = zone.lists_of(parts).map(list_name).collect();
     // A list's values stand side by side.
     names.dedup();
     names
+}
+
+fn list_name(list: Option<&str>) -> String {
+    list.unwrap_or("test point").to_owned()
 }
 
 fn inside<A: Address>(

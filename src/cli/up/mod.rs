@@ -26,7 +26,7 @@ use crate::config::{Config, Overrides, Slug, defaults, reaches_the_public};
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::Name;
-use crate::ops::Service;
+use crate::ops::{Nohup, Service};
 use crate::server::AccessLists;
 use crate::store::Store;
 use show::Screen;
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut screen = Screen::new(config, args.suffix.clone(), progress);
     // Takes the signals before anything is said: whoever reads that it answers may send one at once.
     let timer = Some(defaults::UP_TIMER);
-    let service = Service::new(server, path, timer)?;
+    let service = Service::new(server, path, timer, Nohup::Respected)?;
     screen.begin();
     terms::show(&feeds, &store)?;
     screen.look(service.server());

@@ -172,14 +172,14 @@ fn others_answer_beside_a_subzone() {
             "b=below a",
             "*.b=below a",
             "*.n=below a",
-            "x=exact x.a,+1 more",
+            "x=exact x.a,own $",
             "*.x=below a",
             "y=below a",
             "*.y=y y.a"
         ]
     );
     // What is above a subzone of the same list says nothing in it; what others say does.
-    assert_eq!(listed(&shown[2]), [".=below a", "*..=below a", "w=below a,+1 more", "*.w=below a"]);
+    assert_eq!(listed(&shown[2]), [".=below a", "*..=below a", "w=below a,w $", "*.w=below a"]);
     assert_eq!(zones[1].members.iter().map(|member| &*member.name).collect::<Vec<_>>(), ["names", "own"]);
 
     let seen = |text, sub| {

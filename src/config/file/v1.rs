@@ -13,6 +13,7 @@ use crate::config::list::Ages;
 use crate::config::problem::{At, Document, Place, Problem, Problems};
 use crate::config::read::{Table, keys, parse};
 use crate::config::secure::HttpPath;
+use crate::config::shown::ShownClients;
 use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
@@ -49,10 +50,13 @@ keys! {
     pub(crate) struct ServerKeys {
         "open" open: bool,
         "workers" workers: u16,
+        "pin-workers" pin_workers: bool,
         "tcp-connections" tcp_connections: u32,
         "tcp-connections-per-client" tcp_connections_per_client: u32,
         "tcp-idle" tcp_idle: Duration,
         "doh-path" doh_path: HttpPath,
+        "hit-log" hit_log: PathBuf,
+        "hit-log-clients" hit_log_clients: ShownClients,
         "version-bind" version_bind: Text,
         "rate-limit" rate_limit: u64,
         "rate-limit-slip" rate_limit_slip: u8,

@@ -56,6 +56,7 @@ pub(crate) fn resolve(
         problems.push(Problem::new(&timer.place, "a timer without a pause").help("expected such as \"15m\""));
     }
 
+    let hit_log = file.server.hit_log.map(|at| folder.join(at.value));
     let mut list_files = vec![(folder.clone(), file.lists)];
     let mut zone_files = vec![(folder, file.zones)];
     for addition in additions {
@@ -77,13 +78,16 @@ pub(crate) fn resolve(
             doh: values(secure.doh),
             doh_path: file.server.doh_path.map_or_else(defaults::doh_path, |at| at.value),
             open,
-            workers: or(file.server.workers, defaults::WORKERS),
+            workers: file.server.workers.map(|at| at.value),
+            pin_workers: or(file.server.pin_workers, false),
             tcp_connections: or(file.server.tcp_connections, defaults::TCP_CONNECTIONS),
             tcp_connections_per_client: or(
                 file.server.tcp_connections_per_client,
                 defaults::TCP_CONNECTIONS_PER_CLIENT,
             ),
             tcp_idle: or(file.server.tcp_idle, defaults::TCP_IDLE),
+            hit_log,
+            hit_log_clients: or(file.server.hit_log_clients, defaults::HIT_LOG_CLIENTS),
         },
         reloadable: Reloadable {
             access,

@@ -55,7 +55,10 @@ impl<'a, D: AsRef<[u8]>, W: Write> Part<'a, D, W> {
                 match (node.exact, node.below, address) {
                     (None, None, _) => {}
                     (Some(_), None, Some(address)) if node.inherited.is_none() => both.push(address),
-                    _ => losses.add(Loss::Mixed, 1),
+                    _ => {
+                        losses.add(Loss::Mixed, 1);
+                        self.left_out(node)?;
+                    }
                 }
                 continue;
             }
@@ -72,7 +75,9 @@ impl<'a, D: AsRef<[u8]>, W: Write> Part<'a, D, W> {
         self.lines.clear();
         let zone = self.zone;
         if let Verdict::Apex(Some(hit)) | Verdict::Listed(hit) = zone.verdict(&[]) {
-            record::write_hit(&hit, losses, &mut self.lines);
+            let apart = record::write_hit(&hit, &mut self.lines);
+            self.begin("", &[]);
+            self.apart(apart, losses)?;
         }
         if self.lines.is_empty() && zone.base().is_some() {
             let minimum = zone.snapshot().zone().soa.minimum;
@@ -83,7 +88,11 @@ impl<'a, D: AsRef<[u8]>, W: Write> Part<'a, D, W> {
             self.out.write_all(&self.lines)?;
         }
         match root.and_then(|root| root.below) {
-            Some(_) if holds.any() => losses.add(Loss::Mixed, 1),
+            Some(_) if holds.any() => {
+                losses.add(Loss::Mixed, 1);
+                self.begin("*", &[]);
+                self.owner_left_out()?;
+            }
             Some(below) => {
                 self.begin("*", &[]);
                 self.answer(below, String::new, losses)?;
@@ -96,7 +105,7 @@ impl<'a, D: AsRef<[u8]>, W: Write> Part<'a, D, W> {
     fn name(&mut self, node: &Node<'_>, losses: &mut Losses) -> Result<(), ExportError> {
         if labels(node.labels).any(|label| label == b"*") {
             losses.add(Loss::Asterisks, u64::from(node.exact.is_some() || node.below.is_some()));
-            return Ok(());
+            return self.left_out(node);
         }
         if let Some(exact) = node.exact {
             self.begin("", node.labels);
@@ -127,10 +136,12 @@ impl<'a, D: AsRef<[u8]>, W: Write> Part<'a, D, W> {
             self.begin_v4(address, 4);
             let owner = std::mem::take(&mut self.owner);
             self.lines.clear();
+            let mut apart = 0;
             if let Verdict::Listed(hit) = zone.verdict(&owner) {
-                record::write_hit(&hit, losses, &mut self.lines);
+                apart = record::write_hit(&hit, &mut self.lines);
             }
             self.owner = owner;
+            self.apart(apart, losses)?;
             self.finish()?;
             from = address.next();
         }
@@ -254,14 +265,41 @@ impl<'a, D: AsRef<[u8]>, W: Write> Part<'a, D, W> {
         subject: impl FnOnce() -> String,
         losses: &mut Losses,
     ) -> Result<(), ExportError> {
+        let apart = self.known.of(id)?.apart;
+        self.apart(apart, losses)?;
         let known = self.known.of(id)?;
-        losses.add(Loss::Apart, known.apart);
         self.lines.clear();
         match &known.fixed {
             Some(fixed) => self.lines.extend_from_slice(fixed),
             None => _ = record::write(self.zone.snapshot().answer(id)?, &subject(), &mut self.lines),
         }
         self.finish()
+    }
+
+    /// Tells that so many records of the owner are left out.
+    fn apart(&mut self, records: u64, losses: &mut Losses) -> Result<(), ExportError> {
+        losses.add(Loss::Apart, records);
+        if records == 0 { Ok(()) } else { self.owner_left_out() }
+    }
+
+    /// Tells that what is said of a name, and of those below it, is left out.
+    fn left_out(&mut self, node: &Node<'_>) -> Result<(), ExportError> {
+        for (star, said) in [("", node.exact), ("*", node.below)] {
+            if said.is_some() {
+                self.begin(star, node.labels);
+                self.owner_left_out()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn owner_left_out(&mut self) -> Result<(), ExportError> {
+        self.out.write_all(b"; left out: ")?;
+        match &self.owner[..] {
+            [] => self.out.write_all(b"@")?,
+            owner => write_owner(owner, self.out)?,
+        }
+        Ok(self.out.write_all(b"\n")?)
     }
 
     /// Owner and lines, unless they lie in a subzone.

@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::super::Losses;
-use super::super::losses::Loss;
 use super::text::{write_host, write_string};
 use crate::model::{Name, Piece, Pieces, Rtype, Ttl};
 use crate::snapshot::{AnswerRef, RdataRef};
@@ -58,7 +56,8 @@ pub(super) fn write(answer: AnswerRef<'_>, subject: &str, out: &mut Vec<u8>) -> 
 }
 
 /// The same for what an address and a name say together.
-pub(super) fn write_hit(hit: &Hit<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
+pub(super) fn write_hit(hit: &Hit<'_>, out: &mut Vec<u8>) -> u64 {
+    let mut apart = 0;
     let mut types: Vec<Rtype> = hit.said().flat_map(|said| said.sets()).map(|set| set.rtype()).collect();
     types.sort_unstable();
     types.dedup();
@@ -68,7 +67,7 @@ pub(super) fn write_hit(hit: &Hit<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
         };
         let count = records.iter().count();
         if is_apart(rtype, types.len() == 1, count) {
-            losses.add(Loss::Apart, count as u64);
+            apart += count as u64;
             continue;
         }
         for datum in records.iter() {
@@ -80,6 +79,7 @@ pub(super) fn write_hit(hit: &Hit<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
             }
         }
     }
+    apart
 }
 
 /// What a server would take for a delegation, or not take at all. At the origin NS and SOA are the zone's own.

@@ -10,19 +10,25 @@ use super::super::{ExportError, Loss, Losses};
 use super::row::{Row, Rows};
 use super::section;
 use crate::compile::{AnswerId, Answered, Budget};
-use crate::model::{Address, Span, Ttl};
+use crate::model::{Address, Name, Span, Ttl};
 use crate::snapshot::{AnswerRef, Damaged, Snapshot};
 
 /// An address as rbldnsd's tries read it.
 pub(super) trait Key: Address {
     /// Octets of the shortest text of one.
     const SHORTEST: usize;
+    /// Of questions for one.
+    fn budget(origin: &Name) -> Budget;
     /// Writes it.
     fn key(self, out: &mut impl Write) -> io::Result<()>;
 }
 
 impl Key for u32 {
     const SHORTEST: usize = "0.0.0.0".len();
+
+    fn budget(origin: &Name) -> Budget {
+        Budget::v4(origin)
+    }
 
     fn key(self, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{}", Ipv4Addr::from(self))
@@ -31,6 +37,10 @@ impl Key for u32 {
 
 impl Key for u128 {
     const SHORTEST: usize = "::".len();
+
+    fn budget(origin: &Name) -> Budget {
+        Budget::v6(origin)
+    }
 
     fn key(self, out: &mut impl Write) -> io::Result<()> {
         // A dotted quad at the end is no word.
@@ -68,12 +78,11 @@ pub(super) fn write<A: Key, D: AsRef<[u8]>, I>(
 where
     I: Iterator<Item = Result<Answered<A>, Damaged>>,
 {
-    let budget = Budget::address(snapshot.zone().origin.as_wire().len());
-    let rows_of = |answer: AnswerRef<'_>| Rows::of(answer, budget, A::SHORTEST);
+    let rows_of = |answer: AnswerRef<'_>| Rows::of(answer, A::SHORTEST);
     let mut sections: BTreeMap<(usize, Ttl), Section> = BTreeMap::new();
     for (id, spans) in (0..).zip(counts(snapshot, spans())?).filter(|(_, spans)| *spans > 0) {
         let said = rows_of(snapshot.answer(id)?);
-        said.tell(losses);
+        said.tell(|| A::budget(&snapshot.zone().origin), losses);
         for row in &said.rows {
             let section = sections.entry((row.layer, row.ttl)).or_default();
             section.most = section.most.max((spans, id));

@@ -10,7 +10,7 @@ use super::escape::write_name;
 use super::row::{Row, Rows};
 use super::section;
 use crate::compile::{AnswerId, Budget};
-use crate::model::Ttl;
+use crate::model::{Name, Ttl};
 use crate::snapshot::{Damaged, Snapshot};
 
 /// Writes what lines of a dnset can say; the names whose own answer they cannot, for a generic.
@@ -21,23 +21,25 @@ pub(super) fn write<'a, D: AsRef<[u8]>>(
     losses: &mut Losses,
     out: &mut impl Write,
 ) -> Result<Vec<(&'a [u8], AnswerId)>, ExportError> {
-    let mut answers = Answers(Known::new(snapshot, |answer| Rows::of(answer, Budget::name(), 1)));
+    let known = Known::new(snapshot, |answer| Rows::of(answer, 1));
+    let mut answers = Answers { known, origin: &snapshot.zone().origin };
     let mut ttls = BTreeSet::new();
     let mut records = Vec::new();
     for node in nodes {
         if let Some(id) = node.exact {
-            if node.labels.is_empty() || !answers.are_lines(id)? {
+            if node.labels.is_empty() || !answers.are_lines(node.labels, id)? {
                 records.push((node.labels, id));
             } else {
-                ttls.extend(answers.0.of(id)?.rows.iter().map(|row| row.ttl));
+                ttls.extend(answers.known.of(id)?.rows.iter().map(|row| row.ttl));
             }
         }
         match node.below {
             Some(_) if node.labels.is_empty() => losses.add(Loss::BelowOrigin, 1),
             Some(id) => {
-                let said = answers.0.of(id)?;
+                let origin = answers.origin;
+                let said = answers.known.of(id)?;
                 if node.inherited != node.below {
-                    said.tell(losses);
+                    said.tell(|| Budget::below(&whole(node.labels), origin), losses);
                 }
                 ttls.extend(said.rows.iter().map(|row| row.ttl));
             }
@@ -56,7 +58,7 @@ pub(super) fn write<'a, D: AsRef<[u8]>>(
             // What is said of all names below the origin stands nowhere.
             let inherited = node.inherited.filter(|_| labels(node.labels).nth(1).is_some());
             let exact = match node.exact {
-                Some(id) if !answers.are_lines(id)? => None,
+                Some(id) if !answers.are_lines(node.labels, id)? => None,
                 exact => exact,
             };
             answers.write("", node.labels, exact, inherited, ttl, out)?;
@@ -67,12 +69,16 @@ pub(super) fn write<'a, D: AsRef<[u8]>>(
 }
 
 /// The answers of names, taken apart.
-struct Answers<'a, D>(Known<'a, D, Rows>);
+struct Answers<'a, D> {
+    known: Known<'a, D, Rows>,
+    origin: &'a Name,
+}
 
 impl<D: AsRef<[u8]>> Answers<'_, D> {
-    /// Whether lines say all of an answer.
-    fn are_lines(&mut self, id: AnswerId) -> Result<bool, Damaged> {
-        Ok(self.0.of(id)?.lost.is_empty())
+    /// Whether lines say all of the answer for a name.
+    fn are_lines(&mut self, name: &[u8], id: AnswerId) -> Result<bool, Damaged> {
+        let said = self.known.of(id)?;
+        Ok(said.lost.is_empty() && said.fits(|| Budget::name(&whole(name), self.origin)))
     }
 
     /// The lines for a name, or with `*.` before it for those below it, which would say `inherited` without any.
@@ -86,12 +92,12 @@ impl<D: AsRef<[u8]>> Answers<'_, D> {
         out: &mut impl Write,
     ) -> Result<(), ExportError> {
         let has_inherited = match inherited {
-            Some(id) => rows(self.0.of(id)?, ttl).next().is_some(),
+            Some(id) => rows(self.known.of(id)?, ttl).next().is_some(),
             None => false,
         };
         let mut any = false;
         if let Some(id) = said {
-            let answer = self.0.of(id)?;
+            let answer = self.known.of(id)?;
             if said == inherited && !answer.has_subject {
                 return Ok(());
             }
@@ -111,6 +117,11 @@ impl<D: AsRef<[u8]>> Answers<'_, D> {
         }
         Ok(())
     }
+}
+
+/// Labels in wire form without the final zero octet as a name.
+fn whole(labels: &[u8]) -> Name {
+    Name::from_wire(&[labels, &[0]].concat()).unwrap_or_else(Name::root)
 }
 
 fn rows(said: &Rows, ttl: Ttl) -> impl Iterator<Item = &Row> {

@@ -37,13 +37,15 @@ pub(super) struct Rows {
     pub(super) lost: Vec<Loss>,
     /// A text names what was asked for.
     pub(super) has_subject: bool,
+    /// The texts' octets as they stand, and their holes.
+    sizes: Vec<(usize, usize)>,
 }
 
 impl Rows {
-    /// Takes `answer` apart. `budget`: of questions for it; `shortest`: octets of the shortest subject.
-    pub(super) fn of(answer: AnswerRef<'_>, budget: Budget, shortest: usize) -> Self {
+    /// Takes `answer` apart. `shortest`: octets of the shortest subject.
+    pub(super) fn of(answer: AnswerRef<'_>, shortest: usize) -> Self {
         let mut said = Self::default();
-        let (mut codes, mut texts, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut codes, mut texts) = (Vec::new(), Vec::new());
         let (mut code_ttl, mut text_ttl) = (None, None);
         for set in answer.record_sets() {
             for data in set.data() {
@@ -56,7 +58,7 @@ impl Rows {
                         text_ttl = Some(set.ttl);
                         let literal: usize = pieces.clone().map(literal_len).sum();
                         let holes = pieces.clone().filter(|piece| *piece == Piece::Subject).count();
-                        sizes.push((literal, holes));
+                        said.sizes.push((literal, holes));
                         said.has_subject |= holes > 0;
                         match text(pieces, shortest) {
                             Some(text) => texts.push(text),
@@ -66,9 +68,6 @@ impl Rows {
                     _ => said.lose(Loss::Records),
                 }
             }
-        }
-        if !budget.holds(sizes) {
-            said.lose(Loss::Texts);
         }
         let (Some(code_ttl), Some(&first)) = (code_ttl, codes.first()) else {
             // No line is without an A value.
@@ -114,9 +113,15 @@ impl Rows {
         }
     }
 
+    /// Whether whoever reads the lines has room for all texts where questions have this budget.
+    pub(super) fn fits(&self, budget: impl FnOnce() -> Budget) -> bool {
+        self.sizes.len() < 2 || budget().holds(self.sizes.iter().copied())
+    }
+
     /// Counts what is lost.
-    pub(super) fn tell(&self, losses: &mut Losses) {
+    pub(super) fn tell(&self, budget: impl FnOnce() -> Budget, losses: &mut Losses) {
         self.lost.iter().for_each(|&loss| losses.add(loss, 1));
+        losses.add(Loss::Texts, u64::from(!self.fits(budget)));
     }
 }
 

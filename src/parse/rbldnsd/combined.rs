@@ -118,6 +118,11 @@ fn subzone(word: &[u8]) -> Result<Name, Bad> {
 impl LineFormat for Combined {
     fn begin(&mut self, _out: &mut Sink) {
         self.is_open = false;
+        self.sections.iter_mut().for_each(|section| section.sink.begin());
+    }
+
+    fn repeated(&self, _out: &Sink) -> Vec<(u64, String)> {
+        self.sections.iter().flat_map(|section| section.sink.repeated()).collect()
     }
 
     fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
@@ -148,7 +153,11 @@ impl LineFormat for Combined {
         }
         match (text, self.sections.last_mut()) {
             ([] | [b'#' | b';', ..], _) => Ok(Outcome::Ignored),
-            (_, Some(section)) if self.is_open => section.lines.line(line, &mut section.sink),
+            (_, Some(section)) if self.is_open => {
+                let outcome = section.lines.line(line, &mut section.sink);
+                section.sink.placed(out.number);
+                outcome
+            }
             _ => Err(Failure::File("an entry before the file's first `$DATASET`".to_owned())),
         }
     }

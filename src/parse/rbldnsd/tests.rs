@@ -1,6 +1,6 @@
 //! What the types differ in. (What they share is tested with ip4set.)
 
-use super::super::{Format, Options, Parsed, Parser, parse};
+use super::super::{Diag, Format, Options, Parsed, Parser, REPEATS, parse};
 use crate::model::Span;
 use crate::set::Scope;
 
@@ -62,13 +62,27 @@ fn the_first_default_counts_over_all_files() {
 fn tries_keep_the_first_of_a_prefix() {
     let text = "1.2.3 :9:z\n1.2.3/24 :5:a\n!1.2.3.0/24\n!1.2.3.4\n1.2.3.4 :5:a\n1.2.3.5 :6:b\n!1.2.3.5\n0/0 :7:all\n!0/0\n";
     let (parsed, bad) = read(Format::Ip4trie, text);
-    assert_eq!(bad, []);
+    assert_eq!(bad, [2, 3, 5, 7, 9].map(|line| (line, 1)));
+    assert_eq!((parsed.report.bad, parsed.report.repeated), (0, 5));
     assert_eq!(entries(&parsed), ["1.2.3.5 6 b", "0.0.0.0/0 7 all", "1.2.3.0/24 9 z", "!1.2.3.4"]);
     assert_eq!(parsed.report.entries, 9);
     let text = "2001:db8 :9:z\n2001:db8::/32 :5:a\n!2001:db8::4\n2001:db8::4\n!::/0\n::/0\n";
     let (parsed, bad) = read(Format::Ip6trie, text);
-    assert_eq!(bad, []);
+    assert_eq!(bad, [2, 4, 6].map(|line| (line, 1)));
     assert_eq!(entries(&parsed), ["!::/0", "2001:db8::/32 9 z", "!2001:db8::4"]);
+}
+
+/// The first of them, and how many there are: two lists put together are no flood.
+#[test]
+fn many_repeated_prefixes_are_told_of_in_part() {
+    let text = "192.0.2.1\n".repeat(REPEATS + 8);
+    let mut told = Vec::new();
+    let mut on_bad = |diag: Diag| told.push((diag.line, diag.reason));
+    let parsed = parse(Format::Ip4trie, &Options::default(), text.as_bytes(), &mut on_bad).unwrap();
+    let lines: Vec<u64> = told.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, (2..).take(REPEATS).collect::<Vec<u64>>());
+    assert!(told[REPEATS - 2].1.ends_with("counts") && told[REPEATS - 1].1.ends_with("as for 7 more"));
+    assert_eq!((parsed.report.entries, parsed.report.repeated), (REPEATS as u64 + 8, REPEATS as u64 + 7));
 }
 
 #[test]
@@ -139,8 +153,10 @@ fn all_types_take_crlf_a_byte_order_mark_and_special_lines() {
              $MAXRANGE4 /24\r\n\t\r\n# c\r\n; c\r\n{entry}"
         );
         let (parsed, bad) = read(format, &text);
-        assert_eq!(bad, [], "{format}");
+        let is_trie = matches!(format, Format::Ip4trie | Format::Ip6trie);
+        assert_eq!(bad, if is_trie { &[(10, 1)][..] } else { &[] }, "{format}");
         assert_eq!((parsed.report.entries, parsed.report.ignored), (2, 8), "{format}");
+        assert_eq!((parsed.report.bad, parsed.report.repeated), (0, is_trie.into()), "{format}");
         let directives = &parsed.set.directives;
         assert_eq!(directives.soa.as_ref().unwrap().serial, Some(5));
         assert!(directives.ns.is_some() && parsed.report.validity.until.is_some());

@@ -9,17 +9,16 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
 use hickory_proto::serialize::binary::BinEncoder;
 use hickory_server::net::NetError;
-use hickory_server::net::runtime::TokioTime;
 use hickory_server::net::xfer::Protocol;
-use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::server::{Request, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponse;
 
 use super::Dropped;
 use crate::server::World;
 use crate::server::books::SharedBooks;
-use crate::server::front::Front;
+use crate::server::front::{Front, Handled};
 use crate::server::respond::{Moment, Outcome, grant};
-use crate::wire::{self, Refusal, STREAM_MAX, UDP_PLAIN};
+use crate::wire::{self, LowerName, Refusal, STREAM_MAX, UDP_PLAIN};
 
 /// Answers messages of one kind of stream, and counts them.
 pub(super) struct Desk {
@@ -70,7 +69,8 @@ impl Desk {
             books.counters.note_shared(&Outcome::Denied);
             return Answer::Denied;
         }
-        let mut query = match wire::parse(message) {
+        let mut name = LowerName::ROOT;
+        let mut query = match wire::parse(message, &mut name) {
             Ok(query) => query,
             Err(Refusal::Silent(why)) => {
                 books.counters.note_shared(&Outcome::Silent(why));
@@ -90,15 +90,18 @@ impl Desk {
             }
         };
         let out = Sink::default();
-        let info = self.front.handle_request::<_, TokioTime>(&request, out.clone()).await;
+        let Handled { info, listed } = self.front.handle(&request, out.clone()).await;
         let reply = std::mem::take(&mut *out.0.lock().unwrap_or_else(PoisonError::into_inner));
         if reply.is_empty() {
             // Nothing was sent: it was not to be, or could not be.
             return if info.response_code == ResponseCode::Refused { Answer::Denied } else { Answer::Unable };
         }
         let world = self.front.world();
-        let zone = world.find_counted(&query.name).map(|(_, tally, _)| tally);
+        let zone = world.place(query.name).map(|place| place.tally);
         books.note_traffic(client, zone, message.len(), &reply);
+        if listed {
+            books.note_listed(client, &reply);
+        }
         Answer::Reply(reply)
     }
 

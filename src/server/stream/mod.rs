@@ -161,7 +161,8 @@ impl Streams {
         let _ = self.stop.send(true);
         // After that time the rest is cut off.
         let _ = self.runtime.block_on(async { timeout(DRAIN, self.room.emptied()).await.is_ok() });
-        self.runtime.shutdown_background();
+        // Its thread drops the listeners: their addresses are free when this returns.
+        self.runtime.shutdown_timeout(DRAIN);
     }
 }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
-use super::sys::{BATCH, Packets, is_supported};
-use super::{Backend, PATIENCE, Slot};
+use super::sys::{Packets, is_supported};
+use super::{BATCH, Backend, PATIENCE, Slot};
 
 /// Many packets a call. Waits for one and takes what else is there, so that a lone packet waits for no others.
 pub struct Batch {

@@ -27,7 +27,7 @@ pub trait Backend: Sized {
     /// `wait` is not set.
     fn receive(&mut self, wait: bool) -> io::Result<usize>;
 
-    /// The packets that were received, each with room for its reply.
+    /// The packets that were received, [`BATCH`] at most, each with room for its reply.
     fn slots(&mut self) -> impl Iterator<Item = Slot<'_>>;
 
     /// Sends the replies, each from the address that was asked; tells how many could not be sent.
@@ -40,6 +40,9 @@ pub trait Backend: Sized {
 /// The longest that [`Backend::receive`] waits: how soon a worker notices that it should stop, or lets go of a world
 /// that is no longer served.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Packets that a backend has at most. More gain nothing: of what a packet costs, the call is a small part by then.
+pub const BATCH: usize = 32;
 
 /// Octets of a packet that are received; the rest is cut off. Far above any query.
 pub const RECEIVE_MAX: usize = 4096;

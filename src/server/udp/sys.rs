@@ -17,11 +17,8 @@ use nix::libc::{
     sockaddr_in, sockaddr_in6, sockaddr_storage,
 };
 
-use super::RECEIVE_MAX;
+use super::{BATCH, RECEIVE_MAX};
 use crate::wire::UDP_MAX;
-
-/// Packets a call. More gain nothing: of what a packet costs, the call is a small part by then.
-pub(super) const BATCH: usize = 32;
 
 /// Room for the one control message that is asked for: the address that a packet came to.
 const CONTROL: usize = {

@@ -8,34 +8,56 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
+use arrayvec::ArrayVec;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 
-use super::Backend;
+use super::{BATCH, Backend, Slot};
 use crate::server::World;
 use crate::server::books::Books;
-use crate::server::respond::{Moment, Outcome, Transport, respond};
+use crate::server::respond::{Moment, Outcome, Pending, Step, Transport, begin, look_up};
 use crate::server::stats::Dropped;
+use crate::wire::LowerName;
 
 /// Packets that a worker still answers after it was told to stop.
 const LAST_PACKETS: usize = 10_000;
 /// Pause after a socket error, so that a lasting one does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts a worker on `socket`.
+/// Starts a worker on `socket`, and where `core` is a number, on that core of those that this process may use.
 pub(in crate::server) fn spawn<B: Backend>(
     socket: UdpSocket,
+    core: Option<usize>,
     worlds: &Arc<ArcSwap<World>>,
     mut books: Books,
     stop: &Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     let (worlds, stop) = (Arc::clone(worlds), Arc::clone(stop));
-    thread::Builder::new().name("dns-udp".into()).spawn(move || match B::open(socket) {
-        Ok(backend) => run(backend, &worlds, &mut books, &stop),
-        Err(error) => tracing::error!(%error, "a UDP worker cannot start"),
+    thread::Builder::new().name("dns-udp".into()).spawn(move || {
+        if let Some(Err(error)) = core.map(pin) {
+            tracing::warn!(%error, "a UDP worker is not kept on one core");
+        }
+        match B::open(socket) {
+            Ok(backend) => run(backend, &worlds, &mut books, &stop),
+            Err(error) => tracing::error!(%error, "a UDP worker cannot start"),
+        }
     })
+}
+
+/// Keeps this thread on core `number` of those that it may use; when there are fewer, counting goes on at the first.
+fn pin(number: usize) -> io::Result<()> {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this)?;
+    let cores = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false));
+    let cores: Vec<_> = cores.collect();
+    let mut own = CpuSet::new();
+    own.set(cores[number % cores.len()])?;
+    Ok(sched_setaffinity(this, &own)?)
 }
 
 fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, stop: &AtomicBool) {
     let mut worlds = Cache::new(worlds);
+    let mut names = Box::new([const { LowerName::ROOT }; BATCH]);
     let mut left = LAST_PACKETS;
     loop {
         let stopping = stop.load(Ordering::Relaxed);
@@ -56,20 +78,10 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, s
         // Once a batch, and while idle, so that a world that is no longer served is let go.
         let world = worlds.load();
         if count == 0 {
+            books.close_batch();
             continue;
         }
-        let at = Moment::now();
-        for slot in backend.slots() {
-            if slot.peer.port() == 0 {
-                books.note_dropped(Dropped::SourcePort);
-                continue;
-            }
-            let outcome = respond(world, slot.peer.ip(), slot.packet, Transport::Udp, at, slot.reply);
-            if let Outcome::Reply { encoded, .. } = outcome {
-                *slot.len = encoded.len;
-            }
-            books.note(slot.peer.ip(), &outcome, slot.packet.len(), &slot.reply[..*slot.len]);
-        }
+        answer(world, backend.slots(), &mut names, books);
         for _ in 0..backend.send() {
             books.note_dropped(Dropped::Send);
         }
@@ -78,13 +90,51 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, s
     }
 }
 
+/// Answers a batch: all are read, what they ask for is looked up together, then their replies are written.
+fn answer<'s>(
+    world: &World,
+    slots: impl Iterator<Item = Slot<'s>>,
+    names: &'s mut [LowerName; BATCH],
+    books: &mut Books,
+) {
+    let at = Moment::now();
+    let mut waiting: ArrayVec<Slot<'s>, BATCH> = ArrayVec::new();
+    let mut pending: ArrayVec<Pending<'_, 's>, BATCH> = ArrayVec::new();
+    for (slot, name) in slots.zip(names) {
+        let client = slot.peer;
+        if client.port() == 0 {
+            books.note_dropped(Dropped::SourcePort);
+            continue;
+        }
+        match begin(world, client.ip(), slot.packet, name, Transport::Udp, at, slot.reply) {
+            Step::Done(outcome) => close(slot, at, &outcome, books),
+            Step::Pending(one) => {
+                pending.push(one);
+                waiting.push(slot);
+            }
+        }
+    }
+    look_up(&mut pending);
+    for (slot, pending) in waiting.into_iter().zip(&pending) {
+        let outcome = pending.finish(world, slot.reply);
+        close(slot, at, &outcome, books);
+    }
+}
+
+/// Settles what is sent of a slot's reply, and writes it down.
+fn close(slot: Slot<'_>, at: Moment, outcome: &Outcome<'_>, books: &mut Books) {
+    if let Outcome::Reply { encoded, .. } = outcome {
+        *slot.len = encoded.len;
+    }
+    books.note(at, slot.peer.ip(), outcome, slot.packet.len(), &slot.reply[..*slot.len]);
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
     use std::net::SocketAddr;
     use std::sync::Mutex;
 
-    use super::super::Slot;
     use super::*;
     use crate::server::Tallies;
     use crate::server::stats::Board;
@@ -134,6 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pinned_worker_has_one_core() {
+        let cores = || {
+            let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap()).collect::<Vec<_>>()
+        };
+        let all = cores();
+        for number in 0..=all.len() {
+            let pinned = thread::spawn(move || pin(number).map(|()| cores())).join().unwrap().unwrap();
+            assert_eq!(pinned, [all[number % all.len()]]);
+        }
+        assert_eq!(cores(), all, "the others are left alone");
+    }
+
+    #[test]
     fn batches() {
         let query = |id: u8| -> Vec<u8> {
             [&[0, id, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"\x01x\x00\x00\x01\x00\x01"].concat()
@@ -152,7 +216,8 @@ mod tests {
             sent: Arc::clone(&sent),
         };
         let worlds = ArcSwap::from_pointee(World::new([], None, None));
-        let board = Board::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()], Tallies::new(2), None);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let board = Board::new(vec![socket], Tallies::new(2), None, false);
         let stop = Arc::new(AtomicBool::new(false));
         thread::scope(|scope| {
             scope.spawn(|| run(backend, &worlds, &mut board.worker(0), &stop));

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{Desk, Judged};
 use crate::config::Source;
-use crate::feed::decode::decode;
+use crate::feed::decode::{decode, decode_with_tail};
 use crate::feed::files::{self, OwnFile};
 use crate::feed::schedule::Trouble;
 use crate::model::ContentHash;
@@ -142,7 +143,16 @@ impl Desk<'_> {
                 self.bad_line(Some(file.path()), &diag);
             };
             let text = io::BufReader::with_capacity(READ, file.reader());
-            let read = decode(text, self.list.max_decoded()).and_then(|text| parser.read(text, &mut on_bad));
+            let (max, has_tail) = (self.list.max_decoded(), AtomicBool::new(false));
+            let text = match self.list.format.is_rbldnsd() {
+                true => decode_with_tail(text, max, &has_tail),
+                false => decode(text, max),
+            };
+            let read = text.and_then(|text| parser.read(text, &mut on_bad));
+            if has_tail.load(Ordering::Relaxed) {
+                let path = file.path().display();
+                tracing::warn!(list = %self.list.name, "{path}: what lies behind its gzip data is no gzip and ignored");
+            }
             read.map_err(|error| Refusal::of_file(file.path(), &error))
         });
         // One that is being written shows anything, a cut archive or a broken line.

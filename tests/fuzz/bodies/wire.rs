@@ -8,7 +8,7 @@ use gatepost::compile::{Member, ZoneData, ZoneSpec, compile};
 use gatepost::model::{ContentHash, Name, Ns, RrData, RrSet, Rtype, Soa, Span, Template, Use, Value};
 use gatepost::set::{Overlap, Scope, SetBuilder};
 use gatepost::snapshot::{self, Snapshot};
-use gatepost::wire::{self, Refusal, Reply, STREAM_MAX, UDP_MAX};
+use gatepost::wire::{self, LowerName, Refusal, Reply, STREAM_MAX, UDP_MAX};
 use gatepost::zone::Zone;
 
 /// The zone's origin, in wire form.
@@ -17,7 +17,8 @@ pub(crate) const ORIGIN: &[u8] = b"\x02bl\x07example\x00";
 /// Reads and answers a message; what comes out is a message that answers it.
 pub(crate) fn any_bytes(packet: &[u8]) {
     let mut out = [0xaa; UDP_MAX + 8];
-    let query = match wire::parse(packet) {
+    let mut name = LowerName::ROOT;
+    let query = match wire::parse(packet, &mut name) {
         Ok(query) => query,
         Err(Refusal::Silent(_)) => {
             assert!(packet.len() < 12 || packet[2] & 0x80 != 0 || packet[4..6] == [0, 1]);

@@ -1,0 +1,353 @@
+//! `gatepost rbldnsd` as a service: the service manager, signals, what cannot be had at the start, how it ends.
+#![cfg(feature = "full")]
+
+mod cli_support;
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+use cli_support::daemon::{address, command, is_listed, place, started};
+use cli_support::{Place, Running, under_nohup, until};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, geteuid, mkfifo};
+
+/// Said although the test runner captures what passing tests print.
+fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
+}
+
+const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";
+
+/// A service manager's end of the notify socket.
+struct Notified(UnixDatagram);
+
+impl Notified {
+    fn at(place: &Place) -> Self {
+        let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+        fs::set_permissions(place.path("notify"), Permissions::from_mode(0o777)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(socket)
+    }
+
+    /// What has come so far is no news.
+    fn forget(&self) {
+        self.0.set_nonblocking(true).unwrap();
+        while self.0.recv(&mut [0; 4096]).is_ok() {}
+        self.0.set_nonblocking(false).unwrap();
+    }
+
+    /// The next message that holds this.
+    #[track_caller]
+    fn of(&self, wanted: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let len = self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("never `{wanted}`: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_service_manager_hands_sockets_over_and_is_told() {
+    let place = place();
+    place.write("a", LIST);
+    let notified = Notified::at(&place);
+    // Sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)).
+    let script = "import os, socket, sys\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n\
+        print(s.getsockname()[1], flush=True)\n\
+        s.fileno() == 3 or os.dup2(s.fileno(), 3)\n\
+        os.set_inheritable(3, True)\n\
+        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[1], sys.argv[1:])\n";
+    let inner = command(&place, &["-c", "1", "z.example:ip4set:a"]);
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
+    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
+    python.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = Running::new(python);
+    assert!(notified.of("READY=1").contains("1 zone"));
+    let port: u16 = daemon.says("\n").trim().parse().unwrap();
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    assert!(is_listed(server, "192.0.2.7", "z.example"));
+    daemon.signal(Signal::SIGTERM);
+    notified.of("STOPPING=1");
+    daemon.end().ended_with(0);
+}
+
+/// The notify socket is outside of the new root folder, and often not for the new user.
+#[test]
+fn the_service_manager_is_told_from_another_root_folder() {
+    if !geteuid().is_root() {
+        skipped("the_service_manager_is_told_from_another_root_folder: only root may chroot");
+        return;
+    }
+    let place = place();
+    place.write("root/a", LIST);
+    let notified = Notified::at(&place);
+    let root = place.path("root");
+    let args = ["-n", "-b", "127.0.0.1/0", "-r", root.to_str().unwrap(), "-c", "1", "z.example:ip4set:a"];
+    let mut command = command(&place, &args);
+    command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "200000");
+    let daemon = Running::new(command);
+    assert!(notified.of("READY=1").contains("1 zones in service"));
+    fs::set_permissions(place.path("notify"), Permissions::from_mode(0o700)).unwrap();
+    notified.of("WATCHDOG=1");
+    place.write("root/a", "192.0.2.9\n");
+    notified.of("STATUS=");
+    daemon.signal(Signal::SIGTERM);
+    notified.of("STOPPING=1");
+    let ran = daemon.end().ended_with(0);
+    assert!(!ran.err.contains("service manager"), "{}", ran.err);
+}
+
+/// Containers have it in the abstract namespace.
+#[test]
+fn the_service_manager_is_told_by_an_abstract_name() {
+    let place = place();
+    place.write("a", LIST);
+    let name = format!("gatepost-test-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&UnixAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut command = command(&place, &["-b", "127.0.0.1/0", "z.example:ip4set:a"]);
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let daemon = Running::new(command);
+    Notified(socket).of("READY=1");
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_no_reason_not_to_serve() {
+    let place = place();
+    place.write("a", LIST);
+    for (log, wrong) in [("none/queries", "No such file or directory"), ("pipe", "No such device or address")]
+    {
+        // Nobody reads the pipe: whoever waits for a reader never answers.
+        mkfifo(&place.path("pipe"), Mode::from_bits_truncate(0o666)).unwrap();
+        fs::set_permissions(place.path("pipe"), Permissions::from_mode(0o666)).unwrap();
+        let args = ["-c", "1", "-l", log, "-s", "none/stats", "z.example:ip4set:a"];
+        let (daemon, server) = started(&place, &args);
+        daemon.talks("the query log cannot be opened; SIGHUP tries it again");
+        assert!(is_listed(server, "192.0.2.7", "z.example"));
+        let talk = daemon.talks("statistics cannot be written");
+        assert!(talk.contains(wrong), "{talk}");
+
+        fs::remove_file(place.path("pipe")).unwrap();
+        fs::create_dir(place.path("none")).unwrap();
+        fs::set_permissions(place.path("none"), Permissions::from_mode(0o777)).unwrap();
+        until("statistics", || place.path("none/stats").exists());
+        daemon.signal(Signal::SIGHUP);
+        until("the log is opened", || place.path(log).exists());
+        // That its file is there is a moment before lines go into it.
+        until("a line", || {
+            assert!(is_listed(server, "192.0.2.7", "z.example"));
+            place.read(log).contains("7.2.0.192.z.example A IN: NOERROR/1/")
+        });
+        daemon.stop().ended_with(0);
+        fs::remove_dir_all(place.path("none")).unwrap();
+    }
+}
+
+#[test]
+fn sighup_is_heard_under_nohup_too() {
+    let place = place();
+    place.write("a", LIST);
+    let args = ["-n", "-b", "127.0.0.1/0", "-c", "0", "z.example:ip4set:a"];
+    let daemon = Running::new(under_nohup(&command(&place, &args)));
+    let server = address(&daemon);
+    daemon.talks("zones reloaded");
+    place.write("a", "192.0.2.9\n");
+    daemon.signal(Signal::SIGHUP);
+    until("the change", || is_listed(server, "192.0.2.9", "z.example"));
+    daemon.stop().ended_with(0);
+}
+
+/// Whoever signals a whole unit or group means the daemon.
+#[test]
+fn signals_for_the_daemon_do_not_end_its_loader() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, server) = started(&place, &["-c", "0", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
+        kill(Pid::from_raw(loader), signal).unwrap();
+    }
+    place.write("a", "192.0.2.9\n");
+    daemon.signal(Signal::SIGHUP);
+    until("the change", || is_listed(server, "192.0.2.9", "z.example"));
+    assert_eq!(daemon.children(), [loader]);
+    let ran = daemon.stop().ended_with(0);
+    assert!(!ran.err.contains("died"), "{}", ran.err);
+}
+
+/// A list that takes a while to be read.
+fn many() -> String {
+    (0..300_000).map(|n: u32| format!("10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255)).collect()
+}
+
+/// Sent to a whole unit or group, the end reaches both processes at once, in whatever order.
+#[test]
+fn an_end_that_both_processes_are_told_is_no_death() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, _) = started(&place, &["-c", "0", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    kill(Pid::from_raw(loader), Signal::SIGTERM).unwrap();
+    until("it is buried", || !exists(loader));
+    let ran = daemon.stop().ended_with(0);
+    assert!(!ran.err.contains("ERROR") && !ran.err.contains("died"), "{}", ran.err);
+
+    // Also before the data are there.
+    place.write("many", many());
+    let mut command = command(&place, &["-n", "-b", "127.0.0.1/0", "z.example:ip4set:many"]);
+    command.process_group(0);
+    let daemon = Running::new(command);
+    until("a loader", || daemon.children().len() == 1);
+    killpg(Pid::from_raw(daemon.pid()), Signal::SIGINT).unwrap();
+    let ran = daemon.end().ended_with(0);
+    assert!(!ran.err.contains("ERROR") && !ran.err.contains("ended"), "{}", ran.err);
+}
+
+/// A loader alone that is told to end is missed all the same.
+#[test]
+fn a_loader_that_somebody_ends_is_told_of_and_replaced() {
+    let place = place();
+    place.write("a", LIST);
+    let (daemon, server) = started(&place, &["-c", "0", "z.example:ip4set:a"]);
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    kill(Pid::from_raw(loader), Signal::SIGTERM).unwrap();
+    place.write("a", "192.0.2.9\n");
+    // Whether before or after its end is heard.
+    daemon.signal(Signal::SIGHUP);
+    daemon.talks("the loader died (signal: 15 (SIGTERM)); the next check or SIGHUP starts another");
+    until("another loads the change", || is_listed(server, "192.0.2.9", "z.example"));
+    daemon.stop().ended_with(0);
+}
+
+/// Without checks nothing but the signal brings the change.
+#[test]
+fn no_sighup_is_lost() {
+    let place = place();
+    let notified = Notified::at(&place);
+    place.write("a", LIST);
+    let mut command = command(&place, &["-n", "-b", "127.0.0.1/0", "-c", "0", "z.example:ip4set:a"]);
+    command.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = Running::new(command);
+    let server = address(&daemon);
+    notified.of("READY=1");
+    let loader = || {
+        until("one loader", || daemon.children().len() == 1);
+        Pid::from_raw(daemon.children()[0])
+    };
+    // The loader dies right before, as far as anybody can tell.
+    for number in 1..20 {
+        place.write("a", format!("192.0.2.{number}\n"));
+        kill(loader(), Signal::SIGKILL).unwrap();
+        daemon.signal(Signal::SIGHUP);
+        until("the change", || is_listed(server, &format!("192.0.2.{number}"), "z.example"));
+        // Whoever never listens stops a service in the end.
+        notified.forget();
+    }
+    // It was told, and dies before it looks.
+    place.write("a", "192.0.2.30\n");
+    let first = loader();
+    notified.forget();
+    kill(first, Signal::SIGSTOP).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    assert!(notified.of("RELOADING=1").contains("MONOTONIC_USEC="));
+    kill(first, Signal::SIGKILL).unwrap();
+    until("the change", || is_listed(server, "192.0.2.30", "z.example"));
+    notified.of("READY=1");
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn a_sighup_while_files_are_read_has_them_looked_at_again() {
+    let place = place();
+    place.write("a", LIST).write("many", many());
+    let args = ["-n", "-q", "-b", "127.0.0.1/0", "-c", "0", "a.example:ip4set:a", "m.example:ip4set:many"];
+    let daemon = Running::new(command(&place, &args));
+    let server = address(&daemon);
+    // The one is read, the other is being read.
+    daemon.talks("ip4set:a: ");
+    place.write("a", "192.0.2.9\n");
+    daemon.signal(Signal::SIGHUP);
+    until("the change", || is_listed(server, "192.0.2.9", "a.example"));
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn what_is_said_of_a_failed_load_is_true() {
+    let place = place();
+    place.write("b", LIST).write("clients", "127.0.0.1 :pass\n");
+    let zones = ["z.example:ip4set:a", "b.example:ip4set:b", "b.example:acl:clients", "c.example:acl:none"];
+    let zones = [&zones[..], &["c.example:ip4set:b"]].concat();
+    let ran = command(&place, &[&["-n", "-b", "127.0.0.1/0"], &zones[..]].concat()).output().unwrap();
+    let talk = String::from_utf8(ran.stderr).unwrap();
+    assert!(talk.contains("zone z.example: file a: unable to read: No such file or directory"), "{talk}");
+    assert!(talk.contains("; it has no data yet") && talk.contains("; it was never read"), "{talk}");
+    assert!(!talk.contains("stays"), "{talk}");
+
+    let quick = ["-n", "-q", "-c", "1", "-b", "127.0.0.1/0"];
+    let daemon = Running::new(command(&place, &[&quick[..], &zones].concat()));
+    let server = address(&daemon);
+    daemon.talks("; it has no data yet");
+    until("the zone that can be loaded", || is_listed(server, "192.0.2.7", "b.example"));
+    fs::remove_file(place.path("b")).unwrap();
+    let talk = daemon.talks(
+        "zone b.example: file b: unable to read: No such file or directory; what it had stays in service",
+    );
+    assert_eq!(talk.matches("stays in service").count(), 1, "{talk}");
+    fs::remove_file(place.path("clients")).unwrap();
+    daemon.talks("the access list acl:clients: file clients: unable to read: No such file or directory; what it had stays in service");
+    daemon.stop().ended_with(0);
+}
+
+/// Whether there is such a process, and be it one that waits to be buried.
+fn exists(pid: i32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Started by root as one user, then as another: the folder is the first one's.
+#[test]
+fn a_cache_of_somebody_else_is_left_alone() {
+    if !geteuid().is_root() {
+        skipped("a_cache_of_somebody_else_is_left_alone: only root may be several users");
+        return;
+    }
+    let place = place();
+    place.write("a", LIST);
+    let start = |user: &str| {
+        let mut command =
+            place.command(&["rbldnsd", "-u", user, "-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"]);
+        command.env("CACHE_DIRECTORY", place.path("var/cache/rbldnsd"));
+        let daemon = Running::new(command);
+        let server = address(&daemon);
+        daemon.talks("zones reloaded");
+        assert!(is_listed(server, "192.0.2.7", "z.example"));
+        daemon.stop().ended_with(0).err
+    };
+    let names = || {
+        let folder = fs::read_dir(place.path("var/cache/rbldnsd")).unwrap();
+        folder.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    assert!(!start("4711:4711").contains("no cache"));
+    let kept = names();
+    assert_eq!(kept.len(), 1);
+    let talk = start("4712:4712");
+    assert!(talk.contains("WARN no cache, compiled zones are kept in memory: "), "{talk}");
+    assert!(talk.contains("belongs to user 4711 and this is user 4712"), "{talk}");
+    assert_eq!(names(), kept);
+    assert!(start("4711:4711").contains("zone z.example: as compiled before"));
+}
