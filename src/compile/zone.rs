@@ -184,7 +184,8 @@ impl<'a> Compiler<'a> {
             let exact = match &test {
                 Some([listed, _]) if node.name == listed.as_octets() => {
                     let value = self.table.value(test_point(&self.spec.zone, Ipv4Addr::new(127, 0, 0, 2)));
-                    let budget = || Budget::name(&Name::from_tree(listed.as_octets()), &self.spec.zone.origin);
+                    let budget =
+                        || Budget::name(&Name::from_tree(listed.as_octets()), &self.spec.zone.origin);
                     Some(self.table.answer(&[Part { list: Part::ZONE, value }], budget))
                 }
                 Some([_, unlisted]) if node.name == unlisted.as_octets() => None,
