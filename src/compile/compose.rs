@@ -105,7 +105,7 @@ fn texts_of(set: &RrSet) -> Option<&Vec<Template>> {
     }
 }
 
-/// What all lists that hit say together ([`join`]), in a reply that fits: texts that would push it past 512 octets are
+/// What all lists that hit say together (`join`), in a reply that fits: texts that would push it past 512 octets are
 /// counted instead ("+2 more"), since some mail software never asks again over TCP.
 pub fn compose<'a>(parts: impl IntoIterator<Item = &'a [RrSet]>, budget: Budget) -> Vec<RrSet> {
     let mut records = join(parts);

@@ -1,8 +1,8 @@
 //! The hit log: a line for every listing that a client was told of.
 //!
 //! `time client name TYPE lists answers`. Whoever answers leaves a copy of the reply on a shelf of its own ([`Shelves`])
-//! and goes on; a thread takes what is there, asks the world for the lists behind each reply ([`line`]) and writes
-//! ([`file`]). What finds no room is lost and counted. Read [`HitLog`] first, then [`Writer`]. Never: anything that an
+//! and goes on; a thread takes what is there, asks the world for the lists behind each reply (`line`) and writes
+//! (`file`). What finds no room is lost and counted. Read [`HitLog`] first, then [`Writer`]. Never: anything that an
 //! answer waits for; questions about what is not listed.
 
 mod file;
