@@ -17,16 +17,10 @@ mod rig;
 mod roles;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use gatepost::load::{
-    Cores, Draw, Pace, Plan, Questions, Round, Server, await_answer, draw, pin, round, try_question,
-};
-use gatepost::model::Rtype;
-use gatepost::snapshot::{Mapped, Snapshot};
-use gatepost::zone::Zone;
+use gatepost::load::{Cores, Pace, Plan, Questions, Round, Server, await_answer, pin, round, try_question};
 use peers::Peer;
 use rig::{ratios, three};
 
@@ -91,19 +85,9 @@ fn main() {
         };
         let chosen: Vec<&Peer> = peers.iter().filter(chosen).collect();
         if chosen.len() > 1 {
-            compare(&chosen, &mut questions(&snapshot, edns), edns, cores, &settings);
+            compare(&chosen, &mut rig::questions(&snapshot, edns), edns, cores, &settings);
         }
     }
-}
-
-/// As [`gatepost bench`](gatepost::load) draws them.
-fn questions(snapshot: &Path, edns: bool) -> Questions {
-    let mapped = Mapped::open(snapshot).expect("just written");
-    let snapshot = Snapshot::open(mapped).expect("just written");
-    let mut questions = Questions::new(edns);
-    let what = Draw { questions: 1 << 20, hit_share: 50.0, rtype: Rtype::A, exact: false };
-    draw(&Zone::new(Arc::new(snapshot), 1), &what, &mut questions).expect("it lists something");
-    questions
 }
 
 /// Rounds of these, and their table.
@@ -165,6 +149,7 @@ fn show(peers: &[&Peer], rounds: &[Vec<Round>], edns: bool) {
         let (cpu, rate) = (cpu(rounds), rate(rounds));
         let wrong: u64 = rounds.iter().map(|round| round.tally.wrong_total()).sum();
         let lost: u64 = rounds.iter().map(|round| round.tally.lost).sum();
+        assert!(peer.is_echo || wrong == 0, "{} answers wrongly", peer.name);
         let wrong = if peer.is_echo { "all".to_owned() } else { wrong.to_string() };
         println!(
             "| {} | {} | {} | {} | {} | {wrong} | {lost} |",

@@ -4,8 +4,7 @@
 
 mod common;
 mod dns_support;
-mod knot_support;
-mod nsd_support;
+mod nameserver_support;
 mod scenario_support;
 mod stream_support;
 

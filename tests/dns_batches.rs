@@ -11,9 +11,10 @@ use dns_support::{NOW, except, hosts, listed_name, member, name, query, spec, st
 use gatepost::model::{Span, Use};
 use gatepost::server::respond::{Outcome, Pending, Step, Transport, begin, look_up, respond};
 use gatepost::server::udp::BATCH;
-use gatepost::server::{AccessLists, World};
-use gatepost::wire::{LowerName, UDP_MAX};
-use gatepost::zone::{Access, Action};
+use gatepost::server::{AccessLists, Served, World};
+use gatepost::snapshot::{Mapped, Snapshot};
+use gatepost::wire::{LowerName, Rcode, UDP_MAX};
+use gatepost::zone::{Access, Action, Zone};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -87,6 +88,52 @@ fn sent(outcome: &Outcome<'_>, out: &[u8]) -> Option<(Vec<u8>, bool)> {
         Outcome::Reply { encoded, listed, .. } => Some((out[..encoded.len].to_vec(), *listed)),
         Outcome::Silent(_) | Outcome::Denied | Outcome::Limited => None,
     }
+}
+
+/// A batch in which one address leads to damage: the others are answered.
+#[test]
+fn damage_is_of_one_question() {
+    let mut spec = spec("bl.example");
+    // Two /16s of a /8, each large enough to have octets of its own.
+    let address = |second: u8, third: u8| format!("1.{second}.{third}.9");
+    member(&mut spec, "list", Use::Block, 5, "$", |set| {
+        for third in 0..200 {
+            hosts(set, &[&address(2, third), &address(3, third)]);
+        }
+    });
+    let (octets, _) = dns_support::bytes(&spec);
+    let asked = [0x0102_0709, 0x0103_0709];
+    // Some octet makes the first of them damaged and leaves the second alone.
+    let damaged = (0..octets.len()).find_map(|at| {
+        let mut octets = octets.clone();
+        octets[at] ^= 0xff;
+        let snapshot = Snapshot::open(&octets[..]).ok()?;
+        let found = asked.map(|address| snapshot.v4(address));
+        drop(snapshot);
+        matches!(found, [Err(_), Ok(Some(_))]).then_some(octets)
+    });
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("damaged");
+    std::fs::write(&path, damaged.expect("there is such an octet")).expect("our folder");
+    let snapshot = Snapshot::open(Mapped::open(&path).expect("our file")).expect("its head is whole");
+    let zone = Zone::new(Arc::new(snapshot), 1);
+    let world = World::new([(zone.origin().clone(), Served::Ready(zone))], None, None);
+    let packets = ["9.7.2.1.bl.example", "9.7.3.1.bl.example"].map(|name| query(name, 1));
+    let mut names = [LowerName::ROOT, LowerName::ROOT];
+    let mut out = vec![0; UDP_MAX];
+    let mut pending: Vec<Pending<'_, '_>> = Vec::new();
+    for (packet, name) in packets.iter().zip(&mut names) {
+        match begin(&world, dns_support::CLIENT, packet, name, Transport::Udp, NOW, &mut out) {
+            Step::Pending(one) => pending.push(one),
+            Step::Done(outcome) => panic!("a zone's question: {outcome:?}"),
+        }
+    }
+    look_up(&mut pending);
+    let rcodes = pending.iter().map(|pending| match pending.finish(&world, &mut out) {
+        Outcome::Reply { encoded, listed, .. } => (encoded.rcode, listed),
+        other => panic!("a reply: {other:?}"),
+    });
+    assert_eq!(rcodes.collect::<Vec<_>>(), [(Rcode::SERVFAIL, false), (Rcode::NOERROR, true)]);
 }
 
 #[test]

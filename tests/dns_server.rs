@@ -177,6 +177,12 @@ fn an_address_is_served_by_one_server() {
     server.stop();
     // Once it has stopped, the address is free.
     start(&settings).stop();
+
+    // Nor is UDP alone shared with another server, however many sockets each has.
+    let other = start(&Settings { udp_will_do: true, ..settings.clone() });
+    settings.udp_will_do = true;
+    assert!(matches!(Server::start(&settings, never()), Err(StartError::Bind { transport: "UDP", .. })));
+    other.stop();
 }
 
 #[test]

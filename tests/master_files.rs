@@ -7,7 +7,7 @@
 mod common;
 mod dns_support;
 mod export_support;
-mod nsd_support;
+mod nameserver_support;
 mod peer_support;
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use gatepost::export::{self, Loss};
 use gatepost::model::{Name, Rtype};
 use gatepost::snapshot::RdataRef;
 use gatepost::zone::{self, Content, Nibbles, Octets, TextBuf, Zone};
-use nsd_support::Nsd;
+use nameserver_support::Nameserver;
 use peer_support::reply::{A, AAAA, MX, NOERROR, Record, Said, TXT};
 use peer_support::{Case, Question, ask, combined, labels, random};
 use proptest::strategy::{Strategy, ValueTree};
@@ -81,7 +81,7 @@ fn of_lists(number: usize, made: &Made) -> Printed {
 
 #[test]
 fn nsd_answers_alike() {
-    let Some(program) = nsd_support::nsd("nsd_answers_alike") else { return };
+    let Some(program) = nameserver_support::nsd("nsd_answers_alike") else { return };
     let mut all = Vec::new();
     for seed in 1..=4 {
         all.push(of_case(random::ip4(&format!("set-{seed}"), "rbldnsd:ip4set", seed, 120)));
@@ -102,7 +102,7 @@ fn nsd_answers_alike() {
         all.push(of_lists(number, &strategy.new_tree(&mut runner).unwrap().current()));
     }
     let files: Vec<(&str, &[u8])> = all.iter().map(|one| (&*one.case.origin, &one.text[..])).collect();
-    let nsd = Nsd::start(&program, &files);
+    let nsd = Nameserver::nsd(&program, &files, "");
     let (mut questions, mut counts, mut faults) = (0, BTreeMap::<&str, u64>::new(), Vec::new());
     for one in &all {
         for (question, there) in

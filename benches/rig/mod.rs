@@ -9,9 +9,14 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gatepost::load::{Draw, Questions, draw};
+use gatepost::model::Rtype;
+use gatepost::snapshot::{Mapped, Snapshot};
+use gatepost::zone::Zone;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -176,6 +181,16 @@ pub(crate) fn compiled(work: &Path, list: &Path) -> PathBuf {
     let ended = compile.output().expect("the program starts");
     assert!(ended.status.success(), "compile: {}", String::from_utf8_lossy(&ended.stderr));
     snapshot
+}
+
+/// Questions about a snapshot, as `gatepost bench` draws them: half of them for something listed.
+pub(crate) fn questions(snapshot: &Path, edns: bool) -> Questions {
+    let mapped = Mapped::open(snapshot).expect("just written");
+    let zone = Zone::new(Arc::new(Snapshot::open(mapped).expect("just written")), 1);
+    let mut questions = Questions::new(edns);
+    let what = Draw { questions: 1 << 20, hit_share: 50.0, rtype: Rtype::A, exact: false };
+    draw(&zone, &what, &mut questions).expect("it lists something");
+    questions
 }
 
 /// A number of KiB in `/proc/PID/FILE`.

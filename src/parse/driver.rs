@@ -12,7 +12,7 @@ use super::places::Places;
 use super::report::{EXAMPLES, Report, Trailer};
 use super::{Format, quad};
 use crate::model::Value;
-use crate::set::{Repeats, SetBuilder, ValueId};
+use crate::set::{Repeats, Row, SetBuilder, ValueId};
 
 /// Octets of a note that are kept.
 pub const NOTE_MAX: usize = 200;
@@ -67,14 +67,32 @@ pub(super) trait LineFormat {
     /// One line, without its end.
     fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure>;
 
-    /// The entries of this file that others before them make count for nothing: their lines and what they say.
-    fn repeated(&self, out: &Sink) -> Vec<(u64, String)> {
+    /// The entries of this file that others before them make count for nothing.
+    fn repeated(&self, out: &Sink) -> Repeated {
         out.repeated()
     }
 
     /// The file has ended; says what its end mark says.
     fn end(&mut self, _out: &mut Sink) -> Trailer {
         Trailer::Absent
+    }
+}
+
+/// Entries that count for nothing. There may be as many as in the file, so few are kept with what they say.
+#[derive(Debug, Default)]
+pub(super) struct Repeated {
+    /// The first [`REPEATS`]: line and addresses.
+    pub(super) told: Vec<(u64, String)>,
+    pub(super) count: usize,
+}
+
+impl Repeated {
+    /// Those of both.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.told.extend(other.told);
+        self.told.sort_unstable();
+        self.told.truncate(REPEATS);
+        Self { told: self.told, count: self.count + other.count }
     }
 }
 
@@ -116,9 +134,13 @@ impl Sink {
     }
 
     /// See [`LineFormat::repeated`].
-    pub(super) fn repeated(&self) -> Vec<(u64, String)> {
+    pub(super) fn repeated(&self) -> Repeated {
         let rows = self.builder.repeated().into_iter();
-        rows.filter_map(|(row, shown)| Some((self.places.line(row)?, shown))).collect()
+        let mut placed: Vec<(u64, Row)> =
+            rows.filter_map(|row| Some((self.places.line(row)?, row))).collect();
+        placed.sort_unstable_by_key(|(line, _)| *line);
+        let told = placed.iter().take(REPEATS).map(|&(line, row)| (line, self.builder.addresses(row)));
+        Repeated { told: told.collect(), count: placed.len() }
     }
 
     /// The value of an entry about which nothing is said.
@@ -248,17 +270,12 @@ fn lines(
 }
 
 fn report_repeated(format: &impl LineFormat, out: &mut Sink, on_bad: &mut dyn FnMut(Diag)) {
-    let mut repeated = format.repeated(out);
-    if repeated.is_empty() {
-        return;
-    }
-    repeated.sort_unstable();
-    out.report.repeated += repeated.len() as u64;
-    let more = repeated.len().saturating_sub(REPEATS);
-    repeated.truncate(REPEATS);
-    let last = repeated.len() - 1;
-    for (at, (line, text)) in repeated.into_iter().enumerate() {
-        on_bad(Diag::repeated(line, text, if at == last { more } else { 0 }));
+    let Repeated { told, count } = format.repeated(out);
+    out.report.repeated += count as u64;
+    let (all, mut left) = (told.len(), told.len());
+    for (line, text) in told {
+        left -= 1;
+        on_bad(Diag::repeated(line, text, if left == 0 { count - all } else { 0 }));
     }
 }
 

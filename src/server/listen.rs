@@ -106,7 +106,7 @@ fn bind_all(addresses: &[SocketAddr], transport: &'static str) -> Result<Vec<Tcp
     addresses.iter().map(bind).collect()
 }
 
-/// TCP first: it cannot be shared, so a second server on the same address fails instead of taking half of the queries.
+/// TCP first: where the port is ours to choose, UDP takes the one that it got.
 fn bind_one(address: SocketAddr, workers: usize, udp_will_do: bool) -> Result<Pair, StartError> {
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
@@ -125,8 +125,7 @@ fn bind_one(address: SocketAddr, workers: usize, udp_will_do: bool) -> Result<Pa
             }
             Err(error) => return Err(failed("TCP")(error)),
         };
-        let udp: io::Result<Vec<_>> = (0..workers).map(|_| udp(bound, workers > 1)).collect();
-        match udp {
+        match udp_of(bound, workers) {
             Ok(udp) => return Ok(Pair { address: bound, tcp, udp }),
             Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(failed("UDP")(error)),
@@ -184,9 +183,20 @@ fn ask_for_room(socket: &Socket) {
     });
 }
 
-fn udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+/// A socket for each worker. The first is bound as one that shares with nobody, so that a second server on the same address
+/// fails instead of taking half of the queries, and lets the others join afterwards.
+fn udp_of(address: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
+    let first = udp(address, false)?;
+    if workers > 1 {
+        SockRef::from(&first).set_reuse_port(true)?;
+    }
+    let others = (1..workers).map(|_| udp(address, true));
+    std::iter::once(Ok(first)).chain(others).collect()
+}
+
+fn udp(address: SocketAddr, joins: bool) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    if shared {
+    if joins {
         socket.set_reuse_port(true)?;
     }
     ask_for_room(&socket);
@@ -211,6 +221,26 @@ fn tell_asked_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_spread_over_the_workers_and_nobody_else() {
+        let address = udp("127.0.0.1:0".parse().unwrap(), false).unwrap().local_addr().unwrap();
+        let sockets = udp_of(address, 4).unwrap();
+        for workers in [1, 2] {
+            assert_eq!(udp_of(address, workers).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
+        // The system chooses by the client's port.
+        for _ in 0..200 {
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            assert_eq!(client.send_to(b"x", address).unwrap(), 1);
+        }
+        let came = sockets.iter().map(|socket| {
+            socket.set_nonblocking(true).unwrap();
+            std::iter::from_fn(|| socket.recv(&mut [0]).ok()).count()
+        });
+        let came: Vec<_> = came.collect();
+        assert!(came.iter().sum::<usize>() == 200 && came.iter().all(|&came| came > 10), "{came:?}");
+    }
 
     #[test]
     fn the_sysctl_file_allows_what_is_asked_for() {

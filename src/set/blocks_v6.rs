@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Block, ValueId};
+use super::{Block, ValueId, first};
 use crate::model::Span;
 
 /// Entries over IPv6 addresses. In a [`Set`](super::Set) they are sorted.
@@ -108,6 +108,9 @@ impl BlocksV6 {
 
     /// The rows over the same addresses as one before them, in order.
     pub(super) fn repeated(&self) -> Vec<usize> {
+        if !first::may_repeat(self.iter().map(|block| block.span)) {
+            return Vec::new();
+        }
         let mut rows: Vec<usize> = (0..self.rows.len()).collect();
         // A stable sort: what came first stays first.
         rows.sort_by(|&a, &b| self.spans(&self.rows[a], &self.rows[b]));

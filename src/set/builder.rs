@@ -152,8 +152,8 @@ impl SetBuilder {
         [self.hosts.len(), self.blocks.len(), self.v6.len()]
     }
 
-    /// The entries so far that [`Repeats::First`] leaves out, each with its addresses.
-    pub fn repeated(&self) -> Vec<(Row, String)> {
+    /// The entries so far that [`Repeats::First`] leaves out.
+    pub fn repeated(&self) -> Vec<Row> {
         if self.repeats == Repeats::All {
             return Vec::new();
         }
@@ -162,13 +162,19 @@ impl SetBuilder {
         let hosts = hosts.into_iter().map(of(RowKind::Host));
         let blocks = blocks.into_iter().map(of(RowKind::Block));
         let v6 = self.v6.repeated().into_iter().map(of(RowKind::V6));
-        let rows = hosts.chain(blocks).chain(v6);
-        let shown = |Row { kind, row }: Row| match kind {
+        hosts.chain(blocks).chain(v6).collect()
+    }
+
+    /// The addresses of an entry.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn addresses(&self, Row { kind, row }: Row) -> String {
+        match kind {
             RowKind::Host => Span::host(self.hosts[row]).to_string(),
             RowKind::Block => self.blocks[row].span.to_string(),
-            RowKind::V6 => self.v6.get(row).map_or_else(String::new, |block| block.span.to_string()),
-        };
-        rows.map(|row| (row, shown(row))).collect()
+            RowKind::V6 => self.v6.get(row).expect("a row that is there").span.to_string(),
+        }
     }
 
     /// Settles repeated entries, sorts, drops duplicates and numbers the values by their content.

@@ -13,8 +13,8 @@ use nix::unistd::{Pid, geteuid};
 
 use super::reply::{A, NOERROR};
 use crate::common::dns::try_ask;
+use crate::common::installed;
 use crate::common::program::gatepost;
-use crate::common::say;
 
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,13 +30,7 @@ const AGAIN: &str = "again.x.ready.peer";
 
 /// Where rbldnsd is; `None`, said loudly, where it is not installed.
 pub(crate) fn rbldnsd(test: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.map(|folder| folder.join("rbldnsd")).find(|path| path.is_file());
-    if found.is_none() {
-        say(&format!("SKIPPED: {test}: rbldnsd is not installed (apt-get install rbldnsd)"));
-    }
-    found
+    installed("rbldnsd", "rbldnsd", test)
 }
 
 /// The folder of a run, which the user may read whom both become.

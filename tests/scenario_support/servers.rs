@@ -11,8 +11,7 @@ use gatepost::server::Server;
 use super::message::with_cookie;
 use super::{Peer, zone};
 use crate::dns_support::{hosts, listed_name, member, plain, query, records, spec, store};
-use crate::knot_support::{self, Knot};
-use crate::nsd_support::{self, Nsd};
+use crate::nameserver_support::{self, Nameserver};
 use crate::stream_support::{
     self, PATIENCE, Pair, Tls, connect, framed, greet, is_end, read_framed, secured,
 };
@@ -170,32 +169,29 @@ fn stream(mut stream: impl Read + Write, octets: &[u8], closes: bool) -> Option<
 }
 
 /// A peer, answering.
-pub(crate) enum Running {
-    Nsd(Nsd),
-    Knot(Knot),
-}
+pub(crate) struct Running(Nameserver);
 
 impl Running {
     /// `None`, said loudly, where it is not installed.
     pub(crate) fn start(peer: Peer, test: &str) -> Option<Self> {
         let files = ZONES.map(|origin| (origin, zone(&format!("{origin}.zone"))));
         let files: Vec<(&str, &[u8])> = files.iter().map(|(origin, text)| (*origin, &text[..])).collect();
-        Some(match peer {
+        Some(Self(match peer {
             Peer::Nsd => {
                 let more = format!(
                     "server:\n version: NSD\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n"
                 );
-                Self::Nsd(Nsd::start_with(&nsd_support::nsd(test)?, &files, &more))
+                Nameserver::nsd(&nameserver_support::nsd(test)?, &files, &more)
             }
-            Peer::Knot => Self::Knot(Knot::start(&knot_support::knot(test)?, &files, &[WAITING])),
-        })
+            Peer::Knot => Nameserver::knot(&nameserver_support::knot(test)?, &files, &[WAITING]),
+        }))
     }
 
     /// As it says on its command line.
     pub(crate) fn version(peer: Peer) -> String {
         let (program, option) = match peer {
-            Peer::Nsd => (nsd_support::nsd("version"), "-v"),
-            Peer::Knot => (knot_support::knot("version"), "-V"),
+            Peer::Nsd => (nameserver_support::nsd("version"), "-v"),
+            Peer::Knot => (nameserver_support::knot("version"), "-V"),
         };
         let ran = Command::new(program.expect("it runs")).arg(option).output().expect("it tells");
         let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
@@ -205,10 +201,7 @@ impl Running {
 
     /// UDP, and TCP for streams.
     pub(crate) fn ways(&self) -> [Way<'static>; 2] {
-        let server = match self {
-            Self::Nsd(nsd) => nsd.address(),
-            Self::Knot(knot) => knot.address(),
-        };
+        let server = self.0.address();
         [Way::Udp(server), Way::Stream { server, tls: None, closes: false }]
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::diag::Bad;
-use super::super::driver::{Failure, LineFormat, Outcome, Sink};
+use super::super::driver::{Failure, LineFormat, Outcome, Repeated, Sink};
 use super::super::plain::is_blank;
 use super::super::{Format, Options};
 use super::name::name;
@@ -121,8 +121,8 @@ impl LineFormat for Combined {
         self.sections.iter_mut().for_each(|section| section.sink.begin());
     }
 
-    fn repeated(&self, _out: &Sink) -> Vec<(u64, String)> {
-        self.sections.iter().flat_map(|section| section.sink.repeated()).collect()
+    fn repeated(&self, _out: &Sink) -> Repeated {
+        self.sections.iter().map(|section| section.sink.repeated()).fold(Repeated::default(), Repeated::and)
     }
 
     fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
