@@ -57,7 +57,7 @@ impl From<Bad> for Failure {
 pub(super) trait LineFormat {
     /// The value of a line that is nothing but an IPv4 address, and where the address goes; `None` where such a line
     /// means something else.
-    fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
+    fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
         None
     }
 
@@ -226,16 +226,17 @@ fn lines(
     let mut at = 0;
     let offset = out.offset;
     while at < len {
-        if let Some((value, builder)) = format.bare(out) {
+        let next_line = out.number + 1;
+        if let Some((value, into)) = format.bare(out) {
             let mut hosts = 0;
             while at < len
                 && let Some((address, next)) = quad::line(buffer, at)
             {
-                builder.host(address, value);
+                into.builder.host(address, value);
                 at = next;
                 hosts += 1;
             }
-            out.placed(out.number + 1);
+            into.placed(next_line);
             out.number += hosts;
             out.report.lines += hosts;
             out.report.entries += hosts;

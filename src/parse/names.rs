@@ -7,7 +7,7 @@ use super::diag::Bad;
 use super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::{Options, entry, plain};
 use crate::model::{Name, NameError};
-use crate::set::{Scope, SetBuilder, ValueId};
+use crate::set::{Scope, ValueId};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ impl Names {
 }
 
 impl LineFormat for Names {
-    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
-        Some((self.value, &mut out.builder))
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        Some((self.value, out))
     }
 
     fn begin(&mut self, out: &mut Sink) {

@@ -5,7 +5,7 @@
 use super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::report::Trailer;
 use super::{Options, plain};
-use crate::set::{SetBuilder, ValueId};
+use crate::set::ValueId;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ impl Netset {
 }
 
 impl LineFormat for Netset {
-    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
-        Some((self.value, &mut out.builder))
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        Some((self.value, out))
     }
 
     fn begin(&mut self, out: &mut Sink) {

@@ -10,7 +10,7 @@ use super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::entry::{self, Addresses};
 use super::report::Trailer;
 use super::{Options, stamp};
-use crate::set::{SetBuilder, ValueId};
+use crate::set::ValueId;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Plain {
 }
 
 impl LineFormat for Plain {
-    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
-        Some((self.value, &mut out.builder))
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        Some((self.value, out))
     }
 
     fn begin(&mut self, out: &mut Sink) {

@@ -125,7 +125,7 @@ impl LineFormat for Combined {
         self.sections.iter().map(|section| section.sink.repeated()).fold(Repeated::default(), Repeated::and)
     }
 
-    fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
+    fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
         let section = self.sections.last_mut().filter(|_| self.is_open)?;
         section.lines.bare(&mut section.sink)
     }
@@ -135,7 +135,9 @@ impl LineFormat for Combined {
         if line.first().is_some_and(u8::is_ascii_alphanumeric)
             && let Some(section) = self.sections.last_mut().filter(|_| self.is_open)
         {
-            return section.lines.line(line, &mut section.sink);
+            let outcome = section.lines.line(line, &mut section.sink);
+            section.sink.placed(out.number);
+            return outcome;
         }
         let (start, text) = special::content(line)?;
         if let Some(skip) = special::begins(text) {

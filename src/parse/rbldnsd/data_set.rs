@@ -98,8 +98,8 @@ impl<K: Kind> DataSet<K> {
 }
 
 impl<K: Kind> LineFormat for DataSet<K> {
-    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
-        K::BARE.then_some((self.default.1, &mut out.builder))
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        K::BARE.then_some((self.default.1, out))
     }
 
     fn begin(&mut self, out: &mut Sink) {

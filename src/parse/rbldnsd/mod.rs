@@ -90,7 +90,7 @@ impl Rbldnsd {
     }
 
     /// See [`LineFormat::bare`].
-    fn bare<'a>(&'a mut self, sink: &'a mut Sink) -> Option<(ValueId, &'a mut SetBuilder)> {
+    fn bare<'a>(&'a mut self, sink: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
         each!(self, lines => lines.bare(sink), lines => lines.bare(sink))
     }
 
