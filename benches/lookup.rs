@@ -14,7 +14,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use gatepost::compile::{Answer, AnswerId, Answered, Compiled, Part, SpansV4, ZoneData};
+use gatepost::compile::{Answer, AnswerId, Answered, Compiled, NameTree, Part, SpansV4, SpansV6, ZoneData};
 use gatepost::model::{Name, Ns, RrData, RrSet, Rtype, Soa, Span};
 use gatepost::snapshot::{Mapped, Snapshot, write};
 
@@ -178,8 +178,8 @@ fn zone(v4: SpansV4, answers: u32) -> Compiled {
         },
         lists: Vec::new(),
         v4,
-        v6: Vec::new(),
-        names: Vec::new(),
+        v6: SpansV6::default(),
+        names: NameTree::default(),
         answers: (0..answers).map(answer).collect(),
         values: (0..answers).map(record).collect(),
     }

@@ -279,7 +279,7 @@ proptest! {
                 .collect();
             prop_assert_eq!(said, expected, "{}", question);
         }
-        for node in &compiled.names {
+        for node in compiled.names.iter() {
             let below = compiled.names.iter().any(|other| {
                 other.name != node.name && other.name.is_in(&node.name) && (other.exact.is_some() || other.below.is_some())
             });

@@ -147,7 +147,7 @@ fn a_set_under_another_name_is_damage() {
     octets[6] = 9;
     fs::write(path(one.hash), octets).unwrap();
     let error = list.set(&one.hash).unwrap_err();
-    assert!(error.to_string().ends_with("has format version 9, this program reads version 2"), "{error}");
+    assert!(error.to_string().ends_with("has format version 9, this program reads version 4"), "{error}");
 }
 
 #[test]

@@ -293,7 +293,7 @@ impl Listed {
         Self {
             v4: compiled.v4.addresses(),
             v6: compiled.v6.len() as u64,
-            names: compiled.names.iter().filter(|node| node.is_listed()).count() as u64,
+            names: compiled.names.listed() as u64,
             answers: compiled.answers.len() as u64,
         }
     }

@@ -43,13 +43,13 @@ impl Diff {
     pub fn between(old: &Set, new: &Set) -> Self {
         let (before, after) = (listed_v4(old), listed_v4(new));
         let v6 = |set: &Set| {
-            let blocks = set.parts().flat_map(|part| &part.v6);
+            let blocks = set.parts().flat_map(|part| part.v6.iter());
             sorted(blocks.map(|block| (block.span.first, block.span.last, block.exclude)).collect())
         };
         let v6 = only(&v6(old), &v6(new));
         let names = |set: &Set| {
-            let names = set.parts().flat_map(|part| &part.names);
-            sorted(names.map(|entry| (entry.name.clone(), entry.scope, entry.exclude)).collect())
+            let names = set.parts().flat_map(|part| part.names.iter());
+            sorted(names.map(|entry| (entry.name, entry.scope, entry.exclude)).collect())
         };
         let names = only(&names(old), &names(new));
         Self {

@@ -125,10 +125,9 @@ pub struct Compiled {
     /// IPv4: sorted, disjoint; neighbours with one answer are joined.
     pub v4: SpansV4,
     /// IPv6: sorted, disjoint; neighbours with one answer are joined.
-    pub v6: Vec<Answered<u128>>,
-    /// Names that are listed, excluded or have such names below them; the root (the origin) first if there is any.
-    /// Every ancestor of a node is a node and stands before it, and what is below a node follows it in one row.
-    pub names: Vec<NameNode>,
+    pub v6: SpansV6,
+    /// Names.
+    pub names: NameTree,
     /// The answers.
     pub answers: Vec<Answer>,
     /// What single lists say: the index is the `value` of a [`Part`].
@@ -192,9 +191,11 @@ mod answers;
 mod compose;
 mod diff;
 mod merge;
+mod name_tree;
 mod names;
 mod resolve;
 mod spans;
+mod spans_v6;
 mod subzones;
 mod sweep;
 mod zone;
@@ -202,6 +203,8 @@ mod zone;
 pub use answers::{MAX_ANSWERS, MAX_PARTS};
 pub use compose::{Budget, compose, compose_again};
 pub use diff::{Diff, listed_v4};
+pub use name_tree::{NameTree, TreeNode};
 pub use spans::SpansV4;
+pub use spans_v6::SpansV6;
 pub use subzones::expand;
 pub use zone::compile;

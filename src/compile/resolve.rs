@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Answered;
 use super::sweep::{Ranked, sweep};
 use crate::model::{Address, Span};
-use crate::set::{Block, Column, Overlap, Set, V4Entries, ValueId};
+use crate::set::{Block, BlocksV6, Column, Overlap, Set, V4Entries, ValueId};
 
 /// Interned groups of values of a set that answer together.
 #[derive(Debug, Default)]
@@ -130,7 +130,10 @@ impl Iterator for ListedV4<'_> {
 pub(super) struct ListedV6<'a> {
     overlap: Overlap,
     stand_ins: &'a [ValueId],
-    blocks: &'a [Block<u128>],
+    blocks: &'a BlocksV6,
+    /// The next block, and the row behind it.
+    next: Option<Block<u128>>,
+    at: usize,
     island: std::vec::IntoIter<Answered<u128>>,
     /// The value of the last block that stood alone and its group.
     last: (ValueId, u32),
@@ -142,7 +145,21 @@ impl<'a> ListedV6<'a> {
         let mut groups = Groups::default();
         let last = (0, groups.id(&[stand_in(stand_ins, 0)]));
         let island = Vec::new().into_iter();
-        Self { overlap: set.overlap, stand_ins, blocks: &set.v6, island, last, groups }
+        Self {
+            overlap: set.overlap,
+            stand_ins,
+            blocks: &set.v6,
+            next: set.v6.get(0),
+            at: 1,
+            island,
+            last,
+            groups,
+        }
+    }
+
+    fn step(&mut self) {
+        self.next = self.blocks.get(self.at);
+        self.at += 1;
     }
 }
 
@@ -155,19 +172,22 @@ impl Iterator for ListedV6<'_> {
             if let Some(span) = self.island.next() {
                 return Some(span);
             }
-            let (first, rest) = self.blocks.split_first()?;
-            if !first.exclude && rest.first().is_none_or(|next| next.span.first > first.span.last) {
+            let first = self.next?;
+            self.step();
+            if !first.exclude && self.next.is_none_or(|next| next.span.first > first.span.last) {
                 // The way of nearly every entry: nothing else touches it.
-                self.blocks = rest;
                 if first.value != self.last.0 {
                     self.last = (first.value, self.groups.id(&[stand_in(self.stand_ins, first.value)]));
                 }
                 return Some(Answered { span: first.span, answer: self.last.1 });
             }
-            let (island, rest) = island(self.blocks);
-            self.blocks = rest;
-            let entries =
-                island.iter().flat_map(|block| ranked(self.overlap, block, self.stand_ins)).collect();
+            let mut entries = ranked(self.overlap, &first, self.stand_ins);
+            let mut end = first.span.last;
+            while let Some(next) = self.next.filter(|next| next.span.first <= end) {
+                end = end.max(next.span.last);
+                entries.extend(ranked(self.overlap, &next, self.stand_ins));
+                self.step();
+            }
             let mut spans = Vec::new();
             sweep(entries, |span, group| push(&mut spans, span, self.groups.id(group)));
             self.island = spans.into_iter();
@@ -276,7 +296,7 @@ fn split<A: Address>(span: Span<A>, level: u8, parts: &mut Vec<(Span<A>, u8)>) {
 }
 
 /// Adds a span, joined to the last one where they touch with one answer.
-pub(super) fn push<A: Address>(spans: &mut Vec<Answered<A>>, span: Span<A>, answer: u32) {
+fn push<A: Address>(spans: &mut Vec<Answered<A>>, span: Span<A>, answer: u32) {
     if let Some(before) = spans.last_mut()
         && before.answer == answer
         && before.span.last.next() == Some(span.first)

@@ -77,24 +77,24 @@ fn seen_from(set: &Arc<Set>, sub: &Name) -> Option<Arc<Set>> {
         builder.name(name, scope, value);
     };
     let mut is_named = false;
-    for entry in &set.names {
+    for entry in set.names.iter() {
         if let Some(name) = entry.name.relative_to(sub) {
             is_named |= name == Name::root() && entry.scope == Scope::Exact;
-            put(name, entry.scope, entry);
+            put(name, entry.scope, &entry);
         }
     }
     // Of the wildcards above the longest holds: for the subzone itself where nothing else does, and below it.
     let above =
-        |entry: &&NameEntry| entry.scope == Scope::Below && entry.name != *sub && sub.is_in(&entry.name);
+        |entry: &NameEntry| entry.scope == Scope::Below && entry.name != *sub && sub.is_in(&entry.name);
     if let Some(longest) = set.names.iter().filter(above).map(|entry| entry.name.as_wire().len()).max() {
         let own = |entry: &NameEntry| entry.scope == Scope::Below && entry.name == *sub;
-        let has_own = set.names.iter().any(own);
+        let has_own = set.names.iter().any(|entry| own(&entry));
         for entry in set.names.iter().filter(above).filter(|entry| entry.name.as_wire().len() == longest) {
             if !is_named {
-                put(Name::root(), Scope::Exact, entry);
+                put(Name::root(), Scope::Exact, &entry);
             }
             if !has_own {
-                put(Name::root(), Scope::Below, entry);
+                put(Name::root(), Scope::Below, &entry);
             }
         }
     }

@@ -10,10 +10,12 @@ use super::compose::Budget;
 use super::diff::listed_v4;
 use super::merge::{Hits, Piece, Without, merge, union};
 use super::names::{Hit, visit};
-use super::resolve::{Listed, ListedV4, ListedV6, push};
-use super::{AnswerId, Answered, Compiled, Except, ListData, NameNode, Part, SpansV4, ZoneData, ZoneSpec};
-use crate::model::{Address, Name, RrData, RrSet, Span, Template};
-use crate::set::{Set, ValueId};
+use super::resolve::{Listed, ListedV4, ListedV6};
+use super::{
+    AnswerId, Answered, Compiled, Except, ListData, NameTree, Part, SpansV4, SpansV6, ZoneData, ZoneSpec,
+};
+use crate::model::{Address, Name, RrData, RrSet, Span, Template, TreeName};
+use crate::set::{NameList, Set, ValueId};
 
 /// Compiles a zone.
 pub fn compile(spec: &ZoneSpec) -> Compiled {
@@ -114,7 +116,7 @@ impl<'a> Compiler<'a> {
         spans
     }
 
-    fn v6(&mut self) -> Vec<Answered<u128>> {
+    fn v6(&mut self) -> SpansV6 {
         let excepts = self.spec.excepts.iter().flat_map(|except| ListedV6::new(&except.set, &[]));
         let mask = union(excepts.map(|item| item.span).collect());
         let mut members: Vec<_> = (self.spec.members.iter().zip(&self.stand_ins))
@@ -125,13 +127,13 @@ impl<'a> Compiler<'a> {
             .collect();
         let budget = Budget::v6(&self.spec.zone.origin);
         let mut answers = Combinations::new(&self.said, &mut self.table, budget);
-        let mut spans = Vec::new();
+        let mut spans = SpansV6::default();
         merge(&mut members, &mask, |piece, hits| {
             let answer = answers.answer(&hits);
             match piece {
-                Piece::Span(span) => push(&mut spans, span, answer),
+                Piece::Span(span) => spans.push(span, answer),
                 Piece::Hosts(hosts) => {
-                    hosts.iter().for_each(|&host| push(&mut spans, Span::host(host), answer));
+                    hosts.iter().for_each(|&host| spans.push(Span::host(host), answer));
                 }
             }
         });
@@ -159,68 +161,85 @@ impl<'a> Compiler<'a> {
         points
     }
 
-    fn names(&mut self) -> Vec<NameNode> {
+    fn names(&mut self) -> NameTree {
         let members = self.spec.members.iter().map(|member| &*member.set);
         let excepts = self.spec.excepts.iter().map(|except| &*except.set);
         let sets: Vec<&Set> = members.chain(excepts).collect();
         let subzones = &self.spec.subzones;
         let holds_names = sets[..self.spec.members.len()].iter().any(|set| !set.names.is_empty());
         if !holds_names && subzones.is_empty() {
-            return Vec::new();
+            return NameTree::default();
         }
         let test = (self.test_points && holds_names)
-            .then(|| ["test", "invalid"].map(|name| name.parse::<Name>().expect("plain")));
-        let extra: Vec<Name> = test.iter().flatten().chain(subzones).cloned().collect();
-        let subzones: HashSet<&Name> = subzones.iter().collect();
-        let mut nodes: Vec<NameNode> = Vec::new();
+            .then(|| ["test", "invalid"].map(|name| TreeName::of(&name.parse().expect("plain"))));
+        let subzones: Vec<TreeName> = subzones.iter().map(TreeName::of).collect();
+        let extra = NameList::of_names(test.iter().flatten().chain(&subzones));
+        let subzones: HashSet<&[u8]> = subzones.iter().map(TreeName::as_octets).collect();
+        let lists: Vec<&NameList> = sets.iter().map(|set| &set.names).collect();
+        let mut tree = NameTree::default();
+        let mut known = vec![Vec::new(); lists.len()];
         // The rows of the nodes above the present one.
         let mut path: Vec<usize> = Vec::new();
-        visit(&sets, &extra, |node| {
+        visit(&lists, &extra, |node| {
             let exact = match &test {
-                Some([listed, _]) if node.name == listed => {
+                Some([listed, _]) if node.name == listed.as_octets() => {
                     let value = self.table.value(test_point(&self.spec.zone, Ipv4Addr::new(127, 0, 0, 2)));
-                    let budget = || Budget::name(listed, &self.spec.zone.origin);
+                    let budget =
+                        || Budget::name(&Name::from_tree(listed.as_octets()), &self.spec.zone.origin);
                     Some(self.table.answer(&[Part { list: Part::ZONE, value }], budget))
                 }
-                Some([_, unlisted]) if node.name == unlisted => None,
-                _ => self.name_answer(node.name, node.exact, Budget::name),
+                Some([_, unlisted]) if node.name == unlisted.as_octets() => None,
+                _ => self.name_answer(node.name, node.exact, Budget::name, &mut known),
             };
-            let below = self.name_answer(node.name, node.below, Budget::below);
+            let below = self.name_answer(node.name, node.below, Budget::below, &mut known);
             // What a subzone holds is there as well, though it is another zone's to say.
             let parent = below.is_some() || !subzones.is_empty() && subzones.contains(node.name);
             path.truncate(node.depth);
             if exact.is_some() || parent {
                 // Whatever is above a parent is one, too: known ones end the walk.
                 for &above in path.iter().rev() {
-                    if std::mem::replace(&mut nodes[above].parent, true) {
+                    if tree.set_parent(above) {
                         break;
                     }
                 }
             }
-            path.push(nodes.len());
-            nodes.push(NameNode { name: node.name.clone(), exact, below, parent });
+            path.push(tree.len());
+            tree.push(node.label(), node.depth, exact, below, parent);
         });
-        nodes
+        tree
     }
 
+    /// `known`: for each member the answer of each of its values alone, where it is the same for names of any length.
     fn name_answer(
         &mut self,
-        node: &Name,
+        node: &[u8],
         says: &[Option<Hit<'_>>],
         budget: fn(&Name, &Name) -> Budget,
+        known: &mut [Vec<Option<AnswerId>>],
     ) -> Option<AnswerId> {
         let (members, excepts) = says.split_at(self.spec.members.len());
         if excepts.iter().any(Option::is_some) {
             return None;
+        }
+        let mut hits = members.iter().flatten();
+        let (first, others) = (hits.next()?, hits.next());
+        let alone = match (first.values().next(), first.values().len(), others) {
+            (Some(value), 1, None) if first.listed == node.len() => Some((first.list, value as usize)),
+            _ => None,
+        };
+        if let Some((list, value)) = alone
+            && let Some(&Some(answer)) = known[list].get(value)
+        {
+            return Some(answer);
         }
         self.parts.clear();
         for hit in members.iter().flatten() {
             for value in hit.values().take(MAX_PARTS.saturating_sub(self.parts.len())) {
                 let mut value = self.said[hit.list][value as usize];
                 // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
-                if hit.listed != node && self.table.records(value).iter().any(has_subject) {
-                    let records =
-                        self.table.records(value).iter().map(|set| filled(set, hit.listed)).collect();
+                if hit.listed != node.len() && self.table.records(value).iter().any(has_subject) {
+                    let listed = Name::from_tree(&node[..hit.listed]);
+                    let records = self.table.records(value).iter().map(|set| filled(set, &listed)).collect();
                     value = self.table.value(records);
                 }
                 let part = Part { list: hit.list as u16, value };
@@ -229,8 +248,20 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        let budget = || budget(node, &self.spec.zone.origin);
-        (!self.parts.is_empty()).then(|| self.table.answer(&self.parts, budget))
+        if self.parts.is_empty() {
+            return None;
+        }
+        let mut fits_any = true;
+        let answer = self.table.answer(&self.parts, || {
+            fits_any = false;
+            budget(&Name::from_tree(node), &self.spec.zone.origin)
+        });
+        if let Some((list, value)) = alone.filter(|_| fits_any) {
+            let known = &mut known[list];
+            known.resize(known.len().max(value + 1), None);
+            known[value] = Some(answer);
+        }
+        Some(answer)
     }
 
     fn lists(&self) -> Vec<ListData> {

@@ -59,7 +59,7 @@ address!(u32, Ipv4Addr);
 address!(u128, Ipv6Addr);
 
 /// Addresses from `first` to `last`, both included; `first <= last`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span<A> {
     /// The lowest address.
     pub first: A,

@@ -9,6 +9,7 @@ mod hash;
 mod name;
 mod record;
 mod text;
+mod tree_name;
 
 pub use access::{AccessList, Given};
 pub use addr::{AddrError, Address, Span, Subject, parse_ipv4, parse_ipv6};
@@ -16,6 +17,7 @@ pub use hash::{ContentHash, Hasher};
 pub use name::{Name, NameError, write_label};
 pub use record::{Ns, RrData, RrSet, Rtype, Soa, Ttl, Value};
 pub use text::{Piece, Pieces, Template};
+pub use tree_name::TreeName;
 
 /// What a feed is good for (its publisher's scope and ours). Decides which zones a list may join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

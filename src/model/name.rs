@@ -125,6 +125,22 @@ impl Name {
         Some(name)
     }
 
+    /// From the octets of a [`TreeName`](super::TreeName), or those of one that is above it.
+    pub fn from_tree(octets: &[u8]) -> Self {
+        let mut wire = [0; 255];
+        // From the end, where the root's octet is already.
+        let mut start = wire.len() - 1;
+        let end = octets.len().min(start);
+        let mut at = 0;
+        while at < end {
+            let label = &octets[at..end.min(at + 1 + usize::from(octets[at]))];
+            start -= label.len();
+            wire[start..start + label.len()].copy_from_slice(label);
+            at += label.len();
+        }
+        Self::of(&wire[start..])
+    }
+
     /// The wire form, root octet included.
     #[inline]
     pub fn as_wire(&self) -> &[u8] {
@@ -161,24 +177,6 @@ impl Name {
         let (wire, above) = (self.as_wire(), origin.as_wire());
         let len = wire.len().checked_sub(above.len()).filter(|_| self.is_in(origin))?;
         Some(Self::of(&[&wire[..len], &[0]].concat()))
-    }
-
-    /// Where the labels begin in the wire form, rightmost first; not the root.
-    pub fn starts(&self) -> impl Iterator<Item = usize> + use<> {
-        let wire = self.as_wire();
-        let mut starts = [0u8; 127];
-        let (mut count, mut at) = (0, 0);
-        while wire[at] > 0 {
-            starts[count] = at as u8;
-            count += 1;
-            at += 1 + usize::from(wire[at]);
-        }
-        (0..count).rev().map(move |label| starts[label].into())
-    }
-
-    /// The name that begins at one of [`starts`](Self::starts), or the root at the last octet.
-    pub fn ending_at(&self, start: usize) -> Self {
-        Self::of(&self.as_wire()[start..])
     }
 
     /// The name without its leftmost label; `None` for the root.

@@ -55,8 +55,9 @@ impl From<Bad> for Failure {
 
 /// One list format.
 pub(super) trait LineFormat {
-    /// The value of a line that is nothing but an IPv4 address; `None` where such a line means something else.
-    fn bare(&self) -> Option<ValueId> {
+    /// The value of a line that is nothing but an IPv4 address, and where the address goes; `None` where such a line
+    /// means something else.
+    fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
         None
     }
 
@@ -225,16 +226,17 @@ fn lines(
     let mut at = 0;
     let offset = out.offset;
     while at < len {
-        if let Some(value) = format.bare() {
+        let next_line = out.number + 1;
+        if let Some((value, into)) = format.bare(out) {
             let mut hosts = 0;
             while at < len
                 && let Some((address, next)) = quad::line(buffer, at)
             {
-                out.builder.host(address, value);
+                into.builder.host(address, value);
                 at = next;
                 hosts += 1;
             }
-            out.placed(out.number + 1);
+            into.placed(next_line);
             out.number += hosts;
             out.report.lines += hosts;
             out.report.entries += hosts;
@@ -243,7 +245,7 @@ fn lines(
             }
         }
         let rest = &buffer[at..len];
-        let end = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..end];
         out.number += 1;
         out.report.lines += 1;

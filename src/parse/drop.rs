@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(whole.report.stamp.unwrap().to_string(), "2026-08-20T12:53:45Z");
         let block = whole.set.v4.blocks[0];
         assert_eq!(whole.set.value(block.value).note.as_deref(), Some("SBL1"));
-        assert_eq!(whole.set.value(whole.set.v6[0].value).note.as_deref(), Some("SBL2"));
+        assert_eq!(whole.set.value(whole.set.v6.get(0).unwrap().value).note.as_deref(), Some("SBL2"));
         assert_eq!(read(HEAD).report.trailer, Trailer::Absent);
         let more = read(&format!("{HEAD}; EOF\n198.51.100.0/24 ; SBL3\n"));
         assert!(matches!(more.report.trailer, Trailer::False(_)));

@@ -65,7 +65,7 @@ impl<R: Read> Blocks<R> {
                 self.fill()?;
                 continue;
             }
-            if let Some(at) = self.buffer[scanned..self.end].iter().rposition(|&b| b == b'\n') {
+            if let Some(at) = memchr::memrchr(b'\n', &self.buffer[scanned..self.end]) {
                 let len = scanned + at + 1;
                 if self.skipping {
                     let first = self.buffer[..len].iter().position(|&b| b == b'\n').unwrap_or(at);

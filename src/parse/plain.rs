@@ -27,8 +27,8 @@ impl Plain {
 }
 
 impl LineFormat for Plain {
-    fn bare(&self) -> Option<ValueId> {
-        Some(self.value)
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        Some((self.value, out))
     }
 
     fn begin(&mut self, out: &mut Sink) {

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs::{DirEntry, File, Metadata, Permissions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ use crate::model::ContentHash;
 use crate::parse::Report;
 use crate::server::{SEALS, sealed};
 use crate::set::{Set, codec};
-use crate::snapshot::{Mapped, Snapshot};
+use crate::snapshot::{Mapped, Snapshot, WriteError};
 
 /// What was not used for so long is removed.
 const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -81,20 +81,23 @@ impl Cache {
         }
     }
 
-    /// Keeps a snapshot; an open file that holds it. Where there is no folder, or no room in it, it is sealed memory.
+    /// Keeps the snapshot that `write` writes; an open file that holds it. Where there is no folder, or no room in it, it
+    /// is sealed memory, and written once more.
     pub(super) fn keep(
         &self,
         prefix: &str,
         key: &ContentHash,
         number: usize,
-        octets: &[u8],
-    ) -> io::Result<File> {
-        let in_memory = || sealed(|file| file.write_all(octets));
-        let Some(folder) = &self.0 else { return in_memory() };
-        keep_in(folder, &name(prefix, key, number), octets).or_else(|error| {
-            tracing::warn!(folder = %folder.display(), %error, "kept in memory alone");
-            in_memory()
-        })
+        write: impl Fn(&mut File) -> Result<(), WriteError>,
+    ) -> Result<File, WriteError> {
+        let Some(folder) = &self.0 else { return sealed(write) };
+        match keep_in(folder, &name(prefix, key, number), &write) {
+            Err(WriteError::Io(error)) => {
+                tracing::warn!(folder = %folder.display(), %error, "kept in memory alone");
+                sealed(write)
+            }
+            kept => kept,
+        }
     }
 
     /// The set of a data set that was read before, and how that went.
@@ -114,7 +117,8 @@ impl Cache {
         let report = serde_json::to_vec(report).expect("plain data");
         let octets = [&(report.len() as u32).to_le_bytes(), &report[..], set].concat();
         let octets = [&ContentHash::of(&octets).as_bytes()[..], &octets].concat();
-        if let Err(error) = keep_in(folder, &set_name(prefix, key), &octets) {
+        let write = |file: &mut File| Ok(file.write_all(&octets)?);
+        if let Err(error) = keep_in(folder, &set_name(prefix, key), write) {
             tracing::debug!(%error, "a set is not kept");
         }
     }
@@ -175,13 +179,17 @@ fn owner_and_key(name: &str) -> Option<(&str, &str)> {
     owner.rsplit_once('-').filter(|(_, key)| is_key(key))
 }
 
-fn keep_in(folder: &Path, name: &str, octets: &[u8]) -> io::Result<File> {
+fn keep_in(
+    folder: &Path,
+    name: &str,
+    write: impl Fn(&mut File) -> Result<(), WriteError>,
+) -> Result<File, WriteError> {
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-    file.write_all(octets)?;
+    write(file.as_file_mut())?;
     file.as_file().set_permissions(Permissions::from_mode(0o444))?;
     let path = folder.join(name);
     file.persist(&path).map_err(|error| error.error)?;
-    File::open(&path)
+    Ok(File::open(&path)?)
 }
 
 /// Whether nobody can change this file any more: it is sealed memory, or nobody may write to it. Its name may be gone
@@ -206,8 +214,8 @@ mod tests {
     #[test]
     fn a_file_that_was_made_again_is_settled_still() {
         let folder = tempfile::tempdir().unwrap();
-        let file = keep_in(folder.path(), "name", b"octets").unwrap();
-        keep_in(folder.path(), "name", b"octets").unwrap();
+        let file = keep_in(folder.path(), "name", |file| Ok(file.write_all(b"octets")?)).unwrap();
+        keep_in(folder.path(), "name", |file| Ok(file.write_all(b"octets")?)).unwrap();
         assert!(is_settled(&file));
         // Memory that is not sealed has no name either.
         assert!(!is_settled(&tempfile::tempfile().unwrap()));
@@ -227,7 +235,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(Some(folder.path().to_owned()));
         let key = ContentHash::of(b"a");
-        let file = cache.keep("p", &key, 0, b"no snapshot").unwrap();
+        let file = cache.keep("p", &key, 0, |file| Ok(file.write_all(b"no snapshot")?)).unwrap();
         assert!(is_settled(&file));
         assert!(cache.find("p", &key, 0).is_none());
     }
@@ -242,7 +250,7 @@ mod tests {
             ["a.example-0123456789ab", "set-0123456789ab", "b-0-0123456789ab", "stays-0123456789ab"];
         for (prefix, key) in prefixes.iter().flat_map(|prefix| [(prefix, &then), (prefix, &now)]) {
             for number in 0..2 {
-                cache.keep(prefix, key, number, b"x").unwrap();
+                cache.keep(prefix, key, number, |file| Ok(file.write_all(b"x")?)).unwrap();
             }
             std::fs::write(folder.path().join(set_name(prefix, key)), b"x").unwrap();
         }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Cursor};
+use std::io::{self, BufWriter};
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -33,7 +33,10 @@ use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 3;
+const COMPILER: u32 = 4;
+
+/// Octets of a snapshot that are written at a time.
+const WRITE: usize = 1 << 18;
 
 /// Works for whoever holds the other end of `socket`, until that is closed.
 pub fn run(socket: UnixStream) -> anyhow::Result<()> {
@@ -339,12 +342,11 @@ impl Loader {
         let mut made = Vec::new();
         for (number, spec) in zones.iter().enumerate().rev() {
             let compiled = compile(spec);
-            let mut octets = Cursor::new(Vec::new());
-            if let Err(error) = snapshot::write(&compiled, &kept, &mut octets) {
-                return Ok(Err(format!("{}: {error}", spec.zone.origin)));
-            }
-            drop(compiled);
-            let file = match self.cache.keep(prefix, key, number, octets.get_ref()) {
+            let write = |file: &mut File| {
+                let mut out = BufWriter::with_capacity(WRITE, file);
+                snapshot::write(&compiled, &kept, &mut out).map(drop)
+            };
+            let file = match self.cache.keep(prefix, key, number, write) {
                 Ok(file) => file,
                 Err(error) => return Ok(Err(format!("{}: {error}", spec.zone.origin))),
             };

@@ -11,11 +11,12 @@ pub const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
 
 /// A file in memory with what `fill` writes.
-pub fn sealed(fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<File> {
+pub fn sealed<E: From<io::Error>>(fill: impl FnOnce(&mut File) -> Result<(), E>) -> Result<File, E> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(rustix::fs::memfd_create("gatepost-zone", flags)?);
+    let memory = rustix::fs::memfd_create("gatepost-zone", flags).map_err(io::Error::from)?;
+    let mut file = File::from(memory);
     fill(&mut file)?;
     file.flush()?;
-    rustix::fs::fcntl_add_seals(file.as_fd(), SEALS)?;
+    rustix::fs::fcntl_add_seals(file.as_fd(), SEALS).map_err(io::Error::from)?;
     Ok(file)
 }

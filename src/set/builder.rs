@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Set, V4Entries, ValueId, first};
-use crate::model::{Name, Span, Value};
+use super::{Block, BlocksV6, Column, Directives, NameList, Overlap, Scope, Set, V4Entries, ValueId, first};
+use crate::model::{Name, Span, TreeName, Value};
 
 /// What becomes of several entries over exactly the same addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,8 +48,8 @@ pub struct SetBuilder {
     blocks: Vec<Block<u32>>,
     /// How many hosts came before each block.
     hosts_before: Vec<usize>,
-    v6: Vec<Block<u128>>,
-    names: Vec<NameEntry>,
+    v6: BlocksV6,
+    names: NameList,
     /// What the list says of its zone.
     pub directives: Directives,
     /// Which of repeated entries count.
@@ -119,12 +119,22 @@ impl SetBuilder {
 
     /// A listed name.
     pub fn name(&mut self, name: Name, scope: Scope, value: ValueId) {
-        self.names.push(NameEntry { name, scope, exclude: false, value });
+        self.tree_name(&TreeName::of(&name), scope, value);
+    }
+
+    /// The same for one that is known from the right.
+    pub fn tree_name(&mut self, name: &TreeName, scope: Scope, value: ValueId) {
+        self.names.push(name, scope, false, value);
     }
 
     /// An excluded name.
     pub fn exclude_name(&mut self, name: Name, scope: Scope) {
-        self.names.push(NameEntry { name, scope, exclude: true, value: 0 });
+        self.exclude_tree_name(&TreeName::of(&name), scope);
+    }
+
+    /// The same for one that is known from the right.
+    pub fn exclude_tree_name(&mut self, name: &TreeName, scope: Scope) {
+        self.names.push(name, scope, true, 0);
     }
 
     /// Entries so far.
@@ -151,9 +161,8 @@ impl SetBuilder {
         let of = |kind| move |row| Row { kind, row };
         let hosts = hosts.into_iter().map(of(RowKind::Host));
         let blocks = blocks.into_iter().map(of(RowKind::Block));
-        let mut v6 = first::repeated(&self.v6);
-        v6.sort_unstable();
-        hosts.chain(blocks).chain(v6.into_iter().map(of(RowKind::V6))).collect()
+        let v6 = self.v6.repeated().into_iter().map(of(RowKind::V6));
+        hosts.chain(blocks).chain(v6).collect()
     }
 
     /// The addresses of an entry.
@@ -164,7 +173,7 @@ impl SetBuilder {
         match kind {
             RowKind::Host => Span::host(self.hosts[row]).to_string(),
             RowKind::Block => self.blocks[row].span.to_string(),
-            RowKind::V6 => self.v6[row].span.to_string(),
+            RowKind::V6 => self.v6.get(row).expect("a row that is there").span.to_string(),
         }
     }
 
@@ -197,18 +206,12 @@ impl SetBuilder {
         for block in &mut self.blocks {
             block.value = if block.exclude { 0 } else { renumber[block.value as usize] };
         }
-        for block in &mut self.v6 {
-            block.value = if block.exclude { 0 } else { renumber[block.value as usize] };
-        }
-        for entry in &mut self.names {
-            entry.value = if entry.exclude { 0 } else { renumber[entry.value as usize] };
-        }
+        self.v6.renumber(&renumber);
+        self.v6.settle();
+        self.names.renumber(&renumber);
+        self.names.settle();
         self.blocks.sort_unstable();
         self.blocks.dedup();
-        self.v6.sort_unstable();
-        self.v6.dedup();
-        self.names = sort_names(self.names);
-        self.names.dedup();
         v4.blocks = self.blocks;
         Set {
             overlap: self.overlap,
@@ -222,7 +225,7 @@ impl SetBuilder {
     }
 
     fn keep_first(&mut self) {
-        first::of_blocks(&mut self.v6);
+        self.v6.keep_first();
         let v4 = first::V4 {
             hosts: &mut self.hosts,
             values: &mut self.host_values,
@@ -243,9 +246,8 @@ impl SetBuilder {
             used[self.first_value as usize] = true;
         }
         let blocks = self.blocks.iter().filter(|b| !b.exclude).map(|b| b.value);
-        let v6 = self.v6.iter().filter(|b| !b.exclude).map(|b| b.value);
-        let names = self.names.iter().filter(|n| !n.exclude).map(|n| n.value);
-        for value in self.host_values.iter().copied().chain(blocks).chain(v6).chain(names) {
+        let others = self.v6.values().chain(self.names.values());
+        for value in self.host_values.iter().copied().chain(blocks).chain(others) {
             used[value as usize] = true;
         }
         let mut order: Vec<ValueId> =
@@ -301,20 +303,6 @@ fn sort_hosts(mut hosts: Vec<u32>) -> Vec<u32> {
         std::mem::swap(&mut hosts, &mut scratch);
     }
     hosts
-}
-
-/// Sorts entries by what their names begin with, in rows of half their size, and looks at the entries themselves where
-/// that is equal.
-fn sort_names(names: Vec<NameEntry>) -> Vec<NameEntry> {
-    if names.is_sorted() {
-        return names;
-    }
-    let halves = |head: u128| ((head >> 64) as u64, head as u64);
-    let mut rows: Vec<_> =
-        names.iter().zip(0u32..).map(|(entry, row)| (halves(entry.name.head()), row)).collect();
-    let entry = |row: u32| &names[row as usize];
-    rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| entry(a.1).cmp(entry(b.1))));
-    rows.iter().map(|&(_, row)| entry(row).clone()).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The stored form of a set; the hash of these octets is the set's name.
 //!
 //! ```text
-//! magic     8   "GPSET\0" and two octets of format version, little-endian: 1, or 2 when there are sections
+//! magic     8   "GPSET\0" and two octets of format version, little-endian: 3, or 4 when there are sections
 //! head      v   one JSON object: overlap, directives
 //! values    v   count, then each: code, text, note, records
 //! hosts     v   count, gaps; then 0 (one value: id) or 1 (an id each)
 //! blocks    v   count, then each: first - previous first, last - first, exclude, value
-//! v6        v   the same with 128-bit numbers
-//! names     v   count, then each: wire form, scope and exclude in one octet, value
-//! sections  v   of version 2 alone: count, then each: count of subzones, their wire forms; a set of version 1, whole
+//! v6        v   count, then each: upper 64 bits of first - those of the previous one, exclude and (2) whether it is a /64 in one
+//!               octet; of others lower 64 bits of first, last - first; value
+//! names     v   count, then each: labels from the right (`TreeName`), scope and exclude in one octet, value
+//! sections  v   of version 4 alone: count, then each: count of subzones, their wire forms, and a set from its head
+//!               to its names
 //! hash     32   BLAKE3 of all before it
 //! ```
 //!
@@ -17,13 +19,17 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::{Block, Column, Directives, NameEntry, Overlap, Scope, Section, Set, V4Entries, ValueId};
-use crate::model::{Address, ContentHash, Hasher, Name, RrData, RrSet, Rtype, Span, Template, Value};
+use super::blocks_v6::is_net;
+use super::{
+    Block, BlocksV6, Column, Directives, NAME_BUFFER, NameBuffer, NameList, Overlap, Scope, Section, Set,
+    V4Entries, ValueId,
+};
+use crate::model::{ContentHash, Hasher, Name, RrData, RrSet, Rtype, Span, Template, TreeName, Value};
 
 const MAGIC: &[u8; 6] = b"GPSET\0";
 /// The newest format version: sets with sections have it. Those without keep the first one, and so their names.
-pub const VERSION: u16 = 2;
-const WITHOUT_SECTIONS: u16 = 1;
+pub const VERSION: u16 = 4;
+const WITHOUT_SECTIONS: u16 = 3;
 
 /// Why stored octets are not a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +72,8 @@ pub fn hash(set: &Set) -> ContentHash {
 trait Out {
     fn push(&mut self, octet: u8);
     fn extend_from_slice(&mut self, octets: &[u8]);
+    /// So many of the first octets: most names are short, and as much as the longest of those is copied for each.
+    fn extend_from_padded(&mut self, octets: &NameBuffer, len: usize);
 }
 
 impl Out for Vec<u8> {
@@ -77,6 +85,18 @@ impl Out for Vec<u8> {
     #[inline]
     fn extend_from_slice(&mut self, octets: &[u8]) {
         Self::extend_from_slice(self, octets);
+    }
+
+    #[inline]
+    fn extend_from_padded(&mut self, octets: &NameBuffer, len: usize) {
+        match octets.first_chunk::<32>() {
+            Some(short) if len <= 32 => {
+                let end = self.len() + len;
+                self.extend_from_slice(short);
+                self.truncate(end);
+            }
+            _ => self.extend_from_slice(&octets[..len]),
+        }
     }
 }
 
@@ -117,12 +137,25 @@ impl Out for Hashed {
         self.make_room();
         self.piece.extend_from_slice(octets);
     }
+
+    #[inline]
+    fn extend_from_padded(&mut self, octets: &NameBuffer, len: usize) {
+        self.make_room();
+        self.piece.extend_from_padded(octets, len);
+    }
 }
 
 fn put_set(out: &mut impl Out, set: &Set) {
     out.extend_from_slice(MAGIC);
     let version = if set.sections.is_empty() { WITHOUT_SECTIONS } else { VERSION };
     out.extend_from_slice(&version.to_le_bytes());
+    put_entries(out, set);
+    if version == VERSION {
+        put_sections(out, &set.sections);
+    }
+}
+
+fn put_entries(out: &mut impl Out, set: &Set) {
     let overlap = match set.overlap {
         Overlap::Narrowest => 0,
         Overlap::OctetLevels => 1,
@@ -148,30 +181,27 @@ fn put_set(out: &mut impl Out, set: &Set) {
         }
     }
     put_blocks(out, &set.v4.blocks);
-    put_blocks(out, &set.v6);
+    put_v6(out, &set.v6);
     put(out, set.names.len() as u128);
-    for entry in &set.names {
-        put_bytes(out, entry.name.as_wire());
-        out.push(u8::from(entry.scope == Scope::Below) | u8::from(entry.exclude) << 1);
-        put_u32(out, entry.value);
-    }
-    if version == VERSION {
-        put_sections(out, &set.sections);
+    let mut buffer = NAME_BUFFER;
+    for row in 0..set.names.len() {
+        let len = set.names.name(row, &mut buffer).len();
+        put(out, len as u128);
+        out.extend_from_padded(&buffer, len);
+        let is_below = set.names.scope(row) == Scope::Below;
+        out.push(u8::from(is_below) | u8::from(set.names.is_excluded(row)) << 1);
+        put_u32(out, set.names.value(row));
     }
 }
 
 /// The set in `bytes`. Checks the hash, the order of entries and every bound.
 pub fn decode(bytes: &[u8]) -> Result<Set, SetError> {
-    decode_up_to(VERSION, bytes)
-}
-
-fn decode_up_to(newest: u16, bytes: &[u8]) -> Result<Set, SetError> {
     let head = bytes.get(..8).ok_or(SetError::Foreign)?;
     if &head[..6] != MAGIC {
         return Err(SetError::Foreign);
     }
     let version = u16::from_le_bytes([head[6], head[7]]);
-    if !(WITHOUT_SECTIONS..=newest).contains(&version) {
+    if !(WITHOUT_SECTIONS..=VERSION).contains(&version) {
         return Err(SetError::Version(version));
     }
     let (body, hash) = bytes.split_last_chunk::<32>().ok_or(SetError::Damaged)?;
@@ -201,6 +231,19 @@ fn put(out: &mut impl Out, mut n: u128) {
 }
 
 #[inline]
+fn put_u64(out: &mut impl Out, mut n: u64) {
+    let mut octets = [0; 10];
+    let mut len = 0;
+    while n >= 0x80 {
+        octets[len] = n as u8 | 0x80;
+        n >>= 7;
+        len += 1;
+    }
+    octets[len] = n as u8;
+    out.extend_from_slice(&octets[..=len]);
+}
+
+#[inline]
 fn put_u32(out: &mut impl Out, mut n: u32) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
@@ -214,15 +257,32 @@ fn put_bytes(out: &mut impl Out, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn put_blocks<A: Address>(out: &mut impl Out, blocks: &[Block<A>]) {
+fn put_blocks(out: &mut impl Out, blocks: &[Block<u32>]) {
     put(out, blocks.len() as u128);
-    let mut last = A::ZERO;
+    let mut last = 0;
     for block in blocks {
-        put(out, block.span.first.distance(last));
-        put(out, block.span.extent());
+        put_u32(out, block.span.first - last);
+        put_u32(out, block.span.last - block.span.first);
         out.push(u8::from(block.exclude));
         put_u32(out, block.value);
         last = block.span.first;
+    }
+}
+
+fn put_v6(out: &mut impl Out, blocks: &BlocksV6) {
+    put(out, blocks.len() as u128);
+    let mut last = 0;
+    for block in blocks.iter() {
+        let high = (block.span.first >> 64) as u64;
+        put_u64(out, high - last);
+        let net = is_net(block.span);
+        out.push(u8::from(block.exclude) | u8::from(net) << 1);
+        if !net {
+            put_u64(out, block.span.first as u64);
+            put(out, block.span.extent());
+        }
+        put_u32(out, block.value);
+        last = high;
     }
 }
 
@@ -231,7 +291,7 @@ fn put_sections(out: &mut impl Out, sections: &[Section]) {
     for section in sections {
         put(out, section.subs.len() as u128);
         section.subs.iter().for_each(|sub| put_bytes(out, sub.as_wire()));
-        put_bytes(out, &encode(&section.set).0);
+        put_entries(out, &section.set);
     }
 }
 
@@ -327,16 +387,17 @@ impl<'a> Input<'a> {
             1 => Column::Many((0..count).map(|_| self.small()).collect::<Option<_>>()?),
             _ => return None,
         };
-        let blocks = self.blocks::<u32>(|n| n.try_into().ok(), |a, b| a.checked_add(b))?;
-        let v6 = self.blocks::<u128>(Some, |a, b| a.checked_add(b))?;
+        let blocks = self.blocks()?;
+        let v6 = self.v6()?;
         let count = self.count()?;
-        let names: Vec<NameEntry> = (0..count).map(|_| self.name()).collect::<Option<_>>()?;
+        let mut names = NameList::default();
+        (0..count).try_for_each(|_| self.name(&mut names))?;
         let ids_known = match &host_values {
             Column::One(value) => known(*value),
             Column::Many(all) => all.iter().all(|&v| known(v)),
         } && blocks.iter().all(|b| known(b.value))
-            && v6.iter().all(|b| known(b.value))
-            && names.iter().all(|n| known(n.value));
+            && v6.values().all(known)
+            && names.values().all(known);
         let sorted = blocks.is_sorted() && v6.is_sorted() && names.is_sorted();
         let v4 = V4Entries { hosts, host_values, blocks };
         let (directives, sections) = (head.directives, Vec::new());
@@ -353,33 +414,48 @@ impl<'a> Input<'a> {
     fn section(&mut self) -> Option<Section> {
         let count = self.count()?;
         let subs: Vec<Name> = (0..count).map(|_| Name::from_wire(self.bytes()?)).collect::<Option<_>>()?;
-        let set = decode_up_to(WITHOUT_SECTIONS, self.bytes()?).ok()?;
+        let set = self.set()?;
         let is_canonical = subs.is_sorted_by(|a, b| a < b);
         is_canonical.then(|| Section { subs, set: Arc::new(set) })
     }
 
-    fn blocks<A: Address>(
-        &mut self,
-        narrow: impl Fn(u128) -> Option<A>,
-        add: impl Fn(A, A) -> Option<A>,
-    ) -> Option<Vec<Block<A>>> {
+    fn blocks(&mut self) -> Option<Vec<Block<u32>>> {
         let count = self.count()?;
         let mut blocks = Vec::with_capacity(count);
-        let mut first = A::ZERO;
+        let mut first = 0u32;
         for _ in 0..count {
-            first = add(first, narrow(self.number()?)?)?;
-            let last = add(first, narrow(self.number()?)?)?;
+            first = first.checked_add(self.small()?)?;
+            let last = first.checked_add(self.small()?)?;
             let exclude = self.octet()? != 0;
             blocks.push(Block { span: Span { first, last }, exclude, value: self.small()? });
         }
         Some(blocks)
     }
 
-    fn name(&mut self) -> Option<NameEntry> {
-        let name = Name::from_wire(self.bytes()?)?;
+    fn v6(&mut self) -> Option<BlocksV6> {
+        let count = self.count()?;
+        let mut blocks = BlocksV6::default();
+        let mut high = 0u64;
+        for _ in 0..count {
+            high = high.checked_add(self.number()?.try_into().ok()?)?;
+            let flags = self.octet()?;
+            let (low, extent) = match flags & 2 {
+                0 => (u64::try_from(self.number()?).ok()?, self.number()?),
+                _ => (0, u128::from(u64::MAX)),
+            };
+            let first = u128::from(high) << 64 | u128::from(low);
+            let span = Span { first, last: first.checked_add(extent)? };
+            blocks.push(Block { span, exclude: flags & 1 != 0, value: self.small()? });
+        }
+        Some(blocks)
+    }
+
+    fn name(&mut self, names: &mut NameList) -> Option<()> {
+        let name = TreeName::from_octets(self.bytes()?)?;
         let flags = self.octet()?;
         let scope = if flags & 1 == 0 { Scope::Exact } else { Scope::Below };
-        Some(NameEntry { name, scope, exclude: flags & 2 != 0, value: self.small()? })
+        names.push(&name, scope, flags & 2 != 0, self.small()?);
+        Some(())
     }
 
     fn value(&mut self) -> Option<Value> {

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 
 use super::{Block, ValueId};
-use crate::model::Address;
+use crate::model::{Address, Span};
 
 /// Sorts by span and keeps the first block of each, listing or exclusion.
-pub(super) fn of_blocks<A: Address>(blocks: &mut Vec<Block<A>>) {
+fn of_blocks<A: Address>(blocks: &mut Vec<Block<A>>) {
     // A stable sort: what came first stays first.
     blocks.sort_by_key(|block| block.span);
     blocks.dedup_by_key(|block| block.span);
 }
 
 /// The rows of blocks over the same addresses as one before them.
-pub(super) fn repeated<A: Address>(blocks: &[Block<A>]) -> Vec<usize> {
-    if !may_repeat(blocks) {
+fn repeated(blocks: &[Block<u32>]) -> Vec<usize> {
+    if !may_repeat(blocks.iter().map(|block| block.span)) {
         return Vec::new();
     }
     let mut rows: Vec<usize> = (0..blocks.len()).collect();
@@ -23,16 +23,16 @@ pub(super) fn repeated<A: Address>(blocks: &[Block<A>]) -> Vec<usize> {
     pairs.map(|pair| pair[1]).collect()
 }
 
-/// Whether two blocks may be over the same addresses. Most lists repeat none, and numbers are sorted several times as fast as
+/// Whether two spans may be over the same addresses. Most lists repeat none, and numbers are sorted several times as fast as
 /// spans that are looked up by their rows.
-fn may_repeat<A: Address>(blocks: &[Block<A>]) -> bool {
+pub(super) fn may_repeat<A: Address>(spans: impl Iterator<Item = Span<A>>) -> bool {
     // 2^64 divided by the golden ratio. Spans that only seem to be equal cost time, nothing else.
     let mixed = |number: u128| (number as u64 ^ (number >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let number = |block: &Block<A>| {
-        let [first, last] = [block.span.first, block.span.last].map(|address| address.distance(A::ZERO));
+    let number = |Span { first, last }: Span<A>| {
+        let [first, last] = [first, last].map(|address| address.distance(A::ZERO));
         mixed(first).rotate_left(29) ^ mixed(last)
     };
-    let mut numbers: Vec<u64> = blocks.iter().map(number).collect();
+    let mut numbers: Vec<u64> = spans.map(number).collect();
     numbers.sort_unstable();
     numbers.windows(2).any(|pair| pair[0] == pair[1])
 }

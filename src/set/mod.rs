@@ -4,11 +4,15 @@
 //! name. The order of the input, duplicates and the layout of the file never change a set. Never: which entry
 //! answers (that is `compile`), texts of files (that is `parse`), I/O.
 
+mod blocks_v6;
 mod builder;
 pub mod codec;
 mod first;
+mod names;
 
+pub use blocks_v6::BlocksV6;
 pub use builder::{Repeats, Row, RowKind, SetBuilder};
+pub use names::{NAME_BUFFER, NameBuffer, NameList};
 
 use std::sync::Arc;
 
@@ -37,10 +41,10 @@ pub struct Set {
     pub values: Vec<Value>,
     /// IPv4 entries.
     pub v4: V4Entries,
-    /// IPv6 entries, sorted.
-    pub v6: Vec<Block<u128>>,
-    /// Names, sorted.
-    pub names: Vec<NameEntry>,
+    /// IPv6 entries.
+    pub v6: BlocksV6,
+    /// Names.
+    pub names: NameList,
     /// What the list says of its zone.
     pub directives: Directives,
     /// What answers in subzones, in the order of the list (rbldnsd's combined). Beside sections there are no entries.
@@ -113,7 +117,7 @@ pub enum Scope {
 }
 
 /// An entry of a name list. `.name` of rbldnsd (the name and all below it) is two of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameEntry {
     /// The listed name, relative to the zone.
     pub name: Name,
@@ -155,11 +159,15 @@ impl Set {
     }
 
     fn own_len(&self) -> usize {
-        let names = self.names.chunk_by(|a, b| a.name == b.name).map(|same| {
-            let exact = same.iter().filter(|entry| entry.scope == Scope::Exact).count();
-            exact.max(same.len() - exact)
-        });
-        self.v4.hosts.len() + self.v4.blocks.len() + self.v6.len() + names.sum::<usize>()
+        let mut names = 0;
+        let mut row = 0;
+        while row < self.names.len() {
+            let next = self.names.next_name(row);
+            let exact = (row..next).filter(|&row| self.names.scope(row) == Scope::Exact).count();
+            names += exact.max(next - row - exact);
+            row = next;
+        }
+        self.v4.hosts.len() + self.v4.blocks.len() + self.v6.len() + names
     }
 
     /// Whether there is no entry.
@@ -184,7 +192,8 @@ impl Set {
 
     /// The entries that hold this IPv6 address, narrowest first, as published.
     pub fn v6_entries_with(&self, address: u128) -> Vec<Block<u128>> {
-        let mut found: Vec<_> = holding(&self.v6, address).collect();
+        // A plain walk is right for any list, and this is asked seldom.
+        let mut found: Vec<_> = self.v6.iter().filter(|block| block.span.contains(address)).collect();
         found.sort_by_key(|block| block.span.extent());
         found
     }
@@ -219,17 +228,17 @@ impl Set {
                 None => {}
             }
         }
-        for block in &self.v6 {
+        for block in self.v6.iter() {
             match id(block.value) {
                 _ if block.exclude => builder.exclude_v6(block.span),
                 Some(value) => builder.v6(block.span, value),
                 None => {}
             }
         }
-        for entry in &self.names {
+        for entry in self.names.iter() {
             match id(entry.value) {
-                _ if entry.exclude => builder.exclude_name(entry.name.clone(), entry.scope),
-                Some(value) => builder.name(entry.name.clone(), entry.scope, value),
+                _ if entry.exclude => builder.exclude_name(entry.name, entry.scope),
+                Some(value) => builder.name(entry.name, entry.scope, value),
                 None => {}
             }
         }

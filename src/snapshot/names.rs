@@ -1,20 +1,24 @@
 //! Names: the node that answers for a name, in at most as many steps as it has labels.
 //!
-//! [`Names`] reads the section, [`encode`] makes it. Nodes stand in the order of (hash, name), so that equal hashes,
+//! [`Names`] reads the section, [`write()`] makes it. Nodes stand in the order of (hash, name), so that equal hashes,
 //! which anybody can make, cost a binary search and no more. Of a hash a node keeps no more than a tag behind the bits
 //! that the directory goes by: enough to pass over nearly every other node, and a third of the octets.
 
 use std::cmp::Ordering;
+use std::io::{Seek, Write};
 
 use zerocopy::IntoBytes;
 
 use super::layout::{NamesHead, NodeHead, record, rows, take};
+use super::write::FileWriter;
 use super::{Damaged, Section, WriteError};
-use crate::compile::{AnswerId, NameNode};
+use crate::compile::{AnswerId, NameTree, TreeNode};
 
 const DAMAGED: Damaged = Damaged(Section::NAMES);
 /// Bits of a hash behind those of the directory that a node keeps.
 const TAG_BITS: u32 = 16;
+/// Where the length of a name stands in a node.
+const LEN_AT: usize = std::mem::offset_of!(NodeHead, len);
 /// The directory has at most 2^this + 1 entries.
 const MAX_DIRECTORY_BITS: u32 = 24;
 
@@ -87,12 +91,6 @@ impl Starts {
     }
 }
 
-fn hash_of(labels: &[u8]) -> u64 {
-    Starts::of(labels).map_or(EMPTY, |s| {
-        s.rightmost_first(labels.len()).fold(EMPTY, |h, (start, end)| extend(h, &labels[start..end]))
-    })
-}
-
 /// The section, read in place.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
@@ -126,6 +124,21 @@ impl Width {
     /// Octets of a node.
     fn node(self) -> usize {
         size_of::<NodeHead>() + 2 * self.octets
+    }
+
+    /// A node as it is stored.
+    #[inline]
+    fn node_of<const NODE: usize>(self, node: &TreeNode, tag: u16, name: u32, len: u8) -> [u8; NODE] {
+        let mut row = [0; NODE];
+        let head = size_of::<NodeHead>();
+        let width = (NODE - head) / 2;
+        row[..head].copy_from_slice(NodeHead { tag: tag.into(), name: name.into(), len }.as_bytes());
+        let exact = node.exact().unwrap_or(self.none);
+        let nothing = self.none - u32::from(node.parent);
+        let below = node.below().unwrap_or(nothing);
+        row[head..head + width].copy_from_slice(&exact.to_le_bytes()[..width]);
+        row[head + width..].copy_from_slice(&below.to_le_bytes()[..width]);
+        row
     }
 
     fn id(self, stored: &[u8]) -> u32 {
@@ -248,103 +261,153 @@ fn tag(hash: u64, bits: u32) -> u16 {
     (hash << bits >> (64 - TAG_BITS)) as u16
 }
 
-/// The octets of section `names`.
-pub(super) fn encode(names: &[NameNode]) -> Result<Vec<u8>, WriteError> {
+/// Writes section `names`.
+pub(super) fn write<W: Write + Seek>(
+    names: &NameTree,
+    file: &mut FileWriter<'_, W>,
+) -> Result<(), WriteError> {
+    let mut section = file.begin(Section::NAMES)?;
+    encode(names, |octets| section.put(octets))?;
+    section.end()
+}
+
+/// Gives out the octets of the section piece by piece.
+fn encode(names: &NameTree, put: impl FnMut(&[u8]) -> Result<(), WriteError>) -> Result<(), WriteError> {
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
+    let width = Width::holding(names.last_answer()).ok_or(WriteError::TooLarge(Section::NAMES))?;
+    match width.octets {
+        1 => encode_rows::<{ size_of::<NodeHead>() + 2 }>(names, width, put),
+        2 => encode_rows::<{ size_of::<NodeHead>() + 4 }>(names, width, put),
+        _ => encode_rows::<{ size_of::<NodeHead>() + 8 }>(names, width, put),
+    }
+}
+
+/// With nodes of so many octets.
+fn encode_rows<const NODE: usize>(
+    names: &NameTree,
+    width: Width,
+    mut put: impl FnMut(&[u8]) -> Result<(), WriteError>,
+) -> Result<(), WriteError> {
     let full = || WriteError::TooLarge(Section::NAMES);
     let count = u32::try_from(names.len()).map_err(|_| full())?;
     // Two to four nodes a bucket.
     let bits = count.ilog2().saturating_sub(1).min(MAX_DIRECTORY_BITS);
-    let last = names.iter().flat_map(|node| node.exact.max(node.below)).max();
-    let width = Width::holding(last.unwrap_or(0)).ok_or_else(full)?;
-    let (octets, offsets) = shared_octets(names);
+    let hashes = hashes(names);
+    let (octets, places) = place_names(names);
+    // Sorted by counting: how many nodes stand before each bucket is the directory, too. While nodes are put in, an entry
+    // is where the next one of its bucket goes, and at last where the next bucket begins.
+    let mut directory = vec![0u32; (1 << bits) + 1];
+    hashes.iter().for_each(|&hash| directory[bucket(hash, bits)] += 1);
+    let mut before = 0;
+    for entry in &mut directory {
+        before += std::mem::replace(entry, before);
+    }
+    let mut rows = vec![[0; NODE]; names.len()];
+    // Apart from the walk that makes names: nodes go anywhere in memory, which nothing else should have to wait for.
+    for (((node, _), &hash), &place) in names.nodes().zip(&hashes).zip(&places) {
+        let next = &mut directory[bucket(hash, bits)];
+        rows[*next as usize] = width.node_of(node, tag(hash, bits), place, hash as u8);
+        *next += 1;
+    }
+    drop(places);
     let octets_len = u32::try_from(octets.len()).map_err(|_| full())?;
-    let directory = 1usize << bits;
-    let hashes: Vec<u64> = names.iter().map(|node| hash_of(labels(node))).collect();
-    // Sorted by counting: how many nodes stand before each bucket is the directory, too.
-    let mut starts = vec![0u32; directory + 1];
-    hashes.iter().for_each(|&hash| starts[bucket(hash, bits) + 1] += 1);
-    for at in 1..=directory {
-        starts[at] += starts[at - 1];
+    drop(hashes);
+    directory.rotate_right(1);
+    directory[0] = 0;
+    let name_of = |row: &[u8; NODE]| {
+        let start = u32::from_le_bytes([row[2], row[3], row[4], row[5]]) as usize;
+        &octets[start..start + usize::from(row[LEN_AT])]
+    };
+    let tag_of = |row: &[u8; NODE]| u16::from_le_bytes([row[0], row[1]]);
+    for bucket in directory.windows(2) {
+        rows[bucket[0] as usize..bucket[1] as usize]
+            .sort_unstable_by(|a, b| tag_of(a).cmp(&tag_of(b)).then_with(|| name_of(a).cmp(name_of(b))));
     }
-    let mut ends = starts.clone();
-    let mut rows = vec![Row::default(); names.len()];
-    for ((node, &hash), &name) in names.iter().zip(&hashes).zip(&offsets) {
-        let end = &mut ends[bucket(hash, bits)];
-        rows[*end as usize] = Row::new(node, tag(hash, bits), name, width);
-        *end += 1;
-    }
-    let name_of = |row: &Row| &octets[row.name as usize..][..usize::from(row.len)];
-    for bucket in starts.windows(2) {
-        let rows = &mut rows[bucket[0] as usize..bucket[1] as usize];
-        rows.sort_unstable_by(|a, b| a.tag.cmp(&b.tag).then_with(|| name_of(a).cmp(name_of(b))));
-    }
-    let root = rows.iter().position(|row| row.len == 0);
+    let root_bucket = bucket(EMPTY, bits);
+    let mut rows_with_root = directory[root_bucket]..directory[root_bucket + 1];
+    let root = rows_with_root.find(|&row| rows[row as usize][LEN_AT] == 0);
     let head = NamesHead {
         nodes: count.into(),
         directory_bits: bits.into(),
-        root: root.map_or(u32::MAX, |row| row as u32).into(),
+        root: root.unwrap_or(u32::MAX).into(),
         octets: octets_len.into(),
-        listed: (names.iter().filter(|node| node.is_listed()).count() as u32).into(),
+        listed: (names.listed() as u32).into(),
         width: (width.octets as u32).into(),
     };
-    let len = size_of::<NamesHead>() + 4 * starts.len() + rows.len() * width.node() + octets.len();
-    let mut out = Vec::with_capacity(len);
-    out.extend_from_slice(head.as_bytes());
-    starts.iter().for_each(|start| out.extend_from_slice(&start.to_le_bytes()));
-    for row in &rows {
-        let head = NodeHead { tag: row.tag.into(), name: row.name.into(), len: row.len };
-        out.extend_from_slice(head.as_bytes());
-        for id in [row.exact, row.below] {
-            out.extend_from_slice(&id.to_le_bytes()[..width.octets]);
-        }
+    put(head.as_bytes())?;
+    let mut piece = Vec::with_capacity(PIECE);
+    for entries in directory.chunks(PIECE / size_of::<u32>()) {
+        piece.clear();
+        entries.iter().for_each(|entry| piece.extend_from_slice(&entry.to_le_bytes()));
+        put(&piece)?;
     }
-    out.extend_from_slice(&octets);
-    Ok(out)
+    put(rows.as_flattened())?;
+    put(&octets)
 }
 
-/// A node, as it will be written.
-#[derive(Clone, Copy, Default)]
-struct Row {
-    name: u32,
-    exact: u32,
-    below: u32,
-    tag: u16,
-    len: u8,
+/// Octets of the directory that are put out at once.
+const PIECE: usize = 1 << 16;
+
+/// Octets of the longest name, of a name and of a label that count as short.
+const NAME: usize = 254;
+const PADDING: usize = 32;
+const SHORT: usize = 16;
+
+/// For each node the upper bits of its name's hash, as many as anything is looked for by, and in the lowest eight the
+/// octets of its name. Each follows from that of the node above it and its own label.
+fn hashes(names: &NameTree) -> Vec<u64> {
+    let mut above = [(EMPTY, 0u8); 128];
+    let hash = |(node, label): (&TreeNode, &[u8])| {
+        let depth = usize::from(node.depth);
+        let (hash, len) = above[depth.saturating_sub(1)];
+        above[depth] = (extend(hash, label), if depth > 0 { len + label.len() as u8 } else { 0 });
+        above[depth].0 & !0xff | u64::from(above[depth].1)
+    };
+    names.nodes().map(hash).collect()
 }
 
-impl Row {
-    fn new(node: &NameNode, tag: u16, name: u32, width: Width) -> Self {
-        let exact = node.exact.unwrap_or(width.none);
-        let nothing = width.none - u32::from(node.parent);
-        let below = node.below.unwrap_or(nothing);
-        Self { name, exact, below, tag, len: labels(node).len() as u8 }
-    }
-}
-
-fn labels(node: &NameNode) -> &[u8] {
-    let wire = node.name.as_wire();
-    &wire[..wire.len() - 1]
-}
-
-/// The octets of all names and where in them each begins: a name that ends the next one has none of its own, and where
-/// something is below a name, that is what comes next.
-fn shared_octets(names: &[NameNode]) -> (Vec<u8>, Vec<u32>) {
+/// The octets of all names, and where in them each begins: what is above a name ends it and has none of its own.
+fn place_names(names: &NameTree) -> (Vec<u8>, Vec<u32>) {
     let mut octets = Vec::with_capacity(names.len() * 12);
-    let mut offsets = vec![0; names.len()];
-    let mut next: &[u8] = &[];
-    for (offset, node) in offsets.iter_mut().zip(names).rev() {
-        let name = labels(node);
-        if !next.ends_with(name) || next.is_empty() {
-            octets.extend_from_slice(name);
-            next = name;
+    let mut places = vec![0; names.len()];
+    // The present name grows to the left.
+    let mut name = [0; NAME + PADDING];
+    // The nodes on the way to it, each with the octets of its name; from `waiting` on they have no place yet.
+    let mut path: Vec<(usize, usize)> = Vec::new();
+    let mut waiting = 0;
+    let mut nodes = names.nodes_and_labels().enumerate().peekable();
+    while let Some((row, (node, labels, start))) = nodes.next() {
+        path.truncate(node.depth.into());
+        waiting = waiting.min(path.len());
+        let above = path.last().map_or(0, |above| above.1);
+        let len = above + labels.len() - start;
+        // Labels and names are copied as if they were the longest of the short ones: what is copied too much is in the way
+        // of nothing.
+        match labels.last_chunk::<SHORT>() {
+            Some(short) if labels.len() - start <= SHORT && above + SHORT <= NAME => {
+                name[NAME - above - SHORT..NAME - above].copy_from_slice(short);
+            }
+            _ => name[NAME - len..NAME - above].copy_from_slice(&labels[start..]),
         }
-        // Which stands at the very end.
-        *offset = (octets.len() - name.len()) as u32;
+        path.push((row, len));
+        if nodes.peek().is_some_and(|(_, (next, ..))| next.depth > node.depth) {
+            continue;
+        }
+        match name[NAME - len..].first_chunk::<PADDING>() {
+            Some(short) if len <= PADDING => {
+                octets.extend_from_slice(short);
+                octets.truncate(octets.len() - PADDING + len);
+            }
+            _ => octets.extend_from_slice(&name[NAME - len..NAME]),
+        }
+        for &(row, len) in &path[waiting..] {
+            places[row] = (octets.len() - len) as u32;
+        }
+        waiting = path.len();
     }
-    (octets, offsets)
+    (octets, places)
 }
 
 #[cfg(test)]

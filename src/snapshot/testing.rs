@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use super::{Snapshot, write};
-use crate::compile::{Answer, Answered, Compiled, NameNode, Part, ZoneData};
+use crate::compile::{Answer, Answered, Compiled, NameNode, NameTree, Part, SpansV6, ZoneData};
 use crate::model::{Ns, RrData, RrSet, Rtype, Soa, Span};
 
 /// A zone with nothing in it but `answers` answers, each an A record of its own.
@@ -34,8 +34,8 @@ pub(super) fn empty_zone(answers: u32) -> Compiled {
         zone: ZoneData { origin, soa, ns, ttl: 300, test_points: false, combined: false, base: None },
         lists: Vec::new(),
         v4: std::iter::empty::<Answered<u32>>().collect(),
-        v6: Vec::new(),
-        names: Vec::new(),
+        v6: SpansV6::default(),
+        names: NameTree::default(),
         values: answers.iter().map(|answer| answer.records.clone()).collect(),
         answers,
     }
@@ -46,7 +46,7 @@ pub(super) fn v4_zone(spans: impl IntoIterator<Item = Answered<u32>>, answers: u
 }
 
 pub(super) fn named_zone(names: Vec<NameNode>, answers: u32) -> Compiled {
-    Compiled { names, ..empty_zone(answers) }
+    Compiled { names: names.into_iter().collect(), ..empty_zone(answers) }
 }
 
 pub(super) fn octets(zone: &Compiled) -> Vec<u8> {

@@ -4,11 +4,14 @@
 //! their width and their answer. A block says that once; what differs stands in columns of packed numbers, and the lower
 //! bits of the few that use them in one of their own.
 
+use std::io::{Seek, Write};
+
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::layout::{V6Block, V6Head, rows, take};
-use super::{Damaged, Section};
-use crate::compile::{AnswerId, Answered};
+use super::write::FileWriter;
+use super::{Damaged, Section, WriteError};
+use crate::compile::{AnswerId, Answered, SpansV6};
 use crate::model::{Address, Span};
 
 const DAMAGED: Damaged = Damaged(Section::V6);
@@ -17,36 +20,61 @@ const BLOCK: usize = 64;
 /// Octets behind the columns, so that a number can be loaded whole wherever it begins.
 const SLACK: usize = 17;
 
-/// The octets of section `v6`.
-pub(super) fn encode(spans: &[Answered<u128>]) -> Vec<u8> {
+/// Writes section `v6`.
+pub(super) fn write<W: Write + Seek>(
+    spans: &SpansV6,
+    file: &mut FileWriter<'_, W>,
+) -> Result<(), WriteError> {
     if spans.is_empty() {
-        return Vec::new();
+        return Ok(());
     }
-    let mut blocks = Vec::with_capacity(spans.len().div_ceil(BLOCK));
+    let (head, blocks, columns) = encode(spans.iter());
+    let mut section = file.begin(Section::V6)?;
+    [head.as_bytes(), blocks.as_bytes(), &columns, &[0; SLACK]]
+        .into_iter()
+        .try_for_each(|octets| section.put(octets))?;
+    section.end()
+}
+
+/// All parts of the section but the octets behind the columns.
+fn encode(mut all: impl Iterator<Item = Answered<u128>>) -> (V6Head, Vec<V6Block>, Vec<u8>) {
+    let mut blocks = Vec::with_capacity(all.size_hint().0.div_ceil(BLOCK));
     let mut columns = Packer::default();
-    for spans in spans.chunks(BLOCK) {
-        let block = V6Block { offset: (columns.octets.len() as u64).into(), ..block(spans) };
+    let mut spans: Vec<Answered<u128>> = Vec::with_capacity(BLOCK);
+    let mut free = Vec::with_capacity(BLOCK);
+    let mut len = 0;
+    loop {
+        spans.clear();
+        spans.extend(all.by_ref().take(BLOCK));
+        if spans.is_empty() {
+            break;
+        }
+        len += spans.len() as u64;
+        free.clear();
+        free.extend(spans.iter().map(free_bits));
+        let block = V6Block { offset: (columns.octets.len() as u64).into(), ..block(&spans, &free) };
         let (base, shift) = (block.base.get(), u32::from(block.shift));
         columns.put(spans.iter().map(|item| steps(base, item.span.first, shift)), block.first_bits);
         columns
             .put(spans.iter().map(|item| steps(item.span.first, item.span.last, shift)), block.extent_bits);
         let answers = spans.iter().map(|item| u128::from(item.answer - block.answer.get()));
         columns.put(answers, block.answer_bits);
-        let odd = spans.iter().filter(|item| !is_even(item, shift));
-        columns.put(odd.flat_map(|item| [item.span.first, item.span.last]), block.shift);
+        let odd = spans.iter().zip(&free).filter(|(_, free)| **free < shift);
+        columns.put(odd.flat_map(|(item, _)| [item.span.first, item.span.last]), block.shift);
         columns.pad();
         blocks.push(block);
     }
-    let head = V6Head { spans: (spans.len() as u64).into(), blocks: (blocks.len() as u64).into() };
-    [head.as_bytes(), blocks.as_bytes(), &columns.octets, &[0; SLACK]].concat()
+    (V6Head { spans: len.into(), blocks: (blocks.len() as u64).into() }, blocks, columns.octets)
 }
 
-/// How a block of these spans is written, but for its place: with the shift that costs the fewest bits.
-fn block(spans: &[Answered<u128>]) -> V6Block {
-    let mut shifts: Vec<_> = spans.iter().map(free_bits).collect();
-    shifts.sort_unstable();
-    shifts.dedup();
-    let with = shifts.into_iter().map(|shift| with_shift(spans, shift));
+/// How a block of these spans is written, but for its place: with the shift that costs the fewest bits. `free`: the free
+/// bits of each span.
+fn block(spans: &[Answered<u128>], free: &[u32]) -> V6Block {
+    // Which shifts there are, up to 128.
+    let mut shifts = [0u64; 3];
+    free.iter().for_each(|&shift| shifts[shift as usize / 64] |= 1 << (shift % 64));
+    let shifts = (0..=u128::BITS).filter(|&shift| shifts[shift as usize / 64] >> (shift % 64) & 1 != 0);
+    let with = shifts.map(|shift| with_shift(spans, free, shift));
     with.min_by_key(|&(cost, _)| cost).map_or_else(V6Block::new_zeroed, |(_, block)| block)
 }
 
@@ -56,20 +84,17 @@ fn free_bits(item: &Answered<u128>) -> u32 {
     item.span.first.trailing_zeros().min(behind)
 }
 
-fn is_even(item: &Answered<u128>, shift: u32) -> bool {
-    free_bits(item) >= shift
-}
-
 /// A block with this shift, and the bits that its columns take.
-fn with_shift(spans: &[Answered<u128>], shift: u32) -> (usize, V6Block) {
+fn with_shift(spans: &[Answered<u128>], free: &[u32], shift: u32) -> (usize, V6Block) {
     let base = spans[0].span.first;
     let most = |number: &dyn Fn(&Answered<u128>) -> u128| {
         (u128::BITS - spans.iter().map(number).max().unwrap_or(0).leading_zeros()) as u8
     };
     let answer = spans.iter().map(|item| item.answer).min().unwrap_or(0);
-    let odd = spans.iter().zip(0..).filter(|(item, _)| !is_even(item, shift));
-    let odd = odd.fold(0u64, |odd, (_, row)| odd | 1 << row);
-    let first_bits = most(&|item| steps(base, item.span.first, shift));
+    let odd = free.iter().zip(0..).fold(0u64, |odd, (&free, row)| odd | u64::from(free < shift) << row);
+    // They ascend: the last one is the farthest.
+    let farthest = spans.last().map_or(0, |item| steps(base, item.span.first, shift));
+    let first_bits = (u128::BITS - farthest.leading_zeros()) as u8;
     let extent_bits = most(&|item| steps(item.span.first, item.span.last, shift));
     let even = spans.len() * (usize::from(first_bits) + usize::from(extent_bits));
     let block = V6Block {
@@ -102,33 +127,39 @@ fn shr(number: u128, shift: u32) -> u128 {
 struct Packer {
     octets: Vec<u8>,
     /// Fewer than eight bits that are no whole octet yet.
-    rest: u8,
+    rest: u64,
     rest_bits: u32,
 }
 
 impl Packer {
     fn put(&mut self, numbers: impl Iterator<Item = u128>, bits: u8) {
+        // With the rest that still fits into a word.
+        const MOST: u32 = 56;
         for mut number in numbers {
             let mut bits = u32::from(bits);
             while bits > 0 {
-                let taken = bits.min(8 - self.rest_bits);
-                self.rest |= (number as u8 & (0xff >> (8 - taken))) << self.rest_bits;
+                let taken = bits.min(MOST);
+                self.rest |= (number as u64 & (u64::MAX >> (u64::BITS - taken))) << self.rest_bits;
+                self.rest_bits += taken;
                 number >>= taken;
                 bits -= taken;
-                self.rest_bits += taken;
-                if self.rest_bits == 8 {
-                    self.pad();
-                }
+                self.flush(self.rest_bits / 8);
             }
         }
     }
 
+    /// So many octets are whole.
+    fn flush(&mut self, whole: u32) {
+        let end = self.octets.len() + whole as usize;
+        self.octets.extend_from_slice(&self.rest.to_le_bytes());
+        self.octets.truncate(end);
+        self.rest = self.rest.checked_shr(8 * whole).unwrap_or(0);
+        self.rest_bits = self.rest_bits.saturating_sub(8 * whole);
+    }
+
     /// Up to a whole octet.
     fn pad(&mut self) {
-        if self.rest_bits > 0 {
-            self.octets.push(self.rest);
-            (self.rest, self.rest_bits) = (0, 0);
-        }
+        self.flush(self.rest_bits.div_ceil(8));
     }
 }
 
@@ -288,16 +319,18 @@ fn shl(number: u128, shift: u8) -> u128 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use zerocopy::IntoBytes;
 
+    use super::{SLACK, V6, encode};
     use crate::compile::{Answered, Compiled};
     use crate::model::Span;
-    use crate::snapshot::testing::{at, empty_zone, octets, open};
-    use crate::snapshot::{Damaged, Section, Snapshot};
+    use crate::snapshot::testing::{at, empty_zone, open};
+    use crate::snapshot::{Damaged, Section};
 
     const ALL: Span<u128> = Span { first: 0, last: u128::MAX };
 
     fn zone(v6: Vec<Answered<u128>>) -> Compiled {
-        Compiled { v6, ..empty_zone(3) }
+        Compiled { v6: v6.into_iter().collect(), ..empty_zone(3) }
     }
 
     proptest! {
@@ -362,8 +395,9 @@ mod tests {
     #[test]
     fn spans_out_of_order_are_damage() {
         for wrong in [[at(5, 9, 0), at(9, 12, 1)], [at(20, 30, 0), at(1, 2, 0)], [at(1, 2, 0), at(9, 8, 0)]] {
-            let snapshot = Snapshot::open(octets(&zone(wrong.to_vec()))).unwrap();
-            let last = snapshot.v6_spans(ALL).last().unwrap();
+            let (head, blocks, columns) = encode(wrong.into_iter());
+            let section = [head.as_bytes(), blocks.as_bytes(), &columns, &[0; SLACK]].concat();
+            let last = V6::new(&section).unwrap().spans(ALL).last().unwrap();
             assert_eq!(last, Err(Damaged(Section::V6)));
         }
     }

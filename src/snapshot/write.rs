@@ -34,8 +34,8 @@ pub fn write(
 ) -> Result<Written, WriteError> {
     let mut file = FileWriter::new(out)?;
     v4::write(compiled, &mut file)?;
-    file.section(Section::V6, &v6::encode(&compiled.v6))?;
-    file.section(Section::NAMES, &names::encode(&compiled.names)?)?;
+    v6::write(&compiled.v6, &mut file)?;
+    names::write(&compiled.names, &mut file)?;
     file.section(Section::ANSWERS, &answers::encode(&compiled.answers, &compiled.values)?)?;
     let meta = Meta { zone: &compiled.zone, lists: &compiled.lists };
     file.section(Section::META, &json(&meta, Section::META)?)?;

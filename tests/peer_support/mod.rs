@@ -152,11 +152,11 @@ impl Case {
                 asked.extend([name_v4(at), mapped, name_v6(0x2002 << 112 | u128::from(at) << 80)]);
             }
         }
-        for block in &set.v6 {
+        for block in set.v6.iter() {
             let (first, last) = (block.span.first, block.span.last);
             asked.extend([first.wrapping_sub(1), first, last, last.wrapping_add(1)].map(name_v6));
         }
-        for entry in &set.names {
+        for entry in set.names.iter() {
             let name = entry.name.to_string();
             asked.extend(if name == "." {
                 [String::new(), "x".to_owned()]

@@ -172,27 +172,25 @@ fn own_entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
                 most,
             )
         }
-        Subject::V6(span) => {
-            capped(set, set.v6.iter().copied().filter(|block| block.span.overlaps(span)), most)
-        }
+        Subject::V6(span) => capped(set, set.v6.iter().filter(|block| block.span.overlaps(span)), most),
         Subject::Name(asked) => (names(set, asked), 0),
     }
 }
 
 /// The entries that hold a name, longest first. A name with all below it is shown as rbldnsd writes it: `.name`.
 fn names(set: &Set, asked: &Name) -> Vec<Entry> {
-    let holds = |entry: &&NameEntry| match entry.scope {
+    let holds = |entry: &NameEntry| match entry.scope {
         Scope::Exact => entry.name == *asked,
         Scope::Below => asked.is_in(&entry.name) && entry.name != *asked,
     };
-    let mut holding: Vec<&NameEntry> = set.names.iter().filter(holds).collect();
+    let mut holding: Vec<NameEntry> = set.names.iter().filter(holds).collect();
     holding.sort_by_key(|entry| std::cmp::Reverse(entry.name.as_wire().len()));
     let shown = holding.into_iter().map(|entry| {
         let other = match entry.scope {
             Scope::Exact => Scope::Below,
             Scope::Below => Scope::Exact,
         };
-        let is_both = set.names.binary_search(&NameEntry { scope: other, ..entry.clone() }).is_ok();
+        let is_both = set.names.holds(&entry.name, other, entry.exclude);
         let before = match entry.scope {
             _ if is_both => ".",
             Scope::Exact => "",

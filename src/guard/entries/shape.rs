@@ -51,7 +51,7 @@ impl Shape {
         self.short_v4 = short;
         let mut short = std::mem::take(&mut self.short_v6);
         for block in set.v6.iter().filter(|b| !b.exclude) {
-            self.block(block, never.covers_v6(block.span), &errors, limits.shortest_v6, &mut short);
+            self.block(&block, never.covers_v6(block.span), &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
         for entry in set.names.iter().filter(|n| !n.exclude) {

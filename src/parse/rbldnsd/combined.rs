@@ -16,7 +16,7 @@ use super::name::name;
 use super::special::{self, Specials};
 use super::{Rbldnsd, overlap};
 use crate::model::Name;
-use crate::set::{Section, Set, SetBuilder};
+use crate::set::{Section, Set, SetBuilder, ValueId};
 
 /// Sections of a list, and subzones that they name: each subzone is compiled and served like a zone.
 const MOST: usize = 1000;
@@ -125,7 +125,20 @@ impl LineFormat for Combined {
         self.sections.iter().map(|section| section.sink.repeated()).fold(Repeated::default(), Repeated::and)
     }
 
+    fn bare<'a>(&'a mut self, _out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        let section = self.sections.last_mut().filter(|_| self.is_open)?;
+        section.lines.bare(&mut section.sink)
+    }
+
     fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure> {
+        // The way of nearly every line: an entry, and nothing before it.
+        if line.first().is_some_and(u8::is_ascii_alphanumeric)
+            && let Some(section) = self.sections.last_mut().filter(|_| self.is_open)
+        {
+            let outcome = section.lines.line(line, &mut section.sink);
+            section.sink.placed(out.number);
+            return outcome;
+        }
         let (start, text) = special::content(line)?;
         if let Some(skip) = special::begins(text) {
             let text = &text[skip..];

@@ -16,7 +16,7 @@ use crate::set::{Set, SetBuilder, ValueId};
 /// How the entries of a data set type are written and what they are.
 pub(in super::super) trait Kind {
     /// What an entry names.
-    type Key: Key;
+    type Key: Key + Default + std::fmt::Debug;
     /// The first default line of the data set is said by all its entries; what stands beside them is ignored.
     const ONE_VALUE: bool = false;
     /// A line that is nothing but an IPv4 address lists that address.
@@ -28,24 +28,25 @@ pub(in super::super) trait Kind {
     fn is_entry(_line: &[u8]) -> bool {
         false
     }
-    /// What the beginning of a text names, and where that ends.
-    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Self::Key, usize), Bad>;
+    /// Puts into `key` what the beginning of a text names; where that ends.
+    fn entry(text: &[u8], options: RbldnsdOptions, key: &mut Self::Key) -> Result<usize, Bad>;
     /// The same behind `!`.
-    fn exclusion(text: &[u8], options: RbldnsdOptions) -> Result<Self::Key, Bad> {
-        Self::entry(text, options).map(|(key, _)| key)
+    fn exclusion(text: &[u8], options: RbldnsdOptions, key: &mut Self::Key) -> Result<(), Bad> {
+        Self::entry(text, options, key).map(drop)
     }
 }
 
 /// A data set of one type.
 #[derive(Debug)]
-pub(in super::super) struct DataSet<K> {
+pub(in super::super) struct DataSet<K: Kind> {
     specials: Specials,
     values: Values,
     /// In force at this line, and its id.
     default: (Said, ValueId),
     /// The first default line of all files.
     first: Option<Said>,
-    kind: std::marker::PhantomData<K>,
+    /// Of the present line; kept for its room.
+    key: K::Key,
 }
 
 impl<K: Kind> DataSet<K> {
@@ -56,7 +57,7 @@ impl<K: Kind> DataSet<K> {
         let mut values = Values::default();
         let initial = Said::initial();
         let id = values.id(&initial, &mut specials.variables, builder);
-        Self { specials, values, default: (initial, id), first: None, kind: std::marker::PhantomData }
+        Self { specials, values, default: (initial, id), first: None, key: K::Key::default() }
     }
 
     /// The set with all texts resolved, also those that stood above the variables they use.
@@ -81,24 +82,24 @@ impl<K: Kind> DataSet<K> {
     }
 
     fn entry(&mut self, text: &[u8], out: &mut Sink) -> Result<(), Bad> {
-        let (key, end) = K::entry(text, self.specials.options)?;
+        let end = K::entry(text, self.specials.options, &mut self.key)?;
         let said = match K::ONE_VALUE {
             true => None,
             false => Said::beside(&text[end..], &self.default.0).map_err(|bad| bad.shifted(end))?,
         };
-        self.specials.check_range(key.addresses())?;
+        self.specials.check_range(self.key.addresses())?;
         let value = match said {
             Some(said) => self.values.id(&said, &mut self.specials.variables, &mut out.builder),
             None => self.default.1,
         };
-        key.list(value, &mut out.builder);
+        self.key.list(value, &mut out.builder);
         Ok(())
     }
 }
 
 impl<K: Kind> LineFormat for DataSet<K> {
-    fn bare(&self) -> Option<ValueId> {
-        K::BARE.then_some(self.default.1)
+    fn bare<'a>(&'a mut self, out: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        K::BARE.then_some((self.default.1, out))
     }
 
     fn begin(&mut self, out: &mut Sink) {
@@ -124,9 +125,9 @@ impl<K: Kind> LineFormat for DataSet<K> {
             [b'!', rest @ ..] => {
                 let skip = 1 + plain::blanks(rest);
                 // A value beside an exclusion says nothing, whatever it is; `$MAXRANGE4` does not hold for it.
-                let key = K::exclusion(&text[skip..], self.specials.options)
+                K::exclusion(&text[skip..], self.specials.options, &mut self.key)
                     .map_err(|bad| bad.shifted(start + skip))?;
-                key.exclude(&mut out.builder);
+                self.key.exclude(&mut out.builder);
                 Ok(Outcome::Entries(1))
             }
             _ => {

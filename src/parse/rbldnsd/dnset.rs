@@ -3,9 +3,9 @@
 
 use super::super::diag::Bad;
 use super::data_set::Kind;
-use super::name::name;
+use super::name::tree_name;
 use super::options::RbldnsdOptions;
-use crate::model::Name;
+use crate::model::TreeName;
 use crate::set::Scope;
 
 /// See the module's documentation.
@@ -13,17 +13,18 @@ use crate::set::Scope;
 pub(in super::super) struct Dnset;
 
 impl Kind for Dnset {
-    type Key = (Name, &'static [Scope]);
+    type Key = (TreeName, &'static [Scope]);
 
-    fn entry(text: &[u8], _options: RbldnsdOptions) -> Result<(Self::Key, usize), Bad> {
+    fn entry(text: &[u8], _options: RbldnsdOptions, key: &mut Self::Key) -> Result<usize, Bad> {
         let (scopes, skip): (&[Scope], usize) = match text {
             [b'*', b'.', ..] => (&[Scope::Below], 2),
             [b'.', ..] => (&[Scope::Exact, Scope::Below], 1),
             _ => (&[Scope::Exact], 0),
         };
-        match name(&text[skip..]).map_err(|bad| bad.shifted(skip))? {
-            (Some(name), end) => Ok(((name, scopes), skip + end)),
-            (None, _) => Err(Bad::new(skip, "not a name")),
+        key.1 = scopes;
+        match tree_name(&text[skip..], &mut key.0).map_err(|bad| bad.shifted(skip))? {
+            end if !key.0.is_root() => Ok(skip + end),
+            _ => Err(Bad::new(skip, "not a name")),
         }
     }
 }

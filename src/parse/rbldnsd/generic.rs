@@ -4,15 +4,17 @@
 //! several strings (`"one" "two"`, or a text above 255 octets). `@` is the origin, `*` a label like any other. `$TTL`
 //! holds from its line on. A record that cannot be read is a bad line here, also where it stops the original.
 
+use std::collections::HashMap;
+
 use super::super::diag::Bad;
 use super::super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::super::plain::{blanks, is_blank};
 use super::ip4::number;
-use super::name::name;
+use super::name::{name, tree_name};
 use super::special::{self, Specials};
 use super::time::{duration, unsigned};
-use crate::model::{Name, RrData, RrSet, Rtype, Ttl, Value, parse_ipv6};
-use crate::set::Scope;
+use crate::model::{Name, RrData, RrSet, Rtype, TreeName, Ttl, Value, parse_ipv6};
+use crate::set::{Scope, ValueId};
 
 /// Octets of one string (RFC 1035 section 3.3).
 const STRING_MAX: usize = 255;
@@ -20,26 +22,44 @@ const STRING_MAX: usize = 255;
 /// Octets of a TXT record's data: what fits into a message together with everything else.
 const TXT_MAX: usize = 60_000;
 
+/// Records that are remembered as they are written, and octets of each: most lists say the same few all over.
+const KNOWN: usize = 1 << 16;
+const KNOWN_TEXT: usize = 300;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(in super::super) struct Generic {
     specials: Specials,
+    /// Of the present line; kept for its room.
+    owner: TreeName,
+    /// What stood behind a name and was a record with the TTL in force.
+    known: HashMap<Box<[u8]>, ValueId>,
 }
 
 impl Generic {
     /// With what `specials` say already.
     pub(super) fn new(specials: Specials) -> Self {
-        Self { specials }
+        Self { specials, owner: TreeName::ROOT, known: HashMap::new() }
     }
 
-    fn record(&self, text: &[u8]) -> Result<(Name, RrSet), Bad> {
-        let (owner, end) = match text {
-            [b'@'] => (Some(Name::root()), 1),
-            [b'@', blank, ..] if is_blank(*blank) => (Some(Name::root()), 1),
-            _ => name(text)?,
-        };
-        let owner = owner.ok_or_else(|| Bad::new(0, "not a name"))?;
-        let mut words = Words { text, at: end };
+    /// The number of the record that stands behind its owner.
+    fn value(&mut self, text: &[u8], out: &mut Sink) -> Result<ValueId, Bad> {
+        // What the origin may have is less.
+        if !self.owner.is_root()
+            && let Some(&known) = self.known.get(text)
+        {
+            return Ok(known);
+        }
+        let record = self.record(text)?;
+        let value = out.builder.value(&Value { records: vec![record], ..Value::default() });
+        if text.len() <= KNOWN_TEXT && self.known.len() < KNOWN {
+            self.known.insert(text.into(), value);
+        }
+        Ok(value)
+    }
+
+    fn record(&self, text: &[u8]) -> Result<RrSet, Bad> {
+        let mut words = Words { text, at: 0 };
         let mut word = words.next();
         let mut ttl = self.specials.ttl.unwrap_or(0);
         if word.1.first().is_some_and(u8::is_ascii_digit) {
@@ -58,14 +78,14 @@ impl Generic {
             b"AAAA" => (Rtype::AAAA, address_v6(rest).map_err(shift)?),
             b"TXT" => (Rtype::TXT, text_data(rest).map_err(shift)?),
             b"MX" => (Rtype::MX, exchange(rest).map_err(shift)?),
-            b"CNAME" if owner == Name::root() => {
+            b"CNAME" if self.owner.is_root() => {
                 return Err(Bad::new(word.0, "the origin cannot be another name (RFC 1912 section 2.4)"));
             }
             b"CNAME" => (Rtype::CNAME, host(rest).map_err(shift)?),
             b"NS" => (Rtype::NS, host(rest).map_err(shift)?),
             _ => return Err(Bad::new(word.0, "not one of A, AAAA, CNAME, MX, NS, TXT")),
         };
-        Ok((owner, RrSet { rtype, ttl, data: RrData::Wire(vec![data]) }))
+        Ok(RrSet { rtype, ttl, data: RrData::Wire(vec![data]) })
     }
 }
 
@@ -74,16 +94,33 @@ impl LineFormat for Generic {
         let (start, text) = special::content(line)?;
         if let Some(skip) = special::begins(text) {
             self.specials.line(&text[skip..], out).map_err(|failure| failure.shifted(start + skip))?;
+            // Perhaps another TTL is in force now.
+            self.known.clear();
             return Ok(Outcome::Ignored);
         }
         if matches!(text, [] | [b'#' | b';', ..]) {
             return Ok(Outcome::Ignored);
         }
-        let (owner, record) = self.record(text).map_err(|bad| bad.shifted(start))?;
-        let value = out.builder.value(&Value { records: vec![record], ..Value::default() });
-        out.builder.name(owner, Scope::Exact, value);
+        let end = read_owner(text, &mut self.owner).map_err(|bad| bad.shifted(start))?;
+        let value = self.value(&text[end..], out).map_err(|bad| bad.shifted(start + end))?;
+        out.builder.tree_name(&self.owner, Scope::Exact, value);
         Ok(Outcome::Entries(1))
     }
+}
+
+/// Puts the name that a line begins with into `owner`; where it ends.
+fn read_owner(text: &[u8], owner: &mut TreeName) -> Result<usize, Bad> {
+    match text {
+        [b'@'] => owner.clear(),
+        [b'@', blank, ..] if is_blank(*blank) => owner.clear(),
+        _ => {
+            return match tree_name(text, owner)? {
+                _ if owner.is_root() => Err(Bad::new(0, "not a name")),
+                end => Ok(end),
+            };
+        }
+    }
+    Ok(1)
 }
 
 /// Words between blanks, each with its place.

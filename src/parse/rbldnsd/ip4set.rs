@@ -19,8 +19,10 @@ impl Kind for Ip4set {
         builder.directives.six_to_four = true;
     }
 
-    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Span<u32>, usize), Bad> {
-        ip4::entry(text, options.host_bits)
+    fn entry(text: &[u8], options: RbldnsdOptions, key: &mut Span<u32>) -> Result<usize, Bad> {
+        let end;
+        (*key, end) = ip4::entry(text, options.host_bits)?;
+        Ok(end)
     }
 }
 

@@ -21,7 +21,9 @@ impl Kind for Ip4trie {
         builder.directives.six_to_four = true;
     }
 
-    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Span<u32>, usize), Bad> {
-        ip4::network(text, options.host_bits)
+    fn entry(text: &[u8], options: RbldnsdOptions, key: &mut Span<u32>) -> Result<usize, Bad> {
+        let end;
+        (*key, end) = ip4::network(text, options.host_bits)?;
+        Ok(end)
     }
 }

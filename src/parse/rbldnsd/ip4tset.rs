@@ -19,11 +19,13 @@ impl Kind for Ip4tset {
         builder.directives.six_to_four = true;
     }
 
-    fn entry(text: &[u8], _options: RbldnsdOptions) -> Result<(u32, usize), Bad> {
-        ip4::address(text)
+    fn entry(text: &[u8], _options: RbldnsdOptions, key: &mut u32) -> Result<usize, Bad> {
+        let end;
+        (*key, end) = ip4::address(text)?;
+        Ok(end)
     }
 
-    fn exclusion(_text: &[u8], _options: RbldnsdOptions) -> Result<u32, Bad> {
+    fn exclusion(_text: &[u8], _options: RbldnsdOptions, _key: &mut u32) -> Result<(), Bad> {
         Err(Bad::new(0, "an ip4tset has no exclusions"))
     }
 }

@@ -35,8 +35,9 @@ impl Words {
 
 /// The words at the beginning of a text. What follows eight of them may be glued to them by a colon.
 pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
-    let (mut head, mut tail) = ([0u16; 8], [0u16; 8]);
-    let (mut before, mut behind) = (0, 0);
+    // The words before and behind `::`, one after another.
+    let (mut head, mut tail) = (0u128, 0u128);
+    let (mut before, mut behind) = (0u32, 0u32);
     let mut shortened = false;
     let mut at = 0;
     if text.starts_with(b"::") {
@@ -58,7 +59,7 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
         }
         let word = word.ok_or_else(|| Bad::new(at, "word above ffff"))?;
         let (words, count) = if shortened { (&mut tail, &mut behind) } else { (&mut head, &mut before) };
-        words[*count] = word;
+        *words = *words << 16 | u128::from(word);
         *count += 1;
         at += digits;
         match &text[at..] {
@@ -72,28 +73,40 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
             _ => break,
         }
     }
-    let mut words = head;
-    words[8 - behind..].copy_from_slice(&tail[..behind]);
-    let address = words.iter().fold(0, |address, &word| address << 16 | u128::from(word));
+    let address = head.checked_shl(16 * (8 - before)).unwrap_or(0) | tail;
     Ok(Words { address, count: (before + behind) as u8, shortened, end: at })
 }
 
 /// The hexadecimal number that a text begins with, `None` above ffff, and how many digits it has.
+#[inline]
 fn word(text: &[u8]) -> (Option<u16>, usize) {
-    let mut word = Some(0u16);
+    let mut word = 0u32;
     let mut digits = 0;
-    for &octet in text {
-        let value = match octet {
-            b'0'..=b'9' => octet - b'0',
-            b'a'..=b'f' => octet - b'a' + 10,
-            b'A'..=b'F' => octet - b'A' + 10,
-            _ => break,
-        };
-        word = word.and_then(|word| word.checked_mul(16)).map(|word| word | u16::from(value));
+    while let Some(&octet) = text.get(digits) {
+        let value = DIGITS[usize::from(octet)];
+        if value == NO_DIGIT {
+            break;
+        }
+        // What is too large stays so.
+        word = word << 4 | u32::from(value) | word & 0xffff_0000;
         digits += 1;
     }
-    (word, digits)
+    (u16::try_from(word).ok(), digits)
 }
+
+const NO_DIGIT: u8 = u8::MAX;
+
+/// The value of each hexadecimal digit.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 /// An address or prefix, and where it ends. `host_bits`: a prefix may have some set.
 pub(super) fn network(text: &[u8], host_bits: bool) -> Result<(Span<u128>, usize), Bad> {

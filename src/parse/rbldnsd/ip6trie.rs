@@ -24,7 +24,9 @@ impl Kind for Ip6trie {
         line.starts_with(b"::")
     }
 
-    fn entry(text: &[u8], options: RbldnsdOptions) -> Result<(Span<u128>, usize), Bad> {
-        ip6::network(text, options.host_bits)
+    fn entry(text: &[u8], options: RbldnsdOptions, key: &mut Span<u128>) -> Result<usize, Bad> {
+        let end;
+        (*key, end) = ip6::network(text, options.host_bits)?;
+        Ok(end)
     }
 }

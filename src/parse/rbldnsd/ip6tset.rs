@@ -15,19 +15,21 @@ impl Kind for Ip6tset {
     type Key = Span<u128>;
     const ONE_VALUE: bool = true;
 
-    fn entry(text: &[u8], _options: RbldnsdOptions) -> Result<(Span<u128>, usize), Bad> {
+    fn entry(text: &[u8], _options: RbldnsdOptions, key: &mut Span<u128>) -> Result<usize, Bad> {
         let words = ip6::words(text)?;
         if words.shortened || words.count != 4 {
             return Err(Bad::new(0, "an entry of an ip6tset has exactly four words"));
         }
-        ip6::ended(text, words).map(|end| (words.network(), end))
+        *key = words.network();
+        ip6::ended(text, words)
     }
 
-    fn exclusion(text: &[u8], _options: RbldnsdOptions) -> Result<Span<u128>, Bad> {
+    fn exclusion(text: &[u8], _options: RbldnsdOptions, key: &mut Span<u128>) -> Result<(), Bad> {
         let words = ip6::words(text)?;
         if !words.is_address() {
             return Err(Bad::new(0, "only whole addresses can be excluded from an ip6tset"));
         }
-        ip6::ended(text, words).map(|_| words.network())
+        *key = words.network();
+        ip6::ended(text, words).map(drop)
     }
 }

@@ -1,7 +1,7 @@
 //! What an entry of a data set names, and how a set is told of it.
 
 use super::ip4;
-use crate::model::{Name, Span};
+use crate::model::{Span, TreeName};
 use crate::set::{Scope, SetBuilder, ValueId};
 
 pub(in super::super) trait Key {
@@ -10,18 +10,18 @@ pub(in super::super) trait Key {
         0
     }
     /// Lists it.
-    fn list(self, value: ValueId, builder: &mut SetBuilder);
+    fn list(&self, value: ValueId, builder: &mut SetBuilder);
     /// Excludes it.
-    fn exclude(self, builder: &mut SetBuilder);
+    fn exclude(&self, builder: &mut SetBuilder);
 }
 
 impl Key for u32 {
-    fn list(self, value: ValueId, builder: &mut SetBuilder) {
-        builder.host(self, value);
+    fn list(&self, value: ValueId, builder: &mut SetBuilder) {
+        builder.host(*self, value);
     }
 
-    fn exclude(self, builder: &mut SetBuilder) {
-        builder.exclude_v4(Span::host(self));
+    fn exclude(&self, builder: &mut SetBuilder) {
+        builder.exclude_v4(Span::host(*self));
     }
 }
 
@@ -30,34 +30,34 @@ impl Key for Span<u32> {
         ip4::size(self)
     }
 
-    fn list(self, value: ValueId, builder: &mut SetBuilder) {
-        builder.v4(self, value);
+    fn list(&self, value: ValueId, builder: &mut SetBuilder) {
+        builder.v4(*self, value);
     }
 
-    fn exclude(self, builder: &mut SetBuilder) {
-        builder.exclude_v4(self);
+    fn exclude(&self, builder: &mut SetBuilder) {
+        builder.exclude_v4(*self);
     }
 }
 
 impl Key for Span<u128> {
-    fn list(self, value: ValueId, builder: &mut SetBuilder) {
-        builder.v6(self, value);
+    fn list(&self, value: ValueId, builder: &mut SetBuilder) {
+        builder.v6(*self, value);
     }
 
-    fn exclude(self, builder: &mut SetBuilder) {
-        builder.exclude_v6(self);
+    fn exclude(&self, builder: &mut SetBuilder) {
+        builder.exclude_v6(*self);
     }
 }
 
 /// The name itself, what is below it, or both.
-impl Key for (Name, &'static [Scope]) {
-    fn list(self, value: ValueId, builder: &mut SetBuilder) {
+impl Key for (TreeName, &'static [Scope]) {
+    fn list(&self, value: ValueId, builder: &mut SetBuilder) {
         let (name, scopes) = self;
-        scopes.iter().for_each(|&scope| builder.name(name.clone(), scope, value));
+        scopes.iter().for_each(|&scope| builder.tree_name(name, scope, value));
     }
 
-    fn exclude(self, builder: &mut SetBuilder) {
+    fn exclude(&self, builder: &mut SetBuilder) {
         let (name, scopes) = self;
-        scopes.iter().for_each(|&scope| builder.exclude_name(name.clone(), scope));
+        scopes.iter().for_each(|&scope| builder.exclude_tree_name(name, scope));
     }
 }

@@ -33,7 +33,7 @@ use std::io::{self, Read};
 use super::Format;
 use super::diag::Diag;
 use super::driver::{Failure, LineFormat, Outcome, Sink, run};
-use crate::set::{Overlap, Set, SetBuilder};
+use crate::set::{Overlap, Set, SetBuilder, ValueId};
 pub use acl::AccessParser;
 pub(super) use combined::Combined;
 use data_set::DataSet;
@@ -87,6 +87,11 @@ impl Rbldnsd {
     /// A file or a section begins.
     fn begin(&mut self, sink: &mut Sink) {
         each!(self, lines => lines.begin(sink), lines => lines.begin(sink));
+    }
+
+    /// See [`LineFormat::bare`].
+    fn bare<'a>(&'a mut self, sink: &'a mut Sink) -> Option<(ValueId, &'a mut Sink)> {
+        each!(self, lines => lines.bare(sink), lines => lines.bare(sink))
     }
 
     /// One line of it.

@@ -2,7 +2,68 @@
 
 use super::super::diag::Bad;
 use super::super::plain;
-use crate::model::Name;
+use crate::model::{Name, TreeName};
+
+/// Puts the name at the beginning of a text into `name`, the root where it has no label; where it ends. As [`name()`].
+#[inline]
+pub(super) fn tree_name(text: &[u8], name: &mut TreeName) -> Result<usize, Bad> {
+    if let Some(end) = plain_name(text, name) {
+        return Ok(end);
+    }
+    let (found, end) = self::name(text)?;
+    *name = found.as_ref().map(TreeName::of).unwrap_or_default();
+    Ok(end)
+}
+
+/// A name without escapes, as nearly all are; `None` too where something is wrong with it.
+#[inline]
+fn plain_name(text: &[u8], name: &mut TreeName) -> Option<usize> {
+    name.clear();
+    let (mut start, mut at) = (0, 0);
+    let mut kinds = 0;
+    loop {
+        let kind = text.get(at).map_or(BLANK, |&octet| KINDS[usize::from(octet)]);
+        kinds |= kind;
+        if kind & (DOT | BLANK | BACKSLASH) != 0 {
+            let label = &text[start..at];
+            if kind == BACKSLASH || label.len() > 63 {
+                return None;
+            }
+            if !label.is_empty() {
+                name.put_above(label)?;
+            }
+            if kind == BLANK {
+                break;
+            }
+            start = at + 1;
+        }
+        at += 1;
+    }
+    if kinds & UPPER != 0 {
+        name.fold();
+    }
+    Some(at)
+}
+
+const DOT: u8 = 1;
+const BLANK: u8 = 2;
+const BACKSLASH: u8 = 4;
+const UPPER: u8 = 8;
+
+/// What each octet is in a name.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    kinds[b'.' as usize] = DOT;
+    kinds[b' ' as usize] = BLANK;
+    kinds[b'\t' as usize] = BLANK;
+    kinds[b'\\' as usize] = BACKSLASH;
+    let mut octet = b'A';
+    while octet <= b'Z' {
+        kinds[octet as usize] = UPPER;
+        octet += 1;
+    }
+    kinds
+};
 
 /// The name at the beginning of a text, and where it ends: at a blank. `None` where it has no label.
 pub(super) fn name(text: &[u8]) -> Result<(Option<Name>, usize), Bad> {
@@ -92,7 +153,11 @@ mod tests {
             (r"a.\..b", r"a.\..b"),
         ] {
             for tail in ["", " x", "\t;c"] {
-                let (name, end) = name(format!("{text}{tail}").as_bytes()).unwrap();
+                let text_and_tail = format!("{text}{tail}");
+                let (name, end) = name(text_and_tail.as_bytes()).unwrap();
+                let mut tree = TreeName::ROOT;
+                assert_eq!(tree_name(text_and_tail.as_bytes(), &mut tree), Ok(end), "{text}{tail}");
+                assert_eq!(Some(Name::from_tree(tree.as_octets())), name, "{text}{tail}");
                 assert_eq!((name.unwrap().to_string().as_str(), end), (shown, text.len()), "{text}{tail}");
             }
         }
@@ -106,6 +171,8 @@ mod tests {
         let long = "a".repeat(64);
         for (text, at) in [(r"a\256x", 1), (&*format!("x.{long}"), 65), (&"a.".repeat(128), 0)] {
             assert_eq!(name(text.as_bytes()).unwrap_err().at, at, "{text}");
+            let found = tree_name(text.as_bytes(), &mut TreeName::default());
+            assert_eq!(found.unwrap_err().at, at, "{text}");
         }
     }
 }

@@ -83,7 +83,7 @@ impl Specials {
 pub(super) fn content(line: &[u8]) -> Result<(usize, &[u8]), Bad> {
     let start = plain::blanks(line);
     let text = line[start..].trim_ascii_end();
-    match text.iter().position(|&b| b == 0) {
+    match memchr::memchr(0, text) {
         Some(nul) => Err(Bad::new(start + nul, "NUL octet")),
         None => Ok((start, text)),
     }
