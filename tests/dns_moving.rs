@@ -34,12 +34,14 @@ fn listening(listen: &[SocketAddr]) -> Addresses {
     Addresses { listen: listen.to_vec(), ..Addresses::default() }
 }
 
-/// A port that is free for UDP and TCP on every address of this machine.
+/// A port that is free for UDP and TCP on every address of this machine, and that the system gives to no client.
 fn free_port() -> u16 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
-        let tcp = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+        let number = u64::from(std::process::id()) * 31 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + (number % 12_000) as u16;
+        let any = (Ipv4Addr::UNSPECIFIED, port);
+        if TcpListener::bind(any).is_ok() && UdpSocket::bind(any).is_ok() {
             return port;
         }
     }
