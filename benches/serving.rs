@@ -149,7 +149,8 @@ fn show(peers: &[&Peer], rounds: &[Vec<Round>], edns: bool) {
         let (cpu, rate) = (cpu(rounds), rate(rounds));
         let wrong: u64 = rounds.iter().map(|round| round.tally.wrong_total()).sum();
         let lost: u64 = rounds.iter().map(|round| round.tally.lost).sum();
-        assert!(peer.is_echo || wrong == 0, "{} answers wrongly", peer.name);
+        let examples: Vec<_> = rounds.iter().flat_map(|round| &round.tally.examples).take(3).collect();
+        assert!(peer.is_echo || wrong == 0, "{} answers wrongly: {examples:?}", peer.name);
         let wrong = if peer.is_echo { "all".to_owned() } else { wrong.to_string() };
         println!(
             "| {} | {} | {} | {} | {} | {wrong} | {lost} |",

@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::rig::{self, ZONE, write_lines};
 
+/// What gatepost adds to a list by itself (RFC 5782, section 5): it is asked for as anything else is.
+pub(crate) const TEST_POINT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
 /// A server to be measured.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
@@ -30,6 +33,7 @@ pub(crate) fn all(list: &[u32], work: &Path) -> Vec<Peer> {
         is_echo: false,
         edns,
     };
+    write_lines(&work.join("point.txt"), std::iter::once(TEST_POINT.to_string()));
     let folder = work.display();
     let guarded = rig::store(work, &addresses, GUARDS, "guarded");
     let plain = rig::store(work, &addresses, "", "plain");
@@ -47,7 +51,7 @@ pub(crate) fn all(list: &[u32], work: &Path) -> Vec<Peer> {
         Peer { is_echo: true, ..peer("echo of the same batch", format!("{itself} --echo {{port}}"), None) },
         peer(
             "rbldnsd",
-            format!("rbldnsd -n -a -w {folder} -b 127.0.0.1/{{port}} {ZONE}:ip4set:list.txt"),
+            format!("rbldnsd -n -a -w {folder} -b 127.0.0.1/{{port}} {ZONE}:ip4set:list.txt,point.txt"),
             None,
         ),
         peer("hickory-server over UDP", format!("{itself} --hickory {{port}} {}", addresses.display()), None),
@@ -87,7 +91,8 @@ fn master_file(list: &[u32], path: &Path) {
     let head = format!(
         "$ORIGIN {ZONE}.\n$TTL 2100\n@ SOA ns.{ZONE}. hostmaster.{ZONE}. 1 3600 600 86400 600\n@ NS ns.{ZONE}."
     );
-    let records = list.iter().map(|address| {
+    let point = u32::from(TEST_POINT);
+    let records = list.iter().chain([&point]).map(|address| {
         let [a, b, c, d] = address.to_be_bytes();
         format!("{d}.{c}.{b}.{a} A 127.0.0.2")
     });

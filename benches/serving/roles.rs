@@ -13,6 +13,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 use roaring::RoaringBitmap;
 
+use crate::peers::TEST_POINT;
 use crate::rig::ZONE;
 
 /// Sends every packet back as it came, through the batches that gatepost's workers use: the least that any answer can cost
@@ -39,7 +40,8 @@ pub(crate) fn echo(port: &str) {
 pub(crate) fn hickory(port: &str, list: &Path) {
     let port: u16 = port.parse().expect("a port");
     let text = fs::read_to_string(list).expect("the list");
-    let listed = text.lines().map(|line| u32::from(line.parse::<Ipv4Addr>().expect("an address"))).collect();
+    let listed = text.lines().map(|line| line.parse::<Ipv4Addr>().expect("an address"));
+    let listed = listed.chain([TEST_POINT]).map(u32::from).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let socket = tokio::net::UdpSocket::bind(("127.0.0.1", port)).await.expect("a free port");
