@@ -184,12 +184,14 @@ impl Conduct for Daemon {
         };
         tell_absent(&config);
         let mut wanted = addresses(&config.server);
-        if !renew(&config, server) {
+        let identity = identity(&config);
+        if identity.is_err() {
             // Nothing new can be said over TLS.
             wanted.dot.clone_from(&self.config.server.dot);
             wanted.doh.clone_from(&self.config.server.doh);
         }
         let moved = server.move_to(&wanted, &config.server.doh_path, |server| {
+            renew(identity, server);
             self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
             // What goes wrong here is logged by the server, which goes on with what it has.
             let version = config.reloadable.version_bind.clone();
@@ -202,12 +204,14 @@ impl Conduct for Daemon {
         if wanted != addresses(&self.config.server) {
             tell_addresses(server, &config.server.doh_path);
         }
-        let Addresses { listen, dot, doh } = wanted;
-        let open = config.server.open;
-        self.config.server = config::Server { listen, dot, doh, open, ..self.config.server.clone() };
-        if config.server != self.config.server || config.state != self.config.state {
+        let new = &config.server;
+        let (listen, dot, doh) = (new.listen.clone(), new.dot.clone(), new.doh.clone());
+        let moved = config::Server { listen, dot, doh, open: new.open, ..self.config.server.clone() };
+        if *new != moved || config.state != self.config.state {
             tracing::warn!("a changed [server] (but for addresses) or state folder needs a restart");
         }
+        let Addresses { listen, dot, doh } = wanted;
+        self.config.server = config::Server { listen, dot, doh, ..moved };
         self.clients = clients;
         self.config.reloadable = config.reloadable;
         tracing::info!("the configuration was read again");
@@ -269,22 +273,19 @@ fn tell_addresses(server: &Server, path: &HttpPath) {
     }
 }
 
-/// Takes a changed certificate over, and says whether that went well. One that cannot be used is no reason to keep anything
-/// else from changing.
-fn renew(config: &Config, server: &mut Server) -> bool {
-    match identity(config) {
-        Ok(None) => true,
+/// Takes a changed certificate over. One that cannot be used is no reason to keep anything else from changing.
+fn renew(identity: Result<Option<Identity>, Problems>, server: &mut Server) {
+    match identity {
+        Ok(None) => {}
         Ok(Some(identity)) => {
             if server.renew(&identity) {
                 tracing::info!("clients are shown another certificate from now on");
             }
             tell_complaint(Some(&identity));
-            true
         }
         Err(problems) => {
             problems.iter().for_each(|problem| tracing::error!("{}", in_a_line(problem)));
             tracing::error!("clients are shown the certificate as it was");
-            false
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Binding: one TCP listener and one UDP socket a worker on each address; one listener on each address for TLS.
 //!
-//! An address is bound so that nobody shares it, a second server least of all; what is bound may be shared afterwards, by
-//! the other workers and by an address of our own that takes its place.
+//! An address is bound as one that nobody shares, so that a second server on it fails; what is bound may be shared afterwards,
+//! by the other workers and by an address of our own that takes its place (and by whoever runs as the same user and asks to).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

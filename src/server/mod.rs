@@ -249,12 +249,12 @@ impl Server {
     /// goes there, so that nobody meets the one without the other.
     ///
     /// # Panics
-    /// When there are addresses for TLS and no certificate was ever shown.
+    /// When there are addresses for TLS and no certificate was ever shown, not even by `then`.
     pub fn move_to(
         &mut self,
         wanted: &Addresses,
         path: &HttpPath,
-        then: impl FnOnce(&Self),
+        then: impl FnOnce(&mut Self),
     ) -> Result<(), StartError> {
         let leaving = self.places.leaving(wanted);
         let Settings { workers, udp_will_do, .. } = self.settings;
@@ -262,10 +262,13 @@ impl Server {
         let sockets = Binding { workers, udp_will_do, leaving: &leaving }.all(&new)?;
         self.places.leave(wanted);
         then(self);
-        let opened = self.places.open(sockets, Some(path)).map_err(StartError::Thread);
+        // There is no way back any more.
+        if let Err(error) = self.places.open(sockets, Some(path)) {
+            tracing::error!(%error, "not all new addresses can be answered on");
+        }
         self.places.arrange(wanted);
         self.addresses = self.places.addresses();
-        opened
+        Ok(())
     }
 
     /// What is served now.

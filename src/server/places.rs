@@ -73,10 +73,17 @@ impl Places {
         })
     }
 
-    /// Answers on these as well. A certificate must be shown before DNS over TLS or HTTPS can be.
+    /// Answers on these as well. A certificate must be shown before DNS over TLS or HTTPS can be. An error is a lack of the
+    /// system's; the address that it met is not listened on, nor are those behind it.
     pub(super) fn open(&mut self, sockets: Sockets, path: Option<&HttpPath>) -> io::Result<()> {
         for Pair { at, tcp, udp } in sockets.pairs {
-            self.open_pair(at, tcp, udp)?;
+            let mut place = Plain { at, stop: Arc::default(), workers: Vec::new(), door: None };
+            let begun = self.begin(&mut place, tcp, udp);
+            if let Err(error) = begun {
+                self.end(place);
+                return Err(error);
+            }
+            self.plain.push(place);
         }
         for Listener { at, socket } in sockets.dot {
             self.dot.push(Secure { at, door: self.streams.open(socket, Speaks::Dot)? });
@@ -89,18 +96,34 @@ impl Places {
         Ok(())
     }
 
-    fn open_pair(&mut self, at: Bound, tcp: Option<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<()> {
-        let door = tcp.map(|listener| self.streams.open(listener, Speaks::Tcp)).transpose()?;
-        self.plain.push(Plain { at, stop: Arc::default(), workers: Vec::new(), door });
-        let Some(place) = self.plain.last_mut() else { return Ok(()) };
+    fn begin(&self, place: &mut Plain, tcp: Option<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<()> {
+        place.door = tcp.map(|listener| self.streams.open(listener, Speaks::Tcp)).transpose()?;
         let spawn = if self.batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
         for (number, socket) in udp.into_iter().enumerate() {
             let core = self.pin_workers.then_some(number);
             let (seat, books) = self.board.seat(socket.try_clone()?.into());
-            let thread = spawn(socket, core, &self.worlds, books, &place.stop)?;
-            place.workers.push(Worker { seat, thread });
+            match spawn(socket, core, &self.worlds, books, &place.stop) {
+                Ok(thread) => place.workers.push(Worker { seat, thread }),
+                Err(error) => {
+                    self.board.leave(seat);
+                    return Err(error);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Answers what has come to an address, and leaves it.
+    fn end(&self, place: Plain) {
+        place.stop.store(true, Ordering::Relaxed);
+        if let Some(door) = place.door {
+            self.streams.close(door);
+        }
+        for Worker { seat, thread } in place.workers {
+            // A worker that panicked has said so already.
+            let _ = thread.join();
+            self.board.leave(seat);
+        }
     }
 
     /// What of `wanted` is not listened on yet.
@@ -133,15 +156,9 @@ impl Places {
             place.stop.store(true, Ordering::Relaxed);
         }
         for place in gone {
-            if let Some(door) = place.door {
-                self.streams.close(door);
-            }
-            for Worker { seat, thread } in place.workers {
-                // A worker that panicked has said so already.
-                let _ = thread.join();
-                self.board.leave(seat);
-            }
-            tracing::info!("no longer listening on {}, UDP and TCP", place.at.real);
+            let address = place.at.real;
+            self.end(place);
+            tracing::info!("no longer listening on {address}, UDP and TCP");
         }
         let secure = [(&mut self.dot, &wanted.dot, "TLS"), (&mut self.doh, &wanted.doh, "HTTPS")];
         for (places, wanted, transport) in secure {

@@ -155,6 +155,24 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn those_who_wait_are_taken_before_a_listener_is_closed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = listener.local_addr().unwrap();
+            let waiting: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+            // The runtime has not been told of them: nothing was awaited since.
+            let listener = TcpListener::from_std(listener).unwrap();
+            let peers = Mutex::new(Vec::new());
+            take_waiting(listener, |_, peer| peers.lock().unwrap().push(peer));
+            let expected: Vec<_> = waiting.iter().map(|stream| stream.local_addr().unwrap()).collect();
+            assert_eq!(peers.into_inner().unwrap(), expected);
+            assert!(std::net::TcpStream::connect(address).is_err(), "closed");
+        });
+    }
+
     /// Says what it is told to say, then nothing more.
     struct Scripted(Mutex<VecDeque<Result<u16, Errno>>>);
 
