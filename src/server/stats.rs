@@ -297,3 +297,43 @@ fn sum(counters: &[Arc<Counters>]) -> Counts {
         dropped: DROPPED.iter().enumerate().map(|(at, &why)| (why, total(&|one| &one.dropped[at]))).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    /// A row is written without a lock by one worker at most, and never by one while others share it.
+    #[test]
+    fn rows_belong_to_one_worker_or_are_shared() {
+        let board = Board::new(Tallies::new(3), None, true);
+        let socket = || UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let come = || {
+            let (number, books) = board.seat(socket());
+            (number, books.row, books.shares_row)
+        };
+        assert_eq!([come(), come()], [(0, 0, false), (1, 1, false)]);
+        assert_eq!([come(), come()], [(2, 2, true), (3, 2, true)], "with all streams");
+        assert_eq!(board.streams().tcp.row, 2);
+        board.leave(1);
+        assert_eq!([come(), come()], [(1, 1, false), (4, 2, true)], "a seat that was left is taken first");
+    }
+
+    /// What the system threw away at a socket is known when that is long closed.
+    #[test]
+    fn drops_of_closed_sockets_stay_counted() {
+        let board = Board::new(Tallies::new(2), None, false);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        SockRef::from(&socket).set_recv_buffer_size(0).unwrap();
+        let address = socket.local_addr().unwrap();
+        let (number, _books) = board.seat(socket.try_clone().unwrap().into());
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        (0..200).for_each(|_| drop(client.send_to(&[0; 512], address)));
+        let before = board.stats().overflowed;
+        board.leave(number);
+        drop(socket);
+        assert_eq!(board.stats().overflowed, before);
+        assert!(before.is_none_or(|dropped| dropped > 0), "{before:?}");
+    }
+}
