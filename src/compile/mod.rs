@@ -90,7 +90,7 @@ pub struct ZoneData {
 pub struct ListData {
     /// Its name.
     pub name: String,
-    /// The name of its content.
+    /// Names its content: the hash of its set or, of files in the manner of rbldnsd, that of what files they were.
     pub set: ContentHash,
     /// What it is good for.
     #[serde(rename = "use")]

@@ -131,8 +131,7 @@ pub(super) struct ListedV6<'a> {
     overlap: Overlap,
     stand_ins: &'a [ValueId],
     blocks: &'a BlocksV6,
-    /// The next block, and the row behind it.
-    next: Option<Block<u128>>,
+    /// The row of the next block.
     at: usize,
     island: std::vec::IntoIter<Answered<u128>>,
     /// The value of the last block that stood alone and its group.
@@ -145,21 +144,19 @@ impl<'a> ListedV6<'a> {
         let mut groups = Groups::default();
         let last = (0, groups.id(&[stand_in(stand_ins, 0)]));
         let island = Vec::new().into_iter();
-        Self {
-            overlap: set.overlap,
-            stand_ins,
-            blocks: &set.v6,
-            next: set.v6.get(0),
-            at: 1,
-            island,
-            last,
-            groups,
-        }
+        Self { overlap: set.overlap, stand_ins, blocks: &set.v6, at: 0, island, last, groups }
     }
 
-    fn step(&mut self) {
-        self.next = self.blocks.get(self.at);
+    /// Takes the next block if it begins at or before an address.
+    #[inline]
+    fn take_up_to(&mut self, end: u128) -> Option<Block<u128>> {
+        // Mostly it does not, and its upper half tells: the rest of it lies elsewhere.
+        if self.blocks.high(self.at)? > (end >> 64) as u64 {
+            return None;
+        }
+        let next = self.blocks.get(self.at).filter(|next| next.span.first <= end)?;
         self.at += 1;
+        Some(next)
     }
 }
 
@@ -172,9 +169,10 @@ impl Iterator for ListedV6<'_> {
             if let Some(span) = self.island.next() {
                 return Some(span);
             }
-            let first = self.next?;
-            self.step();
-            if !first.exclude && self.next.is_none_or(|next| next.span.first > first.span.last) {
+            let first = self.blocks.get(self.at)?;
+            self.at += 1;
+            let second = self.take_up_to(first.span.last);
+            if second.is_none() && !first.exclude {
                 // The way of nearly every entry: nothing else touches it.
                 if first.value != self.last.0 {
                     self.last = (first.value, self.groups.id(&[stand_in(self.stand_ins, first.value)]));
@@ -182,11 +180,11 @@ impl Iterator for ListedV6<'_> {
                 return Some(Answered { span: first.span, answer: self.last.1 });
             }
             let mut entries = ranked(self.overlap, &first, self.stand_ins);
-            let mut end = first.span.last;
-            while let Some(next) = self.next.filter(|next| next.span.first <= end) {
-                end = end.max(next.span.last);
-                entries.extend(ranked(self.overlap, &next, self.stand_ins));
-                self.step();
+            let (mut end, mut next) = (first.span.last, second);
+            while let Some(block) = next {
+                end = end.max(block.span.last);
+                entries.extend(ranked(self.overlap, &block, self.stand_ins));
+                next = self.take_up_to(end);
             }
             let mut spans = Vec::new();
             sweep(entries, |span, group| push(&mut spans, span, self.groups.id(group)));

@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::options::DataSet;
 use super::reports::Job;
 use crate::feed::decode::decode_with_tail;
-use crate::model::{AccessList, ContentHash};
+use crate::model::AccessList;
 use crate::parse::{self, AccessParser, Diag, Format, Parser, RbldnsdOptions, Report};
-use crate::set::{Set, codec};
+use crate::set::Set;
 
 /// A file that changes while it is read is read again so often, after a pause.
 const TRIES: usize = 3;
@@ -82,7 +82,6 @@ fn stamp(path: &Path) -> Result<Stamp, String> {
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) set: Arc<Set>,
-    pub(super) hash: ContentHash,
     pub(super) report: Report,
     /// Of the files as they were read.
     pub(super) stamps: Vec<Stamp>,
@@ -94,8 +93,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn new(set: Set, report: Report, stamps: Vec<Stamp>, is_fresh: bool) -> Self {
-        let hash = codec::hash(&set);
-        Self { hash, set: Arc::new(set), report, stamps, is_fresh, warnings: Vec::new() }
+        Self { set: Arc::new(set), report, stamps, is_fresh, warnings: Vec::new() }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 4;
+const COMPILER: u32 = 5;
 
 /// Octets of a snapshot that are written at a time.
 const WRITE: usize = 1 << 18;
@@ -447,7 +447,8 @@ impl Job {
         let members = zone.lists.iter().zip(contents).map(|(&at, content)| Member {
             name: self.specs.data_sets[at].to_string(),
             set: Arc::clone(&content.set),
-            hash: content.hash,
+            // Nobody looks for the set by what it holds, so that is not read once more to be hashed.
+            hash: self.hash(None, vec![(&self.specs.data_sets[at], &content.stamps)]),
             use_: Use::Block,
             code: Ipv4Addr::new(127, 0, 0, 2),
             text: Template::default(),

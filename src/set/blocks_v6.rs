@@ -50,6 +50,12 @@ impl BlocksV6 {
         self.rows.is_empty()
     }
 
+    /// The upper half of the first address of the block in this row, if there is one.
+    #[inline]
+    pub fn high(&self, row: usize) -> Option<u64> {
+        self.rows.get(row).map(|row| row.high)
+    }
+
     /// The block in this row, if there is one.
     #[inline]
     pub fn get(&self, row: usize) -> Option<Block<u128>> {

@@ -23,18 +23,56 @@ fn repeated(blocks: &[Block<u32>]) -> Vec<usize> {
     pairs.map(|pair| pair[1]).collect()
 }
 
-/// Whether two spans may be over the same addresses. Most lists repeat none, and numbers are sorted several times as fast as
-/// spans that are looked up by their rows.
-pub(super) fn may_repeat<A: Address>(spans: impl Iterator<Item = Span<A>>) -> bool {
+/// Whether two spans may be over the same addresses: most lists repeat none, and that should not cost a sort by spans.
+pub(super) fn may_repeat<A: Address>(spans: impl ExactSizeIterator<Item = Span<A>> + Clone) -> bool {
     // 2^64 divided by the golden ratio. Spans that only seem to be equal cost time, nothing else.
     let mixed = |number: u128| (number as u64 ^ (number >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = |Span { first, last }: Span<A>| {
         let [first, last] = [first, last].map(|address| address.distance(A::ZERO));
-        mixed(first).rotate_left(29) ^ mixed(last)
+        mixed(mixed(first).rotate_left(29).wrapping_add(mixed(last)).into())
     };
-    let mut numbers: Vec<u64> = spans.map(number).collect();
+    let numbers = || spans.clone().map(number);
+    let (mut taken, mut twice) = (Bits::for_numbers(spans.len()), Bits::for_numbers(spans.len()));
+    for number in numbers() {
+        if taken.insert(number) {
+            twice.insert(number);
+        }
+    }
+    // One of sixteen numbers or so finds the bit of another one; those alone are sorted.
+    let mut numbers: Vec<u64> = numbers().filter(|&number| twice.contains(number)).collect();
     numbers.sort_unstable();
     numbers.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// A bit for each of so many well mixed numbers, with room for sixteen times as many.
+struct Bits {
+    words: Vec<u64>,
+    /// The upper bits of a number are the place of its bit.
+    shift: u32,
+}
+
+impl Bits {
+    fn for_numbers(count: usize) -> Self {
+        let bits = (16 * count).next_power_of_two().max(64);
+        Self { words: vec![0; bits / 64], shift: u64::BITS - bits.ilog2() }
+    }
+
+    /// Whether the bit was set already.
+    #[inline]
+    fn insert(&mut self, number: u64) -> bool {
+        let place = number >> self.shift;
+        let word = &mut self.words[(place / 64) as usize];
+        let bit = 1 << (place % 64);
+        let was_set = *word & bit != 0;
+        *word |= bit;
+        was_set
+    }
+
+    #[inline]
+    fn contains(&self, number: u64) -> bool {
+        let place = number >> self.shift;
+        self.words[(place / 64) as usize] >> (place % 64) & 1 != 0
+    }
 }
 
 /// The rows of hosts and of blocks that are about the same addresses as an entry before them.

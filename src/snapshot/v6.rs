@@ -74,8 +74,17 @@ fn block(spans: &[Answered<u128>], free: &[u32]) -> V6Block {
     let mut shifts = [0u64; 3];
     free.iter().for_each(|&shift| shifts[shift as usize / 64] |= 1 << (shift % 64));
     let shifts = (0..=u128::BITS).filter(|&shift| shifts[shift as usize / 64] >> (shift % 64) & 1 != 0);
-    let with = shifts.map(|shift| with_shift(spans, free, shift));
-    with.min_by_key(|&(cost, _)| cost).map_or_else(V6Block::new_zeroed, |(_, block)| block)
+    let mut shifts: Vec<_> = shifts.map(|shift| Shift::new(spans, free, shift)).collect();
+    shifts.sort_unstable_by_key(|shift| shift.least);
+    let mut best: Option<(usize, V6Block)> = None;
+    for shift in shifts {
+        if best.is_some_and(|(cost, _)| cost <= shift.least) {
+            break; // nor do those behind it take fewer
+        }
+        let with = shift.block(spans);
+        best = Some(best.filter(|best| best.0 <= with.0).unwrap_or(with));
+    }
+    best.map_or_else(V6Block::new_zeroed, |(_, block)| block)
 }
 
 /// The lower bits in which a span begins with zeros and ends with ones.
@@ -84,32 +93,48 @@ fn free_bits(item: &Answered<u128>) -> u32 {
     item.span.first.trailing_zeros().min(behind)
 }
 
-/// A block with this shift, and the bits that its columns take.
-fn with_shift(spans: &[Answered<u128>], free: &[u32], shift: u32) -> (usize, V6Block) {
-    let base = spans[0].span.first;
-    let most = |number: &dyn Fn(&Answered<u128>) -> u128| {
-        (u128::BITS - spans.iter().map(number).max().unwrap_or(0).leading_zeros()) as u8
-    };
-    let answer = spans.iter().map(|item| item.answer).min().unwrap_or(0);
-    let odd = free.iter().zip(0..).fold(0u64, |odd, (&free, row)| odd | u64::from(free < shift) << row);
-    // They ascend: the last one is the farthest.
-    let farthest = spans.last().map_or(0, |item| steps(base, item.span.first, shift));
-    let first_bits = (u128::BITS - farthest.leading_zeros()) as u8;
-    let extent_bits = most(&|item| steps(item.span.first, item.span.last, shift));
-    let even = spans.len() * (usize::from(first_bits) + usize::from(extent_bits));
-    let block = V6Block {
-        base: base.into(),
-        offset: 0.into(),
-        odd: odd.into(),
-        answer: answer.into(),
-        count: spans.len() as u8,
-        shift: shift as u8,
-        first_bits,
-        extent_bits,
-        answer_bits: most(&|item| u128::from(item.answer - answer)),
-        reserved: [0; 3],
-    };
-    (even + 2 * (odd.count_ones() * shift) as usize, block)
+/// A shift that a block may be written with.
+struct Shift {
+    shift: u32,
+    /// The spans that use bits below it.
+    odd: u64,
+    first_bits: u8,
+    /// Bits that the block takes for first addresses and odd spans alone.
+    least: usize,
+}
+
+impl Shift {
+    fn new(spans: &[Answered<u128>], free: &[u32], shift: u32) -> Self {
+        let odd = free.iter().zip(0..).fold(0u64, |odd, (&free, row)| odd | u64::from(free < shift) << row);
+        // They ascend: the last one is the farthest.
+        let farthest = spans.last().map_or(0, |last| steps(spans[0].span.first, last.span.first, shift));
+        let first_bits = (u128::BITS - farthest.leading_zeros()) as u8;
+        let least = spans.len() * usize::from(first_bits) + 2 * (odd.count_ones() * shift) as usize;
+        Self { shift, odd, first_bits, least }
+    }
+
+    /// The block, and the bits that its columns take but for those of the answers.
+    fn block(self, spans: &[Answered<u128>]) -> (usize, V6Block) {
+        let Self { shift, odd, first_bits, least } = self;
+        let most = |number: &dyn Fn(&Answered<u128>) -> u128| {
+            (u128::BITS - spans.iter().map(number).max().unwrap_or(0).leading_zeros()) as u8
+        };
+        let answer = spans.iter().map(|item| item.answer).min().unwrap_or(0);
+        let extent_bits = most(&|item| steps(item.span.first, item.span.last, shift));
+        let block = V6Block {
+            base: spans[0].span.first.into(),
+            offset: 0.into(),
+            odd: odd.into(),
+            answer: answer.into(),
+            count: spans.len() as u8,
+            shift: shift as u8,
+            first_bits,
+            extent_bits,
+            answer_bits: most(&|item| u128::from(item.answer - answer)),
+            reserved: [0; 3],
+        };
+        (least + spans.len() * usize::from(extent_bits), block)
+    }
 }
 
 /// How far it is from one address to another, not counting their lower bits.
@@ -126,40 +151,39 @@ fn shr(number: u128, shift: u32) -> u128 {
 #[derive(Default)]
 struct Packer {
     octets: Vec<u8>,
-    /// Fewer than eight bits that are no whole octet yet.
-    rest: u64,
+    /// Fewer than 64 bits that are no whole word yet.
+    rest: u128,
     rest_bits: u32,
 }
 
 impl Packer {
     fn put(&mut self, numbers: impl Iterator<Item = u128>, bits: u8) {
-        // With the rest that still fits into a word.
-        const MOST: u32 = 56;
-        for mut number in numbers {
-            let mut bits = u32::from(bits);
-            while bits > 0 {
-                let taken = bits.min(MOST);
-                self.rest |= (number as u64 & (u64::MAX >> (u64::BITS - taken))) << self.rest_bits;
-                self.rest_bits += taken;
-                number >>= taken;
-                bits -= taken;
-                self.flush(self.rest_bits / 8);
+        let (low, high) = (u32::from(bits.min(64)), u32::from(bits.saturating_sub(64)));
+        for number in numbers {
+            self.word(number as u64, low);
+            if high > 0 {
+                self.word((number >> 64) as u64, high);
             }
         }
     }
 
-    /// So many octets are whole.
-    fn flush(&mut self, whole: u32) {
-        let end = self.octets.len() + whole as usize;
-        self.octets.extend_from_slice(&self.rest.to_le_bytes());
-        self.octets.truncate(end);
-        self.rest = self.rest.checked_shr(8 * whole).unwrap_or(0);
-        self.rest_bits = self.rest_bits.saturating_sub(8 * whole);
+    #[inline]
+    fn word(&mut self, word: u64, bits: u32) {
+        let used = u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0);
+        self.rest |= u128::from(word & used) << self.rest_bits;
+        self.rest_bits += bits;
+        if self.rest_bits >= u64::BITS {
+            self.octets.extend_from_slice(&(self.rest as u64).to_le_bytes());
+            self.rest >>= u64::BITS;
+            self.rest_bits -= u64::BITS;
+        }
     }
 
     /// Up to a whole octet.
     fn pad(&mut self) {
-        self.flush(self.rest_bits.div_ceil(8));
+        let whole = self.rest_bits.div_ceil(8) as usize;
+        self.octets.extend_from_slice(&(self.rest as u64).to_le_bytes()[..whole]);
+        (self.rest, self.rest_bits) = (0, 0);
     }
 }
 

@@ -80,6 +80,14 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
 /// The hexadecimal number that a text begins with, `None` above ffff, and how many digits it has.
 #[inline]
 fn word(text: &[u8]) -> (Option<u16>, usize) {
+    // Most words have four digits.
+    if let Some(&[a, b, c, d, behind]) = text.first_chunk::<5>() {
+        let digits = [a, b, c, d].map(|octet| DIGITS[usize::from(octet)]);
+        let behind = DIGITS[usize::from(behind)];
+        if digits.iter().all(|&digit| digit != NO_DIGIT) && behind == NO_DIGIT {
+            return (Some(digits.iter().fold(0, |word, &digit| word << 4 | u16::from(digit))), 4);
+        }
+    }
     let mut word = 0u32;
     let mut digits = 0;
     while let Some(&octet) = text.get(digits) {
