@@ -52,11 +52,11 @@ pub(super) fn visit<'a>(lists: &[&'a NameList], extra: &NameList, mut node: impl
     let mut heads: Vec<Head<'_>> =
         lists.iter().copied().chain([extra]).map(|names| Head { names, row: 0, next: 0 }).collect();
     // The present name and the one before it, in turns.
-    let (mut buffer, mut before) = (NAME_BUFFER, NAME_BUFFER);
+    let (mut buffer, mut before) = (&mut NAME_BUFFER.clone(), &mut NAME_BUFFER.clone());
     let mut exact: Vec<Option<Hit<'a>>> = Vec::new();
     while let Some(least) = least(&heads) {
-        let len = least.names.name(least.row, &mut buffer).len();
-        walk.to(&buffer, len, &before, &mut node);
+        let len = least.names.name(least.row, buffer).len();
+        walk.to(buffer, len, before, &mut node);
         let name = &buffer[..len];
         let inherited = walk.below.len() - lists.len();
         exact.clear();
@@ -75,7 +75,7 @@ pub(super) fn visit<'a>(lists: &[&'a NameList], extra: &NameList, mut node: impl
             }
         }
         let (above, depth) = walk.above();
-        node(Node { name, padded: &buffer, above, depth, exact: &exact, below: &walk.below[own..] });
+        node(Node { name, padded: buffer, above, depth, exact: &exact, below: &walk.below[own..] });
         walk.path.push(len);
         std::mem::swap(&mut buffer, &mut before);
         heads.iter_mut().for_each(|head| head.row = head.next);

@@ -99,6 +99,19 @@ impl BlocksV6 {
             self.change(|rows, all| rows.sort_unstable_by(|a, b| all.order(a, b)));
         }
         self.change(|rows, all| rows.dedup_by(|a, b| all.order(a, b).is_eq()));
+        self.settle_others();
+    }
+
+    /// Puts the spans that are no /64s in the order of their rows. Whoever walks the rows waits for memory no more.
+    fn settle_others(&mut self) {
+        let others = std::mem::take(&mut self.others);
+        let rows = self.rows.iter_mut().filter(|row| row.other & !EXCLUDE != 0).zip(1..);
+        let in_order = rows.map(|(row, at)| {
+            let span = others[(row.other & !EXCLUDE) as usize - 1];
+            row.other = row.other & EXCLUDE | at;
+            span
+        });
+        self.others = in_order.collect();
     }
 
     /// Sorts the blocks and keeps the first one over each span.

@@ -4,7 +4,7 @@
 //! several strings (`"one" "two"`, or a text above 255 octets). `@` is the origin, `*` a label like any other. `$TTL`
 //! holds from its line on. A record that cannot be read is a bad line here, also where it stops the original.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::super::diag::Bad;
 use super::super::driver::{Failure, LineFormat, Outcome, Sink};

@@ -35,13 +35,12 @@ impl Words {
 
 /// The words at the beginning of a text. What follows eight of them may be glued to them by a colon.
 pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
-    // The words before and behind `::`, one after another.
-    let (mut head, mut tail) = (0u128, 0u128);
-    let (mut before, mut behind) = (0u32, 0u32);
-    let mut shortened = false;
+    // All words so far, how many they are, and how many of them stand before `::`.
+    let (mut words, mut count) = (0u128, 0u32);
+    let mut before = None;
     let mut at = 0;
     if text.starts_with(b"::") {
-        shortened = true;
+        before = Some(0);
         at = 2;
     }
     loop {
@@ -49,32 +48,33 @@ pub(super) fn words(text: &[u8]) -> Result<Words, Bad> {
         if digits == 0 {
             // Nothing need follow `::`, and one more colon behind a shortened address means nothing.
             let ends = text.get(at).is_none_or(|&b| plain::is_blank(b) || matches!(b, b'#' | b';' | b'/'));
-            if shortened && (ends || text[..at].ends_with(b"::")) {
+            if before.is_some() && (ends || text[..at].ends_with(b"::")) {
                 break;
             }
             return Err(Bad::new(at, "not an address"));
         }
-        if before + behind == if shortened { 7 } else { 8 } {
+        if count == if before.is_some() { 7 } else { 8 } {
             return Err(Bad::new(at, "more than eight words"));
         }
         let word = word.ok_or_else(|| Bad::new(at, "word above ffff"))?;
-        let (words, count) = if shortened { (&mut tail, &mut behind) } else { (&mut head, &mut before) };
-        *words = *words << 16 | u128::from(word);
-        *count += 1;
+        words = words << 16 | u128::from(word);
+        count += 1;
         at += digits;
         match &text[at..] {
-            [b':', ..] if before == 8 => break,
-            [b':', b':', ..] if shortened => return Err(Bad::new(at, "`::` for the second time")),
+            [b':', ..] if before.is_none() && count == 8 => break,
+            [b':', b':', ..] if before.is_some() => return Err(Bad::new(at, "`::` for the second time")),
             [b':', b':', ..] => {
-                shortened = true;
+                before = Some(count);
                 at += 2;
             }
             [b':', ..] => at += 1,
             _ => break,
         }
     }
-    let address = head.checked_shl(16 * (8 - before)).unwrap_or(0) | tail;
-    Ok(Words { address, count: (before + behind) as u8, shortened, end: at })
+    let behind = 16 * (count - before.unwrap_or(count));
+    let gap = 16 * (8 - count);
+    let address = (words >> behind).checked_shl(behind + gap).unwrap_or(0) | words & !(u128::MAX << behind);
+    Ok(Words { address, count: count as u8, shortened: before.is_some(), end: at })
 }
 
 /// The hexadecimal number that a text begins with, `None` above ffff, and how many digits it has.

@@ -59,7 +59,7 @@ impl Said {
 /// The distinct values of a data set, and what they are in its [`SetBuilder`].
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    ids: HashMap<Said, ValueId>,
+    ids: foldhash::HashMap<Said, ValueId>,
     /// What was said for each value that went into the builder.
     said: HashMap<Value, Said>,
     /// Two values are equal only as long as a variable is undefined.
