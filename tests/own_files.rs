@@ -114,10 +114,10 @@ fn one_bad_file_leaves_all_as_they_were() {
     assert!(outcome == "rejected" && reason.starts_with(&format!("{}: ", path("b"))), "{reason}");
     put(&site, "b", &"# comment\n".repeat(20_000));
     refused("failed", &format!("{}, {}: larger than 200000 octets", path("a"), path("b")));
-    // One of them alone may hold nothing; all of them may not hold nothing but what cannot be read.
-    put(&site, "b", "<html>\n");
+    // One of them may hold nothing, but not nothing that can be read: what it listed would be taken out.
+    put(&site, "b", "# nothing\n");
     site.sync(&[]).expect(0);
-    put(&site, "a", "# nothing\n");
+    put(&site, "b", "<html>\n");
     let said = site.sync(&[]).expect(1).json();
     let (outcome, reason) = list(&said);
     let why = format!("{}: none of its lines can be read as rbldnsd:ip4set; line 1: ", path("b"));

@@ -210,7 +210,12 @@ fn random(dice: &mut Dice, clients: &mut Vec<IpAddr>) -> String {
             "some text $0 $$ $1",
             ":10.2.3.4:",
             "# a comment",
-        ][dice.below(12)];
+            ":ref",
+            "=IG",
+            ":b",
+            ":em;",
+            ":p:x",
+        ][dice.below(17)];
         let shown = Ipv4Addr::from(first);
         let tail = if dice.below(2) == 0 && action.starts_with(':') { "" } else { " " };
         text += &format!("{shown}/{len}{tail}{action}\n");
@@ -422,7 +427,7 @@ fn the_same_as_access_files_of_a_configuration() {
     // Changes are noticed without a signal; what cannot be read changes nothing and is a mistake to check-config.
     place.write("more", "127.0.0.7 :refuse\n");
     until("the change", || told(port, 7, "set.example") == Some(REFUSED));
-    place.write("more", "127.0.0.7 :pas\n");
+    place.write("more", "127.0.0.7 :passed\n");
     service.talks("more: line 1: column 12: neither an action nor a value");
     service.talks("the access lists stay as they were");
     assert_eq!(told(port, 7, "set.example"), Some(REFUSED));

@@ -87,10 +87,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         bail!(Usage(format!("{} is a file to read and the one to write", args.output.display())));
     }
     let text = args.text.clone().unwrap_or_else(|| format!("$ is listed in {}", args.zone));
-    let Parsed { set, report } = read(&args.files, args.column.as_deref(), format, text.contains("{note}"))?;
+    let (Parsed { set, report }, no_list) =
+        read(&args.files, args.column.as_deref(), format, text.contains("{note}"))?;
     let cut = report.trailer == Trailer::Absent && format.has_end_mark();
     let cut = cut.then(|| "the file is not whole: its end mark is missing".to_owned());
-    if let Some(reason) = report.is_no_list(set.is_empty()).or(cut) {
+    if let Some(reason) = no_list.or_else(|| report.is_no_list(set.is_empty())).or(cut) {
         return refused(args, &reason, &report);
     }
     let (entries, bad) = (report.entries, report.bad);
@@ -132,8 +133,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
 /// What a list file lists, below `origin`, without test points: for other commands.
 pub(super) fn listed_in(file: &Path, format: Format, origin: &Name) -> anyhow::Result<Compiled> {
-    let Parsed { set, report } = read(&[file.to_owned()], None, format, false)?;
-    if let Some(reason) = report.is_no_list(set.is_empty()) {
+    let (Parsed { set, report }, no_list) = read(&[file.to_owned()], None, format, false)?;
+    if let Some(reason) = no_list.or_else(|| report.is_no_list(set.is_empty())) {
         bail!("{}: {reason}", file.display());
     }
     let member = member(set, Ipv4Addr::new(127, 0, 0, 2), Template::parse(b"$"));
@@ -160,7 +161,13 @@ fn code(text: &str) -> Result<Ipv4Addr, String> {
     }
 }
 
-fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) -> anyhow::Result<Parsed> {
+/// The list, and why a file is no part of one.
+fn read(
+    files: &[PathBuf],
+    column: Option<&str>,
+    format: Format,
+    notes: bool,
+) -> anyhow::Result<(Parsed, Option<String>)> {
     let columns = column.map_or_else(Columns::default, |title| Columns {
         address: Column::Titled(title.to_owned()),
         note: None,
@@ -170,6 +177,7 @@ fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) ->
     let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
     let bar = reading_bar(sizes.sum(), "reading");
     let mut bad_lines = BufWriter::new(anstream::stderr());
+    let mut no_list = None;
     for file in files {
         let failed = || format!("cannot read {}", file.display());
         let source: Box<dyn Read + Send> = if file.as_os_str() == "-" {
@@ -191,7 +199,9 @@ fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) ->
             // That nobody reads it is no reason to stop.
             bar.suspend(|| drop(writeln!(bad_lines, "{line}")));
         };
-        parser.read(text, &mut on_bad).with_context(failed)?;
+        if let Some(why) = parser.read(text, &mut on_bad).with_context(failed)? {
+            no_list.get_or_insert_with(|| format!("{}: {why}", file.display()));
+        }
         if has_tail.into_inner() {
             let _ = writeln!(
                 bad_lines,
@@ -202,7 +212,7 @@ fn read(files: &[PathBuf], column: Option<&str>, format: Format, notes: bool) ->
     }
     let _ = bad_lines.flush();
     bar.finish_and_clear();
-    Ok(parser.finish())
+    Ok((parser.finish(), no_list))
 }
 
 /// Moves the bar.

@@ -13,8 +13,8 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::failure::{Usage, is_broken_pipe};
 use crate::error::ExitStatus;
-use crate::ops::Syslog;
 use crate::ops::log::{self, Format};
+use crate::ops::{Syslog, be_called};
 use crate::parse::seconds;
 use crate::rbldnsd::background::{self, Word};
 use crate::rbldnsd::{Family, Options, Specs, Target, Ttls, daemon, dump, loader};
@@ -178,6 +178,8 @@ fn print_zones(options: &Options) -> anyhow::Result<ExitStatus> {
 
 /// The loader: for the process that started it, which is at the other end of stdin.
 pub(crate) fn load() -> anyhow::Result<ExitStatus> {
+    // Not as the server is called: signals sent by that name are the server's.
+    be_called("gatepost-loader".as_ref());
     log::init(Format::Bare, Level::WARN, BoxMakeWriter::new(io::stderr));
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     if socket.local_addr().is_err() {

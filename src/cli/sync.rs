@@ -11,7 +11,7 @@ use super::output::{counted, json, out, short_duration, talk};
 use super::progress::Progress;
 use crate::config::Slug;
 use crate::error::ExitStatus;
-use crate::ops::{EventLines, Report, leave_to_parent, with_parent};
+use crate::ops::{EventLines, Report, be_called, leave_to_parent, with_parent};
 use crate::store::{Lock, Outcome, Store, Wait};
 use crate::sync::{self, Options, Summary};
 
@@ -87,6 +87,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
         talk("--events is for the process that started this one");
         return Ok(ExitStatus::Usage);
     }
+    be_called("gatepost-sync".as_ref());
     with_parent()?;
     leave_to_parent()?;
     let lines = EventLines::new(io::stdout());

@@ -38,7 +38,10 @@ pub fn init(format: Format, level: Level, writer: BoxMakeWriter) {
     let filter = EnvFilter::builder()
         .parse_lossy(filter)
         .add_directive("hickory_server=warn".parse().expect("a directive"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // A line that cannot be written (a full disk, a reader that is gone) is lost. To tell that on stderr, as it would by
+    // default, ends the program where it is stderr that cannot be written.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     let installed = match format {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
         Format::Prioritised => builder.event_format(Journal::new()).try_init(),

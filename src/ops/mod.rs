@@ -17,7 +17,7 @@ mod systemd;
 mod timer;
 
 pub use ages::{expired_lists, next_due};
-pub use child::{Ended, Said, SyncChild, this_program, with_parent};
+pub use child::{Ended, Said, SyncChild, be_called, this_program, with_parent};
 pub use clients::Clients;
 pub use identity::identity;
 pub use report::{EventLines, ListDone, Report, Weight};

@@ -26,6 +26,8 @@ pub const REPEATS: usize = 100;
 pub(super) enum Outcome {
     /// Entries were added.
     Entries(u64),
+    /// No entry, but it says something of the list (rbldnsd's `$` lines and defaults).
+    Said,
     /// A comment, a header, an empty line.
     Ignored,
 }
@@ -107,6 +109,10 @@ pub(super) struct Sink {
     pub(super) number: u64,
     /// [`Self::records`] when this file began.
     records_before: u64,
+    /// A line of this file was an entry or said something.
+    understood: bool,
+    /// The first line of this file that could not be read, and why.
+    first_bad: Option<String>,
     places: Places,
     plain: ValueId,
 }
@@ -115,7 +121,17 @@ impl Sink {
     pub(super) fn new(format: Format, mut builder: SetBuilder) -> Self {
         let plain = builder.value(&Value::default());
         let report = Report::new(format);
-        Self { builder, report, offset: 0, number: 0, records_before: 0, places: Places::default(), plain }
+        Self {
+            builder,
+            report,
+            offset: 0,
+            number: 0,
+            records_before: 0,
+            understood: false,
+            first_bad: None,
+            places: Places::default(),
+            plain,
+        }
     }
 
     /// A file begins.
@@ -123,6 +139,8 @@ impl Sink {
         self.number = 0;
         self.offset = 0;
         self.records_before = self.report.entries + self.report.bad;
+        self.understood = false;
+        self.first_bad = None;
         self.places.begin(&self.builder);
     }
 
@@ -141,6 +159,12 @@ impl Sink {
         placed.sort_unstable_by_key(|(line, _)| *line);
         let told = placed.iter().take(REPEATS).map(|&(line, row)| (line, self.builder.addresses(row)));
         Repeated { told: told.collect(), count: placed.len() }
+    }
+
+    /// Why this file is no part of a list: it has lines, and none of them can be read.
+    pub(super) fn no_list(&self) -> Option<String> {
+        let first = self.first_bad.as_ref().filter(|_| !self.understood)?;
+        Some(format!("none of its lines can be read as {}; {first}", self.report.format))
     }
 
     /// The value of an entry about which nothing is said.
@@ -237,6 +261,7 @@ fn lines(
                 hosts += 1;
             }
             into.placed(next_line);
+            out.understood |= hosts > 0;
             out.number += hosts;
             out.report.lines += hosts;
             out.report.entries += hosts;
@@ -255,7 +280,12 @@ fn lines(
         match outcome {
             Ok(Outcome::Entries(count)) => {
                 out.report.entries += count;
+                out.understood = true;
                 out.placed(out.number);
+            }
+            Ok(Outcome::Said) => {
+                out.report.ignored += 1;
+                out.understood = true;
             }
             Ok(Outcome::Ignored) => out.report.ignored += 1,
             Err(Failure::Line(bad)) => report_bad(line, bad, out, on_bad),
@@ -287,6 +317,7 @@ fn too_long() -> Bad {
 #[cold]
 fn report_bad(line: &[u8], bad: Bad, out: &mut Sink, on_bad: &mut dyn FnMut(Diag)) {
     let diag = Diag::new(out.number, line, bad);
+    out.first_bad.get_or_insert_with(|| format!("line {}: {}: {}", diag.line, diag.reason, diag.text));
     out.report.bad += 1;
     if out.report.examples.len() < EXAMPLES {
         out.report.examples.push(diag.clone());

@@ -258,11 +258,12 @@ impl Parser {
         Self { lines, sink: Sink::new(format, builder) }
     }
 
-    /// Reads one file to its end. Line numbers begin anew with each. Errors as [`parse`]; after one the parser holds
-    /// a part of the list and is of no further use.
-    pub fn read(&mut self, input: impl Read, on_bad: &mut dyn FnMut(Diag)) -> io::Result<()> {
+    /// Reads one file to its end, and says why it is no part of a list when it has lines and none of them can be read.
+    /// Line numbers begin anew with each. Errors as [`parse`]; after one the parser holds a part of the list and is of no
+    /// further use.
+    pub fn read(&mut self, input: impl Read, on_bad: &mut dyn FnMut(Diag)) -> io::Result<Option<String>> {
         let sink = &mut self.sink;
-        match &mut self.lines {
+        let read = match &mut self.lines {
             Lines::Plain(lines) => run(lines, input, sink, on_bad),
             Lines::Drop(lines) => run(lines, input, sink, on_bad),
             Lines::DropJson(lines) => run(lines, input, sink, on_bad),
@@ -273,7 +274,8 @@ impl Parser {
             Lines::Names(lines) => run(lines, input, sink, on_bad),
             Lines::Rbldnsd(data_set) => data_set.read(input, sink, on_bad),
             Lines::Combined(lines) => run(&mut **lines, input, sink, on_bad),
-        }
+        };
+        read.map(|()| self.sink.no_list())
     }
 
     /// The list.

@@ -7,12 +7,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-use crate::ops::this_program;
+use crate::ops::{be_called, this_program};
 
 /// Says to a process that it is the one in the background.
 const MARK: &str = "GATEPOST_IN_BACKGROUND";
@@ -46,26 +47,34 @@ pub fn go() -> anyhow::Result<()> {
     bail!("not started ({status})");
 }
 
-/// The end of the pipe in the process behind.
-pub struct Word(File);
+/// What the process behind has to tell, and where its output goes then.
+pub struct Word {
+    /// The end of the pipe.
+    pipe: File,
+    /// Opened at once: in another root folder there may be none.
+    nothing: File,
+}
 
 impl Word {
     /// Leaves the session of the person who started it.
     pub fn take() -> anyhow::Result<Self> {
-        let word = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let pipe = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        if let Some(name) = std::env::args_os().next().as_deref().map(Path::new).and_then(Path::file_name) {
+            be_called(name);
+        }
         setsid().context("unable to leave the session")?;
-        dup2_stdin(File::open("/dev/null")?)?;
-        Ok(Self(word))
+        let nothing = File::options().read(true).write(true).open("/dev/null").context("/dev/null")?;
+        dup2_stdin(&nothing)?;
+        Ok(Self { pipe, nothing })
     }
 
     /// Says that questions are answered, and lets go of the terminal: of stdout only when nothing is written there.
     pub fn ready(mut self, keeps_stdout: bool) {
-        let released = self.0.write_all(&[READY]).and_then(|()| {
-            let nothing = File::options().read(true).write(true).open("/dev/null")?;
+        let released = self.pipe.write_all(&[READY]).and_then(|()| {
             if !keeps_stdout {
-                dup2_stdout(&nothing)?;
+                dup2_stdout(&self.nothing)?;
             }
-            dup2_stderr(&nothing)?;
+            dup2_stderr(&self.nothing)?;
             Ok(())
         });
         if let Err(error) = released {

@@ -13,8 +13,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::model::ContentHash;
-use crate::parse::Report;
 use crate::server::{SEALS, sealed};
 use crate::set::{Set, codec};
 use crate::snapshot::{Mapped, Snapshot, WriteError};
@@ -101,21 +103,21 @@ impl Cache {
     }
 
     /// The set of a data set that was read before, and how that went.
-    pub(super) fn find_set(&self, prefix: &str, key: &ContentHash) -> Option<(Report, Set)> {
+    pub(super) fn find_set<T: DeserializeOwned>(&self, prefix: &str, key: &ContentHash) -> Option<(T, Set)> {
         let path = self.0.as_ref()?.join(set_name(prefix, key));
         let octets = std::fs::read(path).ok()?;
         let (hash, octets) = octets.split_first_chunk::<32>()?;
         let octets = Some(octets).filter(|octets| ContentHash::of(octets).as_bytes() == hash)?;
         let (&len, rest) = octets.split_first_chunk()?;
-        let (report, set) = rest.split_at_checked(u32::from_le_bytes(len) as usize)?;
-        Some((serde_json::from_slice(report).ok()?, codec::decode(set).ok()?))
+        let (account, set) = rest.split_at_checked(u32::from_le_bytes(len) as usize)?;
+        Some((serde_json::from_slice(account).ok()?, codec::decode(set).ok()?))
     }
 
-    /// Keeps a set; that there is no room is no trouble.
-    pub(super) fn keep_set(&self, prefix: &str, key: &ContentHash, report: &Report, set: &[u8]) {
+    /// Keeps a set and how it was read; that there is no room is no trouble.
+    pub(super) fn keep_set(&self, prefix: &str, key: &ContentHash, account: &impl Serialize, set: &[u8]) {
         let Some(folder) = &self.0 else { return };
-        let report = serde_json::to_vec(report).expect("plain data");
-        let octets = [&(report.len() as u32).to_le_bytes(), &report[..], set].concat();
+        let account = serde_json::to_vec(account).expect("plain data");
+        let octets = [&(account.len() as u32).to_le_bytes(), &account[..], set].concat();
         let octets = [&ContentHash::of(&octets).as_bytes()[..], &octets].concat();
         let write = |file: &mut File| Ok(file.write_all(&octets)?);
         if let Err(error) = keep_in(folder, &set_name(prefix, key), write) {

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::options::DataSet;
-use super::reports::Job;
+use super::reports::{BadLines, Job};
 use crate::feed::decode::decode_with_tail;
 use crate::model::AccessList;
-use crate::parse::{self, AccessParser, Diag, Format, Parser, RbldnsdOptions, Report};
+use crate::parse::{self, AccessParser, Diag, Format, Parsed, Parser, RbldnsdOptions, Report};
 use crate::set::Set;
 
 /// A file that changes while it is read is read again so often, after a pause.
@@ -78,23 +78,27 @@ fn stamp(path: &Path) -> Result<Stamp, String> {
     Ok(Stamp::of(&found))
 }
 
+/// How the files of a data set were read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) report: Report,
+    /// The lines that were left out.
+    pub(super) bad_lines: BadLines,
+    /// Why one of the files, or all of them together, are no list.
+    pub(super) no_list: Option<String>,
+}
+
 /// A data set as it was read.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) set: Arc<Set>,
-    pub(super) report: Report,
+    pub(super) account: Account,
     /// Of the files as they were read.
     pub(super) stamps: Vec<Stamp>,
     /// A file was changed a moment before it was read: it is to be read again next time, whatever its stamp says.
     pub(super) is_fresh: bool,
     /// What an operator should know of the files.
     pub(super) warnings: Vec<String>,
-}
-
-impl Content {
-    pub(super) fn new(set: Set, report: Report, stamps: Vec<Stamp>, is_fresh: bool) -> Self {
-        Self { set: Arc::new(set), report, stamps, is_fresh, warnings: Vec::new() }
-    }
 }
 
 /// An access list as it was read.
@@ -119,30 +123,41 @@ pub(super) fn read(
     job: &Job,
     data_set: &DataSet,
     format: Format,
-    on_bad: &mut dyn FnMut(&Path, Diag),
+    on_bad: &mut dyn FnMut(&Path, &Diag),
 ) -> Result<Content, String> {
-    let Whole { parser, stamps, warnings } = read_whole(
+    let Whole { parser: (parser, bad_lines, no_list), stamps, warnings } = read_whole(
         data_set,
         job.gzip,
-        || Parser::new(format, &options(job)),
-        |parser, path, text| parser.read(text, &mut |diag| on_bad(path, diag)),
+        || (Parser::new(format, &options(job)), BadLines::default(), None),
+        |(parser, bad_lines, no_list), path, text| {
+            let why = parser.read(text, &mut |diag| {
+                on_bad(path, &diag);
+                bad_lines.push(path, diag);
+            })?;
+            if let Some(why) = why {
+                no_list.get_or_insert_with(|| format!("file {}: {why}", path.display()));
+            }
+            Ok(())
+        },
     )?;
-    let parsed = parser.finish();
+    let Parsed { set, report } = parser.finish();
     let is_fresh = stamps.iter().any(Stamp::is_fresh);
-    Ok(Content { warnings, ..Content::new(parsed.set, parsed.report, stamps, is_fresh) })
+    let no_list = no_list.or_else(|| report.is_no_list(set.is_empty()));
+    let account = Account { report, bad_lines, no_list };
+    Ok(Content { set: Arc::new(set), account, stamps, is_fresh, warnings })
 }
 
 /// Reads an access list; every special line that is left out goes to `on_bad`.
 pub(super) fn read_clients(
     job: &Job,
     data_set: &DataSet,
-    on_bad: &mut dyn FnMut(&Path, Diag),
+    on_bad: &mut dyn FnMut(&Path, &Diag),
 ) -> Result<Clients, String> {
     let Whole { parser, stamps, warnings } = read_whole(
         data_set,
         job.gzip,
         || AccessParser::new(&options(job)),
-        |parser, path, text| parser.read(text, &mut |diag| on_bad(path, diag)),
+        |parser, path, text| parser.read(text, &mut |diag| on_bad(path, &diag)),
     )?;
     let is_fresh = stamps.iter().any(Stamp::is_fresh);
     let list = parser.finish();

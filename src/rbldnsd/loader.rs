@@ -10,7 +10,7 @@ use std::io::{self, BufWriter};
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,10 +20,10 @@ use serde_json::json;
 
 use super::cache::{Cache, Made};
 use super::channel::Channel;
-use super::files::{self, Content, Stamp};
+use super::files::{self, Account, Content, Stamp};
 use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::privileges;
-use super::reports::{Job, Part, Report, Request};
+use super::reports::{BadLines, Job, Part, Report, Request};
 use crate::compile::{self, Member, compile, expand};
 use crate::config::defaults;
 use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
@@ -66,6 +66,8 @@ struct Loader {
     last_use: HashMap<usize, usize>,
     /// Data sets beside others in a zone: a change of another may make one needed again.
     shared: HashSet<usize>,
+    /// What the files of each data set were when their lines were told of: read again as they were, they say nothing new.
+    told: HashMap<usize, Vec<Stamp>>,
 }
 
 /// What is known of an access list.
@@ -81,6 +83,8 @@ struct Known {
     key: Option<ContentHash>,
     /// It is to be made again though its files look the same.
     is_fresh: bool,
+    /// What it is not made of, and why not: none of its files has changed since it was refused.
+    refused: Option<(ContentHash, String)>,
 }
 
 /// Everything that decides what a zone compiles to, or a data set is read as.
@@ -88,6 +92,8 @@ struct Known {
 struct MadeFrom<'a> {
     compiler: u32,
     program: &'a str,
+    /// What the files' names are relative to.
+    folder: Option<PathBuf>,
     origin: Option<&'a Name>,
     data_sets: Vec<(&'a DataSet, &'a [Stamp])>,
     ttls: super::Ttls,
@@ -101,6 +107,8 @@ struct Kept {
     serial: u32,
     until: Option<i64>,
     subzones: usize,
+    /// Of the files that it was made from.
+    bad_lines: BadLines,
 }
 
 /// What was done in a round.
@@ -119,7 +127,8 @@ impl Loader {
         let last_use = uses.flat_map(|(at, zone)| zone.lists.iter().map(move |&list| (list, at))).collect();
         let several = job.specs.zones.iter().filter(|zone| zone.lists.len() > 1);
         let shared = several.flat_map(|zone| zone.lists.iter().copied()).collect();
-        Self { job, channel, cache, zones, access: HashMap::new(), last_use, shared }
+        let (access, told) = (HashMap::new(), HashMap::new());
+        Self { job, channel, cache, zones, access, last_use, shared, told }
     }
 
     /// Looks at every file, and loads the zones whose files have changed. Errors are those of the channel.
@@ -142,7 +151,10 @@ impl Loader {
             let of = |at: usize| stamps[at].as_ref().map(Vec::as_slice).map_err(String::clone);
             let result = match self.job.made_from(zone, of) {
                 Ok(key) if self.zones[index].key == Some(key) && !self.zones[index].is_fresh => continue,
-                Ok(key) => self.load(index, zone, &key, &stamps, &mut round)?,
+                Ok(key) => match &self.zones[index].refused {
+                    Some((refused, why)) if *refused == key => Err(why.clone()),
+                    _ => self.load(index, zone, &key, &stamps, &mut round)?,
+                },
                 Err(why) => Err(why),
             };
             // A data set that no zone behind this one has need not be held any longer.
@@ -175,7 +187,10 @@ impl Loader {
         }
         let spec = &self.job.specs.data_sets[data_set];
         let began = Instant::now();
-        let clients = match self.reading(|on_bad| files::read_clients(&self.job, spec, on_bad))? {
+        let is_new = self.told.get(&data_set) != Some(stamps);
+        let read = self.reading(is_new, |on_bad| files::read_clients(&self.job, spec, on_bad))?;
+        self.told.insert(data_set, stamps.clone());
+        let clients = match read {
             Ok(clients) => clients,
             Err(why) => return Ok(Err(why)),
         };
@@ -193,15 +208,18 @@ impl Loader {
         Ok(Ok(true))
     }
 
-    /// Reads something, and tells of the lines that are left out. The outer error is the channel's.
+    /// Reads something and, if it is new, tells of the lines that are left out. The outer error is the channel's.
     fn reading<T>(
         &self,
-        read: impl FnOnce(&mut dyn FnMut(&Path, Diag)) -> Result<T, String>,
+        is_new: bool,
+        read: impl FnOnce(&mut dyn FnMut(&Path, &Diag)) -> Result<T, String>,
     ) -> io::Result<Result<T, String>> {
         let mut broken = None;
         let result = read(&mut |file, diag| {
-            let told = self.tell(&Report::BadLine { file: file.to_owned(), diag });
-            broken = broken.take().or_else(|| told.err());
+            if is_new {
+                let told = self.tell(&Report::BadLine { file: file.to_owned(), diag: diag.clone() });
+                broken = broken.take().or_else(|| told.err());
+            }
         });
         broken.map_or(Ok(result), Err)
     }
@@ -243,10 +261,12 @@ impl Loader {
             Ok(key) => key,
             Err(why) => return Ok(Err(why)),
         };
-        let no_list = contents.iter().find_map(|content| content.report.is_no_list(content.set.is_empty()));
-        if let Some(why) = no_list {
+        let is_fresh = contents.iter().any(|content| content.is_fresh);
+        if let Some(why) = contents.iter().find_map(|content| content.account.no_list.as_ref()) {
             if self.zones[index].key.is_some() {
-                return Ok(Err(format!("{why}; that is no list")));
+                let why = format!("{why}; that is no list");
+                self.zones[index].refused = Some((key, why.clone())).filter(|_| !is_fresh);
+                return Ok(Err(why));
             }
             self.tell(&Report::Warning { text: format!("zone {}: {why}", zone.origin) })?;
         }
@@ -254,14 +274,13 @@ impl Loader {
             return Ok(Err(why));
         }
         round.made.zone(&prefix, &key);
-        self.zones[index] =
-            Known { key: Some(key), is_fresh: contents.iter().any(|content| content.is_fresh) };
+        self.zones[index] = Known { key: Some(key), is_fresh, refused: None };
         Ok(Ok(()))
     }
 
     /// A data set, read once a round; as it was kept when its files look the same and `insist` is not set.
     fn content(
-        &self,
+        &mut self,
         data_set: usize,
         stamps: &[Stamp],
         insist: bool,
@@ -276,8 +295,23 @@ impl Loader {
         let kept = self.cache.find_set(&prefix, &key).filter(|_| !insist);
         let is_kept = kept.is_some();
         let read = match kept {
-            Some((report, set)) => Ok(Content::new(set, report, stamps.to_vec(), false)),
-            None => self.read(spec)?,
+            Some((account, set)) => Ok(Content {
+                set: Arc::new(set),
+                account,
+                stamps: stamps.to_vec(),
+                is_fresh: false,
+                warnings: Vec::new(),
+            }),
+            None => {
+                let is_new = self.told.get(&data_set).is_none_or(|told| told != stamps);
+                let read = self.read(spec, is_new)?;
+                let is_fresh = read.as_ref().is_ok_and(|content| content.is_fresh);
+                match is_fresh {
+                    true => drop(self.told.remove(&data_set)),
+                    false => drop(self.told.insert(data_set, stamps.to_vec())),
+                }
+                read
+            }
         };
         let read = read.map(Rc::new);
         if let Ok(content) = &read
@@ -285,28 +319,31 @@ impl Loader {
             && self.shared.contains(&data_set)
         {
             let key = self.job.hash(None, vec![(spec, &content.stamps)]);
-            self.cache.keep_set(&prefix, &key, &content.report, &codec::encode(&content.set).0);
+            self.cache.keep_set(&prefix, &key, &content.account, &codec::encode(&content.set).0);
             round.made.set(&prefix, &key);
         }
         round.contents.insert(data_set, read.clone());
         Ok(read)
     }
 
-    fn read(&self, spec: &DataSet) -> io::Result<Result<Content, String>> {
+    fn read(&self, spec: &DataSet, is_new: bool) -> io::Result<Result<Content, String>> {
         let began = Instant::now();
         let DataSetKind::List(format) = spec.kind else {
             return Ok(Err(format!("{spec} is an access list")));
         };
-        let mut read = self.reading(|on_bad| files::read(&self.job, spec, format, on_bad))?;
-        if let Ok(content) = &mut read {
-            self.warn(std::mem::take(&mut content.warnings))?;
+        let mut read = self.reading(is_new, |on_bad| files::read(&self.job, spec, format, on_bad))?;
+        if let Ok(content) = &mut read
+            && is_new
+        {
+            let Account { report, .. } = &content.account;
             self.tell(&Report::Read {
                 data_set: spec.to_string(),
-                entries: content.report.entries,
-                bad: content.report.bad,
+                entries: report.entries,
+                bad: report.bad,
                 modified: newest(&content.stamps).unwrap_or(0),
                 milliseconds: began.elapsed().as_millis() as u64,
             })?;
+            self.warn(std::mem::take(&mut content.warnings))?;
         }
         Ok(read)
     }
@@ -318,6 +355,14 @@ impl Loader {
         for number in 1..=kept.subzones {
             let Some(next) = self.cache.find(prefix, key, number) else { return Ok(false) };
             found.push(next);
+        }
+        let BadLines { first, more } = kept.bad_lines;
+        for (file, diag) in first {
+            self.tell(&Report::BadLine { file, diag })?;
+        }
+        if more > 0 {
+            let text = format!("zone {}: {more} more lines were left out when it was compiled", zone.origin);
+            self.tell(&Report::Warning { text })?;
         }
         for (file, snapshot) in &found {
             self.hand_over(zone, file, snapshot, kept.serial, kept.until, true)?;
@@ -332,13 +377,15 @@ impl Loader {
         key: &ContentHash,
         contents: &[Rc<Content>],
     ) -> io::Result<Result<(), String>> {
-        let until = contents.iter().filter_map(|content| content.report.validity.until).min();
+        let until = contents.iter().filter_map(|content| content.account.report.validity.until).min();
         let until = until.map(|end| end.as_second());
         let mut spec = self.job.compiled_spec(zone, contents);
         let modified = contents.iter().flat_map(|content| &content.stamps).map(Stamp::modified).max();
         let serial = spec.zone.soa.serial.take().unwrap_or_else(|| modified.unwrap_or(1).max(1) as u32);
         let zones = expand(spec, |subzone| self.job.is_served(zone, subzone));
-        let kept = json!(Kept { serial, until, subzones: zones.len() - 1 });
+        let mut bad_lines = BadLines::default();
+        contents.iter().for_each(|content| bad_lines.extend(&content.account.bad_lines));
+        let kept = json!(Kept { serial, until, subzones: zones.len() - 1, bad_lines });
         let mut made = Vec::new();
         for (number, spec) in zones.iter().enumerate().rev() {
             let compiled = compile(spec);
@@ -399,6 +446,7 @@ impl Job {
         let made_from = MadeFrom {
             compiler: COMPILER,
             program: env!("CARGO_PKG_VERSION"),
+            folder: std::env::current_dir().ok(),
             origin,
             data_sets,
             ttls: self.ttls,

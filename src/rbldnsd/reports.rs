@@ -1,7 +1,7 @@
 //! What the two processes tell each other.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,34 @@ pub(super) struct Job {
     pub gzip: bool,
     /// What is to be served.
     pub specs: Specs,
+}
+
+/// Lines that were left out when files were read: the first ones, for whoever starts again and asks what is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BadLines {
+    /// The first [`Self::KEPT`] with their files.
+    pub first: Vec<(PathBuf, Diag)>,
+    /// How many there are besides.
+    pub more: u64,
+}
+
+impl BadLines {
+    /// How many are kept.
+    pub(super) const KEPT: usize = 100;
+
+    /// Adds one.
+    pub(super) fn push(&mut self, file: &Path, diag: Diag) {
+        match self.first.len() < Self::KEPT {
+            true => self.first.push((file.to_owned(), diag)),
+            false => self.more += 1,
+        }
+    }
+
+    /// Adds all of another's.
+    pub(super) fn extend(&mut self, other: &Self) {
+        other.first.iter().for_each(|(file, diag)| self.push(file, diag.clone()));
+        self.more += other.more;
+    }
 }
 
 /// Privileges to give up.

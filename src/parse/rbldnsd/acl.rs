@@ -1,7 +1,7 @@
 //! rbldnsd's acl: clients, and what each is given instead of answers.
 //!
-//! `cidr [action]`, IPv4 and IPv6; an action is a word (`:ignore`, `:refuse`, `:empty`, `:pass`) or what everything is
-//! listed with (`:2:text`, a text). A line of an action alone is the default of those below it. An access list is taken
+//! `cidr [action]`, IPv4 and IPv6; an action is a word (`:ignore`, `:refuse`, `:empty`, `:pass`, or how one of them
+//! begins) or what everything is listed with (`:2:text`, a text). A line of an action alone is the default of those below it. An access list is taken
 //! whole or not at all: a client whose line cannot be read would be let in by leaving it out.
 
 use std::io::{self, Read};
@@ -85,16 +85,19 @@ impl Told {
         }
     }
 
-    /// The action that a text begins with, if it is one of the words.
+    /// The action that a text begins with, if it is one of the words or the beginning of one.
     fn word(text: &[u8]) -> Option<Self> {
+        let words = [
+            ("ignore", Self::Drop),
+            ("blackhole", Self::Drop),
+            ("refuse", Self::Refuse),
+            ("empty", Self::Empty),
+            ("pass", Self::Allow),
+        ];
         let end = text.iter().position(|&b| is_blank(b) || matches!(b, b':' | b'#' | b';'));
-        match text[..end.unwrap_or(text.len())].to_ascii_lowercase().as_slice() {
-            b"ignore" | b"blackhole" => Some(Self::Drop),
-            b"refuse" => Some(Self::Refuse),
-            b"empty" => Some(Self::Empty),
-            b"pass" => Some(Self::Allow),
-            _ => None,
-        }
+        let said = text[..end.unwrap_or(text.len())].to_ascii_lowercase();
+        let mut meant = words.into_iter().filter(|(word, _)| word.as_bytes().starts_with(&said));
+        meant.next().filter(|_| !said.is_empty()).map(|(_, told)| told)
     }
 }
 
@@ -173,7 +176,7 @@ impl LineFormat for Acl {
                 return Err(Bad::new(start + skip, "an access list has no start of authority").into());
             }
             self.specials.line(text, out).map_err(|failure| failure.shifted(start + skip))?;
-            return Ok(Outcome::Ignored);
+            return Ok(Outcome::Said);
         }
         let shift = |bad: Bad| fatal(bad.shifted(start));
         match text {
@@ -181,7 +184,7 @@ impl LineFormat for Acl {
             // `::1`, where `:1` would be a default.
             [b'=', ..] | [b':', ..] if !text.starts_with(b"::") => {
                 self.default(text).map_err(shift)?;
-                Ok(Outcome::Ignored)
+                Ok(Outcome::Said)
             }
             _ if self.clients.len() == MOST => Err(Failure::File(format!("more than {MOST} clients"))),
             _ => {
@@ -221,6 +224,11 @@ mod tests {
 14.1.2.3 =blackhole ; c
 2001:db8::/32:refuse
 ::1 :5:see $
+14.1.2.4 :b
+14.1.2.5 :IGN
+14.1.2.6 =r
+14.1.2.7 :em
+14.1.2.8 :p:x
 15.1.2.3 words of $0
 16.1.2.3 refuse
 :9:said $
@@ -246,6 +254,11 @@ $0 late
                 "14.1.2.3 drop",
                 "2001:db8::/32 refuse",
                 "::1 127.0.0.5 see $",
+                "14.1.2.4 drop",
+                "14.1.2.5 drop",
+                "14.1.2.6 refuse",
+                "14.1.2.7 empty",
+                "14.1.2.8 allow",
                 "15.1.2.3 127.0.0.2 words of late",
                 "16.1.2.3 127.0.0.2 refuse",
                 "17.1.2.3 127.0.0.9 said $",

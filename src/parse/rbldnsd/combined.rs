@@ -146,9 +146,9 @@ impl LineFormat for Combined {
             let shift = |failure: Failure| failure.shifted(start + skip);
             let shift_rest = |failure: Failure| failure.shifted(start + skip + word.len());
             return match (word.to_ascii_uppercase().as_slice(), self.sections.last_mut()) {
-                (b"DATASET", _) => self.section(rest).map_err(shift_rest).map(|()| Outcome::Ignored),
+                (b"DATASET", _) => self.section(rest).map_err(shift_rest).map(|()| Outcome::Said),
                 (b"SOA" | b"NS" | b"NAMESERVER" | b"TIMESTAMP", _) | (_, None) => {
-                    self.common.line(text, out).map_err(shift).map(|()| Outcome::Ignored)
+                    self.common.line(text, out).map_err(shift).map(|()| Outcome::Said)
                 }
                 (_, Some(section)) => section.lines.line(line, &mut section.sink),
             };

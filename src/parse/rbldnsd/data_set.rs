@@ -113,14 +113,14 @@ impl<K: Kind> LineFormat for DataSet<K> {
         if let Some(skip) = special::begins(text) {
             self.specials.line(&text[skip..], out).map_err(|failure| failure.shifted(start + skip))?;
             out.builder.directives.ttl = self.specials.ttl;
-            return Ok(Outcome::Ignored);
+            return Ok(Outcome::Said);
         }
         let shift = |bad: Bad| bad.shifted(start);
         match text {
             [] | [b'#' | b';', ..] => Ok(Outcome::Ignored),
             [b':', ..] if !K::is_entry(text) => {
                 self.set_default(Said::default_line(text).map_err(shift)?, &mut out.builder);
-                Ok(Outcome::Ignored)
+                Ok(Outcome::Said)
             }
             [b'!', rest @ ..] => {
                 let skip = 1 + plain::blanks(rest);

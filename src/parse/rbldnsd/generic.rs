@@ -96,7 +96,7 @@ impl LineFormat for Generic {
             self.specials.line(&text[skip..], out).map_err(|failure| failure.shifted(start + skip))?;
             // Perhaps another TTL is in force now.
             self.known.clear();
-            return Ok(Outcome::Ignored);
+            return Ok(Outcome::Said);
         }
         if matches!(text, [] | [b'#' | b';', ..]) {
             return Ok(Outcome::Ignored);

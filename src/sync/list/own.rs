@@ -153,7 +153,12 @@ impl Desk<'_> {
                 let path = file.path().display();
                 tracing::warn!(list = %self.list.name, "{path}: what lies behind its gzip data is no gzip and ignored");
             }
-            read.map_err(|error| Refusal::of_file(file.path(), &error))
+            match read {
+                Ok(None) => Ok(()),
+                // The other files do not stand for it: what it listed would be taken out.
+                Ok(Some(why)) => Err(Refusal::of_text(format!("{}: {why}", file.path().display()))),
+                Err(error) => Err(Refusal::of_file(file.path(), &error)),
+            }
         });
         // One that is being written shows anything, a cut archive or a broken line.
         match files.iter().find(|file| !file.is_unchanged()) {
