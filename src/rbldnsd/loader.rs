@@ -7,10 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,19 +20,16 @@ use serde_json::json;
 use super::cache::{Cache, Made};
 use super::channel::Channel;
 use super::files::{self, Account, Content, Stamp};
+use super::made_from::missing_test_points;
 use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::privileges;
 use super::reports::{BadLines, Job, Part, Report, Request};
-use crate::compile::{self, Member, compile, expand};
-use crate::config::defaults;
-use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
+use crate::compile::{compile, expand};
+use crate::model::ContentHash;
 use crate::ops::leave_to_parent;
-use crate::parse::{Diag, Format};
+use crate::parse::Diag;
 use crate::set::codec;
 use crate::snapshot::{self, Mapped, Snapshot};
-
-/// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 5;
 
 /// Octets of a snapshot that are written at a time.
 const WRITE: usize = 1 << 18;
@@ -85,20 +81,6 @@ struct Known {
     is_fresh: bool,
     /// What it is not made of, and why not: none of its files has changed since it was refused.
     refused: Option<(ContentHash, String)>,
-}
-
-/// Everything that decides what a zone compiles to, or a data set is read as.
-#[derive(Serialize)]
-struct MadeFrom<'a> {
-    compiler: u32,
-    program: &'a str,
-    /// What the files' names are relative to.
-    folder: Option<PathBuf>,
-    origin: Option<&'a Name>,
-    data_sets: Vec<(&'a DataSet, &'a [Stamp])>,
-    ttls: super::Ttls,
-    host_bits: bool,
-    gzip: bool,
 }
 
 /// What a snapshot in the cache does not say itself; its provenance.
@@ -429,123 +411,4 @@ impl Loader {
 /// The time of the file that was changed last, in seconds since 1970.
 fn newest(stamps: &[Stamp]) -> Option<i64> {
     stamps.iter().map(Stamp::modified).max()
-}
-
-impl Job {
-    /// Names what a zone is made of: with these stamps of its data sets, or why they cannot be had.
-    fn made_from<'a>(
-        &'a self,
-        zone: &'a ZoneSpec,
-        stamps: impl Fn(usize) -> Result<&'a [Stamp], String>,
-    ) -> Result<ContentHash, String> {
-        let data_sets = zone.lists.iter().map(|&at| Ok((&self.specs.data_sets[at], stamps(at)?)));
-        Ok(self.hash(Some(&zone.origin), data_sets.collect::<Result<_, String>>()?))
-    }
-
-    fn hash(&self, origin: Option<&Name>, data_sets: Vec<(&DataSet, &[Stamp])>) -> ContentHash {
-        let made_from = MadeFrom {
-            compiler: COMPILER,
-            program: env!("CARGO_PKG_VERSION"),
-            folder: std::env::current_dir().ok(),
-            origin,
-            data_sets,
-            ttls: self.ttls,
-            host_bits: self.host_bits,
-            gzip: self.gzip,
-        };
-        ContentHash::of(&serde_json::to_vec(&made_from).expect("plain data"))
-    }
-
-    /// Stands for the zone in the cache, whatever its files hold.
-    fn prefix(&self, zone: &ZoneSpec) -> String {
-        let text = zone.origin.to_string();
-        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let origin: String = text.chars().filter(plain).take(100).collect();
-        let data_sets = zone.lists.iter().map(|&at| (&self.specs.data_sets[at], &[][..])).collect();
-        format!("{origin}-{}", self.hash(Some(&zone.origin), data_sets).short())
-    }
-}
-
-impl Job {
-    /// Whether a subzone is asked for where it would be served: a zone of the command line that lies between goes before.
-    fn is_served(&self, zone: &ZoneSpec, subzone: &Name) -> bool {
-        let mut inner =
-            self.specs.zones.iter().map(|other| &other.origin).filter(|other| **other != zone.origin);
-        !inner.any(|other| other.is_in(&zone.origin) && subzone.is_in(other))
-    }
-
-    /// What the compiler is told: values stand as written, nothing is forced, nothing is refused.
-    fn compiled_spec(&self, zone: &ZoneSpec, contents: &[Rc<Content>]) -> compile::ZoneSpec {
-        let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
-        let origin = &zone.origin;
-        let soa = Soa {
-            ttl: seconds(defaults::SOA_TTL),
-            mname: origin.clone(),
-            rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
-            serial: None,
-            refresh: seconds(defaults::SOA_REFRESH),
-            retry: seconds(defaults::SOA_RETRY),
-            expire: seconds(defaults::SOA_EXPIRE),
-            minimum: seconds(defaults::NEGATIVE_TTL),
-        };
-        let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
-        // The first data set of the zone that says something of it counts.
-        let said_soa = contents.iter().find_map(|content| content.set.directives.soa.clone());
-        let said_ns = contents.iter().find_map(|content| content.set.directives.ns.clone());
-        let members = zone.lists.iter().zip(contents).map(|(&at, content)| Member {
-            name: self.specs.data_sets[at].to_string(),
-            set: Arc::clone(&content.set),
-            // Nobody looks for the set by what it holds, so that is not read once more to be hashed.
-            hash: self.hash(None, vec![(&self.specs.data_sets[at], &content.stamps)]),
-            use_: Use::Block,
-            code: Ipv4Addr::new(127, 0, 0, 2),
-            text: Template::default(),
-            keep_values: true,
-            foreign: false,
-            never: None,
-        });
-        compile::ZoneSpec {
-            members: members.collect(),
-            excepts: Vec::new(),
-            zone: compile::ZoneData {
-                soa: said_soa.unwrap_or(soa),
-                ns: said_ns.unwrap_or(ns),
-                ttl: self.ttls.default,
-                test_points: false,
-                combined: zone.lists.len() > 1,
-                base: None,
-                origin: origin.clone(),
-            },
-            subzones: Vec::new(),
-        }
-    }
-}
-
-/// What RFC 5782 section 5 asks for and the zone does not have: nobody can tell from outside whether it works, or it
-/// looks as if everything were listed.
-fn missing_test_points(job: &Job, zone: &ZoneSpec, snapshot: &Snapshot<Mapped>) -> Vec<&'static str> {
-    let holds = |formats: &[Format]| {
-        let kinds = zone.lists.iter().map(|&at| job.specs.data_sets[at].kind);
-        kinds.into_iter().any(|kind| matches!(kind, DataSetKind::List(format) if formats.contains(&format)))
-    };
-    let mut missing = Vec::new();
-    let listed = |a: [u8; 4]| snapshot.v4(u32::from_be_bytes(a)).is_ok_and(|answer| answer.is_some());
-    let named = |name: &[u8]| snapshot.name(name).is_ok_and(|found| found.answer.is_some());
-    if holds(&[Format::Ip4set, Format::Ip4tset, Format::Ip4trie]) {
-        if !listed([127, 0, 0, 2]) {
-            missing.push("the test point 127.0.0.2 is not listed (RFC 5782 section 5)");
-        }
-        if listed([127, 0, 0, 1]) {
-            missing.push("127.0.0.1 is listed, which tells clients that everything is (RFC 5782 section 5)");
-        }
-    }
-    if holds(&[Format::Dnset, Format::Dnhash]) {
-        if !named(b"\x04test") {
-            missing.push("the test point `test` is not listed (RFC 5782 section 5)");
-        }
-        if named(b"\x07invalid") {
-            missing.push("`invalid` is listed, which tells clients that everything is (RFC 5782 section 5)");
-        }
-    }
-    missing
 }

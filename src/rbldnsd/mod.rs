@@ -19,6 +19,7 @@ mod handle;
 mod import;
 pub mod loader;
 mod logs;
+mod made_from;
 mod options;
 mod privileges;
 mod reports;

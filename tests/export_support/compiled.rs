@@ -45,7 +45,7 @@ impl Case {
     fn read(&self, format: &str, files: &[Vec<u8>]) -> std::io::Result<Set> {
         let format: Format = format.parse().expect(format);
         let mut parser = Parser::new(format, &Options { rbldnsd: self.options, ..Options::default() });
-        files.iter().try_for_each(|file| parser.read(&file[..], &mut |_| {}))?;
+        files.iter().try_for_each(|file| parser.read(&file[..], &mut |_| {}).map(drop))?;
         Ok(parser.finish().set)
     }
 }
