@@ -111,8 +111,8 @@ fn an_address_that_cannot_be_had_changes_nothing() {
     let other = UdpSocket::bind(third).unwrap();
     let wanted = listening(&[second, third]);
     let failed = server.move_to(&wanted, &"/dns-query".parse().unwrap(), |_| panic!("nothing changes"));
-    let Err(StartError::Bind { address, transport: "UDP", source }) = failed else { panic!("{failed:?}") };
-    assert_eq!((address, source.kind()), (third, ErrorKind::AddrInUse));
+    let Err(StartError::Bind { address, transport: "UDP", cause }) = failed else { panic!("{failed:?}") };
+    assert_eq!((address, cause.kind()), (third, ErrorKind::AddrInUse));
     assert_eq!(server.addresses(), [first]);
     answers(first);
     is_free(second);

@@ -388,6 +388,8 @@ fn command_lines_that_make_no_sense() {
         (&["-n", "-b", "127.0.0.1/0", "-x", "lib.so", "z.example:ip4set:a"], "-x and -X load libraries"),
         (&["-n", "-b", "127.0.0.1/0", "-X", "a", "z.example:ip4set:a"], "-x and -X load libraries"),
         (&["-n", "-b", "127.0.0.1/0", "-t", "1:2:3", "z.example:ip4set:a"], "inconsistent def:min:max ttl"),
+        (&["-n", "-b", "127.0.0.1/0", "-t", "", "z.example:ip4set:a"], "no time is named"),
+        (&["-n", "-b", "127.0.0.1/0", "z.example:ip4set:,"], "missing filenames in `z.example:ip4set:,`"),
         (&["-n", "-b", "127.0.0.1/nothing", "z.example:ip4set:a"], "no such port or service"),
         (&["-n", "-b", "127.0.0.1/0", "-F", "nonsense", "z.example:ip4set:a"], "no such facility"),
         (&["-n", "-b", "127.0.0.1/0", "z.example:ip4set:none"], "zone loading errors, aborting"),
@@ -399,7 +401,10 @@ fn command_lines_that_make_no_sense() {
     }
     let help = command(&place, &["-h"]).output().unwrap();
     assert!(help.status.success());
-    assert!(String::from_utf8(help.stdout).unwrap().contains("-b <ADDRESS/PORT>"));
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.contains("-b <ADDRESS/PORT>"));
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("/var/cache/gatepost/rbldnsd for root"), "{help}");
 }
 
 /// What is glued, repeated, abbreviated and accepted without effect.
@@ -422,6 +427,31 @@ fn options_as_they_are_written_there() {
     let wrong = called(&["-Z"]);
     let talk = String::from_utf8(wrong.stderr).unwrap();
     assert!(wrong.status.code() == Some(1) && talk.contains("Usage: rbldnsd [OPTIONS]"), "{talk}");
+}
+
+/// A variable of a script that is empty, signs too many, blanks.
+#[test]
+fn what_is_empty_is_nothing() {
+    let place = place();
+    place.write("a", LIST).write("b", "192.0.2.9\n");
+    for (log, statistics) in [("", "+"), ("+", "")] {
+        let args = ["-l", log, "-s", statistics, "-c", "1 ", "-t", "60 :"];
+        let zones = ["z.example:ip4set:,a,", "y.example:ip4set:a::b"];
+        let (daemon, server) = started(&place, &[&args[..], &zones].concat());
+        assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "192.0.2.9", "y.example"));
+        let name = "7.2.0.192.z.example".parse().unwrap();
+        let answer = Client::new(server).ask(&name, Rtype::A, Over::Udp).unwrap();
+        assert_eq!(answer.answers[0].ttl, 60);
+        // With every check statistics would be written.
+        place.write("b", "192.0.2.10\n");
+        until("a check", || is_listed(server, "192.0.2.10", "y.example"));
+        place.write("b", "192.0.2.9\n");
+        daemon.stop().ended_with(0);
+        let mut names: Vec<_> =
+            fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["a", "b", "cache"]);
+    }
 }
 
 /// Debian's program, where it is installed.
@@ -513,12 +543,11 @@ fn the_same_command_line_beside_debians() {
         assert_eq!(ran.code, 0, "{ran:?}");
         let lines = place.read(&log);
         let lines = lines.lines().filter(|line| !line.contains("version.bind"));
-        // Without the time and the octets.
+        // Without the time and the octets, and in whatever order the workers came to write them.
         let mut lines: Vec<_> =
             lines.map(|l| l.split_once(' ').unwrap().1.rsplit_once('/').unwrap().0.to_owned()).collect();
-        // Each worker writes its own lines when it has sent the reply.
-        lines.sort();
         assert_eq!(lines.len(), questions.len());
+        lines.sort();
         let stats = place.read(&stats);
         let counted: Vec<_> =
             stats.lines().rev().nth(1).unwrap().split(' ').skip(1).map(str::to_owned).collect();
@@ -592,6 +621,11 @@ fn the_same_as_a_configuration() {
     }
     daemon.stop().ended_with(0);
     service.stop().ended_with(0);
+    // The whole line as one word.
+    let line = format!("/usr/sbin/rbldnsd {}", words.join(" ").replace("-w data", "-w 'data'"));
+    let quoted = place.run(&["import-rbldnsd", "--state", state.to_str().unwrap(), &line]).ended_with(0);
+    assert_eq!(quoted.out, printed.out);
+    place.run(&["import-rbldnsd", "rbldnsd -b 127.0.0.1 'z.example"]).ended_with(2).talks("not closed");
     place
         .run(&["import-rbldnsd", "--", "-b", "127.0.0.1", "z.example"])
         .ended_with(2)

@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use cli_support::daemon::{address, command, is_listed, place, started};
 use cli_support::{Place, Running, under_nohup, until};
+use gatepost::client::{Client, Over};
+use gatepost::model::Rtype;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, geteuid, mkfifo};
+use nix::unistd::{Pid, getegid, geteuid, mkfifo};
 
 /// Said although the test runner captures what passing tests print.
 fn skipped(what: &str) {
@@ -58,32 +60,104 @@ impl Notified {
     }
 }
 
+/// The daemon with sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)). `sockets`: makes them in
+/// Python, all with the port of `bound`, which goes to stdout and where `PORT` stands in the arguments.
+fn handed(place: &Place, sockets: &str, args: &[&str]) -> (Running, u16) {
+    let script = "import os, socket, sys\n\
+        DGRAM, STREAM = socket.SOCK_DGRAM, socket.SOCK_STREAM\n\
+        def made(host, kind):\n\
+        \x20   family = socket.AF_INET6 if ':' in host else socket.AF_INET\n\
+        \x20   s = socket.socket(family, kind); s.bind((host, port))\n\
+        \x20   kind == DGRAM or s.listen(5)\n\
+        \x20   return s\n\
+        for _ in range(20):\n\
+        \x20   first = socket.socket(socket.AF_INET, DGRAM); first.bind(('127.0.0.9', 0))\n\
+        \x20   port = first.getsockname()[1]; first.close()\n\
+        \x20   try: sockets = SOCKETS; break\n\
+        \x20   except OSError: pass\n\
+        print(port, flush=True)\n\
+        for n, s in enumerate(sockets): os.dup2(s.fileno(), 100 + n)\n\
+        for n in range(len(sockets)): os.dup2(100 + n, 3 + n); os.close(100 + n)\n\
+        os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[1], [word.replace('PORT', str(port)) for word in sys.argv[1:]])\n";
+    let inner = command(place, args);
+    let mut python = Command::new("python3");
+    python.args(["-c", &script.replace("SOCKETS", sockets)]).arg(inner.get_program()).args(inner.get_args());
+    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
+    python.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = Running::new(python);
+    let port = daemon.says("\n").trim().parse().unwrap();
+    (daemon, port)
+}
+
+/// Whether it is answered over TCP.
+fn answers_over_tcp(server: SocketAddr) -> bool {
+    let client = Client { timeout: Duration::from_secs(5), ..Client::new(server) };
+    let asked = client.ask(&"7.2.0.192.z.example".parse().unwrap(), Rtype::A, Over::Tcp);
+    asked.is_ok_and(|answer| answer.answers.len() == 1)
+}
+
 #[test]
 fn the_service_manager_hands_sockets_over_and_is_told() {
     let place = place();
     place.write("a", LIST);
     let notified = Notified::at(&place);
-    // Sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)).
-    let script = "import os, socket, sys\n\
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n\
-        print(s.getsockname()[1], flush=True)\n\
-        s.fileno() == 3 or os.dup2(s.fileno(), 3)\n\
-        os.set_inheritable(3, True)\n\
-        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
-        os.execv(sys.argv[1], sys.argv[1:])\n";
-    let inner = command(&place, &["-c", "1", "z.example:ip4set:a"]);
-    let mut python = Command::new("python3");
-    python.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
-    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
-    python.env("NOTIFY_SOCKET", place.path("notify"));
-    let daemon = Running::new(python);
-    assert!(notified.of("READY=1").contains("1 zone"));
-    let port: u16 = daemon.says("\n").trim().parse().unwrap();
+    let (daemon, port) = handed(&place, "[made('127.0.0.1', DGRAM)]", &["-c", "1", "z.example:ip4set:a"]);
+    assert!(notified.of("READY=1").contains("1 zone in service"));
     let server = SocketAddr::from(([127, 0, 0, 1], port));
     assert!(is_listed(server, "192.0.2.7", "z.example"));
+    assert!(answers_over_tcp(server), "its TCP port is free");
     daemon.signal(Signal::SIGTERM);
     notified.of("STOPPING=1");
     daemon.end().ended_with(0);
+}
+
+#[test]
+fn sockets_of_the_service_manager_and_addresses_of_b_are_all_answered_on() {
+    let place = place();
+    place.write("a", LIST);
+    let notified = Notified::at(&place);
+    let sockets = "[made('127.0.0.1', STREAM), made('127.0.0.2', DGRAM), socket.socket(socket.AF_UNIX, DGRAM), \
+        made('127.0.0.1', DGRAM), made('127.0.0.3', STREAM)]";
+    // The first is handed over, of the last TCP alone is.
+    let args = ["-b", "127.0.0.1/PORT", "-b", "127.0.0.4/PORT", "-b", "127.0.0.3/PORT", "z.example:ip4set:a"];
+    let (daemon, port) = handed(&place, sockets, &args);
+    notified.of("READY=1");
+    for last in 1..=4 {
+        let server = SocketAddr::from(([127, 0, 0, last], port));
+        assert!(is_listed(server, "192.0.2.7", "z.example"), "{server}");
+        assert!(answers_over_tcp(server), "{server}");
+    }
+    let ran = daemon.stop().ended_with(0);
+    assert_eq!(ran.err.matches("listening on 127.0.0.").count(), 4, "{}", ran.err);
+    ran.talks("WARN socket 2 of the service manager is neither UDP nor TCP: left alone");
+
+    // TCP alone, and nothing at all.
+    let (daemon, port) = handed(&place, "[made('127.0.0.1', STREAM)]", &["z.example:ip4set:a"]);
+    notified.of("READY=1");
+    assert!(answers_over_tcp(SocketAddr::from(([127, 0, 0, 1], port))));
+    daemon.stop().ended_with(0).talks("TCP alone, since no UDP socket came with it");
+    let (daemon, _) = handed(&place, "[socket.socket(socket.AF_UNIX, DGRAM)]", &["z.example:ip4set:a"]);
+    daemon.end().ended_with(1).talks("no address to listen on (-b option) specified");
+}
+
+/// `ListenDatagram=53` is one socket for both families.
+#[test]
+fn a_socket_of_both_families_has_a_listener_of_both() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        skipped("a_socket_of_both_families_has_a_listener_of_both: there is no IPv6 here");
+        return;
+    }
+    let place = place();
+    place.write("a", LIST);
+    let notified = Notified::at(&place);
+    let (daemon, port) = handed(&place, "[made('::', DGRAM)]", &["z.example:ip4set:a"]);
+    notified.of("READY=1");
+    for server in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        let server = server.parse().unwrap();
+        assert!(is_listed(server, "192.0.2.7", "z.example") && answers_over_tcp(server), "{server}");
+    }
+    daemon.stop().ended_with(0);
 }
 
 /// The notify socket is outside of the new root folder, and often not for the new user.
@@ -101,7 +175,7 @@ fn the_service_manager_is_told_from_another_root_folder() {
     let mut command = command(&place, &args);
     command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "200000");
     let daemon = Running::new(command);
-    assert!(notified.of("READY=1").contains("1 zones in service"));
+    assert!(notified.of("READY=1").contains("1 zone in service"));
     fs::set_permissions(place.path("notify"), Permissions::from_mode(0o700)).unwrap();
     notified.of("WATCHDOG=1");
     place.write("root/a", "192.0.2.9\n");
@@ -350,4 +424,146 @@ fn a_cache_of_somebody_else_is_left_alone() {
     assert!(talk.contains("belongs to user 4711 and this is user 4712"), "{talk}");
     assert_eq!(names(), kept);
     assert!(start("4711:4711").contains("zone z.example: as compiled before"));
+}
+
+/// So it is in rbldnsd 1.0, which cannot have both: then each is its own here.
+#[test]
+fn all_of_ipv6_is_all_of_both_families() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        skipped("all_of_ipv6_is_all_of_both_families: there is no IPv6 here");
+        return;
+    }
+    let place = place();
+    place.write("a", LIST);
+    let port = std::net::UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let (all, four) = (format!("::/{port}"), format!("127.0.0.1/{port}"));
+    for bind in [&["-b", &all][..], &["-6", "-b", &all], &["-b", &all, "-b", &four]] {
+        let args = [&["-n"], bind, &["z.example:ip4set:a"]].concat();
+        let daemon = Running::new(command(&place, &args));
+        daemon.talks("zones reloaded");
+        for server in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+            let server = server.parse().unwrap();
+            assert!(is_listed(server, "192.0.2.7", "z.example") && answers_over_tcp(server), "{bind:?}");
+        }
+        daemon.stop().ended_with(0);
+    }
+}
+
+/// As somebody who is not root.
+fn unprivileged(place: &Place, args: &[&str]) -> (Command, u32, u32) {
+    let mut command = place.command(&["rbldnsd"]);
+    command.args(args).env("GATEPOST_CACHE", place.path("cache"));
+    if !geteuid().is_root() {
+        return (command, geteuid().as_raw(), getegid().as_raw());
+    }
+    command.uid(65_534).gid(65_534);
+    (command, 65_534, 65_534)
+}
+
+#[test]
+fn who_is_not_root_becomes_nobody_else_and_is_told() {
+    let place = place();
+    place.write("a", LIST);
+    let zone = ["-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"];
+    for user in ["4711", "4711:4711", "4711:root"] {
+        let done = unprivileged(&place, &[&["-u", user][..], &zone].concat()).0.output().unwrap();
+        let talk = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{talk}");
+        let says = format!("-u {user}: unable to become user 4711 and group ");
+        assert!(talk.contains(&says) && talk.contains("leave -u out"), "{talk}");
+    }
+    let (_, uid, gid) = unprivileged(&place, &[]);
+    let own = format!("{uid}:{gid}");
+    let daemon = Running::new(unprivileged(&place, &[&["-u", &own][..], &zone].concat()).0);
+    assert!(is_listed(address(&daemon), "192.0.2.7", "z.example"));
+    daemon.stop().ended_with(0);
+    // Who only prints the zones need not be who would serve them.
+    let done = unprivileged(&place, &["-d", "-u", "4711", "z.example:ip4set:a"]).0.output().unwrap();
+    assert!(done.status.success() && !done.stdout.is_empty(), "{done:?}");
+}
+
+/// rbldnsd 1.0 looks a number up nowhere.
+#[test]
+fn a_number_is_user_and_group() {
+    if !geteuid().is_root() {
+        skipped("a_number_is_user_and_group: only root may become somebody else");
+        return;
+    }
+    let place = place();
+    place.write("a", LIST);
+    // The first has no entry in /etc/passwd; that of the second (man, on Debian) names another group.
+    for (user, expected) in [("12345", (12_345, 12_345)), ("6", (6, 6)), ("6:4711", (6, 4711))] {
+        let args = ["rbldnsd", "-u", user, "-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"];
+        let mut command = place.command(&args);
+        command.env("GATEPOST_CACHE", place.path("none/cache"));
+        let daemon = Running::new(command);
+        assert!(is_listed(address(&daemon), "192.0.2.7", "z.example"), "{user}");
+        for process in daemon.children().into_iter().chain([daemon.pid()]) {
+            let found = fs::metadata(format!("/proc/{process}")).unwrap();
+            assert_eq!((found.uid(), found.gid()), expected, "{user}");
+        }
+        daemon.stop().ended_with(0);
+    }
+}
+
+/// The command under this limit of open files, as sh(1) has it.
+fn limited(inner: &Command, limit: &str) -> Command {
+    let mut outer = Command::new("sh");
+    outer.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh"]);
+    outer.arg(inner.get_program()).args(inner.get_args());
+    outer.current_dir(inner.get_current_dir().expect("a folder"));
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
+}
+
+/// However fast they come and however few files may be open.
+#[test]
+fn many_zones_need_few_descriptors() {
+    let place = place();
+    place.write("a", LIST);
+    std::thread::sleep(Duration::from_millis(50));
+    let zones: Vec<_> = (0..600).map(|n| format!("z{n}.example:ip4set:a")).collect();
+    let zones: Vec<_> = zones.iter().map(String::as_str).collect();
+    let args = [&["-n", "-b", "127.0.0.1/0", "-c", "0"][..], &zones].concat();
+    // Compiled, then from the cache, which takes no time.
+    for _ in 0..4 {
+        let daemon = Running::new(limited(&command(&place, &args), "-n 32"));
+        let server = address(&daemon);
+        daemon.talks("zones reloaded: 600 changed, 0 failed");
+        for zone in [0, 300, 599] {
+            assert!(is_listed(server, "192.0.2.7", &format!("z{zone}.example")), "{zone}");
+        }
+        let ran = daemon.stop().ended_with(0);
+        assert!(!ran.err.contains("ERROR") && !ran.err.contains("died"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_limit_of_open_files_is_as_high_as_it_may_be() {
+    let place = place();
+    place.write("a", LIST);
+    let args = ["-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"];
+    let daemon = Running::new(limited(&command(&place, &args), "-n 200; ulimit -S -n 100"));
+    daemon.talks("zones reloaded");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>()[3..5], ["200", "200"], "{limits}");
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn what_the_system_says_is_said_once() {
+    let place = place();
+    place.write("a", LIST);
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let bind = format!("127.0.0.1/{}", taken.local_addr().unwrap().port());
+    let done = command(&place, &["-n", "-b", &bind, "z.example:ip4set:a"]).output().unwrap();
+    let talk = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{talk}");
+    assert_eq!(talk.matches("Address already in use").count(), 1, "{talk}");
 }

@@ -22,6 +22,7 @@ use crate::rbldnsd::to_toml;
 #[command(after_help = "\
 Examples:
   gatepost import-rbldnsd -- -b 127.0.0.1/5300 -w /var/lib/rbldns bl.example.net:ip4set:list > gatepost.toml
+  gatepost import-rbldnsd -- \"$RBLDNSD\"              a whole command line in one word is parted as a shell does
   gatepost check-config gatepost.toml")]
 pub(crate) struct Args {
     /// The state folder to write into it
@@ -41,8 +42,9 @@ struct CommandLine {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    // People paste whole lines, with the program in front.
-    let words = args.command_line.iter().map(String::as_str);
+    // People paste whole lines, with the program in front, and quote them.
+    let words = words(&args.command_line)?;
+    let words = words.iter().map(String::as_str);
     let is_program = |word: &&str| word.rsplit('/').next() == Some("rbldnsd");
     let skip = usize::from(words.clone().next().is_some_and(|word| is_program(&word)));
     let typed = match CommandLine::try_parse_from(std::iter::once("rbldnsd").chain(words.skip(skip))) {
@@ -58,4 +60,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(ExitStatus::Ok)
+}
+
+/// A line that is a single word is parted as a shell would.
+fn words(typed: &[String]) -> anyhow::Result<Vec<String>> {
+    match typed {
+        [line] if line.contains(char::is_whitespace) => {
+            let words = shlex::split(line);
+            words.ok_or_else(|| anyhow!(Usage(format!("`{line}`: a quote is not closed"))))
+        }
+        words => Ok(words.to_vec()),
+    }
 }

@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use super::failure::{Usage, is_broken_pipe};
 use crate::error::ExitStatus;
 use crate::ops::log::{self, Format};
-use crate::ops::{Syslog, be_called};
+use crate::ops::{Syslog, be_called, raise_open_files};
 use crate::parse::seconds;
 use crate::rbldnsd::background::{self, Word};
 use crate::rbldnsd::{Family, Options, Specs, Target, Ttls, daemon, dump, loader};
@@ -48,7 +48,8 @@ pub(crate) struct Args {
     /// Zones: NAME:TYPE:FILE,FILE… each; repeated names are one zone
     #[arg(value_name = "ZONE:TYPE:FILE,…", required = true)]
     zones: Vec<String>,
-    /// Listen on this address or host name, UDP and TCP; may be given several times [port: 53]
+    /// Listen on this address or host name, UDP and TCP, beside what the service manager hands over; may be given several
+    /// times [port: 53]
     #[arg(short = 'b', value_name = "ADDRESS/PORT")]
     bind: Vec<String>,
     /// IPv4 addresses of host names only
@@ -57,7 +58,7 @@ pub(crate) struct Args {
     /// IPv6 addresses of host names only
     #[arg(short = '6')]
     v6: bool,
-    /// Run as this user [started by root: rbldns]
+    /// Run as this user, for which root must start it [started by root: rbldns]
     #[arg(short = 'u', value_name = "USER[:GROUP]")]
     user: Option<String>,
     /// Change the root folder
@@ -99,12 +100,12 @@ pub(crate) struct Args {
     /// Say no version to version.bind; twice: refuse it
     #[arg(short = 'v', action = clap::ArgAction::Count)]
     hide_version: u8,
-    /// A line here for every query that gets a reply; `-` is stdout, + writes each at once
+    /// A line here for every query that gets a reply; `-` is stdout, + writes each at once; none where no file is named
     #[arg(short = 'l', value_name = "[+]FILE", allow_hyphen_values = true)]
-    query_log: Option<Target>,
-    /// A line with statistics here with every -c; + counts from line to line
+    query_log: Option<String>,
+    /// A line with statistics here with every -c; + counts from line to line; none where no file is named
     #[arg(short = 's', value_name = "[+]FILE")]
-    statistics: Option<Target>,
+    statistics: Option<String>,
     /// Facility of syslog
     #[arg(short = 'F', value_name = "FACILITY", default_value = "daemon")]
     facility: String,
@@ -117,7 +118,7 @@ pub(crate) struct Args {
     /// Refused, as -x
     #[arg(short = 'X', value_name = "ARG", hide = true)]
     extension_argument: Option<String>,
-    /// Where compiled zones are kept between two starts [default: $CACHE_DIRECTORY, /var/cache/gatepost for root, ~/.cache/gatepost]
+    /// Where compiled zones are kept between two starts [default: $CACHE_DIRECTORY; /var/cache/gatepost/rbldnsd for root, ~/.cache/gatepost/rbldnsd for others]
     #[arg(long, value_name = "DIR", env = "GATEPOST_CACHE", hide_env_values = true)]
     cache: Option<PathBuf>,
     /// Show this help
@@ -127,6 +128,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let options = options(args)?;
+    raise_open_files();
     if args.dump {
         return print_zones(&options);
     }
@@ -234,8 +236,8 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         host_bits: args.host_bits,
         gzip: !args.no_gzip,
         version,
-        query_log: args.query_log.clone(),
-        statistics: args.statistics.clone(),
+        query_log: args.query_log.as_deref().and_then(Target::named),
+        statistics: args.statistics.as_deref().and_then(Target::named),
         facility: args.facility.clone(),
         cache: args.cache.clone().or_else(default_cache),
         specs,
@@ -243,7 +245,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
 }
 
 fn time(text: &str) -> Result<u32, String> {
-    seconds(text.as_bytes()).ok_or_else(|| "write a time such as 60 or 5m".to_owned())
+    seconds(text.as_bytes().trim_ascii_end()).ok_or_else(|| "write a time such as 60 or 5m".to_owned())
 }
 
 /// The service manager's, the system's for root, the person's own otherwise. `None` without a home.

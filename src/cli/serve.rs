@@ -123,9 +123,9 @@ fn origins(config: &Config) -> Vec<crate::model::Name> {
 
 /// What to do when the sockets cannot be had.
 fn help_with(error: &StartError) -> Option<String> {
-    let StartError::Bind { address, transport, source } = error else { return None };
+    let StartError::Bind { address, transport, cause } = error else { return None };
     let port = address.port();
-    match source.kind() {
+    match cause.kind() {
         std::io::ErrorKind::AddrInUse => Some(format!(
             "{address} is in use: another gatepost or rbldnsd may be running there, or a resolver\n  \
              who it is:        ss -lunpt 'sport = :{port}'\n  \

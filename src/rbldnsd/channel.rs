@@ -7,6 +7,8 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -17,6 +19,11 @@ use serde::de::DeserializeOwned;
 
 /// Octets of a message: far above any.
 const MESSAGE_MAX: usize = 64 << 20;
+
+/// A user's descriptors on their way may be no more than a process may have open, and wait so often and long for others
+/// to arrive.
+const TRIES: usize = 6000;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// One end.
 #[derive(Debug)]
@@ -42,9 +49,14 @@ impl Channel {
         if !descriptors.is_empty() {
             ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         }
+        let mut tries = TRIES;
         let sent = loop {
             match sendmsg(&self.0, &[IoSlice::new(&head)], &mut ancillary, SendFlags::NOSIGNAL) {
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::TOOMANYREFS) if tries > 0 => {
+                    tries -= 1;
+                    sleep(PAUSE);
+                }
                 sent => break sent?,
             }
         };

@@ -1,12 +1,12 @@
 //! The serving process: binds, gives up its privileges, answers, and has its loader look at the files.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use jiff::Timestamp;
 use listenfd::ListenFd;
 
@@ -19,7 +19,7 @@ use super::privileges::{cache_folder, confine, write_pid};
 use super::reports::{Confinement, Job};
 use crate::model::Name;
 use crate::ops::{self, Manager, Nohup, Signal, Statistics};
-use crate::server::{QueryLog, Server, Settings, Sockets};
+use crate::server::{Handed, QueryLog, Server, Settings, Sockets};
 
 /// How often ends of data are looked at, and buffered lines written.
 const TICK: Duration = Duration::from_secs(1);
@@ -119,22 +119,27 @@ pub(super) fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> 
     }
 }
 
-/// Of the service manager, else those of `-b`.
+/// Those of the service manager and those of `-b`.
 fn sockets(options: &Options) -> anyhow::Result<Sockets> {
-    let mut handed = ListenFd::from_env();
-    let mut udp: Vec<UdpSocket> = Vec::new();
-    for index in 0..handed.len() {
-        let socket =
-            handed.take_udp_socket(index).context("a socket of the service manager is no UDP socket")?;
-        udp.extend(socket);
-    }
-    if !udp.is_empty() {
-        return Ok(Sockets::adopt(udp)?);
-    }
-    if options.bind.is_empty() {
+    let handed = handed();
+    if handed.is_empty() && options.bind.is_empty() {
         bail!("no address to listen on (-b option) specified");
     }
-    Ok(Sockets::bind(&settings(options, options.addresses()?, None))?)
+    Ok(Sockets::adopt(handed, &settings(options, options.addresses()?, None))?)
+}
+
+/// What the service manager has bound for us.
+fn handed() -> Handed {
+    let mut there = ListenFd::from_env();
+    let mut handed = Handed::default();
+    for index in 0..there.len() {
+        match (there.take_udp_socket(index), there.take_tcp_listener(index)) {
+            (Ok(Some(socket)), _) => handed.udp.push(socket),
+            (_, Ok(Some(listener))) => handed.tcp.push(listener),
+            _ => tracing::warn!("socket {index} of the service manager is neither UDP nor TCP: left alone"),
+        }
+    }
+    handed
 }
 
 fn settings(options: &Options, listen: Vec<SocketAddr>, query_log: Option<Arc<QueryLog>>) -> Settings {
@@ -287,6 +292,8 @@ impl<'a> Daemon<'a> {
     /// A line for the service manager.
     fn status(&self) -> String {
         match self.data.zones.counts() {
+            (1, 0) => "1 zone in service".to_owned(),
+            (1, _) => "1 zone, without data (SERVFAIL)".to_owned(),
             (zones, 0) => format!("{zones} zones in service"),
             (zones, silent) => format!("{zones} zones, {silent} of them without data (SERVFAIL)"),
         }

@@ -1,6 +1,5 @@
 //! What the serving process has of its data: the zones, and the loader that brings them.
 
-use std::fs::File;
 use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use super::daemon::Happening;
 use super::handle::{Handle, Heard};
 use super::reports::{Job, Report};
-use super::zones::Zones;
+use super::zones::{Opened, Zones};
 use crate::ops::{GRACE, is_told_to_end};
 
 /// Why a dead loader is missed after `-r`.
@@ -134,7 +133,7 @@ impl Data {
     /// Takes what the loader says; what it did when it is done with all files.
     pub(super) fn heard(&mut self, heard: Heard) -> Option<Round> {
         match heard {
-            Heard::Said(report, file) => return self.report(report, file),
+            Heard::Said(report, snapshot) => return self.report(report, snapshot),
             Heard::Line(line) => tracing::warn!("loader: {line}"),
             Heard::Ended(status) => {
                 self.loader = None;
@@ -175,7 +174,7 @@ impl Data {
         }
     }
 
-    fn report(&mut self, report: Report, file: Option<File>) -> Option<Round> {
+    fn report(&mut self, report: Report, snapshot: Option<Opened>) -> Option<Round> {
         match report {
             Report::BadLine { file, diag } => {
                 let (line, column) = (diag.line, diag.column);
@@ -193,7 +192,7 @@ impl Data {
             }
             Report::Warning { text } => tracing::warn!("{text}"),
             Report::Zone { base, origin, serial, until, cached } => {
-                match self.zones.take(&base, file.as_ref(), serial, until) {
+                match self.zones.take(&base, snapshot, serial, until) {
                     Ok(()) if cached => tracing::info!("zone {origin}: as compiled before"),
                     Ok(()) => {}
                     Err(error) => {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::mpsc::channel;
 
 use anyhow::bail;
+use nix::unistd::geteuid;
 
 use super::daemon::first_round;
 use super::data::Data;
@@ -13,11 +14,11 @@ use crate::export::{Losses, master};
 use crate::model::Name;
 
 /// Loads all zones as a start does, and writes each with its subzones; what of which zone a master file cannot hold.
-/// Nothing is kept in a cache and no socket is opened; as there, the user changes only when one is named.
+/// Nothing is kept in a cache and no socket is opened; the user changes only when one is named and root asks.
 pub fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Vec<(Name, Losses)>> {
     let confinement = match options.user {
-        Some(_) => Confinement::of(options)?,
-        None => Confinement { root: options.root.clone(), workdir: options.workdir.clone(), ids: None },
+        Some(_) if geteuid().is_root() => Confinement::of(options)?,
+        _ => Confinement { root: options.root.clone(), workdir: options.workdir.clone(), ids: None },
     };
     let job = Job {
         confinement,

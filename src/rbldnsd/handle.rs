@@ -10,6 +10,7 @@ use std::thread;
 
 use super::channel::Channel;
 use super::reports::{Job, Report, Request};
+use super::zones::{self, Opened};
 use crate::ops::this_program;
 
 /// The command of the loader, which no person gives.
@@ -22,8 +23,9 @@ const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=
 /// Something from the loader.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// It says something; a zone comes with its file.
-    Said(Report, Option<File>),
+    /// It says something; a zone comes with its snapshot, mapped already: thousands that wait for their turn must not
+    /// hold a descriptor each.
+    Said(Report, Option<Opened>),
     /// A line of its stderr: what went wrong where it could not say so otherwise.
     Line(String),
     /// It has ended; always the last.
@@ -75,7 +77,9 @@ impl Handle {
 fn listen(channel: &Channel, mut child: Child, on: &dyn Fn(Heard)) {
     loop {
         match channel.receive::<Report>() {
-            Ok(Some((report, descriptor))) => on(Heard::Said(report, descriptor.map(File::from))),
+            Ok(Some((report, descriptor))) => {
+                on(Heard::Said(report, descriptor.map(|descriptor| zones::open(&File::from(descriptor)))));
+            }
             Ok(None) => break,
             Err(error) => {
                 tracing::error!(%error, "the loader cannot be understood");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::options::{DataSet, DataSetKind, Mistake, Options};
@@ -76,7 +77,8 @@ fn head(options: &Options) -> String {
 }
 
 fn server(out: &mut String, options: &Options) -> Result<(), Mistake> {
-    let listen: Vec<_> = options.addresses()?.iter().map(|address| quoted(&address.to_string())).collect();
+    let listen: Vec<_> =
+        both_families(options.addresses()?).iter().map(|address| quoted(&address.to_string())).collect();
     let _ = writeln!(out, "\n[server]");
     if !listen.is_empty() {
         let _ = writeln!(out, "listen = [{}]", listen.join(", "));
@@ -95,6 +97,15 @@ fn server(out: &mut String, options: &Options) -> Result<(), Mistake> {
         let _ = writeln!(out, "\n[sync]\ntimer = \"{}s\"", every.as_secs());
     }
     Ok(())
+}
+
+/// There `::` takes what comes over IPv4 as well, unless an IPv4 address of the port is named too.
+fn both_families(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let v4: BTreeSet<_> = addresses.iter().filter(|at| at.is_ipv4()).map(SocketAddr::port).collect();
+    let of_both = |at: &&SocketAddr| at.ip() == Ipv6Addr::UNSPECIFIED && !v4.contains(&at.port());
+    let more: Vec<_> = addresses.iter().filter(of_both).map(SocketAddr::port).collect();
+    addresses.extend(more.into_iter().map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))));
+    addresses
 }
 
 fn list(out: &mut String, options: &Options, name: &Slug, format: &str, data_set: &DataSet) {
@@ -166,6 +177,16 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_of_ipv6_is_all_of_both() {
+        let both = |addresses: &[&str]| {
+            let addresses = both_families(addresses.iter().map(|at| at.parse().unwrap()).collect());
+            addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(both(&["[::]:53", "[::1]:54"]), ["[::]:53", "[::1]:54", "0.0.0.0:53"]);
+        assert_eq!(both(&["[::]:53", "127.0.0.1:53"]), ["[::]:53", "127.0.0.1:53"]);
+    }
 
     #[test]
     fn lists_have_names_of_their_own() {

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Name, Ttl};
 use crate::parse::{self, Format};
 
+/// Where questions come unless another port is named.
+const DNS_PORT: u16 = 53;
+
 /// Everything that options and zones say. The letter of each option stands beside it.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -147,13 +150,16 @@ impl std::str::FromStr for Ttls {
     /// `def[:min[:max]]`; any of them may be left out.
     fn from_str(text: &str) -> Result<Self, Mistake> {
         let mut ttls = Self::default();
-        let parts: Vec<&str> = text.split(':').collect();
+        if text.is_empty() {
+            return Err(Mistake("no time is named: write def:min:max, such as 35m".to_owned()));
+        }
+        let parts: Vec<&str> = text.strip_suffix(':').unwrap_or(text).split(':').collect();
         if parts.len() > 3 {
             return Err(Mistake(format!("`{text}` is not def:min:max")));
         }
         for (part, slot) in parts.iter().zip([&mut ttls.default, &mut ttls.min, &mut ttls.max]) {
             if !part.is_empty() {
-                *slot = parse::seconds(part.as_bytes())
+                *slot = parse::seconds(part.as_bytes().trim_ascii_end())
                     .ok_or_else(|| Mistake(format!("`{part}` is no time, such as 35m")))?;
             }
         }
@@ -166,18 +172,14 @@ impl std::str::FromStr for Ttls {
     }
 }
 
-impl std::str::FromStr for Target {
-    type Err = Mistake;
-
-    fn from_str(text: &str) -> Result<Self, Mistake> {
+impl Target {
+    /// `None` where no file is named, which scripts say of a log that is not wanted (`-l "$LOG"`).
+    pub fn named(text: &str) -> Option<Self> {
         let (plus, path) = match text.strip_prefix('+') {
             Some(path) => (true, path),
             None => (false, text),
         };
-        if path.is_empty() {
-            return Err(Mistake("no file is named".to_owned()));
-        }
-        Ok(Self { plus, path: path.into() })
+        (!path.is_empty()).then(|| Self { plus, path: path.into() })
     }
 }
 
@@ -216,7 +218,7 @@ impl Options {
         for typed in &self.bind {
             let (host, port) = match typed.split_once('/') {
                 Some((host, port)) => (host, port_of(port)?),
-                None => (typed.as_str(), 53),
+                None => (typed.as_str(), DNS_PORT),
             };
             let wanted = |at: &SocketAddr| match self.family {
                 Family::Any => true,
@@ -239,8 +241,11 @@ impl Options {
     }
 }
 
-/// A number, or a name of /etc/services.
+/// A number, or a name of /etc/services; nothing is DNS's own.
 fn port_of(text: &str) -> Result<u16, Mistake> {
+    if text.is_empty() {
+        return Ok(DNS_PORT);
+    }
     if let Ok(port) = text.parse() {
         return Ok(port);
     }
@@ -282,19 +287,20 @@ impl Specs {
 
     /// `known`: where each data set is. Comparing paths is too slow to look at all of thousands.
     fn add(&mut self, spec: &str, known: &mut HashMap<DataSet, usize>) -> Result<(), Mistake> {
-        let invalid = || Mistake(format!("invalid zone spec `{spec}`: write zone:type:file,file…"));
         let mut parts = spec.splitn(3, ':');
         let (Some(origin), Some(kind), Some(files)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(invalid());
+            return Err(Mistake(format!("invalid zone spec `{spec}`: write zone:type:file,file…")));
         };
         let kind = DataSetKind::parse(kind).ok_or_else(|| {
             let types = Format::ALL.into_iter().filter(|format| format.is_rbldnsd());
             let known: Vec<_> = types.map(|format| DataSetKind::List(format).name()).chain(["acl"]).collect();
             Mistake(format!("unknown dataset type `{kind}` in `{spec}`; known are: {}", known.join(", ")))
         })?;
-        let files: Vec<PathBuf> = files.split(',').map(PathBuf::from).collect();
-        if files.iter().any(|file| file.as_os_str().is_empty()) {
-            return Err(invalid());
+        // As there, both signs part names, and what is empty between two of them is none.
+        let files = files.split([',', ':']).filter(|file| !file.is_empty());
+        let files: Vec<PathBuf> = files.map(PathBuf::from).collect();
+        if files.is_empty() {
+            return Err(Mistake(format!("missing filenames in `{spec}`")));
         }
         let index = *known.entry(DataSet { kind, files }).or_insert_with_key(|data_set| {
             self.data_sets.push(data_set.clone());
@@ -357,9 +363,30 @@ mod tests {
         ])
         .unwrap();
         let shown: Vec<_> = data_sets.iter().map(DataSet::to_string).collect();
-        assert_eq!(shown, ["ip4set:one,two", "dnset:names:odd", "acl:clients"]);
+        assert_eq!(shown, ["ip4set:one,two", "dnset:names,odd", "acl:clients"]);
         assert_eq!((zones.len(), &zones[0].lists, &zones[1].lists), (2, &vec![0, 1], &vec![0]));
         assert_eq!((access, zones[0].access, zones[1].access), (Some(2), None, Some(2)));
+    }
+
+    #[test]
+    fn what_is_empty_among_files_is_none() {
+        for spec in ["a.example:ip4set:x,y", "a.example:ip4set:,x,,y,", "a.example:ip4set::x:y:"] {
+            let specs = parsed(&["b.example:ip4set:x,y", spec]).unwrap();
+            assert_eq!(specs.data_sets.len(), 1, "{spec}: {specs:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_file_is_none() {
+        assert_eq!((Target::named(""), Target::named("+")), (None, None));
+        assert_eq!(Target::named("+-"), Some(Target { plus: true, path: "-".into() }));
+        assert_eq!(Target::named("a+"), Some(Target { plus: false, path: "a+".into() }));
+    }
+
+    #[test]
+    fn no_port_is_the_one_of_dns() {
+        assert_eq!((port_of(""), port_of("5300")), (Ok(53), Ok(5300)));
+        assert!(port_of("nothing").is_err());
     }
 
     /// The order of rbldnsd 1.0's statistics.
@@ -376,8 +403,8 @@ mod tests {
         for (specs, message) in [
             (&["a.example"][..], "invalid zone spec"),
             (&["a.example:ip4set"], "invalid zone spec"),
-            (&["a.example:ip4set:"], "invalid zone spec"),
-            (&["a.example:ip4set:a,,b"], "invalid zone spec"),
+            (&["a.example:ip4set:"], "missing filenames in `a.example:ip4set:`"),
+            (&["a.example:ip4set:,:,"], "missing filenames"),
             (&["a.example:foo:a"], "unknown dataset type `foo`"),
             (&[":acl:a"], "no zone(s)"),
             (&["a..example:ip4set:a"], "a..example"),
@@ -399,7 +426,11 @@ mod tests {
         assert_eq!(ttls("30"), Some((30, 0, 0)));
         assert_eq!(ttls("::60m"), Some((2100, 0, 3600)));
         assert_eq!(ttls("1h:30m:2h"), Some((3600, 1800, 7200)));
-        for bad in ["1:2:3", "x", "1:2:3:4", "0", "::2m", "30:60"] {
+        // Blanks behind a time, and a sign at the end.
+        assert_eq!(ttls("60 "), Some((60, 0, 0)));
+        assert_eq!(ttls("1h :30m\t:2h:"), Some((3600, 1800, 7200)));
+        assert_eq!(ttls(":::"), Some((2100, 0, 0)));
+        for bad in ["", "1:2:3", "x", "1:2:3:4", "0", "::2m", "30:60", " 60", "60: 5", " ", "::::", "60: "] {
             assert_eq!(ttls(bad), None, "{bad}");
         }
     }

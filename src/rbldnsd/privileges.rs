@@ -5,8 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
-use nix::unistd::{Gid, Group, Uid, User, chroot, geteuid, setgid, setgroups, setuid};
+use anyhow::{Context, bail};
+use nix::unistd::{Gid, Group, Uid, User, chroot, getegid, geteuid, setgid, setgroups, setuid};
 
 use super::options::Options;
 use super::reports::Confinement;
@@ -15,36 +15,51 @@ use super::reports::Confinement;
 const DEFAULT_USER: &str = "rbldns";
 
 impl Confinement {
-    /// As the options say; a process that root started never stays root.
+    /// As the options say; a process that root started never stays root, and one of anybody else is what is asked for or
+    /// nothing.
     pub(super) fn of(options: &Options) -> anyhow::Result<Self> {
         let ids = match (geteuid().is_root(), &options.user) {
             (true, user) => Some(ids(user.as_deref().unwrap_or(DEFAULT_USER))?),
-            (false, _) => None,
+            (false, Some(user)) => {
+                be_already(user)?;
+                None
+            }
+            (false, None) => None,
         };
         Ok(Self { root: options.root.clone(), workdir: options.workdir.clone(), ids })
     }
 }
 
-/// `user[:group]`, each a name or a number.
+/// That somebody else is served as than was asked for must not go unseen.
+fn be_already(user: &str) -> anyhow::Result<()> {
+    let (uid, gid) = ids(user)?;
+    let (own_uid, own_gid) = (geteuid(), getegid());
+    if (own_uid.as_raw(), own_gid.as_raw()) != (uid, gid) {
+        bail!(
+            "-u {user}: unable to become user {uid} and group {gid}, which only root can; \
+             this is user {own_uid} and group {own_gid}: leave -u out, or have root start it"
+        );
+    }
+    Ok(())
+}
+
+/// `user[:group]`, each a name or a number. A number is the group as well, whoever has it.
 fn ids(text: &str) -> anyhow::Result<(u32, u32)> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
     };
-    let (uid, primary) = match (User::from_name(user)?, user.parse::<u32>()) {
-        (Some(known), _) => (known.uid.as_raw(), Some(known.gid.as_raw())),
-        (None, Ok(uid)) => {
-            let known = User::from_uid(Uid::from_raw(uid))?;
-            (uid, known.map(|known| known.gid.as_raw()))
-        }
-        (None, Err(_)) => bail!("unknown user `{user}`; name another with -u user[:group]"),
+    let (uid, primary) = match (user.parse(), User::from_name(user)?) {
+        (Ok(number), _) => (number, number),
+        (Err(_), Some(known)) => (known.uid.as_raw(), known.gid.as_raw()),
+        (Err(_), None) => bail!("unknown user `{user}`; name another with -u user[:group]"),
     };
     let gid = match group {
-        None => primary.ok_or_else(|| anyhow!("user {uid} has no group; write -u {uid}:group"))?,
-        Some(group) => match (Group::from_name(group)?, group.parse::<u32>()) {
-            (Some(known), _) => known.gid.as_raw(),
-            (None, Ok(gid)) => gid,
-            (None, Err(_)) => bail!("unknown group `{group}`"),
+        None => primary,
+        Some(group) => match (group.parse(), Group::from_name(group)?) {
+            (Ok(number), _) => number,
+            (Err(_), Some(known)) => known.gid.as_raw(),
+            (Err(_), None) => bail!("unknown group `{group}`"),
         },
     };
     if uid == 0 {

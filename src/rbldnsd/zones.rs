@@ -42,12 +42,28 @@ struct Loaded {
 /// A zone that was handed over and cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    /// No descriptor came with it, or one of a file that somebody may still change.
+    /// No descriptor came with it.
+    #[error("its file did not arrive: too many files are open (see `ulimit -n`, LimitNOFILE=)")]
+    Missing,
+    /// Its file is one that somebody may still change.
     #[error("its file may still be changed by somebody")]
     Unsettled,
     /// It is no whole snapshot.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+}
+
+/// A file that was handed over, mapped.
+pub(super) type Opened = Result<Box<Snapshot<Mapped>>, Unusable>;
+
+/// Maps a file that was handed over, and looks at all of it.
+pub(super) fn open(file: &File) -> Opened {
+    if !is_settled(file) {
+        return Err(Unusable::Unsettled);
+    }
+    let snapshot = Snapshot::open(Mapped::of(file)?)?;
+    snapshot.verify()?;
+    Ok(Box::new(snapshot))
 }
 
 impl Zones {
@@ -74,17 +90,15 @@ impl Zones {
     pub(super) fn take(
         &mut self,
         base: &Name,
-        file: Option<&File>,
+        snapshot: Option<Opened>,
         serial: u32,
         until: Option<i64>,
     ) -> Result<(), Unusable> {
-        let file = file.filter(|file| is_settled(file)).ok_or(Unusable::Unsettled)?;
-        let snapshot = Snapshot::open(Mapped::of(file)?)?;
-        snapshot.verify()?;
+        let snapshot = snapshot.unwrap_or(Err(Unusable::Missing))?;
         let origin = snapshot.zone().origin.clone();
         let coming = self.coming.entry(base.clone()).or_default();
         coming.until = until;
-        coming.parts.push((origin, Zone::new(Arc::new(snapshot), serial)));
+        coming.parts.push((origin, Zone::new(Arc::from(snapshot), serial)));
         Ok(())
     }
 
@@ -177,5 +191,18 @@ impl Zones {
     pub(super) fn counts(&self) -> (usize, usize) {
         let silent = self.zones.iter().filter(|(origin, loaded)| self.waits(origin, loaded)).count();
         (self.zones.len(), silent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The system leaves descriptors out that there is no room for.
+    #[test]
+    fn a_file_that_does_not_arrive_is_not_blamed_on_somebody() {
+        let mut zones = Zones::waiting(&Specs::default());
+        let error = zones.take(&"z.example".parse().unwrap(), None, 1, None).unwrap_err();
+        assert!(error.to_string().contains("too many files are open"), "{error}");
     }
 }

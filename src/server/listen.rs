@@ -33,14 +33,14 @@ pub enum StartError {
     #[error("no address to listen on")]
     NoAddress,
     /// An address cannot be had.
-    #[error("cannot listen on {address}, {transport}: {source}")]
+    #[error("cannot listen on {address}, {transport}: {cause}")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// UDP, TCP, DoT or DoH.
         transport: &'static str,
-        /// What the system says.
-        source: io::Error,
+        /// What the system says: part of the message, so not to be told once more as its source.
+        cause: io::Error,
     },
     /// A socket that was handed over cannot be used.
     #[error("cannot use a socket that was handed over: {0}")]
@@ -95,6 +95,15 @@ pub(super) struct Bound {
     pub(super) real: SocketAddr,
 }
 
+/// How a socket is bound.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// Beside another of ours on the same address.
+    pub(super) shares: bool,
+    /// `::` does not take what comes to `0.0.0.0` as well.
+    pub(super) only_v6: bool,
+}
+
 /// How addresses are bound.
 #[derive(Debug)]
 pub(super) struct Binding<'a> {
@@ -116,21 +125,6 @@ impl Sockets {
         Binding { workers, udp_will_do, leaving: &[] }.all(&settings.addresses())
     }
 
-    /// Takes over sockets that somebody else has bound, such as the service manager. Their TCP ports are taken as well
-    /// where they are free.
-    pub fn adopt(udp: Vec<UdpSocket>) -> Result<Self, StartError> {
-        let adopt = |socket: UdpSocket| {
-            let address = socket.local_addr()?;
-            ask_for_room(&SockRef::from(&socket));
-            tell_asked_address(&SockRef::from(&socket), address)?;
-            socket.set_nonblocking(false)?;
-            let at = Bound { asked: address, real: address };
-            Ok(Pair { at, tcp: tcp_if_free(address), udp: vec![socket] })
-        };
-        let pairs = udp.into_iter().map(adopt).collect::<io::Result<_>>();
-        Ok(Self { pairs: pairs.map_err(StartError::Adopt)?, dot: Vec::new(), doh: Vec::new() })
-    }
-
     /// What they are bound to, with real ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.pairs.iter().map(|pair| pair.at.real).collect()
@@ -141,7 +135,11 @@ impl Binding<'_> {
     /// Binds all of these addresses, or none.
     pub(super) fn all(&self, addresses: &Addresses) -> Result<Sockets, StartError> {
         Ok(Sockets {
-            pairs: addresses.listen.iter().map(|&address| self.pair(address)).collect::<Result<_, _>>()?,
+            pairs: addresses
+                .listen
+                .iter()
+                .map(|&address| self.pair(address, true))
+                .collect::<Result<_, _>>()?,
             dot: self.listeners(&addresses.dot, "DoT")?,
             doh: self.listeners(&addresses.doh, "DoH")?,
         })
@@ -153,23 +151,23 @@ impl Binding<'_> {
         transport: &'static str,
     ) -> Result<Vec<Listener>, StartError> {
         let bind = |&asked: &SocketAddr| {
-            let bound = tcp(asked, self.shares(asked)).and_then(|socket| {
+            let bound = tcp(asked, How { shares: self.shares(asked), only_v6: true }).and_then(|socket| {
                 let at = Bound { asked, real: socket.local_addr()? };
                 Ok(Listener { at, socket })
             });
-            bound.map_err(|source| StartError::Bind { address: asked, transport, source })
+            bound.map_err(|cause| StartError::Bind { address: asked, transport, cause })
         };
         addresses.iter().map(bind).collect()
     }
 
-    /// TCP first: where the port is ours to choose, UDP takes the one that it got.
-    fn pair(&self, asked: SocketAddr) -> Result<Pair, StartError> {
-        let shares = self.shares(asked);
+    /// `only_v6`: see [`How`]. TCP first: where the port is ours to choose, UDP takes the one that it got.
+    pub(super) fn pair(&self, asked: SocketAddr, only_v6: bool) -> Result<Pair, StartError> {
+        let how = How { shares: self.shares(asked), only_v6 };
         let mut tries = if asked.port() == 0 { PORT_TRIES } else { 1 };
         loop {
             tries -= 1;
-            let failed = |transport| move |source| StartError::Bind { address: asked, transport, source };
-            let (tcp, real) = match tcp(asked, shares) {
+            let failed = |transport| move |cause| StartError::Bind { address: asked, transport, cause };
+            let (tcp, real) = match tcp(asked, how) {
                 Ok(tcp) => {
                     let real = tcp.local_addr().map_err(failed("TCP"))?;
                     (Some(tcp), real)
@@ -182,7 +180,7 @@ impl Binding<'_> {
                 }
                 Err(error) => return Err(failed("TCP")(error)),
             };
-            match udp_of(real, self.workers.max(1), shares) {
+            match udp_of(real, self.workers.max(1), how) {
                 Ok(udp) => return Ok(Pair { at: Bound { asked, real }, tcp, udp }),
                 Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) => return Err(failed("UDP")(error)),
@@ -201,8 +199,9 @@ impl Binding<'_> {
     }
 }
 
-fn tcp_if_free(address: SocketAddr) -> Option<TcpListener> {
-    match tcp(address, false) {
+/// `only_v6`: see [`How`].
+pub(super) fn tcp_if_free(address: SocketAddr, only_v6: bool) -> Option<TcpListener> {
+    match tcp(address, How { shares: false, only_v6 }) {
         Ok(listener) => Some(listener),
         Err(error) => {
             tracing::warn!(%error, "{address}: UDP alone; answers that are cut cannot be asked for again over TCP");
@@ -211,19 +210,18 @@ fn tcp_if_free(address: SocketAddr) -> Option<TcpListener> {
     }
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol, how: How) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
-        // `0.0.0.0` and `::` are two addresses, each to be configured.
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(how.only_v6)?;
     }
     Ok(socket)
 }
 
-fn tcp(address: SocketAddr, shares: bool) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+fn tcp(address: SocketAddr, how: How) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP, how)?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shares)?;
+    socket.set_reuse_port(how.shares)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_reuse_port(true)?;
@@ -233,7 +231,7 @@ fn tcp(address: SocketAddr, shares: bool) -> io::Result<TcpListener> {
 
 /// Asks for a large receive buffer: above the system's limit when this process may, else as far as that goes. Less is no
 /// reason not to start, but one to say how to get more, once.
-fn ask_for_room(socket: &Socket) {
+pub(super) fn ask_for_room(socket: &Socket) {
     static SAID: Once = Once::new();
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
@@ -255,16 +253,16 @@ fn ask_for_room(socket: &Socket) {
 
 /// A socket for each worker. The first is bound as one that shares with nobody (unless it must), so that a second server on
 /// the same address fails instead of taking half of the queries, and lets the others join afterwards.
-fn udp_of(address: SocketAddr, workers: usize, shares: bool) -> io::Result<Vec<UdpSocket>> {
-    let first = udp(address, shares)?;
+pub(super) fn udp_of(address: SocketAddr, workers: usize, how: How) -> io::Result<Vec<UdpSocket>> {
+    let first = udp(address, how)?;
     SockRef::from(&first).set_reuse_port(true)?;
-    let others = (1..workers).map(|_| udp(address, true));
+    let others = (1..workers).map(|_| udp(address, How { shares: true, ..how }));
     std::iter::once(Ok(first)).chain(others).collect()
 }
 
-fn udp(address: SocketAddr, shares: bool) -> io::Result<UdpSocket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    socket.set_reuse_port(shares)?;
+fn udp(address: SocketAddr, how: How) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP, how)?;
+    socket.set_reuse_port(how.shares)?;
     ask_for_room(&socket);
     tell_asked_address(&socket, address)?;
     socket.bind(&address.into())?;
@@ -272,7 +270,7 @@ fn udp(address: SocketAddr, shares: bool) -> io::Result<UdpSocket> {
 }
 
 /// The system tells for each packet which address was asked, so that the reply leaves from it.
-fn tell_asked_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+pub(super) fn tell_asked_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if !address.ip().is_unspecified() {
         return Ok(());
     }
@@ -290,10 +288,11 @@ mod tests {
 
     #[test]
     fn packets_are_spread_over_the_workers_and_nobody_else() {
-        let address = udp("127.0.0.1:0".parse().unwrap(), false).unwrap().local_addr().unwrap();
-        let sockets = udp_of(address, 4, false).unwrap();
+        let how = How { shares: false, only_v6: true };
+        let address = udp("127.0.0.1:0".parse().unwrap(), how).unwrap().local_addr().unwrap();
+        let sockets = udp_of(address, 4, how).unwrap();
         for workers in [1, 2] {
-            assert_eq!(udp_of(address, workers, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+            assert_eq!(udp_of(address, workers, how).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         }
         // The system chooses by the client's port.
         for _ in 0..200 {

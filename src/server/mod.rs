@@ -11,6 +11,7 @@ mod books;
 mod cookies;
 mod damage;
 pub mod front;
+mod handed;
 mod hit_log;
 mod limit;
 mod listen;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use cookies::Cookies;
+pub use handed::Handed;
 pub use hit_log::HitLog;
 pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Addresses, Sockets, StartError};
