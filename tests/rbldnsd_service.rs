@@ -2,9 +2,10 @@
 #![cfg(feature = "full")]
 
 mod cli_support;
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::fs::{self, Permissions};
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -15,14 +16,10 @@ use std::time::Duration;
 
 use cli_support::daemon::{address, command, is_listed, place, started};
 use cli_support::{Place, Running, under_nohup, until};
+use loud::skipped;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid, mkfifo};
-
-/// Said although the test runner captures what passing tests print.
-fn skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-}
 
 const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";
 
@@ -90,7 +87,7 @@ fn the_service_manager_hands_sockets_over_and_is_told() {
 #[test]
 fn the_service_manager_is_told_from_another_root_folder() {
     if !geteuid().is_root() {
-        skipped("the_service_manager_is_told_from_another_root_folder: only root may chroot");
+        skipped("the_service_manager_is_told_from_another_root_folder", "only root may chroot");
         return;
     }
     let place = place();
@@ -323,7 +320,7 @@ fn exists(pid: i32) -> bool {
 #[test]
 fn a_cache_of_somebody_else_is_left_alone() {
     if !geteuid().is_root() {
-        skipped("a_cache_of_somebody_else_is_left_alone: only root may be several users");
+        skipped("a_cache_of_somebody_else_is_left_alone", "only root may be several users");
         return;
     }
     let place = place();
