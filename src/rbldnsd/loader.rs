@@ -501,3 +501,71 @@ fn missing_test_points(job: &Job, zone: &ZoneSpec, snapshot: &Snapshot<Mapped>) 
     }
     missing
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::rbldnsd::options::{Specs, Ttls};
+    use crate::rbldnsd::reports::Confinement;
+
+    /// The data sets that a check reads.
+    fn read_by_check(loader: &mut Loader, reports: &Channel) -> Vec<String> {
+        loader.check().unwrap();
+        let mut read = Vec::new();
+        loop {
+            match reports.receive().unwrap().unwrap().0 {
+                Report::Read { data_set, .. } => read.push(data_set),
+                Report::Failed { why, .. } => panic!("{why}"),
+                Report::Done { .. } => return read,
+                _ => {}
+            }
+        }
+    }
+
+    /// It may have been written once more within the same tick of the clock.
+    #[test]
+    fn what_was_fresh_is_read_again_though_it_looks_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let [list, clients, cache] = ["list", "clients", "cache"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&cache).unwrap();
+        let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lists/trie.1.txt");
+        // The second zone's list is kept as a set as well.
+        let typed = [
+            format!("a.example:ip4set:{}", list.display()),
+            format!("b.example:ip4tset:{}", list.display()),
+            "b.example:dnset:/dev/null".to_owned(),
+            format!("b.example:acl:{}", clients.display()),
+            format!("c.example:ip4trie:{}", old.display()),
+        ];
+        let specs = Specs::parse(&typed).unwrap();
+        let [set, tset, _, acl, trie] = [0, 1, 2, 3, 4].map(|at| specs.data_sets[at].to_string());
+        let (here, reports) = UnixStream::pair().unwrap();
+        let reports = Channel::new(reports);
+        let job = Job {
+            confinement: Confinement::default(),
+            cache: Some(cache),
+            ttls: Ttls::default(),
+            host_bits: false,
+            gzip: true,
+            specs,
+        };
+        let mut loader = Loader::new(job, Channel::new(here));
+        let wanted = BTreeSet::from([set, tset, acl]);
+        let mut again = BTreeSet::new();
+        // On a busy machine a file may be old before it is read.
+        for _ in 0..1000 {
+            std::fs::write(&clients, "127.0.0.1 :pass\n").unwrap();
+            std::fs::write(&list, "127.0.0.2\n").unwrap();
+            let read = read_by_check(&mut loader, &reports);
+            assert!(wanted.iter().all(|data_set| read.contains(data_set)), "{read:?}");
+            again.extend(read_by_check(&mut loader, &reports));
+            if again.is_superset(&wanted) {
+                break;
+            }
+        }
+        assert!(again.is_superset(&wanted), "{again:?}");
+        assert!(!again.contains(&trie), "what is old is read once");
+    }
+}
