@@ -2,6 +2,8 @@
 #![cfg(feature = "full")]
 
 mod cli_support;
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::process::Stdio;
 
@@ -69,12 +71,11 @@ fn wrong_arguments_are_usage_errors() {
 #[test]
 fn without_any_gatepost_it_says_what_to_name() {
     let place = Place::new();
-    if std::path::Path::new("/etc/gatepost/gatepost.toml").exists() {
-        return;
-    }
     // Root's state folder is the machine's: only an ordinary person's is in HOME.
-    if nix::unistd::geteuid().is_root() && std::path::Path::new("/var/lib/gatepost/up.toml").exists() {
-        return;
+    let of_root = nix::unistd::geteuid().is_root().then_some("/var/lib/gatepost/up.toml");
+    let mut of_machine = of_root.into_iter().chain(["/etc/gatepost/gatepost.toml"]);
+    if let Some(known) = of_machine.find(|path| std::path::Path::new(path).exists()) {
+        return loud::skipped("without_any_gatepost_it_says_what_to_name", &format!("{known} is there"));
     }
     place.run(&["status"]).ended_with(2).talks("--config FILE or --state DIR");
 }

@@ -11,7 +11,7 @@ mod stream_support;
 use std::fs;
 use std::path::Path;
 
-use common::say;
+use common::{say, skipped};
 use scenario_support::message::{self, FIELDS};
 use scenario_support::servers::{Gatepost, Running, Way};
 use scenario_support::{Book, Peer, Reply, Scenario, page};
@@ -101,9 +101,9 @@ fn every_scenario_everywhere() {
             faults.extend(strange);
         } else if !strange.is_empty() {
             let (count, all) = (strange.len(), strange.join("\n"));
-            say(&format!(
-                "SKIPPED: {count} exchanges with {peer} {version}, which are not as with {known}:\n{all}"
-            ));
+            let why =
+                format!("{count} exchanges with {peer} {version}, which are not as with {known}:\n{all}");
+            skipped("every_scenario_everywhere", &why);
         }
     }
     let shared = |but: &[&str]| {

@@ -149,11 +149,12 @@ fn finds_every_listing(resolver: &Resolver) {
 /// Every listing is found through `program`, which is configured by what `config` makes of the server's address; then what the
 /// server has counted.
 fn through<C: Fn(&str, u16) -> String>(
+    test: &str,
     (program, package): (&str, &str),
     arguments: &[&str],
     config: impl Fn(SocketAddr) -> C,
 ) -> Option<Stats> {
-    let program = installed(program, package, "a resolver in front of the server")?;
+    let program = installed(program, package, test)?;
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path());
     let (resolver, _folder) = Resolver::start(&program, arguments, config(server.addresses()[0]));
@@ -165,25 +166,37 @@ fn through<C: Fn(&str, u16) -> String>(
 
 #[test]
 fn through_unbound_with_strict_minimisation() {
-    let Some(stats) = through(("unbound", "unbound"), &["-d", "-c"], |at| unbound(at, false)) else { return };
+    let Some(stats) =
+        through("through_unbound_with_strict_minimisation", ("unbound", "unbound"), &["-d", "-c"], |at| {
+            unbound(at, false)
+        })
+    else {
+        return;
+    };
     // Each label is a question: more than there are names.
     assert!(stats.udp.queries > 30, "{}", stats.udp.queries);
 }
 
 #[test]
 fn through_unbound_over_tcp() {
-    let Some(stats) = through(("unbound", "unbound"), &["-d", "-c"], |at| unbound(at, true)) else { return };
+    let Some(stats) =
+        through("through_unbound_over_tcp", ("unbound", "unbound"), &["-d", "-c"], |at| unbound(at, true))
+    else {
+        return;
+    };
     assert!((stats.tcp.queries > 30, stats.udp.queries) == (true, 0), "{stats:?}");
 }
 
 #[test]
 fn through_bind() {
-    let Some(stats) = through(("named", "bind9"), &["-f", "-c"], bind) else { return };
+    let Some(stats) = through("through_bind", ("named", "bind9"), &["-f", "-c"], bind) else { return };
     assert!(stats.udp.queries >= 12, "{}", stats.udp.queries);
 }
 
 #[test]
 fn through_dnsmasq() {
-    let Some(stats) = through(("dnsmasq", "dnsmasq-base"), &["-k", "-C"], dnsmasq) else { return };
+    let Some(stats) = through("through_dnsmasq", ("dnsmasq", "dnsmasq-base"), &["-k", "-C"], dnsmasq) else {
+        return;
+    };
     assert!(stats.udp.queries >= 12, "{}", stats.udp.queries);
 }

@@ -2,6 +2,8 @@
 #![cfg(feature = "full")]
 
 mod dns_support;
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -57,11 +59,10 @@ fn ask(server: SocketAddr, owner: &str, over: Over) -> String {
     format!("{} {}", reply.rcode.0, data.collect::<Vec<_>>().join(","))
 }
 
-#[allow(clippy::print_stderr)] // said loudly
-fn has_ipv6() -> bool {
+fn has_ipv6(test: &str) -> bool {
     let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !has {
-        eprintln!("SKIPPED: the IPv6 half of a test: this machine has no ::1");
+        loud::skipped(test, "the IPv6 half: this machine has no ::1");
     }
     has
 }
@@ -111,7 +112,8 @@ fn closes(stream: &mut TcpStream) -> bool {
 #[test]
 fn both_transports_and_families() {
     let state = tempfile::tempdir().unwrap();
-    let listen: &[&str] = if has_ipv6() { &["127.0.0.1:0", "[::1]:0"] } else { &["127.0.0.1:0"] };
+    let listen: &[&str] =
+        if has_ipv6("both_transports_and_families") { &["127.0.0.1:0", "[::1]:0"] } else { &["127.0.0.1:0"] };
     let server = start(&served(state.path(), listen));
     assert_eq!(server.addresses().len(), listen.len());
     for &address in server.addresses() {
@@ -140,7 +142,11 @@ fn replies_from(asked: SocketAddr) {
 #[test]
 fn replies_leave_from_the_address_that_was_asked() {
     let state = tempfile::tempdir().unwrap();
-    let listen: &[&str] = if has_ipv6() { &["0.0.0.0:0", "[::]:0"] } else { &["0.0.0.0:0"] };
+    let listen: &[&str] = if has_ipv6("replies_leave_from_the_address_that_was_asked") {
+        &["0.0.0.0:0", "[::]:0"]
+    } else {
+        &["0.0.0.0:0"]
+    };
     let server = start(&served(state.path(), listen));
     let port = server.addresses()[0].port();
     for last in [1, 2, 77] {

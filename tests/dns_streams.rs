@@ -2,6 +2,8 @@
 #![cfg(feature = "full")]
 
 mod dns_support;
+#[path = "common/loud.rs"]
+mod loud;
 mod stream_support;
 
 use std::collections::BTreeMap;
@@ -482,12 +484,12 @@ fn access_lists_hold_everywhere() {
 
 /// Debian's dig, which has code of its own for all of this.
 #[test]
-#[allow(clippy::print_stderr)] // said loudly
 fn dig_finds_the_listing_over_every_transport() {
     let version = Command::new("dig").arg("-h").output();
     let help = version.map(|ran| String::from_utf8_lossy(&ran.stdout).into_owned()).unwrap_or_default();
     if !help.contains("https") {
-        return eprintln!("SKIPPED: no dig that speaks HTTPS is installed (Debian: bind9-dnsutils 9.18)");
+        let why = "no dig that speaks HTTPS is installed (Debian: bind9-dnsutils 9.18)";
+        return loud::skipped("dig_finds_the_listing_over_every_transport", why);
     }
     let fixture = Fixture::new();
     for (server, how) in [

@@ -296,6 +296,6 @@ fn ci_runs_the_readmes_test_command() {
         .map(str::trim);
     assert_eq!(test, Some("cargo test"));
     let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
-    let steps: Vec<&str> = ci.lines().filter(|line| line.contains("step cargo ")).collect();
-    assert_eq!(steps.last(), Some(&"step cargo test --locked | tee \"$log\""));
+    let steps: Vec<&str> = ci.lines().filter(|line| line.starts_with("counted cargo ")).collect();
+    assert_eq!(steps.last(), Some(&"counted cargo test --locked"));
 }

@@ -173,8 +173,8 @@ fn rbldnsd_answers_alike() {
 
 #[test]
 fn real_lists() {
-    let Some(feeds) = feeds("export: real_lists") else { return };
-    let Some(program) = rbldnsd("export: real_lists") else { return };
+    let Some(feeds) = feeds("real_lists") else { return };
+    let Some(program) = rbldnsd("real_lists") else { return };
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(feeds.join("uceprotect")).expect("a folder").map(Result::unwrap) {
         let text = unpacked(&entry.path());

@@ -168,7 +168,9 @@ fn here(one: &Printed, question: &Question) -> Option<Vec<Record>> {
             [&[text.as_bytes().len() as u8], text.as_bytes()].concat()
         }
     };
-    let record = |datum| Record { rtype: records.rtype().0, ttl: records.ttl(), data: data(&datum) };
+    let owner = [&labels(&format!("{}.{}", question.below, one.case.origin))[..], &[0]].concat();
+    let (rtype, ttl) = (records.rtype().0, records.ttl());
+    let record = |datum| Record { owner: owner.clone(), class: 1, rtype, ttl, data: data(&datum) };
     let mut found: Vec<Record> = records.iter().map(record).collect();
     found.sort();
     Some(found)

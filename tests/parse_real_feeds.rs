@@ -3,12 +3,14 @@
 //!
 //! The files are not part of the project. They are looked for in `$GATEPOST_FEEDS` or `../shared/feeds`; without
 //! them each test says `SKIPPED`. The same behaviour is proved by made-up fixtures beside the code.
-#![allow(clippy::print_stderr)]
+
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flate2::read::MultiGzDecoder;
 use gatepost::guard::NeverList;
@@ -60,10 +62,9 @@ struct Feeds {
 
 impl Feeds {
     fn find(test: &str) -> Option<Self> {
-        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/feeds");
-        let folder = std::env::var_os("GATEPOST_FEEDS").map_or(beside, PathBuf::from);
+        let folder = loud::feeds(test)?;
         let Ok(readme) = fs::read_to_string(folder.join("README.md")) else {
-            eprintln!("SKIPPED: {test}: no real list files in {}", folder.display());
+            loud::skipped(test, &format!("no README.md about the real lists in {}", folder.display()));
             return None;
         };
         let rows = readme.lines().filter_map(|line| {

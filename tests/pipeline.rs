@@ -242,7 +242,7 @@ fn made_up_lists() {
 
 #[test]
 fn real_lists() {
-    let Some(folder) = feeds("pipeline over real lists") else { return };
+    let Some(folder) = feeds("real_lists") else { return };
     let used: HashSet<&str> =
         REAL.iter().flat_map(|series| series.files).chain(&NOT_LISTS).copied().collect();
     let mut forgotten = Vec::new();

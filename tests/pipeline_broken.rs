@@ -102,7 +102,7 @@ fn made_up_payloads() {
 
 #[test]
 fn real_payloads() {
-    let Some(folder) = feeds("broken payloads that were really fetched") else { return };
+    let Some(folder) = feeds("real_payloads") else { return };
     let proved: usize = REAL.iter().map(|case| prove(case, &folder)).sum();
     say(&format!(
         "real broken payloads: {proved} refused, no answer changed, 1 exempt (needs the shrink guard)"

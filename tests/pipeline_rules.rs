@@ -17,14 +17,14 @@ use common::feed_server::{Lie, Page};
 use common::naive::{Content, Kind};
 use common::program::{Server, gatepost, run};
 use common::site::Site;
-use common::{feeds, made_up, say};
+use common::{feeds, made_up, skipped};
 
 /// The same entries under another header: no new set, no new snapshot, no new serial, and the server has nothing to
 /// take over.
 #[test]
 fn a_header_alone_is_no_new_content() {
     same_entries(&[made_up("lists/drop.1.txt"), made_up("lists/drop.2.txt")]);
-    if let Some(folder) = feeds("headers alone, real list") {
+    if let Some(folder) = feeds("a_header_alone_is_no_new_content") {
         // The middle one even comes from a stale cache, with an `Expires` in the past.
         let names =
             ["21a", "21b-stale", "21c"].map(|day| format!("spamhaus-drop-txt/drop.2026-08-{day}.txt"));
@@ -352,7 +352,10 @@ fn the_combined_zone_answers_for_block_lists_alone() {
     let dig = said.lines().rev().find_map(|line| line.trim().strip_prefix("dig ")).expect("a dig line");
     match Command::new("dig").args(dig.split_whitespace()).output() {
         Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "127.0.0.2", "dig {dig}"),
-        Err(_) => say("SKIPPED: the printed dig line: dig is not installed"),
+        Err(_) => skipped(
+            "the_combined_zone_answers_for_block_lists_alone",
+            "the printed dig line: dig is not installed",
+        ),
     }
     // And so do the commands beside it.
     let state = up.site.state();

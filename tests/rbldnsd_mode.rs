@@ -2,6 +2,8 @@
 #![cfg(feature = "full")]
 
 mod cli_support;
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -17,13 +19,9 @@ use flate2::write::GzEncoder;
 use gatepost::client::{Client, Data, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
+use loud::{installed, skipped};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-
-/// Said although the test runner captures what passing tests print.
-fn skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-}
 
 const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";
 
@@ -237,7 +235,7 @@ fn without_a_cache_zones_are_in_sealed_memory() {
 #[test]
 fn in_another_root_folder_all_else_works() {
     if !geteuid().is_root() {
-        skipped("in_another_root_folder_all_else_works: only root may chroot");
+        skipped("in_another_root_folder_all_else_works", "only root may chroot");
         return;
     }
     let place = place();
@@ -454,21 +452,13 @@ fn what_is_empty_is_nothing() {
     }
 }
 
-/// Debian's program, where it is installed.
-fn debians(what: &str) -> Option<&'static str> {
-    let known = ["/usr/sbin/rbldnsd", "/usr/local/sbin/rbldnsd"];
-    let found = known.into_iter().find(|path| std::path::Path::new(path).exists());
-    if found.is_none() {
-        skipped(&format!("{what}: rbldnsd is not installed"));
-    }
-    found
-}
-
 /// Both programs with the same arguments and files, asked the same questions, write the same query log (but for the
 /// octets of replies, since ours carry no NS records and OPT for OPT) and the same statistics.
 #[test]
 fn the_same_command_line_beside_debians() {
-    let Some(program) = debians("the_same_command_line_beside_debians") else { return };
+    let Some(program) = installed("rbldnsd", "rbldnsd", "the_same_command_line_beside_debians") else {
+        return;
+    };
     let place = place();
     let head = "$SOA 1h ns.x h.x 7 1h 1h 1d 10m\n$NS 1h ns.x\n";
     place.write("a", format!("{head}{LIST}10.0.0.1/8 :9:host bits\n$TTL 10\n"));
@@ -517,7 +507,7 @@ fn the_same_command_line_beside_debians() {
     .collect();
 
     let mut seen = Vec::new();
-    for (turn, program) in [program, env!("CARGO_BIN_EXE_gatepost")].into_iter().enumerate() {
+    for (turn, program) in [program, env!("CARGO_BIN_EXE_gatepost").into()].into_iter().enumerate() {
         let (log, stats, port) = (format!("queries-{turn}"), format!("stats-{turn}"), free_port());
         let mut command = if turn == 0 { Command::new(program) } else { command(&place, &[]) };
         if turn == 0 && geteuid().is_root() {

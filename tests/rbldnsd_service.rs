@@ -2,6 +2,8 @@
 #![cfg(feature = "full")]
 
 mod cli_support;
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -13,18 +15,17 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use cli_support::daemon::{address, command, is_listed, place, started};
-use cli_support::{Place, Running, under_nohup, until};
+use cli_support::daemon::{address, command, is_listed, place, rcode, started};
+use cli_support::{Place, Running, under, under_nohup, until};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
+use gatepost::wire::Rcode;
+use loud::{installed, skipped};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, getegid, geteuid, mkfifo};
-
-/// Said although the test runner captures what passing tests print.
-fn skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-}
+use nix::unistd::{Pid, User, getegid, geteuid, mkfifo};
 
 const LIST: &str = "127.0.0.2\n192.0.2.7 :5:seven $\n!192.0.2.8\n";
 
@@ -145,7 +146,7 @@ fn sockets_of_the_service_manager_and_addresses_of_b_are_all_answered_on() {
 #[test]
 fn a_socket_of_both_families_has_a_listener_of_both() {
     if std::net::UdpSocket::bind("[::1]:0").is_err() {
-        skipped("a_socket_of_both_families_has_a_listener_of_both: there is no IPv6 here");
+        skipped("a_socket_of_both_families_has_a_listener_of_both", "there is no IPv6 here");
         return;
     }
     let place = place();
@@ -164,7 +165,7 @@ fn a_socket_of_both_families_has_a_listener_of_both() {
 #[test]
 fn the_service_manager_is_told_from_another_root_folder() {
     if !geteuid().is_root() {
-        skipped("the_service_manager_is_told_from_another_root_folder: only root may chroot");
+        skipped("the_service_manager_is_told_from_another_root_folder", "only root may chroot");
         return;
     }
     let place = place();
@@ -397,7 +398,7 @@ fn exists(pid: i32) -> bool {
 #[test]
 fn a_cache_of_somebody_else_is_left_alone() {
     if !geteuid().is_root() {
-        skipped("a_cache_of_somebody_else_is_left_alone: only root may be several users");
+        skipped("a_cache_of_somebody_else_is_left_alone", "only root may be several users");
         return;
     }
     let place = place();
@@ -430,7 +431,7 @@ fn a_cache_of_somebody_else_is_left_alone() {
 #[test]
 fn all_of_ipv6_is_all_of_both_families() {
     if std::net::UdpSocket::bind("[::1]:0").is_err() {
-        skipped("all_of_ipv6_is_all_of_both_families: there is no IPv6 here");
+        skipped("all_of_ipv6_is_all_of_both_families", "there is no IPv6 here");
         return;
     }
     let place = place();
@@ -486,7 +487,7 @@ fn who_is_not_root_becomes_nobody_else_and_is_told() {
 #[test]
 fn a_number_is_user_and_group() {
     if !geteuid().is_root() {
-        skipped("a_number_is_user_and_group: only root may become somebody else");
+        skipped("a_number_is_user_and_group", "only root may become somebody else");
         return;
     }
     let place = place();
@@ -566,4 +567,81 @@ fn what_the_system_says_is_said_once() {
     let talk = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(1), "{talk}");
     assert_eq!(talk.matches("Address already in use").count(), 1, "{talk}");
+}
+/// `-t`, `-e` and `-C` make other zones of the same files.
+#[test]
+fn a_restart_with_other_options_takes_nothing_compiled_with_the_old() {
+    let place = place();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(LIST.as_bytes()).unwrap();
+    place.write("packed", packed.finish().unwrap()).write("a", "127.0.0.2\n10.0.0.1/8\n");
+    let start = |options: &[&str]| {
+        started(&place, &[options, &["a.example:ip4trie:a", "p.example:ip4set:packed"]].concat())
+    };
+    let ttl = |server| {
+        let reply = Client::new(server).ask(&"2.0.0.127.a.example".parse().unwrap(), Rtype::A, Over::Udp);
+        reply.unwrap().answers[0].ttl
+    };
+    let known = ["-t", "10m", "-e"];
+    let (daemon, server) = start(&known);
+    assert_eq!(ttl(server), 600);
+    assert!(is_listed(server, "10.9.9.9", "a.example") && is_listed(server, "192.0.2.7", "p.example"));
+    daemon.stop().ended_with(0);
+
+    let (daemon, server) = start(&["-t", "20m", "-e"]);
+    assert_eq!(ttl(server), 1200);
+    daemon.stop().ended_with(0);
+    let (daemon, server) = start(&["-t", "10m"]);
+    assert!(!is_listed(server, "10.9.9.9", "a.example"), "a bad line without -e");
+    daemon.stop().ended_with(0);
+    let (daemon, server) = start(&[&known[..], &["-C", "-q"]].concat());
+    until("the list that is plain", || is_listed(server, "127.0.0.2", "a.example"));
+    assert_eq!(rcode(server, "7.2.0.192.p.example"), Rcode::SERVFAIL, "compressed");
+    daemon.stop().ended_with(0);
+
+    // It is there still for who asks for the same.
+    let (daemon, server) = start(&known);
+    assert_eq!(ttl(server), 600);
+    let ran = daemon.stop().ended_with(0);
+    ran.talks("zone a.example: as compiled before").talks("zone p.example: as compiled before");
+}
+
+/// The names of files in the cache hold no more than the beginning of a zone's.
+#[test]
+fn zones_of_one_list_whose_names_begin_alike_are_kept_apart() {
+    let place = place();
+    place.write("a", LIST);
+    let zones = ["one", "two"].map(|last| format!("{}.{}.{last}.example", "x".repeat(60), "y".repeat(60)));
+    let specs = zones.each_ref().map(|zone| format!("{zone}:ip4set:a"));
+    let (daemon, server) = started(&place, &[&specs[0], &specs[1]]);
+    assert!(zones.iter().all(|zone| is_listed(server, "192.0.2.7", zone)));
+    daemon.stop().ended_with(0);
+}
+
+#[test]
+fn root_keeps_none_of_its_groups() {
+    let test = "root_keeps_none_of_its_groups";
+    if !geteuid().is_root() {
+        return skipped(test, "only root may become somebody else");
+    }
+    let Some(setpriv) = installed("setpriv", "util-linux", test) else { return };
+    let place = place();
+    place.write("a", LIST);
+    let mut outer = Command::new(setpriv);
+    outer.args(["--groups", "0,4711"]);
+    let daemon =
+        Running::new(under(outer, &command(&place, &["-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"])));
+    daemon.talks("zones reloaded");
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let (user, group) = (nobody.uid.to_string(), nobody.gid.to_string());
+    for process in [daemon.pid(), loader] {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let words = |field| -> Vec<_> {
+            status.lines().find_map(|line| line.strip_prefix(field)).unwrap().split_whitespace().collect()
+        };
+        assert_eq!(words("Groups:"), [&group]);
+        assert_eq!((words("Uid:"), words("Gid:")), (vec![&*user; 4], vec![&*group; 4]));
+    }
+    daemon.stop().ended_with(0);
 }

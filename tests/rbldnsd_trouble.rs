@@ -2,9 +2,10 @@
 #![cfg(feature = "full")]
 
 mod cli_support;
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::fs::{self, File, Permissions};
-use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
@@ -12,13 +13,9 @@ use std::time::Duration;
 
 use cli_support::daemon::{command, is_listed, place, started};
 use cli_support::{Place, is_running, own_lists, until};
+use loud::skipped;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-
-/// Said although the test runner captures what passing tests print.
-fn skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-}
 
 /// A server whose log nobody can read. Killed when dropped.
 struct Unheard(Child);
@@ -113,7 +110,7 @@ fn is_listed_if_there(server: SocketAddr, address: &str, zone: &str) -> bool {
 #[test]
 fn from_another_root_folder_it_lets_go_of_its_output_too() {
     if !geteuid().is_root() {
-        skipped("from_another_root_folder_it_lets_go_of_its_output_too: only root may chroot");
+        skipped("from_another_root_folder_it_lets_go_of_its_output_too", "only root may chroot");
         return;
     }
     let place = place();

@@ -1,7 +1,8 @@
 //! The store's files: made, kept, pruned, swept, refused; whose they are; what is said when the disk is full.
 #![cfg(feature = "full")]
-// What is skipped says so.
-#![allow(clippy::print_stderr)]
+
+#[path = "common/loud.rs"]
+mod loud;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,7 @@ use gatepost::store::{
     Attempt, BuiltZone, Generation, Held, ListStatus, Lock, Now, Outcome, Retention, Store, StoreError,
     Validators, Wait, Writer,
 };
+use loud::skipped;
 
 fn slug(name: &str) -> Slug {
     name.parse().unwrap()
@@ -432,7 +434,10 @@ fn the_seed_is_made_once() {
 #[test]
 fn files_belong_to_the_owner_of_the_store_when_root_writes() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can write for somebody else");
+        skipped(
+            "files_belong_to_the_owner_of_the_store_when_root_writes",
+            "only root can write for somebody else",
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -466,7 +471,7 @@ fn files_belong_to_the_owner_of_the_store_when_root_writes() {
 struct Disk(PathBuf, #[allow(dead_code)] tempfile::TempDir);
 
 impl Disk {
-    fn new(size: &str) -> Option<Self> {
+    fn new(size: &str, test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         fs::create_dir(&path).unwrap();
@@ -476,7 +481,7 @@ impl Disk {
             .status()
             .is_ok_and(|status| status.success());
         if !mounted {
-            eprintln!("SKIPPED: cannot mount a small file system here");
+            skipped(test, "cannot mount a small file system here");
         }
         mounted.then_some(Self(path, folder))
     }
@@ -490,7 +495,7 @@ impl Drop for Disk {
 
 #[test]
 fn a_full_disk_is_named_and_leaves_what_was_there() {
-    let Some(disk) = Disk::new("128k") else { return };
+    let Some(disk) = Disk::new("128k", "a_full_disk_is_named_and_leaves_what_was_there") else { return };
     let store = Store::open(&disk.0).unwrap();
     let writer = writer(&store);
     let list = writer.list(&slug("psbl")).unwrap();
@@ -514,7 +519,7 @@ fn a_full_disk_is_named_and_leaves_what_was_there() {
 
 #[test]
 fn a_read_only_store_can_be_read() {
-    let Some(disk) = Disk::new("1m") else { return };
+    let Some(disk) = Disk::new("1m", "a_read_only_store_can_be_read") else { return };
     drop(writer(&Store::open(&disk.0).unwrap()));
     let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().unwrap();
     assert!(remounted.success());

@@ -75,7 +75,7 @@ fn is_there(program: &str) -> bool {
     let run = Command::new(program).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = run.is_ok();
     if !there {
-        println!("SKIPPED: {program} is not installed");
+        println!("SKIPPED: serving: {program} is not installed");
     }
     there
 }

@@ -57,10 +57,10 @@ impl Stamp {
         self.modified.0
     }
 
-    fn is_fresh(&self) -> bool {
+    fn is_fresh(&self, now: SystemTime) -> bool {
         let (seconds, nanoseconds) = self.changed;
         let changed = UNIX_EPOCH + Duration::new(seconds.max(0) as u64, nanoseconds.max(0) as u32);
-        SystemTime::now().duration_since(changed).is_ok_and(|age| age < TICK)
+        now.duration_since(changed).is_ok_and(|age| age < TICK)
     }
 }
 
@@ -141,7 +141,8 @@ pub(super) fn read(
         },
     )?;
     let Parsed { set, report } = parser.finish();
-    let is_fresh = stamps.iter().any(Stamp::is_fresh);
+    let now = SystemTime::now();
+    let is_fresh = stamps.iter().any(|stamp| stamp.is_fresh(now));
     let no_list = no_list.or_else(|| report.is_no_list(set.is_empty()));
     let account = Account { report, bad_lines, no_list };
     Ok(Content { set: Arc::new(set), account, stamps, is_fresh, warnings })
@@ -159,7 +160,8 @@ pub(super) fn read_clients(
         || AccessParser::new(&options(job)),
         |parser, path, text| parser.read(text, &mut |diag| on_bad(path, &diag)),
     )?;
-    let is_fresh = stamps.iter().any(Stamp::is_fresh);
+    let now = SystemTime::now();
+    let is_fresh = stamps.iter().any(|stamp| stamp.is_fresh(now));
     let list = parser.finish();
     let list = AccessList { ttl: Some(list.ttl.unwrap_or(job.ttls.default)), ..list };
     Ok(Clients { list, stamps, is_fresh, warnings })
@@ -238,4 +240,24 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     format!("file {}: unable to {what}: {text}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_is_what_was_changed_within_a_tick() {
+        let now = UNIX_EPOCH + Duration::new(1_000_000_000, 5_000_000);
+        let is_fresh = |changed: SystemTime| {
+            let since = changed.duration_since(UNIX_EPOCH).unwrap();
+            let changed = (since.as_secs() as i64, since.subsec_nanos().into());
+            // What its content's own time says can be set at will.
+            Stamp { device: 1, inode: 2, len: 3, modified: (0, 0), changed }.is_fresh(now)
+        };
+        let nanosecond = Duration::from_nanos(1);
+        assert!(is_fresh(now) && is_fresh(now - TICK + nanosecond));
+        assert!(!is_fresh(now - TICK) && !is_fresh(now - Duration::from_secs(1)));
+        assert!(!is_fresh(now + nanosecond), "by another clock");
+    }
 }

@@ -171,7 +171,8 @@ impl Loader {
         let began = Instant::now();
         let is_new = self.told.get(&data_set) != Some(stamps);
         let read = self.reading(is_new, |on_bad| files::read_clients(&self.job, spec, on_bad))?;
-        self.told.insert(data_set, stamps.clone());
+        let is_fresh = read.as_ref().is_ok_and(|clients| clients.is_fresh);
+        has_told(&mut self.told, data_set, stamps, is_fresh);
         let clients = match read {
             Ok(clients) => clients,
             Err(why) => return Ok(Err(why)),
@@ -288,10 +289,7 @@ impl Loader {
                 let is_new = self.told.get(&data_set).is_none_or(|told| told != stamps);
                 let read = self.read(spec, is_new)?;
                 let is_fresh = read.as_ref().is_ok_and(|content| content.is_fresh);
-                match is_fresh {
-                    true => drop(self.told.remove(&data_set)),
-                    false => drop(self.told.insert(data_set, stamps.to_vec())),
-                }
+                has_told(&mut self.told, data_set, stamps, is_fresh);
                 read
             }
         };
@@ -408,7 +406,83 @@ impl Loader {
     }
 }
 
+/// The lines of files that look like this were told of. What was fresh may have others by now.
+fn has_told(told: &mut HashMap<usize, Vec<Stamp>>, data_set: usize, stamps: &[Stamp], is_fresh: bool) {
+    match is_fresh {
+        true => drop(told.remove(&data_set)),
+        false => drop(told.insert(data_set, stamps.to_vec())),
+    }
+}
+
 /// The time of the file that was changed last, in seconds since 1970.
 fn newest(stamps: &[Stamp]) -> Option<i64> {
     stamps.iter().map(Stamp::modified).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::rbldnsd::options::{Specs, Ttls};
+    use crate::rbldnsd::reports::Confinement;
+
+    /// The data sets that a check reads.
+    fn read_by_check(loader: &mut Loader, reports: &Channel) -> Vec<String> {
+        loader.check().unwrap();
+        let mut read = Vec::new();
+        loop {
+            match reports.receive().unwrap().unwrap().0 {
+                Report::Read { data_set, .. } => read.push(data_set),
+                Report::Failed { why, .. } => panic!("{why}"),
+                Report::Done { .. } => return read,
+                _ => {}
+            }
+        }
+    }
+
+    /// It may have been written once more within the same tick of the clock.
+    #[test]
+    fn what_was_fresh_is_read_again_though_it_looks_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let [list, clients, cache] = ["list", "clients", "cache"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&cache).unwrap();
+        let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lists/trie.1.txt");
+        // The second zone's list is kept as a set as well.
+        let typed = [
+            format!("a.example:ip4set:{}", list.display()),
+            format!("b.example:ip4tset:{}", list.display()),
+            "b.example:dnset:/dev/null".to_owned(),
+            format!("b.example:acl:{}", clients.display()),
+            format!("c.example:ip4trie:{}", old.display()),
+        ];
+        let specs = Specs::parse(&typed).unwrap();
+        let [set, tset, _, acl, trie] = [0, 1, 2, 3, 4].map(|at| specs.data_sets[at].to_string());
+        let (here, reports) = UnixStream::pair().unwrap();
+        let reports = Channel::new(reports);
+        let job = Job {
+            confinement: Confinement::default(),
+            cache: Some(cache),
+            ttls: Ttls::default(),
+            host_bits: false,
+            gzip: true,
+            specs,
+        };
+        let mut loader = Loader::new(job, Channel::new(here));
+        let wanted = BTreeSet::from([set, tset, acl]);
+        let mut again = BTreeSet::new();
+        // On a busy machine a file may be old before it is read.
+        for _ in 0..1000 {
+            std::fs::write(&clients, "127.0.0.1 :pass\n").unwrap();
+            std::fs::write(&list, "127.0.0.2\n").unwrap();
+            let read = read_by_check(&mut loader, &reports);
+            assert!(wanted.iter().all(|data_set| read.contains(data_set)), "{read:?}");
+            again.extend(read_by_check(&mut loader, &reports));
+            if again.is_superset(&wanted) {
+                break;
+            }
+        }
+        assert!(again.is_superset(&wanted), "{again:?}");
+        assert!(!again.contains(&trie), "what is old is read once");
+    }
 }

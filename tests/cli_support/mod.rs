@@ -115,7 +115,11 @@ impl Place {
 
 /// The same command, started by nohup(1).
 pub(crate) fn under_nohup(inner: &Command) -> Command {
-    let mut outer = Command::new("nohup");
+    under(Command::new("nohup"), inner)
+}
+
+/// The same command, started by a program that becomes it.
+pub(crate) fn under(mut outer: Command, inner: &Command) -> Command {
     outer.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
     outer.current_dir(inner.get_current_dir().expect("a folder"));
     for (name, value) in inner.get_envs() {

@@ -4,40 +4,15 @@
 
 pub(crate) mod dns;
 pub(crate) mod feed_server;
+pub(crate) mod loud;
 pub(crate) mod naive;
 pub(crate) mod program;
 pub(crate) mod site;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Says something on stderr although the test runner captures what passing tests print.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Where a program of a Debian package is; sbin counts, which is not on everybody's path. `None`, said loudly, where it
-/// is not installed.
-pub(crate) fn installed(program: &str, package: &str, test: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.map(|folder| folder.join(program)).find(|path| path.is_file());
-    if found.is_none() {
-        say(&format!("SKIPPED: {test}: {program} is not installed (apt-get install {package})"));
-    }
-    found
-}
-
-/// The folder with real lists: `GATEPOST_FEEDS`, else beside the project. `None`, said loudly, where there is none.
-pub(crate) fn feeds(what: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/feeds");
-    let folder = std::env::var_os("GATEPOST_FEEDS").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    say(&format!("SKIPPED: {what}: no real lists at {} (set GATEPOST_FEEDS)", folder.display()));
-    None
-}
+#[allow(unused_imports)] // each test file uses its part
+pub(crate) use loud::{feeds, installed, say, skipped};
 
 /// A file of the made-up lists in `tests/data`.
 pub(crate) fn made_up(file: &str) -> PathBuf {

@@ -103,10 +103,9 @@ pub(crate) fn exemption(
             && is_six_to_four(&name)
             && !ours.answers.is_empty()
             && ours.answers.len() < theirs.answers.len()
-            && ours
-                .answers
-                .iter()
-                .all(|here| theirs.of(here.rtype).iter().any(|there| there.data == here.data)),
+            && ours.answers.iter().all(|here| {
+                theirs.answers.iter().any(|there| there.is_beside(here) && there.data == here.data)
+            }),
     ];
     holds.iter().position(|&holds| holds).map(|at| ALL[at])
 }
@@ -157,7 +156,7 @@ fn same_but(theirs: &Said, ours: &Said, differ: impl Fn(&Record, &Record) -> boo
     let (theirs, ours) = (left(theirs, ours), left(ours, theirs));
     theirs.len() == ours.len()
         && !ours.is_empty()
-        && theirs.iter().zip(&ours).all(|(a, b)| a.rtype == b.rtype && a.ttl == b.ttl && differ(a, b))
+        && theirs.iter().zip(&ours).all(|(a, b)| a.ttl == b.ttl && a.is_beside(b) && differ(a, b))
 }
 
 /// A and whatever else there is: here the A set alone, or the first type where there is no A; the SOA at an apex.
@@ -219,14 +218,14 @@ pub(crate) fn beside(
     let mut found = Vec::new();
     match (&theirs.soa, &ours.soa) {
         (Some(there), Some(here)) => {
-            if there.owner != here.owner {
+            if (&there.owner, there.class) != (&here.owner, here.class) {
                 return Err("the zone that answers");
             }
-            if there.record.data != here.record.data {
+            if there.data != here.data {
                 return Err("the SOA of a negative answer");
             }
-            if there.record.ttl != here.record.ttl {
-                if Some(here.record.ttl) != soa_ttl.map(|ttl| ttl.min(there.record.ttl)) {
+            if there.ttl != here.ttl {
+                if Some(here.ttl) != soa_ttl.map(|ttl| ttl.min(there.ttl)) {
                     return Err("the TTL of a negative answer");
                 }
                 found.push(ALL[1]);

@@ -1,5 +1,5 @@
-//! Replies as they are compared: response code, AA, TC, and the records of the answer section with their TTLs, names
-//! in their data written out.
+//! Replies as they are compared: response code, AA, TC, and the records of the answer section with all that they have,
+//! names written out.
 
 use std::fmt;
 
@@ -21,14 +21,25 @@ pub(crate) const REFUSED: u8 = 5;
 /// A record.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Record {
+    /// Letters as they were sent.
+    pub(crate) owner: Vec<u8>,
+    pub(crate) class: u16,
     pub(crate) rtype: u16,
     pub(crate) ttl: u32,
     pub(crate) data: Vec<u8>,
 }
 
+impl Record {
+    /// Of one name, class and type.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        (&self.owner, self.class, self.rtype) == (&other.owner, other.class, other.rtype)
+    }
+}
+
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ", self.ttl, self.rtype)?;
+        let Self { owner, class, rtype, ttl, .. } = self;
+        write!(f, "{} {ttl} class {class} {rtype} ", owner.escape_ascii())?;
         match (self.rtype, &self.data[..]) {
             (A, &[a, b, c, d]) => write!(f, "{a}.{b}.{c}.{d}"),
             (_, data) => write!(f, "{}", data.escape_ascii()),
@@ -49,7 +60,7 @@ pub(crate) struct Said {
     /// Records in the additional section but OPT.
     pub(crate) additional: usize,
     /// The SOA record in the authority section.
-    pub(crate) soa: Option<Authority>,
+    pub(crate) soa: Option<Record>,
 }
 
 impl fmt::Debug for Said {
@@ -59,7 +70,7 @@ impl fmt::Debug for Said {
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, name)| f.write_str(name))?;
         write!(f, " {:?}", self.answers)?;
         if let Some(soa) = &self.soa {
-            write!(f, " of {} {:?}", soa.owner.escape_ascii(), soa.record)?;
+            write!(f, " of {soa:?}")?;
         }
         let counts = [(self.name_servers, "name servers"), (self.additional, "additional")];
         counts
@@ -67,14 +78,6 @@ impl fmt::Debug for Said {
             .filter(|(count, _)| *count > 0)
             .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
-}
-
-/// What a negative answer says of its zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Authority {
-    /// The zone that answers.
-    pub(crate) owner: Vec<u8>,
-    pub(crate) record: Record,
 }
 
 impl Said {
@@ -99,22 +102,21 @@ impl Said {
             let owner;
             (owner, at) = name(packet, at)?;
             let fixed = packet.get(at..at + 10)?;
-            let rtype = u16::from_be_bytes([fixed[0], fixed[1]]);
+            let [rtype, class] = [0, 2].map(|at| u16::from_be_bytes([fixed[at], fixed[at + 1]]));
             let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
             let len = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
             let start = at + 10;
             at = start + len;
+            let record =
+                |owner| Some(Record { owner, class, rtype, ttl, data: data(packet, rtype, start, at)? });
             if index < count(6) {
-                said.answers.push(Record { rtype, ttl, data: data(packet, rtype, start, at)? });
+                said.answers.push(record(owner)?);
             } else if index >= count(6) + count(8) {
                 said.additional += usize::from(rtype != OPT);
             } else if rtype == NS {
                 said.name_servers += 1;
             } else if rtype == SOA {
-                said.soa = Some(Authority {
-                    owner,
-                    record: Record { rtype, ttl, data: data(packet, rtype, start, at)? },
-                });
+                said.soa = Some(record(owner)?);
             }
         }
         said.answers.sort();
@@ -135,18 +137,18 @@ impl Said {
 fn data(packet: &[u8], rtype: u16, start: usize, end: usize) -> Option<Vec<u8>> {
     let octets = packet.get(start..end)?;
     Some(match rtype {
-        NS | 5 => name(packet, start)?.0,
-        MX => [&octets[..2], &name(packet, start + 2)?.0].concat(),
+        NS | 5 => name(packet, start)?.0.to_ascii_lowercase(),
+        MX => [&octets[..2], &name(packet, start + 2)?.0.to_ascii_lowercase()].concat(),
         SOA => {
             let (mname, next) = name(packet, start)?;
             let (rname, next) = name(packet, next)?;
-            [&mname, &rname, packet.get(next..end)?].concat()
+            [&[mname, rname].concat().to_ascii_lowercase(), packet.get(next..end)?].concat()
         }
         _ => octets.to_vec(),
     })
 }
 
-/// A name with its pointers followed, in lower case, and where it ends.
+/// A name with its pointers followed, and where it ends.
 fn name(packet: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
     let mut wire = Vec::new();
     let mut end = None;
@@ -161,7 +163,7 @@ fn name(packet: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
                 at = usize::from(len & 0x3f) << 8 | usize::from(*packet.get(at + 1)?);
             }
             len => {
-                wire.extend(packet.get(at..=at + usize::from(len))?.to_ascii_lowercase());
+                wire.extend(packet.get(at..=at + usize::from(len))?);
                 at += 1 + usize::from(len);
             }
         }
