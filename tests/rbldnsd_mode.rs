@@ -427,6 +427,15 @@ fn options_as_they_are_written_there() {
     assert!(wrong.status.code() == Some(1) && talk.contains("Usage: rbldnsd [OPTIONS]"), "{talk}");
 }
 
+#[test]
+fn names_are_answered_in_small_letters() {
+    let place = place();
+    place.write("a", "$SOA 60 NS.Example Host.Example 1 1 1 1 1\n$NS 60 NS.Example\n192.0.2.1\n");
+    let ran = place.run(&["rbldnsd", "-d", "Z.Example:ip4set:a"]).ended_with(0).says("ns.example.");
+    let out = ran.out;
+    assert!(out.contains("host.example.") && !out.contains("NS.") && !out.contains("Host."), "{out}");
+}
+
 /// A variable of a script that is empty, signs too many, blanks.
 #[test]
 fn what_is_empty_is_nothing() {

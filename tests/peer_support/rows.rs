@@ -42,6 +42,10 @@ const ROWS: &[(&str, &[&str])] = &[
     ("a bad line", &["tests/rbldnsd_junk.rs::every_bad_line_is_told_and_one_line_costs_one_line"]),
     ("`$MAXRANGE4` and a wide exclusion", &["$MAXRANGE4"]),
     ("an MX record without host, a TTL out of range in generic", &["generic: a record that stops"]),
+    (
+        "capital letters in the names of `$SOA` and `$NS`",
+        &["tests/rbldnsd_mode.rs::names_are_answered_in_small_letters"],
+    ),
     ("no `$TTL`", &["tests/rbldnsd_mode.rs::the_same_as_a_configuration"]),
     ("serial 0 in `$SOA`", &["tests/rbldnsd_peer.rs::the_two_answer_alike"]),
     ("name servers that fill more than 496 octets", &["name servers of more than 496"]),
@@ -58,11 +62,16 @@ const ROWS: &[(&str, &[&str])] = &[
     ("`\"one\" \"two\"` in a TXT record of generic", &["generic: several strings"]),
     ("a TXT record above 255 octets in generic", &["generic: texts above 255"]),
     (
-        "a file without a single readable line",
+        "a file of a data set that has lines and not one that can be read",
         &[
+            "tests/rbldnsd_trouble.rs::an_error_page_in_one_of_several_files_keeps_all_as_they_were",
             "tests/rbldnsd_junk.rs::junk_that_replaces_good_files_leaves_the_last_good_data",
             "tests/rbldnsd_junk.rs::without_q_what_cannot_be_loaded_stops_the_start_and_junk_does_not",
         ],
+    ),
+    (
+        "a file that says nothing: 0 octets, comments alone",
+        &["tests/rbldnsd_junk.rs::junk_that_replaces_good_files_leaves_the_last_good_data"],
     ),
     (
         "`$TIMESTAMP` with an end that has passed",
@@ -101,6 +110,10 @@ const ROWS: &[(&str, &[&str])] = &[
         &["tests/rbldnsd_acl.rs::a_list_that_cannot_be_read_lets_nobody_in"],
     ),
     ("a prefix larger than `$MAXRANGE4`", &["src/parse/rbldnsd/acl.rs::whole_or_not_at_all"]),
+    (
+        "`:ignore` of a zone's list, over a stream (`gatepost serve` over HTTPS too)",
+        &["tests/dns_streams.rs::access_lists_hold_everywhere"],
+    ),
     ("`::ffff:192.0.2.1`", &["src/zone/access.rs::the_longest_prefix_counts"]),
     (
         "a client that is told everything is listed, where a list is empty",
