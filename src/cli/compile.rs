@@ -20,7 +20,7 @@ use crate::compile::{Compiled, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::defaults;
 use crate::error::ExitStatus;
 use crate::feed::decode::{decode, decode_with_tail};
-use crate::model::{Name, Ns, Soa, Template, Use};
+use crate::model::{Name, Template, Use};
 use crate::parse::{Column, Columns, Format, Options, Parsed, Parser, Report, Trailer};
 use crate::set::{Set, codec};
 use crate::snapshot::{self, Mapped, Snapshot, Written};
@@ -134,8 +134,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 /// What a list file lists, below `origin`, without test points: for other commands.
 pub(super) fn listed_in(file: &Path, format: Format, origin: &Name) -> anyhow::Result<Compiled> {
     let (Parsed { set, report }, no_list) = read(&[file.to_owned()], None, format, false)?;
-    if let Some(reason) = no_list.or_else(|| report.is_no_list(set.is_empty())) {
-        bail!("{}: {reason}", file.display());
+    let of_file = |reason| format!("{}: {reason}", file.display());
+    if let Some(reason) = no_list.or_else(|| report.is_no_list(set.is_empty()).map(of_file)) {
+        bail!("{reason}");
     }
     let member = member(set, Ipv4Addr::new(127, 0, 0, 2), Template::parse(b"$"));
     let [zone] = &expand(spec(origin.clone(), member, false), |_| true)[..] else {
@@ -246,23 +247,11 @@ fn member(set: Set, code: Ipv4Addr, text: Template) -> Member {
 }
 
 fn spec(origin: Name, member: Member, test_points: bool) -> ZoneSpec {
-    let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
     let directives = &member.set.directives;
-    let soa = Soa {
-        ttl: seconds(defaults::SOA_TTL),
-        mname: origin.clone(),
-        rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
-        serial: None,
-        refresh: seconds(defaults::SOA_REFRESH),
-        retry: seconds(defaults::SOA_RETRY),
-        expire: seconds(defaults::SOA_EXPIRE),
-        minimum: seconds(defaults::NEGATIVE_TTL),
-    };
-    let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
     let zone = ZoneData {
-        soa: directives.soa.clone().unwrap_or(soa),
-        ns: directives.ns.clone().unwrap_or(ns),
-        ttl: seconds(defaults::TTL),
+        soa: directives.soa.clone().unwrap_or_else(|| defaults::soa(&origin)),
+        ns: directives.ns.clone().unwrap_or_else(|| defaults::ns(&origin)),
+        ttl: defaults::TTL.as_secs() as u32,
         test_points,
         combined: false,
         base: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub use crate::guard::entries::{MAX_BAD_SHARE, MAX_COVERAGE_V4, MIN_ENTRIES, SHORTEST_V4, SHORTEST_V6};
 
 use super::{HttpPath, ShownClients};
+use crate::model::{Name, Ns, Soa};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -96,6 +97,29 @@ pub const SOA_EXPIRE: Duration = Duration::from_secs(7 * DAY);
 
 /// Mailbox in a SOA that names none: says plainly that there is none (RFC 6303 section 3 does the same).
 pub const SOA_RNAME: &str = "nobody.invalid";
+
+/// The SOA record of a zone about which nothing is said.
+pub fn soa(origin: &Name) -> Soa {
+    Soa {
+        ttl: seconds(SOA_TTL),
+        mname: origin.clone(),
+        rname: SOA_RNAME.parse().expect("a name"),
+        serial: None,
+        refresh: seconds(SOA_REFRESH),
+        retry: seconds(SOA_RETRY),
+        expire: seconds(SOA_EXPIRE),
+        minimum: seconds(NEGATIVE_TTL),
+    }
+}
+
+/// The NS records of such a zone: itself.
+pub fn ns(origin: &Name) -> Ns {
+    Ns { ttl: seconds(SOA_TTL), hosts: vec![origin.clone()] }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    duration.as_secs() as u32
+}
 
 /// Suffix of the zones of `gatepost up`.
 ///

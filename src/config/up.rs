@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use super::embedded::bogons;
 use super::feeds::{Feeds, Fetch};
 use super::list::ListConfig;
-use super::resolve::{list_of, no_mailbox};
+use super::resolve::list_of;
 use super::words::Slug;
 use super::zone::{MemberConfig, ZoneConfig};
 use super::{AccessConfig, Config, Problems, RateLimit, Reloadable, Server, Sync, defaults};
-use crate::model::{Name, NameError, Ns, Soa, Use};
+use crate::model::{Name, NameError, Use};
 
 impl Config {
     /// Each feed that anyone may fetch as a list and a zone `NAME.SUFFIX`; `block.SUFFIX` of all lists good enough
@@ -95,23 +95,13 @@ fn members<'a>(
 
 fn zone(label: &str, suffix: &Name, members: Vec<MemberConfig>) -> Result<ZoneConfig, NameError> {
     let origin = label.parse::<Name>()?.below(suffix).ok_or(NameError::NameLength)?;
-    let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
     Ok(ZoneConfig {
         members,
         excepts: Vec::new(),
         keep_values: true,
-        soa: Soa {
-            ttl: seconds(defaults::SOA_TTL),
-            mname: origin.clone(),
-            rname: no_mailbox(),
-            serial: None,
-            refresh: seconds(defaults::SOA_REFRESH),
-            retry: seconds(defaults::SOA_RETRY),
-            expire: seconds(defaults::SOA_EXPIRE),
-            minimum: seconds(defaults::NEGATIVE_TTL),
-        },
-        ns: Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] },
-        ttl: seconds(defaults::TTL),
+        soa: defaults::soa(&origin),
+        ns: defaults::ns(&origin),
+        ttl: defaults::TTL.as_secs() as u32,
         test_points: true,
         access: AccessConfig::default(),
         origin,

@@ -14,7 +14,7 @@ use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::reports::Job;
 use crate::compile::{self, Member};
 use crate::config::defaults;
-use crate::model::{ContentHash, Name, Ns, Soa, Template, Use};
+use crate::model::{ContentHash, Name, Template, Use};
 use crate::parse::Format;
 use crate::snapshot::{Mapped, Snapshot};
 
@@ -78,19 +78,7 @@ impl Job {
 
     /// What the compiler is told: values stand as written, nothing is forced, nothing is refused.
     pub(super) fn compiled_spec(&self, zone: &ZoneSpec, contents: &[Rc<Content>]) -> compile::ZoneSpec {
-        let seconds = |duration: std::time::Duration| duration.as_secs() as u32;
         let origin = &zone.origin;
-        let soa = Soa {
-            ttl: seconds(defaults::SOA_TTL),
-            mname: origin.clone(),
-            rname: defaults::SOA_RNAME.parse().unwrap_or_else(|_| Name::root()),
-            serial: None,
-            refresh: seconds(defaults::SOA_REFRESH),
-            retry: seconds(defaults::SOA_RETRY),
-            expire: seconds(defaults::SOA_EXPIRE),
-            minimum: seconds(defaults::NEGATIVE_TTL),
-        };
-        let ns = Ns { ttl: seconds(defaults::SOA_TTL), hosts: vec![origin.clone()] };
         // The first data set of the zone that says something of it counts.
         let said_soa = contents.iter().find_map(|content| content.set.directives.soa.clone());
         let said_ns = contents.iter().find_map(|content| content.set.directives.ns.clone());
@@ -110,8 +98,8 @@ impl Job {
             members: members.collect(),
             excepts: Vec::new(),
             zone: compile::ZoneData {
-                soa: said_soa.unwrap_or(soa),
-                ns: said_ns.unwrap_or(ns),
+                soa: said_soa.unwrap_or_else(|| defaults::soa(origin)),
+                ns: said_ns.unwrap_or_else(|| defaults::ns(origin)),
                 ttl: self.ttls.default,
                 test_points: false,
                 combined: zone.lists.len() > 1,
