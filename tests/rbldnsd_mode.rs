@@ -174,51 +174,6 @@ fn data_that_end_answer_servfail_until_there_are_newer_ones() {
 }
 
 #[test]
-fn a_restart_maps_what_was_compiled_and_reads_only_what_changed() {
-    let place = place();
-    place.write("a", LIST).write("b", "198.51.100.1\n").write("c", LIST);
-    let zones = ["-c", "1", "z.example:ip4set:a", "z.example:ip4trie:b", "c.example:ip4set:c"];
-    // A file that was changed a moment ago is read twice: let it settle.
-    std::thread::sleep(Duration::from_millis(50));
-    let (daemon, _) = started(&place, &zones);
-    daemon.stop().ended_with(0).talks("ip4set:a: ").talks("ip4trie:b: ").talks("ip4set:c: ");
-
-    let (daemon, server) = started(&place, &zones);
-    assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "198.51.100.1", "z.example"));
-    let ran = daemon.stop().ended_with(0).talks("zone z.example: as compiled before");
-    assert!(!ran.err.contains("read in"), "{}", ran.err);
-
-    place.write("b", "198.51.100.2\n");
-    std::thread::sleep(Duration::from_millis(50));
-    let (daemon, server) = started(&place, &zones);
-    assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "198.51.100.2", "z.example"));
-    let ran = daemon.stop().ended_with(0).talks("ip4trie:b: ").talks("zone c.example: as compiled before");
-    assert!(!ran.err.contains("ip4set:a: "), "only what has changed is read: {}", ran.err);
-
-    // What is damaged is made again.
-    for entry in fs::read_dir(place.path("cache")).unwrap() {
-        let path = entry.unwrap().path();
-        let mut octets = fs::read(&path).unwrap();
-        let middle = octets.len() / 2;
-        octets[middle] ^= 1;
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, octets).unwrap();
-    }
-    give_to_nobody(&place);
-    let (daemon, server) = started(&place, &zones);
-    assert!(is_listed(server, "192.0.2.7", "z.example") && is_listed(server, "192.0.2.7", "c.example"));
-    daemon.stop().ended_with(0).talks("made again").talks("ip4set:a: ");
-}
-
-/// What a test of root's has written belongs to the user of the daemon.
-fn give_to_nobody(place: &Place) {
-    let owner = fs::metadata(place.path("cache")).unwrap();
-    for entry in fs::read_dir(place.path("cache")).unwrap() {
-        std::os::unix::fs::chown(entry.unwrap().path(), Some(owner.uid()), Some(owner.gid())).unwrap();
-    }
-}
-
-#[test]
 fn without_a_cache_zones_are_in_sealed_memory() {
     let place = place();
     place.write("a", LIST).write("cache", "no folder");

@@ -6,7 +6,6 @@ mod cli_support;
 mod loud;
 
 use std::fs::{self, Permissions};
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -15,13 +14,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use cli_support::daemon::{address, command, is_listed, place, rcode, started};
+use cli_support::daemon::{address, command, is_listed, place, started};
 use cli_support::{Place, Running, under, under_nohup, until};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
-use gatepost::wire::Rcode;
 use loud::{installed, skipped};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
@@ -427,6 +423,34 @@ fn a_cache_of_somebody_else_is_left_alone() {
     assert!(start("4711:4711").contains("zone z.example: as compiled before"));
 }
 
+#[test]
+fn root_keeps_none_of_its_groups() {
+    let test = "root_keeps_none_of_its_groups";
+    if !geteuid().is_root() {
+        return skipped(test, "only root may become somebody else");
+    }
+    let Some(setpriv) = installed("setpriv", "util-linux", test) else { return };
+    let place = place();
+    place.write("a", LIST);
+    let mut outer = Command::new(setpriv);
+    outer.args(["--groups", "0,4711"]);
+    let daemon =
+        Running::new(under(outer, &command(&place, &["-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"])));
+    daemon.talks("zones reloaded");
+    let [loader] = daemon.children()[..] else { panic!("one loader") };
+    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let (user, group) = (nobody.uid.to_string(), nobody.gid.to_string());
+    for process in [daemon.pid(), loader] {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let words = |field| -> Vec<_> {
+            status.lines().find_map(|line| line.strip_prefix(field)).unwrap().split_whitespace().collect()
+        };
+        assert_eq!(words("Groups:"), [&group]);
+        assert_eq!((words("Uid:"), words("Gid:")), (vec![&*user; 4], vec![&*group; 4]));
+    }
+    daemon.stop().ended_with(0);
+}
+
 /// So it is in rbldnsd 1.0, which cannot have both: then each is its own here.
 #[test]
 fn all_of_ipv6_is_all_of_both_families() {
@@ -511,15 +535,7 @@ fn a_number_is_user_and_group() {
 fn limited(inner: &Command, limit: &str) -> Command {
     let mut outer = Command::new("sh");
     outer.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh"]);
-    outer.arg(inner.get_program()).args(inner.get_args());
-    outer.current_dir(inner.get_current_dir().expect("a folder"));
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => outer.env(name, value),
-            None => outer.env_remove(name),
-        };
-    }
-    outer
+    under(outer, inner)
 }
 
 /// However fast they come and however few files may be open.
@@ -567,81 +583,4 @@ fn what_the_system_says_is_said_once() {
     let talk = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(1), "{talk}");
     assert_eq!(talk.matches("Address already in use").count(), 1, "{talk}");
-}
-/// `-t`, `-e` and `-C` make other zones of the same files.
-#[test]
-fn a_restart_with_other_options_takes_nothing_compiled_with_the_old() {
-    let place = place();
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(LIST.as_bytes()).unwrap();
-    place.write("packed", packed.finish().unwrap()).write("a", "127.0.0.2\n10.0.0.1/8\n");
-    let start = |options: &[&str]| {
-        started(&place, &[options, &["a.example:ip4trie:a", "p.example:ip4set:packed"]].concat())
-    };
-    let ttl = |server| {
-        let reply = Client::new(server).ask(&"2.0.0.127.a.example".parse().unwrap(), Rtype::A, Over::Udp);
-        reply.unwrap().answers[0].ttl
-    };
-    let known = ["-t", "10m", "-e"];
-    let (daemon, server) = start(&known);
-    assert_eq!(ttl(server), 600);
-    assert!(is_listed(server, "10.9.9.9", "a.example") && is_listed(server, "192.0.2.7", "p.example"));
-    daemon.stop().ended_with(0);
-
-    let (daemon, server) = start(&["-t", "20m", "-e"]);
-    assert_eq!(ttl(server), 1200);
-    daemon.stop().ended_with(0);
-    let (daemon, server) = start(&["-t", "10m"]);
-    assert!(!is_listed(server, "10.9.9.9", "a.example"), "a bad line without -e");
-    daemon.stop().ended_with(0);
-    let (daemon, server) = start(&[&known[..], &["-C", "-q"]].concat());
-    until("the list that is plain", || is_listed(server, "127.0.0.2", "a.example"));
-    assert_eq!(rcode(server, "7.2.0.192.p.example"), Rcode::SERVFAIL, "compressed");
-    daemon.stop().ended_with(0);
-
-    // It is there still for who asks for the same.
-    let (daemon, server) = start(&known);
-    assert_eq!(ttl(server), 600);
-    let ran = daemon.stop().ended_with(0);
-    ran.talks("zone a.example: as compiled before").talks("zone p.example: as compiled before");
-}
-
-/// The names of files in the cache hold no more than the beginning of a zone's.
-#[test]
-fn zones_of_one_list_whose_names_begin_alike_are_kept_apart() {
-    let place = place();
-    place.write("a", LIST);
-    let zones = ["one", "two"].map(|last| format!("{}.{}.{last}.example", "x".repeat(60), "y".repeat(60)));
-    let specs = zones.each_ref().map(|zone| format!("{zone}:ip4set:a"));
-    let (daemon, server) = started(&place, &[&specs[0], &specs[1]]);
-    assert!(zones.iter().all(|zone| is_listed(server, "192.0.2.7", zone)));
-    daemon.stop().ended_with(0);
-}
-
-#[test]
-fn root_keeps_none_of_its_groups() {
-    let test = "root_keeps_none_of_its_groups";
-    if !geteuid().is_root() {
-        return skipped(test, "only root may become somebody else");
-    }
-    let Some(setpriv) = installed("setpriv", "util-linux", test) else { return };
-    let place = place();
-    place.write("a", LIST);
-    let mut outer = Command::new(setpriv);
-    outer.args(["--groups", "0,4711"]);
-    let daemon =
-        Running::new(under(outer, &command(&place, &["-n", "-b", "127.0.0.1/0", "z.example:ip4set:a"])));
-    daemon.talks("zones reloaded");
-    let [loader] = daemon.children()[..] else { panic!("one loader") };
-    let nobody = User::from_name("nobody").unwrap().unwrap();
-    let (user, group) = (nobody.uid.to_string(), nobody.gid.to_string());
-    for process in [daemon.pid(), loader] {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        let words = |field| -> Vec<_> {
-            status.lines().find_map(|line| line.strip_prefix(field)).unwrap().split_whitespace().collect()
-        };
-        assert_eq!(words("Groups:"), [&group]);
-        assert_eq!((words("Uid:"), words("Gid:")), (vec![&*user; 4], vec![&*group; 4]));
-    }
-    daemon.stop().ended_with(0);
 }
