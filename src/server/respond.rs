@@ -190,29 +190,36 @@ pub fn begin<'w, 'p>(
 /// # Panics
 /// When there are more than [`BATCH`].
 pub fn look_up(pending: &mut [Pending<'_, '_>]) {
-    let mut waiting: ArrayVec<usize, BATCH> =
-        (0..pending.len()).filter(|&at| pending[at].asked.question.v4().is_some()).collect();
-    while let Some(&first) = waiting.first() {
+    if let [one] = pending {
+        one.found = one.asked.zone.find(&one.asked.question);
+        return;
+    }
+    assert!(pending.len() <= BATCH, "a batch");
+    let mut done = [false; BATCH];
+    for first in 0..pending.len() {
+        if done[first] {
+            continue;
+        }
         let snapshot = pending[first].asked.zone.snapshot();
-        let mut places: ArrayVec<usize, BATCH> = ArrayVec::new();
+        let mut places: ArrayVec<u8, BATCH> = ArrayVec::new();
         let mut addresses: ArrayVec<u32, BATCH> = ArrayVec::new();
-        waiting.retain(|&mut at| {
-            let asked = &pending[at].asked;
-            if !Arc::ptr_eq(asked.zone.snapshot(), snapshot) {
-                return true;
+        for (at, one) in pending.iter().enumerate().skip(first) {
+            if Arc::ptr_eq(one.asked.zone.snapshot(), snapshot) {
+                done[at] = true;
+                if let Some(v4) = one.asked.question.v4() {
+                    places.push(at as u8);
+                    addresses.push(v4);
+                }
             }
-            places.push(at);
-            addresses.extend(asked.question.v4());
-            false
-        });
+        }
         let mut answers = [None; BATCH];
         // Damage is of one address, and steps that overlap are of use to several.
         let found = match addresses.len() {
-            1 => None,
+            0 | 1 => None,
             count => snapshot.v4_batch(&addresses, &mut answers[..count]).ok(),
         };
         for ((&at, &address), answer) in places.iter().zip(&addresses).zip(answers) {
-            pending[at].found = found.map_or_else(|| snapshot.v4(address), |()| Ok(answer));
+            pending[usize::from(at)].found = found.map_or_else(|| snapshot.v4(address), |()| Ok(answer));
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Everything that is served at one moment.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{Cookies, Limiter, Settings, Tally};
 use crate::model::Name;

@@ -137,6 +137,9 @@ fn opt_behind_questions(packet: &[u8], header: &[u8; HEADER]) -> Option<Opt> {
 /// says, or OPT is malformed or stands twice. No pointer is followed: every step moves on, to the end of the packet
 /// at most.
 fn read_records(records: &[u8], header: &[u8; HEADER], opt: &mut Option<Opt>) -> Option<()> {
+    if header[6..] == [0; 6] {
+        return Some(());
+    }
     let counts = [6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let mut rest = records;
     for (section, count) in counts.into_iter().enumerate() {
@@ -256,10 +259,8 @@ impl LowerName {
         }
         let wire = &packet[start..=at];
         (self.len, self.labels) = (wire.len() as u8, labels);
-        let octets = &mut self.octets[..wire.len()];
-        octets.copy_from_slice(wire);
-        // Length octets are below `A`.
-        octets.make_ascii_lowercase();
+        self.octets[..wire.len()].copy_from_slice(wire);
+        self.fold();
         Some(at + 1)
     }
 
@@ -277,8 +278,17 @@ impl LowerName {
         }
         // The last octet is the root's.
         name.len = u8::try_from(at + 1).ok()?;
-        name.octets[..at].make_ascii_lowercase();
+        name.fold();
         Some(name)
+    }
+
+    /// To lower case, in whole registers: what stands behind the end is nobody's. Length octets are below `A`.
+    fn fold(&mut self) {
+        const REGISTER: usize = 16;
+        let used = usize::from(self.len).next_multiple_of(REGISTER).min(NAME_MAX);
+        let (registers, rest) = self.octets[..used].as_chunks_mut::<REGISTER>();
+        registers.iter_mut().for_each(|octets| octets.make_ascii_lowercase());
+        rest.make_ascii_lowercase();
     }
 
     /// The wire form, root octet included.

@@ -16,6 +16,8 @@ pub struct Authority {
     pub rname: InZoneName,
     /// Serial, refresh, retry, expire and minimum, big-endian.
     pub numbers: [u8; 20],
+    /// All of them together, as they stand in a reply.
+    pub soa: Stencil,
     /// TTL of the NS record set.
     pub ns_ttl: Ttl,
     /// The name servers.
@@ -31,6 +33,15 @@ pub struct InZoneName {
     pub in_zone: bool,
 }
 
+/// Data of a record, complete but for the pointers to the origin: where that stands only a question tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stencil {
+    /// The data, with two octets for each pointer.
+    pub octets: Box<[u8]>,
+    /// Where the pointers go.
+    pub pointers: Box<[usize]>,
+}
+
 impl Authority {
     pub(super) fn new(zone: &ZoneData, serial: u32) -> Self {
         let split = |name: &Name| InZoneName::split(name, zone.base.as_ref().unwrap_or(&zone.origin));
@@ -40,11 +51,13 @@ impl Authority {
         for (field, value) in numbers.chunks_exact_mut(4).zip(values) {
             field.copy_from_slice(&value.to_be_bytes());
         }
+        let (mname, rname) = (split(&soa.mname), split(&soa.rname));
         Self {
             soa_ttl: soa.ttl,
             negative_ttl: soa.minimum.min(soa.ttl),
-            mname: split(&soa.mname),
-            rname: split(&soa.rname),
+            soa: Stencil::new([&mname, &rname], &numbers),
+            mname,
+            rname,
             numbers,
             ns_ttl: zone.ns.ttl,
             ns: zone.ns.hosts.iter().map(split).collect(),
@@ -54,6 +67,23 @@ impl Authority {
     /// The serial.
     pub fn serial(&self) -> u32 {
         u32::from_be_bytes([self.numbers[0], self.numbers[1], self.numbers[2], self.numbers[3]])
+    }
+}
+
+impl Stencil {
+    /// From names, and what stands behind them.
+    fn new<'a>(names: impl IntoIterator<Item = &'a InZoneName>, rest: &[u8]) -> Self {
+        let (mut octets, mut pointers) = (Vec::new(), Vec::new());
+        for name in names {
+            octets.extend_from_slice(&name.labels);
+            if name.in_zone {
+                pointers.push(octets.len());
+                octets.push(0);
+            }
+            octets.push(0);
+        }
+        octets.extend_from_slice(rest);
+        Self { octets: octets.into(), pointers: pointers.into() }
     }
 }
 

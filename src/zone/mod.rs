@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use access::{Access, Action};
-pub use authority::{Authority, InZoneName};
+pub use authority::{Authority, InZoneName, Stencil};
 use question::MAPPED;
 pub use question::{Nibbles, Octets, Question};
 pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};

@@ -34,36 +34,7 @@ impl Question {
     /// Reads `labels`: lower-case wire form without the final zero octet. Forms are strict: `004`, `+4` and `256`
     /// are no octets, `0a` is no nibble.
     pub fn read(labels: &[u8]) -> Self {
-        let mut v4 = 0u32;
-        let mut v6 = 0u128;
-        let mut can_be = (true, true);
-        let mut count = 0u8;
-        let mut rest = labels;
-        while let Some((&len, tail)) = rest.split_first() {
-            let Some((label, tail)) = tail.split_at_checked(usize::from(len)) else {
-                return Self::default();
-            };
-            rest = tail;
-            match octet(label) {
-                Some(octet) if can_be.0 && count < 4 => v4 |= u32::from(octet) << (8 * count),
-                _ => can_be.0 = false,
-            }
-            match nibble(label) {
-                Some(nibble) if can_be.1 && count < 32 => v6 |= u128::from(nibble) << (4 * count),
-                _ => can_be.1 = false,
-            }
-            if can_be == (false, false) {
-                return Self::default();
-            }
-            count += 1;
-        }
-        if count == 0 {
-            return Self::default();
-        }
-        Self {
-            octets: can_be.0.then(|| Octets { value: v4 << (32 - 8 * u32::from(count)), count }),
-            nibbles: can_be.1.then(|| Nibbles { value: v6 << (128 - 4 * u32::from(count)), count }),
-        }
+        Self { octets: Octets::read(labels), nibbles: Nibbles::read(labels) }
     }
 
     /// The IPv4 address that is spelt in full, as octets or as an IPv6 address that stands for it.
@@ -76,6 +47,21 @@ impl Question {
 }
 
 impl Octets {
+    fn read(labels: &[u8]) -> Option<Self> {
+        let (mut value, mut count) = (0, 0);
+        let mut rest = labels;
+        while let Some((&len, tail)) = rest.split_first() {
+            let (label, tail) = tail.split_at_checked(usize::from(len))?;
+            rest = tail;
+            if count == 4 {
+                return None;
+            }
+            value |= u32::from(octet(label)?) << (8 * count);
+            count += 1;
+        }
+        (count > 0).then(|| Self { value: value << (32 - 8 * u32::from(count)), count })
+    }
+
     /// The address, when all four octets are there.
     pub fn address(self) -> Option<u32> {
         (self.count == 4).then_some(self.value)
@@ -88,6 +74,23 @@ impl Octets {
 }
 
 impl Nibbles {
+    /// Each is a label of one octet, so that it stands at every other place.
+    fn read(labels: &[u8]) -> Option<Self> {
+        let (pairs, []) = labels.as_chunks::<2>() else { return None };
+        if pairs.is_empty() || pairs.len() > 32 {
+            return None;
+        }
+        let mut value = 0;
+        for (at, &[len, digit]) in pairs.iter().enumerate() {
+            if len != 1 {
+                return None;
+            }
+            value |= u128::from(nibble(digit)?) << (4 * at);
+        }
+        let count = pairs.len() as u8;
+        Some(Self { value: value << (128 - 4 * u32::from(count)), count })
+    }
+
     /// The address, when all thirty-two nibbles are there.
     pub fn address(self) -> Option<u128> {
         (self.count == 32).then_some(self.value)
@@ -114,10 +117,10 @@ fn octet(label: &[u8]) -> Option<u8> {
 }
 
 /// One hexadecimal digit; the question is in lower case already.
-fn nibble(label: &[u8]) -> Option<u8> {
-    match *label {
-        [digit @ b'0'..=b'9'] => Some(digit - b'0'),
-        [digit @ b'a'..=b'f'] => Some(digit - b'a' + 10),
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
     }
 }

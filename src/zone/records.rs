@@ -170,19 +170,12 @@ impl<'a> Iterator for Data<'a> {
 /// All records of one type that answer a question.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
-    hit: Hit<'a>,
-    rtype: Rtype,
-    ttl: Ttl,
+    pub(super) hit: Hit<'a>,
+    pub(super) rtype: Rtype,
+    pub(super) ttl: Ttl,
 }
 
 impl<'a> Records<'a> {
-    /// The records of `rtype` in `hit`; `None` when it has none. The smallest TTL counts (RFC 2181 section 5.2).
-    pub(super) fn of(hit: Hit<'a>, rtype: Rtype) -> Option<Self> {
-        let sets = hit.said().flat_map(Said::sets);
-        let ttl = sets.filter(|set| set.rtype() == rtype).map(|set| set.ttl()).min()?;
-        Some(Self { hit, rtype, ttl })
-    }
-
     /// Their type.
     pub fn rtype(&self) -> Rtype {
         self.rtype

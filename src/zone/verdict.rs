@@ -1,7 +1,7 @@
 //! What a zone says, and what of it a record type is given.
 
 use super::{Records, Said};
-use crate::model::Rtype;
+use crate::model::{Rtype, Ttl};
 use crate::snapshot::Damaged;
 
 /// What a zone says about one question. That a question lies outside all zones is not a zone's to say.
@@ -59,7 +59,15 @@ impl<'a> Hit<'a> {
     fn records(self, rtype: Rtype) -> Option<Records<'a>> {
         let rtype = if rtype == Rtype::ANY { self.any()? } else { rtype };
         // Another name answers for every type (RFC 1034 section 3.6.2).
-        Records::of(self.clone(), rtype).or_else(|| Records::of(self, Rtype::CNAME))
+        let (rtype, ttl) =
+            [rtype, Rtype::CNAME].into_iter().find_map(|rtype| Some((rtype, self.ttl(rtype)?)))?;
+        Some(Records { hit: self, rtype, ttl })
+    }
+
+    /// The TTL of its records of one type: the smallest (RFC 2181 section 5.2); `None` when it has none.
+    fn ttl(&self, rtype: Rtype) -> Option<Ttl> {
+        let sets = self.said().flat_map(Said::sets);
+        sets.filter(|set| set.rtype() == rtype).map(|set| set.ttl()).min()
     }
 }
 
