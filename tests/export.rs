@@ -93,6 +93,25 @@ fn what_cannot_be_said_is_counted() {
     }
 }
 
+/// One string, whatever quotes are in it, unless they would part it.
+#[test]
+fn texts_of_generic_with_quotes() {
+    let texts = ["\"8up", "\"x\" :5:x", "8up\"", "\"", "\"\"quoted\"\"", "a\"b\" c", "\"a\"\tb \""];
+    let lines: String = (0..).zip(texts).map(|(at, text)| format!("n{at} TXT {text}\n")).collect();
+    let case = Case::bare("quotes", "rbldnsd:generic", format!("{lines}n9 TXT \"one\" \"two\"\n"));
+    let spec = &case.specs()[0];
+    let zone = zone_of(spec);
+    let (text, losses) = exported(&zone);
+    assert_eq!(losses.iter().map(|(loss, _)| loss).collect::<Vec<_>>(), [Loss::GatepostAlone], "{losses:?}");
+    let back = again(&zone, &text);
+    for at in [0, 1, 2, 3, 4, 5, 6, 9] {
+        let labels = format!("\x02n{at}").into_bytes();
+        let before = said(&zone, &labels, TXT);
+        assert!(before.contains("TXT") || before.len() > 4, "{before}");
+        assert_eq!(before, said(&back, &labels, TXT), "n{at} in {}", text.escape_ascii());
+    }
+}
+
 /// The whole world in a few octets.
 #[test]
 fn wide_spans_stay_small() {

@@ -125,6 +125,27 @@ fn one_bad_file_leaves_all_as_they_were() {
     assert_eq!(listed(&site, "1.3.0.192"), [[127, 0, 0, 2]]);
 }
 
+/// However often it is looked at. When it becomes a list it is read.
+#[test]
+fn a_file_that_is_no_list_is_read_once() {
+    let site = site(&["a"], "");
+    put(&site, "a", "192.0.3.1\n");
+    site.sync(&[]).expect(0);
+    put(&site, "a", &"nonsense\n".repeat(30));
+    // What was changed a moment ago may have been changed again in the same tick of the clock.
+    std::thread::sleep(Duration::from_millis(2100));
+    for left_out in [30, 0, 0] {
+        let ran = site.sync(&[]).expect(1);
+        assert_eq!(ran.stderr.matches("left out").count(), left_out, "{}", ran.stderr);
+        let said = ran.json();
+        let (outcome, reason) = list(&said);
+        assert!(outcome == "rejected" && reason.contains("none of its lines can be read"), "{reason}");
+    }
+    put(&site, "a", "192.0.3.2\n");
+    assert_eq!(list(&site.sync(&[]).expect(0).json()).0, "accepted");
+    assert_eq!(listed(&site, "2.3.0.192"), [[127, 0, 0, 2]]);
+}
+
 /// Writes into a file as soon as a line of it was read.
 struct Meddler<'a> {
     path: &'a Path,

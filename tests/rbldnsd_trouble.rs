@@ -205,6 +205,22 @@ fn what_was_left_out_is_told_at_every_start() {
     assert!(ran.err.contains("zone z.example: 3 more lines were left out"), "{}", ran.err);
 }
 
+#[test]
+fn a_zone_without_a_list_is_warned_of_at_every_start() {
+    let place = place();
+    place.write("a", "<html>\n502\n");
+    for start in ["ip4set:a: ", "as compiled before"] {
+        let (daemon, server) = started(&place, &["-c", "1", "z.example:ip4set:a"]);
+        assert!(!is_listed(server, "192.0.2.1", "z.example"));
+        // A file that was written a moment before it was read is read once more.
+        std::thread::sleep(Duration::from_millis(1500));
+        let ran = daemon.stop().ended_with(0).talks(start);
+        let why = "WARN zone z.example: file a: none of its lines can be read";
+        assert_eq!(ran.err.matches(why).count(), 1, "{}", ran.err);
+        assert!(!ran.err.contains("ERROR"), "{}", ran.err);
+    }
+}
+
 /// Names of files are relative to it.
 #[test]
 fn each_working_folder_has_its_own_in_the_cache() {

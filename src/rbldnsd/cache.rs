@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs::{DirEntry, File, Metadata, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -23,6 +23,11 @@ use crate::snapshot::{Mapped, Snapshot, WriteError};
 
 /// What was not used for so long is removed.
 const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What was begun so long ago and is not finished is nobody's: its loader was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
+/// How the names of files begin that are not finished.
+const UNFINISHED: &str = ".tmp-";
 
 /// The folder, when there is one.
 #[derive(Debug)]
@@ -55,7 +60,8 @@ impl Cache {
             let found = entry.metadata().ok().filter(Metadata::is_file);
             let used = found.and_then(|found| found.modified().ok());
             let age = used.and_then(|used| SystemTime::now().duration_since(used).ok());
-            age.is_some_and(|age| age > STALE)
+            let is_unfinished = entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+            age.is_some_and(|age| age > if is_unfinished { ABANDONED } else { STALE })
         });
         cache
     }
@@ -68,7 +74,7 @@ impl Cache {
         number: usize,
     ) -> Option<(File, Snapshot<Mapped>)> {
         let path = self.0.as_ref()?.join(name(prefix, key, number));
-        let file = File::open(&path).ok()?;
+        let file = open(&path)?;
         let snapshot = Snapshot::open(Mapped::of(&file).ok()?).ok()?;
         match snapshot.verify() {
             Ok(()) => {
@@ -105,7 +111,8 @@ impl Cache {
     /// The set of a data set that was read before, and how that went.
     pub(super) fn find_set<T: DeserializeOwned>(&self, prefix: &str, key: &ContentHash) -> Option<(T, Set)> {
         let path = self.0.as_ref()?.join(set_name(prefix, key));
-        let octets = std::fs::read(path).ok()?;
+        let mut octets = Vec::new();
+        open(&path)?.read_to_end(&mut octets).ok()?;
         let (hash, octets) = octets.split_first_chunk::<32>()?;
         let octets = Some(octets).filter(|octets| ContentHash::of(octets).as_bytes() == hash)?;
         let (&len, rest) = octets.split_first_chunk()?;
@@ -181,12 +188,18 @@ fn owner_and_key(name: &str) -> Option<(&str, &str)> {
     owner.rsplit_once('-').filter(|(_, key)| is_key(key))
 }
 
+/// A file; whoever put something else there, such as a pipe, is not waited for.
+fn open(path: &Path) -> Option<File> {
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    is_file.then(|| File::open(path).ok())?
+}
+
 fn keep_in(
     folder: &Path,
     name: &str,
     write: impl Fn(&mut File) -> Result<(), WriteError>,
 ) -> Result<File, WriteError> {
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     write(file.as_file_mut())?;
     file.as_file().set_permissions(Permissions::from_mode(0o444))?;
     let path = folder.join(name);
@@ -240,6 +253,35 @@ mod tests {
         let file = cache.keep("p", &key, 0, |file| Ok(file.write_all(b"no snapshot")?)).unwrap();
         assert!(is_settled(&file));
         assert!(cache.find("p", &key, 0).is_none());
+    }
+
+    #[test]
+    fn what_killed_loaders_began_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let age = |name: &str, age: Duration| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+        };
+        age(".tmp-old", ABANDONED + Duration::from_secs(60));
+        age(".tmp-new", Duration::from_secs(60));
+        age("z-0", ABANDONED + Duration::from_secs(60));
+        Cache::new(Some(folder.path().to_owned()));
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".tmp-new", "z-0"]);
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(Some(folder.path().to_owned()));
+        let key = ContentHash::of(b"a");
+        for name in [name("p", &key, 0), set_name("p", &key)] {
+            nix::unistd::mkfifo(&folder.path().join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        assert!(cache.find("p", &key, 0).is_none());
+        assert!(cache.find_set::<u32>("p", &key).is_none());
     }
 
     /// However the zones are called.

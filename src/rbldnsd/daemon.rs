@@ -19,7 +19,7 @@ use super::privileges::{cache_folder, confine, write_pid};
 use super::reports::{Confinement, Job};
 use crate::model::Name;
 use crate::ops::{self, Manager, Nohup, Signal, Statistics};
-use crate::server::{Handed, QueryLog, Server, Settings, Sockets};
+use crate::server::{Handed, QueryLog, Server, Settings, Sockets, Stats};
 
 /// How often ends of data are looked at, and buffered lines written.
 const TICK: Duration = Duration::from_secs(1);
@@ -224,7 +224,7 @@ impl<'a> Daemon<'a> {
             match happenings.recv_timeout(nap) {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Happening::Signal(Signal::Hangup)) => self.hang_up(),
-                Ok(Happening::Signal(Signal::Statistics { reset })) => self.tell_statistics(reset),
+                Ok(Happening::Signal(Signal::Statistics { reset })) => self.statistics_asked_for(reset),
                 Ok(Happening::Loader(heard)) => self.heard(heard),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -272,16 +272,22 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    fn tell_statistics(&mut self, reset: bool) {
-        let stats = self.server.stats();
-        self.statistics.lines(&stats, &self.origins).iter().for_each(|line| tracing::info!("{line}"));
+    /// SIGUSR1 and SIGUSR2: a line in the statistics file too, for whoever asks for them by a signal alone.
+    fn statistics_asked_for(&mut self, reset: bool) {
+        self.write_statistics();
+        let stats = self.log_statistics();
         if reset {
-            self.write_statistics();
             self.statistics.reset(&stats);
             if let Some(file) = &mut self.file {
                 file.reset(&stats);
             }
         }
+    }
+
+    fn log_statistics(&self) -> Stats {
+        let stats = self.server.stats();
+        self.statistics.lines(&stats, &self.origins).iter().for_each(|line| tracing::info!("{line}"));
+        stats
     }
 
     fn write_statistics(&mut self) {
@@ -306,7 +312,7 @@ impl<'a> Daemon<'a> {
         if let Some(file) = &mut self.file {
             file.mark();
         }
-        self.tell_statistics(false);
+        self.log_statistics();
         self.server.stop();
         if let Some(log) = &self.query_log {
             log.flush();

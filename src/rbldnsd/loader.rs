@@ -91,6 +91,8 @@ struct Kept {
     subzones: usize,
     /// Of the files that it was made from.
     bad_lines: BadLines,
+    /// Why they are no list, where nothing better was there.
+    no_list: Option<String>,
 }
 
 /// What was done in a round.
@@ -246,12 +248,17 @@ impl Loader {
         };
         let is_fresh = contents.iter().any(|content| content.is_fresh);
         if let Some(why) = contents.iter().find_map(|content| content.account.no_list.as_ref()) {
+            if self.zones[index].key == Some(key) {
+                // Read once more only because it was new: it has been told.
+                self.zones[index].is_fresh = is_fresh;
+                return Ok(Ok(()));
+            }
             if self.zones[index].key.is_some() {
                 let why = format!("{why}; that is no list");
                 self.zones[index].refused = Some((key, why.clone())).filter(|_| !is_fresh);
                 return Ok(Err(why));
             }
-            self.tell(&Report::Warning { text: format!("zone {}: {why}", zone.origin) })?;
+            self.tell(&no_list(zone, why))?;
         }
         if let Err(why) = self.make(zone, &prefix, &key, &contents)? {
             return Ok(Err(why));
@@ -344,6 +351,9 @@ impl Loader {
             let text = format!("zone {}: {more} more lines were left out when it was compiled", zone.origin);
             self.tell(&Report::Warning { text })?;
         }
+        if let Some(why) = &kept.no_list {
+            self.tell(&no_list(zone, why))?;
+        }
         for (file, snapshot) in &found {
             self.hand_over(zone, file, snapshot, kept.serial, kept.until, true)?;
         }
@@ -365,7 +375,8 @@ impl Loader {
         let zones = expand(spec, |subzone| self.job.is_served(zone, subzone));
         let mut bad_lines = BadLines::default();
         contents.iter().for_each(|content| bad_lines.extend(&content.account.bad_lines));
-        let kept = json!(Kept { serial, until, subzones: zones.len() - 1, bad_lines });
+        let no_list = contents.iter().find_map(|content| content.account.no_list.clone());
+        let kept = json!(Kept { serial, until, subzones: zones.len() - 1, bad_lines, no_list });
         let mut made = Vec::new();
         for (number, spec) in zones.iter().enumerate().rev() {
             let compiled = compile(spec);
@@ -412,6 +423,11 @@ fn has_told(told: &mut HashMap<usize, Vec<Stamp>>, data_set: usize, stamps: &[St
         true => drop(told.remove(&data_set)),
         false => drop(told.insert(data_set, stamps.to_vec())),
     }
+}
+
+/// A zone has nothing but what is no list, and had nothing better before.
+fn no_list(zone: &ZoneSpec, why: &str) -> Report {
+    Report::Warning { text: format!("zone {}: {why}", zone.origin) }
 }
 
 /// The time of the file that was changed last, in seconds since 1970.

@@ -19,7 +19,7 @@ use crate::parse::Format;
 use crate::snapshot::{Mapped, Snapshot};
 
 /// Raised whenever the same files compile to something else.
-const COMPILER: u32 = 5;
+const COMPILER: u32 = 6;
 
 /// Everything that decides what a zone compiles to, or a data set is read as.
 #[derive(Serialize)]

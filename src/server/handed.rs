@@ -8,9 +8,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use socket2::SockRef;
 
 use super::Settings;
-use super::listen::{
-    Binding, Bound, How, Pair, Sockets, StartError, ask_for_room, tcp_if_free, tell_asked_address, udp_of,
-};
+use super::listen::{Binding, Bound, How, Pair, Sockets, StartError, set_up, tcp_if_free, udp_of};
 
 /// What was handed over: bound, and the listeners listening.
 #[derive(Debug, Default)]
@@ -32,8 +30,7 @@ impl Handed {
         let mut pairs = Vec::new();
         for socket in self.udp {
             let address = socket.local_addr()?;
-            ask_for_room(&SockRef::from(&socket));
-            tell_asked_address(&SockRef::from(&socket), address)?;
+            set_up(&SockRef::from(&socket), address)?;
             socket.set_nonblocking(false)?;
             of(&mut pairs, address).udp.push(socket);
         }

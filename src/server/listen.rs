@@ -9,6 +9,9 @@ use std::sync::Once;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::Settings;
@@ -231,7 +234,7 @@ fn tcp(address: SocketAddr, how: How) -> io::Result<TcpListener> {
 
 /// Asks for a large receive buffer: above the system's limit when this process may, else as far as that goes. Less is no
 /// reason not to start, but one to say how to get more, once.
-pub(super) fn ask_for_room(socket: &Socket) {
+fn ask_for_room(socket: &Socket) {
     static SAID: Once = Once::new();
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
@@ -263,14 +266,35 @@ pub(super) fn udp_of(address: SocketAddr, workers: usize, how: How) -> io::Resul
 fn udp(address: SocketAddr, how: How) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP, how)?;
     socket.set_reuse_port(how.shares)?;
-    ask_for_room(&socket);
-    tell_asked_address(&socket, address)?;
+    set_up(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
+/// What every UDP socket is asked for, also one that somebody else has bound.
+pub(super) fn set_up(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    ask_for_room(socket);
+    keep_whole(socket, address);
+    tell_asked_address(socket, address)
+}
+
+/// Replies are never sent in pieces, whose second an attacker can forge, and no forged report of a narrow path is believed
+/// (RFC 9715 section 3.1). None is longer than any path should hold. (A packet that cannot be in pieces also needs no
+/// number of its own, which is a twentieth of what the system spends on a reply.)
+fn keep_whole(socket: &Socket, address: SocketAddr) {
+    // What comes over IPv4 to a socket of both families leaves by the rules of IPv4.
+    let v4 = set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::PROBE);
+    let v6 = match address.is_ipv6() {
+        true => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::PROBE),
+        false => Ok(()),
+    };
+    if let Err(error) = v4.and(v6) {
+        tracing::debug!(%error, "{address}: replies may be sent in pieces");
+    }
+}
+
 /// The system tells for each packet which address was asked, so that the reply leaves from it.
-pub(super) fn tell_asked_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+fn tell_asked_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if !address.ip().is_unspecified() {
         return Ok(());
     }
@@ -305,6 +329,17 @@ mod tests {
         });
         let came: Vec<_> = came.collect();
         assert!(came.iter().sum::<usize>() == 200 && came.iter().all(|&came| came > 10), "{came:?}");
+    }
+
+    #[test]
+    fn no_reply_is_sent_in_pieces() {
+        use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
+        let how = How { shares: false, only_v6: true };
+        let socket = udp("127.0.0.1:0".parse().unwrap(), how).unwrap();
+        assert_eq!(ip_mtu_discover(&socket).unwrap(), Ipv4PathMtuDiscovery::PROBE);
+        let Ok(socket) = udp("[::1]:0".parse().unwrap(), how) else { return };
+        assert_eq!(ipv6_mtu_discover(&socket).unwrap(), Ipv6PathMtuDiscovery::PROBE);
+        assert_eq!(ip_mtu_discover(&socket).unwrap(), Ipv4PathMtuDiscovery::PROBE);
     }
 
     #[test]

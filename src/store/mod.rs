@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
 pub use list::{BodyRef, Held, ListDir, ListWriter, Retention};
 pub use log::{Attempt, Logged};
-pub use status::{Decision, ListStatus, Outcome, Pause, SetRef, Validators};
+pub use status::{Decision, ListStatus, Outcome, Pause, Refused, SetRef, Validators};
 pub use terms::{Shown, Terms};
 
 use crate::config::Slug;

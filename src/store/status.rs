@@ -40,6 +40,9 @@ pub struct ListStatus {
     /// else a bad body would be confirmed by 304 for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validators: Option<Validators>,
+    /// Own files that are no list: as long as they are the same they need not be read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// The last decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
@@ -60,6 +63,17 @@ pub struct SetRef {
     pub hash: ContentHash,
     /// How many entries it has.
     pub entries: u64,
+}
+
+/// What was refused for what stands in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What it is called.
+    pub validators: Validators,
+    /// How it was read.
+    pub read_as: String,
+    /// Why it was refused.
+    pub reason: String,
 }
 
 /// What a server calls a body (RFC 9110 section 8.8), or a file system a file.

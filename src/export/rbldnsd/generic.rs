@@ -51,7 +51,8 @@ fn begin(name: &[u8], ttl: Ttl, rtype: &str, out: &mut impl Write) -> Result<(),
     Ok(())
 }
 
-/// A TXT record. Within quotes everything stands for itself, also blanks at the ends, but `" "` parts strings.
+/// A TXT record. Within quotes everything stands for itself, also blanks at the ends, but `" "` parts strings. Without them
+/// the line's rest is one string, as it is also when only one of its ends is a quote.
 fn texts(
     name: &[u8],
     ttl: Ttl,
@@ -61,14 +62,15 @@ fn texts(
 ) -> Result<(), ExportError> {
     let has_quotes = strings.iter().any(|string| string.contains(&b'"'));
     let is_whole = |string: &&[u8]| !string.iter().any(|&octet| matches!(octet, 0 | b'\n'));
-    let bare = match strings {
+    let (bare, quotable) = match strings {
         [only] if has_quotes => {
-            let ends = [only.first(), only.last()].into_iter().flatten();
-            only.first() != Some(&b'"') && !ends.into_iter().any(|&octet| is_space(octet))
+            let is_closed = matches!(only, [b'"', .., b'"']);
+            let mut ends = [only.first(), only.last()].into_iter().flatten();
+            (!is_closed && !ends.any(|&octet| is_space(octet)), !parts(only))
         }
-        _ => false,
+        _ => (false, !has_quotes),
     };
-    if has_quotes && !bare || strings.is_empty() || !strings.iter().all(is_whole) {
+    if !bare && !quotable || strings.is_empty() || !strings.iter().all(is_whole) {
         losses.add(Loss::Record, 1);
         return Ok(());
     }
@@ -81,6 +83,16 @@ fn texts(
     }
     out.write_all(b"\n")?;
     Ok(())
+}
+
+/// Whether a string holds what would part it: a quote, blanks, a quote.
+fn parts(string: &[u8]) -> bool {
+    let behind_quotes =
+        string.iter().enumerate().filter(|(_, octet)| **octet == b'"').map(|(at, _)| &string[at + 1..]);
+    behind_quotes.into_iter().any(|rest| {
+        let blanks = rest.iter().take_while(|octet| is_space(**octet)).count();
+        blanks > 0 && rest.get(blanks) == Some(&b'"')
+    })
 }
 
 fn strings(mut data: &[u8]) -> Vec<&[u8]> {

@@ -12,7 +12,7 @@ use crate::feed::files::{self, OwnFile};
 use crate::feed::schedule::Trouble;
 use crate::model::ContentHash;
 use crate::parse::{Diag, Parser};
-use crate::store::{Attempt, Outcome, Validators};
+use crate::store::{Attempt, Outcome, Refused, Validators};
 use crate::sync::{Event, ListReport, SyncError};
 
 /// What an own list is made of.
@@ -25,6 +25,8 @@ enum Text {
 struct Refusal {
     outcome: Outcome,
     reason: String,
+    /// Reading the same again comes to the same.
+    lasts: bool,
 }
 
 impl Text {
@@ -85,6 +87,10 @@ impl Desk<'_> {
             self.confirm(&mut report);
             return self.finish(report, attempt, Trouble::Answered);
         }
+        if let Some(reason) = self.refused(&validators).filter(|_| text.is_settled()) {
+            self.refuse(Outcome::Rejected, vec![reason], &mut report);
+            return self.finish(report, attempt, Trouble::Answered);
+        }
         let read = self.read_own(&text);
         self.now = self.writer.now([&self.status]);
         attempt.received = Some(text.size());
@@ -92,15 +98,27 @@ impl Desk<'_> {
         attempt.milliseconds = u64::try_from(began.elapsed().as_millis()).ok();
         let mut trouble = Trouble::Answered;
         match read {
-            Ok(read) => self.take(read, None, Some(validators), &mut report)?,
-            Err(Refusal { outcome, reason }) => {
+            Ok(read) => {
+                self.status.refused = None;
+                self.take(read, None, Some(validators), &mut report)?;
+            }
+            Err(Refusal { outcome, reason, lasts }) => {
                 if outcome == Outcome::Failed {
                     trouble = Trouble::Unreached;
                 }
+                let (read_as, why) = (self.read_as(), reason.clone());
+                self.status.refused = lasts.then_some(Refused { validators, read_as, reason: why });
                 self.refuse(outcome, vec![reason], &mut report);
             }
         }
         self.finish(report, attempt, trouble)
+    }
+
+    /// Why files with these validators were refused, if they were, and would be again.
+    fn refused(&self, validators: &Validators) -> Option<String> {
+        let known = self.status.refused.as_ref()?;
+        let is_same = known.validators == *validators && known.read_as == self.read_as();
+        is_same.then(|| known.reason.clone())
     }
 
     /// Text → set. Served as written, whatever it holds; but what cannot be read at all was not written for us.
@@ -119,7 +137,7 @@ impl Desk<'_> {
             None => Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() }),
             Some(why) => {
                 let place = first_bad.map_or_else(String::new, |path| format!("{}: ", path.display()));
-                Err(Refusal::of_text(format!("{place}{why}")))
+                Err(Refusal { lasts: true, ..Refusal::of_text(format!("{place}{why}")) })
             }
         }
     }
@@ -135,7 +153,7 @@ impl Desk<'_> {
         if size > self.list.max_size {
             let paths = files::validators(files).url;
             let reason = format!("{paths}: larger than {} octets", self.list.max_size);
-            return Err(Refusal { outcome: Outcome::Failed, reason });
+            return Err(Refusal { outcome: Outcome::Failed, reason, lasts: false });
         }
         let result = files.iter().try_for_each(|file| {
             let mut on_bad = |diag| {
@@ -156,7 +174,10 @@ impl Desk<'_> {
             match read {
                 Ok(None) => Ok(()),
                 // The other files do not stand for it: what it listed would be taken out.
-                Ok(Some(why)) => Err(Refusal::of_text(format!("{}: {why}", file.path().display()))),
+                Ok(Some(why)) => {
+                    let reason = format!("{}: {why}", file.path().display());
+                    Err(Refusal { lasts: true, ..Refusal::of_text(reason) })
+                }
                 Err(error) => Err(Refusal::of_file(file.path(), &error)),
             }
         });
@@ -164,6 +185,7 @@ impl Desk<'_> {
         match files.iter().find(|file| !file.is_unchanged()) {
             Some(file) => Err(Refusal {
                 outcome: Outcome::Failed,
+                lasts: false,
                 reason: format!(
                     "{}: it was changed while it was read; the next sync reads it again",
                     file.path().display()
@@ -183,14 +205,18 @@ const READ: usize = 1 << 18;
 
 impl Refusal {
     fn of_text(reason: String) -> Self {
-        Self { outcome: Outcome::Rejected, reason }
+        Self { outcome: Outcome::Rejected, reason, lasts: false }
     }
 
     /// What the operating system says is no fault of the content.
     fn of_file(path: &Path, error: &io::Error) -> Self {
         let path = path.display();
         match error.raw_os_error() {
-            Some(_) => Self { outcome: Outcome::Failed, reason: format!("{path}: cannot read it: {error}") },
+            Some(_) => Self {
+                outcome: Outcome::Failed,
+                reason: format!("{path}: cannot read it: {error}"),
+                lasts: false,
+            },
             None => Self::of_text(format!("{path}: {error}")),
         }
     }
