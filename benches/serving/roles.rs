@@ -12,6 +12,7 @@ use hickory_server::net::runtime::Time;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::MessageResponseBuilder;
 use roaring::RoaringBitmap;
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 
 use crate::peers::TEST_POINT;
 use crate::rig::ZONE;
@@ -21,6 +22,8 @@ use crate::rig::ZONE;
 pub(crate) fn echo(port: &str) {
     let port: u16 = port.parse().expect("a port");
     let socket = UdpSocket::bind(("127.0.0.1", port)).expect("a free port");
+    // As gatepost's sockets are, so that it stays the floor.
+    set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE).expect("a socket");
     let mut batch = Batch::open(socket).expect("a socket");
     loop {
         if batch.receive(true).expect("a socket") == 0 {
