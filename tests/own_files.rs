@@ -141,9 +141,39 @@ fn a_file_that_is_no_list_is_read_once() {
         let (outcome, reason) = list(&said);
         assert!(outcome == "rejected" && reason.contains("none of its lines can be read"), "{reason}");
     }
+    // What is refused for another reason is read again, since that may pass, and told once.
+    put(&site, "a", &format!("{}$TIMESTAMP 2999:01:01\n", "nonsense\n".repeat(7)));
+    for left_out in [7, 0] {
+        let ran = site.sync(&[]).expect(1);
+        assert_eq!(ran.stderr.matches("left out").count(), left_out, "{}", ran.stderr);
+        assert!(list(&ran.json()).1.contains("lies in the future"), "{}", ran.stderr);
+    }
     put(&site, "a", "192.0.3.2\n");
     assert_eq!(list(&site.sync(&[]).expect(0).json()).0, "accepted");
     assert_eq!(listed(&site, "2.3.0.192"), [[127, 0, 0, 2]]);
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_costs_its_own_list() {
+    let site = Site::new();
+    let own = |name: &str, code: u8| {
+        format!(
+            "[list.{name}]\nfile = \"{name}\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.{code}\"\n"
+        )
+    };
+    let zone = Site::zone("own.example", &["a", "b"], "");
+    site.configure(&format!("{}{}{zone}", own("a", 7), own("b", 8)));
+    put(&site, "a", "192.0.3.1\n");
+    put(&site, "b", "192.0.3.2\n");
+    site.sync(&[]).expect(0);
+    fs::remove_file(site.path("a")).unwrap();
+    fs::create_dir(site.path("a")).unwrap();
+    put(&site, "b", "192.0.3.3\n");
+    let said = site.sync(&[]).expect(1).json();
+    let (outcome, reason) = list(&said);
+    assert!(outcome == "failed" && reason.contains("not a regular file"), "{reason}");
+    assert_eq!(listed(&site, "1.3.0.192"), [[127, 0, 1, 7]]);
+    assert_eq!(listed(&site, "3.3.0.192"), [[127, 0, 1, 8]]);
 }
 
 /// Writes into a file as soon as a line of it was read.

@@ -40,7 +40,7 @@ pub struct ListStatus {
     /// else a bad body would be confirmed by 304 for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validators: Option<Validators>,
-    /// Own files that are no list: as long as they are the same they need not be read again.
+    /// Own files that were refused: as long as they are the same, what is wrong with their lines is told once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
     /// The last decision.
@@ -74,6 +74,8 @@ pub struct Refused {
     pub read_as: String,
     /// Why it was refused.
     pub reason: String,
+    /// Reading it again comes to the same.
+    pub lasts: bool,
 }
 
 /// What a server calls a body (RFC 9110 section 8.8), or a file system a file.

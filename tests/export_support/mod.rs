@@ -68,7 +68,7 @@ const TEXTS: [&str; 9] = [
 const UNSAYABLE: [&str; 4] = ["blank at the end ", "$5", "line\nend", "good $"];
 
 /// Type and data of records.
-const RECORDS: [(u16, &[u8]); 7] = [
+const RECORDS: [(u16, &[u8]); 8] = [
     (1, &[10, 0, 0, 5]),
     (28, &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
     (15, b"\x00\x0a\x02mx\x03a-b\x00"),
@@ -76,6 +76,8 @@ const RECORDS: [(u16, &[u8]); 7] = [
     (16, b"\x04 two\x07strings"),
     (2, b"\x02ns\x01*\x00"),
     (16, b"\x07\"quoted"),
+    // Within quotes it would be two strings, and without them as well.
+    (16, b"\x07\"a\" \"b\""),
 ];
 
 fn v4() -> impl Strategy<Value = u32> {
@@ -176,7 +178,7 @@ impl Made {
         };
         let plain =
             List { overlap: Overlap::Narrowest, ttl: Some(50), six_to_four: false, entries: v4.collect() };
-        let quotes = List { entries: vec![record(6, 60), record(4, 60), record(0, 60)], ..plain };
+        let quotes = List { entries: vec![record(7, 60), record(4, 60), record(0, 60)], ..plain };
         Self { lists: vec![plain, quotes], test_points: false, texts: &UNSAYABLE }.with_zero_ttl()
     }
 

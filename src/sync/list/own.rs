@@ -87,11 +87,13 @@ impl Desk<'_> {
             self.confirm(&mut report);
             return self.finish(report, attempt, Trouble::Answered);
         }
-        if let Some(reason) = self.refused(&validators).filter(|_| text.is_settled()) {
+        let refused = self.refused(&validators);
+        if let Some(refused) = refused.filter(|refused| refused.lasts && text.is_settled()) {
+            let reason = refused.reason.clone();
             self.refuse(Outcome::Rejected, vec![reason], &mut report);
             return self.finish(report, attempt, Trouble::Answered);
         }
-        let read = self.read_own(&text);
+        let read = self.read_own(&text, refused.is_none());
         self.now = self.writer.now([&self.status]);
         attempt.received = Some(text.size());
         attempt.validators = Some(validators.clone());
@@ -106,27 +108,29 @@ impl Desk<'_> {
                 if outcome == Outcome::Failed {
                     trouble = Trouble::Unreached;
                 }
+                // One that was changed a moment ago may be another by now.
+                let lasts = lasts && text.is_settled();
                 let (read_as, why) = (self.read_as(), reason.clone());
-                self.status.refused = lasts.then_some(Refused { validators, read_as, reason: why });
+                self.status.refused = Some(Refused { validators, read_as, reason: why, lasts });
                 self.refuse(outcome, vec![reason], &mut report);
             }
         }
         self.finish(report, attempt, trouble)
     }
 
-    /// Why files with these validators were refused, if they were, and would be again.
-    fn refused(&self, validators: &Validators) -> Option<String> {
+    /// How files with these validators were refused, if they were when they were looked at last.
+    fn refused(&self, validators: &Validators) -> Option<&Refused> {
         let known = self.status.refused.as_ref()?;
-        let is_same = known.validators == *validators && known.read_as == self.read_as();
-        is_same.then(|| known.reason.clone())
+        (known.validators == *validators && known.read_as == self.read_as()).then_some(known)
     }
 
-    /// Text → set. Served as written, whatever it holds; but what cannot be read at all was not written for us.
-    fn read_own(&self, text: &Text) -> Result<Judged, Refusal> {
+    /// Text → set. Served as written, whatever it holds; but what cannot be read at all was not written for us. `tells`: the
+    /// lines that are left out have not been told yet.
+    fn read_own(&self, text: &Text, tells: bool) -> Result<Judged, Refusal> {
         let mut parser = Parser::new(self.list.format, &self.options());
         let mut first_bad = None;
         match text {
-            Text::Files(files) => self.read_files(files, &mut parser, &mut first_bad)?,
+            Text::Files(files) => self.read_files(files, tells, &mut parser, &mut first_bad)?,
             Text::Embedded(text) => {
                 let read = parser.read(text.as_bytes(), &mut |diag| self.bad_line(None, &diag));
                 read.map_err(|error| Refusal::of_text(error.to_string()))?;
@@ -146,6 +150,7 @@ impl Desk<'_> {
     fn read_files<'f>(
         &self,
         files: &'f [OwnFile],
+        tells: bool,
         parser: &mut Parser,
         first_bad: &mut Option<&'f Path>,
     ) -> Result<(), Refusal> {
@@ -158,7 +163,9 @@ impl Desk<'_> {
         let result = files.iter().try_for_each(|file| {
             let mut on_bad = |diag| {
                 first_bad.get_or_insert(file.path());
-                self.bad_line(Some(file.path()), &diag);
+                if tells {
+                    self.bad_line(Some(file.path()), &diag);
+                }
             };
             let text = io::BufReader::with_capacity(READ, file.reader());
             let (max, has_tail) = (self.list.max_decoded(), AtomicBool::new(false));
