@@ -5,13 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, setsockopt, sockopt};
 
 /// Replies received a call.
 pub(super) const BATCH: usize = 32;
 
 /// The longest reply; of a longer one the beginning.
 const REPLY_MAX: usize = 4096;
+
+/// Octets asked for as receive buffer: a pause of this program shall not throw away what a server has answered. A
+/// resolver of some thousand clients asks for as much.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// So many lost questions keep their places against new ones.
 const LOST_IN_A_ROW: usize = 64;
@@ -69,6 +73,7 @@ impl Port {
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let socket = UdpSocket::bind((any, 0))?;
+        ask_for_room(&socket);
         socket.connect(server)?;
         let unused = Flight { question: 0, id: 0, state: State::Unused, due: 0, sent: 0 };
         let flights = vec![unused; flights.next_power_of_two().min(1 << 16)];
@@ -150,6 +155,13 @@ impl Port {
     fn flight(&mut self, id: u16) -> &mut Flight {
         let mask = self.flights.len() - 1;
         &mut self.flights[usize::from(id) & mask]
+    }
+}
+
+/// Only as much as the system allows to whom this runs as; what that is changes nothing but how long a pause may be.
+fn ask_for_room(socket: &UdpSocket) {
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        let _ = setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
     }
 }
 
