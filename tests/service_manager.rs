@@ -163,6 +163,7 @@ fn a_manager_that_does_not_listen_holds_nobody_up() {
     let place = Place::new();
     let manager = Manager::at(&place);
     let service = Running::new(watched(&place, None));
+    let server = service.address();
     let kept: usize =
         fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap().trim().parse().unwrap();
     for count in 1..=kept + 5 {
@@ -171,7 +172,7 @@ fn a_manager_that_does_not_listen_holds_nobody_up() {
             service.talks("").matches("the configuration was read again").count() >= count
         });
     }
-    assert_eq!(rcode(service.address(), Over::Tcp), Rcode::NOERROR);
+    assert_eq!(rcode(server, Over::Tcp), Rcode::NOERROR);
     // When it listens again, it hears in the end what is true.
     let (mut last, mut quiet) = (String::new(), 0);
     until("nothing but signs of life", || {
@@ -207,10 +208,8 @@ fn the_status_line_tells_the_ages_of_feeds() {
     command.env("NOTIFY_SOCKET", place.path("notify"));
     let service = Running::new(command);
     let status = manager.of("READY=1");
-    assert!(
-        status.contains("STATUS=4 zones in service, generation 1; 2 feeds, the oldest confirmed "),
-        "{status}"
-    );
+    assert!(status.contains("STATUS=4 zones in service, generation "), "{status}");
+    assert!(status.contains("; 2 feeds, the oldest confirmed "), "{status}");
     assert!(status.contains(" ago (there), 1 not there yet"), "{status}");
     service.stop().ended_with(0);
 }
@@ -258,8 +257,7 @@ fn sockets_that_are_handed_over_are_those_of_the_configuration() {
     for last in [1, 2] {
         let server = SocketAddr::from(([127, 0, 0, last], port));
         for over in [Over::Udp, Over::Tcp] {
-            // No data before the sync ends, which it does not.
-            assert_eq!(rcode(server, over), Rcode::SERVFAIL, "{server}");
+            until("it answers there", || rcode(server, over) == Rcode::NOERROR);
         }
     }
     // They are the server's alone: its child has neither them nor what the service manager said of them.
@@ -276,7 +274,7 @@ fn sockets_that_are_handed_over_are_those_of_the_configuration() {
     // An address that stays is not left by a reload.
     service.signal(Signal::SIGHUP);
     service.talks("the configuration was read again");
-    assert_eq!(rcode(SocketAddr::from(([127, 0, 0, 1], port)), Over::Udp), Rcode::SERVFAIL);
+    assert_eq!(rcode(SocketAddr::from(([127, 0, 0, 1], port)), Over::Udp), Rcode::NOERROR);
     assert!(!service.talks("").contains("no longer listening"));
     service.stop().ended_with(0);
 }

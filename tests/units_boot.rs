@@ -9,6 +9,7 @@ mod units_support;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use loud::{installed, skipped};
 use units_support::Machine;
@@ -58,7 +59,7 @@ fn machine(test: &str) -> Option<Machine> {
     machine.ok(&["systemd-tmpfiles", "--create", "/units/tmpfiles.d/gatepost.conf"]);
     machine.write(CONFIG_FILE, CONFIG);
     machine.write("/etc/gatepost/own.txt", "192.0.2.9\n");
-    machine.write("/srv/lists/feed", "9.9.9.1\n9.9.9.2\n");
+    publish(&machine, "9.9.9.1\n9.9.9.2\n", 3);
     machine.start(&[PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "--directory", "/srv/lists", "8080"]);
     machine.until("the publisher answers", |machine| {
         let connect = "import socket; socket.create_connection(('127.0.0.1', 8080))";
@@ -71,6 +72,13 @@ fn machine(test: &str) -> Option<Machine> {
         machine.edit(&format!("{unit}.service"), "log", &lines);
     }
     Some(machine)
+}
+
+/// Puts a version of the list where the publisher has it, so many minutes old: what came in the same second would be no newer.
+fn publish(machine: &Machine, text: &str, minutes: u64) {
+    machine.write("/srv/lists/feed", text);
+    let file = fs::File::options().write(true).open(machine.path("/srv/lists/feed")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
 }
 
 /// Whether the server answers as it should, with data.
@@ -115,9 +123,9 @@ fn the_services_run_in_their_cages() {
     }
 
     // Root's commands leave files that the service may replace.
-    machine.write("/srv/lists/feed", "9.9.9.1\n9.9.9.2\n9.9.9.3\n");
+    publish(&machine, "9.9.9.1\n9.9.9.2\n9.9.9.3\n", 2);
     machine.ok(&["gatepost", "sync", "--config", CONFIG_FILE]);
-    machine.write("/srv/lists/feed", "9.9.9.1\n9.9.9.2\n9.9.9.4\n");
+    publish(&machine, "9.9.9.1\n9.9.9.2\n9.9.9.4\n", 1);
     machine.ok(&["systemctl", "start", "gatepost-sync"]);
     machine.until("the server has the new data", |machine| {
         machine.run(&["gatepost", "lookup", "9.9.9.4", "--config", CONFIG_FILE]).code == Some(1)
@@ -203,20 +211,23 @@ fn nothing_else_can_be_reached_from_the_cage() {
         "ls /root/.",
         "cat /etc/shadow",
         "unshare --user true",
-        "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_NETLINK)'",
+        "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)'",
         "/usr/bin/python3 -c 'import mmap as m; m.mmap(-1, 4096, prot=m.PROT_READ|m.PROT_WRITE|m.PROT_EXEC)'",
         "/usr/bin/python3 -c 'import os; os.chroot(\"/\")'",
         "/usr/bin/python3 -c 'import os; os.chown(\"/var/lib/gatepost\", 0, 0)'",
     ];
     for unit in ["gatepost.service", "gatepost-sync.service"] {
-        let only =
-            "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\nExecStart=sh /srv/try.sh\n";
+        let only = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\n\
+            ExecStart=sh /srv/try.sh\n";
         machine.edit(unit, "try", only);
         for line in forbidden {
             machine.write("/srv/try.sh", line);
             machine.ok(&["sh", "/srv/try.sh"]);
             machine.ok(&["chown", "gatepost:gatepost", "/var/lib/gatepost"]);
             assert_ne!(machine.run(&["systemctl", "start", unit]).code, Some(0), "{unit}: {line}");
+            // It was the command that failed, not the unit.
+            let why = (machine.show(unit, "Result"), machine.show(unit, "ExecMainStatus"));
+            assert!(why.0 == "exit-code" && ["1", "2"].contains(&&*why.1), "{unit}: {line}: {why:?}");
         }
         machine.write("/srv/try.sh", "touch /var/lib/gatepost/x /tmp/x && rm /var/lib/gatepost/x");
         machine.ok(&["systemctl", "start", unit]);
