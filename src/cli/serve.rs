@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use super::failure::Usage;
 use super::locate::{self, ConfigArgs};
 use super::logs::LogArgs;
 use super::output::{counted, short_duration};
 use super::progress::Progress;
 use crate::config::{self, Config, HttpPath, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
-use crate::ops::{Clients, Conduct, Ended, Nohup, Report, Said, Service, expired_lists, identity};
+use crate::ops::{
+    Clients, Conduct, Ended, FeedAges, Nohup, Report, Said, Service, expired_lists, feed_ages, handed,
+    identity,
+};
 use crate::server::{
-    AccessLists, Addresses, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings,
-    StartError, cores,
+    AccessLists, Addresses, Handed, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings,
+    Sockets, StartError, cores,
 };
 use crate::store::{Outcome, Store};
 
@@ -29,7 +33,8 @@ use crate::store::{Outcome, Store};
 ///
 /// SIGHUP reads the configuration again, addresses included (after a mistake in it, or when an address cannot be had, the old one
 /// stays), under nohup as well, and opens the hit log again. SIGTERM and SIGINT answer
-/// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog).
+/// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog) and takes the sockets over that it hands it for
+/// addresses of the configuration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,11 +62,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let identity = identity(&config)?;
     tell_complaint(identity.as_ref());
-    let server = start(&config, clients.lists().clone(), identity, store, &lists, args.private_copy)?;
+    let access = clients.lists().clone();
+    let server = start(&config, handed(), access, identity, store.clone(), &lists, args.private_copy)?;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer, Nohup::Overruled)?;
     tell_addresses(service.server(), &config.server.doh_path);
-    let mut daemon = Daemon { path, config, clients, lists, progress: Progress::log() };
+    let mut daemon = Daemon { path, config, store, clients, lists, progress: Progress::log() };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {
         tracing::info!("looks for lists that are due every {}", short_duration(timer));
@@ -74,6 +80,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 /// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.
 pub(crate) fn start(
     config: &Config,
+    handed: Handed,
     access: AccessLists,
     identity: Option<Identity>,
     store: Store,
@@ -82,7 +89,14 @@ pub(crate) fn start(
 ) -> anyhow::Result<Server> {
     let settings = Settings { private_copy, ..settings(config, access, identity) };
     let expired = expired_lists(store, Arc::clone(lists));
-    Server::start(&settings, Box::new(expired)).map_err(|error| {
+    let sockets = Sockets::fit(handed, &settings);
+    sockets.and_then(|sockets| Server::start_bound(sockets, &settings, Box::new(expired))).map_err(|error| {
+        if let StartError::Stray(_) = error {
+            return Usage(format!(
+                "{error}; the `listen` of gatepost.toml and of gatepost.socket must agree"
+            ))
+            .into();
+        }
         let help = help_with(&error);
         let error = anyhow::Error::new(error);
         help.map_or(error, |help| anyhow::anyhow!("{help}"))
@@ -150,6 +164,7 @@ const LOOK: Duration = Duration::from_secs(1);
 struct Daemon {
     path: PathBuf,
     config: Config,
+    store: Store,
     clients: Clients,
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
     progress: Progress,
@@ -245,11 +260,31 @@ impl Conduct for Daemon {
         let zones = counted(zones, "zone", "zones");
         let generation =
             world.generation().map_or_else(String::new, |number| format!(", generation {number}"));
+        let feeds = ages(&feed_ages(&self.store, self.config.reloadable.lists.values()));
         match waiting {
-            0 => format!("{zones} in service{generation}"),
-            waiting => format!("{zones}, {waiting} of them without data yet (SERVFAIL){generation}"),
+            0 => format!("{zones} in service{generation}{feeds}"),
+            waiting => format!("{zones}, {waiting} of them without data yet (SERVFAIL){generation}{feeds}"),
         }
     }
+}
+
+/// The ages of feeds, behind what is in service; nothing where there are none.
+fn ages(feeds: &FeedAges) -> String {
+    let FeedAges { feeds, oldest, soft, hard, absent } = feeds;
+    if *feeds == 0 {
+        return String::new();
+    }
+    let mut text = format!("; {}", counted(*feeds, "feed", "feeds"));
+    if let Some((age, list)) = oldest {
+        text += &format!(", the oldest confirmed {} ago ({list})", short_duration(*age));
+    }
+    for (count, what) in [(soft, "too old"), (hard, "so old that they are silent"), (absent, "not there yet")]
+    {
+        if *count > 0 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    text
 }
 
 /// Own files that are not there: their lists stay as they were, and the next sync looks again.

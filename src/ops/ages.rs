@@ -1,4 +1,4 @@
-//! What the store says of the ages of lists: which are past their hard age, when the next may be asked for.
+//! What the store says of the ages of lists: which are past their hard age, how old the oldest is, when the next may be asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,41 @@ pub fn expired_lists(
         };
         lists.values().filter_map(hard).collect()
     }
+}
+
+/// How old feeds are, in all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FeedAges {
+    /// How many there are.
+    pub feeds: u64,
+    /// The one that was confirmed longest ago, and how long.
+    pub oldest: Option<(Duration, Slug)>,
+    /// Past their soft age, but not their hard age.
+    pub soft: u64,
+    /// Past their hard age.
+    pub hard: u64,
+    /// Never had, or their status cannot be read.
+    pub absent: u64,
+}
+
+/// The ages of those of `lists` that are fetched.
+pub fn feed_ages<'a>(store: &Store, lists: impl IntoIterator<Item = &'a ListConfig>) -> FeedAges {
+    let mut ages = FeedAges::default();
+    for list in lists.into_iter().filter(|list| !list.is_own()) {
+        ages.feeds += 1;
+        let status = store.list(&list.name).status().unwrap_or_default();
+        let now = store.now([&status]);
+        match status.freshness(&list.ages, list.use_, &now) {
+            None => ages.absent += 1,
+            Some(Freshness::Fresh) => {}
+            Some(Freshness::Soft) => ages.soft += 1,
+            Some(Freshness::Hard) => ages.hard += 1,
+        }
+        let confirmed = status.last_confirmed.as_ref().filter(|_| status.set.is_some());
+        let age = confirmed.map(|stamp| (now.age(stamp), list.name.clone()));
+        ages.oldest = ages.oldest.max(age);
+    }
+    ages
 }
 
 /// In how long the first of `lists` may be asked for again, and which that is. What needs no network, and what cannot

@@ -20,13 +20,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Report;
+use super::systemd::NOT_INHERITED;
 use crate::error::ExitStatus;
 
 /// How long a child that was asked to end may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Environment that is the parent's business with the service manager.
-const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Something from a sync child.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,8 +16,9 @@ mod statistics;
 mod syslog;
 mod systemd;
 mod timer;
+mod watchdog;
 
-pub use ages::{expired_lists, next_due};
+pub use ages::{FeedAges, expired_lists, feed_ages, next_due};
 pub use child::{Ended, Said, SyncChild, be_called, this_program, with_parent};
 pub use clients::Clients;
 pub use identity::identity;
@@ -27,5 +28,5 @@ pub use service::{Conduct, Service};
 pub use signals::{GRACE, Nohup, Signal, is_told_to_end, leave_to_parent, listen};
 pub use statistics::Statistics;
 pub use syslog::Syslog;
-pub use systemd::Manager;
+pub use systemd::{Manager, NOT_INHERITED, handed};
 pub use timer::Timer;

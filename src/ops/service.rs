@@ -66,7 +66,7 @@ impl Service {
         let (sender, happenings) = channel();
         let signalled = sender.clone();
         signals::listen(nohup, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
-        let (manager, timer) = (Manager::from_environment(now), Timer::new(timer, now));
+        let (manager, timer) = (Manager::from_environment(), Timer::new(timer, now));
         let statistics = Statistics::from_start();
         Ok(Self { server, manager, timer, config, child: None, ending: None, statistics, sender, happenings })
     }
@@ -78,10 +78,9 @@ impl Service {
 
     /// Runs until it is told to stop, then ends the sync child and the server.
     pub fn run(mut self, conduct: &mut impl Conduct) {
-        self.manager.ready(&conduct.status(&self.server));
+        self.manager.ready(&self.server, &conduct.status(&self.server));
         loop {
             let now = Instant::now();
-            self.manager.alive(now);
             if let Some((ended, _)) = self.ending.take_if(|(_, due)| *due <= now) {
                 self.said(&Said::Ended(ended), conduct);
             }
@@ -91,9 +90,10 @@ impl Service {
             let look = conduct.look(&self.server).map(|pause| Instant::now() + pause);
             let timer = self.timer.due().filter(|_| self.child.is_none());
             let ending = self.ending.map(|(_, due)| due);
-            let wake = [timer, self.manager.due(), look, ending].into_iter().flatten().min();
+            let wake = [timer, look, ending].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()).min(NAP));
-            match self.happenings.recv_timeout(nap) {
+            let status = || conduct.status(&self.server);
+            match self.manager.rest(nap, status, |nap| self.happenings.recv_timeout(nap)) {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Happening::Signal(Signal::Hangup)) if conduct.ends_on_hangup() => break,
                 Ok(Happening::Signal(Signal::Hangup)) => self.reload(conduct),
@@ -173,6 +173,6 @@ impl Service {
             Ok(Reloaded::Swapped(_) | Reloaded::Unchanged | Reloaded::Nothing) => {}
             Err(error) => conduct.refused(&error),
         }
-        self.manager.ready(&conduct.status(&self.server));
+        self.manager.ready(&self.server, &conduct.status(&self.server));
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use jiff::Timestamp;
-use listenfd::ListenFd;
 
 use super::cache;
 use super::data::Data;
@@ -19,7 +18,7 @@ use super::privileges::{cache_folder, confine, write_pid};
 use super::reports::{Confinement, Job};
 use crate::model::Name;
 use crate::ops::{self, Manager, Nohup, Signal, Statistics};
-use crate::server::{Handed, QueryLog, Server, Settings, Sockets, Stats};
+use crate::server::{QueryLog, Server, Settings, Sockets, Stats};
 
 /// How often ends of data are looked at, and buffered lines written.
 const TICK: Duration = Duration::from_secs(1);
@@ -37,7 +36,7 @@ pub(super) enum Happening {
 pub fn run(options: &Options, ready: impl FnOnce()) -> anyhow::Result<()> {
     let sockets = sockets(options)?;
     // Before the root folder changes: the service manager listens outside of it.
-    let manager = Manager::from_environment(Instant::now());
+    let manager = Manager::from_environment();
     for address in sockets.addresses() {
         tracing::info!("listening on {}/{}", address.ip(), address.port());
     }
@@ -121,25 +120,11 @@ pub(super) fn first_round(data: &mut Data, happenings: &Receiver<Happening>) -> 
 
 /// Those of the service manager and those of `-b`.
 fn sockets(options: &Options) -> anyhow::Result<Sockets> {
-    let handed = handed();
+    let handed = ops::handed();
     if handed.is_empty() && options.bind.is_empty() {
         bail!("no address to listen on (-b option) specified");
     }
     Ok(Sockets::adopt(handed, &settings(options, options.addresses()?, None))?)
-}
-
-/// What the service manager has bound for us.
-fn handed() -> Handed {
-    let mut there = ListenFd::from_env();
-    let mut handed = Handed::default();
-    for index in 0..there.len() {
-        match (there.take_udp_socket(index), there.take_tcp_listener(index)) {
-            (Ok(Some(socket)), _) => handed.udp.push(socket),
-            (_, Ok(Some(listener))) => handed.tcp.push(listener),
-            _ => tracing::warn!("socket {index} of the service manager is neither UDP nor TCP: left alone"),
-        }
-    }
-    handed
 }
 
 fn settings(options: &Options, listen: Vec<SocketAddr>, query_log: Option<Arc<QueryLog>>) -> Settings {
@@ -150,6 +135,16 @@ fn settings(options: &Options, listen: Vec<SocketAddr>, query_log: Option<Arc<Qu
         query_log,
         udp_will_do: true,
         ..Settings::new(PathBuf::new(), zones)
+    }
+}
+
+/// A line for the service manager: of how many zones, and how many of them without data.
+fn status(counts: (usize, usize)) -> String {
+    match counts {
+        (1, 0) => "1 zone in service".to_owned(),
+        (1, _) => "1 zone, without data (SERVFAIL)".to_owned(),
+        (zones, 0) => format!("{zones} zones in service"),
+        (zones, silent) => format!("{zones} zones, {silent} of them without data (SERVFAIL)"),
     }
 }
 
@@ -201,10 +196,9 @@ impl<'a> Daemon<'a> {
     }
 
     fn run(&mut self, happenings: &Receiver<Happening>) {
-        self.manager.ready(&self.status());
+        self.manager.ready(&self.server, &status(self.data.zones.counts()));
         loop {
             let now = Instant::now();
-            self.manager.alive(now);
             if self.next_check.is_some_and(|due| due <= now) {
                 self.check();
                 self.write_statistics();
@@ -218,10 +212,11 @@ impl<'a> Daemon<'a> {
             }
             self.data.look_at_end(now);
             self.tell_reloaded();
-            let wake = [self.next_check, self.manager.due(), self.data.due()].into_iter().flatten().min();
+            let wake = [self.next_check, self.data.due()].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()));
             let nap = if self.has_to_tick() { nap.min(TICK) } else { nap };
-            match happenings.recv_timeout(nap) {
+            let status = || status(self.data.zones.counts());
+            match self.manager.rest(nap, status, |nap| happenings.recv_timeout(nap)) {
                 Ok(Happening::Signal(Signal::Stop)) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Happening::Signal(Signal::Hangup)) => self.hang_up(),
                 Ok(Happening::Signal(Signal::Statistics { reset })) => self.statistics_asked_for(reset),
@@ -249,9 +244,9 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    fn serve(&self) {
+    fn serve(&mut self) {
         self.server.serve(self.data.zones.served(), &self.data.zones.access());
-        self.manager.status(&self.status());
+        self.manager.status(&status(self.data.zones.counts()));
     }
 
     fn hang_up(&mut self) {
@@ -268,7 +263,7 @@ impl<'a> Daemon<'a> {
     fn tell_reloaded(&mut self) {
         if self.is_reloading && !self.data.is_at_work() {
             self.is_reloading = false;
-            self.manager.ready(&self.status());
+            self.manager.ready(&self.server, &status(self.data.zones.counts()));
         }
     }
 
@@ -293,16 +288,6 @@ impl<'a> Daemon<'a> {
     fn write_statistics(&mut self) {
         let Some(file) = &mut self.file else { return };
         file.write(&self.server.stats(), &self.origins);
-    }
-
-    /// A line for the service manager.
-    fn status(&self) -> String {
-        match self.data.zones.counts() {
-            (1, 0) => "1 zone in service".to_owned(),
-            (1, _) => "1 zone, without data (SERVFAIL)".to_owned(),
-            (zones, 0) => format!("{zones} zones in service"),
-            (zones, silent) => format!("{zones} zones, {silent} of them without data (SERVFAIL)"),
-        }
     }
 
     fn stop(mut self) {

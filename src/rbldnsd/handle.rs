@@ -11,7 +11,7 @@ use std::thread;
 use super::channel::Channel;
 use super::reports::{Job, Report, Request};
 use super::zones::{self, Opened};
-use crate::ops::this_program;
+use crate::ops::{NOT_INHERITED, this_program};
 
 /// The command of the loader, which no person gives.
 pub const LOADER_COMMAND: &str = "rbldnsd-loader";
@@ -42,14 +42,12 @@ impl Handle {
     pub(super) fn spawn(job: &Job, on: impl Fn(Heard) + Send + Sync + 'static) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let (tunables, value) = ALLOCATOR;
-        let mut child = Command::new(this_program()?)
-            .arg(LOADER_COMMAND)
-            .env(tunables, std::env::var_os(tunables).unwrap_or_else(|| value.into()))
-            .env_remove("NOTIFY_SOCKET")
-            .env_remove("LISTEN_FDS")
-            .env_remove("LISTEN_PID")
-            .env_remove("WATCHDOG_USEC")
-            .env_remove("WATCHDOG_PID")
+        let mut command = Command::new(this_program()?);
+        command.arg(LOADER_COMMAND).env(tunables, std::env::var_os(tunables).unwrap_or_else(|| value.into()));
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        let mut child = command
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

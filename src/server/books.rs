@@ -79,6 +79,7 @@ impl Books {
 
     /// A batch has been answered, or none came.
     pub(super) fn close_batch(&mut self) {
+        self.counters.note_turn();
         if let Some(log) = self.log.as_ref().filter(|_| !self.lines.is_empty()) {
             log.put(&self.lines);
             self.lines.clear();

@@ -1,6 +1,7 @@
 //! Sockets that somebody else has bound, such as the service manager, and those that are bound beside them.
 //!
-//! Read [`Handed`], then [`Sockets::adopt`]. Never: finding out what was handed over, DNS.
+//! Read [`Handed`], then [`Sockets::adopt`] (they say what is listened on) and [`Sockets::fit`] (the settings do). Never: finding out
+//! what was handed over, DNS.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -8,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use socket2::SockRef;
 
 use super::Settings;
-use super::listen::{Binding, Bound, How, Pair, Sockets, StartError, set_up, tcp_if_free, udp_of};
+use super::listen::{Binding, Bound, How, Listener, Pair, Sockets, StartError, set_up, tcp_if_free, udp_of};
 
 /// What was handed over: bound, and the listeners listening.
 #[derive(Debug, Default)]
@@ -23,6 +24,13 @@ impl Handed {
     /// Whether nothing was.
     pub fn is_empty(&self) -> bool {
         self.udp.is_empty() && self.tcp.is_empty()
+    }
+
+    /// Takes the listener of this address out.
+    fn listener(&mut self, address: SocketAddr) -> Option<TcpListener> {
+        let is_there = |listener: &TcpListener| listener.local_addr().is_ok_and(|there| there == address);
+        let at = self.tcp.iter().position(is_there)?;
+        Some(self.tcp.remove(at))
     }
 
     /// By address: whatever was handed over of it.
@@ -53,6 +61,38 @@ fn of(pairs: &mut Vec<Pair>, address: SocketAddr) -> &mut Pair {
 }
 
 impl Sockets {
+    /// Takes sockets over for addresses of the settings, and [binds](Self::bind) those that are not among them. One that is
+    /// elsewhere is an error: the settings alone say where questions are answered.
+    pub fn fit(mut handed: Handed, settings: &Settings) -> Result<Self, StartError> {
+        let wanted = settings.addresses();
+        let Settings { workers, udp_will_do, .. } = *settings;
+        let binding = Binding { workers, udp_will_do, leaving: &[] };
+        let mut secure = |addresses: &[SocketAddr], transport| -> Result<Vec<Listener>, StartError> {
+            let listener = |&asked: &SocketAddr| match handed.listener(asked) {
+                None => binding.listener(asked, transport),
+                Some(socket) => {
+                    socket.set_nonblocking(true).map_err(StartError::Adopt)?;
+                    Ok(Listener { at: Bound { asked, real: asked }, socket })
+                }
+            };
+            addresses.iter().map(listener).collect()
+        };
+        let (dot, doh) = (secure(&wanted.dot, "DoT")?, secure(&wanted.doh, "DoH")?);
+        let mut there = handed.pairs().map_err(StartError::Adopt)?;
+        if let Some(pair) = there.iter().find(|pair| !wanted.listen.contains(&pair.at.real)) {
+            return Err(StartError::Stray(pair.at.real));
+        }
+        let pair = |&address: &SocketAddr| match there.iter().position(|pair| pair.at.real == address) {
+            None => binding.pair(address, true),
+            Some(at) => binding.complete(there.swap_remove(at)),
+        };
+        let pairs = wanted.listen.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+        if pairs.is_empty() {
+            return Err(StartError::NoAddress);
+        }
+        Ok(Self { pairs, dot, doh })
+    }
+
     /// Takes sockets over, and binds the addresses of the settings that are not among them. The TCP port of a UDP socket
     /// that came alone is taken where it is free. Unlike in [`bind`](Self::bind), `::` takes what comes over IPv4 as well,
     /// unless an IPv4 address of its port is listened on besides.

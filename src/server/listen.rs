@@ -48,6 +48,9 @@ pub enum StartError {
     /// A socket that was handed over cannot be used.
     #[error("cannot use a socket that was handed over: {0}")]
     Adopt(io::Error),
+    /// A socket was handed over that nothing is said of.
+    #[error("a socket for {0} was handed over, where the configuration does not listen")]
+    Stray(SocketAddr),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -153,14 +156,33 @@ impl Binding<'_> {
         addresses: &[SocketAddr],
         transport: &'static str,
     ) -> Result<Vec<Listener>, StartError> {
-        let bind = |&asked: &SocketAddr| {
-            let bound = tcp(asked, How { shares: self.shares(asked), only_v6: true }).and_then(|socket| {
-                let at = Bound { asked, real: socket.local_addr()? };
-                Ok(Listener { at, socket })
-            });
-            bound.map_err(|cause| StartError::Bind { address: asked, transport, cause })
-        };
-        addresses.iter().map(bind).collect()
+        addresses.iter().map(|&asked| self.listener(asked, transport)).collect()
+    }
+
+    pub(super) fn listener(
+        &self,
+        asked: SocketAddr,
+        transport: &'static str,
+    ) -> Result<Listener, StartError> {
+        let bound = tcp(asked, How { shares: self.shares(asked), only_v6: true }).and_then(|socket| {
+            let at = Bound { asked, real: socket.local_addr()? };
+            Ok(Listener { at, socket })
+        });
+        bound.map_err(|cause| StartError::Bind { address: asked, transport, cause })
+    }
+
+    /// Binds what a pair lacks that was handed over.
+    pub(super) fn complete(&self, mut pair: Pair) -> Result<Pair, StartError> {
+        let address = pair.at.real;
+        let failed = |transport| move |cause| StartError::Bind { address, transport, cause };
+        let how = How { shares: false, only_v6: true };
+        if pair.tcp.is_none() {
+            pair.tcp = Some(tcp(address, how).map_err(failed("TCP"))?);
+        }
+        if pair.udp.is_empty() {
+            pair.udp = udp_of(address, self.workers.max(1), how).map_err(failed("UDP"))?;
+        }
+        Ok(pair)
     }
 
     /// `only_v6`: see [`How`]. TCP first: where the port is ours to choose, UDP takes the one that it got.
@@ -236,11 +258,16 @@ fn tcp(address: SocketAddr, how: How) -> io::Result<TcpListener> {
 /// reason not to start, but one to say how to get more, once.
 fn ask_for_room(socket: &Socket) {
     static SAID: Once = Once::new();
+    // The system doubles what it is asked for, for its own use.
+    let given = || socket.recv_buffer_size().unwrap_or(0) / 2;
+    // Whoever has bound it for us may ask for more than we may.
+    if given() >= RECEIVE_BUFFER {
+        return;
+    }
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
-    // The system doubles what it is asked for, for its own use.
-    let given = socket.recv_buffer_size().unwrap_or(0) / 2;
+    let given = given();
     if given >= RECEIVE_BUFFER {
         return;
     }

@@ -18,6 +18,7 @@ mod listen;
 mod load;
 mod places;
 mod proof;
+mod pulse;
 mod query_log;
 mod reload;
 pub mod respond;
@@ -43,6 +44,7 @@ pub use handed::Handed;
 pub use hit_log::HitLog;
 pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Addresses, Sockets, StartError};
+pub use pulse::{Pulse, Sign, Thread};
 pub use query_log::{QueryLog, append_to};
 pub use reload::{ReloadError, Reloaded};
 pub use sealed::{SEALS, sealed};
@@ -179,7 +181,11 @@ impl Server {
     /// Binds, loads what is in service and starts to answer. A store without a generation, or with snapshots that
     /// cannot be used, is no error: their zones answer SERVFAIL until there are better ones.
     pub fn start(settings: &Settings, expired: Expired) -> Result<Self, StartError> {
-        let sockets = Sockets::bind(settings)?;
+        Self::start_bound(Sockets::bind(settings)?, settings, expired)
+    }
+
+    /// The same on sockets that are bound already, as the settings say.
+    pub fn start_bound(sockets: Sockets, settings: &Settings, expired: Expired) -> Result<Self, StartError> {
         let settings = settings.counting(&sockets);
         let worlds = Arc::new(ArcSwap::from_pointee(World::waiting(&settings)));
         let watcher = Watcher::start(&settings, Arc::clone(&worlds), expired).map_err(StartError::Thread)?;
@@ -305,6 +311,17 @@ impl Server {
     /// What has been counted since the start.
     pub fn stats(&self) -> Stats {
         self.board.stats()
+    }
+
+    /// Shows again and again how far the threads have come that must not stand still.
+    pub fn signs(&self) -> impl Fn() -> Vec<Sign> + Send + use<> {
+        let (board, streams) = (Arc::clone(&self.board), self.places.pulse());
+        let watcher = self.watcher.as_ref().map(Watcher::pulse);
+        move || {
+            let streams = streams.sign(Thread::Streams);
+            let watcher = watcher.as_ref().map(|pulse| pulse.sign(Thread::Watcher));
+            board.signs().into_iter().chain([streams]).chain(watcher).collect()
+        }
     }
 
     /// Answers what has arrived, closes everything and waits for the threads.

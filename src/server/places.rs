@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 
 use super::listen::{Addresses, Bound, Listener, Pair, Sockets};
+use super::pulse::Pulse;
 use super::stats::Board;
 use super::stream::tls::Identity;
 use super::stream::{Door, Speaks, Streams};
@@ -190,6 +191,11 @@ impl Places {
     /// Connections from now on are shown this certificate; whether it is another than before.
     pub(super) fn show(&mut self, identity: &Identity) -> bool {
         self.streams.show(identity)
+    }
+
+    /// Of the thread of all streams.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.streams.pulse()
     }
 
     /// Answers what has arrived, closes everything and waits for the threads.

@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use super::damage::{self, Fate};
 use super::load::{giving_way, serve, subzones, untouched};
 use super::proof::prove;
+use super::pulse::Pulse;
 use super::{AccessLists, Expired, Served, Settings, World};
 use crate::model::Name;
 use crate::snapshot::{Damaged, FileId, SnapshotError};
@@ -84,6 +85,7 @@ pub enum ReloadError {
 pub(super) struct Watcher {
     commands: mpsc::Sender<Order>,
     thread: JoinHandle<()>,
+    pulse: Pulse,
 }
 
 /// To look at the store now.
@@ -113,10 +115,17 @@ impl Watcher {
         };
         loader.begin();
         let (commands, orders) = mpsc::channel();
+        let pulse = Pulse::default();
+        let beating = pulse.clone();
         let thread = thread::Builder::new()
             .name("dns-watch".into())
-            .spawn(move || watch(&mut loader, &mut expired, &orders))?;
-        Ok(Self { commands, thread })
+            .spawn(move || watch(&mut loader, &mut expired, &orders, &beating))?;
+        Ok(Self { commands, thread, pulse })
+    }
+
+    /// Shows that the thread goes on.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Looks now, and waits for the result.
@@ -150,9 +159,9 @@ impl Watcher {
     }
 }
 
-fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>) {
+fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>, pulse: &Pulse) {
     loop {
-        let order = orders.recv_timeout(loader.settings.watch);
+        let order = pulse.rest(|| orders.recv_timeout(loader.settings.watch));
         loader.look_at_ages(expired());
         loader.look_at_files();
         match order {

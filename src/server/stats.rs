@@ -9,6 +9,7 @@ use socket2::SockRef;
 
 use super::books::{Books, SharedBooks};
 use super::hit_log::{Pen, Shelves};
+use super::pulse::{Sign, Thread};
 use super::query_log::QueryLog;
 use super::respond::Outcome;
 use super::stream::StreamBooks;
@@ -69,6 +70,8 @@ const DROPPED: [Dropped; 11] = [
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Counters {
+    /// Of the worker's loop.
+    turns: AtomicU64,
     queries: AtomicU64,
     hits: AtomicU64,
     truncated: AtomicU64,
@@ -155,6 +158,11 @@ impl Counters {
         });
     }
 
+    /// Counts a turn of the loop. For the one thread that owns these counters.
+    pub(super) fn note_turn(&self) {
+        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
     /// Counts a packet or connection without a reply, from any thread.
     pub(super) fn note_dropped(&self, why: Dropped) {
         if let Some(at) = DROPPED.iter().position(|&known| known == why) {
@@ -231,6 +239,18 @@ impl Board {
         let seat = &mut self.seats()[number];
         seat.dropped_before = seat.dropped();
         seat.socket = None;
+    }
+
+    /// How far each worker has come. One that has ended without being told to stands still.
+    pub(super) fn signs(&self) -> Vec<Sign> {
+        let seats = self.seats();
+        let taken = seats.iter().enumerate().filter(|(_, seat)| seat.socket.is_some());
+        let sign = |(number, seat): (usize, &Seat)| Sign {
+            of: Thread::Worker(number),
+            turns: seat.counters.turns.load(Ordering::Relaxed),
+            at_work: false,
+        };
+        taken.map(sign).collect()
     }
 
     fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {

@@ -27,7 +27,7 @@ use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::Name;
 use crate::ops::{Nohup, Service};
-use crate::server::AccessLists;
+use crate::server::{AccessLists, Handed};
 use crate::store::Store;
 use show::Screen;
 
@@ -94,7 +94,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_above(&progress);
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
-    let server = start(&config, AccessLists::default(), None, store.clone(), &lists, false)?;
+    let server =
+        start(&config, Handed::default(), AccessLists::default(), None, store.clone(), &lists, false)?;
     // With the ports that were really taken: a check must find them.
     config.server.listen = server.addresses().to_vec();
     let path = config.state.join(UP_CONFIG);

@@ -22,10 +22,11 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::World;
 use super::books::SharedBooks;
+use super::pulse::Pulse;
 use super::stats::Dropped;
 use crate::config::HttpPath;
 use desk::Desk;
@@ -35,6 +36,8 @@ use tls::{Identity, Keys};
 
 /// How long a stopping server waits for messages that are being answered.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How often the thread of streams shows that it goes on.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Caps and times of streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,7 @@ pub(super) struct Streams {
     stop: watch::Sender<bool>,
     room: Room,
     limits: Limits,
+    pulse: Pulse,
     worlds: Arc<ArcSwap<World>>,
     books: StreamBooks,
     /// `None` as long as nobody spoke TLS.
@@ -135,7 +139,15 @@ impl Streams {
             .build()?;
         let (stop, _) = watch::channel(false);
         let room = Room::new(limits.connections, limits.per_client);
-        Ok(Self { runtime, stop, room, limits, worlds: Arc::clone(worlds), books, keys: None })
+        let pulse = Pulse::default();
+        let beating = pulse.clone();
+        runtime.spawn(async move {
+            loop {
+                beating.beat();
+                sleep(BEAT).await;
+            }
+        });
+        Ok(Self { runtime, stop, room, limits, pulse, worlds: Arc::clone(worlds), books, keys: None })
     }
 
     /// Takes the connections that come to `listener`.
@@ -160,6 +172,11 @@ impl Streams {
         let ends = Ends { stop: self.stop.subscribe(), close: closed };
         let taken = accept::run(listener, Arc::new(host), self.room.clone(), self.limits, ends);
         Ok(Door { closing, loop_: self.runtime.spawn(taken) })
+    }
+
+    /// Shows that its thread goes on.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Takes the connections that wait at a door, and closes its listener. Those that are open live on.
