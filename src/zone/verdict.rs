@@ -28,25 +28,37 @@ pub enum Trouble {
     Damaged(Damaged),
 }
 
-/// What lists say: of an address, of a name, or of both.
+/// What is said of an address, of a name, or of both: by lists, by a local decision, or by both.
 #[derive(Debug, Clone)]
 pub struct Hit<'a> {
     first: Said<'a>,
     second: Option<Said<'a>>,
+    /// What a local decision adds.
+    local: Option<Said<'a>>,
 }
 
 impl<'a> Hit<'a> {
     pub(super) fn new(address: Option<Said<'a>>, name: Option<Said<'a>>) -> Option<Self> {
         match (address, name) {
-            (Some(first), second) => Some(Self { first, second }),
-            (None, Some(first)) => Some(Self { first, second: None }),
+            (Some(first), second) => Some(Self { first, second, local: None }),
+            (None, Some(first)) => Some(Self { first, second: None, local: None }),
             (None, None) => None,
         }
     }
 
-    /// The answers: at least one, at most two.
+    /// What a local decision says alone.
+    pub(super) fn local(said: Said<'a>) -> Self {
+        Self { first: said, second: None, local: None }
+    }
+
+    /// The same, and what a local decision says besides.
+    pub(super) fn and_local(self, said: Said<'a>) -> Self {
+        Self { local: Some(said), ..self }
+    }
+
+    /// The answers: at least one, at most three.
     pub fn said(&self) -> impl Iterator<Item = &Said<'a>> + Clone {
-        std::iter::once(&self.first).chain(&self.second)
+        std::iter::once(&self.first).chain(&self.second).chain(&self.local)
     }
 
     /// The record set that stands for all types (RFC 8482): A if there is one, else the first.
