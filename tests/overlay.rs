@@ -163,6 +163,7 @@ fn addresses_of_ipv6_and_names() {
     let mut server = site.serve();
     let v6 = |low: u128| name_v6(0x2001_0db8_0002_u128 << 80 | low, "bl.example");
     gate(&site, &["block", "2001:db8:2::/64", "2001:db8:1::25"]).expect(0);
+    wait_for(&mut server, &v6(0x25), &[OVERLAY]);
     gate(&site, &["allow", "2001:db8:2::25"]).expect(0);
     wait_for(&mut server, &v6(0x25), &[]);
     assert_eq!(asked(&server, &v6(0x26), A).a, [OVERLAY]);
@@ -176,9 +177,9 @@ fn addresses_of_ipv6_and_names() {
     wait_for(&mut server, "9.100.51.198.bl.example", &[OVERLAY]);
     assert_eq!(asked(&server, &name_v6(0xffff_c633_6409, "bl.example"), A).a, [OVERLAY]);
 
-    gate(&site, &["allow", "spam.example"]).expect(0);
     gate(&site, &["block", "new.example", "x.y.new.example"]).expect(0);
-    gate(&site, &["allow", "good.new.example"]).expect(0);
+    wait_for(&mut server, "good.new.example.dbl.example", &[OVERLAY]);
+    gate(&site, &["allow", "spam.example", "good.new.example"]).expect(0);
     wait_for(&mut server, "good.new.example.dbl.example", &[]);
     for (name, codes) in [
         ("spam.example", &[][..]),
