@@ -28,37 +28,36 @@ pub enum Trouble {
     Damaged(Damaged),
 }
 
-/// What is said of an address, of a name, or of both: by lists, by a local decision, or by both.
+/// What lists say of an address, of a name, or of both; or what lists and a local decision say.
 #[derive(Debug, Clone)]
 pub struct Hit<'a> {
     first: Said<'a>,
     second: Option<Said<'a>>,
-    /// What a local decision adds.
-    local: Option<Said<'a>>,
 }
 
 impl<'a> Hit<'a> {
     pub(super) fn new(address: Option<Said<'a>>, name: Option<Said<'a>>) -> Option<Self> {
         match (address, name) {
-            (Some(first), second) => Some(Self { first, second, local: None }),
-            (None, Some(first)) => Some(Self { first, second: None, local: None }),
+            (Some(first), second) => Some(Self { first, second }),
+            (None, Some(first)) => Some(Self { first, second: None }),
             (None, None) => None,
         }
     }
 
     /// What a local decision says alone.
     pub(super) fn local(said: Said<'a>) -> Self {
-        Self { first: said, second: None, local: None }
+        Self { first: said, second: None }
     }
 
-    /// The same, and what a local decision says besides.
+    /// The same, and what a local decision says besides. Of a question that lists have as an address and, most unlikely, as a
+    /// name of digits as well, the name gives way: an answer with room for three would cost every question.
     pub(super) fn and_local(self, said: Said<'a>) -> Self {
-        Self { local: Some(said), ..self }
+        Self { second: Some(said), ..self }
     }
 
-    /// The answers: at least one, at most three.
+    /// The answers: at least one, at most two.
     pub fn said(&self) -> impl Iterator<Item = &Said<'a>> + Clone {
-        std::iter::once(&self.first).chain(&self.second).chain(&self.local)
+        std::iter::once(&self.first).chain(&self.second)
     }
 
     /// The record set that stands for all types (RFC 8482): A if there is one, else the first.
