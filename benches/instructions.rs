@@ -17,22 +17,54 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
+use gatepost::model::{Span, Subject};
 use gatepost::server::respond::{Moment, Pending, Step, Transport, begin, look_up, respond};
 use gatepost::server::udp::BATCH;
 use gatepost::server::{Served, World};
 use gatepost::snapshot::{Mapped, Snapshot};
 use gatepost::wire::{LowerName, UDP_MAX};
-use gatepost::zone::Zone;
+use gatepost::zone::{Entry, Overlay, Ruling, Zone};
 use rig::ZONE;
 
-/// What is asked: name, the type, whether something listed, with an OPT record, 32 at a time.
-const CASES: [(&str, u8, bool, bool, bool); 5] = [
-    ("listed A", 1, true, false, false),
-    ("listed A, EDNS, in batches of 32", 1, true, true, true),
-    ("not listed A", 1, false, false, false),
-    ("not listed A, EDNS, in batches of 32", 1, false, true, true),
-    ("listed TXT", 16, true, false, false),
+/// What is asked.
+struct Case {
+    name: &'static str,
+    qtype: u8,
+    /// Something listed.
+    listed: bool,
+    /// With an OPT record.
+    edns: bool,
+    /// 32 at a time.
+    together: bool,
+    /// Beside ten thousand local decisions, none of them about it.
+    decided: bool,
+}
+
+impl Case {
+    const fn new(name: &'static str, qtype: u8, listed: bool) -> Self {
+        Self { name, qtype, listed, edns: false, together: false, decided: false }
+    }
+
+    const fn in_batches(self) -> Self {
+        Self { edns: true, together: true, ..self }
+    }
+
+    const fn decided(self) -> Self {
+        Self { decided: true, ..self }
+    }
+}
+
+const CASES: [Case; 6] = [
+    Case::new("listed A", 1, true),
+    Case::new("listed A, EDNS, in batches of 32", 1, true).in_batches(),
+    Case::new("not listed A", 1, false),
+    Case::new("not listed A, EDNS, in batches of 32", 1, false).in_batches(),
+    Case::new("listed TXT", 16, true),
+    Case::new("not listed A, 10,000 local decisions", 1, false).decided(),
 ];
+
+/// Local decisions, where there are any.
+const DECISIONS: u32 = 10_000;
 
 /// Rounds of 32 queries of the shorter of two runs, whose difference is counted: what comes before the first query is in both.
 const ROUNDS: usize = 20;
@@ -49,7 +81,7 @@ fn main() -> ExitCode {
         && what == "--ask"
     {
         let number = |text: &str| text.parse().expect("our own number");
-        ask(CASES[number(case)], number(rounds), Path::new(snapshot));
+        ask(&CASES[number(case)], number(rounds), Path::new(snapshot));
         return ExitCode::SUCCESS;
     }
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
@@ -68,7 +100,7 @@ fn main() -> ExitCode {
         .collect();
     if arguments.iter().any(|argument| argument == "--bench") {
         println!("| a query for | instructions |\n| --- | --- |");
-        for ((name, ..), count) in CASES.iter().zip(&counts) {
+        for (Case { name, .. }, count) in CASES.iter().zip(&counts) {
             println!("| {name} | {count:.0} |");
         }
         return ExitCode::SUCCESS;
@@ -93,17 +125,18 @@ fn count(case: usize, rounds: usize, snapshot: &Path) -> u64 {
 }
 
 /// Answers the questions of a case, again and again.
-fn ask((_, qtype, listed, edns, together): (&str, u8, bool, bool, bool), rounds: usize, snapshot: &Path) {
+fn ask(case: &Case, rounds: usize, snapshot: &Path) {
     let mapped = Mapped::open(snapshot).expect("our snapshot");
     let zone = Zone::new(Arc::new(Snapshot::open(mapped).expect("our snapshot")), 1);
+    let zone = if case.decided { zone.overlaid(&decisions()) } else { zone };
     let world = World::new([(zone.origin().clone(), Served::Ready(zone))], None, None);
-    let packets = packets(qtype, listed, edns);
+    let packets = packets(case);
     let at = Moment { wall: 1, micros: 1 };
     let client = Ipv4Addr::LOCALHOST.into();
     let mut out = [0; UDP_MAX];
     let mut names = vec![LowerName::ROOT; BATCH];
     for _ in 0..rounds {
-        if !together {
+        if !case.together {
             for packet in &packets {
                 black_box(respond(&world, client, black_box(packet), Transport::Udp, at, &mut out));
             }
@@ -123,8 +156,18 @@ fn ask((_, qtype, listed, edns, together): (&str, u8, bool, bool, bool), rounds:
     }
 }
 
+/// Decisions about addresses of all kinds, but none that is asked for.
+fn decisions() -> Arc<Overlay> {
+    let mut random = lists::Random::new(5);
+    let addresses = std::iter::repeat_with(|| random.address()).take(DECISIONS as usize);
+    let entries: Vec<Entry> = addresses
+        .map(|at| Entry { subject: Subject::V4(Span::host(at)), ruling: Ruling::Block, reason: None })
+        .collect();
+    Arc::new(Overlay::new(&entries))
+}
+
 /// A batch of different questions: the first addresses of the list, or as many that are not on it.
-fn packets(qtype: u8, listed: bool, edns: bool) -> Vec<Vec<u8>> {
+fn packets(&Case { qtype, listed, edns, .. }: &Case) -> Vec<Vec<u8>> {
     let list = lists::random(SIZE, 1);
     let mut other = lists::Random::new(9);
     let unlisted =
@@ -159,7 +202,7 @@ fn write(counts: &[f64]) {
         "# Instructions of one query in the build of the tests: `CARGO_INCREMENTAL=0 cargo test --bench instructions -- --write`.\n{}\n",
         compiler()
     );
-    for ((name, ..), count) in CASES.iter().zip(counts) {
+    for (Case { name, .. }, count) in CASES.iter().zip(counts) {
         text += &format!("{count:.0}\t{name}\n");
     }
     fs::write(BASELINE, text).expect("the project's folder");
@@ -176,7 +219,7 @@ fn judge(counts: &[f64]) -> ExitCode {
         .collect();
     assert_eq!(before.len(), CASES.len(), "benches/instructions.txt is of other cases: write it anew");
     let mut over = false;
-    for (((name, ..), &count), &(before, of)) in CASES.iter().zip(counts).zip(&before) {
+    for ((Case { name, .. }, &count), &(before, of)) in CASES.iter().zip(counts).zip(&before) {
         assert_eq!(*name, of, "benches/instructions.txt is of other cases: write it anew");
         let worse = count > before * MARGIN;
         over |= worse;

@@ -9,12 +9,15 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "up",
     "serve",
     "sync",
     "status",
     "lookup",
+    "allow",
+    "block",
+    "overlay",
     "check-config",
     "print-config",
     "compile",

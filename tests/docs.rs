@@ -165,6 +165,9 @@ fn command_lines_run() {
     site.configure(&(Site::list("one", 1, "") + &Site::zone("one.example", &["one"], "")));
     site.put("one", "5.6.7.8\n");
     site.sync(&[]).expect(0);
+    // What is decided changes answers: it has a store of its own.
+    let decided = Site::new();
+    decided.configure(&(Site::list("one", 1, "") + &Site::zone("one.example", &["one"], "")));
     let server = site.serve();
     // With the port that was really taken: the probe must find it.
     let port = server.dns.port().to_string();
@@ -205,7 +208,9 @@ fn command_lines_run() {
                 *word = with.to_owned();
             }
             let mut process = gatepost();
-            process.args(&words).current_dir(site.path("")).env("GATEPOST_CONFIG", site.config());
+            let decides = ["allow", "block", "overlay"].contains(&command.as_str());
+            let config = if decides { decided.config() } else { site.config() };
+            process.args(&words).current_dir(site.path("")).env("GATEPOST_CONFIG", config);
             let output = process.output().unwrap();
             let listed = command == "lookup" && words.iter().any(|word| word.starts_with("5.6.7."));
             let said = String::from_utf8_lossy(&output.stderr);
@@ -217,6 +222,9 @@ fn command_lines_run() {
         "sync",
         "check-config",
         "lookup",
+        "allow",
+        "block",
+        "overlay",
         "status",
         "compile",
         "inspect",

@@ -7,6 +7,7 @@ mod bench;
 mod check_config;
 mod compile;
 mod completions;
+mod decide;
 mod export;
 mod failure;
 mod files;
@@ -17,6 +18,7 @@ mod logs;
 mod lookup;
 mod man;
 mod output;
+mod overlay;
 mod print_config;
 mod probe;
 mod progress;
@@ -42,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   gatepost up                              serve public blocklists on 127.0.0.1:5354 at once
   gatepost lookup 192.0.2.7                which lists have it, and why
+  gatepost allow 192.0.2.7 --for 7d        let it pass now, whatever lists say
   gatepost status                          lists, ages, decisions, what is in service
   gatepost serve --config gatepost.toml    the service: answers, and syncs on a timer
 
@@ -72,6 +75,9 @@ enum Command {
     Sync(sync::Args),
     Status(status::Args),
     Lookup(lookup::Args),
+    Allow(decide::AllowArgs),
+    Block(decide::BlockArgs),
+    Overlay(overlay::Args),
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
     Compile(compile::Args),
@@ -115,6 +121,9 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Sync(args) => sync::run(args),
         Command::Status(args) => status::run(args),
         Command::Lookup(args) => lookup::run(args),
+        Command::Allow(args) => decide::allow(args),
+        Command::Block(args) => decide::block(args),
+        Command::Overlay(args) => overlay::run(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),

@@ -92,6 +92,13 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         None if !view.unreadable.is_empty() => writeln!(out, "in service    cannot be told: see below")?,
         None => writeln!(out, "in service    nothing yet: no sync has put anything in service")?,
     }
+    match decided(view) {
+        0 => {}
+        number => {
+            let decisions = counted(number, "local decision", "local decisions");
+            writeln!(out, "decided here  {decisions} (gatepost overlay)")?;
+        }
+    }
     writeln!(out)?;
     zone_table(view).write(out, "")?;
     writeln!(out)?;
@@ -114,7 +121,7 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
                 let why = format!("older than {}: the last syncs could not compile it", behind.join(", "));
                 (!behind.is_empty()).then(|| (zone.origin().to_string(), why))
             }
-            ZoneState::NoData | ZoneState::Expired => None,
+            ZoneState::NoData | ZoneState::Expired(_) => None,
         })
         .collect();
     if troubles.is_empty() && zone_troubles.is_empty() && view.unreadable.is_empty() {
@@ -131,6 +138,11 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         writeln!(out, "  {}: {why}", styled(WARN, &list.config.name))?;
     }
     Ok(())
+}
+
+/// Local decisions in force.
+fn decided(view: &View) -> u64 {
+    view.decisions.standing(view.now.clocks.wall).count() as u64
 }
 
 /// The zones and whether they answer.
@@ -318,6 +330,7 @@ fn as_json(view: &View, health: Option<&Health>) -> Value {
         "state": view.config.state,
         "generation": generation,
         "unreadable": view.unreadable,
+        "local_decisions": decided(view),
         "zones": zones,
         "lists": lists,
     });

@@ -12,9 +12,11 @@ use crate::compile::Part;
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
 use crate::model::{Name, Span};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
-use crate::store::{Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry};
+use crate::store::{
+    Decisions, Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry,
+};
 use crate::sync::status_of;
-use crate::zone::{Trouble, Verdict, Zone};
+use crate::zone::{Overlay, Trouble, Verdict, Zone};
 
 /// The labels of 127.0.0.2, the address that every zone with test points lists.
 const TEST_POINT: &[u8] = b"\x012\x010\x010\x03127";
@@ -34,6 +36,8 @@ pub(crate) struct View {
     pub(crate) generation: Option<Generation>,
     /// Files of the store that cannot be read, and why.
     pub(crate) unreadable: Vec<String>,
+    /// What was decided locally.
+    pub(crate) decisions: Decisions,
     /// The lists, in the order of their names.
     pub(crate) lists: Vec<ListView>,
     /// The zones, in the order of their origins' texts, each before its subzones.
@@ -70,8 +74,8 @@ pub(crate) enum ZoneState {
     Answers(Box<Zone<Mapped>>),
     /// It has no snapshot yet: SERVFAIL.
     NoData,
-    /// All its lists that can list are too old: SERVFAIL.
-    Expired,
+    /// All its lists that can list are too old: SERVFAIL to whatever is not blocked locally.
+    Expired(Box<Zone<Mapped>>),
     /// Its data have ended by their own words: SERVFAIL.
     Ended,
     /// Its snapshot cannot be used: SERVFAIL.
@@ -107,6 +111,9 @@ impl View {
             .collect();
         let expired: BTreeSet<String> =
             lists.iter().filter(|list| list.is_expired()).map(|list| list.config.name.to_string()).collect();
+        let decisions = readable(store.decisions(), &mut unreadable)?.unwrap_or_default();
+        unreadable.extend(decisions.damaged.iter().map(ToString::to_string));
+        let in_force = decisions.in_force(now.clocks.wall);
         let in_service = generation.iter().flat_map(|generation| &generation.zones);
         let of_zones = config.reloadable.zones.iter().map(|zone| (zone, &zone.origin));
         let is_configured = |origin: &Name| config.reloadable.zones.iter().any(|zone| zone.origin == *origin);
@@ -119,7 +126,9 @@ impl View {
             let entry = generation.as_ref().and_then(|generation| generation.zones.get(origin)).cloned();
             let state = match &entry {
                 Some(entry) if entry.has_ended(now.stamp().wall) => ZoneState::Ended,
-                Some(entry) => state(&store.snapshot(&entry.file), entry, &expired),
+                Some(entry) => {
+                    state(&store.snapshot(&entry.file), entry, &expired, in_force.of(&zone.origin))
+                }
                 None => ZoneState::NoData,
             };
             ZoneView { config: zone.clone(), origin: origin.clone(), entry, state }
@@ -128,7 +137,7 @@ impl View {
         zones.sort_by_cached_key(|zone| {
             (zone.config.origin.to_string(), zone.is_subzone(), zone.origin().to_string())
         });
-        Ok(Self { zones, now, generation, unreadable, lists, config })
+        Ok(Self { zones, now, generation, unreadable, decisions, lists, config })
     }
 
     fn empty(config: Config) -> Self {
@@ -147,6 +156,7 @@ impl View {
                 .collect(),
             generation: None,
             unreadable: Vec::new(),
+            decisions: Decisions::default(),
             now,
             config,
         }
@@ -232,7 +242,15 @@ impl ZoneView {
     pub(crate) fn answering(&self) -> Option<&Zone<Mapped>> {
         match &self.state {
             ZoneState::Answers(zone) => Some(zone),
-            ZoneState::NoData | ZoneState::Expired | ZoneState::Ended | ZoneState::Broken(_) => None,
+            ZoneState::NoData | ZoneState::Expired(_) | ZoneState::Ended | ZoneState::Broken(_) => None,
+        }
+    }
+
+    /// The zone, when it answers at least for what is blocked locally.
+    pub(crate) fn answering_blocks(&self) -> Option<&Zone<Mapped>> {
+        match &self.state {
+            ZoneState::Expired(zone) => Some(zone),
+            _ => self.answering(),
         }
     }
 
@@ -241,7 +259,7 @@ impl ZoneView {
         match &self.state {
             ZoneState::Answers(_) => None,
             ZoneState::NoData => Some("no data yet".to_owned()),
-            ZoneState::Expired => Some("all its lists are too old".to_owned()),
+            ZoneState::Expired(_) => Some("all its lists are too old".to_owned()),
             ZoneState::Ended => Some(ENDED.to_owned()),
             ZoneState::Broken(why) => Some(why.clone()),
         }
@@ -266,17 +284,18 @@ pub(crate) fn lists_test_point(zone: &Zone<Mapped>) -> bool {
     zone.verdict(TEST_POINT).is_listed()
 }
 
-fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>) -> ZoneState {
+fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>, overlay: &Arc<Overlay>) -> ZoneState {
     let open = || -> Result<Zone<Mapped>, SnapshotError> {
         let snapshot = Snapshot::open(Mapped::open(path)?)?;
-        Ok(Zone::new(Arc::new(snapshot), entry.serial).masked(|list| expired.contains(list))?)
+        let zone = Zone::new(Arc::new(snapshot), entry.serial).masked(|list| expired.contains(list))?;
+        Ok(zone.overlaid(overlay))
     };
     match open() {
         Ok(zone) if zone.snapshot().content_hash() != entry.content => {
             ZoneState::Broken(format!("{} is not what the generation says", path.display()))
         }
         Ok(zone) => match zone.verdict(TEST_POINT) {
-            Verdict::Unavailable(Trouble::Expired) => ZoneState::Expired,
+            Verdict::Unavailable(Trouble::Expired) => ZoneState::Expired(Box::new(zone)),
             Verdict::Unavailable(Trouble::Damaged(damage)) => ZoneState::Broken(damage.to_string()),
             _ => ZoneState::Answers(Box::new(zone)),
         },

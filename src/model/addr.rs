@@ -139,7 +139,7 @@ impl<A: Address> fmt::Display for Span<A> {
 }
 
 /// What a person or an entry names: IPv4 or IPv6 addresses, or a DNS name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// IPv4 address, prefix or range.
     V4(Span<u32>),
@@ -147,6 +147,32 @@ pub enum Subject {
     V6(Span<u128>),
     /// A DNS name.
     Name(super::Name),
+}
+
+impl Subject {
+    /// The addresses `::ffff:0.0.0.0/96`: IPv4 in IPv6's clothes.
+    const MAPPED: Span<u128> = Span { first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
+
+    /// What is meant: IPv4 in IPv6's clothes (`::ffff:192.0.2.7`) is that IPv4 address, as in a question.
+    #[must_use]
+    pub fn unmapped(self) -> Self {
+        match self {
+            Self::V6(span) if Self::MAPPED.contains(span.first) && Self::MAPPED.contains(span.last) => {
+                Self::V4(Span { first: span.first as u32, last: span.last as u32 })
+            }
+            subject => subject,
+        }
+    }
+
+    /// Whether all of `other` is part of it: addresses by their spans, names with everything below them.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::V4(span), Self::V4(other)) => span.contains(other.first) && span.contains(other.last),
+            (Self::V6(span), Self::V6(other)) => span.contains(other.first) && span.contains(other.last),
+            (Self::Name(name), Self::Name(other)) => other.is_in(name),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Subject {
@@ -303,5 +329,25 @@ mod tests {
         assert_eq!("1.2.3.4/33".parse::<Subject>(), Err(AddrError::PrefixLength));
         assert!(matches!("::1".parse(), Ok(Subject::V6(_))));
         assert!(matches!("spam.example".parse(), Ok(Subject::Name(_))));
+    }
+
+    #[test]
+    fn subjects_cover_each_other() {
+        let subject = |text: &str| text.parse::<Subject>().unwrap().unmapped();
+        assert_eq!(subject("::ffff:192.0.2.7"), subject("192.0.2.7"));
+        assert_eq!(subject("::ffff:0:0/96"), subject("0.0.0.0/0"));
+        assert!(matches!(subject("::/0"), Subject::V6(_)));
+        for (wide, narrow, covers) in [
+            ("192.0.2.0/24", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.0/24", false),
+            ("::/0", "192.0.2.7", false),
+            ("2001:db8::/32", "2001:db8::1", true),
+            ("spam.example", "a.spam.example", true),
+            ("a.spam.example", "spam.example", false),
+            ("spam.example", "nospam.example", false),
+        ] {
+            assert_eq!(subject(wide).covers(&subject(narrow)), covers, "{wide} {narrow}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Server::start`] binds every address (UDP and TCP, and where asked for TLS and HTTPS), loads the zones of the store's generation and answers until
 //! [`Server::stop`]. One thread per UDP worker runs the same loop over a [`udp::Backend`]; streams run on a small
-//! tokio runtime of their own; one more thread watches the generation and the ages of lists. What all of them serve
+//! tokio runtime of their own; one more thread watches the generation, the ages of lists and local decisions. What all of them serve
 //! is one [`World`], swapped whole. Read [`respond::respond`] for what happens to a packet.
 //!
 //! Never: parsing or compiling of lists, writing to the store.
@@ -10,6 +10,7 @@
 mod books;
 mod cookies;
 mod damage;
+mod decisions;
 pub mod front;
 mod handed;
 mod hit_log;
@@ -63,7 +64,7 @@ use stats::Board;
 
 /// The address that is listened on unless another is configured.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:5354";
-/// How often the store is looked at for a new generation and for the ages of lists.
+/// How often the store is looked at for a new generation and for the ages of lists; for local decisions more often.
 pub const DEFAULT_WATCH: Duration = Duration::from_secs(1);
 
 /// How a server is set up.

@@ -1,4 +1,4 @@
-//! Watches what is in service: the store's generation, and the ages of lists.
+//! Watches what is in service: the store's generation, the ages of lists, and local decisions.
 //!
 //! One thread opens, checks and verifies the snapshots of a new generation away from the workers, keeps those that
 //! did not change, and swaps the [`World`] whole. Whatever is wrong with one of them, the old world stays: never
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::damage::{self, Fate};
+use super::decisions::{self, Watched};
 use super::load::{giving_way, serve, subzones, untouched};
 use super::proof::prove;
 use super::pulse::Pulse;
@@ -107,6 +108,7 @@ impl Watcher {
             settings: settings.clone(),
             worlds,
             expired: expired(),
+            decisions: Watched::new(settings.state.clone()),
             stamp: None,
             failed: None,
             end: None,
@@ -160,8 +162,15 @@ impl Watcher {
 }
 
 fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Order>, pulse: &Pulse) {
+    let mut due = Instant::now() + loader.settings.watch;
     loop {
-        let order = pulse.rest(|| orders.recv_timeout(loader.settings.watch));
+        let nap = due.saturating_duration_since(Instant::now()).min(decisions::LOOK);
+        let order = pulse.rest(|| orders.recv_timeout(nap));
+        loader.look_at_decisions();
+        if matches!(order, Err(RecvTimeoutError::Timeout)) && Instant::now() < due {
+            continue;
+        }
+        due = Instant::now() + loader.settings.watch;
         loader.look_at_ages(expired());
         loader.look_at_files();
         match order {
@@ -184,6 +193,7 @@ struct Loader {
     settings: Settings,
     worlds: Arc<ArcSwap<World>>,
     expired: BTreeSet<String>,
+    decisions: Watched,
     /// The generation file that was looked at last.
     stamp: Option<FileId>,
     /// Why it could not be put in service.
@@ -213,6 +223,7 @@ impl Failed {
 impl Loader {
     /// The first look: every zone that can be served is.
     fn begin(&mut self) {
+        self.decisions.look();
         self.stamp = self.look();
         let (store, generation) = match self.read() {
             Ok(Some(found)) => found,
@@ -246,8 +257,13 @@ impl Loader {
             }
         }
         let world = world(&zones);
-        self.worlds.store(Arc::new(world.guarded(&self.settings.access).placed(&self.settings)));
+        self.put(&world.guarded(&self.settings.access).placed(&self.settings));
         self.remember_files(&store, &generation);
+    }
+
+    /// Serves `world` from now on, under the local decisions that are in force.
+    fn put(&self, world: &World) {
+        self.worlds.store(Arc::new(world.decided(self.decisions.in_force())));
     }
 
     fn remember_files(&mut self, store: &Store, generation: &Generation) {
@@ -288,7 +304,7 @@ impl Loader {
         self.settings.access = access;
         // Who is let in does not wait for data that may be damaged.
         if let Ok(world) = self.worlds.load().masked(&self.expired) {
-            self.worlds.store(Arc::new(world.guarded(&self.settings.access).placed(&self.settings)));
+            self.put(&world.guarded(&self.settings.access).placed(&self.settings));
         }
         if self.worlds.load().generation.is_none() && self.look().is_none() {
             self.worlds.store(Arc::new(World::waiting(&self.settings)));
@@ -308,10 +324,17 @@ impl Loader {
         let previous = self.worlds.load_full();
         let build = || World::build(&self.settings, &store, &generation, &self.expired, &previous);
         let world = giving_way(build)?;
-        self.worlds.store(Arc::new(world));
+        self.put(&world);
         self.remember_files(&store, &generation);
         tracing::info!(generation = generation.number, "in service");
         Ok(Reloaded::Swapped(generation.number))
+    }
+
+    /// Takes over what a person decided, and lets go of what is over.
+    fn look_at_decisions(&mut self) {
+        if self.decisions.look() {
+            self.put(&self.worlds.load());
+        }
     }
 
     /// Takes the answers of expired lists out, or puts those of refreshed ones back.
@@ -412,7 +435,7 @@ pub(super) fn wall_clock() -> i64 {
 }
 
 /// Which file is there now; `None` when there is none or it cannot be looked at.
-fn file_at(path: &Path) -> Option<FileId> {
+pub(super) fn file_at(path: &Path) -> Option<FileId> {
     fs::metadata(path).ok().map(|file| FileId::of(&file))
 }
 

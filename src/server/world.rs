@@ -10,6 +10,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::{Cookies, Limiter, Settings, Tally};
 use crate::model::Name;
 use crate::snapshot::{Damaged, Mapped};
+use crate::store::InForce;
 use crate::wire::LowerName;
 use crate::zone::{Access, Action, Zone};
 
@@ -214,6 +215,21 @@ impl World {
         let entries = self.zones.iter().map(|(wire, entry)| {
             let changed = Name::from_wire(wire).and_then(|origin| zones.get(&origin));
             let served = changed.unwrap_or(&entry.served).clone();
+            (wire.clone(), Entry { served, ..entry.clone() })
+        });
+        Self { zones: entries.collect(), ..self.blank() }
+    }
+
+    /// The same world under these local decisions; those of a zone hold for its subzones.
+    #[must_use]
+    pub fn decided(&self, decisions: &InForce) -> Self {
+        let entries = self.zones.iter().map(|(wire, entry)| {
+            let origin = Name::from_wire(wire);
+            let zone = origin.as_ref().map(|origin| self.subzones.get(origin).unwrap_or(origin));
+            let served = match (&entry.served, zone) {
+                (Served::Ready(ready), Some(zone)) => Served::Ready(ready.overlaid(decisions.of(zone))),
+                (served, _) => served.clone(),
+            };
             (wire.clone(), Entry { served, ..entry.clone() })
         });
         Self { zones: entries.collect(), ..self.blank() }

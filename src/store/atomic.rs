@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::error::StoreError;
 use super::killpoint::killpoint;
 
-/// How temporary files begin. Nothing else in the store does.
+/// How the temporary files of a [`Writer`](super::Writer) begin. Nothing else in the store does.
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
 /// Who owns the files of a store, when that is not the one who writes them.
@@ -25,8 +25,17 @@ pub(crate) struct Owner {
 
 /// A new temporary file in `folder`.
 pub(crate) fn temporary(folder: &Path, owner: Option<Owner>) -> Result<NamedTempFile, StoreError> {
+    temporary_called(TEMPORARY, folder, owner)
+}
+
+/// The same with a name that begins in another way: of a writer with a lock of its own.
+pub(crate) fn temporary_called(
+    prefix: &str,
+    folder: &Path,
+    owner: Option<Owner>,
+) -> Result<NamedTempFile, StoreError> {
     let file = tempfile::Builder::new()
-        .prefix(TEMPORARY)
+        .prefix(prefix)
         .tempfile_in(folder)
         .map_err(StoreError::io("create a file in", folder))?;
     give(file.path(), owner)?;
@@ -85,9 +94,14 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
 
 /// Removes what killed writers left in `folder`; the number of files.
 pub(crate) fn sweep(folder: &Path) -> Result<usize, StoreError> {
+    sweep_called(TEMPORARY, folder)
+}
+
+/// The same for those whose names begin with `prefix`.
+pub(crate) fn sweep_called(prefix: &str, folder: &Path) -> Result<usize, StoreError> {
     let mut swept = 0;
     for entry in entries(folder)? {
-        if entry.starts_with(TEMPORARY) {
+        if entry.starts_with(prefix) {
             let path = folder.join(entry);
             std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
             swept += 1;

@@ -13,7 +13,17 @@ pub const STEPS: [&str; 5] = ["created", "written", "synced", "renamed", "done"]
 /// Points outside a write: before the lists are pruned, and before the snapshots are.
 pub const OTHERS: [&str; 3] = ["log-appended", "sets-prune", "snapshots-prune"];
 
-/// The names of all points.
+/// Where local decisions are written, which no sync does: after a line was appended, and while the file is replaced.
+pub const OVERLAY: [&str; 6] = [
+    "overlay-appended",
+    "overlay-created",
+    "overlay-written",
+    "overlay-synced",
+    "overlay-renamed",
+    "overlay-done",
+];
+
+/// The names of all points of a sync.
 pub fn names() -> impl Iterator<Item = String> {
     let steps = FILES.iter().flat_map(|file| STEPS.iter().map(move |step| format!("{file}-{step}")));
     steps.chain(OTHERS.iter().map(|&name| name.to_owned()))
@@ -24,7 +34,8 @@ pub fn names() -> impl Iterator<Item = String> {
 pub fn killpoint(name: &str) {
     debug_assert!(
         name.rsplit_once('-').is_some_and(|(file, step)| FILES.contains(&file) && STEPS.contains(&step))
-            || OTHERS.contains(&name),
+            || OTHERS.contains(&name)
+            || OVERLAY.contains(&name),
         "killpoint {name} is in no list"
     );
     if std::env::var_os("GATEPOST_STOP_AT").is_some_and(|wanted| wanted == name) {

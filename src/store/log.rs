@@ -72,12 +72,26 @@ impl Attempt {
 
 /// Adds a line to the log at `path`.
 pub(super) fn append(path: &Path, attempt: &Attempt, owner: Option<Owner>) -> Result<(), StoreError> {
+    add_lines(path, [attempt], owner)?;
+    killpoint("log-appended");
+    Ok(())
+}
+
+/// Adds lines to a log at `path`, of whatever.
+pub(super) fn add_lines<T: Serialize>(
+    path: &Path,
+    lines: impl IntoIterator<Item = T>,
+    owner: Option<Owner>,
+) -> Result<(), StoreError> {
     let size = std::fs::metadata(path).map_or(0, |found| found.len());
     if size >= ROTATE_AT {
         rotate(path)?;
     }
-    let mut line = serde_json::to_vec(attempt).map_err(|error| StoreError::damaged(path, error))?;
-    line.push(b'\n');
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, &line).map_err(|error| StoreError::damaged(path, error))?;
+        text.push(b'\n');
+    }
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
@@ -88,11 +102,9 @@ pub(super) fn append(path: &Path, attempt: &Attempt, owner: Option<Owner>) -> Re
     give(path, owner)?;
     // A writer that was killed may have left half a line: it stays alone.
     if !ends_a_line(&mut file).map_err(StoreError::io("read", path))? {
-        line.insert(0, b'\n');
+        text.insert(0, b'\n');
     }
-    file.write_all(&line).map_err(StoreError::io("write", path))?;
-    killpoint("log-appended");
-    Ok(())
+    file.write_all(&text).map_err(StoreError::io("write", path))
 }
 
 /// What a log knows of a list whose status is lost, in seconds since 1970.

@@ -11,10 +11,13 @@
 //! snapshots/ZONE-HASH      compiled zones
 //! generation.json          which of them are in service
 //! terms.json               whose terms were shown
+//! overlay.jsonl            local decisions
+//! overlay-log.jsonl        one line per decision that was made, taken back or over
+//! overlay-lock             one writer of these at a time
 //! ```
 //!
-//! [`Store`] reads and [`Writer`] writes: only who holds the lock has one. Every file but the log is written beside
-//! the old one and renamed (`atomic`), so a reader needs no lock. Files belong to the owner of the state folder even
+//! [`Store`] reads and [`Writer`] writes: only who holds the lock has one. Every file but logs and appended decisions is
+//! written beside the old one and renamed (`atomic`), so a reader needs no lock. Files belong to the owner of the state folder even
 //! when root writes them. A file of another version is refused by name. No async, no network.
 //!
 //! Read [`Store::open`] and [`Store::lock`] first, then [`ListStatus`] and [`Generation`].
@@ -32,6 +35,7 @@ mod json;
 pub mod killpoint;
 mod list;
 mod log;
+mod overlay;
 mod status;
 mod terms;
 
@@ -40,6 +44,7 @@ pub use error::StoreError;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
 pub use list::{BodyRef, Held, ListDir, ListWriter, Retention};
 pub use log::{Attempt, Logged};
+pub use overlay::{Changed, DECISIONS, DamagedLine, DecisionWriter, Decisions, InForce, LocalDecision};
 pub use status::{Decision, ListStatus, Outcome, Pause, Refused, SetRef, Validators};
 pub use terms::{Shown, Terms};
 

@@ -4,12 +4,15 @@
 //! labels below the origin and gives a [`Verdict`], whose [`content`](Verdict::content) for a record type is what
 //! both encoders put on the wire. Read [`Zone`] first, then [`Verdict`].
 //!
-//! Never: packets, sockets, the clock (somebody else says which lists have expired), special cases for test points
-//! (the compiler settles them), allocation per question.
+//! Local decisions ([`Overlay`]) come before what the lists say.
+//!
+//! Never: packets, sockets, the clock (somebody else says which lists and decisions have expired), special cases for test
+//! points (the compiler settles them; local decisions keep off them), allocation per question.
 
 mod access;
 mod authority;
 mod mask;
+mod overlay;
 mod question;
 mod records;
 mod verdict;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 
 pub use access::{Access, Action};
 pub use authority::{Authority, InZoneName, Stencil};
+pub use overlay::{Entry, OVERLAY_CODE, OVERLAY_NAME, Overlay, Ruling};
 use question::MAPPED;
 pub use question::{Nibbles, Octets, Question};
 pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};
@@ -28,6 +32,7 @@ use crate::compile::{AnswerId, Part};
 use crate::model::{Address, Name, RrSet, Span};
 use crate::snapshot::{Damaged, Snapshot};
 use mask::Mask;
+use overlay::Ruled;
 
 /// The addresses of 6to4 (RFC 3056), `2002:V4::/48` for each V4.
 const SIX_TO_FOUR: Span<u128> = Span { first: 0x2002 << 112, last: (0x2003 << 112) - 1 };
@@ -55,6 +60,8 @@ pub struct Zone<D> {
     snapshot: Arc<Snapshot<D>>,
     authority: Arc<Authority>,
     mask: Arc<Mask>,
+    /// Local decisions; `None` where there are none, which is all that a question then pays for.
+    overlay: Option<Arc<Overlay>>,
     /// IPv4 entries answer for 6to4 addresses as well: all lists that can list say so.
     six_to_four: bool,
 }
@@ -65,6 +72,7 @@ impl<D> Clone for Zone<D> {
             snapshot: Arc::clone(&self.snapshot),
             authority: Arc::clone(&self.authority),
             mask: Arc::clone(&self.mask),
+            overlay: self.overlay.clone(),
             six_to_four: self.six_to_four,
         }
     }
@@ -76,7 +84,7 @@ impl<D: AsRef<[u8]>> Zone<D> {
         let authority = Arc::new(Authority::new(snapshot.zone(), serial));
         let mut lists = snapshot.lists().iter().filter(|list| !list.except).peekable();
         let six_to_four = lists.peek().is_some() && lists.all(|list| list.six_to_four);
-        Self { snapshot, authority, mask: Arc::new(Mask::default()), six_to_four }
+        Self { snapshot, authority, mask: Arc::new(Mask::default()), overlay: None, six_to_four }
     }
 
     /// The same zone without what expired lists say. `expired` tells by name which lists are past their hard age;
@@ -84,6 +92,25 @@ impl<D: AsRef<[u8]>> Zone<D> {
     pub fn masked(&self, expired: impl Fn(&str) -> bool) -> Result<Self, Damaged> {
         let mask = Arc::new(Mask::build(&self.snapshot, expired)?);
         Ok(Self { mask, ..self.clone() })
+    }
+
+    /// The same zone under these local decisions and no others. A zone of allow lists stays without: nobody is taken out of
+    /// the good senders, and above all nobody is put among them by a block.
+    #[must_use]
+    pub fn overlaid(&self, overlay: &Arc<Overlay>) -> Self {
+        let concerns = !overlay.is_empty() && !self.is_of_allow_lists();
+        Self { overlay: concerns.then(|| Arc::clone(overlay)), ..self.clone() }
+    }
+
+    /// The local decisions that it answers under; `None` when there are none.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_deref()
+    }
+
+    /// All of its lists are allow lists: to be in it is no listing.
+    pub fn is_of_allow_lists(&self) -> bool {
+        let mut members = self.snapshot.lists().iter().filter(|list| !list.except).peekable();
+        members.peek().is_some() && members.all(|list| !list.use_.can_list())
     }
 
     /// The same zone over another mapping of the same content.
@@ -137,11 +164,57 @@ impl<D: AsRef<[u8]>> Zone<D> {
         question: &Question,
         found: Result<Option<AnswerId>, Damaged>,
     ) -> Verdict<'a> {
+        match &self.overlay {
+            None => self.verdict_of_lists(labels, question, found),
+            Some(overlay) => {
+                let of_lists = self.verdict_of_lists(labels, question, found);
+                self.verdict_under(overlay, of_lists, labels, question)
+            }
+        }
+    }
+
+    fn verdict_of_lists<'a>(
+        &'a self,
+        labels: &'a [u8],
+        question: &Question,
+        found: Result<Option<AnswerId>, Damaged>,
+    ) -> Verdict<'a> {
         if self.mask.nothing_left() {
             return Verdict::Unavailable(Trouble::Expired);
         }
         let verdict = found.and_then(|found| self.look_up(labels, question, found));
         verdict.unwrap_or_else(|damage| Verdict::Unavailable(Trouble::Damaged(damage)))
+    }
+
+    /// What local decisions make of what the lists say. A block does not need lists to be true, so it is answered where they are
+    /// all too old; whatever else is asked there stays without an answer, as does what is allowed.
+    #[cold]
+    fn verdict_under<'a>(
+        &self,
+        overlay: &'a Overlay,
+        of_lists: Verdict<'a>,
+        labels: &'a [u8],
+        question: &Question,
+    ) -> Verdict<'a> {
+        match (overlay.rule(labels, question, |v6| self.six_to_four(v6)), of_lists) {
+            (Some(Ruled::Block(said)), Verdict::Listed(hit)) => Verdict::Listed(hit.and_local(said)),
+            (Some(Ruled::Block(said)), _) => Verdict::Listed(Hit::local(said)),
+            (Some(Ruled::Allow), Verdict::Listed(_)) if self.is_above_blocks(overlay, labels, question) => {
+                Verdict::EmptyNonTerminal
+            }
+            (Some(Ruled::Allow), Verdict::Listed(_)) => Verdict::NotListed,
+            (_, Verdict::NotListed | Verdict::Unavailable(_))
+                if self.is_above_blocks(overlay, labels, question) =>
+            {
+                Verdict::EmptyNonTerminal
+            }
+            (_, of_lists) => of_lists,
+        }
+    }
+
+    /// Whether something is blocked below a name.
+    fn is_above_blocks(&self, overlay: &Overlay, labels: &[u8], question: &Question) -> bool {
+        !labels.is_empty() && overlay.blocks_below(labels, question, self.six_to_four.then_some(SIX_TO_FOUR))
     }
 
     /// What the snapshot has of the IPv4 address that a question spells, if it spells one.
@@ -150,10 +223,28 @@ impl<D: AsRef<[u8]>> Zone<D> {
     }
 
     /// The lists behind what is said of the name `labels` below the origin, each once, as
-    /// [`lists_of`](Self::lists_of) names them.
+    /// [`lists_of`](Self::lists_of) names them; a local decision that lists it goes by [`OVERLAY_NAME`].
     pub fn behind(&self, labels: &[u8]) -> Result<Vec<Option<&str>>, Damaged> {
         let question = Question::read(labels);
-        let (by_address, _) = self.address(&question, self.find(&question)?)?;
+        let ruled = self
+            .overlay
+            .as_ref()
+            .and_then(|overlay| overlay.rule(labels, &question, |v6| self.six_to_four(v6)));
+        let of_lists = || self.lists_behind(labels, &question);
+        match ruled {
+            None => of_lists(),
+            Some(Ruled::Allow) => Ok(Vec::new()),
+            Some(Ruled::Block(_)) if self.mask.nothing_left() => Ok(vec![Some(OVERLAY_NAME)]),
+            Some(Ruled::Block(_)) => {
+                let mut lists = of_lists()?;
+                lists.push(Some(OVERLAY_NAME));
+                Ok(lists)
+            }
+        }
+    }
+
+    fn lists_behind(&self, labels: &[u8], question: &Question) -> Result<Vec<Option<&str>>, Damaged> {
+        let (by_address, _) = self.address(question, self.find(question)?)?;
         let by_name = if self.snapshot.has_names() { self.snapshot.name(labels)?.answer } else { None };
         let mut lists = Vec::new();
         for id in by_address.into_iter().chain(by_name) {

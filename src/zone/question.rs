@@ -67,6 +67,11 @@ impl Octets {
         (self.count == 4).then_some(self.value)
     }
 
+    /// The leading bits and their number (8 to 32).
+    pub fn prefix(self) -> (u32, u8) {
+        (self.value, self.count * 8)
+    }
+
     /// Applies `look` to the leading octets.
     pub fn with_leading<T>(self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.value.to_be_bytes()[..usize::from(self.count)])

@@ -28,7 +28,7 @@ pub enum Trouble {
     Damaged(Damaged),
 }
 
-/// What lists say: of an address, of a name, or of both.
+/// What lists say of an address, of a name, or of both; or what lists and a local decision say.
 #[derive(Debug, Clone)]
 pub struct Hit<'a> {
     first: Said<'a>,
@@ -42,6 +42,17 @@ impl<'a> Hit<'a> {
             (None, Some(first)) => Some(Self { first, second: None }),
             (None, None) => None,
         }
+    }
+
+    /// What a local decision says alone.
+    pub(super) fn local(said: Said<'a>) -> Self {
+        Self { first: said, second: None }
+    }
+
+    /// The same, and what a local decision says besides. Of a question that lists have as an address and, most unlikely, as a
+    /// name of digits as well, the name gives way: an answer with room for three would cost every question.
+    pub(super) fn and_local(self, said: Said<'a>) -> Self {
+        Self { second: Some(said), ..self }
     }
 
     /// The answers: at least one, at most two.

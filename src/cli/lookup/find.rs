@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::super::overlay::Shown;
 use super::super::records::{self, Records};
 use super::super::view::{View, ZoneView};
 use super::lists::{InList, in_lists};
 use crate::compile::{Answered, Part};
 use crate::error::ExitStatus;
-use crate::model::{Address, Name, Subject, Use};
+use crate::model::{Address, Name, Span, Subject, Use};
 use crate::snapshot::{Damaged, Mapped};
-use crate::zone::{Verdict, Zone};
+use crate::zone::{OVERLAY_CODE, OVERLAY_NAME, Ruling, Verdict, Zone};
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,8 @@ pub(crate) struct Found {
     pub(crate) asked: usize,
     /// What zones say that list it.
     pub(crate) zones: Vec<InZone>,
+    /// Local decisions about it, or about something in it, narrowest first.
+    pub(crate) decisions: Vec<Shown>,
     /// Lists that have it, whether or not a zone says so.
     pub(crate) lists: Vec<InList>,
     /// Lists whose entries cannot be read, and why.
@@ -96,17 +99,17 @@ pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Resul
         unknown: Vec::new(),
         asked: view.zones.len(),
         zones: Vec::new(),
+        decisions: decisions(view, subject),
         lists: Vec::new(),
         unreadable: Vec::new(),
     };
     for zone in &view.zones {
-        let Some(answering) = zone.answering() else {
-            let why = zone.trouble().unwrap_or_default();
-            found.unknown.push(Unknown { zone: zone.origin().clone(), why });
-            continue;
-        };
-        match in_zone(view, zone, answering, subject, most) {
-            Ok(None) => {}
+        let says = zone.answering_blocks().map(|answering| in_zone(view, zone, answering, subject, most));
+        match says.unwrap_or(Ok(None)) {
+            Ok(None) => {
+                let unknown = |why| Unknown { zone: zone.origin().clone(), why };
+                found.unknown.extend(zone.trouble().map(unknown));
+            }
             Ok(Some(says)) => {
                 found.listed |= !says.allow;
                 found.zones.push(says);
@@ -118,6 +121,19 @@ pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Resul
     }
     found.lists = in_lists(view, subject, most, &mut found.unreadable)?;
     Ok(found)
+}
+
+fn decisions(view: &View, subject: &Subject) -> Vec<Shown> {
+    let concerns = |what: &Subject| what.covers(subject) || subject.covers(what);
+    let standing = view.decisions.standing(view.now.clocks.wall);
+    let mut found: Vec<Shown> =
+        standing.filter(|decision| concerns(&decision.what)).cloned().map(Shown).collect();
+    found.sort_by_key(|Shown(decision)| match &decision.what {
+        Subject::V4(span) => span.extent(),
+        Subject::V6(span) => span.extent(),
+        Subject::Name(name) => u128::MAX - name.labels().count() as u128,
+    });
+    found
 }
 
 fn in_zone(
@@ -136,10 +152,12 @@ fn in_zone(
     let snapshot = answering.snapshot();
     let inside = match subject {
         Subject::V4(span) if span.first != span.last => {
-            Some(inside(answering, snapshot.v4_spans(*span), most)?)
+            let rulings = answering.overlay().into_iter().flat_map(|overlay| overlay.v4_rulings(*span));
+            Some(inside(answering, snapshot.v4_spans(*span), rulings.collect(), most)?)
         }
         Subject::V6(span) if span.first != span.last => {
-            Some(inside(answering, snapshot.v6_spans(*span), most)?)
+            let rulings = answering.overlay().into_iter().flat_map(|overlay| overlay.v6_rulings(*span));
+            Some(inside(answering, snapshot.v6_spans(*span), rulings.collect(), most)?)
         }
         _ => None,
     };
@@ -179,9 +197,14 @@ fn list_name(list: Option<&str>) -> String {
 fn inside<A: Address>(
     zone: &Zone<Mapped>,
     spans: impl Iterator<Item = Result<Answered<A>, Damaged>>,
+    rulings: Vec<(Span<A>, Ruling)>,
     most: usize,
 ) -> Result<Inside, Damaged> {
+    let (allowed, blocked): (Vec<_>, Vec<_>) =
+        rulings.into_iter().partition(|(_, ruling)| *ruling == Ruling::Allow);
     let mut inside = Inside { addresses: 0, spans: 0, by_list: BTreeMap::new(), shown: Vec::new() };
+    // Blocked addresses that a list has as well.
+    let mut both = 0;
     for answered in spans {
         let Answered { span, answer } = answered?;
         let answer = zone.snapshot().answer(answer)?;
@@ -189,19 +212,68 @@ fn inside<A: Address>(
         if lists.is_empty() {
             continue;
         }
-        let size = span.extent().saturating_add(1);
-        inside.addresses = inside.addresses.saturating_add(size);
-        inside.spans += 1;
-        for list in &lists {
-            let count = inside.by_list.entry(list.clone()).or_default();
-            *count = count.saturating_add(size);
-        }
-        if inside.shown.len() < most {
-            let records: Vec<Records> = answer.record_sets().map(records::of_set).collect();
-            inside.shown.push(ShownSpan { span: span.to_string(), lists, values: records::values(&records) });
+        for span in without(span, &allowed) {
+            both +=
+                overlapping(&blocked, span).filter_map(|block| shared(&span, &block)).map(size).sum::<u128>();
+            let values =
+                || records::values(&answer.record_sets().map(records::of_set).collect::<Vec<Records>>());
+            inside.add(span, &lists, most, values);
         }
     }
+    for (span, _) in blocked {
+        inside.add(span, &[OVERLAY_NAME.to_owned()], most, || OVERLAY_CODE.to_string());
+    }
+    inside.addresses = inside.addresses.saturating_sub(both);
     Ok(inside)
+}
+
+impl Inside {
+    fn add<A: Address>(
+        &mut self,
+        span: Span<A>,
+        lists: &[String],
+        most: usize,
+        values: impl FnOnce() -> String,
+    ) {
+        let size = size(span);
+        self.addresses = self.addresses.saturating_add(size);
+        self.spans += 1;
+        for list in lists {
+            let count = self.by_list.entry(list.clone()).or_default();
+            *count = count.saturating_add(size);
+        }
+        if self.shown.len() < most {
+            let (span, lists, values) = (span.to_string(), lists.to_vec(), values());
+            self.shown.push(ShownSpan { span, lists, values });
+        }
+    }
+}
+
+fn size<A: Address>(span: Span<A>) -> u128 {
+    span.extent().saturating_add(1)
+}
+
+fn shared<A: Address>(one: &Span<A>, other: &Span<A>) -> Option<Span<A>> {
+    Span::new(one.first.max(other.first), one.last.min(other.last))
+}
+
+/// Those of `spans`, which stand in order, that share an address with `span`.
+fn overlapping<A: Address>(spans: &[(Span<A>, Ruling)], span: Span<A>) -> impl Iterator<Item = Span<A>> {
+    let from = spans.partition_point(|(other, _)| other.last < span.first);
+    spans[from..].iter().map(|(other, _)| *other).take_while(move |other| other.first <= span.last)
+}
+
+/// What is left of `span` without `taken`, which stand in order.
+fn without<A: Address>(span: Span<A>, taken: &[(Span<A>, Ruling)]) -> Vec<Span<A>> {
+    let mut left = Vec::new();
+    let mut rest = Some(span);
+    for taken in overlapping(taken, span) {
+        let Some(span) = rest else { break };
+        left.extend(taken.first.prev().and_then(|end| Span::new(span.first, end)));
+        rest = taken.last.next().and_then(|next| Span::new(next, span.last));
+    }
+    left.extend(rest);
+    left
 }
 
 /// The labels of the question for one address or name.
@@ -229,6 +301,25 @@ fn label(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_without_what_is_taken_out() {
+        let span = |text: &str| match text.parse().unwrap() {
+            Subject::V4(span) => span,
+            _ => unreachable!(),
+        };
+        let left = |taken: &[&str]| -> Vec<String> {
+            let taken: Vec<_> = taken.iter().map(|text| (span(text), Ruling::Allow)).collect();
+            without(span("10.0.0.0/24"), &taken).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(left(&[]), ["10.0.0.0/24"]);
+        assert_eq!(left(&["10.0.0.0/8"]), [""; 0]);
+        assert_eq!(
+            left(&["9.0.0.0/8", "10.0.0.0/25", "10.0.0.255", "11.0.0.0/8"]),
+            ["10.0.0.128-10.0.0.254"]
+        );
+        assert_eq!(left(&["10.0.0.7"]), ["10.0.0.0-10.0.0.6", "10.0.0.8-10.0.0.255"]);
+    }
 
     #[test]
     fn questions() {

@@ -1,6 +1,6 @@
 //! `gatepost lookup`: who has this address, prefix or name, and why.
 //!
-//! Reads the store as the server reads it; needs no running server. `find` asks the zones, `lists` the lists,
+//! Reads the store as the server reads it, local decisions included; needs no running server. `find` asks the zones, `lists` the lists,
 //! `show` tells.
 
 mod find;
@@ -53,9 +53,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_quiet();
     let subject = subject(&args.what)?;
     let view = View::of(args.from.read()?)?;
-    let subject = asked_of(&view, subject);
+    let subject = asked_of(view.zones.iter().map(ZoneView::origin), subject);
     let found = find::find(&view, &subject, args.most)?;
-    match print(args.json, &found) {
+    match print(args.json, &view, &found) {
         // What was found is found, however little of it somebody wanted to read.
         Err(error) if !is_broken_pipe(&error) => Err(error),
         _ => Ok(found.status()),
@@ -63,9 +63,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 /// A name below a zone's origin, as mail logs and resolvers show it, is the question that it spells.
-fn asked_of(view: &View, subject: Subject) -> Subject {
+pub(crate) fn asked_of<'a>(origins: impl Iterator<Item = &'a Name>, subject: Subject) -> Subject {
     let Subject::Name(name) = &subject else { return subject };
-    let origins = view.zones.iter().map(ZoneView::origin).filter(|origin| name.is_in(origin));
+    let origins = origins.filter(|origin| name.is_in(origin));
     let Some(origin) = origins.max_by_key(|origin| origin.as_wire().len()) else { return subject };
     let wire = name.as_wire();
     let labels = &wire[..wire.len() - origin.as_wire().len()];
@@ -82,18 +82,18 @@ fn asked_of(view: &View, subject: Subject) -> Subject {
     }
 }
 
-fn print(as_json: bool, found: &Found) -> anyhow::Result<()> {
+fn print(as_json: bool, view: &View, found: &Found) -> anyhow::Result<()> {
     let mut out = out();
     if as_json {
         json(&mut out, found)?;
     } else {
-        show::write(found, &mut out)?;
+        show::write(found, &view.now, &mut out)?;
     }
     Ok(out.flush()?)
 }
 
 /// What is meant; IPv4 in IPv6's clothes (`::ffff:192.0.2.7`) is that IPv4 address, as in a question.
-fn subject(text: &str) -> anyhow::Result<Subject> {
+pub(crate) fn subject(text: &str) -> anyhow::Result<Subject> {
     let refused = |error: AddrError| {
         let help = match error {
             AddrError::HostBits => {
@@ -111,13 +111,7 @@ fn subject(text: &str) -> anyhow::Result<Subject> {
         anyhow!(Usage(format!("`{text}`: {error}{help}")))
     };
     let subject: Subject = text.trim().parse().map_err(refused)?;
-    const MAPPED: Span<u128> = Span { first: 0xffff_0000_0000, last: 0xffff_ffff_ffff };
-    Ok(match subject {
-        Subject::V6(span) if MAPPED.contains(span.first) && MAPPED.contains(span.last) => {
-            Subject::V4(Span { first: span.first as u32, last: span.last as u32 })
-        }
-        subject => subject,
-    })
+    Ok(subject.unmapped())
 }
 
 #[cfg(test)]

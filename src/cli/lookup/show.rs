@@ -6,13 +6,16 @@ use std::io::Write;
 use super::super::output::{
     Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, addresses, counted, since, styled, wrapped,
 };
+use super::super::overlay::{self, Shown};
 use super::super::records;
 use super::super::view::When;
 use super::find::{Found, InZone, Inside};
 use super::lists::InList;
+use crate::store::Now;
+use crate::zone::Ruling;
 
 /// Writes it.
-pub(crate) fn write(found: &Found, out: &mut Out) -> anyhow::Result<()> {
+pub(crate) fn write(found: &Found, now: &Now, out: &mut Out) -> anyhow::Result<()> {
     let zones = counted(found.asked as u64, "zone", "zones");
     let listing = found.zones.iter().filter(|zone| !zone.allow).count();
     let subject = &found.subject;
@@ -28,6 +31,11 @@ pub(crate) fn write(found: &Found, out: &mut Out) -> anyhow::Result<()> {
     for zone in &found.zones {
         writeln!(out)?;
         write_zone(zone, out)?;
+    }
+    if !found.decisions.is_empty() {
+        writeln!(out, "\n{}", styled(HEAD, "Local decisions (gatepost overlay)"))?;
+        let decisions: Vec<_> = found.decisions.iter().map(|Shown(decision)| decision).collect();
+        overlay::write_table(&decisions, now, "  ", out)?;
     }
     if !found.lists.is_empty() {
         writeln!(out, "\n{}", styled(HEAD, "Lists that have it"))?;
@@ -145,6 +153,9 @@ fn why_silent(list: &InList, found: &Found) -> Option<String> {
     }
     if list.zones.is_empty() {
         return Some("has it, but is in no zone".to_owned());
+    }
+    if found.decisions.iter().any(|Shown(decision)| decision.ruling == Ruling::Allow) {
+        return Some("has it, but a local decision lets it pass".to_owned());
     }
     let by: Vec<&str> = found
         .lists

@@ -1,0 +1,198 @@
+//! Makes decisions and takes them back. Only who holds the lock of decisions has a [`DecisionWriter`].
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{DECISIONS, Decisions, LocalDecision};
+use crate::store::atomic::{self, Owner};
+use crate::store::error::StoreError;
+use crate::store::killpoint::killpoint;
+use crate::store::{Store, log};
+
+/// What was ever decided, in the state folder.
+const LOG: &str = "overlay-log.jsonl";
+
+/// Held by whoever writes decisions.
+const LOCK: &str = "overlay-lock";
+
+/// How temporary files begin. The writer of the rest of the store, who holds another lock, sweeps those of its own alone.
+const TEMPORARY: &str = ".overlay-";
+
+/// Whoever has this may write decisions. The kernel takes the lock back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct DecisionWriter {
+    root: PathBuf,
+    owner: Option<Owner>,
+    _lock: File,
+}
+
+/// What became of the decisions that were there.
+#[derive(Debug)]
+pub struct Changed {
+    /// Those that a person's word has put out of force now.
+    pub gone: Vec<LocalDecision>,
+    /// Lines that cannot be read, as they stood before.
+    pub damaged: Vec<super::DamagedLine>,
+    /// Whether the log knows of it. What was decided is in force all the same.
+    pub logged: Result<(), StoreError>,
+}
+
+/// A line of the log.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    /// When, by the wall clock, in seconds since 1970.
+    wall: i64,
+    event: Event,
+    /// Who; nobody where time did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
+    decision: &'a LocalDecision,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Event {
+    /// It was made.
+    Decided,
+    /// Another one about the same was made.
+    Replaced,
+    /// It was taken back.
+    Removed,
+    /// It came to its end, which is written down when decisions are written the next time.
+    Ended,
+}
+
+impl Store {
+    /// Waits for the lock of decisions and takes it. It is held for moments only.
+    pub fn decide(&self) -> Result<DecisionWriter, StoreError> {
+        let path = self.path().join(LOCK);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .open(&path)
+            .map_err(StoreError::io("take the lock", &path))?;
+        atomic::give(&path, self.owner)?;
+        file.lock().map_err(StoreError::io("take the lock", &path))?;
+        atomic::sweep_called(TEMPORARY, self.path())?;
+        Ok(DecisionWriter { root: self.path().to_owned(), owner: self.owner, _lock: file })
+    }
+}
+
+impl DecisionWriter {
+    /// Puts decisions in force, in the place of those about the same.
+    pub fn put(&self, new: &[LocalDecision], wall: i64) -> Result<Changed, StoreError> {
+        // Of several about the same the last one is meant.
+        let mut places = HashSet::new();
+        let mut new: Vec<&LocalDecision> =
+            new.iter().rev().filter(|decision| places.insert(decision.place())).collect();
+        new.reverse();
+        let path = self.path();
+        let before = Decisions::read(&path)?;
+        let (over, there): (Vec<_>, Vec<_>) = before.made.iter().partition(|decision| decision.is_over(wall));
+        let (replaced, kept): (Vec<_>, Vec<_>) =
+            there.into_iter().partition(|decision| places.contains(&decision.place()));
+        if over.is_empty() && replaced.is_empty() {
+            self.append(&new, before.is_open)?;
+        } else {
+            self.rewrite(&before, kept.into_iter().chain(new.iter().copied()))?;
+        }
+        let line = |event, by| move |decision| Line { wall, event, by, decision };
+        let by = new.first().map(|decision| decision.by.as_str());
+        let lines = over.into_iter().map(line(Event::Ended, None));
+        let lines = lines.chain(replaced.iter().copied().map(line(Event::Replaced, by)));
+        let logged = self.log(lines.chain(new.into_iter().map(line(Event::Decided, by))));
+        Ok(Changed { gone: replaced.into_iter().cloned().collect(), damaged: before.damaged, logged })
+    }
+
+    /// Takes back, in the name of `by`, those that are meant.
+    pub fn remove(
+        &self,
+        is_meant: impl Fn(&LocalDecision) -> bool,
+        by: &str,
+        wall: i64,
+    ) -> Result<Changed, StoreError> {
+        let before = Decisions::read(&self.path())?;
+        let (over, there): (Vec<_>, Vec<_>) = before.made.iter().partition(|decision| decision.is_over(wall));
+        let (removed, kept): (Vec<_>, Vec<_>) = there.into_iter().partition(|decision| is_meant(decision));
+        let mut logged = Ok(());
+        if !removed.is_empty() {
+            self.rewrite(&before, kept.into_iter())?;
+            let line = |event, by| move |decision| Line { wall, event, by, decision };
+            let lines = over.into_iter().map(line(Event::Ended, None));
+            logged = self.log(lines.chain(removed.iter().copied().map(line(Event::Removed, Some(by)))));
+        }
+        Ok(Changed { gone: removed.into_iter().cloned().collect(), damaged: before.damaged, logged })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.root.join(DECISIONS)
+    }
+
+    /// Adds lines behind what is there; `is_open`: the last of those does not end.
+    fn append(&self, new: &[&LocalDecision], is_open: bool) -> Result<(), StoreError> {
+        let path = self.path();
+        let mut text = if is_open { b"\n".to_vec() } else { Vec::new() };
+        text.extend(lines(new.iter().copied(), &path)?);
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .open(&path)
+            .map_err(StoreError::io("write", &path))?;
+        atomic::give(&path, self.owner)?;
+        let before = file.metadata().map_err(StoreError::io("write", &path))?.len();
+        let written = file.write_all(&text).and_then(|()| {
+            killpoint("overlay-appended");
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            // What is not told to be in force shall not be: half a line, on a full disk.
+            let _ = file.set_len(before);
+            return Err(StoreError::io("write", &path)(error));
+        }
+        if before == 0 { atomic::sync_folder(&self.root) } else { Ok(()) }
+    }
+
+    /// Replaces the file. Lines that cannot be read stay.
+    fn rewrite<'a>(
+        &self,
+        before: &Decisions,
+        kept: impl Iterator<Item = &'a LocalDecision>,
+    ) -> Result<(), StoreError> {
+        let path = self.path();
+        let mut text: Vec<u8> =
+            before.damaged.iter().flat_map(|damaged| [&damaged.line[..], b"\n"].concat()).collect();
+        text.extend(lines(kept, &path)?);
+        let file = atomic::temporary_called(TEMPORARY, &self.root, self.owner)?;
+        killpoint("overlay-created");
+        let mut buffer = BufWriter::new(file.as_file());
+        buffer.write_all(&text).and_then(|()| buffer.flush()).map_err(StoreError::io("write", &path))?;
+        drop(buffer);
+        killpoint("overlay-written");
+        atomic::put_in_place(file, &path, "overlay", 0o644, |written| match std::fs::read(written) {
+            Ok(read) if read == text => Ok(()),
+            Ok(_) => Err("other octets came back".to_owned()),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    fn log<'a>(&self, lines: impl Iterator<Item = Line<'a>>) -> Result<(), StoreError> {
+        log::add_lines(&self.root.join(LOG), lines, self.owner)
+    }
+}
+
+fn lines<'a>(decisions: impl Iterator<Item = &'a LocalDecision>, path: &Path) -> Result<Vec<u8>, StoreError> {
+    let mut text = Vec::new();
+    for decision in decisions {
+        serde_json::to_writer(&mut text, decision).map_err(|error| StoreError::damaged(path, error))?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
