@@ -62,7 +62,7 @@ fn sync(store: &Store, round: u32) {
     let mut body = list.body_file().unwrap();
     body.write_all(round.to_string().as_bytes()).unwrap();
     list.keep_body(body).unwrap();
-    let content = self::set(round);
+    let content = set(round);
     let set = list.keep_set(&content).unwrap();
     let version = |set: ContentHash, time| Version { time, set, at_least: false };
     let before = status.set.map(|set| (list.set(&set.hash).unwrap(), version(set.hash, now.clocks.wall - 1)));

@@ -16,8 +16,12 @@
 //!
 //! `v` marks things counted by LEB128 numbers. Encoding is canonical: equal sets give equal octets.
 
+mod gaps;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+use gaps::put_gaps;
 
 use super::blocks_v6::is_net;
 use super::{
@@ -179,11 +183,7 @@ fn put_entries(out: &mut impl Out, set: &Set) {
     put(out, set.values.len() as u128);
     set.values.iter().for_each(|value| put_value(out, value));
     put(out, set.v4.hosts.len() as u128);
-    let mut last = 0;
-    for &host in &set.v4.hosts {
-        put_u32(out, host - last);
-        last = host;
-    }
+    put_gaps(out, &set.v4.hosts);
     match &set.v4.host_values {
         Column::One(value) => {
             out.push(0);
