@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use gatepost::config::Slug;
 use gatepost::model::{ContentHash, Value};
-use gatepost::set::{Overlap, Set, SetBuilder};
+use gatepost::set::{Overlap, Set, SetBuilder, Version, codec};
 use gatepost::store::{
     Attempt, BuiltZone, Generation, Held, ListStatus, Lock, Now, Outcome, Retention, Store, Wait, Writer,
     killpoint,
@@ -62,7 +62,13 @@ fn sync(store: &Store, round: u32) {
     let mut body = list.body_file().unwrap();
     body.write_all(round.to_string().as_bytes()).unwrap();
     list.keep_body(body).unwrap();
-    let set = list.keep_set(&set(round)).unwrap();
+    let content = set(round);
+    let set = list.keep_set(&content).unwrap();
+    let version = |set: ContentHash, time| Version { time, set, at_least: false };
+    let before = status.set.map(|set| (list.set(&set.hash).unwrap(), version(set.hash, now.clocks.wall - 1)));
+    let before = before.as_ref().map(|(set, version)| (set, version));
+    let keep = Retention { age: std::time::Duration::from_secs(86_400), size: 4096 };
+    list.keep_change(before, (&content, &version(set.hash, now.clocks.wall)), keep).unwrap();
     status.accepted(set, None, Outcome::Accepted, Vec::new(), &now);
     list.put_status(&status).unwrap();
     let attempt = Attempt {
@@ -81,6 +87,7 @@ fn sync(store: &Store, round: u32) {
     let held = Held { since: now.stamp(), seen: round, set, reasons: Vec::new() };
     list.hold(list.body_file().unwrap(), &held).unwrap();
     list.prune_sets(&[set.hash], Retention { age: std::time::Duration::ZERO, size: 0 }).unwrap();
+    list.prune_deltas(Retention { size: 400, ..keep }).unwrap();
 
     let content = ContentHash::of(&round.to_le_bytes());
     let origin = "bl.example".parse().unwrap();
@@ -115,6 +122,7 @@ fn check(store: &Store, rounds: &[u32], at: &str) {
     let hash = status.set.unwrap_or_else(|| panic!("{at}: the status lost its set")).hash;
     let there = store.list(&slug()).set(&hash).unwrap();
     assert!(rounds.iter().any(|&round| there == set(round)), "{at}: a set of neither round");
+    remembers(store, &hash, &there, rounds, at);
     for body in store.list(&slug()).bodies().unwrap() {
         let text = fs::read_to_string(&body.path).unwrap();
         assert!(text.parse::<u32>().is_ok(), "{at}: half a body: {text:?}");
@@ -128,6 +136,22 @@ fn check(store: &Store, rounds: &[u32], at: &str) {
     let round = fs::read_to_string(store.snapshot(&generation.zones.values().next().unwrap().file)).unwrap();
     let round: u32 = round.lines().next().unwrap().parse().unwrap();
     assert!(rounds.contains(&round), "{at}: a snapshot of neither round");
+}
+
+/// What is known of how the list came to be what it is holds for the set that the status names: only sets that were
+/// there, the current one last, and since when each of its entries is there.
+fn remembers(store: &Store, hash: &ContentHash, current: &Set, rounds: &[u32], at: &str) {
+    let list = store.list(&slug());
+    let mut last = None;
+    let visit = |version: &Version, _: Option<&Set>, now: &Set| {
+        assert_eq!(codec::hash(now), version.set, "{at}");
+        assert!((0..200).any(|round| *now == set(round)), "{at}: a set that never was");
+        last = Some(version.set);
+    };
+    list.deltas().replay(hash, Some(0), visit).unwrap();
+    assert_eq!(last.as_ref(), Some(hash), "{at}: the way does not lead to the set of {rounds:?}");
+    let since = list.deltas().since(hash, current, None).unwrap_or_else(|| panic!("{at}: since when?"));
+    assert!((0..current.rows()).all(|row| since.of(row..row + 1).is_some()), "{at}");
 }
 
 #[test]
@@ -184,7 +208,8 @@ fn killed_at_each_step() {
         }
         assert!(!left.iter().any(|name| name.starts_with(".tmp-")), "{point}: {left:?}");
         let count = |prefix: &str| left.iter().filter(|name| name.starts_with(prefix)).count();
+        assert!(count("since-") <= 2 && count("anchor-") <= 3, "{point}: {left:?}");
         assert!(count("body-") <= 2 && count("set-") <= 3 && count("bl.example-") <= 3, "{point}: {left:?}");
     }
-    assert_eq!(reached, 43);
+    assert_eq!(reached, 59);
 }

@@ -304,7 +304,7 @@ fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>, overlay: &A
 }
 
 /// A moment, for JSON: as people write it, and how long ago.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct When {
     at: String,
     age_seconds: u64,
@@ -313,6 +313,11 @@ pub(crate) struct When {
 impl When {
     pub(crate) fn new(now: &Now, stamp: &Stamp) -> Self {
         Self { at: utc(stamp.wall), age_seconds: now.age(stamp).as_secs() }
+    }
+
+    /// As people write it.
+    pub(crate) fn at(&self) -> &str {
+        &self.at
     }
 
     /// How long ago.

@@ -55,6 +55,12 @@ pub const KEEP: Duration = Duration::from_secs(7 * DAY);
 /// What the earlier versions of one list may take on disk, beyond the three that are always kept.
 pub const KEEP_SIZE: u64 = 256 * MIB;
 
+/// How long is kept how a list changed: since when an entry is there, and when it came and went.
+pub const KEEP_HISTORY: Duration = Duration::from_secs(90 * DAY);
+
+/// What that may take on disk for one list. A list of 150,000 addresses takes 15 to 50 kB a day.
+pub const KEEP_HISTORY_SIZE: u64 = 64 * MIB;
+
 /// A feed not confirmed for so long is reported.
 pub const SOFT_AGE: Duration = Duration::from_secs(36 * HOUR);
 

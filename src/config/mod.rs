@@ -134,6 +134,10 @@ pub struct Sync {
     pub keep: Duration,
     /// What they may take on disk for each list, in octets.
     pub keep_size: u64,
+    /// How long is kept how a list changed.
+    pub keep_history: Duration,
+    /// What that may take on disk for each list, in octets.
+    pub keep_history_size: u64,
 }
 
 /// What environment or flags say instead of the file.

@@ -71,6 +71,8 @@ impl Config {
                     contact: None,
                     keep: defaults::KEEP,
                     keep_size: defaults::KEEP_SIZE,
+                    keep_history: defaults::KEEP_HISTORY,
+                    keep_history_size: defaults::KEEP_HISTORY_SIZE,
                 },
                 lists,
                 zones,

@@ -53,6 +53,8 @@ impl Config {
         out.maybe("contact", sync.contact.as_deref().map(string));
         out.line("keep", duration(sync.keep));
         out.line("keep-size", string(&format_size(sync.keep_size)));
+        out.line("keep-history", duration(sync.keep_history));
+        out.line("keep-history-size", string(&format_size(sync.keep_history_size)));
 
         self.reloadable.lists.values().for_each(|list| out.list(list));
         self.reloadable.zones.iter().for_each(|zone| out.zone(zone));

@@ -16,8 +16,12 @@
 //!
 //! `v` marks things counted by LEB128 numbers. Encoding is canonical: equal sets give equal octets.
 
+mod gaps;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+use gaps::put_gaps;
 
 use super::blocks_v6::is_net;
 use super::{
@@ -69,7 +73,7 @@ pub fn hash(set: &Set) -> ContentHash {
 }
 
 /// Where octets go.
-trait Out {
+pub(super) trait Out {
     fn push(&mut self, octet: u8);
     fn extend_from_slice(&mut self, octets: &[u8]);
     /// So many of the first octets: most names are short, and as much as the longest of those is copied for each.
@@ -155,21 +159,31 @@ fn put_set(out: &mut impl Out, set: &Set) {
     }
 }
 
-fn put_entries(out: &mut impl Out, set: &Set) {
+/// How overlaps are settled and what the list says of its zone.
+pub(super) fn head(set: &Set) -> Vec<u8> {
     let overlap = match set.overlap {
         Overlap::Narrowest => 0,
         Overlap::OctetLevels => 1,
     };
-    let head = serde_json::to_vec(&Head { overlap, directives: set.directives.clone() }).expect("plain data");
-    put_bytes(out, &head);
+    serde_json::to_vec(&Head { overlap, directives: set.directives.clone() }).expect("plain data")
+}
+
+/// The same from its octets.
+pub(super) fn read_head(octets: &[u8]) -> Option<(Overlap, Directives)> {
+    let Head { overlap, directives } = serde_json::from_slice(octets).ok()?;
+    match overlap {
+        0 => Some((Overlap::Narrowest, directives)),
+        1 => Some((Overlap::OctetLevels, directives)),
+        _ => None,
+    }
+}
+
+fn put_entries(out: &mut impl Out, set: &Set) {
+    put_bytes(out, &head(set));
     put(out, set.values.len() as u128);
     set.values.iter().for_each(|value| put_value(out, value));
     put(out, set.v4.hosts.len() as u128);
-    let mut last = 0;
-    for &host in &set.v4.hosts {
-        put_u32(out, host - last);
-        last = host;
-    }
+    put_gaps(out, &set.v4.hosts);
     match &set.v4.host_values {
         Column::One(value) => {
             out.push(0);
@@ -216,7 +230,7 @@ pub fn decode(bytes: &[u8]) -> Result<Set, SetError> {
     if input.0.is_empty() { Ok(set) } else { Err(SetError::Damaged) }
 }
 
-fn put(out: &mut impl Out, mut n: u128) {
+pub(super) fn put(out: &mut impl Out, mut n: u128) {
     // Shifts of 64 bits are cheaper.
     while n > u128::from(u64::MAX) {
         out.push(n as u8 | 0x80);
@@ -231,7 +245,7 @@ fn put(out: &mut impl Out, mut n: u128) {
 }
 
 #[inline]
-fn put_u64(out: &mut impl Out, mut n: u64) {
+pub(super) fn put_u64(out: &mut impl Out, mut n: u64) {
     let mut octets = [0; 10];
     let mut len = 0;
     while n >= 0x80 {
@@ -244,7 +258,7 @@ fn put_u64(out: &mut impl Out, mut n: u64) {
 }
 
 #[inline]
-fn put_u32(out: &mut impl Out, mut n: u32) {
+pub(super) fn put_u32(out: &mut impl Out, mut n: u32) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;
@@ -252,7 +266,7 @@ fn put_u32(out: &mut impl Out, mut n: u32) {
     out.push(n as u8);
 }
 
-fn put_bytes(out: &mut impl Out, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut impl Out, bytes: &[u8]) {
     put(out, bytes.len() as u128);
     out.extend_from_slice(bytes);
 }
@@ -295,7 +309,7 @@ fn put_sections(out: &mut impl Out, sections: &[Section]) {
     }
 }
 
-fn put_value(out: &mut impl Out, value: &Value) {
+pub(super) fn put_value(out: &mut impl Out, value: &Value) {
     let flags = u8::from(value.code.is_some())
         | u8::from(value.text.is_some()) << 1
         | u8::from(value.note.is_some()) << 2;
@@ -323,16 +337,16 @@ fn put_value(out: &mut impl Out, value: &Value) {
     }
 }
 
-struct Input<'a>(&'a [u8]);
+pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
 impl<'a> Input<'a> {
-    fn octet(&mut self) -> Option<u8> {
+    pub(super) fn octet(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
     }
 
-    fn number(&mut self) -> Option<u128> {
+    pub(super) fn number(&mut self) -> Option<u128> {
         let mut n = 0u128;
         for shift in (0..).step_by(7) {
             let octet = self.octet()?;
@@ -348,17 +362,22 @@ impl<'a> Input<'a> {
         None
     }
 
-    fn small(&mut self) -> Option<u32> {
+    pub(super) fn small(&mut self) -> Option<u32> {
         self.number()?.try_into().ok()
     }
 
     /// A count of things of at least one octet each: bounded before anything is allocated.
-    fn count(&mut self) -> Option<usize> {
+    pub(super) fn count(&mut self) -> Option<usize> {
         let count = usize::try_from(self.number()?).ok()?;
         (count <= self.0.len()).then_some(count)
     }
 
-    fn bytes(&mut self) -> Option<&'a [u8]> {
+    /// A number below `limit`.
+    pub(super) fn count_below(&mut self, limit: usize) -> Option<usize> {
+        usize::try_from(self.number()?).ok().filter(|&number| number < limit)
+    }
+
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.count()?;
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
@@ -366,12 +385,7 @@ impl<'a> Input<'a> {
     }
 
     fn set(&mut self) -> Option<Set> {
-        let head: Head = serde_json::from_slice(self.bytes()?).ok()?;
-        let overlap = match head.overlap {
-            0 => Overlap::Narrowest,
-            1 => Overlap::OctetLevels,
-            _ => return None,
-        };
+        let (overlap, directives) = read_head(self.bytes()?)?;
         let count = self.count()?;
         let values: Vec<Value> = (0..count).map(|_| self.value()).collect::<Option<_>>()?;
         let known = |value: ValueId| value == 0 || (value as usize) < values.len();
@@ -400,7 +414,7 @@ impl<'a> Input<'a> {
             && names.values().all(known);
         let sorted = blocks.is_sorted() && v6.is_sorted() && names.is_sorted();
         let v4 = V4Entries { hosts, host_values, blocks };
-        let (directives, sections) = (head.directives, Vec::new());
+        let sections = Vec::new();
         (ids_known && sorted).then_some(Set { overlap, values, v4, v6, names, directives, sections })
     }
 
@@ -458,7 +472,7 @@ impl<'a> Input<'a> {
         Some(())
     }
 
-    fn value(&mut self) -> Option<Value> {
+    pub(super) fn value(&mut self) -> Option<Value> {
         let flags = self.octet()?;
         let mut value = Value::default();
         if flags & 1 != 0 {

@@ -1,18 +1,24 @@
 //! A list in its canonical form: sorted, duplicates gone, never unfolded; named by the hash of its content.
 //!
 //! [`SetBuilder`] takes entries in any order and gives a [`Set`]; [`codec`] is its stored form, whose hash is its
-//! name. The order of the input, duplicates and the layout of the file never change a set. Never: which entry
-//! answers (that is `compile`), texts of files (that is `parse`), I/O.
+//! name. The order of the input, duplicates and the layout of the file never change a set. [`delta`] is how one version of
+//! a list comes from another, [`Since`] since when its entries are there. Never: which entry answers (that is `compile`),
+//! texts of files (that is `parse`), I/O.
 
 mod blocks_v6;
 mod builder;
 pub mod codec;
+pub mod delta;
 mod first;
 mod names;
+mod rows;
+mod since;
 
 pub use blocks_v6::BlocksV6;
 pub use builder::{Repeats, Row, RowKind, SetBuilder};
 pub use names::{NAME_BUFFER, NameBuffer, NameList};
+pub use rows::Key;
+pub use since::{Since, Version};
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The names of a list, in little memory: a million names are a row each and hardly anything besides.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::{NameEntry, Scope, ValueId};
 use crate::model::{Name, TreeName};
@@ -107,13 +108,7 @@ impl NameList {
 
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = NameEntry> + '_ {
-        let mut buffer = NAME_BUFFER;
-        (0..self.len()).map(move |row| NameEntry {
-            name: Name::from_tree(self.name(row, &mut buffer)),
-            scope: self.scope(row),
-            exclude: self.is_excluded(row),
-            value: self.value(row),
-        })
+        (0..self.len()).map(|row| self.entry(row))
     }
 
     /// The octets of the [`TreeName`] in this row.
@@ -153,16 +148,43 @@ impl NameList {
 
     /// Whether the list has exactly this entry, whatever its value.
     pub fn holds(&self, name: &Name, scope: Scope, exclude: bool) -> bool {
+        self.rows_of(name).any(|row| self.scope(row) == scope && self.is_excluded(row) == exclude)
+    }
+
+    /// The rows of entries for this name.
+    pub fn rows_of(&self, name: &Name) -> Range<usize> {
         let name = TreeName::of(name);
         let mut buffer = NAME_BUFFER;
-        let mut row = self.partition_point(|row| self.name(row, &mut buffer) < name.as_octets());
-        while row < self.len() && self.name(row, &mut buffer) == name.as_octets() {
-            if self.scope(row) == scope && self.is_excluded(row) == exclude {
-                return true;
-            }
-            row += 1;
+        let from = self.partition_point(|row| self.name(row, &mut buffer) < name.as_octets());
+        let to = self.partition_point(|row| self.name(row, &mut buffer) <= name.as_octets());
+        from..to
+    }
+
+    /// The entry in this row.
+    pub fn entry(&self, row: usize) -> NameEntry {
+        let mut buffer = NAME_BUFFER;
+        NameEntry {
+            name: Name::from_tree(self.name(row, &mut buffer)),
+            scope: self.scope(row),
+            exclude: self.is_excluded(row),
+            value: self.value(row),
         }
-        false
+    }
+
+    /// The order of the entries in two rows, whatever their values.
+    #[inline]
+    pub(super) fn cmp_entries(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
+        let (row, other_row) = (&self.rows[row], &other.rows[other_row]);
+        self.names(row, other, other_row).then_with(|| row.flags.cmp(&other_row.flags))
+    }
+
+    /// Adds a row of another list behind all others, with this value.
+    #[inline]
+    pub(super) fn push_row(&mut self, other: &Self, row: usize, value: ValueId) {
+        let row = &other.rows[row];
+        let start = self.tails.len();
+        self.tails.extend_from_slice(row.tail(&other.tails));
+        self.rows.push(Row { tail_high: (start >> 32) as u8, tail_low: start as u32, value, ..*row });
     }
 
     /// The first row for which `is_before` does not hold.

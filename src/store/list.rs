@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::atomic::{self, entries, give, put_in_place, sync_folder};
+use super::atomic::{self, Owner, entries, give, put_in_place, sync_folder};
 use super::clock::Stamp;
 use super::error::StoreError;
 use super::json::{self, Versioned};
@@ -54,7 +54,7 @@ impl BodyRef {
     }
 }
 
-/// How long earlier sets are kept, beyond the three that always are.
+/// How long earlier versions are kept: of sets beyond the three that always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// For so long.
@@ -98,13 +98,7 @@ impl ListDir {
 
     /// A set by its name.
     pub fn set(&self, hash: &ContentHash) -> Result<Set, StoreError> {
-        let path = self.set_path(hash);
-        let octets = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
-        let set = decode(&path, &octets)?;
-        match octets.last_chunk::<32>() {
-            Some(name) if name == hash.as_bytes() => Ok(set),
-            _ => Err(StoreError::damaged(&path, "it holds another set than its name says")),
-        }
+        read_set(&self.set_path(hash), hash)
     }
 
     /// The names of the sets that are kept, newest first.
@@ -286,13 +280,28 @@ impl<'a> ListWriter<'a> {
         Ok(removed)
     }
 
+    /// Whose the files of the list are, when that is not the one who writes them.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.store.owner
+    }
+
     /// Makes a file that somebody else put into this folder the owner's.
     pub fn give(&self, path: &Path) -> Result<(), StoreError> {
         give(path, self.store.owner)
     }
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
+/// The set in the file at `path`, which must be the one called `hash`.
+pub(super) fn read_set(path: &Path, hash: &ContentHash) -> Result<Set, StoreError> {
+    let octets = std::fs::read(path).map_err(StoreError::io("read", path))?;
+    let set = decode(path, &octets)?;
+    match octets.last_chunk::<32>() {
+        Some(name) if name == hash.as_bytes() => Ok(set),
+        _ => Err(StoreError::damaged(path, "it holds another set than its name says")),
+    }
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     std::fs::remove_file(path).map_err(StoreError::io("remove", path))
 }
 

@@ -5,6 +5,7 @@
 //! seed                     random, once: the phase of this store's fetches
 //! feeds/NAME/body-N-HASH   the last two accepted bodies, as received
 //! feeds/NAME/set-HASH      canonical sets
+//! feeds/NAME/deltas/       how each accepted version came from the one before, and since when entries are there
 //! feeds/NAME/status.json   attempts, ages, validators, decision
 //! feeds/NAME/held/         what waits for a person or for agreement
 //! feeds/NAME/log.jsonl     one line per attempt
@@ -29,7 +30,9 @@ use std::path::{Path, PathBuf};
 
 mod atomic;
 mod clock;
+pub mod deltas;
 mod error;
+mod fetched;
 mod generation;
 mod json;
 pub mod killpoint;
@@ -40,7 +43,9 @@ mod status;
 mod terms;
 
 pub use clock::{Freshness, Now, Stamp, freshness};
+pub use deltas::Deltas;
 pub use error::StoreError;
+pub use fetched::Fetches;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
 pub use list::{BodyRef, Held, ListDir, ListWriter, Retention};
 pub use log::{Attempt, Logged};
@@ -224,6 +229,8 @@ impl Writer {
         for name in atomic::entries(&self.store.feeds())? {
             let folder = self.store.feeds().join(name);
             folders.push(folder.join("held"));
+            // Whatever stands there instead costs no sync.
+            folders.extend(Some(folder.join("deltas")).filter(|deltas| deltas.is_dir()));
             folders.push(folder);
         }
         for folder in folders {

@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 mod own;
+mod remember;
 
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
@@ -167,6 +168,7 @@ impl<'a> Desk<'a> {
         let current: Vec<_> = self.status.set.iter().map(|set| set.hash).collect();
         let sync = &self.config.reloadable.sync;
         self.keeper.prune_sets(&current, Retention { age: sync.keep, size: sync.keep_size })?;
+        self.forget_old_changes();
         Ok(report)
     }
 
@@ -241,13 +243,10 @@ impl<'a> Desk<'a> {
     ) -> Result<(), SyncError> {
         let before = self.status.set;
         let set = self.keeper.keep_set(&read.parsed.set)?;
-        report.diff = match before {
-            Some(before) if before.hash != set.hash => {
-                // A set that cannot be read any more has nothing to be compared with.
-                self.keeper.set(&before.hash).ok().map(|before| Diff::between(&before, &read.parsed.set))
-            }
-            _ => None,
-        };
+        // A set that cannot be read any more has nothing to be compared with.
+        let old = before.filter(|before| before.hash != set.hash).and_then(|before| self.old(&before.hash));
+        report.diff = old.as_ref().map(|old| Diff::between(old, &read.parsed.set));
+        self.remember(old.as_ref(), &read.parsed.set, set.hash);
         if let Some(body) = body {
             self.keeper.keep_body(body)?;
         }

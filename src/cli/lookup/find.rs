@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::overlay::Shown;
 use super::super::records::{self, Records};
 use super::super::view::{View, ZoneView};
+use super::history::InHistory;
 use super::lists::{InList, in_lists};
 use crate::compile::{Answered, Part};
 use crate::error::ExitStatus;
@@ -34,6 +35,9 @@ pub(crate) struct Found {
     /// Lists whose entries cannot be read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) unreadable: Vec<String>,
+    /// When it came into lists and went, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<Vec<InHistory>>,
 }
 
 /// A zone that cannot tell.
@@ -102,6 +106,7 @@ pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Resul
         decisions: decisions(view, subject),
         lists: Vec::new(),
         unreadable: Vec::new(),
+        history: None,
     };
     for zone in &view.zones {
         let says = zone.answering_blocks().map(|answering| in_zone(view, zone, answering, subject, most));

@@ -1,11 +1,14 @@
 //! Looks a subject up in every list: the entries as published, whatever zones make of them.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::super::records;
 use super::super::view::{ListView, View, When, ZoneView};
+use super::since::{ShownSince, Times};
 use crate::model::{Address, ContentHash, Name, Span, Subject, Value};
-use crate::set::{Block, NameEntry, Scope, Set};
+use crate::set::{Block, Key, NameEntry, Scope, Set};
 use crate::store::{Stamp, Store, StoreError};
 
 /// A list that has it.
@@ -36,9 +39,15 @@ pub(crate) struct InList {
 }
 
 /// An entry as published.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {
     pub(crate) entry: String,
+    /// Its rows in the set.
+    #[serde(skip)]
+    rows: Range<usize>,
+    /// Since when it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<ShownSince>,
     /// The subzones that it answers in, where its list has such.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) subzones: Vec<String>,
@@ -51,6 +60,37 @@ pub(crate) struct Entry {
     pub(crate) text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
+}
+
+impl Entry {
+    /// What it says, for people.
+    pub(crate) fn says(&self) -> String {
+        let subzones = (!self.subzones.is_empty()).then(|| format!("in {}", self.subzones.join(", ")));
+        let says: Vec<&str> = [&subzones, &self.code, &self.text, &self.note]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        says.join("; ")
+    }
+
+    /// Whether another one says the same.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        (&self.code, &self.text, &self.note) == (&other.code, &other.text, &other.note)
+    }
+
+    /// Adds what another row of the same entry says.
+    pub(super) fn says_also(&mut self, other: &Self) {
+        let parts =
+            [(&mut self.code, &other.code), (&mut self.text, &other.text), (&mut self.note, &other.note)];
+        for (said, also) in parts {
+            match (said, also) {
+                (Some(said), Some(also)) if said != also => *said = format!("{said}, {also}"),
+                (said @ None, also) => said.clone_from(also),
+                _ => {}
+            }
+        }
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -69,8 +109,8 @@ pub(crate) fn in_lists(
     let mut lists = Vec::new();
     let Ok(store) = Store::existing(&view.config.state) else { return Ok(lists) };
     for list in &view.lists {
-        let set = match set_of(&store, view, list) {
-            Ok(Some(set)) => set,
+        let (hash, set) = match set_of(&store, view, list) {
+            Ok(Some(found)) => found,
             Ok(None) => continue,
             // Its entries cannot be shown; what zones say of the subject stands.
             Err(error) if error.is_lost() => {
@@ -79,11 +119,13 @@ pub(crate) fn in_lists(
             }
             Err(error) => return Err(error),
         };
-        let (entries, more) = entries(&set, subject, most);
+        let (mut entries, more) = entries(&set, subject, most);
         if entries.is_empty() {
             continue;
         }
         let name = &list.config.name;
+        let times = Times::of(&view.now, list, &store.list(name), &hash, &set);
+        entries.iter_mut().for_each(|entry| entry.since = times.at(entry.rows.clone()));
         let zones = || view.zones.iter().filter(|zone| !zone.is_subzone());
         let excepts = zones().filter(|zone| zone.config.excepts.contains(name));
         let zones = zones().filter(|zone| zone.config.members.iter().any(|member| member.list == *name));
@@ -106,7 +148,7 @@ pub(crate) fn in_lists(
 }
 
 /// The set that zones in service were made from; the current one when none was.
-fn set_of(store: &Store, view: &View, list: &ListView) -> Result<Option<Set>, StoreError> {
+fn set_of(store: &Store, view: &View, list: &ListView) -> Result<Option<(ContentHash, Set)>, StoreError> {
     let name = list.config.name.as_str();
     let in_service: Option<ContentHash> =
         view.zones.iter().filter_map(ZoneView::answering).find_map(|zone| {
@@ -117,8 +159,8 @@ fn set_of(store: &Store, view: &View, list: &ListView) -> Result<Option<Set>, St
     let folder = store.list(&list.config.name);
     match (folder.set(&hash), current) {
         // A sync that runs at this moment may have put another in its place.
-        (Err(_), Some(current)) if current != hash => folder.set(&current).map(Some),
-        (set, _) => set.map(Some),
+        (Err(_), Some(current)) if current != hash => folder.set(&current).map(|set| Some((current, set))),
+        (set, _) => set.map(|set| Some((hash, set))),
     }
 }
 
@@ -132,13 +174,19 @@ fn filled(url: &str, subject: &Subject) -> String {
     if one { url.replace('$', &subject.to_string()) } else { url.to_owned() }
 }
 
-/// Those of sections name their subzones.
-fn entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
+/// The entries that have `subject`, `most` of a prefix, and how many more there are. Those of sections name their subzones.
+pub(super) fn entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
     let (mut shown, mut more) = own_entries(set, subject, most);
+    let mut before = set.own_rows();
     for section in &set.sections {
         let (of_section, left) = own_entries(&section.set, subject, most.saturating_sub(shown.len()));
         let subzones: Vec<String> = section.subs.iter().map(shown_sub).collect();
-        shown.extend(of_section.into_iter().map(|entry| Entry { subzones: subzones.clone(), ..entry }));
+        shown.extend(of_section.into_iter().map(|entry| Entry {
+            subzones: subzones.clone(),
+            rows: before + entry.rows.start..before + entry.rows.end,
+            ..entry
+        }));
+        before += section.set.own_rows();
         more += left;
     }
     (shown, more)
@@ -181,11 +229,11 @@ fn own_entries(set: &Set, subject: &Subject, most: usize) -> (Vec<Entry>, u64) {
 fn names(set: &Set, asked: &Name) -> Vec<Entry> {
     let holds = |entry: &NameEntry| match entry.scope {
         Scope::Exact => entry.name == *asked,
-        Scope::Below => asked.is_in(&entry.name) && entry.name != *asked,
+        Scope::Below => entry.name != *asked,
     };
-    let mut holding: Vec<NameEntry> = set.names.iter().filter(holds).collect();
-    holding.sort_by_key(|entry| std::cmp::Reverse(entry.name.as_wire().len()));
-    let shown = holding.into_iter().map(|entry| {
+    let above = std::iter::successors(Some(asked.clone()), Name::parent);
+    let entries = above.flat_map(|name| set.names.rows_of(&name)).map(|row| set.names.entry(row));
+    let shown = entries.filter(holds).map(|entry| {
         let other = match entry.scope {
             Scope::Exact => Scope::Below,
             Scope::Below => Scope::Exact,
@@ -196,12 +244,16 @@ fn names(set: &Set, asked: &Name) -> Vec<Entry> {
             Scope::Exact => "",
             Scope::Below => "*.",
         };
-        valued(format!("{before}{}", entry.name), entry.exclude, &set.value(entry.value))
+        let rows = set.rows_of(&Key::from(&entry));
+        valued(format!("{before}{}", entry.name), rows, entry.exclude, &set.value(entry.value))
     });
     shown.collect()
 }
 
-fn capped<A: Address>(set: &Set, blocks: impl Iterator<Item = Block<A>>, most: usize) -> (Vec<Entry>, u64) {
+fn capped<A: Address>(set: &Set, blocks: impl Iterator<Item = Block<A>>, most: usize) -> (Vec<Entry>, u64)
+where
+    for<'a> Key: From<&'a Block<A>>,
+{
     let mut more = 0;
     let mut shown = Vec::new();
     for block in blocks {
@@ -214,17 +266,24 @@ fn capped<A: Address>(set: &Set, blocks: impl Iterator<Item = Block<A>>, most: u
     (shown, more)
 }
 
-fn entry<A: Address>(set: &Set, block: &Block<A>) -> Entry {
-    valued(block.span.to_string(), block.exclude, &set.value(block.value))
+fn entry<'a, A: Address>(set: &Set, block: &'a Block<A>) -> Entry
+where
+    Key: From<&'a Block<A>>,
+{
+    let rows = set.rows_of(&Key::from(block));
+    valued(block.span.to_string(), rows, block.exclude, &set.value(block.value))
 }
 
-fn valued(entry: String, exclude: bool, value: &Value) -> Entry {
+fn valued(entry: String, rows: Range<usize>, exclude: bool, value: &Value) -> Entry {
+    let (since, subzones) = (None, Vec::new());
     if exclude {
-        return Entry { entry, subzones: Vec::new(), exclude, code: None, text: None, note: None };
+        return Entry { entry, rows, since, subzones, exclude, code: None, text: None, note: None };
     }
     Entry {
         entry,
-        subzones: Vec::new(),
+        rows,
+        since,
+        subzones,
         exclude,
         code: value.code.map(|code| code.to_string()),
         text: match &value.text {

@@ -1,11 +1,13 @@
 //! `gatepost lookup`: who has this address, prefix or name, and why.
 //!
-//! Reads the store as the server reads it, local decisions included; needs no running server. `find` asks the zones, `lists` the lists,
-//! `show` tells.
+//! Reads the store as the server reads it, local decisions included; needs no running server. `find` asks the zones, `lists` the
+//! lists, `since` and `history` how the lists came to be what they are, `show` tells.
 
 mod find;
+mod history;
 mod lists;
 mod show;
+mod since;
 
 use std::io::Write;
 
@@ -23,8 +25,9 @@ use find::Found;
 
 /// Show which zones and lists have an address, a prefix or a name, and why
 ///
-/// For an address or a name: what each zone answers, and of each list the entry as published, its value and text. For
-/// a prefix: what is listed inside it. Reads the store; needs no running server.
+/// For an address or a name: what each zone answers, and of each list the entry as published, its value and text, since
+/// when it is there, which fetch brought it, and where to get off. For a prefix: what is listed inside it. Reads the
+/// store; needs no running server.
 ///
 /// Exit codes: 0 not listed, 1 listed, 2 usage, 3 cannot tell (a zone that might list it has no data).
 #[derive(Debug, clap::Args)]
@@ -35,12 +38,16 @@ Examples:
   gatepost lookup 192.0.2.0/24                 your own network: is anybody in it listed?
   gatepost lookup spam.example                 in lists of names
   gatepost lookup 7.2.0.192.bl.example.net     as a mail log shows it
+  gatepost lookup 192.0.2.7 --history          when it came and went
   gatepost lookup 192.0.2.7 --json | jq '.lists[].list'")]
 pub(crate) struct Args {
     /// IPv4 or IPv6 address, prefix, or name
     what: String,
     #[command(flatten)]
     from: EitherArgs,
+    /// Show when it came into each list and went, as far back as that is kept
+    #[arg(long)]
+    history: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +61,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let subject = subject(&args.what)?;
     let view = View::of(args.from.read()?)?;
     let subject = asked_of(view.zones.iter().map(ZoneView::origin), subject);
-    let found = find::find(&view, &subject, args.most)?;
+    let mut found = find::find(&view, &subject, args.most)?;
+    if args.history {
+        found.history = Some(history::history(&view, &subject, &mut found.unreadable));
+    }
     match print(args.json, &view, &found) {
         // What was found is found, however little of it somebody wanted to read.
         Err(error) if !is_broken_pipe(&error) => Err(error),

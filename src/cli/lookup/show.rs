@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::super::output::{
-    Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, addresses, counted, since, styled, wrapped,
+    Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, addresses, counted, short_duration, since,
+    styled, wrapped,
 };
 use super::super::overlay::{self, Shown};
 use super::super::records;
 use super::super::view::When;
 use super::find::{Found, InZone, Inside};
+use super::history::{Happened, InHistory};
 use super::lists::InList;
+use super::since::ShownSince;
 use crate::store::Now;
 use crate::zone::Ruling;
 
@@ -43,6 +46,10 @@ pub(crate) fn write(found: &Found, now: &Now, out: &mut Out) -> anyhow::Result<(
     }
     for why in &found.unreadable {
         writeln!(out, "  {}", styled(WARN, format_args!("a list cannot be looked into: {why}")))?;
+    }
+    if let Some(history) = &found.history {
+        writeln!(out, "\n{}", styled(HEAD, "History"))?;
+        write_history(history, out)?;
     }
     write_unknown(found, out)
 }
@@ -89,6 +96,7 @@ fn write_lists(found: &Found, out: &mut Out) -> anyhow::Result<()> {
         ("LIST", Align::Left),
         ("USE", Align::Left),
         ("ENTRY", Align::Left),
+        ("SINCE", Align::Left),
         ("CONFIRMED", Align::Left),
         ("CONTENT FROM", Align::Left),
         ("SAYS", Align::Left),
@@ -96,17 +104,15 @@ fn write_lists(found: &Found, out: &mut Out) -> anyhow::Result<()> {
     for list in &found.lists {
         for (at, entry) in list.entries.iter().enumerate() {
             let mark = if entry.exclude { "!" } else { "" };
-            let subzones = (!entry.subzones.is_empty()).then(|| format!("in {}", entry.subzones.join(", ")));
-            let says = [&subzones, &entry.code, &entry.text, &entry.note].into_iter().flatten().cloned();
-            let says: Vec<String> = says.collect();
             let first = |text: String| if at == 0 { text } else { String::new() };
             table.row([
                 first(list.list.clone()).into(),
                 first(list.use_.clone()).into(),
                 format!("{mark}{}", entry.entry).into(),
+                there_since(entry.since.as_ref()).into(),
                 first(age(list.confirmed.as_ref())).into(),
                 first(age(list.changed.as_ref())).into(),
-                Cell::new(DIM, says.join("; ")),
+                Cell::new(DIM, entry.says()),
             ]);
         }
     }
@@ -119,8 +125,66 @@ fn write_lists(found: &Found, out: &mut Out) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn write_history(history: &[InHistory], out: &mut Out) -> anyhow::Result<()> {
+    if history.is_empty() {
+        writeln!(out, "  no list has had it, as far back as that is kept")?;
+    }
+    let mut table = Table::new([
+        ("LIST", Align::Left),
+        ("WHEN", Align::Left),
+        ("", Align::Left),
+        ("ENTRY", Align::Left),
+        ("FROM", Align::Left),
+        ("SAYS", Align::Left),
+    ]);
+    for list in history {
+        for (at, event) in list.events.iter().enumerate() {
+            let what = match event.event {
+                Happened::There => "was there already",
+                Happened::Came => "came",
+                Happened::Changed => "says something else",
+                Happened::Went => "went",
+            };
+            let after = event.after.as_ref().map(|after| format!(" (after {})", after.at()));
+            let mark = if event.entry.exclude { "!" } else { "" };
+            let from = event.fetch.as_ref().and_then(|fetch| fetch.url.clone());
+            table.row([
+                if at == 0 { list.list.clone() } else { String::new() }.into(),
+                event.when.at().to_owned().into(),
+                format!("{what}{}", after.unwrap_or_default()).into(),
+                format!("{mark}{}", event.entry.entry).into(),
+                from.unwrap_or_else(|| NOTHING.to_owned()).into(),
+                Cell::new(DIM, event.entry.says()),
+            ]);
+        }
+    }
+    Ok(table.write(out, "  ")?)
+}
+
 fn age(when: Option<&When>) -> String {
     when.map_or_else(|| NOTHING.to_owned(), |when| since(when.age()))
+}
+
+/// What came before is not always known.
+fn there_since(since: Option<&ShownSince>) -> String {
+    since.map_or_else(
+        || NOTHING.to_owned(),
+        |known| {
+            if known.at_least {
+                format!("at least {}", short_duration(known.when.age()))
+            } else {
+                age(Some(&known.when))
+            }
+        },
+    )
+}
+
+/// Which fetch brought an entry.
+fn brought_by(since: &ShownSince) -> Option<String> {
+    let fetch = since.fetch.as_ref()?;
+    let from = fetch.url.as_ref().map_or_else(String::new, |url| format!(" from {url}"));
+    let what = if since.at_least { "there in the first version that is known, of" } else { "came" };
+    Some(format!("{what} {}{from} (set {})", fetch.at, fetch.set.short()))
 }
 
 /// What else there is to know of a list that has it.
@@ -138,6 +202,10 @@ fn notes(list: &InList, found: &Found) -> Vec<String> {
     }
     if let Some(why) = why_silent(list, found) {
         notes.push(styled(WARN, why));
+    }
+    // Of a prefix each entry has its own; they are in the JSON.
+    if let [entry] = &list.entries[..] {
+        notes.extend(entry.since.as_ref().and_then(brought_by));
     }
     if let Some(lookup) = &list.lookup {
         notes.push(format!("look it up or get it off: {lookup}"));

@@ -72,6 +72,8 @@ keys! {
         "contact" contact: Text,
         "keep" keep: Duration,
         "keep-size" keep_size: Size,
+        "keep-history" keep_history: Duration,
+        "keep-history-size" keep_history_size: Size,
     }
 }
 

@@ -101,6 +101,11 @@ pub(crate) fn resolve(
                 contact: file.sync.contact.map(|at| at.value.0),
                 keep: or(file.sync.keep, defaults::KEEP),
                 keep_size: file.sync.keep_size.map_or(defaults::KEEP_SIZE, |at| at.value.0),
+                keep_history: or(file.sync.keep_history, defaults::KEEP_HISTORY),
+                keep_history_size: file
+                    .sync
+                    .keep_history_size
+                    .map_or(defaults::KEEP_HISTORY_SIZE, |at| at.value.0),
             },
             lists: lists.into_iter().filter_map(|(name, (list, _))| Some((name, list?))).collect(),
             zones,
