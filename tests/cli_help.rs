@@ -9,12 +9,18 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 20] = [
     "up",
     "serve",
     "sync",
     "status",
     "lookup",
+    "accept",
+    "diff",
+    "history",
+    "rollback",
+    "pin",
+    "unpin",
     "check-config",
     "print-config",
     "compile",

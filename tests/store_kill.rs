@@ -14,8 +14,8 @@ use gatepost::config::Slug;
 use gatepost::model::{ContentHash, Value};
 use gatepost::set::{Overlap, Set, SetBuilder};
 use gatepost::store::{
-    Attempt, BuiltZone, Generation, Held, ListStatus, Lock, Now, Outcome, Retention, Store, Wait, Writer,
-    killpoint,
+    Attempt, BuiltZone, Dates, Generation, Held, ListStatus, Lock, Now, Outcome, Retention, Store, Wait,
+    Writer, killpoint,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -62,24 +62,28 @@ fn sync(store: &Store, round: u32) {
     let mut body = list.body_file().unwrap();
     body.write_all(round.to_string().as_bytes()).unwrap();
     list.keep_body(body).unwrap();
-    let set = list.keep_set(&set(round)).unwrap();
+    let set = list.keep_set(&self::set(round)).unwrap();
     status.accepted(set, None, Outcome::Accepted, Vec::new(), &now);
     list.put_status(&status).unwrap();
     let attempt = Attempt {
-        wall: now.clocks.wall,
-        url: None,
-        status: None,
-        validators: None,
-        received: None,
-        milliseconds: None,
         set: Some(set.hash),
         entries: Some(set.entries),
         outcome: Outcome::Accepted,
-        reasons: Vec::new(),
+        ..Attempt::new(now.clocks.wall)
     };
     list.log(&attempt).unwrap();
-    let held = Held { since: now.stamp(), seen: round, set, reasons: Vec::new() };
-    list.hold(list.body_file().unwrap(), &held).unwrap();
+    list.drop_held().unwrap();
+    let held = Held {
+        since: now.stamp(),
+        seen: round,
+        set,
+        reasons: Vec::new(),
+        fetched: None,
+        validators: None,
+        dates: Dates::default(),
+        agreeing: Vec::new(),
+    };
+    list.hold(list.body_file().unwrap(), &self::set(round), &held).unwrap();
     list.prune_sets(&[set.hash], Retention { age: std::time::Duration::ZERO, size: 0 }).unwrap();
 
     let content = ContentHash::of(&round.to_le_bytes());
@@ -186,5 +190,5 @@ fn killed_at_each_step() {
         let count = |prefix: &str| left.iter().filter(|name| name.starts_with(prefix)).count();
         assert!(count("body-") <= 2 && count("set-") <= 3 && count("bl.example-") <= 3, "{point}: {left:?}");
     }
-    assert_eq!(reached, 43);
+    assert_eq!(reached, 49);
 }

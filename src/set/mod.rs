@@ -6,12 +6,14 @@
 
 mod blocks_v6;
 mod builder;
+mod changes;
 pub mod codec;
 mod first;
 mod names;
 
 pub use blocks_v6::BlocksV6;
 pub use builder::{Repeats, Row, RowKind, SetBuilder};
+pub use changes::{Change, Changed, Entry, Holds, changes};
 pub use names::{NAME_BUFFER, NameBuffer, NameList};
 
 use std::sync::Arc;

@@ -5,13 +5,14 @@
 
 /// The files that are written beside the old one and renamed, each with the steps of [`STEPS`]: the point
 /// `set-synced` lies between the fsync of a set's temporary file and its rename.
-pub const FILES: [&str; 8] = ["seed", "body", "set", "status", "held", "snapshot", "generation", "terms"];
+pub const FILES: [&str; 9] =
+    ["seed", "body", "set", "status", "held", "held-set", "snapshot", "generation", "terms"];
 
 /// What has just been done with the temporary file.
 pub const STEPS: [&str; 5] = ["created", "written", "synced", "renamed", "done"];
 
 /// Points outside a write: before the lists are pruned, and before the snapshots are.
-pub const OTHERS: [&str; 3] = ["log-appended", "sets-prune", "snapshots-prune"];
+pub const OTHERS: [&str; 4] = ["log-appended", "hold-dropped", "sets-prune", "snapshots-prune"];
 
 /// The names of all points.
 pub fn names() -> impl Iterator<Item = String> {

@@ -34,14 +34,16 @@ mod list;
 mod log;
 mod status;
 mod terms;
+mod versions;
 
 pub use clock::{Freshness, Now, Stamp, freshness};
 pub use error::StoreError;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
-pub use list::{BodyRef, Held, ListDir, ListWriter, Retention};
-pub use log::{Attempt, Logged};
-pub use status::{Decision, ListStatus, Outcome, Pause, Refused, SetRef, Validators};
+pub use list::{BodyRef, Held, ListDir, ListWriter, Retention, Sighting, hash_file};
+pub use log::{Act, Attempt, By, Logged};
+pub use status::{Dates, Decision, ListStatus, Outcome, Pause, Pin, Refused, SetRef, Told, Validators};
 pub use terms::{Shown, Terms};
+pub use versions::{Unknown, Version, Versions};
 
 use crate::config::Slug;
 use atomic::Owner;

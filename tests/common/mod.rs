@@ -8,6 +8,7 @@ pub(crate) mod loud;
 pub(crate) mod naive;
 pub(crate) mod program;
 pub(crate) mod site;
+pub(crate) mod stopped;
 
 use std::path::{Path, PathBuf};
 
