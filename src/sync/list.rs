@@ -169,7 +169,7 @@ impl<'a> Desk<'a> {
         let current = self.status.set;
         report.entries = current.map(|set| set.entries);
         attempt.by = self.by;
-        attempt.set = attempt.set.or(current.map(|set| set.hash));
+        attempt.set = attempt.set.or_else(|| current.map(|set| set.hash));
         attempt.entries = attempt.entries.or(report.entries);
         attempt.outcome = report.outcome.unwrap_or_default();
         attempt.reasons.clone_from(&report.reasons);
@@ -223,7 +223,7 @@ impl<'a> Desk<'a> {
                 Ok(())
             }
             // Somebody has let these very entries through.
-            Outcome::Held if self.is_current(&read) => {
+            Outcome::Held if self.is_current(&read) && self.was_let_through() => {
                 let read = read.let_through("the entries are those in service".to_owned());
                 self.take(read, Some(fetched.body), Some(fetched.validators), report)
             }
@@ -238,6 +238,11 @@ impl<'a> Desk<'a> {
 
     fn is_current(&self, read: &Judged) -> bool {
         self.status.set.is_some_and(|set| set.hash == read.set.hash)
+    }
+
+    /// The version in service was held, and a person let it through.
+    fn was_let_through(&self) -> bool {
+        self.status.brought.as_ref().is_some_and(|brought| brought.act == Some(Act::Accept))
     }
 
     fn is_pinned_to_another(&self, read: &Judged) -> bool {

@@ -45,7 +45,9 @@ impl Desk<'_> {
         attempt.body = Some(crate::store::hash_file(body.path())?);
         self.take(read.let_through("accepted by hand".to_owned()), Some(body), held.validators, &mut report)?;
         // Nobody has confirmed it since it came.
-        self.status.last_confirmed = held.fetched.or(self.status.last_confirmed.take());
+        if held.fetched.is_some() {
+            self.status.last_confirmed = held.fetched;
+        }
         self.write_down(&mut report, attempt)?;
         Ok(report)
     }
