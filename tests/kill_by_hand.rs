@@ -15,14 +15,15 @@ use common::site::Site;
 use common::stopped::Stopped;
 use gatepost::store::killpoint;
 
-/// The files that each command writes, and where else it can be stopped.
+/// The files that each command writes, and where else it can be stopped. (The snapshot of the version before is still
+/// there.)
 const COMMANDS: [(&str, &[&str], &[&str]); 2] = [
     (
         "accept",
         &["body", "set", "status", "snapshot", "generation"],
         &["log-appended", "hold-dropped", "sets-prune", "snapshots-prune"],
     ),
-    ("rollback", &["status", "snapshot", "generation"], &["log-appended", "sets-prune", "snapshots-prune"]),
+    ("rollback", &["status", "generation"], &["log-appended", "sets-prune", "snapshots-prune"]),
 ];
 
 fn points(files: &[&str], others: &[&str]) -> Vec<String> {

@@ -126,8 +126,9 @@ impl Side {
 
 impl Kept {
     fn of(list: ListDir) -> anyhow::Result<Self> {
-        let current = status_of(&list)?.set.map(|set| set.hash);
-        let held = list.held()?.filter(|held| Some(held.set.hash) != current);
+        let status = status_of(&list)?;
+        let current = status.set.map(|set| set.hash);
+        let held = list.held()?.filter(|_| status.waits);
         let versions = Versions::of(&list, current)?;
         Ok(Self { current, held, versions, now: Now::read().stamp().wall, list })
     }

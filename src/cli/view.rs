@@ -101,8 +101,7 @@ impl View {
             // As a sync would take it up.
             let status = readable(status_of(&list), &mut Vec::new())?.unwrap_or_default();
             let held = readable(list.held(), &mut unreadable)?.flatten();
-            // What is in service does not wait, though a killed process left it there.
-            helds.insert(name.clone(), held.filter(|held| status.set != Some(held.set)));
+            helds.insert(name.clone(), held.filter(|_| status.waits));
             statuses.insert(name.clone(), status);
         }
         let now = store.now(statuses.values());

@@ -200,72 +200,118 @@ fn merge<T>(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parse::{Format, Options, parse};
+    use crate::model::{Subject, Value};
+    use crate::set::{Overlap, Section, SetBuilder};
 
-    fn read(format: Format, text: &str) -> Set {
-        parse(format, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set
+    /// `!` before an entry excludes it, `=` behind it is its note, `*.` stands for what is below.
+    fn set<'a>(entries: impl IntoIterator<Item = &'a str>) -> Set {
+        let mut builder = SetBuilder::new(Overlap::Narrowest);
+        for entry in entries {
+            let (entry, note) = entry.split_once('=').unwrap_or((entry, ""));
+            let note = (!note.is_empty()).then(|| note.into());
+            let value = builder.value(&Value { note, ..Value::default() });
+            let listed = entry.strip_prefix('!').unwrap_or(entry);
+            let exclude = listed.len() < entry.len();
+            let (name, scope) = match listed.strip_prefix("*.") {
+                Some(name) => (name, Scope::Below),
+                None => (listed, Scope::Exact),
+            };
+            match (name.parse().unwrap(), exclude) {
+                (Subject::V4(span), false) => builder.v4(span, value),
+                (Subject::V4(span), true) => builder.exclude_v4(span),
+                (Subject::V6(span), false) => builder.v6(span, value),
+                (Subject::V6(span), true) => builder.exclude_v6(span),
+                (Subject::Name(name), false) => builder.name(name, scope, value),
+                (Subject::Name(name), true) => builder.exclude_name(name, scope),
+            }
+        }
+        builder.finish()
     }
 
-    fn told(old: &Set, new: &Set) -> (Changed, Vec<String>) {
-        let mut lines = Vec::new();
+    fn told(old: &Set, new: &Set) -> (Changed, BTreeSet<String>) {
+        let mut lines = BTreeSet::new();
         let changed = changes(old, new, &mut |change, entry| {
-            lines.push(format!("{}{entry}", if change == Change::Added { "+" } else { "-" }));
+            let sign = if change == Change::Added { '+' } else { '-' };
+            assert!(lines.insert(format!("{sign}{entry}")), "told twice: {entry}");
         });
         (changed, lines)
     }
 
     #[test]
     fn every_kind_of_entry() {
-        let old = read(
-            Format::Ip4set,
-            "1.2.3.4 :2:a\n1.2.3.4 :3:b\n1.2.3.5\n1.2.4.0/24\n!1.2.4.9\n5.0.0.1-5.0.0.7\n",
+        let old = [
+            "1.2.3.4=a",
+            "1.2.3.4=b",
+            "1.2.3.5",
+            "1.2.4.0/24",
+            "!1.2.4.9",
+            "2001:db8::/32",
+            "::5",
+            "a.example=x",
+        ];
+        let new = ["1.2.3.4=c", "1.2.3.6", "1.2.4.0/23", "1.2.4.9", "2001:db8::/33", "::5", "a.example=y"];
+        let (old, new) = (
+            set(old.into_iter().chain(["*.b.example", "!c.example"])),
+            set(new.into_iter().chain(["b.example"])),
         );
-        let new = read(Format::Ip4set, "1.2.3.4 :9:c\n1.2.3.6\n1.2.4.0/23\n1.2.4.9\n5.0.0.1-5.0.0.7\n");
         let (changed, lines) = told(&old, &new);
-        let lines: BTreeSet<&str> = lines.iter().map(String::as_str).collect();
-        assert_eq!(
-            lines,
-            BTreeSet::from(["-1.2.3.5", "+1.2.3.6", "-1.2.4.0/24", "+1.2.4.0/23", "-!1.2.4.9", "+1.2.4.9"])
-        );
-        assert_eq!((changed.added, changed.removed), (3, 3));
-        assert!(told(&new, &new).0.is_none());
-
-        let old = read(Format::Dnset, "a.example :2:x\n.b.example\n!c.example\n");
-        let new = read(Format::Dnset, "a.example :3:y\n*.b.example\nc.example\n");
-        let (changed, lines) = told(&old, &new);
-        assert_eq!(lines, ["-b.example", "+c.example", "-!c.example"]);
-        assert_eq!(changed, Changed { added: 1, removed: 2, kept: 2 });
-        let six =
-            told(&read(Format::Plain, "2001:db8::/32\n::5\n"), &read(Format::Plain, "2001:db8::/33\n::5\n"));
-        assert_eq!(six.1, ["-2001:db8::/32", "+2001:db8::/33"]);
+        let expected = [
+            "-1.2.3.5",
+            "+1.2.3.6",
+            "-1.2.4.0/24",
+            "+1.2.4.0/23",
+            "-!1.2.4.9",
+            "+1.2.4.9",
+            "-2001:db8::/32",
+            "+2001:db8::/33",
+            "-*.b.example",
+            "+b.example",
+            "-!c.example",
+        ];
+        assert_eq!(lines, expected.map(str::to_owned).into());
+        assert_eq!(changed, Changed { added: 5, removed: 6, kept: 3 });
+        assert_eq!(changed.gone(), 6.0 / 9.0);
+        assert!(told(&new, &new).0.is_none() && Changed::default().gone() == 0.0);
     }
 
     #[test]
     fn sections_are_held_against_their_like() {
-        let old = read(Format::Combined, "$DATASET ip4set a\n1.1.1.1\n$DATASET dnset b\nx\n");
-        let new = read(Format::Combined, "$DATASET dnset b\nx\ny\n$DATASET ip4set c\n1.1.1.1\n");
+        let list = |sections: &[(&str, &[&str])]| {
+            let section = |(sub, entries): &(&str, &[&str])| Section {
+                subs: vec![sub.parse().unwrap()],
+                set: Arc::new(set(entries.iter().copied())),
+            };
+            Set { sections: sections.iter().map(section).collect(), ..Set::default() }
+        };
+        let old = list(&[("a", &["1.1.1.1"]), ("b", &["x.example"])]);
+        let new = list(&[("b", &["x.example", "y.example"]), ("c", &["1.1.1.1"])]);
         assert_eq!(told(&old, &new).0, Changed { added: 2, removed: 1, kept: 1 });
     }
 
     proptest! {
         #[test]
         fn as_sets_of_lines(old in prop::collection::btree_set(0u32..60, 0..40), new in prop::collection::btree_set(0u32..60, 0..40)) {
-            let line = |n: &u32| match n % 3 {
-                0 => format!("1.2.3.{n}"),
-                1 => format!("1.{n}.0.0/16"),
-                _ => format!("2001:{n:x}::/32"),
+            let lines = |of: &BTreeSet<u32>| -> BTreeSet<String> {
+                let line = |n: &u32| match n % 4 {
+                    0 => format!("1.2.3.{n}"),
+                    1 => format!("1.{n}.0.0/16"),
+                    2 => format!("n{n}.example"),
+                    _ => format!("2001:{n:x}::/32"),
+                };
+                of.iter().map(line).collect()
             };
-            let text = |of: &BTreeSet<u32>| of.iter().map(|n| line(n) + "\n").collect::<String>();
-            let (changed, lines) = told(&read(Format::Plain, &text(&old)), &read(Format::Plain, &text(&new)));
-            let added = new.difference(&old).map(|n| format!("+{}", line(n)));
-            let removed = old.difference(&new).map(|n| format!("-{}", line(n)));
-            prop_assert_eq!(lines.iter().cloned().collect::<BTreeSet<_>>(), added.chain(removed).collect());
+            let (old, new) = (lines(&old), lines(&new));
+            let (changed, told) = told(&set(old.iter().map(String::as_str)), &set(new.iter().map(String::as_str)));
+            let added = new.difference(&old).map(|line| format!("+{line}"));
+            let removed = old.difference(&new).map(|line| format!("-{line}"));
+            prop_assert_eq!(&told, &added.chain(removed).collect());
             prop_assert_eq!(changed.kept as usize, old.intersection(&new).count());
-            prop_assert_eq!((changed.added + changed.removed) as usize, lines.len());
+            prop_assert_eq!((changed.added + changed.removed) as usize, told.len());
         }
     }
 }

@@ -50,6 +50,9 @@ pub struct ListStatus {
     /// The last decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// Something waits in `held/`. Without this what stands there is left from before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// The trouble of a body that was told last: as long as it is the same, it is not told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
@@ -289,7 +292,9 @@ impl ListStatus {
         }
         if outcome.is_new() || outcome == Outcome::Confirmed {
             self.told = None;
+            self.waits = false;
         }
+        self.waits |= outcome == Outcome::Held;
         self.decision = Some(Decision { outcome, reasons, at: now.stamp() });
     }
 

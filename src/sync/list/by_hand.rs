@@ -16,7 +16,7 @@ impl Desk<'_> {
         }
         let mut report = ListReport::new(&self.list.name);
         let mut attempt = self.by_hand(Act::Accept);
-        let Some(held) = self.keeper.held()? else {
+        let Some(held) = self.keeper.held()?.filter(|_| self.status.waits) else {
             if self.status.stale == 0 {
                 return Err(SyncError::NothingHeld(name));
             }

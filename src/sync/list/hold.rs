@@ -30,7 +30,7 @@ impl Desk<'_> {
         report: &mut ListReport,
     ) -> Result<(), SyncError> {
         // One that is damaged waits anew.
-        let before = self.keeper.held().ok().flatten();
+        let before = self.keeper.held().ok().flatten().filter(|_| self.status.waits);
         let agreeing = match read.changed_too_much {
             true => self.agreeing(&read, before.as_ref()),
             false => Vec::new(),
