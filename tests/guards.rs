@@ -6,21 +6,16 @@ mod common;
 
 use common::dns::{A, NOERROR, NXDOMAIN, Over, ask};
 use common::feed_server::Page;
-use common::program::{Server, gatepost};
-use common::say;
+use common::program::Server;
 use common::site::Site;
+use common::{hosts, say};
 use serde_json::Value;
 
 /// Entries of the good version: 5.6.0.0 and the addresses behind it.
 const GOOD: u32 = 1000;
 
-/// The lines of entries `from..to`.
-fn lines(from: u32, to: u32) -> String {
-    (from..to).map(|n| format!("5.6.{}.{}\n", n / 256, n % 256)).collect()
-}
-
 fn good() -> String {
-    lines(0, GOOD)
+    hosts(0, GOOD)
 }
 
 /// A body after [`good`], what becomes of it, and a word of the reason.
@@ -41,12 +36,12 @@ fn rows() -> Vec<Row> {
     let canaries = |count: u32| with(&(0..count).map(|n| format!("17.0.{n}.1\n")).collect::<String>());
     vec![
         row("more than 1 % of bad lines", with(&"not an address\n".repeat(11)), "held", "lines are bad"),
-        row("the minimum", lines(0, 899), "held", "at least 900 are due"),
-        row("shrunk by more than 25 %", lines(0, 749), "held", "25.1 % fewer"),
-        row("grown by more than 50 %", lines(0, 1501), "held", "50.1 % more"),
+        row("the minimum", hosts(0, 899), "held", "at least 900 are due"),
+        row("shrunk by more than 25 %", hosts(0, 749), "held", "25.1 % fewer"),
+        row("grown by more than 50 %", hosts(0, 1501), "held", "50.1 % more"),
         row(
             "more than 40 % are gone",
-            lines(401, 1401),
+            hosts(401, 1401),
             "held",
             "401 of the 1000 old entries are gone (40.1 %",
         ),
@@ -196,10 +191,10 @@ fn limits_of_a_list_go_before_the_defaults() {
     };
     put(good());
     assert_eq!(outcomes(0), ["accepted", "accepted", "accepted"]);
-    put(lines(2000, 2300));
+    put(hosts(2000, 2300));
     assert_eq!(outcomes(1), ["accepted", "accepted", "held"]);
     // The usual list is still the first one; others have 300 entries.
-    put(lines(0, 1500));
+    put(hosts(0, 1500));
     assert_eq!(outcomes(0), ["accepted", "accepted", "accepted"]);
 }
 
@@ -219,7 +214,7 @@ fn stale_caches_are_refused_quietly() {
     let status = || site.status()["lists"][0].clone();
     let confirmed = status()["confirmed"]["at"].clone();
     for count in 1..=3 {
-        site.web.put("/victim", day(8, lines(5, 1005)));
+        site.web.put("/victim", day(8, hosts(5, 1005)));
         let ran = site.sync(&["victim"]).expect(0);
         let done = ran.json();
         let list = only_list(&done);
@@ -236,17 +231,15 @@ fn stale_caches_are_refused_quietly() {
     // Newer than that, or without a date: taken. A date that lies ahead says nothing.
     site.web.put(
         "/victim",
-        Page { last_modified: Some("Fri, 01 Jan 2106 00:00:00 GMT".into()), ..Page::new(lines(1, 1001)) },
+        Page { last_modified: Some("Fri, 01 Jan 2106 00:00:00 GMT".into()), ..Page::new(hosts(1, 1001)) },
     );
     assert_eq!(only_list(&site.sync(&["victim"]).expect(0).json())["outcome"], "accepted");
-    site.web.put("/victim", day(22, lines(2, 1002)));
+    site.web.put("/victim", day(22, hosts(2, 1002)));
     assert_eq!(only_list(&site.sync(&["victim"]).expect(0).json())["outcome"], "accepted");
-    site.web.put("/victim", day(15, lines(3, 1003)));
+    site.web.put("/victim", day(15, hosts(3, 1003)));
     assert_eq!(only_list(&site.sync(&["victim"]).expect(0).json())["outcome"], "stale");
     // A publisher that really went back is let through by a person: the next fetch is taken whatever it is dated.
-    let mut accept = gatepost();
-    accept.args(["accept", "victim", "--config"]).arg(site.config());
-    assert!(accept.output().unwrap().status.success());
+    site.on_list("accept", "victim", &[]).expect(0);
     assert_eq!(only_list(&site.sync(&["victim"]).expect(0).json())["outcome"], "accepted");
 }
 
@@ -263,11 +256,11 @@ fn dates_in_the_data_decide() {
         only_list(&site.sync(&["victim"]).expect(0).json())["outcome"].as_str().unwrap().to_owned()
     };
     assert_eq!(sync(dated(8, 22, good())), "accepted");
-    assert_eq!(sync(dated(7, 29, lines(1, 1001))), "stale");
-    assert_eq!(sync(dated(9, 15, lines(1, 1001))), "accepted");
+    assert_eq!(sync(dated(7, 29, hosts(1, 1001))), "stale");
+    assert_eq!(sync(dated(9, 15, hosts(1, 1001))), "accepted");
     // A header alone is another body with the same entries: nothing changes, and a date that went back is told quietly.
     let before = site.generation();
-    assert_eq!(sync(dated(10, 15, lines(1, 1001))), "accepted");
-    assert_eq!(sync(dated(9, 15, lines(1, 1001))), "stale");
+    assert_eq!(sync(dated(10, 15, hosts(1, 1001))), "accepted");
+    assert_eq!(sync(dated(9, 15, hosts(1, 1001))), "stale");
     assert_eq!(site.generation(), before);
 }

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::dns::{A, Over, ask};
-use common::program::{Ended, Server, gatepost, run};
+use common::program::{Server, gatepost, run};
 use common::site::Site;
 use common::skipped;
 use gatepost::store::{Lock, Store, Wait};
@@ -30,16 +30,6 @@ fn site() -> Site {
         site.sync(&["victim"]).expect(0);
     }
     site
-}
-
-fn on_list(site: &Site, command: &str, more: &[&str]) -> Ended {
-    let config = site.config();
-    let config = [OsStr::new("--config"), config.as_os_str()];
-    run([command, "victim"].iter().chain(more).map(OsStr::new).chain(config))
-}
-
-fn status(site: &Site) -> Value {
-    site.status()["lists"][0].clone()
 }
 
 fn outcome(site: &Site) -> String {
@@ -62,13 +52,13 @@ fn back_and_pinned_and_on_again() {
     let mut server = site.serve();
     assert_eq!(said(&mut server, &site), 3);
     let serial = site.serial("victim.example");
-    on_list(&site, "rollback", &[]).expect(0);
+    site.on_list("rollback", "victim", &[]).expect(0);
     assert_eq!(said(&mut server, &site), 2);
     let rolled = site.serial("victim.example");
     assert!(rolled > serial, "a rollback raises the serial: {serial} {rolled}");
-    on_list(&site, "rollback", &[]).expect(0);
+    site.on_list("rollback", "victim", &[]).expect(0);
     assert_eq!(said(&mut server, &site), 1);
-    let refused = on_list(&site, "rollback", &[]).expect(2);
+    let refused = site.on_list("rollback", "victim", &[]).expect(2);
     assert!(refused.stderr.contains("there are: 0 = "), "{}", refused.stderr);
 
     // The list is pinned: what comes is fetched, judged and logged, and not taken; what has come once is not sent again.
@@ -80,35 +70,35 @@ fn back_and_pinned_and_on_again() {
     assert_eq!(asked, [304, 200]);
     assert_eq!((site.generation(), site.files("feeds/victim")), before);
     assert_eq!(said(&mut server, &site), 1);
-    let now = status(&site);
+    let now = site.first_list();
     assert!(now["pinned"].is_object() && now["problem"] == false, "{now:#}");
     let shown = run(["status", "--config", site.config().to_str().unwrap()]).expect(0).stdout;
     assert!(shown.contains("nothing is taken until `gatepost unpin victim`"), "{shown}");
-    let refused = on_list(&site, "accept", &[]).expect(2);
+    let refused = site.on_list("accept", "victim", &[]).expect(2);
     assert!(refused.stderr.contains("pinned"), "{}", refused.stderr);
     // A bad body is one for a pinned list as well.
     site.put("victim", "<html>");
     site.sync(&["victim"]).expect(1);
 
-    on_list(&site, "unpin", &[]).expect(0);
-    on_list(&site, "unpin", &[]).expect(1);
+    site.on_list("unpin", "victim", &[]).expect(0);
+    site.on_list("unpin", "victim", &[]).expect(1);
     site.put("victim", "5.6.7.4\n5.6.7.9\n");
     assert_eq!(outcome(&site), "accepted");
     assert_eq!(said(&mut server, &site), 4);
-    assert_eq!(status(&site)["pinned"], Value::Null);
+    assert_eq!(site.first_list()["pinned"], Value::Null);
 
     // By its number, by its hash, and the one that is there.
-    on_list(&site, "pin", &["2"]).expect(0);
+    site.on_list("pin", "victim", &["2"]).expect(0);
     assert_eq!(said(&mut server, &site), 2);
     let hash = |number: usize| {
-        let history = on_list(&site, "history", &["--json"]).expect(0).json();
+        let history = site.on_list("history", "victim", &["--json"]).expect(0).json();
         history[number]["set"].as_str().unwrap()[..8].to_owned()
     };
-    on_list(&site, "rollback", &[&hash(0)]).expect(0);
+    site.on_list("rollback", "victim", &[&hash(0)]).expect(0);
     assert_eq!(said(&mut server, &site), 1);
-    on_list(&site, "pin", &[]).expect(0);
+    site.on_list("pin", "victim", &[]).expect(0);
     assert_eq!(said(&mut server, &site), 1);
-    let refused = on_list(&site, "pin", &["ffffffff"]).expect(2);
+    let refused = site.on_list("pin", "victim", &["ffffffff"]).expect(2);
     assert!(refused.stderr.contains("no version `ffffffff` is kept"), "{}", refused.stderr);
 }
 
@@ -116,7 +106,7 @@ fn back_and_pinned_and_on_again() {
 #[test]
 fn a_pinned_version_stays_in_service() {
     let site = site();
-    on_list(&site, "pin", &[]).expect(0);
+    site.on_list("pin", "victim", &[]).expect(0);
     let path = site.state().join("feeds/victim/status.json");
     let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for stamp in ["last_attempt", "last_contact", "last_confirmed"] {
@@ -125,7 +115,7 @@ fn a_pinned_version_stays_in_service() {
     fs::write(&path, serde_json::to_vec(&status).unwrap()).unwrap();
     let mut server = site.serve();
     assert_eq!(said(&mut server, &site), 3);
-    let list = self::status(&site);
+    let list = site.first_list();
     assert_eq!((&list["freshness"], &list["problem"]), (&"soft".into(), &true.into()));
 }
 
@@ -133,20 +123,20 @@ fn a_pinned_version_stays_in_service() {
 fn differences_between_versions() {
     let site = site();
     let lines = |more: &[&str], code| {
-        let ran = on_list(&site, "diff", more).expect(code);
+        let ran = site.on_list("diff", "victim", more).expect(code);
         ran.stdout.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(&[], 1), ["-5.6.7.2", "+5.6.7.3"]);
     assert_eq!(lines(&["2"], 1), ["-5.6.7.1", "+5.6.7.3"]);
     assert_eq!(lines(&["1", "2"], 1), ["+5.6.7.1", "-5.6.7.2"]);
     assert_eq!(lines(&["0", "current"], 0), [""; 0]);
-    let json = on_list(&site, "diff", &["--json"]).expect(1).json();
+    let json = site.on_list("diff", "victim", &["--json"]).expect(1).json();
     assert_eq!(
         (&json["added"][0], &json["removed"][0], &json["kept"]),
         (&"5.6.7.3".into(), &"5.6.7.2".into(), &1.into())
     );
-    assert!(on_list(&site, "diff", &["held"]).expect(2).stderr.contains("nothing is held"));
-    assert_eq!(on_list(&site, "diff", &["9"]).code, Some(2));
+    assert!(site.on_list("diff", "victim", &["held"]).expect(2).stderr.contains("nothing is held"));
+    assert_eq!(site.on_list("diff", "victim", &["9"]).code, Some(2));
     let unknown = run(["history", "nobody", "--config", site.config().to_str().unwrap()]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
 }
@@ -156,7 +146,7 @@ fn differences_between_versions() {
 fn where_it_all_comes_from() {
     let site = site();
     site.sync(&["victim"]).expect(0);
-    let history = on_list(&site, "history", &["--json"]).expect(0).json();
+    let history = site.on_list("history", "victim", &["--json"]).expect(0).json();
     let lines = history.as_array().unwrap();
     assert_eq!(lines.len(), 4);
     let third = &lines[2];
@@ -173,7 +163,7 @@ fn where_it_all_comes_from() {
     assert_eq!((&third["outcome"], &third["by"]), (&"accepted".into(), &"person".into()));
     assert!(third["validators"]["etag"].is_string() && third["milliseconds"].is_u64(), "{third:#}");
     let body = gatepost::model::ContentHash::of(THREE.as_bytes()).to_string();
-    assert_eq!((&third["body"], &third["set"]), (&body.into(), &status(&site)["set"]));
+    assert_eq!((&third["body"], &third["set"]), (&body.into(), &site.first_list()["set"]));
     assert_eq!((&lines[3]["outcome"], &lines[3]["status"]), (&"confirmed".into(), &304.into()));
 
     let generation: Value = serde_json::from_str(&site.generation()).unwrap();
@@ -206,7 +196,7 @@ fn it_waits_for_the_lock() {
     let done = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.contains("waits for the sync that is running"), "{said}");
-    assert!(status(&site)["pinned"].is_object());
+    assert!(site.first_list()["pinned"].is_object());
 }
 
 /// Run by root, they leave files that the service may replace.
@@ -242,7 +232,7 @@ fn roots_commands_leave_the_owners_files() {
     for (command, more) in
         [("accept", &[][..]), ("rollback", &[][..]), ("unpin", &[][..]), ("pin", &["0"][..])]
     {
-        on_list(&site, command, more).expect(0);
+        site.on_list(command, "victim", more).expect(0);
         check(command);
     }
     assert!(seen > 40, "{seen}");

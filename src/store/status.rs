@@ -324,3 +324,40 @@ impl ListStatus {
         self.last_attempt.as_ref().map_or(0, |stamp| stamp.wall)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_data_say_of_their_age_goes_before_what_a_server_says() {
+        let dates = |data, server| Dates { data, server };
+        let older = |own: Dates, other: Dates| own.older_than(&other).map(|(what, ..)| what);
+        assert_eq!(older(dates(Some(1), Some(9)), dates(Some(2), Some(8))), Some("a time stamp in it"));
+        assert_eq!(older(dates(Some(2), Some(1)), dates(Some(2), Some(8))), None);
+        assert_eq!(older(dates(None, Some(1)), dates(Some(2), Some(8))), Some("its Last-Modified"));
+        assert_eq!(older(dates(Some(1), None), dates(None, Some(8))), None);
+        assert_eq!(older(Dates::default(), dates(Some(2), Some(8))), None);
+    }
+
+    #[test]
+    fn what_waits_and_what_was_told_end_with_a_good_version() {
+        let (now, mut status) = (Now::read(), ListStatus::default());
+        status.told = Some(Told { outcome: Outcome::Held, kinds: vec!["shrink".to_owned()] });
+        status.not_accepted(Outcome::Held, Vec::new(), &now);
+        status.not_accepted(Outcome::Rejected, Vec::new(), &now);
+        assert!(status.waits && status.told.is_some() && status.failures == 2);
+        for count in 1..=2 {
+            status.not_accepted(Outcome::Stale, Vec::new(), &now);
+            assert_eq!((status.stale, status.failures, status.waits), (count, 0, true));
+        }
+        status.confirmed(&now);
+        assert!(!status.waits && status.told.is_none() && status.stale == 0);
+        // An earlier version of this file knew nothing of them.
+        let old = "{\"attempts\":1,\"failures\":0}";
+        assert_eq!(
+            serde_json::from_str::<ListStatus>(old).unwrap(),
+            ListStatus { attempts: 1, ..ListStatus::default() }
+        );
+    }
+}

@@ -20,6 +20,11 @@ pub(crate) fn made_up(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
 }
 
+/// The lines of a list of single addresses: 5.6.0.0 and the `from`th behind it, up to the one before the `to`th.
+pub(crate) fn hosts(from: u32, to: u32) -> String {
+    (from..to).map(|n| format!("5.6.{}.{}\n", n / 256, n % 256)).collect()
+}
+
 /// The octets of a file, unpacked when its name ends in `.gz`.
 pub(crate) fn unpacked(path: &Path) -> Vec<u8> {
     let octets = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
