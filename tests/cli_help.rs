@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 23] = [
     "up",
     "serve",
     "sync",
@@ -18,6 +18,12 @@ const COMMANDS: [&str; 17] = [
     "allow",
     "block",
     "overlay",
+    "accept",
+    "diff",
+    "history",
+    "rollback",
+    "pin",
+    "unpin",
     "check-config",
     "print-config",
     "compile",

@@ -8,7 +8,6 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -18,10 +17,8 @@ use common::feed_server::Page;
 use common::program::{Server, gatepost};
 use common::say;
 use common::site::Site;
+use common::stopped::Stopped;
 use gatepost::store::killpoint;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
 /// Points at a time. They wait more than they work.
 const THREADS: usize = 4;
@@ -170,35 +167,4 @@ fn up(point: &str) {
     let files = site.files("");
     assert!(files.contains(&"terms.json".to_owned()), "{point}: {files:?}");
     assert!(!files.iter().any(|name| name.contains(".tmp-")), "{point}: {files:?}");
-}
-
-/// A process that stands still at a point.
-struct Stopped(Child);
-
-impl Stopped {
-    /// Starts it and waits until it has stopped itself.
-    fn at(mut command: Command, point: &str) -> Self {
-        command.env("GATEPOST_STOP_AT", point).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = Self(command.spawn().expect("it starts"));
-        match waitpid(child.pid(), Some(WaitPidFlag::WUNTRACED)).expect("our child") {
-            WaitStatus::Stopped(_, Signal::SIGSTOP) => child,
-            other => panic!("{point} was never reached: {other:?}"),
-        }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.0.id() as i32)
-    }
-
-    fn kill(mut self) {
-        kill(self.pid(), Signal::SIGKILL).expect("our child");
-        self.0.wait().expect("our child");
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

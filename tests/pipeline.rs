@@ -154,6 +154,8 @@ const REAL: [Series; 27] = [
     },
     Series {
         name: "drop",
+        // The first is two years older than the others.
+        more: "max-gone = 0.5",
         files: &[
             "broken/drop-before.2024-05-06.txt",
             "spamhaus-drop-txt/drop.2026-08-14.txt",
@@ -182,6 +184,8 @@ const REAL: [Series; 27] = [
     },
     Series {
         name: "tor",
+        // The first is four years older than the others.
+        more: "max-gone = 1.0\nmax-growth = 1.0",
         files: &[
             "broken/tor-exit-before.2019-08-26.lst",
             "tor/tor-exit-nodes.2023-05-10T10.lst",

@@ -16,8 +16,8 @@ use gatepost::config::Slug;
 use gatepost::model::{ContentHash, Name, Value};
 use gatepost::set::{Overlap, Set, SetBuilder};
 use gatepost::store::{
-    Attempt, BuiltZone, Generation, Held, ListStatus, Lock, Now, Outcome, Retention, Store, StoreError,
-    Validators, Wait, Writer,
+    Act, Attempt, BuiltZone, By, Dates, Generation, Held, ListStatus, Lock, Now, Outcome, Retention,
+    Sighting, Store, StoreError, Validators, Wait, Writer,
 };
 use loud::skipped;
 
@@ -271,8 +271,23 @@ fn held_bodies_wait_apart() {
         seen: 1,
         set: list.keep_set(&set(&[1])).unwrap(),
         reasons: vec!["lists everything".to_owned()],
+        fetched: None,
+        validators: None,
+        dates: Dates::default(),
+        agreeing: Vec::new(),
     };
-    list.hold(body, &held).unwrap();
+    list.hold(body, &set(&[1]), &held).unwrap();
+    assert_eq!(list.held_set(&held.set.hash).unwrap(), set(&[1]));
+    // The next one takes its place; sets of fetches that agree with it stay.
+    let first = Sighting { at: held.since.clone(), set: held.set };
+    let two = list.keep_set(&set(&[1, 2])).unwrap();
+    let next = Held { set: two, agreeing: vec![first], ..held.clone() };
+    list.hold(list.body_file().unwrap(), &set(&[1, 2]), &next).unwrap();
+    assert!(list.held_set(&held.set.hash).is_ok() && list.held_set(&two.hash).is_ok());
+    let mut body = list.body_file().unwrap();
+    body.write_all(b"0.0.0.0/0\n").unwrap();
+    list.hold(body, &set(&[1]), &held).unwrap();
+    assert!(list.held_set(&two.hash).is_err());
     assert_eq!(list.held().unwrap(), Some(held));
     assert_eq!(fs::read(list.held_body()).unwrap(), b"0.0.0.0/0\n");
     assert_eq!(list.bodies().unwrap(), []);
@@ -288,16 +303,12 @@ fn the_log_is_rotated_and_half_lines_stay_alone() {
     let writer = writer(&store);
     let list = writer.list(&slug("psbl")).unwrap();
     let attempt = |reason: &str| Attempt {
-        wall: 1,
         url: Some("https://example.net/".to_owned()),
         status: Some(200),
-        validators: None,
         received: Some(10),
         milliseconds: Some(5),
-        set: None,
-        entries: None,
-        outcome: Outcome::Failed,
         reasons: vec![reason.to_owned()],
+        ..Attempt::new(1)
     };
     let path = list.path().join("log.jsonl");
     list.log(&attempt("one")).unwrap();
@@ -312,7 +323,29 @@ fn the_log_is_rotated_and_half_lines_stay_alone() {
         list.log(&attempt(&n.to_string())).unwrap();
     }
     assert_eq!(names(list.path()), ["log.jsonl", "log.jsonl.1", "log.jsonl.2", "log.jsonl.3"]);
+    // One line in each of them can be read; the oldest are gone.
+    let known: Vec<Attempt> = list.history();
+    assert_eq!(known, ["1", "2", "3", "4"].map(attempt), "{known:#?}");
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+}
+
+/// Lines of an earlier version of this program say less, and that stays readable.
+#[test]
+fn old_lines_of_the_log_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let writer = writer(&store);
+    let list = writer.list(&slug("psbl")).unwrap();
+    let line = "{\"wall\":7,\"url\":\"https://example.net/\",\"status\":200,\"received\":10,\"milliseconds\":5,\
+                \"entries\":3,\"outcome\":\"accepted\"}\n";
+    fs::write(list.path().join("log.jsonl"), line).unwrap();
+    list.log(&Attempt { by: By::Person, act: Some(Act::Accept), ..Attempt::new(8) }).unwrap();
+    let history = list.history();
+    assert_eq!((history.len(), history[0].wall, history[0].entries), (2, 7, Some(3)));
+    assert_eq!((history[0].by, history[0].outcome), (By::Timer, Outcome::Accepted));
+    assert_eq!((history[1].by, history[1].act), (By::Person, Some(Act::Accept)));
+    // What a person decides is no question to the publisher.
+    assert_eq!(list.logged().asked, Some(7));
 }
 
 /// A snapshot for the tests: its content, twice.

@@ -5,6 +5,7 @@ use std::io;
 use super::output::{BAD, styled, talk};
 use crate::config::Problems;
 use crate::error::ExitStatus;
+use crate::store::Unknown;
 use crate::sync::SyncError;
 
 /// A command line that makes no sense although it can be parsed.
@@ -23,9 +24,18 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitStatus {
         return ExitStatus::Ok;
     }
     talk(format_args!("{} {error:#}", styled(BAD, "error:")));
-    let usage =
-        error.is::<Usage>() || matches!(error.downcast_ref::<SyncError>(), Some(SyncError::UnknownList(_)));
-    if usage { ExitStatus::Usage } else { ExitStatus::CannotTell }
+    match error.downcast_ref::<SyncError>() {
+        Some(
+            SyncError::UnknownList(_)
+            | SyncError::OwnList(_)
+            | SyncError::Pinned(_)
+            | SyncError::NoVersion(..),
+        ) => ExitStatus::Usage,
+        // What was wanted is so already.
+        Some(SyncError::NothingHeld(_) | SyncError::NotPinned(_)) => ExitStatus::Found,
+        _ if error.is::<Usage>() || error.is::<Unknown>() => ExitStatus::Usage,
+        _ => ExitStatus::CannotTell,
+    }
 }
 
 fn count(problems: &Problems) -> String {

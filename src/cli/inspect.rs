@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::logs;
 use super::output::{
-    Align, BAD, GOOD, HEAD, NOTHING, Out, Table, WARN, counted, grouped, json, octets, out, short_duration,
-    styled, talk,
+    Align, BAD, Cell, GOOD, HEAD, NOTHING, Out, Table, WARN, counted, grouped, json, octets, out,
+    short_duration, styled, talk, utc,
 };
 use super::records::{self, Records};
 use crate::compile::Part;
 use crate::error::ExitStatus;
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
+use crate::store::{Attempt, By, Outcome};
 
 /// Show what is in a snapshot: counts, sections, answers, lists, provenance
 ///
@@ -106,6 +107,35 @@ fn answers(snapshot: &Snapshot<Mapped>, most: u32) -> Result<Vec<Answer>, Snapsh
 fn list_name(snapshot: &Snapshot<Mapped>, part: Part) -> String {
     let list = snapshot.lists().get(usize::from(part.list));
     list.map_or_else(|| "test point".to_owned(), |list| list.name.clone())
+}
+
+/// What brought the sets in a snapshot, by its provenance.
+fn brought(provenance: &Value) -> Table {
+    let mut table = Table::new([
+        ("LIST", Align::Left),
+        ("TAKEN", Align::Left),
+        ("BY", Align::Left),
+        ("HOW", Align::Left),
+        ("ENTRIES", Align::Right),
+        ("FROM", Align::Left),
+    ]);
+    for (list, from) in provenance["lists"].as_object().into_iter().flatten() {
+        let Ok(attempt) = serde_json::from_value::<Attempt>(from["brought"].clone()) else { continue };
+        let how = match (attempt.act, attempt.outcome) {
+            (Some(act), _) => act.to_string(),
+            (None, Outcome::Trimmed) => "taken in part".to_owned(),
+            (None, _) => "taken".to_owned(),
+        };
+        table.row([
+            list.clone().into(),
+            utc(attempt.wall).into(),
+            Cell::from(if attempt.by == By::Person { "person" } else { "timer" }),
+            how.into(),
+            attempt.entries.map_or_else(|| NOTHING.to_owned(), grouped).into(),
+            attempt.url.unwrap_or_else(|| NOTHING.to_owned()).into(),
+        ]);
+    }
+    table
 }
 
 impl Seen<'_> {
@@ -200,6 +230,7 @@ impl Seen<'_> {
         self.write_answers(out)?;
         let provenance = serde_json::to_string_pretty(snapshot.provenance())?;
         writeln!(out, "\n{}", styled(HEAD, "Provenance"))?;
+        brought(snapshot.provenance()).write(out, "  ")?;
         provenance.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
         Ok(())
     }

@@ -3,14 +3,18 @@
 //! [`main`] reads the command line, runs the command and gives the exit code ([`ExitStatus`]). stdout is data, stderr
 //! is talk. Never: DNS or file-format logic; commands put the other modules together and show what they say.
 
+mod accept;
 mod bench;
+mod by_hand;
 mod check_config;
 mod compile;
 mod completions;
 mod decide;
+mod diff;
 mod export;
 mod failure;
 mod files;
+mod history;
 mod import_rbldnsd;
 mod inspect;
 mod locate;
@@ -19,11 +23,13 @@ mod lookup;
 mod man;
 mod output;
 mod overlay;
+mod pin;
 mod print_config;
 mod probe;
 mod progress;
 mod rbldnsd;
 mod records;
+mod rollback;
 mod serve;
 mod status;
 mod sync;
@@ -78,6 +84,12 @@ enum Command {
     Allow(decide::AllowArgs),
     Block(decide::BlockArgs),
     Overlay(overlay::Args),
+    Accept(accept::Args),
+    Diff(diff::Args),
+    History(history::Args),
+    Rollback(rollback::Args),
+    Pin(pin::Args),
+    Unpin(pin::UnpinArgs),
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
     Compile(compile::Args),
@@ -124,6 +136,12 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Allow(args) => decide::allow(args),
         Command::Block(args) => decide::block(args),
         Command::Overlay(args) => overlay::run(args),
+        Command::Accept(args) => accept::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::History(args) => history::run(args),
+        Command::Rollback(args) => rollback::run(args),
+        Command::Pin(args) => pin::run(args),
+        Command::Unpin(args) => pin::unpin(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),

@@ -17,7 +17,8 @@ use crate::config::Slug;
 use crate::error::ExitStatus;
 use crate::feed::schedule::{Asker, Due, due};
 use crate::ops::report;
-use crate::store::{Freshness, Outcome};
+use crate::store::{Freshness, Held, Outcome};
+use crate::sync::{AGREEING, AGREEING_OVER};
 
 /// How long a server may need to notice a new generation, and a little more.
 const TAKE_OVER: Duration = Duration::from_millis(1500);
@@ -270,6 +271,8 @@ fn last(list: &ListView) -> Cell {
         Some(Outcome::Accepted) => Cell::new(GOOD, "taken"),
         Some(Outcome::Trimmed) => Cell::new(GOOD, "taken in part"),
         Some(Outcome::Confirmed) => Cell::new(GOOD, "unchanged"),
+        Some(Outcome::Stale) => Cell::new(DIM, "older than this"),
+        Some(Outcome::Pinned) => Cell::new(WARN, "pinned"),
         Some(Outcome::Held) => Cell::new(WARN, "held"),
         Some(Outcome::Rejected) => Cell::new(BAD, "refused"),
         Some(Outcome::Failed) => Cell::new(
@@ -289,11 +292,23 @@ fn trouble(list: &ListView, view: &View) -> Option<String> {
         let reasons = report::without_name(list.config.name.as_str(), &decision.reasons).join("; ");
         let when = ago(&view.now, Some(&decision.at));
         match decision.outcome {
-            Outcome::Held => all.push(format!("held {when}: {reasons}")),
             Outcome::Rejected => all.push(format!("refused {when}: {reasons}")),
             Outcome::Failed => all.push(format!("failed {when}: {reasons}")),
-            Outcome::Accepted | Outcome::Trimmed | Outcome::Confirmed => {}
+            Outcome::Held if list.held.is_none() => all.push(format!("held {when}: {reasons}")),
+            Outcome::Held | Outcome::Accepted | Outcome::Trimmed | Outcome::Confirmed => {}
+            Outcome::Stale | Outcome::Pinned => {}
         }
+    }
+    if let Some(held) = &list.held {
+        all.push(waits(held, list, view));
+    }
+    if let (Some(pin), Some(set)) = (&list.status.pinned, list.status.set) {
+        let since = ago(&view.now, Some(&pin.since));
+        let name = &list.config.name;
+        all.push(format!(
+            "pinned to {} {since}: nothing is taken until `gatepost unpin {name}`",
+            set.hash.short()
+        ));
     }
     let confirmed = ago(&view.now, list.status.last_confirmed.as_ref());
     match list.freshness {
@@ -317,6 +332,26 @@ fn trouble(list: &ListView, view: &View) -> Option<String> {
         ));
     }
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// What waits, since when, why, and what lets it through.
+fn waits(held: &Held, list: &ListView, view: &View) -> String {
+    let name = &list.config.name;
+    let since = ago(&view.now, Some(&held.since));
+    let reasons = held.reasons.join("; ");
+    let agreement = held.agreeing.first().map(|first| {
+        let left = AGREEING_OVER.saturating_sub(view.now.age(&first.at));
+        let seen = held.agreeing.len();
+        format!(
+            "; taken when {AGREEING} fetches over {} agree ({seen} do; {} to go)",
+            short_duration(AGREEING_OVER),
+            short_duration(left)
+        )
+    });
+    format!(
+        "held {since}: {reasons}; `gatepost diff {name}` shows it, `gatepost accept {name}` takes it{}",
+        agreement.unwrap_or_default()
+    )
 }
 
 fn as_json(view: &View, health: Option<&Health>) -> Value {
@@ -363,6 +398,17 @@ fn list_json(list: &ListView, view: &View) -> Value {
         "asked": when(&status.last_attempt),
         "confirmed": when(&status.last_confirmed),
         "changed": when(&status.content_since),
+        "held": list.held.as_ref().map(|held| json!({
+            "since": When::new(&view.now, &held.since),
+            "fetches": held.seen,
+            "agreeing": held.agreeing.len(),
+            "set": held.set.hash,
+            "entries": held.set.entries,
+            "reasons": held.reasons,
+        })),
+        "pinned": status.pinned.as_ref().map(|pin| When::new(&view.now, &pin.since)),
+        "stale": status.stale,
+        "brought": status.brought,
         "failures": status.failures,
         "freshness": freshness,
         "unchanged_too_long": list.unchanged_too_long,

@@ -112,12 +112,16 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 fn named(lists: &[String]) -> anyhow::Result<Vec<Slug>> {
-    let slug =
-        |text: &String| text.parse().map_err(|()| Usage(format!("`{text}` is not a name of a list")).into());
-    lists.iter().map(slug).collect()
+    lists.iter().map(|text| slug(text)).collect()
 }
 
-fn status(summary: &Summary) -> ExitStatus {
+/// The name of a list.
+pub(super) fn slug(text: &str) -> anyhow::Result<Slug> {
+    text.parse().map_err(|()| Usage(format!("`{text}` is not a name of a list")).into())
+}
+
+/// The exit code of what was done.
+pub(super) fn status(summary: &Summary) -> ExitStatus {
     if summary.zones.iter().any(|zone| zone.silent) {
         return ExitStatus::CannotTell;
     }
@@ -132,8 +136,9 @@ fn sentence(summary: &Summary) -> String {
     }
     let count =
         |is: &dyn Fn(&sync::ListReport) -> bool| summary.lists.iter().filter(|list| is(list)).count() as u64;
-    let new = count(&|list| matches!(list.outcome, Some(Outcome::Accepted | Outcome::Trimmed)));
+    let new = count(&|list| list.outcome.is_some_and(Outcome::is_new));
     let confirmed = count(&|list| list.outcome == Some(Outcome::Confirmed));
+    let passed_over = count(&|list| matches!(list.outcome, Some(Outcome::Stale | Outcome::Pinned)));
     let problems = count(&sync::ListReport::is_problem);
     let waiting = count(&|list| list.outcome.is_none());
     let mut parts = Vec::new();
@@ -142,6 +147,9 @@ fn sentence(summary: &Summary) -> String {
     }
     if confirmed > 0 {
         parts.push(format!("{confirmed} unchanged"));
+    }
+    if passed_over > 0 {
+        parts.push(format!("{passed_over} older or not wanted"));
     }
     if waiting > 0 {
         parts.push(format!("{waiting} not due"));
@@ -156,7 +164,7 @@ fn sentence(summary: &Summary) -> String {
         summary.lists.iter().filter_map(|list| list.waits.map(|(seconds, _)| (seconds, &list.list))).min();
     let service = match (summary.published, next) {
         (Some(number), _) => format!("; generation {number} is in service"),
-        (None, Some((seconds, list))) if new + confirmed + problems == 0 => {
+        (None, Some((seconds, list))) if new + confirmed + passed_over + problems == 0 => {
             let wait = short_duration(std::time::Duration::from_secs(seconds));
             format!("; next is {list} in {wait}")
         }

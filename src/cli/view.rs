@@ -13,7 +13,7 @@ use crate::config::{Config, ListConfig, Slug, ZoneConfig};
 use crate::model::{Name, Span};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::store::{
-    Decisions, Freshness, Generation, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry,
+    Decisions, Freshness, Generation, Held, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry,
 };
 use crate::sync::status_of;
 use crate::zone::{Overlay, Trouble, Verdict, Zone};
@@ -50,6 +50,8 @@ pub(crate) struct ListView {
     pub(crate) config: ListConfig,
     /// As it stands.
     pub(crate) status: ListStatus,
+    /// What waits for a person or for agreement.
+    pub(crate) held: Option<Held>,
     /// `None`: nothing to answer from yet.
     pub(crate) freshness: Option<Freshness>,
     /// Its content has not changed for longer than it should.
@@ -94,12 +96,15 @@ impl View {
             Err(error) => return Err(error),
         };
         let mut unreadable = Vec::new();
-        let mut statuses = BTreeMap::new();
+        let (mut statuses, mut helds) = (BTreeMap::new(), BTreeMap::new());
         for name in config.reloadable.lists.keys() {
             let list = store.list(name);
             readable(list.status(), &mut unreadable)?;
             // As a sync would take it up.
-            statuses.insert(name.clone(), readable(status_of(&list), &mut Vec::new())?.unwrap_or_default());
+            let status = readable(status_of(&list), &mut Vec::new())?.unwrap_or_default();
+            let held = readable(list.held(), &mut unreadable)?.flatten();
+            helds.insert(name.clone(), held.filter(|_| status.waits));
+            statuses.insert(name.clone(), status);
         }
         let now = store.now(statuses.values());
         let generation = readable(store.generation(), &mut unreadable)?.flatten();
@@ -107,7 +112,10 @@ impl View {
             .reloadable
             .lists
             .values()
-            .map(|list| ListView::new(list, statuses.remove(&list.name).unwrap_or_default(), &now))
+            .map(|list| {
+                let held = helds.remove(&list.name).flatten();
+                ListView::new(list, statuses.remove(&list.name).unwrap_or_default(), held, &now)
+            })
             .collect();
         let expired: BTreeSet<String> =
             lists.iter().filter(|list| list.is_expired()).map(|list| list.config.name.to_string()).collect();
@@ -145,7 +153,7 @@ impl View {
         let lists = config.reloadable.lists.values();
         let zones = config.reloadable.zones.iter();
         Self {
-            lists: lists.map(|list| ListView::new(list, ListStatus::default(), &now)).collect(),
+            lists: lists.map(|list| ListView::new(list, ListStatus::default(), None, &now)).collect(),
             zones: zones
                 .map(|zone| ZoneView {
                     config: zone.clone(),
@@ -199,8 +207,9 @@ fn readable<T>(read: Result<T, StoreError>, unreadable: &mut Vec<String>) -> Res
 }
 
 impl ListView {
-    fn new(config: &ListConfig, status: ListStatus, now: &Now) -> Self {
+    fn new(config: &ListConfig, status: ListStatus, held: Option<Held>, now: &Now) -> Self {
         Self {
+            held,
             freshness: status.freshness(&config.ages, config.use_, now),
             unchanged_too_long: status.unchanged_too_long(&config.ages, now).is_some(),
             config: config.clone(),
@@ -220,8 +229,8 @@ impl ListView {
 
     /// Something that a person should look at.
     pub(crate) fn is_problem(&self) -> bool {
-        let refused = matches!(self.outcome(), Some(Outcome::Held | Outcome::Rejected | Outcome::Failed));
-        refused
+        self.outcome().is_some_and(Outcome::is_problem)
+            || self.held.is_some()
             || self.freshness.is_none_or(|freshness| freshness != Freshness::Fresh)
             || self.unchanged_too_long
     }

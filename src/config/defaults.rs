@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 // What a list must look like is the guard's to say.
-pub use crate::guard::entries::{MAX_BAD_SHARE, MAX_COVERAGE_V4, MIN_ENTRIES, SHORTEST_V4, SHORTEST_V6};
+pub use crate::guard::entries::{
+    COMPARE_ABOVE, MAX_BAD_SHARE, MAX_CANARIES, MAX_COVERAGE_V4, MAX_GONE, MAX_GROWTH, MAX_SHRINK,
+    MIN_ENTRIES, SHORTEST_V4, SHORTEST_V6,
+};
 
 use super::{HttpPath, ShownClients};
 use crate::model::{Name, Ns, Soa};

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::guard::NeverList;
 use crate::model::Subject;
 
 mod access;
@@ -126,6 +127,11 @@ pub struct Sync {
     pub timer: Option<Duration>,
     /// The operator's networks: no feed may list them.
     pub own_networks: Vec<Subject>,
+    /// Networks whose listing shows that a feed is broken, such as those of large providers of mail: what a feed that
+    /// blocks says of them is left out.
+    pub canaries: Vec<Subject>,
+    /// A program that is told of lists that are held or refused, with its arguments.
+    pub hook: Option<Vec<String>>,
     /// Folder with other feed files instead of the embedded ones.
     pub catalogue: Option<PathBuf>,
     /// Whom a publisher may write to; goes into the User-Agent.
@@ -138,6 +144,18 @@ pub struct Sync {
     pub keep_history: Duration,
     /// What that may take on disk for each list, in octets.
     pub keep_history_size: u64,
+}
+
+impl Sync {
+    /// What is taken out of a list, and the part of it whose listing shows that the list is broken. An allow list may
+    /// hold canaries: they are who it is for.
+    pub fn never(&self, list: &ListConfig) -> (NeverList, NeverList) {
+        let never = NeverList::of_feed(list.limits.bogons, &self.own_networks);
+        if !list.use_.can_list() {
+            return (never, NeverList::default());
+        }
+        (never.with(&self.canaries), NeverList::default().with(&self.canaries))
+    }
 }
 
 /// What environment or flags say instead of the file.

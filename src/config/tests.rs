@@ -75,7 +75,19 @@ fn the_template_shows_every_key() {
         v1::ListKeys::KEYS,
         &["files", "format", "notes", "subdomains", "host-bits", "ttl-default", "ttl-min", "ttl-max"],
         v1::ZoneKeys::KEYS,
-        &["listen", "dot", "doh", "certificate", "key", "own-networks", "lists", "except", "ns"],
+        &[
+            "listen",
+            "dot",
+            "doh",
+            "certificate",
+            "key",
+            "own-networks",
+            "canaries",
+            "hook",
+            "lists",
+            "except",
+            "ns",
+        ],
     ];
     for key in lists_of_keys.into_iter().flatten() {
         assert!(shown.contains(key), "`{key}` is not in the template");

@@ -67,6 +67,8 @@ impl Config {
                 sync: Sync {
                     timer: Some(defaults::UP_TIMER),
                     own_networks: Vec::new(),
+                    canaries: Vec::new(),
+                    hook: None,
                     catalogue: None,
                     contact: None,
                     keep: defaults::KEEP,

@@ -148,17 +148,31 @@ impl Value for Share {
     const EXPECTED: &'static str = "a share from 0.0 to 1.0";
 
     fn read(value: &DeValue<'_>) -> Result<Option<Self>, String> {
-        let text = match (value.as_float(), value.as_integer()) {
-            (Some(float), _) => float.as_str(),
-            (_, Some(integer)) => integer.as_str(),
-            _ => return Ok(None),
-        };
-        text.parse::<f64>()
-            .ok()
-            .filter(|share| (0.0..=1.0).contains(share))
-            .map(|share| Some(Self(share)))
-            .ok_or_else(|| format!("{text} is not a share"))
+        number(value, 1.0).map(|share| share.map(Self))
     }
+}
+
+/// How much may be added to a whole, in parts of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Times(pub(crate) f64);
+
+impl Value for Times {
+    const EXPECTED: &'static str = "a share of 0.0 or more, such as 0.5 for half as many again";
+
+    fn read(value: &DeValue<'_>) -> Result<Option<Self>, String> {
+        number(value, f64::MAX).map(|share| share.map(Self))
+    }
+}
+
+/// A number from 0 to `most`, with a point in it or without.
+fn number(value: &DeValue<'_>, most: f64) -> Result<Option<f64>, String> {
+    let text = match (value.as_float(), value.as_integer()) {
+        (Some(float), _) => float.as_str(),
+        (_, Some(integer)) => integer.as_str(),
+        _ => return Ok(None),
+    };
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=most).contains(number));
+    number.map(Some).ok_or_else(|| format!("{text} is not a share"))
 }
 
 /// What a list says of an address on it.

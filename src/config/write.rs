@@ -49,6 +49,8 @@ impl Config {
         let sync = &self.reloadable.sync;
         out.maybe("timer", sync.timer.map(duration));
         out.line("own-networks", array(sync.own_networks.iter().map(|network| string(&network.to_string()))));
+        out.line("canaries", array(sync.canaries.iter().map(|network| string(&network.to_string()))));
+        out.line("hook", array(sync.hook.iter().flatten().map(|word| string(word))));
         out.maybe("catalogue", sync.catalogue.as_ref().map(|path| string(&path.to_string_lossy())));
         out.maybe("contact", sync.contact.as_deref().map(string));
         out.line("keep", duration(sync.keep));
@@ -147,6 +149,11 @@ impl Out {
             self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));
             self.line("shortest-prefix-v4", list.limits.shortest_v4.to_string());
             self.line("shortest-prefix-v6", list.limits.shortest_v6.to_string());
+            self.line("max-shrink", format!("{:?}", list.limits.max_shrink));
+            self.line("max-growth", format!("{:?}", list.limits.max_growth));
+            self.line("max-gone", format!("{:?}", list.limits.max_gone));
+            self.line("compare-above", list.limits.compare_above.to_string());
+            self.line("max-canaries", list.limits.max_canaries.to_string());
             self.line("allow-empty", list.limits.allow_empty.to_string());
         }
         self.line("bogons", list.limits.bogons.to_string());

@@ -2,9 +2,10 @@
 //!
 //! [`judge`] holds a parsed list against [`Limits`] and gives a [`Judgement`]: a decision, and each [`Reason`] for
 //! it as a sentence with its numbers. The never-list is taken out before shapes are judged; the set itself stays as
-//! published, and `compile` leaves out what nobody may list. Checks that need an earlier version of the list add
-//! their reasons with [`Judgement::add`].
+//! published, and `compile` leaves out what nobody may list. [`compare`] holds it against an earlier version; what it
+//! finds is added with [`Judgement::add`].
 
+mod change;
 mod reason;
 mod shape;
 
@@ -12,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use change::{Before, compare};
 pub use reason::{Decision, Reason};
 
 use super::NeverList;
@@ -29,6 +31,17 @@ pub const MAX_COVERAGE_V4: f64 = 0.08;
 pub const SHORTEST_V4: u8 = 8;
 /// The shortest IPv6 prefix that one entry may be.
 pub const SHORTEST_V6: u8 = 16;
+/// Share of its entries that a list may lose at once. Replayed over 90 list-years, this and [`MAX_GROWTH`] ask a person
+/// one question a list every three years.
+pub const MAX_SHRINK: f64 = 0.25;
+/// Share of its entries that a list may gain at once.
+pub const MAX_GROWTH: f64 = 0.5;
+/// Share of the old entries that may be gone from the new version, however many came in their place.
+pub const MAX_GONE: f64 = 0.4;
+/// Lists of so many entries or fewer are not held against their last version: a handful is gone quickly.
+pub const COMPARE_ABOVE: u64 = 500;
+/// Entries in canary networks ([`Limits::max_canaries`]): a few are an accident and left out, more are a broken list.
+pub const MAX_CANARIES: u64 = 5;
 /// Entries that a reason or a report quotes.
 pub const SAMPLE: usize = 5;
 
@@ -45,6 +58,16 @@ pub struct Limits {
     pub shortest_v4: u8,
     /// See [`SHORTEST_V6`].
     pub shortest_v6: u8,
+    /// See [`MAX_SHRINK`].
+    pub max_shrink: f64,
+    /// See [`MAX_GROWTH`].
+    pub max_growth: f64,
+    /// See [`MAX_GONE`].
+    pub max_gone: f64,
+    /// See [`COMPARE_ABOVE`].
+    pub compare_above: u64,
+    /// See [`MAX_CANARIES`].
+    pub max_canaries: u64,
     /// The feed is sometimes empty and means it.
     pub allow_empty: bool,
     /// The feed lists unusable space by design: limits on coverage and prefix length do not hold for it. (What is
@@ -60,6 +83,11 @@ impl Default for Limits {
             max_coverage_v4: MAX_COVERAGE_V4,
             shortest_v4: SHORTEST_V4,
             shortest_v6: SHORTEST_V6,
+            max_shrink: MAX_SHRINK,
+            max_growth: MAX_GROWTH,
+            max_gone: MAX_GONE,
+            compare_above: COMPARE_ABOVE,
+            max_canaries: MAX_CANARIES,
             allow_empty: false,
             bogons: false,
         }
@@ -71,6 +99,10 @@ impl Default for Limits {
 pub struct Dropped {
     /// Entries wholly inside the never-list.
     pub never: u64,
+    /// Entries that hold addresses of a canary network. Those wholly inside one are counted in `never`, too; a wider one
+    /// loses that part.
+    #[serde(default)]
+    pub canaries: u64,
     /// Entries that would answer with an error code ([`super::is_error_code`]).
     pub error_code: u64,
     /// The first of both, as published.
@@ -78,7 +110,7 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    /// All of them.
+    /// Entries that are left out as a whole.
     pub fn total(&self) -> u64 {
         self.never + self.error_code
     }
@@ -113,20 +145,28 @@ impl Judgement {
     }
 }
 
-/// Holds a parsed list against its limits. `never` is what is taken out of this feed ([`NeverList::of_feed`]).
-pub fn judge(set: &Set, report: &Report, limits: &Limits, never: &NeverList) -> Judgement {
-    let shape = Shape::of(set, limits, never);
+/// Holds a parsed list against its limits. `never` is what is taken out of this feed ([`NeverList::of_feed`]),
+/// `canaries` the part of it whose listing shows that the feed is broken.
+pub fn judge(
+    set: &Set,
+    report: &Report,
+    limits: &Limits,
+    never: &NeverList,
+    canaries: &NeverList,
+) -> Judgement {
+    let shape = Shape::of(set, limits, never, canaries);
     let mut judgement = Judgement {
         decision: Decision::Accept,
         reasons: Vec::new(),
         entries: shape.listed - shape.dropped.total(),
         coverage_v4: shape.covered_v4 as f64 / 2f64.powi(32),
-        dropped: shape.dropped,
+        dropped: Dropped { canaries: shape.canaries.count, ..shape.dropped },
     };
     let mut found: Vec<Reason> = Vec::new();
     found.extend(end_mark(report));
     found.extend(bad_lines(report, limits));
     found.extend(too_few(judgement.entries, limits));
+    found.extend(shape.canaries.reason(limits.max_canaries));
     if !limits.bogons {
         found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
         found.extend(shape.short_v4.reason(limits.shortest_v4));

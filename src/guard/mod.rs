@@ -1,9 +1,9 @@
 //! The checks between a download and its use.
 //!
 //! [`payload::check`] looks at a body before it is parsed: is this a list at all? [`entries::judge`] looks at the
-//! parsed list: would using it harm mail? [`NeverList`] holds what no feed may list; `compile` takes it out of every
-//! feed, whatever was judged. Never: fetching, the clock, the store; what becomes of a held list is `feed`'s to
-//! settle. Checks against earlier versions of a list join as files of their own that add [`entries::Reason`]s.
+//! parsed list: would using it harm mail? [`entries::compare`] holds it against an earlier version: is it still the same
+//! list? [`NeverList`] holds what no feed may list; `compile` takes it out of every feed, whatever was judged. Never:
+//! fetching, the clock, the store; what becomes of a held list is `sync`'s to settle.
 
 pub mod entries;
 mod never;

@@ -42,6 +42,21 @@ impl NeverList {
         Self { v4: joined(self.v4), v6: joined(self.v6) }
     }
 
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Whether it has an address of this span.
+    pub fn touches_v4(&self, span: Span<u32>) -> bool {
+        touches(&self.v4, span)
+    }
+
+    /// Whether it has an address of this span.
+    pub fn touches_v6(&self, span: Span<u128>) -> bool {
+        touches(&self.v6, span)
+    }
+
     /// Whether nobody may list this address.
     pub fn contains_v4(&self, address: u32) -> bool {
         covers(&self.v4, Span::host(address))
@@ -67,6 +82,12 @@ impl NeverList {
 fn covers<A: Address>(never: &[Span<A>], span: Span<A>) -> bool {
     let after = never.partition_point(|n| n.first <= span.first);
     after.checked_sub(1).is_some_and(|at| never[at].last >= span.last)
+}
+
+/// The last joined span that begins no later than `span` ends reaches furthest.
+fn touches<A: Address>(never: &[Span<A>], span: Span<A>) -> bool {
+    let after = never.partition_point(|n| n.first <= span.last);
+    after.checked_sub(1).is_some_and(|at| never[at].last >= span.first)
 }
 
 fn unreachable<A: Address>(blocks: &[Special<A>]) -> Vec<Span<A>> {
@@ -266,6 +287,19 @@ mod tests {
                 .chain(SPECIAL_V6.iter().map(|b| (b.name, b.source)));
             assert!(known.into_iter().any(|(name, source)| note == format!("{name} ({source})")), "{note}");
         }
+    }
+
+    #[test]
+    fn spans_that_share_an_address() {
+        let own = ["198.51.100.0/24", "9.9.9.9", "2001:db8::/32"].map(|s| s.parse().unwrap());
+        let never = NeverList::default().with(&own);
+        let span = |first, last| Span { first: v4(first), last: v4(last) };
+        assert!(never.touches_v4(span("198.51.100.255", "198.51.101.9")));
+        assert!(never.touches_v4(span("0.0.0.0", "9.9.9.9")) && never.touches_v4(span("9.9.9.9", "9.9.9.9")));
+        assert!(!never.touches_v4(span("9.9.9.10", "198.51.99.255")));
+        assert!(!never.touches_v4(span("0.0.0.0", "9.9.9.8")));
+        assert!(never.touches_v6(Span { first: 0, last: u128::MAX }) && !never.is_empty());
+        assert!(NeverList::default().is_empty() && !NeverList::default().touches_v6(Span::host(1)));
     }
 
     #[test]

@@ -67,6 +67,20 @@ pub enum Rejection {
     },
 }
 
+impl Rejection {
+    /// In a word, without what the body says: the same trouble at the next fetch has the same.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Html(_) => "html",
+            Self::Json(_) => "json",
+            Self::Binary(_) => "binary",
+            Self::Message(_) => "message",
+            Self::WrongForm { .. } => "wrong-form",
+        }
+    }
+}
+
 /// Looks at the `head` (see [`HEAD`]) of a decoded body of `len` octets in all.
 ///
 /// # Errors

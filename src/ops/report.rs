@@ -82,6 +82,9 @@ pub struct ListDone {
     pub outcome: Option<Outcome>,
     /// Why.
     pub reasons: Vec<String>,
+    /// It was held or refused for the same reasons before, and that was told.
+    #[serde(default)]
+    pub again: bool,
     /// Entries of the current set; `None` when there was never one.
     pub entries: Option<u64>,
     /// Lines that could not be read.
@@ -114,6 +117,7 @@ impl From<&ListReport> for ListDone {
             list: report.list.to_string(),
             outcome: report.outcome,
             reasons: report.reasons.clone(),
+            again: report.again,
             entries: report.entries,
             bad_lines: report.bad_lines,
             added: diff.v4_added + diff.other_added,
@@ -172,7 +176,7 @@ impl Report {
 impl ListDone {
     /// It was held, refused or not reached.
     pub fn is_problem(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Held | Outcome::Rejected | Outcome::Failed))
+        self.outcome.is_some_and(Outcome::is_problem)
     }
 
     fn sentence(&self) -> (Weight, String) {
@@ -207,11 +211,21 @@ impl ListDone {
                 }
                 _ => (Weight::Detail, format!("nothing to do, {entries}")),
             },
-            Some(Outcome::Accepted) => (Weight::News, format!("{entries}{change}{bad}")),
+            Some(Outcome::Accepted) if self.reasons.is_empty() => {
+                (Weight::News, format!("{entries}{change}{bad}"))
+            }
+            Some(Outcome::Accepted) => (Weight::News, format!("{entries}{change}{bad}; {reasons}")),
             Some(Outcome::Trimmed) => {
                 (Weight::News, format!("{entries}{change}{bad}, some not taken: {reasons}"))
             }
             Some(Outcome::Confirmed) => (Weight::News, format!("unchanged, {entries}")),
+            Some(Outcome::Stale) => (Weight::Detail, format!("{reasons}; {stays}")),
+            Some(Outcome::Pinned) => (Weight::News, format!("{reasons}{change}, {entries}")),
+            // Told once; who asks is told again.
+            Some(Outcome::Held) if self.again => (Weight::Detail, format!("still held: {reasons}; {stays}")),
+            Some(Outcome::Rejected) if self.again => {
+                (Weight::Detail, format!("refused again: {reasons}; {stays}"))
+            }
             Some(Outcome::Held) => (Weight::Problem, format!("held: {reasons}; {stays}")),
             Some(Outcome::Rejected) => (Weight::Problem, format!("refused: {reasons}; {stays}")),
             Some(Outcome::Failed) => (Weight::Problem, format!("failed: {reasons}; {stays}")),
@@ -330,6 +344,11 @@ mod tests {
         assert_eq!(failed.outcome_sentence().0, Weight::Problem);
         let held = ListDone { reasons: vec!["too few".to_owned()], entries: Some(1), ..done(Outcome::Held) };
         assert_eq!(text(&held), "held: too few; the last good version stays (1 entry)");
+        let again = ListDone { again: true, ..held };
+        assert_eq!(
+            again.outcome_sentence(),
+            (Weight::Detail, "still held: too few; the last good version stays (1 entry)".to_owned())
+        );
         let waits =
             ListDone { waits: Some(2405), wait_for: Some("the floor".to_owned()), ..ListDone::default() };
         assert_eq!(text(&waits), "not asked for another 40m: the floor");

@@ -7,6 +7,7 @@
 
 mod blocks_v6;
 mod builder;
+mod changes;
 pub mod codec;
 pub mod delta;
 mod first;
@@ -16,6 +17,7 @@ mod since;
 
 pub use blocks_v6::BlocksV6;
 pub use builder::{Repeats, Row, RowKind, SetBuilder};
+pub use changes::{Change, Changed, Entry, Holds, changes};
 pub use names::{NAME_BUFFER, NameBuffer, NameList};
 pub use rows::Key;
 pub use since::{Since, Version};

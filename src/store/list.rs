@@ -1,5 +1,6 @@
 //! The folder of one list.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::error::StoreError;
 use super::json::{self, Versioned};
 use super::killpoint::killpoint;
 use super::log::{self, Attempt, Logged};
-use super::status::{ListStatus, SetRef};
+use super::status::{Dates, ListStatus, SetRef, Validators};
 use super::{Store, make_folder};
 use crate::model::{ContentHash, Hasher};
 use crate::set::{Set, codec};
@@ -48,6 +49,11 @@ pub struct BodyRef {
 }
 
 impl BodyRef {
+    /// Whether it was written as the body with this hash.
+    pub fn is_called(&self, hash: &ContentHash) -> bool {
+        hash.short() == self.hash
+    }
+
     /// Whether it is what was written.
     pub fn is_whole(&self) -> bool {
         hash_file(&self.path).is_ok_and(|hash| hash.short() == self.hash)
@@ -63,17 +69,39 @@ pub struct Retention {
     pub size: u64,
 }
 
-/// What waits for a person or for agreement: `held/held.json`, beside the body.
+/// What waits for a person or for agreement: `held/held.json`, beside the body and the sets of [`Held::agreeing`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Since when content like this waits.
+    /// Since when something waits.
     pub since: Stamp,
-    /// In how many fetches it was seen.
+    /// In how many fetches.
     pub seen: u32,
     /// What it would be.
     pub set: SetRef,
     /// Why it waits, for people.
     pub reasons: Vec<String>,
+    /// When the body came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Stamp>,
+    /// What its server calls it: to be remembered only when it is let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validators: Option<Validators>,
+    /// When it is from by its own words.
+    #[serde(default)]
+    pub dates: Dates,
+    /// The fetches that agree with it and with each other, oldest first, its own the last; none where agreement does not
+    /// let it through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agreeing: Vec<Sighting>,
+}
+
+/// A fetch whose content was held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// When.
+    pub at: Stamp,
+    /// What it was read as.
+    pub set: SetRef,
 }
 
 impl Versioned for Held {
@@ -101,6 +129,16 @@ impl ListDir {
         read_set(&self.set_path(hash), hash)
     }
 
+    /// A set that waits, by its name.
+    pub fn held_set(&self, hash: &ContentHash) -> Result<Set, StoreError> {
+        read_set(&self.held_set_path(hash), hash)
+    }
+
+    /// Whether this set is kept.
+    pub fn has_set(&self, hash: &ContentHash) -> bool {
+        self.set_path(hash).is_file()
+    }
+
     /// The names of the sets that are kept, newest first.
     pub fn sets(&self) -> Result<Vec<ContentHash>, StoreError> {
         Ok(self.set_files()?.into_iter().map(|file| file.hash).collect())
@@ -125,6 +163,11 @@ impl ListDir {
         log::read(&self.0.join("log.jsonl"))
     }
 
+    /// All of its log, oldest line first. Lines that cannot be read are passed over.
+    pub fn history(&self) -> Vec<Attempt> {
+        log::history(&self.0.join("log.jsonl"))
+    }
+
     /// What waits.
     pub fn held(&self) -> Result<Option<Held>, StoreError> {
         json::read(&self.held_folder().join("held.json"))
@@ -141,6 +184,10 @@ impl ListDir {
 
     fn set_path(&self, hash: &ContentHash) -> PathBuf {
         self.0.join(format!("set-{hash}"))
+    }
+
+    fn held_set_path(&self, hash: &ContentHash) -> PathBuf {
+        self.held_folder().join(format!("set-{hash}"))
     }
 
     fn set_files(&self) -> Result<Vec<SetFile>, StoreError> {
@@ -206,26 +253,33 @@ impl<'a> ListWriter<'a> {
         let path = self.dir.set_path(&hash);
         let known = SetRef { hash, entries: set.len() as u64 };
         if std::fs::read(&path).is_ok_and(|there| there == octets) {
-            // Its age counts from when it was last the current one.
-            let touch = File::options().append(true).open(&path);
-            touch
-                .and_then(|file| file.set_modified(SystemTime::now()))
-                .map_err(StoreError::io("touch", &path))?;
+            self.touch_set(&hash)?;
             return Ok(known);
         }
+        self.write_set(&path, "set", &octets)?;
+        Ok(known)
+    }
+
+    /// A set that is kept becomes the current one again: its age counts from when it was last that.
+    pub fn touch_set(&self, hash: &ContentHash) -> Result<(), StoreError> {
+        let path = self.dir.set_path(hash);
+        let touch = File::options().append(true).open(&path);
+        touch.and_then(|file| file.set_modified(SystemTime::now())).map_err(StoreError::io("touch", &path))
+    }
+
+    fn write_set(&self, path: &Path, kind: &str, octets: &[u8]) -> Result<(), StoreError> {
         atomic::write(
-            &path,
-            "set",
+            path,
+            kind,
             0o644,
             self.store.owner,
-            |out| out.write_all(&octets),
+            |out| out.write_all(octets),
             |written| match std::fs::read(written) {
                 Ok(there) if there == octets => Ok(()),
                 Ok(_) => Err("other octets came back".to_owned()),
                 Err(error) => Err(error.to_string()),
             },
-        )?;
-        Ok(known)
+        )
     }
 
     /// Replaces the status.
@@ -238,12 +292,34 @@ impl<'a> ListWriter<'a> {
         log::append(&self.dir.0.join("log.jsonl"), attempt, self.store.owner)
     }
 
-    /// Puts a body aside, in place of one that waits already.
-    pub fn hold(&self, body: NamedTempFile, held: &Held) -> Result<(), StoreError> {
+    /// Puts a body aside with what it was read as, in place of one that waits already.
+    pub fn hold(&self, body: NamedTempFile, set: &Set, held: &Held) -> Result<(), StoreError> {
         let folder = self.dir.held_folder();
         make_folder(&folder, self.store.owner)?;
+        let path = self.dir.held_set_path(&held.set.hash);
+        if !path.is_file() {
+            self.write_set(&path, "held-set", &codec::encode(set).0)?;
+        }
         put_in_place(body, &self.dir.held_body(), "held", 0o644, |_| Ok(()))?;
-        json::write(&folder.join("held.json"), held, self.store.owner)
+        json::write(&folder.join("held.json"), held, self.store.owner)?;
+        let needed: BTreeSet<_> =
+            held.agreeing.iter().map(|sighting| sighting.set.hash).chain([held.set.hash]).collect();
+        for name in entries(&folder)? {
+            let hash = name.strip_prefix("set-").and_then(|hash| hash.parse().ok());
+            if hash.is_some_and(|hash| !needed.contains(&hash)) {
+                remove(&folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A copy of the body that waits.
+    pub fn copy_of_held_body(&self) -> Result<NamedTempFile, StoreError> {
+        let mut copy = self.body_file()?;
+        let path = self.dir.held_body();
+        let mut held = File::open(&path).map_err(StoreError::io("read", &path))?;
+        std::io::copy(&mut held, &mut copy).map_err(StoreError::io("copy", &path))?;
+        Ok(copy)
     }
 
     /// Forgets what waits.
@@ -253,7 +329,10 @@ impl<'a> ListWriter<'a> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(StoreError::io("remove", &folder)(error))
             }
-            _ => Ok(()),
+            _ => {
+                killpoint("hold-dropped");
+                Ok(())
+            }
         }
     }
 
@@ -305,7 +384,8 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     std::fs::remove_file(path).map_err(StoreError::io("remove", path))
 }
 
-fn hash_file(path: &Path) -> Result<ContentHash, StoreError> {
+/// The hash of a file's content.
+pub fn hash_file(path: &Path) -> Result<ContentHash, StoreError> {
     let mut file = File::open(path).map_err(StoreError::io("read", path))?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 1 << 16];

@@ -1,16 +1,19 @@
-//! Provenance: one line of JSON for each attempt, never edited, rotated by size.
+//! Provenance: one line of JSON for each attempt and for each thing that a person decides; never edited, rotated by size.
+//!
+//! [`Attempt`] is a line. What a field means does not change, and a line without it can still be read.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::atomic::{Owner, give};
 use super::error::StoreError;
 use super::killpoint::killpoint;
-use super::status::{Outcome, Validators};
+use super::status::{Dates, Outcome, Validators};
 use crate::model::ContentHash;
 
 /// A log of this size is put aside.
@@ -19,14 +22,23 @@ const ROTATE_AT: u64 = 1 << 20;
 /// Logs put aside that are kept: `log.jsonl.1` is the newest.
 const KEPT: u32 = 3;
 
-/// What happened when a list was asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What happened when a list was asked for, or what a person decided of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Attempt {
     /// When, by the wall clock, in seconds since 1970.
     pub wall: i64,
+    /// At whose wish.
+    #[serde(default)]
+    pub by: By,
+    /// What was done without asking anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
     /// Where, after redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The address that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<IpAddr>,
     /// The HTTP status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -36,15 +48,33 @@ pub struct Attempt {
     /// Octets received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,
+    /// Octets of the text that they hold, as far as it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoded: Option<u64>,
+    /// The hash of the body as received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<ContentHash>,
+    /// When the body is from by its own words.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dates: Dates,
     /// Milliseconds from question to last octet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<u64>,
-    /// The set that the body was read as.
+    /// The set that the body was read as; when nothing new came, the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<ContentHash>,
     /// Its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<u64>,
+    /// Entries that the version in service then did not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<u64>,
+    /// Entries that only the version in service then had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<u64>,
+    /// Lines that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_lines: Option<u64>,
     /// What became of it.
     pub outcome: Outcome,
     /// Why.
@@ -52,22 +82,54 @@ pub struct Attempt {
     pub reasons: Vec<String>,
 }
 
+/// At whose wish something was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// It was due.
+    #[default]
+    Timer,
+    /// Somebody named the list.
+    Person,
+}
+
+/// What can be done with a list without asking anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// Let what was held through.
+    Accept,
+    /// Keep a version in service.
+    Pin,
+    /// Take what comes again.
+    Unpin,
+    /// Put an earlier version in service and keep it there.
+    Rollback,
+    /// Read the stored body again, as the configuration asks now.
+    Reread,
+}
+
+impl std::fmt::Display for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Accept => "accept",
+            Self::Pin => "pin",
+            Self::Unpin => "unpin",
+            Self::Rollback => "rollback",
+            Self::Reread => "reread",
+        })
+    }
+}
+
 impl Attempt {
     /// One that begins at `wall` and has brought nothing yet.
     pub fn new(wall: i64) -> Self {
-        Self {
-            wall,
-            url: None,
-            status: None,
-            validators: None,
-            received: None,
-            milliseconds: None,
-            set: None,
-            entries: None,
-            outcome: Outcome::Failed,
-            reasons: Vec::new(),
-        }
+        Self { wall, ..Self::default() }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Adds a line to the log at `path`.
@@ -118,17 +180,34 @@ pub struct Logged {
 
 /// What the whole lines of the log at `path` say.
 pub(super) fn read(path: &Path) -> Logged {
-    let text = std::fs::read(path).unwrap_or_default();
-    let lines = text.rsplit(|&octet| octet == b'\n');
     let mut logged = Logged::default();
-    for attempt in lines.filter_map(|line| serde_json::from_slice::<Attempt>(line).ok()) {
+    for attempt in attempts(path).iter().rev().filter(|attempt| attempt.act.is_none()) {
         logged.asked = logged.asked.or(Some(attempt.wall));
-        if matches!(attempt.outcome, Outcome::Accepted | Outcome::Trimmed | Outcome::Confirmed) {
+        if attempt.outcome.is_new() || attempt.outcome == Outcome::Confirmed {
             logged.confirmed = Some(attempt.wall);
             break;
         }
     }
     logged
+}
+
+/// The whole lines of the log at `path`, oldest first.
+fn attempts(path: &Path) -> Vec<Attempt> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let lines = text.split(|&octet| octet == b'\n');
+    lines.filter_map(|line| serde_json::from_slice::<Attempt>(line).ok()).collect()
+}
+
+/// The whole lines of the log at `path` and of those put aside, oldest first.
+pub(super) fn history(path: &Path) -> Vec<Attempt> {
+    (0..=KEPT).rev().flat_map(|number| attempts(&numbered(path, number))).collect()
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    match number {
+        0 => path.to_owned(),
+        _ => path.with_extension(format!("jsonl.{number}")),
+    }
 }
 
 fn ends_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
@@ -142,12 +221,8 @@ fn ends_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
 }
 
 fn rotate(path: &Path) -> Result<(), StoreError> {
-    let numbered = |number: u32| match number {
-        0 => path.to_owned(),
-        _ => path.with_extension(format!("jsonl.{number}")),
-    };
     for number in (0..KEPT).rev() {
-        let (from, to) = (numbered(number), numbered(number + 1));
+        let (from, to) = (numbered(path, number), numbered(path, number + 1));
         match std::fs::rename(&from, &to) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::io("rename", &from)(error));

@@ -41,17 +41,19 @@ mod log;
 mod overlay;
 mod status;
 mod terms;
+mod versions;
 
 pub use clock::{Freshness, Now, Stamp, freshness};
 pub use deltas::Deltas;
 pub use error::StoreError;
 pub use fetched::Fetches;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
-pub use list::{BodyRef, Held, ListDir, ListWriter, Retention};
-pub use log::{Attempt, Logged};
+pub use list::{BodyRef, Held, ListDir, ListWriter, Retention, Sighting, hash_file};
+pub use log::{Act, Attempt, By, Logged};
 pub use overlay::{Changed, DECISIONS, DamagedLine, DecisionWriter, Decisions, InForce, LocalDecision};
-pub use status::{Decision, ListStatus, Outcome, Pause, Refused, SetRef, Validators};
+pub use status::{Dates, Decision, ListStatus, Outcome, Pause, Pin, Refused, SetRef, Told, Validators};
 pub use terms::{Shown, Terms};
+pub use versions::{Unknown, Version, Versions};
 
 use crate::config::Slug;
 use atomic::Owner;

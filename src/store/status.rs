@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::{Freshness, Now, Stamp, freshness};
 use super::json::Versioned;
+use super::log::Attempt;
 use crate::config::Ages;
 use crate::model::{ContentHash, Use};
 
@@ -40,12 +41,33 @@ pub struct ListStatus {
     /// else a bad body would be confirmed by 304 for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validators: Option<Validators>,
+    /// The last body that gave the current set, by its hash; the store may have newer ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<ContentHash>,
     /// Own files that were refused: as long as they are the same, what is wrong with their lines is told once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
     /// The last decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// Something waits in `held/`. Without this what stands there is left from before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+    /// The trouble of a body that was told last: as long as it is the same, it is not told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+    /// The dates that the body gave for itself that gave the current set: an older one comes from a stale cache.
+    #[serde(default)]
+    pub dates: Dates,
+    /// Older versions that came in a row.
+    #[serde(default)]
+    pub stale: u32,
+    /// A person has decided which version is in service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pin>,
+    /// What brought the current set: its line of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought: Option<Box<Attempt>>,
     /// Attempts in a row that brought nothing.
     pub failures: u32,
     /// When the timer comes back to it.
@@ -91,6 +113,50 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
+/// A trouble that has been told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What became of the body.
+    pub outcome: Outcome,
+    /// Why, each in a word.
+    pub kinds: Vec<String>,
+}
+
+/// When a body is from by its own words, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dates {
+    /// By a time stamp in the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<i64>,
+    /// By its server (`Last-Modified`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<i64>,
+}
+
+impl Dates {
+    /// By which date this is older than `other`, in words, if it is. What the data say goes before what a server says of
+    /// them: a mirror may have copied them later.
+    pub fn older_than(&self, other: &Self) -> Option<(&'static str, i64, i64)> {
+        let (what, own, theirs) = match (self.data, other.data, self.server, other.server) {
+            (Some(own), Some(theirs), ..) => ("a time stamp in it", own, theirs),
+            (_, _, Some(own), Some(theirs)) => ("its Last-Modified", own, theirs),
+            _ => return None,
+        };
+        (own < theirs).then_some((what, own, theirs))
+    }
+}
+
+/// The version that a person wants in service, whatever comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Since when.
+    pub since: Stamp,
+    /// What the newest good body is called that was fetched since and not taken: as long as there is no newer one, it
+    /// need not be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<Validators>,
+}
+
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
@@ -104,7 +170,7 @@ pub struct Decision {
 }
 
 /// What became of an attempt, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// A new body was taken.
@@ -113,12 +179,29 @@ pub enum Outcome {
     Trimmed,
     /// The publisher has nothing newer.
     Confirmed,
+    /// What came is older than what is there, as it says itself: from a stale cache, and refused quietly.
+    Stale,
+    /// What came was not taken, since a person has decided which version is in service.
+    Pinned,
     /// A new body waits for a person or for agreement.
     Held,
     /// A new body was refused.
     Rejected,
     /// There was no body.
+    #[default]
     Failed,
+}
+
+impl Outcome {
+    /// A new body is in service.
+    pub fn is_new(self) -> bool {
+        matches!(self, Self::Accepted | Self::Trimmed)
+    }
+
+    /// A person should look at it.
+    pub fn is_problem(self) -> bool {
+        matches!(self, Self::Held | Self::Rejected | Self::Failed)
+    }
 }
 
 /// A wait: until `seconds` after `since`. Kept like this, not as a moment, so that clock steps do not stretch it.
@@ -181,14 +264,37 @@ impl ListStatus {
         self.decide(outcome, reasons, now);
     }
 
+    /// Notes that a person puts this version in service and keeps it there. What is remembered of newer bodies is
+    /// forgotten: it would not be fetched again.
+    pub fn pin(&mut self, set: SetRef, reason: String, now: &Now) {
+        if self.set.map(|set| set.hash) != Some(set.hash) {
+            self.content_since = Some(now.stamp());
+            self.validators = None;
+            self.dates = Dates::default();
+            self.body = None;
+        }
+        self.set = Some(set);
+        self.pinned = Some(Pin { since: now.stamp(), passed_over: None });
+        self.decide(Outcome::Pinned, vec![reason], now);
+    }
+
     /// Notes that a body was not taken, or did not come.
     pub fn not_accepted(&mut self, outcome: Outcome, reasons: Vec<String>, now: &Now) {
         self.decide(outcome, reasons, now);
     }
 
     fn decide(&mut self, outcome: Outcome, reasons: Vec<String>, now: &Now) {
-        let good = matches!(outcome, Outcome::Accepted | Outcome::Trimmed | Outcome::Confirmed);
-        self.failures = if good { 0 } else { self.failures.saturating_add(1) };
+        self.stale = if outcome == Outcome::Stale { self.stale.saturating_add(1) } else { 0 };
+        if outcome.is_problem() {
+            self.failures = self.failures.saturating_add(1);
+        } else {
+            self.failures = 0;
+        }
+        if outcome.is_new() || outcome == Outcome::Confirmed {
+            self.told = None;
+            self.waits = false;
+        }
+        self.waits |= outcome == Outcome::Held;
         self.decision = Some(Decision { outcome, reasons, at: now.stamp() });
     }
 
@@ -199,7 +305,11 @@ impl ListStatus {
         if self.until.is_some_and(|end| now.stamp().wall >= end) {
             return Some(if use_.can_list() { Freshness::Hard } else { Freshness::Soft });
         }
-        Some(freshness(now.age(confirmed), ages, use_))
+        match freshness(now.age(confirmed), ages, use_) {
+            // A person's word stays in service, with a warning.
+            Freshness::Hard if self.pinned.is_some() => Some(Freshness::Soft),
+            fresh => Some(fresh),
+        }
     }
 
     /// How long the content has not changed, when that is longer than it should be.
@@ -212,5 +322,42 @@ impl ListStatus {
     /// renewed however badly a list does, so that a clock that once ran ahead is forgotten.
     pub fn newest(&self) -> i64 {
         self.last_attempt.as_ref().map_or(0, |stamp| stamp.wall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_data_say_of_their_age_goes_before_what_a_server_says() {
+        let dates = |data, server| Dates { data, server };
+        let older = |own: Dates, other: Dates| own.older_than(&other).map(|(what, ..)| what);
+        assert_eq!(older(dates(Some(1), Some(9)), dates(Some(2), Some(8))), Some("a time stamp in it"));
+        assert_eq!(older(dates(Some(2), Some(1)), dates(Some(2), Some(8))), None);
+        assert_eq!(older(dates(None, Some(1)), dates(Some(2), Some(8))), Some("its Last-Modified"));
+        assert_eq!(older(dates(Some(1), None), dates(None, Some(8))), None);
+        assert_eq!(older(Dates::default(), dates(Some(2), Some(8))), None);
+    }
+
+    #[test]
+    fn what_waits_and_what_was_told_end_with_a_good_version() {
+        let (now, mut status) = (Now::read(), ListStatus::default());
+        status.told = Some(Told { outcome: Outcome::Held, kinds: vec!["shrink".to_owned()] });
+        status.not_accepted(Outcome::Held, Vec::new(), &now);
+        status.not_accepted(Outcome::Rejected, Vec::new(), &now);
+        assert!(status.waits && status.told.is_some() && status.failures == 2);
+        for count in 1..=2 {
+            status.not_accepted(Outcome::Stale, Vec::new(), &now);
+            assert_eq!((status.stale, status.failures, status.waits), (count, 0, true));
+        }
+        status.confirmed(&now);
+        assert!(!status.waits && status.told.is_none() && status.stale == 0);
+        // An earlier version of this file knew nothing of them.
+        let old = "{\"attempts\":1,\"failures\":0}";
+        assert_eq!(
+            serde_json::from_str::<ListStatus>(old).unwrap(),
+            ListStatus { attempts: 1, ..ListStatus::default() }
+        );
     }
 }

@@ -52,7 +52,7 @@ impl<'a> Run<'a> {
         let fetcher = Fetcher::new(self.config.reloadable.sync.contact.as_deref(), Times::default());
         let mut hosts: BTreeMap<String, Vec<Desk<'a>>> = BTreeMap::new();
         for list in lists {
-            let desk = Desk::new(self.config, list, self.writer, self.watcher)?;
+            let desk = self.desk(list)?;
             hosts.entry(host(list)).or_default().push(desk);
         }
         let threads = hosts.len().min(HOSTS_AT_A_TIME);
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
             match results.recv_timeout(PATIENCE) {
                 Ok((desk, brought)) => {
                     let report = desk.settle(brought?)?;
-                    news |= matches!(report.outcome, Some(Outcome::Accepted | Outcome::Trimmed));
+                    news |= report.outcome.is_some_and(Outcome::is_new);
                     self.done(report);
                 }
                 Err(RecvTimeoutError::Timeout) if news => {

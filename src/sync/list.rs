@@ -1,31 +1,26 @@
 //! One list: what its source brought → set → status. The last good set stays whatever happens here.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+mod by_hand;
+pub(super) mod hold;
+mod judge;
 mod own;
 mod remember;
 
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
-use crate::feed::decode::decode;
 use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress};
 use crate::feed::schedule::{self, Dice, Trouble};
-use crate::guard::entries::{Decision, Judgement, judge};
-use crate::guard::{NeverList, is_error_code, payload};
-use crate::parse::{self, Options, Parsed};
+use crate::parse::Options;
 use crate::store::{
-    Attempt, BodyRef, Held, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, Stamp,
-    StoreError, Validators, Writer,
+    Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, Stamp,
+    StoreError, Told, Validators, Writer, hash_file,
 };
-
-/// How a gzip member begins (RFC 1952 section 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use judge::{Against, Judged, Refusal};
 
 /// Everything around one list while it is worked on.
 pub(super) struct Desk<'a> {
@@ -36,13 +31,7 @@ pub(super) struct Desk<'a> {
     status: ListStatus,
     now: Now,
     watcher: &'a dyn Watcher,
-}
-
-/// A body that was read and judged.
-struct Judged {
-    parsed: Parsed,
-    outcome: Outcome,
-    reasons: Vec<String>,
+    by: By,
 }
 
 impl<'a> Desk<'a> {
@@ -51,23 +40,26 @@ impl<'a> Desk<'a> {
         list: &'a ListConfig,
         writer: &'a Writer,
         watcher: &'a dyn Watcher,
+        by: By,
     ) -> Result<Self, SyncError> {
         let keeper = writer.list(&list.name)?;
         let status = status_of(&keeper)?;
         let now = writer.now([&status]);
-        Ok(Self { config, list, writer, keeper, status, now, watcher })
+        Ok(Self { config, list, writer, keeper, status, now, watcher, by })
     }
 
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
     /// read in another way than it was. Nothing is fetched. `None` when that is not needed.
     pub(super) fn read_again(mut self) -> Result<Option<ListReport>, SyncError> {
-        let Some(set) = self.status.set else { return Ok(None) };
+        // A pinned version stays as it is.
+        let Some(set) = self.status.set.filter(|_| self.status.pinned.is_none()) else { return Ok(None) };
         let is_there = self.keeper.set(&set.hash).is_ok();
         if is_there && self.status.read_as.as_deref() == Some(&*self.read_as()) {
             return Ok(None);
         }
-        let newest = self.keeper.bodies()?.into_iter().next();
-        let Some(body) = newest.filter(BodyRef::is_whole) else {
+        let is_its = |body: &BodyRef| self.status.body.as_ref().is_none_or(|hash| body.is_called(hash));
+        let its = self.keeper.bodies()?.into_iter().find(is_its);
+        let Some(body) = its.filter(BodyRef::is_whole) else {
             if is_there {
                 tracing::warn!(list = %self.list.name, "its stored body is gone or damaged: read as before until the next fetch");
             } else {
@@ -76,21 +68,29 @@ impl<'a> Desk<'a> {
             }
             return Ok(None);
         };
-        let read = self.read(&body.path, true);
         let mut report = ListReport::new(&self.list.name);
-        match read {
-            Ok(read) if read.is_good() => {
-                // Nobody has confirmed it by this.
-                let (validators, confirmed) =
-                    (self.status.validators.clone(), self.status.last_confirmed.clone());
-                self.take(read, None, validators, &mut report)?;
-                self.status.last_confirmed = confirmed.or(self.status.last_confirmed);
+        let mut attempt = Attempt { act: Some(Act::Reread), ..Attempt::new(self.now.stamp().wall) };
+        let validators = self.status.validators.clone();
+        // Whoever asks for another way of reading knows that it comes to something else.
+        match self.read(&body.path, true, validators.as_ref(), Against::Nothing) {
+            Ok(read) => {
+                read.note_in(&mut attempt);
+                if read.is_good() {
+                    // Nobody has confirmed it by this.
+                    let confirmed = self.status.last_confirmed.clone();
+                    self.take(read, None, validators, &mut report)?;
+                    self.status.last_confirmed = confirmed.or(self.status.last_confirmed);
+                } else {
+                    self.refuse(read.refusal(), &mut report);
+                }
             }
-            Ok(read) => self.refuse(read.outcome, read.reasons, &mut report),
-            Err(reason) => self.refuse(Outcome::Rejected, vec![reason], &mut report),
+            Err(refusal) => self.refuse(refusal, &mut report),
         }
-        report.entries = self.status.set.map(|set| set.entries);
-        self.keeper.put_status(&self.status)?;
+        if let Some(brought) = &mut self.status.brought {
+            brought.set = self.status.set.map(|set| set.hash);
+            brought.entries = self.status.set.map(|set| set.entries);
+        }
+        self.write_down(&mut report, attempt)?;
         Ok(Some(report))
     }
 
@@ -134,42 +134,63 @@ impl<'a> Desk<'a> {
                 note_answer(&mut attempt, &fetched.answered);
                 attempt.received = Some(fetched.received);
                 attempt.validators = Some(fetched.validators.clone());
-                self.body(fetched, &mut report)?;
+                attempt.body = hash_file(fetched.body.path()).ok();
+                self.body(fetched, &mut report, &mut attempt)?;
             }
             Err(error) => {
                 trouble = error.trouble();
+                attempt.url = error.causes.last().map(|cause| cause.url.clone());
                 attempt.status = error.causes.last().and_then(|cause| cause.status);
                 self.status.retry_after =
                     error.retry_after().map(|asked| schedule::retry_after(asked, &self.now));
-                self.refuse(Outcome::Failed, vec![error.to_string()], &mut report);
+                self.refuse(Refusal::failed(error.to_string()), &mut report);
             }
         }
         self.finish(report, attempt, trouble)
     }
 
-    /// Writes down what became of the list.
+    /// Writes down what became of the list, and when it may be asked for again.
     fn finish(
         mut self,
         mut report: ListReport,
-        mut attempt: Attempt,
+        attempt: Attempt,
         trouble: Trouble,
     ) -> Result<ListReport, SyncError> {
         if trouble != Trouble::Unreached {
             self.status.last_contact = Some(self.now.stamp());
         }
         self.status.next = Some(self.pause(&report, trouble)?);
-        report.entries = self.status.set.map(|set| set.entries);
-        attempt.set = self.status.set.map(|set| set.hash);
-        attempt.entries = report.entries;
-        attempt.outcome = report.outcome.unwrap_or(Outcome::Failed);
+        self.write_down(&mut report, attempt)?;
+        Ok(report)
+    }
+
+    /// Writes down what became of the list: first what counts, then what is told of it, then what is not needed any more
+    /// goes.
+    fn write_down(&mut self, report: &mut ListReport, mut attempt: Attempt) -> Result<(), SyncError> {
+        let current = self.status.set;
+        report.entries = current.map(|set| set.entries);
+        attempt.by = self.by;
+        attempt.set = attempt.set.or_else(|| current.map(|set| set.hash));
+        attempt.entries = attempt.entries.or(report.entries);
+        attempt.outcome = report.outcome.unwrap_or_default();
         attempt.reasons.clone_from(&report.reasons);
+        let is_known = self.status.brought.as_ref().is_some_and(|brought| brought.set == attempt.set);
+        if attempt.outcome.is_new() && !is_known {
+            self.status.brought = Some(Box::new(attempt.clone()));
+        }
+        if attempt.outcome.is_new() && attempt.body.is_some() {
+            self.status.body = attempt.body;
+        }
         self.keeper.put_status(&self.status)?;
         self.keeper.log(&attempt)?;
-        let current: Vec<_> = self.status.set.iter().map(|set| set.hash).collect();
+        if attempt.outcome.is_new() || attempt.outcome == Outcome::Confirmed {
+            self.keeper.drop_held()?;
+        }
+        let current: Vec<_> = current.iter().map(|set| set.hash).collect();
         let sync = &self.config.reloadable.sync;
         self.keeper.prune_sets(&current, Retention { age: sync.keep, size: sync.keep_size })?;
         self.forget_old_changes();
-        Ok(report)
+        Ok(())
     }
 
     fn pause(&self, report: &ListReport, trouble: Trouble) -> Result<crate::store::Pause, SyncError> {
@@ -182,55 +203,63 @@ impl<'a> Desk<'a> {
         })
     }
 
-    fn body(&mut self, fetched: Fetched, report: &mut ListReport) -> Result<(), SyncError> {
-        match self.read(fetched.body.path(), fetched.complete) {
-            Ok(read) => {
-                report.bad_lines = read.parsed.report.bad;
-                if read.is_good() {
-                    return self.take(read, Some(fetched.body), Some(fetched.validators), report);
-                }
-                if read.outcome == Outcome::Held {
-                    self.hold(&read, fetched.body)?;
-                }
-                self.refuse(read.outcome, read.reasons, report);
+    fn body(
+        &mut self,
+        fetched: Fetched,
+        report: &mut ListReport,
+        attempt: &mut Attempt,
+    ) -> Result<(), SyncError> {
+        let validators = Some(&fetched.validators);
+        let read = match self.read(fetched.body.path(), fetched.complete, validators, Against::LastVersion) {
+            Ok(read) => read,
+            Err(refusal) => {
+                self.refuse(refusal, report);
+                return Ok(());
             }
-            Err(reason) => self.refuse(Outcome::Rejected, vec![reason], report),
-        }
-        Ok(())
-    }
-
-    /// Text → set, judged; `complete`: see [`Fetched::complete`]. `Err` says why the body as a whole is of no use.
-    fn read(&self, path: &Path, complete: bool) -> Result<Judged, String> {
-        let list = self.list;
-        if !complete && ends_within_a_line(path).map_err(|error| error.to_string())? {
-            return Err("the connection closed within a line: the body may be cut".to_owned());
-        }
-        let head = self.head(path).map_err(|error| error.to_string())?;
-        // What is longer than the head is not measured: decoding a body twice to count it would be waste.
-        let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
-        payload::check(&head, len, list.format, list.limits.allow_empty).map_err(|why| why.to_string())?;
-        let options = self.options();
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        let text = decode(file, list.max_decoded()).map_err(|error| error.to_string())?;
-        let mut bad_line =
-            |diag| self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
-        let parsed =
-            parse::parse(list.format, &options, text, &mut bad_line).map_err(|error| error.to_string())?;
-        let never = NeverList::of_feed(list.limits.bogons, &self.config.reloadable.sync.own_networks);
-        let judgement = judge(&parsed.set, &parsed.report, &list.limits, &never);
-        let parsed = match judgement.dropped.error_code {
-            0 => parsed,
-            _ => Parsed { set: parsed.set.without(|value| value.code.is_some_and(is_error_code)), ..parsed },
         };
-        Ok(Judged { parsed, outcome: outcome(&judgement), reasons: reasons(&judgement) })
+        read.note_in(attempt);
+        report.bad_lines = read.parsed.report.bad;
+        match read.outcome {
+            Outcome::Held | Outcome::Accepted | Outcome::Trimmed if self.is_pinned_to_another(&read) => {
+                self.pass_over(&read, fetched.validators, report);
+                Ok(())
+            }
+            // Somebody has let these very entries through.
+            Outcome::Held if self.is_current(&read) && self.was_let_through() => {
+                let read = read.let_through("the entries are those in service".to_owned());
+                self.take(read, Some(fetched.body), Some(fetched.validators), report)
+            }
+            Outcome::Held => self.hold(read, fetched, report),
+            _ if read.is_good() => self.take(read, Some(fetched.body), Some(fetched.validators), report),
+            _ => {
+                self.refuse(read.refusal(), report);
+                Ok(())
+            }
+        }
     }
 
-    /// The first octets of the text.
-    fn head(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut head = Vec::new();
-        let text = decode(File::open(path)?, self.list.max_decoded())?;
-        text.take(payload::HEAD as u64).read_to_end(&mut head)?;
-        Ok(head)
+    fn is_current(&self, read: &Judged) -> bool {
+        self.status.set.is_some_and(|set| set.hash == read.set.hash)
+    }
+
+    /// The version in service was held, and a person let it through.
+    fn was_let_through(&self) -> bool {
+        self.status.brought.as_ref().is_some_and(|brought| brought.act == Some(Act::Accept))
+    }
+
+    fn is_pinned_to_another(&self, read: &Judged) -> bool {
+        self.status.pinned.is_some() && !self.is_current(read)
+    }
+
+    /// A person has decided otherwise.
+    fn pass_over(&mut self, read: &Judged, validators: Validators, report: &mut ListReport) {
+        let pinned = self.status.set.map_or_else(String::new, |set| format!(" to {}", set.hash.short()));
+        let mut reasons = vec![format!("not taken: the list is pinned{pinned}")];
+        reasons.extend(read.reasons.iter().cloned());
+        if let Some(pin) = self.status.pinned.as_mut().filter(|_| read.is_good()) {
+            pin.passed_over = Some(validators);
+        }
+        self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
     }
 
     /// The body is good: it, its set and its validators become the current ones.
@@ -250,43 +279,45 @@ impl<'a> Desk<'a> {
         if let Some(body) = body {
             self.keeper.keep_body(body)?;
         }
-        self.keeper.drop_held()?;
         report.outcome = Some(read.outcome);
         report.reasons.clone_from(&read.reasons);
         report.entries = Some(set.entries);
         report.bad_lines = read.parsed.report.bad;
         self.status.read_as = Some(self.read_as());
         self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
+        self.status.dates = read.dates;
         self.status.accepted(set, validators, read.outcome, read.reasons, &self.now);
         Ok(())
     }
 
-    fn hold(&self, read: &Judged, body: NamedTempFile) -> Result<(), SyncError> {
-        let hash = crate::set::codec::hash(&read.parsed.set);
-        let before = self.keeper.held().ok().flatten().filter(|held| held.set.hash == hash);
-        let held = Held {
-            since: before.as_ref().map_or_else(|| self.now.stamp(), |held| held.since.clone()),
-            seen: before.map_or(0, |held| held.seen) + 1,
-            set: SetRef { hash, entries: read.parsed.set.len() as u64 },
-            reasons: read.reasons.clone(),
-        };
-        Ok(self.keeper.hold(body, &held)?)
-    }
-
-    /// The source says that the current set is what there is.
+    /// The source says that there is nothing newer than what it was asked with.
     fn confirm(&mut self, report: &mut ListReport) {
+        if self.status.pinned.as_ref().is_some_and(|pin| pin.passed_over.is_some()) {
+            let reasons = vec!["nothing newer than what was not taken before: the list is pinned".to_owned()];
+            return self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
+        }
         self.status.confirmed(&self.now);
         report.outcome = Some(Outcome::Confirmed);
     }
 
-    fn refuse(&mut self, outcome: Outcome, reasons: Vec<String>, report: &mut ListReport) {
+    /// What came is not taken. That a body is bad is told once, not with every fetch that brings it again.
+    fn refuse(&mut self, refusal: Refusal, report: &mut ListReport) {
+        let Refusal { outcome, kinds, reasons } = refusal;
         report.outcome = Some(outcome);
         report.reasons.clone_from(&reasons);
+        if matches!(outcome, Outcome::Held | Outcome::Rejected) {
+            let told = Told { outcome, kinds };
+            report.again = self.status.told.as_ref() == Some(&told);
+            self.status.told = Some(told);
+        }
         self.status.not_accepted(outcome, reasons, &self.now);
     }
 
     /// What the source may answer "not modified" to: only a body that is still there as a set, read as it would be now.
     fn known(&self) -> Option<Validators> {
+        if let Some(passed_over) = self.status.pinned.as_ref().and_then(|pin| pin.passed_over.clone()) {
+            return Some(passed_over);
+        }
         let usable = self.status.read_as.as_deref() == Some(&*self.read_as());
         let set = self.status.set.filter(|_| usable)?;
         self.keeper.set(&set.hash).ok()?;
@@ -301,19 +332,6 @@ impl<'a> Desk<'a> {
     fn read_as(&self) -> String {
         format!("{}, {:?}", self.list.format, self.list.options)
     }
-}
-
-/// Whether a body that is not packed ends without a newline. (A packed one has a checksum.)
-fn ends_within_a_line(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut first = [0; 2];
-    if file.read(&mut first)? < first.len() || first == GZIP {
-        return Ok(false);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 /// What is known of a list. A status that is lost costs what it said, not the list: its newest set is taken up again,
@@ -341,34 +359,9 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
     })
 }
 
-fn outcome(judgement: &Judgement) -> Outcome {
-    match judgement.decision {
-        Decision::Accept if judgement.dropped.total() == 0 => Outcome::Accepted,
-        Decision::Accept => Outcome::Trimmed,
-        Decision::Hold => Outcome::Held,
-        Decision::Reject => Outcome::Rejected,
-    }
-}
-
-fn reasons(judgement: &Judgement) -> Vec<String> {
-    let dropped = &judgement.dropped;
-    let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
-    let never = counted(dropped.never, "entries left out: no feed may list these addresses");
-    let errors = counted(dropped.error_code, "entries left out: their code means an error, not a listing");
-    let sample =
-        (!dropped.sample.is_empty()).then(|| format!("left out, for example: {}", dropped.sample.join(", ")));
-    let reasons = judgement.reasons.iter().map(ToString::to_string);
-    reasons.chain(never).chain(errors).chain(sample).collect()
-}
-
 fn note_answer(attempt: &mut Attempt, answered: &Answered) {
     attempt.url = Some(answered.url.clone());
+    attempt.remote = answered.remote;
     attempt.status = answered.status;
     attempt.milliseconds = u64::try_from(answered.took.as_millis()).ok();
-}
-
-impl Judged {
-    fn is_good(&self) -> bool {
-        matches!(self.outcome, Outcome::Accepted | Outcome::Trimmed)
-    }
 }

@@ -6,11 +6,14 @@
 //! last good set; the others go on. Everything is written so that a kill at any point leaves the last good
 //! generation in service. Runs in a process of its own; never answers questions, never prints (a [`Watcher`] does).
 
+mod by_hand;
 mod fetching;
+mod hook;
 mod list;
 mod zones;
 
 use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,9 +24,11 @@ use crate::feed::schedule::Why;
 use crate::model::Name;
 use crate::parse::Diag;
 use crate::snapshot::WriteError;
-use crate::store::{Lock, Outcome, Store, StoreError, Wait, Writer};
+use crate::store::{By, Lock, Outcome, Store, StoreError, Unknown, Wait, Writer};
 use list::Desk;
 
+pub use by_hand::{Wish, decide};
+pub(crate) use list::hold::{AGREEING, AGREEING_OVER};
 pub(crate) use list::status_of;
 
 /// What is asked of a sync.
@@ -87,6 +92,8 @@ pub struct ListReport {
     pub outcome: Option<Outcome>,
     /// Why, for people.
     pub reasons: Vec<String>,
+    /// It was held or refused for the same reasons before, and that was told.
+    pub again: bool,
     /// Entries of the current set.
     pub entries: Option<u64>,
     /// Lines that could not be read.
@@ -103,6 +110,7 @@ impl ListReport {
             list: list.clone(),
             outcome: None,
             reasons: Vec::new(),
+            again: false,
             entries: None,
             bad_lines: 0,
             diff: None,
@@ -121,7 +129,7 @@ impl ListReport {
 
     /// The list was held, refused or not reached.
     pub fn is_problem(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Held | Outcome::Rejected | Outcome::Failed))
+        self.outcome.is_some_and(Outcome::is_problem)
     }
 }
 
@@ -173,6 +181,31 @@ pub enum SyncError {
     /// A list that is not configured.
     #[error("there is no list `{0}` in the configuration")]
     UnknownList(Slug),
+    /// A list that no guard looks at.
+    #[error(
+        "{0} is your own list, served as it is written: nothing of it is held, and the file is where to change it"
+    )]
+    OwnList(Slug),
+    /// Nothing to let through.
+    #[error("{0}: nothing is held")]
+    NothingHeld(Slug),
+    /// What is held is not what was shown.
+    #[error(
+        "{0}: what is held is read as another list now than when it was held; the next fetch brings it again"
+    )]
+    OtherHeld(Slug),
+    /// What is held is no list any more.
+    #[error("{0}: what is held cannot be read as the configuration asks now: {1}")]
+    NotAList(Slug, String),
+    /// A person has decided otherwise.
+    #[error("{0} is pinned: nothing is taken until `gatepost unpin {0}`")]
+    Pinned(Slug),
+    /// Nothing to undo.
+    #[error("{0} is not pinned")]
+    NotPinned(Slug),
+    /// A version that is not kept.
+    #[error("{0}: {1}")]
+    NoVersion(Slug, Unknown),
 }
 
 /// While bodies are still coming, what has come is put in service after a silence of this long.
@@ -191,7 +224,9 @@ pub fn run(
     let wait = if options.wait { Wait::Yes } else { Wait::No };
     match store.lock(wait)? {
         Lock::Taken(writer) => {
-            Run { config, writer: &writer, watcher, summary: Summary::default() }.run(options)
+            let by = if options.lists.is_empty() { By::Timer } else { By::Person };
+            let (summary, hooks) = (Summary::default(), Vec::new());
+            Run { config, writer: &writer, watcher, by, summary, hooks }.run(options)
         }
         Lock::Busy(by) => Ok(Summary { busy: Some(by), ..Summary::default() }),
     }
@@ -201,11 +236,23 @@ struct Run<'a> {
     config: &'a Config,
     writer: &'a Writer,
     watcher: &'a dyn Watcher,
+    by: By,
     summary: Summary,
+    /// Those that run.
+    hooks: Vec<JoinHandle<()>>,
 }
 
 impl<'a> Run<'a> {
     fn run(mut self, options: &Options) -> Result<Summary, SyncError> {
+        let done = self.lists(options);
+        // What they were told is true whatever came after it.
+        for hook in self.hooks {
+            let _ = hook.join();
+        }
+        done.map(|()| self.summary)
+    }
+
+    fn lists(&mut self, options: &Options) -> Result<(), SyncError> {
         let lists = self.config.reloadable.lists.values();
         let asked = |name: &Slug| options.lists.is_empty() || options.lists.contains(name);
         let (own, feeds): (Vec<_>, Vec<_>) =
@@ -221,15 +268,17 @@ impl<'a> Run<'a> {
         }
         self.publish()?;
         let due = self.due(&feeds, !options.lists.is_empty())?;
-        self.fetch(due)?;
-        Ok(self.summary)
+        self.fetch(due)
     }
 
     fn desk(&self, list: &'a ListConfig) -> Result<Desk<'a>, SyncError> {
-        Desk::new(self.config, list, self.writer, self.watcher)
+        Desk::new(self.config, list, self.writer, self.watcher, self.by)
     }
 
     fn done(&mut self, report: ListReport) {
+        if let Some(hook) = self.config.reloadable.sync.hook.as_deref().filter(|_| !report.again) {
+            self.hooks.extend(hook::run(hook, &report));
+        }
         self.watcher.event(&Event::List(&report));
         self.summary.lists.push(report);
     }

@@ -16,7 +16,6 @@ use serde_json::json;
 use super::{Event, SyncError, Watcher, ZoneReport};
 use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
-use crate::guard::NeverList;
 use crate::model::{ContentHash, Name, Subject, Template, Use};
 use crate::parse::Format;
 use crate::set::Set;
@@ -25,6 +24,9 @@ use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEn
 
 /// Raised whenever the same sets and settings compile to something else.
 const COMPILER: u32 = 4;
+
+/// The most lists of a zone of which its snapshot tells all that is known of how they came.
+const TOLD_WHOLE: usize = 200;
 
 /// Builds what has to be built and puts it in service. `None` when nothing changed.
 pub(super) fn publish(
@@ -143,8 +145,6 @@ struct Stock<'a> {
     writer: &'a Writer,
     statuses: HashMap<Slug, ListStatus>,
     sets: HashMap<Slug, Arc<Set>>,
-    never: Arc<NeverList>,
-    never_bogons: Arc<NeverList>,
     now: i64,
 }
 
@@ -157,6 +157,8 @@ struct MadeFrom<'a> {
     members: Vec<(&'a Slug, ContentHash, Use, Ipv4Addr, &'a Template, bool)>,
     excepts: Vec<(&'a Slug, ContentHash)>,
     own_networks: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    canaries: Vec<String>,
     /// Where a list may make subzones: the zones that go before them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inner_zones: Vec<&'a Name>,
@@ -168,17 +170,8 @@ impl<'a> Stock<'a> {
         for name in config.reloadable.lists.keys() {
             statuses.insert(name.clone(), super::list::status_of(&writer.store().list(name))?);
         }
-        let own = &config.reloadable.sync.own_networks;
         let now = writer.now(statuses.values()).stamp().wall;
-        Ok(Self {
-            config,
-            writer,
-            statuses,
-            sets: HashMap::new(),
-            never: Arc::new(NeverList::special_purpose().with(own)),
-            never_bogons: Arc::new(NeverList::loopback().with(own)),
-            now,
-        })
+        Ok(Self { config, writer, statuses, sets: HashMap::new(), now })
     }
 
     fn list(&self, name: &Slug) -> &'a ListConfig {
@@ -211,6 +204,7 @@ impl<'a> Stock<'a> {
             members: members.collect(),
             excepts: zone.excepts.iter().filter_map(|name| Some((name, self.hash(name)?))).collect(),
             own_networks: self.config.reloadable.sync.own_networks.iter().map(Subject::to_string).collect(),
+            canaries: self.config.reloadable.sync.canaries.iter().map(Subject::to_string).collect(),
             inner_zones: match zone
                 .members
                 .iter()
@@ -258,11 +252,7 @@ impl<'a> Stock<'a> {
                 continue;
             };
             let list = self.list(&member.list);
-            let never = match (list.is_own(), list.limits.bogons) {
-                (true, _) => None,
-                (false, true) => Some(Arc::clone(&self.never_bogons)),
-                (false, false) => Some(Arc::clone(&self.never)),
-            };
+            let never = (!list.is_own()).then(|| Arc::new(self.config.reloadable.sync.never(list).0));
             if list.is_own() {
                 // The operator's own file may say what its zone is called by; of several the first.
                 soa = soa.or_else(|| set.directives.soa.clone());
@@ -351,7 +341,7 @@ impl<'a> Stock<'a> {
 
     /// Where the zone's data come from: not part of the content, so that times in it make no new content.
     fn provenance(&self, zone: &ZoneConfig, made_from: ContentHash) -> serde_json::Value {
-        let lists: BTreeMap<_, _> = zone
+        let mut lists: BTreeMap<_, _> = zone
             .lists()
             .filter_map(|name| {
                 let status = self.statuses.get(name)?;
@@ -367,10 +357,19 @@ impl<'a> Stock<'a> {
                         "confirmed": status.last_confirmed.as_ref().map(|stamp| stamp.wall),
                         "content_since": status.content_since.as_ref().map(|stamp| stamp.wall),
                         "decision": status.decision,
+                        "brought": status.brought,
+                        "pinned": status.pinned.as_ref().map(|pin| pin.since.wall),
                     }),
                 ))
             })
             .collect();
+        if lists.len() > TOLD_WHOLE {
+            // The log has it; a snapshot has no room for so many.
+            for list in lists.values_mut().filter_map(serde_json::Value::as_object_mut) {
+                list.remove("decision");
+                list.remove("brought");
+            }
+        }
         json!({
             "made_from": made_from,
             "built": self.now,

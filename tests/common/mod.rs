@@ -8,6 +8,7 @@ pub(crate) mod loud;
 pub(crate) mod naive;
 pub(crate) mod program;
 pub(crate) mod site;
+pub(crate) mod stopped;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,11 @@ pub(crate) use loud::{feeds, installed, say, skipped};
 /// A file of the made-up lists in `tests/data`.
 pub(crate) fn made_up(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
+}
+
+/// The lines of a list of single addresses: 5.6.0.0 and the `from`th behind it, up to the one before the `to`th.
+pub(crate) fn hosts(from: u32, to: u32) -> String {
+    (from..to).map(|n| format!("5.6.{}.{}\n", n / 256, n % 256)).collect()
 }
 
 /// The octets of a file, unpacked when its name ends in `.gz`.

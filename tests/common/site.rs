@@ -1,5 +1,6 @@
 //! A feed server, a folder and a configuration that belong together.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,24 @@ impl Site {
     /// `gatepost sync` of these lists, with a summary in JSON.
     pub(crate) fn sync(&self, lists: &[&str]) -> Ended {
         program::sync(&self.config(), lists)
+    }
+
+    /// `gatepost COMMAND LIST MORE`.
+    pub(crate) fn on_list(&self, command: &str, list: &str, more: &[&str]) -> Ended {
+        let config = self.config();
+        let config = [OsStr::new("--config"), config.as_os_str()];
+        program::run([command, list].iter().chain(more).map(OsStr::new).chain(config))
+    }
+
+    /// What becomes of `body` when the list is fetched: its part of the summary.
+    pub(crate) fn fetch(&self, list: &str, body: impl Into<Vec<u8>>) -> serde_json::Value {
+        self.put(list, body);
+        self.sync(&[list]).json()["lists"][0].clone()
+    }
+
+    /// What `gatepost status --json` says of the first list.
+    pub(crate) fn first_list(&self) -> serde_json::Value {
+        self.status()["lists"][0].clone()
     }
 
     /// `gatepost serve`.

@@ -14,7 +14,7 @@ use crate::config::problem::{At, Document, Place, Problem, Problems};
 use crate::config::read::{Table, keys, parse};
 use crate::config::secure::HttpPath;
 use crate::config::shown::ShownClients;
-use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text};
+use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text, Times};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
 use crate::model::{Name, Use};
@@ -33,6 +33,8 @@ pub(crate) struct File {
     pub(crate) rate_limit_exempt: Option<Vec<At<Network>>>,
     pub(crate) sync: SyncKeys,
     pub(crate) own_networks: Vec<At<Network>>,
+    pub(crate) canaries: Vec<At<Network>>,
+    pub(crate) hook: Option<Vec<At<String>>>,
     pub(crate) lists: Vec<(At<Slug>, ListFile)>,
     pub(crate) zones: Vec<(At<Name>, ZoneFile)>,
 }
@@ -65,7 +67,7 @@ keys! {
 }
 
 keys! {
-    /// `[sync]`, but `own-networks`.
+    /// `[sync]`, but its arrays.
     pub(crate) struct SyncKeys {
         "timer" timer: Duration,
         "catalogue" catalogue: PathBuf,
@@ -103,6 +105,11 @@ keys! {
         "max-coverage" max_coverage: Share,
         "shortest-prefix-v4" shortest_prefix_v4: u8,
         "shortest-prefix-v6" shortest_prefix_v6: u8,
+        "max-shrink" max_shrink: Share,
+        "max-growth" max_growth: Times,
+        "max-gone" max_gone: Share,
+        "compare-above" compare_above: u64,
+        "max-canaries" max_canaries: u64,
         "allow-empty" allow_empty: bool,
         "bogons" bogons: bool,
     }
@@ -208,6 +215,11 @@ impl LimitKeys {
             ("max-coverage", place(&self.max_coverage)),
             ("shortest-prefix-v4", place(&self.shortest_prefix_v4)),
             ("shortest-prefix-v6", place(&self.shortest_prefix_v6)),
+            ("max-shrink", place(&self.max_shrink)),
+            ("max-growth", place(&self.max_growth)),
+            ("max-gone", place(&self.max_gone)),
+            ("compare-above", place(&self.compare_above)),
+            ("max-canaries", place(&self.max_canaries)),
             ("allow-empty", place(&self.allow_empty)),
         ]
         .into_iter()
@@ -235,6 +247,11 @@ impl LimitKeys {
             max_coverage_v4: or(&self.max_coverage, Share(default.max_coverage_v4)).0,
             shortest_v4: or(&self.shortest_prefix_v4, default.shortest_v4),
             shortest_v6: or(&self.shortest_prefix_v6, default.shortest_v6),
+            max_shrink: or(&self.max_shrink, Share(default.max_shrink)).0,
+            max_growth: or(&self.max_growth, Times(default.max_growth)).0,
+            max_gone: or(&self.max_gone, Share(default.max_gone)).0,
+            compare_above: or(&self.compare_above, default.compare_above),
+            max_canaries: or(&self.max_canaries, default.max_canaries),
             allow_empty: or(&self.allow_empty, default.allow_empty),
             bogons: or(&self.bogons, default.bogons),
         }
@@ -268,6 +285,8 @@ impl File {
         if let Some(mut sync) = table.table("sync", problems) {
             file.sync = SyncKeys::read(&mut sync, problems);
             file.own_networks = sync.array("own-networks", problems).unwrap_or_default();
+            file.canaries = sync.array("canaries", problems).unwrap_or_default();
+            file.hook = sync.array("hook", problems);
             sync.finish(problems);
         }
         file.lists_and_zones(&mut table, problems);

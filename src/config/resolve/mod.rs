@@ -35,6 +35,8 @@ pub(crate) fn resolve(
 ) -> Config {
     let Typed { file, folder } = main;
     let own_networks = file.own_networks.into_iter().map(|at| at.value.0).collect();
+    let canaries = file.canaries.into_iter().map(|at| at.value.0).collect();
+    let hook = file.hook.and_then(|hook| self::hook(hook, problems));
     let state = overrides.state.clone().or_else(|| file.top.state.map(|at| folder.join(at.value)));
     let listen = match (&overrides.listen[..], file.listen) {
         ([], None) => vec![At { value: defaults::LISTEN, place: Place::Outside("listen") }],
@@ -97,6 +99,8 @@ pub(crate) fn resolve(
             sync: Sync {
                 timer: file.sync.timer.map(|at| at.value),
                 own_networks,
+                canaries,
+                hook,
                 catalogue,
                 contact: file.sync.contact.map(|at| at.value.0),
                 keep: or(file.sync.keep, defaults::KEEP),
@@ -137,6 +141,16 @@ fn check_strangers<'a>(
             .help("expected an `access` rule under [server] for 0.0.0.0/0 (for IPv6 ::/0) that refuses others, or `open = true`"),
         );
     }
+}
+
+/// A program and its arguments; none for an empty array. It is run without a shell, so nobody looks for it.
+fn hook(typed: Vec<At<String>>, problems: &mut Problems) -> Option<Vec<String>> {
+    let program = typed.first()?;
+    if !program.value.starts_with('/') {
+        let problem = Problem::new(&program.place, format!("`{}` is not a whole path", program.value));
+        problems.push(problem.help("expected a program such as \"/usr/local/bin/tell\", then its arguments"));
+    }
+    Some(values(typed))
 }
 
 fn values<T>(typed: Vec<At<T>>) -> Vec<T> {

@@ -82,21 +82,22 @@ impl Clients {
         let transfer = async {
             let (response, at) = self.ask(url, list.allow_private, known).await?;
             let status = response.status();
+            let remote = response.remote_addr().map(|address| address.ip());
             let validators = validators(url, response.headers());
             if status == StatusCode::NOT_MODIFIED {
-                return Ok((None, at, status));
+                return Ok((None, at, remote, status));
             }
             let (received, complete) = receive(response, list.max_size, &body, progress).await?;
-            Ok((Some((validators, received, complete)), at, status))
+            Ok((Some((validators, received, complete)), at, remote, status))
         };
         let result = tokio::time::timeout(self.times.total, transfer).await.unwrap_or_else(|_| {
             let what = format!("not done after {} seconds", self.times.total.as_secs());
             Err(Problem::new(Trouble::Answered, what))
         });
         match result {
-            Ok((got, at, status)) => {
-                let answered =
-                    Answered { url: at.to_string(), status: Some(status.as_u16()), took: began.elapsed() };
+            Ok((got, at, remote, status)) => {
+                let (status, took) = (Some(status.as_u16()), began.elapsed());
+                let answered = Answered { url: at.to_string(), remote, status, took };
                 Ok(match got {
                     None => Outcome::NotModified(answered),
                     Some((validators, received, complete)) => {

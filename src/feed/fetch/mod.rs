@@ -4,6 +4,7 @@
 //! the source can answer "not modified". Bodies are stored as received: packed ones stay packed. Never: looking into
 //! a body, deciding when to ask.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
@@ -71,6 +72,8 @@ pub struct Fetched {
 pub struct Answered {
     /// Where, after redirects.
     pub url: String,
+    /// From which address, if that is known.
+    pub remote: Option<IpAddr>,
     /// The HTTP status, if it was HTTP.
     pub status: Option<u16>,
     /// How long all of it took.

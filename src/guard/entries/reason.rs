@@ -82,6 +82,52 @@ pub enum Reason {
         /// The first of them.
         examples: Vec<String>,
     },
+    /// Canary networks are listed.
+    #[error("{count} entries list canary networks, at most {limit} may: {}", .examples.join(", "))]
+    Canaries {
+        /// How many.
+        count: u64,
+        /// How many may be.
+        limit: u64,
+        /// The first of them.
+        examples: Vec<String>,
+    },
+    /// Fewer entries than the last version had.
+    #[error("{entries} entries after {before} are {share:.1} % fewer, at most {limit:.1} % may be")]
+    Shrink {
+        /// Entries now.
+        entries: u64,
+        /// Entries before.
+        before: u64,
+        /// In per cent.
+        share: f64,
+        /// In per cent.
+        limit: f64,
+    },
+    /// More entries than the last version had.
+    #[error("{entries} entries after {before} are {share:.1} % more, at most {limit:.1} % may be")]
+    Growth {
+        /// Entries now.
+        entries: u64,
+        /// Entries before.
+        before: u64,
+        /// In per cent.
+        share: f64,
+        /// In per cent.
+        limit: f64,
+    },
+    /// Too many of the last version's entries are not there any more.
+    #[error("{gone} of the {before} old entries are gone ({share:.1} %, at most {limit:.1} % may be)")]
+    Turnover {
+        /// Old entries that are gone.
+        gone: u64,
+        /// Old entries.
+        before: u64,
+        /// In per cent.
+        share: f64,
+        /// In per cent.
+        limit: f64,
+    },
     /// The list covers too much of IPv4.
     #[error("the list covers {share:.2} % of IPv4, at most {limit:.2} % may be")]
     Coverage {
@@ -96,8 +142,30 @@ impl Reason {
     /// What it leads to.
     pub fn decision(&self) -> Decision {
         match self {
-            Self::EndMark { .. } => Decision::Reject,
+            Self::EndMark { .. } | Self::NoEndMark { .. } => Decision::Reject,
             _ => Decision::Hold,
         }
+    }
+
+    /// In a word, without numbers: the same trouble at the next fetch has the same.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::EndMark { .. } => "end-mark",
+            Self::NoEndMark { .. } => "no-end-mark",
+            Self::BadLines { .. } => "bad-lines",
+            Self::TooFew { .. } => "too-few",
+            Self::Everything { .. } => "everything",
+            Self::ShortPrefix { .. } => "short-prefix",
+            Self::Canaries { .. } => "canaries",
+            Self::Shrink { .. } => "shrink",
+            Self::Growth { .. } => "growth",
+            Self::Turnover { .. } => "turnover",
+            Self::Coverage { .. } => "coverage",
+        }
+    }
+
+    /// It speaks of a change alone: versions that agree with each other speak against it.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::Shrink { .. } | Self::Growth { .. } | Self::Turnover { .. })
     }
 }

@@ -22,11 +22,33 @@ impl Short {
     }
 }
 
+/// Entries that hold addresses of canary networks.
+#[derive(Default)]
+pub(super) struct Canaries {
+    pub(super) count: u64,
+    examples: Vec<String>,
+}
+
+impl Canaries {
+    fn add(&mut self, entry: &impl std::fmt::Display) {
+        self.count += 1;
+        if self.examples.len() < SAMPLE {
+            self.examples.push(entry.to_string());
+        }
+    }
+
+    pub(super) fn reason(&self, limit: u64) -> Option<Reason> {
+        let Self { count, examples } = self;
+        (*count > limit).then(|| Reason::Canaries { count: *count, limit, examples: examples.clone() })
+    }
+}
+
 /// See the module's documentation.
 #[derive(Default)]
 pub(super) struct Shape {
     pub(super) listed: u64,
     pub(super) dropped: Dropped,
+    pub(super) canaries: Canaries,
     pub(super) everything: Option<String>,
     pub(super) short_v4: Short,
     pub(super) short_v6: Short,
@@ -34,10 +56,29 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn of(set: &Set, limits: &Limits, never: &NeverList) -> Self {
+    pub(super) fn of(set: &Set, limits: &Limits, never: &NeverList, canaries: &NeverList) -> Self {
         let mut shape = Self::default();
-        set.parts().for_each(|part| shape.add(part, limits, never));
+        set.parts().for_each(|part| {
+            shape.add(part, limits, never);
+            shape.canaries(part, canaries);
+        });
         shape
+    }
+
+    fn canaries(&mut self, set: &Set, canaries: &NeverList) {
+        let hosts = &set.v4.hosts;
+        for span in &canaries.v4 {
+            let start = hosts.partition_point(|&host| host < span.first);
+            let end = hosts.partition_point(|&host| host <= span.last);
+            hosts[start..end].iter().for_each(|&host| self.canaries.add(&Span::host(host)));
+        }
+        if canaries.is_empty() {
+            return;
+        }
+        let blocks = set.v4.blocks.iter().filter(|b| !b.exclude && canaries.touches_v4(b.span));
+        blocks.for_each(|block| self.canaries.add(&block.span));
+        let blocks = set.v6.iter().filter(|b| !b.exclude && canaries.touches_v6(b.span));
+        blocks.for_each(|block| self.canaries.add(&block.span));
     }
 
     fn add(&mut self, set: &Set, limits: &Limits, never: &NeverList) {

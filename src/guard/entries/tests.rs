@@ -9,7 +9,7 @@ fn read(format: Format, text: &str) -> Parsed {
 
 fn judged(format: Format, text: &str, limits: &Limits) -> Judgement {
     let parsed = read(format, text);
-    judge(&parsed.set, &parsed.report, limits, &NeverList::of_feed(limits.bogons, &[]))
+    judge(&parsed.set, &parsed.report, limits, &NeverList::of_feed(limits.bogons, &[]), &NeverList::default())
 }
 
 fn plain(text: &str) -> Judgement {
@@ -33,7 +33,7 @@ fn a_good_list() {
 #[test]
 fn end_marks() {
     let cut = judged(Format::Drop, "1.2.3.0/24 ; SBL1\n", &Limits::default());
-    assert_eq!(cut.decision, Decision::Hold);
+    assert_eq!(cut.decision, Decision::Reject);
     assert_eq!(only(&cut), "the file was cut: the end mark of format `drop` is missing");
     let wrong = judged(Format::Plain, "1.2.3.4\n# END 2 entries\n", &Limits::default());
     assert_eq!(wrong.decision, Decision::Reject);
@@ -115,6 +115,27 @@ fn bogon_lists() {
     let judgement = judged(Format::Plain, "224.0.0.0/3\n0.0.0.0/1\n8000::/1\n127.0.0.0/8\n::1\n", &limits);
     assert_eq!((judgement.decision, judgement.dropped.never, judgement.entries), (Decision::Accept, 2, 3));
     assert!(judgement.coverage_v4 > 0.6);
+}
+
+#[test]
+fn canaries() {
+    let networks = ["17.0.0.0/8", "9.9.9.9", "2620:149::/32"].map(|network| network.parse().unwrap());
+    let canaries = NeverList::default().with(&networks);
+    let never = NeverList::special_purpose().with(&networks);
+    let judge = |text: &str, max_canaries| {
+        let parsed = read(Format::Plain, text);
+        judge(&parsed.set, &parsed.report, &Limits { max_canaries, ..Limits::default() }, &never, &canaries)
+    };
+    let text = "1.2.3.4\n17.1.1.1\n17.5.0.0/16\n9.9.9.0/24\n2620:149::5\n16.0.0.0/8\n";
+    let few = judge(text, 4);
+    assert_eq!((few.decision, few.dropped.canaries, few.dropped.never), (Decision::Accept, 4, 3));
+    let many = judge(text, 3);
+    assert_eq!(many.decision, Decision::Hold);
+    assert_eq!(
+        only(&many),
+        "4 entries list canary networks, at most 3 may: 17.1.1.1, 9.9.9.0/24, 17.5.0.0/16, 2620:149::5"
+    );
+    assert!(!many.reasons[0].is_change());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::{Desk, Judged};
+use super::{Desk, Judged, Refusal as NotTaken};
 use crate::config::Source;
 use crate::feed::decode::{decode, decode_with_tail};
 use crate::feed::files::{self, OwnFile};
@@ -77,7 +77,7 @@ impl Desk<'_> {
         let text = match Text::open(&self.list.source) {
             Ok(text) => text,
             Err(reason) => {
-                self.refuse(Outcome::Failed, vec![reason], &mut report);
+                self.refuse(NotTaken::failed(reason), &mut report);
                 return self.finish(report, attempt, Trouble::Unreached);
             }
         };
@@ -90,7 +90,7 @@ impl Desk<'_> {
         let refused = self.refused(&validators);
         if let Some(refused) = refused.filter(|refused| refused.lasts && text.is_settled()) {
             let reason = refused.reason.clone();
-            self.refuse(Outcome::Rejected, vec![reason], &mut report);
+            self.refuse(NotTaken::of_own(Outcome::Rejected, reason), &mut report);
             return self.finish(report, attempt, Trouble::Answered);
         }
         let read = self.read_own(&text, refused.is_none());
@@ -102,6 +102,8 @@ impl Desk<'_> {
         match read {
             Ok(read) => {
                 self.status.refused = None;
+                read.note_in(&mut attempt);
+                attempt.decoded = None;
                 self.take(read, None, Some(validators), &mut report)?;
             }
             Err(Refusal { outcome, reason, lasts }) => {
@@ -112,7 +114,7 @@ impl Desk<'_> {
                 let lasts = lasts && text.is_settled();
                 let (read_as, why) = (self.read_as(), reason.clone());
                 self.status.refused = Some(Refused { validators, read_as, reason: why, lasts });
-                self.refuse(outcome, vec![reason], &mut report);
+                self.refuse(NotTaken::of_own(outcome, reason), &mut report);
             }
         }
         self.finish(report, attempt, trouble)
@@ -138,7 +140,7 @@ impl Desk<'_> {
         }
         let parsed = parser.finish();
         match parsed.report.is_no_list(parsed.set.is_empty()) {
-            None => Ok(Judged { parsed, outcome: Outcome::Accepted, reasons: Vec::new() }),
+            None => Ok(Judged::unquestioned(parsed)),
             Some(why) => {
                 let place = first_bad.map_or_else(String::new, |path| format!("{}: ", path.display()));
                 Err(Refusal { lasts: true, ..Refusal::of_text(format!("{place}{why}")) })

@@ -1,0 +1,297 @@
+//! A body → a list that was read and judged, or why it is of no use.
+//!
+//! In this order: is it whole, is it a list at all, is it older than what is there, then its entries, and what changed
+//! since the version in service. Nothing is written here.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::fmt::rfc2822::DateTimeParser;
+
+use super::Desk;
+use crate::feed::decode::decode;
+use crate::guard::entries::{Before, Decision, Judgement, compare, judge};
+use crate::guard::{is_error_code, payload};
+use crate::parse::{self, Parsed};
+use crate::set::{Changed, changes, codec};
+use crate::store::{Attempt, Dates, Outcome, SetRef, Validators};
+use crate::sync::Event;
+
+/// How a gzip member begins (RFC 1952 section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A date so many seconds ahead of the clock says nothing of the body: were it believed, nothing would ever be newer.
+const AHEAD: i64 = 86_400;
+
+/// What a body is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Against {
+    /// The version in service: its dates and entries.
+    LastVersion,
+    /// Nothing before it.
+    Nothing,
+}
+
+/// A body that was read and judged.
+pub(super) struct Judged {
+    pub(super) parsed: Parsed,
+    /// What it was read as.
+    pub(super) set: SetRef,
+    pub(super) outcome: Outcome,
+    pub(super) reasons: Vec<String>,
+    /// The reasons, each in a word.
+    pub(super) kinds: Vec<String>,
+    /// Nothing but its difference to the last version speaks against it.
+    pub(super) changed_too_much: bool,
+    /// Some of its entries are left out.
+    pub(super) trimmed: bool,
+    /// What differs from the version in service.
+    pub(super) changed: Option<Changed>,
+    pub(super) dates: Dates,
+    /// Octets of its text.
+    pub(super) decoded: u64,
+}
+
+/// What is not taken, and why.
+pub(super) struct Refusal {
+    pub(super) outcome: Outcome,
+    /// Each reason in a word: what is of the same kinds has been told.
+    pub(super) kinds: Vec<String>,
+    pub(super) reasons: Vec<String>,
+}
+
+impl Refusal {
+    fn rejected(kind: &str, reason: impl ToString) -> Self {
+        Self { outcome: Outcome::Rejected, kinds: vec![kind.to_owned()], reasons: vec![reason.to_string()] }
+    }
+
+    pub(super) fn failed(reason: String) -> Self {
+        Self { outcome: Outcome::Failed, kinds: Vec::new(), reasons: vec![reason] }
+    }
+
+    /// Of an own file: who mends it wants to know of each thing that is wrong with it.
+    pub(super) fn of_own(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, kinds: vec![reason.clone()], reasons: vec![reason] }
+    }
+
+    /// What the operating system says is no fault of the body.
+    fn unreadable(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(_) => Self::failed(format!("cannot read the body: {error}")),
+            None => Self::rejected("unreadable", error),
+        }
+    }
+}
+
+impl Judged {
+    /// Of a list that is taken as it is.
+    pub(super) fn unquestioned(parsed: Parsed) -> Self {
+        let set = SetRef { hash: codec::hash(&parsed.set), entries: parsed.set.len() as u64 };
+        Self {
+            set,
+            parsed,
+            outcome: Outcome::Accepted,
+            reasons: Vec::new(),
+            kinds: Vec::new(),
+            changed_too_much: false,
+            trimmed: false,
+            changed: None,
+            dates: Dates::default(),
+            decoded: 0,
+        }
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.outcome.is_new()
+    }
+
+    /// Taken although something speaks against it: `why` says by whose word.
+    pub(super) fn let_through(self, why: String) -> Self {
+        let outcome = if self.trimmed { Outcome::Trimmed } else { Outcome::Accepted };
+        let reasons = std::iter::once(why).chain(self.reasons).collect();
+        Self { outcome, reasons, ..self }
+    }
+
+    pub(super) fn refusal(&self) -> Refusal {
+        Refusal { outcome: self.outcome, kinds: self.kinds.clone(), reasons: self.reasons.clone() }
+    }
+
+    /// Writes what was read into its line of the log.
+    pub(super) fn note_in(&self, attempt: &mut Attempt) {
+        attempt.decoded = Some(self.decoded);
+        attempt.dates = self.dates;
+        attempt.set = Some(self.set.hash);
+        attempt.entries = Some(self.set.entries);
+        attempt.added = self.changed.map(|changed| changed.added);
+        attempt.removed = self.changed.map(|changed| changed.removed);
+        attempt.bad_lines = Some(self.parsed.report.bad);
+    }
+}
+
+impl Desk<'_> {
+    /// Text → set, judged; `complete`: see [`Fetched::complete`](crate::feed::fetch::Fetched::complete). `Err` says why
+    /// the body as a whole is of no use.
+    pub(super) fn read(
+        &self,
+        path: &Path,
+        complete: bool,
+        validators: Option<&Validators>,
+        against: Against,
+    ) -> Result<Judged, Refusal> {
+        let list = self.list;
+        if !complete && ends_within_a_line(path).map_err(|error| Refusal::unreadable(&error))? {
+            return Err(Refusal::rejected("cut", "the connection closed within a line: the body may be cut"));
+        }
+        let head = self.head(path).map_err(|error| Refusal::unreadable(&error))?;
+        // What is longer than the head is not measured: decoding a body twice to count it would be waste.
+        let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
+        payload::check(&head, len, list.format, list.limits.allow_empty)
+            .map_err(|why| Refusal::rejected(why.kind(), why))?;
+        let mut dates = Dates { data: None, server: self.believable(validators.and_then(last_modified)) };
+        // Where the data bear dates those decide; they stand anywhere in it.
+        if self.status.dates.data.is_none() {
+            self.check_age(&dates, against)?;
+        }
+        let (parsed, decoded) = self.parse(path)?;
+        dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
+        self.check_age(&dates, against)?;
+        Ok(self.judge(parsed, decoded, dates, against))
+    }
+
+    fn parse(&self, path: &Path) -> Result<(Parsed, u64), Refusal> {
+        let list = self.list;
+        let file = File::open(path).map_err(|error| Refusal::unreadable(&error))?;
+        let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
+        let decoded = AtomicU64::new(0);
+        let text = Counted { text, count: &decoded };
+        let mut bad_line =
+            |diag| self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
+        let parsed = parse::parse(list.format, &self.options(), text, &mut bad_line)
+            .map_err(|error| Refusal::unreadable(&error))?;
+        Ok((parsed, decoded.into_inner()))
+    }
+
+    fn judge(&self, parsed: Parsed, decoded: u64, dates: Dates, against: Against) -> Judged {
+        let list = self.list;
+        let (never, canaries) = self.config.reloadable.sync.never(list);
+        let mut judgement = judge(&parsed.set, &parsed.report, &list.limits, &never, &canaries);
+        let parsed = match judgement.dropped.error_code {
+            0 => parsed,
+            _ => Parsed { set: parsed.set.without(|value| value.code.is_some_and(is_error_code)), ..parsed },
+        };
+        let entries = parsed.set.len() as u64;
+        let set = SetRef { hash: codec::hash(&parsed.set), entries };
+        let before = self.status.set.filter(|_| against == Against::LastVersion);
+        let changed = before.and_then(|before| {
+            let before = self.keeper.set(&before.hash).ok()?;
+            Some(changes(&before, &parsed.set, &mut |_, _| {}))
+        });
+        if let Some(before) = before {
+            let before = Before { entries: before.entries, changed };
+            compare(entries, before, &list.limits).into_iter().for_each(|reason| judgement.add(reason));
+        }
+        Judged {
+            parsed,
+            set,
+            outcome: outcome(&judgement),
+            reasons: reasons(&judgement),
+            kinds: judgement.reasons.iter().map(|reason| reason.kind().to_owned()).collect(),
+            changed_too_much: judgement.decision == Decision::Hold
+                && judgement.reasons.iter().all(crate::guard::entries::Reason::is_change),
+            trimmed: judgement.dropped.total() > 0,
+            changed,
+            dates,
+            decoded,
+        }
+    }
+
+    /// The first octets of the text.
+    fn head(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        let text = decode(File::open(path)?, self.list.max_decoded())?;
+        text.take(payload::HEAD as u64).read_to_end(&mut head)?;
+        Ok(head)
+    }
+
+    /// Whether the body is older than the version in service, by its own words: a cache on the way gave an old one.
+    fn check_age(&self, dates: &Dates, against: Against) -> Result<(), Refusal> {
+        let last = self.status.validators.as_ref().filter(|_| against == Against::LastVersion);
+        let same_source =
+            |last: &Validators| self.list.source.urls().iter().any(|url| url.as_str() == last.url);
+        // Another publisher's dates say nothing of this one's.
+        if !last.is_some_and(same_source) {
+            return Ok(());
+        }
+        let Some((what, own, theirs)) = dates.older_than(&self.status.dates) else { return Ok(()) };
+        let shown =
+            |at| jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string());
+        let reason = format!(
+            "an older version from a stale cache: it is of {} by {what}, what is there of {}",
+            shown(own),
+            shown(theirs)
+        );
+        Err(Refusal { outcome: Outcome::Stale, kinds: vec!["stale".to_owned()], reasons: vec![reason] })
+    }
+
+    /// A date that lies ahead is nobody's.
+    fn believable(&self, date: Option<i64>) -> Option<i64> {
+        date.filter(|date| *date <= self.now.stamp().wall.saturating_add(AHEAD))
+    }
+}
+
+fn last_modified(validators: &Validators) -> Option<i64> {
+    // Servers that get the day of the week wrong mean the date.
+    const DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    let text = validators.last_modified.as_deref()?;
+    Some(DATES.parse_timestamp(text.trim()).ok()?.as_second())
+}
+
+/// Counts what is read.
+struct Counted<'a, R> {
+    text: R,
+    count: &'a AtomicU64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.text.read(buffer)?;
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Whether a body that is not packed ends without a newline. (A packed one has a checksum.)
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut first = [0; 2];
+    if file.read(&mut first)? < first.len() || first == GZIP {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+fn outcome(judgement: &Judgement) -> Outcome {
+    match judgement.decision {
+        Decision::Accept if judgement.dropped.total() == 0 => Outcome::Accepted,
+        Decision::Accept => Outcome::Trimmed,
+        Decision::Hold => Outcome::Held,
+        Decision::Reject => Outcome::Rejected,
+    }
+}
+
+fn reasons(judgement: &Judgement) -> Vec<String> {
+    let dropped = &judgement.dropped;
+    let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let never = counted(dropped.never, "entries left out: no feed may list these addresses");
+    let errors = counted(dropped.error_code, "entries left out: their code means an error, not a listing");
+    let canaries = counted(dropped.canaries, "entries name canary networks, which no list may");
+    let sample =
+        (!dropped.sample.is_empty()).then(|| format!("left out, for example: {}", dropped.sample.join(", ")));
+    let reasons = judgement.reasons.iter().map(ToString::to_string);
+    reasons.chain(never).chain(errors).chain(canaries).chain(sample).collect()
+}
