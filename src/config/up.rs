@@ -69,6 +69,8 @@ impl Config {
                     own_networks: Vec::new(),
                     catalogue: None,
                     contact: None,
+                    proxy: None,
+                    ca_file: None,
                     keep: defaults::KEEP,
                     keep_size: defaults::KEEP_SIZE,
                 },

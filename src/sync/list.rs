@@ -12,19 +12,19 @@ mod own;
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
-use crate::feed::decode::decode;
-use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress};
+use crate::feed::decode::{decode, is_packed};
+use crate::feed::fetch::{
+    Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress, masked,
+};
 use crate::feed::schedule::{self, Dice, Trouble};
+use crate::feed::secret::Secret;
 use crate::guard::entries::{Decision, Judgement, judge};
 use crate::guard::{NeverList, is_error_code, payload};
-use crate::parse::{self, Options, Parsed};
+use crate::parse::{self, Diag, Options, Parsed};
 use crate::store::{
     Attempt, BodyRef, Held, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, Stamp,
     StoreError, Validators, Writer,
 };
-
-/// How a gzip member begins (RFC 1952 section 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Everything around one list while it is worked on.
 pub(super) struct Desk<'a> {
@@ -75,7 +75,7 @@ impl<'a> Desk<'a> {
             }
             return Ok(None);
         };
-        let read = self.read(&body.path, true);
+        let read = self.read(&body.path, true, None);
         let mut report = ListReport::new(&self.list.name);
         match read {
             Ok(read) if read.is_good() => {
@@ -94,8 +94,9 @@ impl<'a> Desk<'a> {
     }
 
     /// Notes in the store that the source is about to be asked, so that a killed sync does not ask again at once.
-    pub(super) fn begin(&mut self) -> Result<(Option<Validators>, NamedTempFile), SyncError> {
-        let known = self.known();
+    pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
+        let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
+        let known = Known { validators: self.known(), body };
         self.status.attempt(&self.now);
         let mut asking = self.status.clone();
         asking.last_contact = Some(self.now.stamp());
@@ -107,7 +108,7 @@ impl<'a> Desk<'a> {
     pub(super) async fn fetch(
         &self,
         fetcher: &Fetcher,
-        known: Option<&Validators>,
+        known: &Known,
         body: NamedTempFile,
     ) -> Result<Brought, FetchError> {
         let name = &self.list.name;
@@ -181,8 +182,10 @@ impl<'a> Desk<'a> {
     }
 
     fn body(&mut self, fetched: Fetched, report: &mut ListReport) -> Result<(), SyncError> {
-        match self.read(fetched.body.path(), fetched.complete) {
-            Ok(read) => {
+        let secret = fetched.secret.as_ref();
+        match self.read(fetched.body.path(), fetched.complete, secret) {
+            Ok(mut read) => {
+                read.reasons = read.reasons.into_iter().map(|reason| masked(secret, reason)).collect();
                 report.bad_lines = read.parsed.report.bad;
                 if read.is_good() {
                     return self.take(read, Some(fetched.body), Some(fetched.validators), report);
@@ -192,13 +195,13 @@ impl<'a> Desk<'a> {
                 }
                 self.refuse(read.outcome, read.reasons, report);
             }
-            Err(reason) => self.refuse(Outcome::Rejected, vec![reason], report),
+            Err(reason) => self.refuse(Outcome::Rejected, vec![masked(secret, reason)], report),
         }
         Ok(())
     }
 
-    /// Text → set, judged; `complete`: see [`Fetched::complete`]. `Err` says why the body as a whole is of no use.
-    fn read(&self, path: &Path, complete: bool) -> Result<Judged, String> {
+    /// Text → set, judged; `complete` and `secret`: see [`Fetched`]. `Err` says why the body as a whole is of no use.
+    fn read(&self, path: &Path, complete: bool, secret: Option<&Secret>) -> Result<Judged, String> {
         let list = self.list;
         if !complete && ends_within_a_line(path).map_err(|error| error.to_string())? {
             return Err("the connection closed within a line: the body may be cut".to_owned());
@@ -210,8 +213,10 @@ impl<'a> Desk<'a> {
         let options = self.options();
         let file = File::open(path).map_err(|error| error.to_string())?;
         let text = decode(file, list.max_decoded()).map_err(|error| error.to_string())?;
-        let mut bad_line =
-            |diag| self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
+        let mut bad_line = |mut diag: Diag| {
+            diag.text = masked(secret, diag.text);
+            self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
+        };
         let parsed =
             parse::parse(list.format, &options, text, &mut bad_line).map_err(|error| error.to_string())?;
         let never = NeverList::of_feed(list.limits.bogons, &self.config.reloadable.sync.own_networks);
@@ -304,11 +309,12 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Whether a body that is not packed ends without a newline. (A packed one has a checksum.)
+/// Whether a body that is not packed ends without a newline. (A packed one has a length or a checksum.)
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
-    let mut first = [0; 2];
-    if file.read(&mut first)? < first.len() || first == GZIP {
+    let mut first = Vec::new();
+    (&file).take(4).read_to_end(&mut first)?;
+    if first.len() < 2 || is_packed(&first) {
         return Ok(false);
     }
     let mut last = [0];
