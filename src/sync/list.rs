@@ -96,7 +96,9 @@ impl<'a> Desk<'a> {
     /// Notes in the store that the source is about to be asked, so that a killed sync does not ask again at once.
     pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
         let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
-        let known = Known { validators: self.known(), body };
+        self.status.resting.retain(|_, pause| !pause.left(&self.now).is_zero());
+        let known =
+            Known { validators: self.known(), body, resting: self.status.resting.keys().cloned().collect() };
         self.status.attempt(&self.now);
         let mut asking = self.status.clone();
         asking.last_contact = Some(self.now.stamp());
@@ -128,10 +130,12 @@ impl<'a> Desk<'a> {
         match brought {
             Ok(Brought::NotModified(answered)) => {
                 note_answer(&mut attempt, &answered);
+                self.let_rest(&answered);
                 self.confirm(&mut report);
             }
             Ok(Brought::Fetched(fetched)) => {
                 note_answer(&mut attempt, &fetched.answered);
+                self.let_rest(&fetched.answered);
                 attempt.received = Some(fetched.received);
                 attempt.validators = Some(fetched.validators.clone());
                 self.body(fetched, &mut report)?;
@@ -145,6 +149,16 @@ impl<'a> Desk<'a> {
             }
         }
         self.finish(report, attempt, trouble)
+    }
+
+    /// Remembers who asked to be left alone before somebody else gave the list.
+    fn let_rest(&mut self, answered: &Answered) {
+        for cause in &answered.before {
+            if let Some(asked) = cause.retry_after {
+                let pause = schedule::retry_after(asked, &self.now);
+                self.status.resting.insert(cause.url.clone(), pause);
+            }
+        }
     }
 
     /// Writes down what became of the list.

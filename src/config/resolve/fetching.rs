@@ -42,6 +42,13 @@ fn check_credential(at: &At<Credential>, list: &ListConfig, problems: &mut Probl
     {
         return bad("a credential that nobody is shown".to_owned(), "expected beside `feed` or `url` only");
     }
+    let ssh = transports(list).filter(|way| *way == Transport::Ssh).count();
+    if ssh > 0 && ssh < list.source.urls().len() {
+        return bad(
+            "one credential for ssh, which takes a key, and for others, which take a line".to_owned(),
+            "expected URLs that all begin with rsync+ssh://, or none",
+        );
+    }
     // Of its own network the operator knows who can listen.
     let open = list.source.urls().iter().find(|url| url.scheme() == "http");
     if let Some(url) = open.filter(|_| !list.allow_private) {

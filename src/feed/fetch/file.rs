@@ -26,7 +26,8 @@ type Copied = (Option<(Validators, u64)>, Answered);
 
 fn copy(ask: &Ask<'_>, body: &NamedTempFile) -> Result<Copied, Problem> {
     let began = Instant::now();
-    let answered = || Answered { url: ask.url.to_string(), status: None, took: began.elapsed() };
+    let answered =
+        || Answered { url: ask.url.to_string(), status: None, took: began.elapsed(), before: Vec::new() };
     let path = ask.url.to_file_path().map_err(|()| Problem::unreached("not a path"))?;
     let file = OwnFile::open(&path).map_err(Problem::unreached)?;
     let known = files::validators(std::slice::from_ref(&file));

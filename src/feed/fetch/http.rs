@@ -65,6 +65,7 @@ impl Clients {
                 url: shown(&at, ask.url),
                 status: Some(status.as_u16()),
                 took,
+                before: Vec::new(),
             };
             match hop {
                 Ok(Hop::To(next)) => at = next,

@@ -4,6 +4,7 @@
 //! the source can answer "not modified". The scheme of a URL says by which way ([`Transport`]). Bodies are stored as
 //! received: packed ones stay packed. Never: looking into a body, deciding when to ask, showing a secret.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub struct Known {
     pub validators: Option<Validators>,
     /// A body of before, so that only what differs has to travel.
     pub body: Option<PathBuf>,
+    /// URLs that are passed over, since their servers want to be left alone.
+    pub resting: BTreeSet<String>,
 }
 
 /// What an attempt brought.
@@ -72,6 +75,15 @@ pub enum Outcome {
     Fetched(Fetched),
     /// The source says that what it gave last time is still what there is.
     NotModified(Answered),
+}
+
+impl Outcome {
+    fn answered_mut(&mut self) -> &mut Answered {
+        match self {
+            Self::Fetched(fetched) => &mut fetched.answered,
+            Self::NotModified(answered) => answered,
+        }
+    }
 }
 
 /// A body that came whole, as far as the transport can tell.
@@ -101,6 +113,8 @@ pub struct Answered {
     pub status: Option<u16>,
     /// How long all of it took.
     pub took: Duration,
+    /// What happened at the places that were asked before.
+    pub before: Vec<Cause>,
 }
 
 /// How far a download is.
@@ -153,8 +167,15 @@ impl Fetcher {
         let mut body = body;
         let mut causes = Vec::new();
         for url in list.source.urls() {
+            if known.resting.contains(url.as_str()) {
+                causes.push(Problem::unreached("passed over: its server asked to be left alone").at(url));
+                continue;
+            }
             let (problem, unused) = match self.ask(url, list, known, body, progress).await {
-                Ok(outcome) => return Ok(outcome),
+                Ok(mut outcome) => {
+                    outcome.answered_mut().before = causes;
+                    return Ok(outcome);
+                }
                 Err(without) => without,
             };
             causes.push(problem.at(url));

@@ -42,7 +42,8 @@ pub(super) async fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Prob
         Ok(brought) => brought,
         Err(problem) => return Err((problem, body)),
     };
-    let answered = Answered { url: ask.url.to_string(), status: None, took: began.elapsed() };
+    let answered =
+        Answered { url: ask.url.to_string(), status: None, took: began.elapsed(), before: Vec::new() };
     let Some(Brought { folder, copy, validators, received }) = brought else {
         return Ok(Got::NotModified(answered));
     };

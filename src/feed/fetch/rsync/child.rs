@@ -146,3 +146,89 @@ impl Drop for Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::fetch::Trouble;
+
+    /// Runs a script of the shell's as if it were rsync.
+    async fn script(folder: &Path, text: &str, total: u64) -> Result<Ended, Problem> {
+        let arguments = ["-c".into(), text.into()];
+        let job = Job {
+            program: Path::new("/bin/sh"),
+            arguments: &arguments,
+            environment: &[("RSYNC_PASSWORD", "x".into())],
+            folder,
+            max_size: 100_000,
+            total: Duration::from_secs(total),
+            progress: &|_| {},
+        };
+        run(&job).await
+    }
+
+    /// Whether a process runs; one that is over and waits to be reaped does not.
+    fn runs(id: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    }
+
+    #[tokio::test]
+    async fn what_it_says_and_how_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let ended =
+            script(folder.path(), "echo out; echo err >&2; /usr/bin/env >names; exit 23", 60).await.unwrap();
+        assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (Some(23), "out\n", "err\n"));
+        let names = std::fs::read_to_string(folder.path().join("names")).unwrap();
+        let mut names: Vec<&str> = names.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        // What shells set by themselves.
+        names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+        assert_eq!(names, ["RSYNC_PASSWORD"]);
+        let chatty =
+            script(folder.path(), "while echo 0123456789; do :; done | head -c 1000000", 60).await.unwrap();
+        assert_eq!(chatty.stdout.len(), KEPT);
+    }
+
+    #[tokio::test]
+    async fn no_file_grows_beyond_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        match script(folder.path(), "cat /dev/zero >.body.x; exit 11", 60).await {
+            Ok(ended) => assert!(ended.outgrown, "{ended:?}"),
+            Err(problem) => assert!(problem.what.starts_with("larger than"), "{problem:?}"),
+        }
+        let size = std::fs::metadata(folder.path().join(".body.x")).unwrap().len();
+        assert!(size <= 100_352, "{size}");
+    }
+
+    #[tokio::test]
+    async fn time_is_limited_for_it_and_all_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "sleep 1000 & echo $! >one; (trap '' TERM HUP; sleep 1000 & echo $! >two; wait) & wait";
+        let problem = script(folder.path(), text, 1).await.unwrap_err();
+        assert_eq!((problem.trouble, &*problem.what), (Trouble::Answered, "not done after 1 seconds"));
+        for file in ["one", "two"] {
+            let id = std::fs::read_to_string(folder.path().join(file)).unwrap();
+            while runs(&id) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_whoever_gives_it_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one");
+        {
+            let script = script(folder.path(), "echo $$ >one; sleep 1000", 1000);
+            tokio::pin!(script);
+            while !path.exists() || std::fs::read_to_string(&path).unwrap().is_empty() {
+                let look = tokio::time::sleep(Duration::from_millis(10));
+                tokio::select! { _ = &mut script => panic!("it sleeps"), () = look => {} }
+            }
+        }
+        let id = std::fs::read_to_string(&path).unwrap();
+        while runs(&id) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
