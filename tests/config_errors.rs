@@ -122,6 +122,9 @@ gatepost.toml:3:29: `127.0.0.1` has no port
         ("own-networks", "[\"mail.example\"]", "`mail.example` is not an address or a prefix"),
         ("own-networks", "\"10.0.0.0/8\"", "a value of the wrong type: string"),
         ("contact", "\"caf\\u00e9\"", "a character that an SMTP reply cannot hold"),
+        ("proxy", "\"socks5://127.0.0.1\"", "`socks5:` is no way to fetch"),
+        ("proxy", "\"http://me:pw@127.0.0.1\"", "a user name or password in a URL"),
+        ("ca-file", "\"\"", "an empty path"),
     ] {
         let said = said(&format!("{HEAD}[sync]\n{key} = {value}\n"));
         assert!(said.starts_with("gatepost.toml:3:") && said.contains(message), "{key} = {value}:\n{said}");
@@ -208,7 +211,7 @@ gatepost.toml:2:7: list `x` comes from nowhere
   |
 2 | [list.x]
   |       ^
-  = expected exactly one of `feed`, `url`, `file` and `files`"#,
+  = expected exactly one of `feed`, `url`, `urls`, `file` and `files`"#,
     );
     let both = said("version = 1\n[list.x]\nfeed = \"cins\"\nfile = \"own.txt\"\n");
     assert!(both.starts_with("gatepost.toml:2:7: list `x` comes from several places at once"), "{both}");
@@ -239,6 +242,50 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
         (
             "url = \"https://a:b@example.net/x\"\nformat = \"plain\"\nuse = \"score\"",
             "3:7: a user name or password in a URL",
+        ),
+        (
+            "url = \"rsync://me@example.net/lists/x\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: a user name or password in a URL",
+        ),
+        (
+            "url = \"rsync://example.net/lists\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: it names no file (rsync://HOST/MODULE/PATH)",
+        ),
+        (
+            "url = \"rsync+ssh://me@example.net/$(id)\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: a path of rsync's has letters, digits",
+        ),
+        (
+            "url = \"file:///srv/lists/\"\nformat = \"plain\"\nuse = \"score\"",
+            "3:7: it names no file (file:///PATH",
+        ),
+        (
+            "urls = [\"https://example.net/x\", \"http://10.0.0.1/x\"]\nformat = \"plain\"\nuse = \"score\"",
+            "3:34: 10.0.0.1 is not a public address",
+        ),
+        ("urls = []\nformat = \"plain\"\nuse = \"score\"", "3:8: no URL"),
+        (
+            "url = \"https://example.net/x\"\nurls = [\"https://example.net/x\"]\nformat = \"plain\"\nuse = \"score\"",
+            "2:7: list `x` comes from several places at once",
+        ),
+        ("feed = \"bogons\"\ncredential = \"systemd:../x\"", "4:14: `../x` is not the name of a credential"),
+        (
+            "url = \"https://example.net/x\"\nformat = \"plain\"\nuse = \"score\"\ncredential = \"no-such\"",
+            "6:14: cannot read no-such",
+        ),
+        (
+            "url = \"http://example.net/x\"\nformat = \"plain\"\nuse = \"score\"\ncredential = \"systemd:x\"",
+            "6:14: http://example.net/x is http: everybody on the way could read the credential",
+        ),
+        ("feed = \"cins\"\nknown-hosts = \"x\"", "4:15: `known-hosts` says nothing about"),
+        (
+            "file = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\ncredential = \"own.txt\"",
+            "6:14: a credential that nobody is shown",
+        ),
+        (
+            "urls = [\"https://example.net/x\", \"rsync+ssh://example.net/x\"]\nformat = \"plain\"\nuse = \"score\"\n\
+             credential = \"systemd:x\"",
+            "6:14: one credential for ssh",
         ),
         (
             "url = \"http://10.0.0.1/x\"\nformat = \"plain\"\nuse = \"score\"",

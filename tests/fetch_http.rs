@@ -13,8 +13,8 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use gatepost::config::{Feeds, ListConfig, Source};
-use gatepost::feed::fetch::{FetchError, Fetched, Fetcher, Outcome, Progress, Times, Trouble};
+use gatepost::config::{Config, Credential, Feeds, ListConfig, Source, Sync as SyncKeys};
+use gatepost::feed::fetch::{FetchError, Fetched, Fetcher, Known, Outcome, Progress, Times, Trouble};
 use gatepost::store::Validators;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,12 +48,7 @@ redistribute = "public"
     );
     let feeds =
         Feeds::read([(Path::new("made-up.toml"), &*text)]).unwrap_or_else(|problems| panic!("{problems}"));
-    let config = gatepost::config::Config::for_up(
-        "/nowhere".into(),
-        &"example.net".parse().unwrap(),
-        &feeds,
-        Vec::new(),
-    );
+    let config = Config::for_up("/nowhere".into(), &"example.net".parse().unwrap(), &feeds, Vec::new());
     config.unwrap().reloadable.lists.remove(&"made-up".parse().unwrap()).unwrap()
 }
 
@@ -64,11 +59,18 @@ fn fetcher() -> Fetcher {
         idle: Duration::from_millis(700),
         total: Duration::from_secs(3),
     };
-    Fetcher::new(Some("postmaster@example.net"), times)
+    Fetcher::new(&sync(), times)
+}
+
+fn sync() -> SyncKeys {
+    let suffix = "example.net".parse().unwrap();
+    let config = Config::for_up("/nowhere".into(), &suffix, &Feeds::default(), Vec::new()).unwrap();
+    SyncKeys { contact: Some("postmaster@example.net".to_owned()), ..config.reloadable.sync }
 }
 
 async fn fetch_known(list: &ListConfig, known: Option<&Validators>) -> Result<Outcome, FetchError> {
-    fetcher().fetch(list, known, NamedTempFile::new().unwrap(), &|_| {}).await
+    let known = Known { validators: known.cloned(), ..Known::default() };
+    fetcher().fetch(list, &known, NamedTempFile::new().unwrap(), &|_| {}).await
 }
 
 async fn fetch(url: &str) -> Result<Fetched, FetchError> {
@@ -145,7 +147,12 @@ async fn a_body_and_what_it_is_called() {
         last.store(progress.received, Ordering::Relaxed);
     };
     let outcome = fetcher()
-        .fetch(&list(std::slice::from_ref(&url), true), None, NamedTempFile::new().unwrap(), &progress)
+        .fetch(
+            &list(std::slice::from_ref(&url), true),
+            &Known::default(),
+            NamedTempFile::new().unwrap(),
+            &progress,
+        )
         .await
         .unwrap();
     let Outcome::Fetched(fetched) = outcome else { panic!("{outcome:?}") };
@@ -271,7 +278,7 @@ async fn bodies_without_end() {
     let file = NamedTempFile::new().unwrap();
     let path = file.path().to_owned();
     let kept = std::fs::File::open(&path).unwrap();
-    let error = fetcher().fetch(&list(&[url], true), None, file, &|_| {}).await.unwrap_err();
+    let error = fetcher().fetch(&list(&[url], true), &Known::default(), file, &|_| {}).await.unwrap_err();
     assert!(text(&error).ends_with("larger than 100000 octets"), "{error}");
     assert_eq!(kept.metadata().unwrap().len(), 0, "what came is thrown away");
     assert!(!path.exists());
@@ -367,7 +374,7 @@ async fn private_addresses_need_leave() {
     );
     // And an address in a redirect when it is followed.
     let mut closed = closed;
-    closed.source = Source::Http(vec![format!("{url}/list").parse().unwrap()]);
+    closed.source = Source::Urls(vec![format!("{url}/list").parse().unwrap()]);
     let error = fetch_known(&closed, None).await.unwrap_err();
     assert!(text(&error).ends_with("127.0.0.1 is not a public address"), "{error}");
     // With leave both are fine.
@@ -411,8 +418,141 @@ async fn the_next_address_is_tried_and_every_failure_is_named() {
     // Nothing of the first tries is left in it.
     assert_eq!(body(&fetched), LIST);
     assert_eq!(fetched.validators.url, urls[2]);
+    assert_eq!(fetched.answered.before.len(), 2);
     let error = fetch_known(&list(&urls[..2], true), None).await.unwrap_err();
     assert_eq!(error.causes.len(), 2);
     assert!(urls[..2].iter().all(|url| text(&error).contains(url)), "{error}");
     assert_eq!(error.trouble(), Trouble::Refused);
+}
+
+/// The credential is shown to the host that it is for, and in nothing that is said.
+#[tokio::test]
+async fn credentials() {
+    use std::os::unix::fs::PermissionsExt;
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let note = seen.clone();
+    let note = move |headers: HeaderMap| {
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        note.lock().unwrap().push((header("authorization"), header("x-api-key")));
+    };
+    let (first, second) = (note.clone(), note);
+    let elsewhere = serve(Router::new().route(
+        "/list",
+        get(|headers| async move {
+            second(headers);
+            LIST
+        }),
+    ))
+    .await;
+    let to = format!("{elsewhere}/list");
+    let url = serve(
+        Router::new()
+            .route(
+                "/list",
+                get(move |headers| {
+                    first(headers);
+                    let to = to.clone();
+                    async move { (StatusCode::FOUND, [(header::LOCATION, to)]) }
+                }),
+            )
+            .route("/no", get(|| async { StatusCode::UNAUTHORIZED })),
+    )
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let with = |text: &str, path_of: &str, mode: u32| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut list = list(&[format!("{url}/{path_of}")], true);
+        list.credential = Some(Credential::File(path.clone()));
+        list
+    };
+    for (text, shown) in [
+        ("aladdin:open sesame\n", (Some("Basic YWxhZGRpbjpvcGVuIHNlc2FtZQ=="), None)),
+        ("Authorization: Bearer t0ken\n", (Some("Bearer t0ken"), None)),
+        ("X-Api-Key: t0ken\n", (None, Some("t0ken"))),
+    ] {
+        assert!(fetch_known(&with(text, "list", 0o600), None).await.is_ok());
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        let shown = (shown.0.map(str::to_owned), shown.1.map(str::to_owned));
+        // Another port is another host.
+        assert_eq!(seen, [shown, (None, None)]);
+        let error = fetch_known(&with(text, "no", 0o600), None).await.unwrap_err();
+        assert_eq!(error.trouble(), Trouble::Refused);
+        assert!(!format!("{error} {error:?}").contains("t0ken"), "{error:?}");
+    }
+    let error = fetch_known(&with("a:b\n", "list", 0o644), None).await.unwrap_err();
+    assert!(text(&error).contains("key: everybody on this machine may read") && !error.reached(), "{error}");
+    let mut list = with("a:b\n", "list", 0o600);
+    list.credential = Some(Credential::Service("made-up".to_owned()));
+    let error = fetch_known(&list, None).await.unwrap_err();
+    assert!(text(&error).contains("systemd:made-up: the service manager handed none over"), "{error}");
+    assert!(seen.lock().unwrap().is_empty(), "nobody was asked");
+}
+
+/// An authority of one's own vouches when it is named, and not when it is not.
+#[tokio::test]
+async fn certificates_of_an_own_authority() {
+    use rustls::pki_types::pem::PemObject;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("authority.pem");
+    std::fs::write(&path, made.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes())
+        .unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/list", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut question = [0; 4096];
+                let _ = stream.read(&mut question).await;
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LIST}", LIST.len());
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    let list = list(&[url], true);
+    let asked = |ca_file: Option<std::path::PathBuf>| {
+        let fetcher = Fetcher::new(&SyncKeys { ca_file, ..sync() }, Times::default());
+        let list = list.clone();
+        async move { fetcher.fetch(&list, &Known::default(), NamedTempFile::new().unwrap(), &|_| {}).await }
+    };
+    let error = asked(None).await.unwrap_err();
+    assert!(!error.reached() && text(&error).to_lowercase().contains("certificate"), "{error}");
+    assert!(matches!(asked(Some(path.clone())).await.unwrap(), Outcome::Fetched(_)));
+    for (text_of, said) in [(None, "cannot read it"), (Some("nothing"), "no certificate in it")] {
+        match text_of {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let error = asked(Some(path.clone())).await.unwrap_err();
+        assert!(text(&error).contains("ca-file ") && text(&error).contains(said), "{error}");
+    }
+}
+
+/// A proxy is asked, the environment's is not.
+#[tokio::test]
+async fn a_proxy_of_the_configuration() {
+    let url = serve(Router::new().fallback(|uri: axum::http::Uri| async move {
+        assert_eq!(uri.to_string(), "http://lists.example.net/list");
+        LIST
+    }))
+    .await;
+    let proxy = Some(url.parse().unwrap());
+    let fetcher = Fetcher::new(&SyncKeys { proxy, ..sync() }, Times::default());
+    let list = list(&["http://lists.example.net/list".to_owned()], false);
+    let outcome =
+        fetcher.fetch(&list, &Known::default(), NamedTempFile::new().unwrap(), &|_| {}).await.unwrap();
+    let Outcome::Fetched(fetched) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(body(&fetched), LIST);
 }

@@ -21,6 +21,9 @@ use crate::sync::{self, Options, Summary};
 /// fetches, which holds over restarts. A list that fails, is held or refused keeps its last good version; the others
 /// go on. A running server takes the result over within a second.
 ///
+/// --force asks for a list before its publisher's least time between two fetches is over. Publishers block addresses that
+/// come too often, with all their lists, and say nothing: it is for the one time after a mistake of your own.
+///
 /// Without LIST: when another sync is running, says so and exits with 0. With LIST: waits for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -34,6 +37,9 @@ pub(crate) struct Args {
     /// Only these lists, also when the timer would not come to them yet
     #[arg(value_name = "LIST")]
     lists: Vec<String>,
+    /// Ask for LIST also when its publisher wants to be left alone; risks being blocked by him
+    #[arg(long, requires = "lists")]
+    force: bool,
     #[command(flatten)]
     from: EitherArgs,
     /// Also show what is not due, every unreadable line, and what is compiled
@@ -66,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         progress
     };
     let store = Store::open(&config.state)?;
-    let options = Options { lists, wait: by_name };
+    let options = Options { lists, wait: by_name, force: args.force };
     if by_name && let Lock::Busy(by) = store.lock(Wait::No)? {
         progress.line(&format!("waits for the sync that is running ({by})"));
     }
@@ -94,7 +100,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
     let work = || -> anyhow::Result<Summary> {
         let config = args.from.read_to_write()?;
         let store = Store::open(&config.state)?;
-        let options = Options { lists: named(&args.lists)?, wait: false };
+        let options = Options { lists: named(&args.lists)?, wait: false, force: args.force };
         Ok(sync::run(&config, &store, &options, &lines)?)
     };
     match work() {

@@ -33,6 +33,8 @@ pub(crate) fn bogons() -> ListConfig {
         limits: Limits { bogons: true, ..Limits::default() },
         max_size: defaults::MAX_SIZE,
         allow_private: false,
+        credential: None,
+        known_hosts: None,
     }
 }
 

@@ -17,7 +17,7 @@ use super::problem::{At, Document, Place, Problem, Problems};
 use super::reach::check_private;
 use super::read::{Table, document, from_word, keys, parse};
 use super::toml_files;
-use super::values::{HttpUrl, Text};
+use super::values::{FeedUrl, HttpUrl, Text};
 use super::words::{Code, Slug};
 use crate::guard::entries::Limits;
 use crate::model::Use;
@@ -225,7 +225,7 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
     let keys = FeedKeys::read(&mut table, problems);
     let format_keys = FormatKeys::read(&mut table, problems);
     let limit_keys = LimitKeys::read(&mut table, problems);
-    let urls = table.array::<HttpUrl>("urls", problems);
+    let urls = table.array::<FeedUrl>("urls", problems);
     if let (Some([]), Some(place)) = (urls.as_deref(), table.place_of("urls")) {
         problems.push(Problem::new(&place, "no URL").help("expected at least one"));
     }

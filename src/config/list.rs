@@ -1,10 +1,11 @@
 //! A list: where it comes from, how it is read and judged, what it answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
 
+use super::credential::Credential;
 use super::defaults;
 use super::words::{Code, Slug};
 use crate::guard::entries::Limits;
@@ -15,21 +16,27 @@ use crate::parse::{Format, Options};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// The same content at each of these; tried in order.
-    Http(Vec<Url>),
-    /// The operator's own files, one list together, served as written; at least one.
+    Urls(Vec<Url>),
+    /// The operator's own files, one list together, served as written; at least one. A path may mean a folder
+    /// ([`is_folder`]).
     Files(Vec<PathBuf>),
     /// Part of the program.
     Embedded(&'static str),
 }
 
 impl Source {
-    /// Where it is fetched from; none when that needs no network.
+    /// Where it is fetched from; none when it is read where it is.
     pub fn urls(&self) -> &[Url] {
         match self {
-            Self::Http(urls) => urls,
+            Self::Urls(urls) => urls,
             Self::Files(_) | Self::Embedded(_) => &[],
         }
     }
+}
+
+/// Whether an own file's path means all files in a folder: it ends with `/`.
+pub fn is_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
 /// When a list is too old. `None` = never.
@@ -88,6 +95,10 @@ pub struct ListConfig {
     pub max_size: u64,
     /// May be fetched from loopback and private addresses.
     pub allow_private: bool,
+    /// Where the password, the token or ssh's key for it stands.
+    pub credential: Option<Credential>,
+    /// The host keys that ssh takes, beside those that it knows anyway.
+    pub known_hosts: Option<PathBuf>,
 }
 
 impl ListConfig {

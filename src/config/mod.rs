@@ -13,10 +13,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::Url;
+
 use crate::guard::NeverList;
 use crate::model::Subject;
 
 mod access;
+mod credential;
 pub mod defaults;
 mod embedded;
 mod feeds;
@@ -33,20 +36,23 @@ mod shown;
 mod tests;
 mod units;
 mod up;
+mod urls;
 mod values;
 mod words;
 mod write;
 mod zone;
 
 pub use access::{AccessConfig, AccessRule, RateLimit};
+pub use credential::Credential;
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
-pub use list::{Ages, ListConfig, Source};
+pub use list::{Ages, ListConfig, Source, is_folder};
 pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
 pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
+pub use urls::Transport;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
@@ -136,6 +142,10 @@ pub struct Sync {
     pub catalogue: Option<PathBuf>,
     /// Whom a publisher may write to; goes into the User-Agent.
     pub contact: Option<String>,
+    /// What HTTP goes through; the environment's are never used.
+    pub proxy: Option<Url>,
+    /// Certificates of authorities that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
     /// How long earlier versions of a list are kept.
     pub keep: Duration,
     /// What they may take on disk for each list, in octets.

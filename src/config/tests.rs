@@ -48,7 +48,7 @@ fn the_template_shows_the_defaults() {
     let examples = read(folder.path(), &without_catalogue(template(&["## "])));
     let all = read(folder.path(), &without_catalogue(template(&["## ", "#"])));
     assert_eq!(all, examples);
-    assert_eq!(examples.reloadable.lists.len(), shipped.reloadable.lists.len() + 3);
+    assert_eq!(examples.reloadable.lists.len(), shipped.reloadable.lists.len() + 4);
     assert_ne!(all.reloadable.sync.timer, None);
 }
 
@@ -73,7 +73,7 @@ fn the_template_shows_every_key() {
         v1::SyncKeys::KEYS,
         v1::LimitKeys::KEYS,
         v1::ListKeys::KEYS,
-        &["files", "format", "notes", "subdomains", "host-bits", "ttl-default", "ttl-min", "ttl-max"],
+        &["urls", "files", "format", "notes", "subdomains", "host-bits", "ttl-default", "ttl-min", "ttl-max"],
         v1::ZoneKeys::KEYS,
         &[
             "listen",

@@ -71,6 +71,8 @@ impl Config {
                     hook: None,
                     catalogue: None,
                     contact: None,
+                    proxy: None,
+                    ca_file: None,
                     keep: defaults::KEEP,
                     keep_size: defaults::KEEP_SIZE,
                     keep_history: defaults::KEEP_HISTORY,

@@ -9,12 +9,13 @@ use std::time::Duration;
 use reqwest::Url;
 use toml::de::DeValue;
 
+use super::credential::Credential;
 use super::problem::did_you_mean;
-use super::reach::parse_url;
 use super::read::{Value, from_string, from_word};
 use super::secure::HttpPath;
 use super::shown::ShownClients;
 use super::units::{parse_duration, parse_size};
+use super::urls::{parse_remote, parse_source, parse_web};
 use super::words::{Code, CodeError, Slug};
 use crate::model::{Name, Subject, Use};
 use crate::parse::Format;
@@ -30,8 +31,23 @@ from_string!(Text, "printable ASCII; `$` stands for the address asked for, `$$` 
     Ok(Text(text.to_owned()))
 });
 from_string!(HttpUrl, "an address such as \"https://example.net/list.txt\"", |text| {
-    parse_url(text).map(HttpUrl)
+    parse_web(text).map(HttpUrl)
 });
+from_string!(
+    FeedUrl,
+    "an address such as \"https://example.net/list.txt\" or \"rsync://example.net/module/list.txt\"",
+    |text| parse_remote(text).map(FeedUrl)
+);
+from_string!(
+    Credential,
+    "the path of a file with `USER:PASSWORD` or `HEADER: VALUE`, or \"systemd:NAME\"",
+    Credential::parse
+);
+from_string!(
+    SourceUrl,
+    "an address such as \"https://example.net/list.txt\" or \"rsync://example.net/module/list.txt\"",
+    |text| parse_source(text).map(SourceUrl)
+);
 from_string!(PathBuf, "a path, as a string", |text| {
     if text.is_empty() { Err("an empty path".to_owned()) } else { Ok(text.into()) }
 });
@@ -184,9 +200,17 @@ impl Text {
     const MAX: usize = 300;
 }
 
-/// Where a feed is.
+/// A page for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpUrl(pub(crate) Url);
+
+/// Where a feed of the catalogue is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeedUrl(pub(crate) Url);
+
+/// Where a list of the operator's is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceUrl(pub(crate) Url);
 
 /// What a client is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

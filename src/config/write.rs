@@ -1,6 +1,6 @@
 //! The effective configuration as text that reads back as itself (`gatepost print-config`).
 //!
-//! There are no secrets in it yet: URLs with passwords are refused when read.
+//! There are no secrets in it: of a credential it says where it stands, and URLs with passwords are refused when read.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -53,6 +53,8 @@ impl Config {
         out.line("hook", array(sync.hook.iter().flatten().map(|word| string(word))));
         out.maybe("catalogue", sync.catalogue.as_ref().map(|path| string(&path.to_string_lossy())));
         out.maybe("contact", sync.contact.as_deref().map(string));
+        out.maybe("proxy", sync.proxy.as_ref().map(|url| string(url.as_str())));
+        out.maybe("ca-file", sync.ca_file.as_ref().map(|path| string(&path.to_string_lossy())));
         out.line("keep", duration(sync.keep));
         out.line("keep-size", string(&format_size(sync.keep_size)));
         out.line("keep-history", duration(sync.keep_history));
@@ -110,7 +112,10 @@ impl Out {
             self.line("feed", string(feed.as_str()));
         } else {
             match &list.source {
-                Source::Http(urls) => self.maybe("url", urls.first().map(|url| string(url.as_str()))),
+                Source::Urls(urls) => match &urls[..] {
+                    [url] => self.line("url", string(url.as_str())),
+                    urls => self.line("urls", array(urls.iter().map(|url| string(url.as_str())))),
+                },
                 Source::Files(paths) => match &paths[..] {
                     [path] => self.line("file", string(&path.to_string_lossy())),
                     paths => {
@@ -158,6 +163,8 @@ impl Out {
         }
         self.line("bogons", list.limits.bogons.to_string());
         self.line("allow-private", list.allow_private.to_string());
+        self.maybe("credential", list.credential.as_ref().map(|at| string(&at.to_string())));
+        self.maybe("known-hosts", list.known_hosts.as_ref().map(|path| string(&path.to_string_lossy())));
     }
 
     fn zone(&mut self, zone: &ZoneConfig) {

@@ -1,10 +1,15 @@
-//! Opens a body: gzip is found by content, never by name or header, and what comes out is counted.
+//! Opens a body: gzip, zstd and a zip archive of one member are found by content, never by name or header, and what
+//! comes out is counted.
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
+
+mod zip;
+
+pub use zip::ZipError;
 
 /// Decoded octets for each received one that are plausible: text lists shrink by 3 to 10, never by 100.
 const RATIO: u64 = 100;
@@ -14,6 +19,10 @@ const RATIO_FROM: u64 = 1 << 20;
 
 /// A `.gz` file that the server compressed once more is two layers; more is a trick.
 const LAYERS: usize = 2;
+
+/// Log of the largest window that a zstd frame may ask for: 8 MiB, what RFC 8878 section 3.1.1.1.2 recommends and RFC 9659
+/// makes the limit. It is allocated on the word of a stranger.
+const WINDOW_LOG: u32 = 23;
 
 /// Why a body cannot be opened. Comes as the inner error of an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +38,35 @@ pub enum DecodeError {
     Layers,
 }
 
-/// The text of `body`: as it is, or unpacked when it is gzip (all members of it). Reading fails once more than
+/// How the layer of a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Zstd,
+    Zip,
+}
+
+impl Packing {
+    /// Octets that tell.
+    const TELLING: usize = 4;
+
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            // RFC 1952 section 2.3.1, RFC 8878 section 3.1.1.
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            _ if head.starts_with(&zip::MAGIC) => Some(Self::Zip),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a body that begins like this is packed: then it has lengths and checksums of its own.
+pub fn is_packed(head: &[u8]) -> bool {
+    Packing::of(head).is_some()
+}
+
+/// The text of `body`: as it is, or unpacked when it is gzip or zstd (all members of it) or zip. Reading fails once more than
 /// `max_decoded` octets have come out, or more than a hundred times what went in.
 pub fn decode<'a>(body: impl Read + Send + 'a, max_decoded: u64) -> io::Result<Box<dyn Read + Send + 'a>> {
     decode_with(body, max_decoded, None)
@@ -52,26 +89,41 @@ fn decode_with<'a>(
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     let received = Arc::new(AtomicU64::new(0));
     let counted = Counted { inner: body, count: received.clone() };
-    let (mut packed, first) = peek(counted)?;
-    if !packed {
+    let (packing, first) = peek(counted)?;
+    let Some(mut packing) = packing else {
         return Ok(Box::new(Capped { inner: first, given: 0, max: max_decoded, received: None }));
-    }
+    };
     let mut reader: Box<dyn Read + Send + 'a> = Box::new(first);
     for _ in 0..LAYERS {
-        let reader_of_all = io::BufReader::new(reader);
-        let unpacked: Box<dyn Read + Send + 'a> = match has_tail {
-            None => Box::new(MultiGzDecoder::new(reader_of_all)),
-            Some(has_tail) => Box::new(Members { member: Some(GzDecoder::new(reader_of_all)), has_tail }),
-        };
+        let unpacked = unpack(packing, io::BufReader::new(reader), has_tail)?;
         let capped = Capped { inner: unpacked, given: 0, max: max_decoded, received: Some(received.clone()) };
-        let next;
-        (packed, next) = peek(capped)?;
+        let (again, next) = peek(capped)?;
         reader = Box::new(next);
-        if !packed {
-            return Ok(reader);
+        match again {
+            Some(again) => packing = again,
+            None => return Ok(reader),
         }
     }
     Err(invalid(DecodeError::Layers))
+}
+
+fn unpack<'a>(
+    packing: Packing,
+    packed: impl BufRead + Send + 'a,
+    has_tail: Option<&'a AtomicBool>,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    Ok(match (packing, has_tail) {
+        (Packing::Gzip, None) => Box::new(MultiGzDecoder::new(packed)),
+        (Packing::Gzip, Some(has_tail)) => {
+            Box::new(Members { member: Some(GzDecoder::new(packed)), has_tail })
+        }
+        (Packing::Zip, _) => Box::new(zip::Member::open(packed)?),
+        (Packing::Zstd, _) => {
+            let mut decoder = zstd::Decoder::with_buffer(packed)?;
+            decoder.window_log_max(WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+    })
 }
 
 fn invalid(error: DecodeError) -> io::Error {
@@ -81,12 +133,12 @@ fn invalid(error: DecodeError) -> io::Error {
 /// A reader with its first octets put back.
 type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// Whether what comes is gzip, and a reader of all of it.
-fn peek<R: Read>(mut inner: R) -> io::Result<(bool, Whole<R>)> {
-    let mut head = Vec::with_capacity(2);
-    inner.by_ref().take(2).read_to_end(&mut head)?;
-    let packed = head == [0x1f, 0x8b];
-    Ok((packed, Cursor::new(head).chain(inner)))
+/// How what comes is packed, and a reader of all of it.
+fn peek<R: Read>(mut inner: R) -> io::Result<(Option<Packing>, Whole<R>)> {
+    let mut head = Vec::with_capacity(Packing::TELLING);
+    inner.by_ref().take(Packing::TELLING as u64).read_to_end(&mut head)?;
+    let packing = Packing::of(&head);
+    Ok((packing, Cursor::new(head).chain(inner)))
 }
 
 /// The members of a gzip file, and what is no member behind the last.
@@ -163,6 +215,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
+    use super::zip::tests::{Way, zip};
     use super::*;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
@@ -201,6 +254,52 @@ mod tests {
         for short in [&b""[..], b"1", b"\x1f"] {
             assert_eq!(read(short, 10).unwrap(), short);
         }
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 3).unwrap()
+    }
+
+    #[test]
+    fn zstd_and_zip_are_opened_and_counted_like_gzip() {
+        let text = list(1000);
+        let zips = [Way::Stored, Way::Deflate, Way::Streamed].map(|way| zip(&text, way));
+        for packed in
+            zips.into_iter().chain([zstd(&text), zstd(&gzip(&text)), gzip(&zip(&text, Way::Deflate))])
+        {
+            assert!(is_packed(&packed));
+            assert_eq!(read(&packed, 1 << 20).unwrap(), text);
+            for cut in [5, packed.len() / 2, packed.len() - 1] {
+                assert!(read(&packed[..cut], 1 << 20).is_err(), "cut at {cut}");
+            }
+        }
+        assert_eq!(
+            read(&[zstd(b"1.2.3.4\n"), zstd(b"5.6.7.8\n")].concat(), 100).unwrap(),
+            b"1.2.3.4\n5.6.7.8\n"
+        );
+        assert!(read(&[zstd(b"1.2.3.4\n"), b"tail".to_vec()].concat(), 100).is_err());
+        assert_eq!(why(&gzip(&zstd(&gzip(&text))), 1 << 20), DecodeError::Layers);
+        let zeros = vec![b'0'; 8 << 20];
+        for bomb in [zstd(&zeros), zip(&zeros, Way::Deflate), zip(&zstd(&zeros), Way::Stored)] {
+            assert_eq!(why(&bomb, 1 << 30), DecodeError::Bomb);
+        }
+        for large in [zstd(&list(100_000)), zip(&list(100_000), Way::Streamed)] {
+            assert_eq!(why(&large, 1 << 20), DecodeError::TooLarge(1 << 20));
+        }
+    }
+
+    #[test]
+    fn a_zstd_frame_cannot_ask_for_more_memory_than_that() {
+        let window = |log: u32| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.include_contentsize(false).unwrap();
+            encoder.write_all(&list(1000)).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert!(read(&window(23), 1 << 20).is_ok());
+        let said = read(&window(27), 1 << 20).unwrap_err().to_string();
+        assert!(said.contains("too much memory"), "{said}");
     }
 
     #[test]

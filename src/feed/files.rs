@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::config::is_folder;
 use crate::store::Validators;
 
 /// A file that was changed a moment ago may change again within the same tick of its time stamps.
@@ -86,6 +87,39 @@ impl OwnFile {
     }
 }
 
+/// The files that paths mean: of a folder all plain files in it, in the order of their names, without those that begin with
+/// a dot or end with `~`. `Err` says why not, with the path.
+pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !is_folder(path) {
+            files.push(path.clone());
+            continue;
+        }
+        let found =
+            in_folder(path).map_err(|error| format!("{}: cannot read it: {error}", path.display()))?;
+        if found.is_empty() {
+            return Err(format!("{}: no file in it", path.display()));
+        }
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+fn in_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if !name.starts_with(b".") && !name.ends_with(b"~") && std::fs::metadata(entry.path())?.is_file() {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// What the files of a list are called, all together.
 pub fn validators(files: &[OwnFile]) -> Validators {
     let join = |each: &dyn Fn(&OwnFile) -> String| files.iter().map(each).collect::<Vec<_>>().join(", ");
@@ -125,6 +159,21 @@ mod tests {
         assert_ne!(validators(&[first]), validators(&[second]));
         assert!(OwnFile::open(folder.path()).unwrap_err().ends_with("not a regular file"));
         assert!(OwnFile::open(Path::new("/dev/zero")).unwrap_err().ends_with("not a regular file"));
+    }
+
+    #[test]
+    fn a_folder_is_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("lists.d/");
+        assert!(expand(std::slice::from_ref(&inside)).unwrap_err().contains("lists.d/: cannot read it"));
+        std::fs::create_dir_all(inside.join("deeper")).unwrap();
+        assert!(expand(std::slice::from_ref(&inside)).unwrap_err().ends_with("lists.d/: no file in it"));
+        for name in ["b.txt", "a.txt", ".hidden", "a.txt~"] {
+            std::fs::write(inside.join(name), "").unwrap();
+        }
+        let other = folder.path().join("other");
+        let found = expand(&[other.clone(), inside.clone()]).unwrap();
+        assert_eq!(found, [other, inside.join("a.txt"), inside.join("b.txt")]);
     }
 
     #[test]

@@ -103,7 +103,12 @@ pub(crate) fn sweep_called(prefix: &str, folder: &Path) -> Result<usize, StoreEr
     for entry in entries(folder)? {
         if entry.starts_with(prefix) {
             let path = folder.join(entry);
-            std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            // A folder is what a child that is fetching works in.
+            let removed = match path.is_dir() && !path.is_symlink() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+            removed.map_err(StoreError::io("remove", &path))?;
             swept += 1;
         }
     }

@@ -1,5 +1,6 @@
 //! What is known of a list: when it was asked for, confirmed and changed, and what was decided of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,9 @@ pub struct ListStatus {
     /// What its server asked for (`Retry-After`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Pause>,
+    /// Places that asked for the same while another one gave the list: they are passed over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resting: BTreeMap<String, Pause>,
 }
 
 /// A set in the store.

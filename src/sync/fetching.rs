@@ -5,14 +5,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
 use super::list::{Desk, status_of};
-use super::{ListReport, PATIENCE, Run, SyncError};
+use super::{ListReport, Options, PATIENCE, Run, SyncError};
 use crate::config::ListConfig;
 use crate::feed::fetch::{self, FetchError, Fetcher, Times};
-use crate::feed::schedule::{Asker, Due, due};
+use crate::feed::schedule::{Asker, Due, Why, due};
 use crate::store::Outcome;
 
 /// Hosts that are asked at the same time.
@@ -23,15 +24,19 @@ impl<'a> Run<'a> {
     pub(super) fn due(
         &mut self,
         feeds: &[&'a ListConfig],
-        by_a_person: bool,
+        options: &Options,
     ) -> Result<Vec<&'a ListConfig>, SyncError> {
-        let asker = if by_a_person { Asker::Person } else { Asker::Timer };
+        let asker = if options.lists.is_empty() { Asker::Timer } else { Asker::Person };
         let mut ready = Vec::new();
         for &list in feeds {
             let status = status_of(&self.writer.store().list(&list.name))?;
             let now = self.writer.now([&status]);
             match due(&status, list.floor, asker, &now) {
                 Due::Now => ready.push(list),
+                Due::Wait(left, why) if options.force && why != Why::Pause => {
+                    tell_risk(list, left, why);
+                    ready.push(list);
+                }
                 Due::Wait(left, why) => self.done(ListReport::waits(&list.name, left, why)),
             }
         }
@@ -49,7 +54,7 @@ impl<'a> Run<'a> {
             .enable_all()
             .build()
             .map_err(SyncError::Start)?;
-        let fetcher = Fetcher::new(self.config.reloadable.sync.contact.as_deref(), Times::default());
+        let fetcher = Fetcher::new(&self.config.reloadable.sync, Times::default());
         let mut hosts: BTreeMap<String, Vec<Desk<'a>>> = BTreeMap::new();
         for list in lists {
             let desk = self.desk(list)?;
@@ -92,6 +97,20 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Who is asked too often says no, and not of one list alone.
+fn tell_risk(list: &ListConfig, left: Duration, why: Why) {
+    let left = left.as_secs().max(1);
+    let whose = match why {
+        Why::RetryAfter => "its server asked to be left alone",
+        _ => "its publisher's least time between two fetches is not over",
+    };
+    tracing::warn!(
+        list = %list.name,
+        "asked for by force, {left} seconds too early: {whose}. Publishers block addresses that come too often, with all \
+         their lists and without a word; then this one grows old and ends"
+    );
+}
+
 /// A list and what asking for it brought.
 type Brought<'a> = (Desk<'a>, Result<Result<fetch::Outcome, FetchError>, SyncError>);
 
@@ -111,7 +130,7 @@ fn ask<'a>(
                 return;
             }
             let brought =
-                desk.begin().map(|(known, body)| runtime.block_on(desk.fetch(fetcher, known.as_ref(), body)));
+                desk.begin().map(|(known, body)| runtime.block_on(desk.fetch(fetcher, &known, body)));
             if results.send((desk, brought)).is_err() {
                 return;
             }
@@ -119,6 +138,7 @@ fn ask<'a>(
     }
 }
 
+/// Where it is asked for first. (Mirrors and redirects elsewhere wait for their turn there: [`Fetcher`] sees to it.)
 fn host(list: &ListConfig) -> String {
-    list.source.urls().first().and_then(|url| url.host_str()).unwrap_or_default().to_owned()
+    list.source.urls().first().and_then(fetch::host).unwrap_or_default()
 }

@@ -13,7 +13,9 @@ mod remember;
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
-use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Outcome as Brought, Progress};
+use crate::feed::fetch::{
+    Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress, masked,
+};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::parse::Options;
 use crate::store::{
@@ -72,7 +74,7 @@ impl<'a> Desk<'a> {
         let mut attempt = Attempt { act: Some(Act::Reread), ..Attempt::new(self.now.stamp().wall) };
         let validators = self.status.validators.clone();
         // Whoever asks for another way of reading knows that it comes to something else.
-        match self.read(&body.path, true, validators.as_ref(), Against::Nothing) {
+        match self.read(&body.path, true, validators.as_ref(), None, Against::Nothing) {
             Ok(read) => {
                 read.note_in(&mut attempt);
                 if read.is_good() {
@@ -95,8 +97,11 @@ impl<'a> Desk<'a> {
     }
 
     /// Notes in the store that the source is about to be asked, so that a killed sync does not ask again at once.
-    pub(super) fn begin(&mut self) -> Result<(Option<Validators>, NamedTempFile), SyncError> {
-        let known = self.known();
+    pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
+        let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
+        self.status.resting.retain(|_, pause| !pause.left(&self.now).is_zero());
+        let known =
+            Known { validators: self.known(), body, resting: self.status.resting.keys().cloned().collect() };
         self.status.attempt(&self.now);
         let mut asking = self.status.clone();
         asking.last_contact = Some(self.now.stamp());
@@ -108,7 +113,7 @@ impl<'a> Desk<'a> {
     pub(super) async fn fetch(
         &self,
         fetcher: &Fetcher,
-        known: Option<&Validators>,
+        known: &Known,
         body: NamedTempFile,
     ) -> Result<Brought, FetchError> {
         let name = &self.list.name;
@@ -128,10 +133,12 @@ impl<'a> Desk<'a> {
         match brought {
             Ok(Brought::NotModified(answered)) => {
                 note_answer(&mut attempt, &answered);
+                self.let_rest(&answered);
                 self.confirm(&mut report);
             }
             Ok(Brought::Fetched(fetched)) => {
                 note_answer(&mut attempt, &fetched.answered);
+                self.let_rest(&fetched.answered);
                 attempt.received = Some(fetched.received);
                 attempt.validators = Some(fetched.validators.clone());
                 attempt.body = hash_file(fetched.body.path()).ok();
@@ -147,6 +154,16 @@ impl<'a> Desk<'a> {
             }
         }
         self.finish(report, attempt, trouble)
+    }
+
+    /// Remembers who asked to be left alone before somebody else gave the list.
+    fn let_rest(&mut self, answered: &Answered) {
+        for cause in &answered.before {
+            if let Some(asked) = cause.retry_after {
+                let pause = schedule::retry_after(asked, &self.now);
+                self.status.resting.insert(cause.url.clone(), pause);
+            }
+        }
     }
 
     /// Writes down what became of the list, and when it may be asked for again.
@@ -209,8 +226,9 @@ impl<'a> Desk<'a> {
         report: &mut ListReport,
         attempt: &mut Attempt,
     ) -> Result<(), SyncError> {
+        let secret = fetched.secret.as_ref();
         let validators = Some(&fetched.validators);
-        let read = match self.read(fetched.body.path(), fetched.complete, validators, Against::LastVersion) {
+        let read = match self.read(fetched.body.path(), fetched.complete, validators, secret, Against::LastVersion) {
             Ok(read) => read,
             Err(refusal) => {
                 self.refuse(refusal, report);

@@ -38,6 +38,8 @@ pub struct Options {
     pub lists: Vec<Slug>,
     /// Wait for another writer instead of leaving.
     pub wait: bool,
+    /// Ask for them although their publishers want to be left alone. Of named lists only.
+    pub force: bool,
 }
 
 /// What happens while a sync runs.
@@ -267,7 +269,7 @@ impl<'a> Run<'a> {
             }
         }
         self.publish()?;
-        let due = self.due(&feeds, !options.lists.is_empty())?;
+        let due = self.due(&feeds, options)?;
         self.fetch(due)
     }
 

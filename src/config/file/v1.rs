@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::credential::Credential;
 use crate::config::format::FormatKeys;
 use crate::config::list::Ages;
 use crate::config::problem::{At, Document, Place, Problem, Problems};
 use crate::config::read::{Table, keys, parse};
 use crate::config::secure::HttpPath;
 use crate::config::shown::ShownClients;
-use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, Text, Times};
+use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, SourceUrl, Text, Times};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
 use crate::model::{Name, Use};
@@ -72,6 +73,8 @@ keys! {
         "timer" timer: Duration,
         "catalogue" catalogue: PathBuf,
         "contact" contact: Text,
+        "proxy" proxy: HttpUrl,
+        "ca-file" ca_file: PathBuf,
         "keep" keep: Duration,
         "keep-size" keep_size: Size,
         "keep-history" keep_history: Duration,
@@ -80,16 +83,18 @@ keys! {
 }
 
 keys! {
-    /// `[list.NAME]`, but `files`, [`FormatKeys`] and [`LimitKeys`].
+    /// `[list.NAME]`, but `urls`, `files`, [`FormatKeys`] and [`LimitKeys`].
     pub(crate) struct ListKeys {
         "feed" feed: Slug,
-        "url" url: HttpUrl,
+        "url" url: SourceUrl,
         "file" file: PathBuf,
         "use" use_: Use,
         "code" code: Code,
         "text" text: Text,
         "floor" floor: Duration,
         "allow-private" allow_private: bool,
+        "credential" credential: Credential,
+        "known-hosts" known_hosts: PathBuf,
     }
 }
 
@@ -181,6 +186,7 @@ pub(crate) struct RuleFile {
 #[derive(Debug)]
 pub(crate) struct ListFile {
     pub(crate) keys: ListKeys,
+    pub(crate) urls: Option<Vec<At<SourceUrl>>>,
     pub(crate) files: Option<Vec<At<PathBuf>>>,
     pub(crate) format: FormatKeys,
     pub(crate) limits: LimitKeys,
@@ -312,19 +318,19 @@ impl File {
         for (name, mut table) in table.tables::<Slug>("list", problems) {
             let before = problems.len();
             let keys = ListKeys::read(&mut table, problems);
-            let files = table.array("files", problems);
-            if problems.len() == before
-                && let (Some([]), Some(place)) = (files.as_deref(), table.place_of("files"))
-            {
-                problems.push(Problem::new(&place, "no file").help("expected at least one"));
+            let (urls, files) =
+                (table.array::<SourceUrl>("urls", problems), table.array::<PathBuf>("files", problems));
+            if problems.len() == before {
+                refuse_empty("urls", "no URL", urls.as_deref(), &table, problems);
+                refuse_empty("files", "no file", files.as_deref(), &table, problems);
             }
             let format = FormatKeys::read(&mut table, problems);
             let limits = LimitKeys::read(&mut table, problems);
-            let must = ["feed", "url", "file", "files", "format", "use"];
+            let must = ["feed", "url", "urls", "file", "files", "format", "use"];
             let given = must.into_iter().filter(|key| table.has(key)).collect();
             table.finish(problems);
             let sound = problems.len() == before;
-            self.lists.push((name, ListFile { keys, files, format, limits, given, sound }));
+            self.lists.push((name, ListFile { keys, urls, files, format, limits, given, sound }));
         }
         for (origin, mut table) in table.tables::<Name>("zone", problems) {
             let lists_place = table.place_of("lists");
@@ -341,6 +347,18 @@ impl File {
         }
         // TOML's tables come by name; the second of two spellings is the one further down.
         self.zones.sort_by_key(|(origin, _)| Problem::order(&origin.place));
+    }
+}
+
+fn refuse_empty<T>(
+    key: &str,
+    message: &str,
+    items: Option<&[At<T>]>,
+    table: &Table<'_>,
+    problems: &mut Problems,
+) {
+    if let (Some([]), Some(place)) = (items, table.place_of(key)) {
+        problems.push(Problem::new(&place, message).help("expected at least one"));
     }
 }
 

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::fetching::fetching;
 use super::spot;
 use crate::config::defaults;
 use crate::config::embedded::bogons;
 use crate::config::feeds::{Feed, Feeds, Fetch};
 use crate::config::file::{LimitKeys, ListFile, ListKeys};
-use crate::config::list::{Ages, ListConfig, Source};
+use crate::config::list::{Ages, ListConfig, Source, is_folder};
 use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
 use crate::config::reach::check_private;
 use crate::config::units::format_duration;
+use crate::config::urls::Transport;
 use crate::config::words::Slug;
 use crate::config::zone::ZoneConfig;
 use crate::guard::entries::Limits;
@@ -63,14 +65,15 @@ fn one_list(
     feeds: &Feeds,
     problems: &mut Problems,
 ) -> Option<ListConfig> {
-    let sources = typed.given.iter().filter(|key| ["feed", "url", "file", "files"].contains(key)).count();
+    let sources =
+        typed.given.iter().filter(|key| ["feed", "url", "urls", "file", "files"].contains(key)).count();
     if sources != 1 {
         let message = match sources {
             0 => format!("list `{}` comes from nowhere", name.value),
             _ => format!("list `{}` comes from several places at once", name.value),
         };
         let problem = Problem::new(&name.place, message);
-        problems.push(problem.help("expected exactly one of `feed`, `url`, `file` and `files`"));
+        problems.push(problem.help("expected exactly one of `feed`, `url`, `urls`, `file` and `files`"));
         return None;
     }
     let mut list = match &typed.keys.feed {
@@ -83,7 +86,7 @@ fn one_list(
         None => own_list(name, &typed, folder, problems)?,
     };
     let ListFile { keys, limits, sound, .. } = typed;
-    let ListKeys { use_, code, text, floor, allow_private, .. } = keys;
+    let ListKeys { use_, code, text, floor, allow_private, credential, known_hosts, .. } = keys;
     list.use_ = use_.map_or(list.use_, |at| at.value);
     list.code = code.map(|at| at.value).or(list.code);
     list.allow_private = allow_private.map_or(list.allow_private, |at| at.value);
@@ -100,12 +103,13 @@ fn one_list(
         list.max_size = size.value.0;
     }
     check_limits(name, &list, limits, problems);
+    fetching(credential, known_hosts, &mut list, folder, problems);
     sound.then_some(list)
 }
 
 /// A list that is not of the catalogue: from a URL or from files.
 fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Problems) -> Option<ListConfig> {
-    let ListFile { keys, files, format, given, .. } = typed;
+    let ListFile { keys, urls, files, format, given, .. } = typed;
     if !given.contains(&"format") {
         let problem = Problem::new(&name.place, format!("list `{}` has no `format`", name.value));
         problems.push(problem.help("expected how its text is written, such as `format = \"plain\"`"));
@@ -116,22 +120,22 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
     }
     let format = format.resolve(problems);
     let files = files.as_deref().or_else(|| keys.file.as_ref().map(std::slice::from_ref));
-    let (source, ages, floor, max_size) = match (&keys.url, files) {
-        (Some(url), _) => {
-            check_private(
-                &url.value.0,
-                &url.place,
-                keys.allow_private.as_ref().is_some_and(|at| at.value),
-                problems,
-            );
-            let source = Source::Http(vec![url.value.0.clone()]);
-            (source, Ages::FEED, defaults::FLOOR, defaults::MAX_SIZE)
+    let urls = urls.as_deref().or_else(|| keys.url.as_ref().map(std::slice::from_ref));
+    let (source, ages, floor, max_size) = match (urls, files) {
+        (Some(urls), _) if !urls.is_empty() => {
+            let allowed = keys.allow_private.as_ref().is_some_and(|at| at.value);
+            urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allowed, problems));
+            let urls: Vec<_> = urls.iter().map(|at| at.value.0.clone()).collect();
+            // Nobody minds how often a file here is looked at.
+            let is_here = urls.iter().all(|url| Transport::of(url) == Some(Transport::File));
+            let floor = if is_here { Duration::ZERO } else { defaults::FLOOR };
+            (Source::Urls(urls), Ages::FEED, floor, defaults::MAX_SIZE)
         }
-        (None, Some(files)) if !files.is_empty() => {
+        (_, Some(files)) if !files.is_empty() => {
             let source = Source::Files(own_files(files, folder, problems));
             (source, Ages::NEVER, Duration::ZERO, defaults::MAX_FILE_SIZE)
         }
-        (None, _) => return None,
+        _ => return None,
     };
     let (format, options) = format?;
     Some(ListConfig {
@@ -150,6 +154,8 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
         limits: Limits::default(),
         max_size,
         allow_private: false,
+        credential: None,
+        known_hosts: None,
     })
 }
 
@@ -219,7 +225,7 @@ pub(crate) fn list_of(feed: &Feed, name: Slug) -> ListConfig {
         feed: Some(feed.name.clone()),
         title: feed.title.clone(),
         lookup: feed.lookup.clone(),
-        source: Source::Http(feed.urls.clone()),
+        source: Source::Urls(feed.urls.clone()),
         format: feed.format,
         options,
         use_: feed.use_,
@@ -229,6 +235,8 @@ pub(crate) fn list_of(feed: &Feed, name: Slug) -> ListConfig {
         limits: feed.limits.clone(),
         max_size: feed.max_size,
         allow_private: feed.allow_private,
+        credential: None,
+        known_hosts: None,
     }
 }
 
@@ -259,10 +267,10 @@ fn own_files(typed: &[At<PathBuf>], folder: &Path, problems: &mut Problems) -> V
 
 fn check_file(path: &Path, place: &Place, problems: &mut Problems) {
     match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => {
+        Ok(found) if found.is_dir() && !is_folder(path) => {
             // A file that somebody moves away for a moment costs its own list, not the service.
             let problem = Problem::new(place, format!("{} is a folder", path.display()));
-            problems.push(problem.help("expected a file").passing());
+            problems.push(problem.help("expected a file, or `/` behind it for all files in it").passing());
         }
         Ok(_) => {}
         Err(error) => {

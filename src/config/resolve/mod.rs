@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 mod access;
+mod fetching;
 mod list;
 mod secure;
 mod zone;
@@ -58,6 +59,7 @@ pub(crate) fn resolve(
         problems.push(Problem::new(&timer.place, "a timer without a pause").help("expected such as \"15m\""));
     }
 
+    let ca_file = file.sync.ca_file.map(|at| folder.join(at.value));
     let hit_log = file.server.hit_log.map(|at| folder.join(at.value));
     let mut list_files = vec![(folder.clone(), file.lists)];
     let mut zone_files = vec![(folder, file.zones)];
@@ -103,6 +105,8 @@ pub(crate) fn resolve(
                 hook,
                 catalogue,
                 contact: file.sync.contact.map(|at| at.value.0),
+                proxy: file.sync.proxy.map(|at| at.value.0),
+                ca_file,
                 keep: or(file.sync.keep, defaults::KEEP),
                 keep_size: file.sync.keep_size.map_or(defaults::KEEP_SIZE, |at| at.value.0),
                 keep_history: or(file.sync.keep_history, defaults::KEEP_HISTORY),

@@ -1,28 +1,30 @@
 //! Conditional GET over HTTP(S).
 //!
 //! Redirects are followed by hand, so that each hop can be judged: at most five, never from https to http, never to
-//! an address that is not public. Names are judged by what they resolve to, in the resolver itself, so that the
-//! address that was judged is the one that is connected to. Proxies of the environment are not used. Nothing is
-//! unpacked, nothing is held in memory whole.
+//! an address that is not public, and the credential goes to the host that it is for alone. Names are judged by what they
+//! resolve to, in the resolver itself, so that the address that was judged is the one that is connected to. Proxies of
+//! the environment are not used. Nothing is unpacked, nothing is held in memory whole.
 
-use std::error::Error;
 use std::io::{Seek, Write};
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
 };
-use reqwest::{Client, Response, StatusCode, Url, Version, redirect};
+use reqwest::{RequestBuilder, Response, StatusCode, Url, Version};
 use tempfile::NamedTempFile;
 
-use super::{Answered, Cause, Fetched, Outcome, Progress, Times, Trouble};
-use crate::config::{ListConfig, is_public};
+use super::problem::{Problem, chain};
+use super::reach::{addresses, check_literal};
+use super::{Answered, Ask, Got, OnProgress, Progress, Trouble};
 use crate::store::Validators;
+
+mod clients;
+
+pub(super) use clients::Clients;
 
 /// Redirects that are followed.
 const HOPS: usize = 5;
@@ -30,147 +32,140 @@ const HOPS: usize = 5;
 /// Longest validator that is remembered.
 const LONGEST_VALIDATOR: usize = 1024;
 
-/// A client for public addresses and one for any, each made when it is first needed.
-pub(super) struct Clients {
-    agent: String,
-    times: Times,
-    public: OnceLock<Result<Client, String>>,
-    any: OnceLock<Result<Client, String>>,
+/// What a hop came to.
+enum Hop {
+    /// Go on there.
+    To(Url),
+    NotModified {
+        remote: Option<IpAddr>,
+    },
+    Body {
+        remote: Option<IpAddr>,
+        validators: Validators,
+        received: u64,
+        complete: bool,
+    },
 }
 
 impl Clients {
-    pub(super) fn new(contact: Option<&str>, times: Times) -> Self {
-        let version = env!("CARGO_PKG_VERSION");
-        let agent = match contact {
-            Some(contact) => format!("gatepost/{version} (+{contact})"),
-            None => format!("gatepost/{version}"),
-        };
-        Self { agent, times, public: OnceLock::new(), any: OnceLock::new() }
-    }
-
-    fn client(&self, any_address: bool) -> Result<&Client, Problem> {
-        let slot = if any_address { &self.any } else { &self.public };
-        let made = slot.get_or_init(|| {
-            // reqwest panics without a provider. Somebody else having installed one is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let mut builder = Client::builder()
-                .user_agent(&self.agent)
-                .connect_timeout(self.times.connect)
-                .read_timeout(self.times.idle)
-                .redirect(redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .no_proxy();
-            if !any_address {
-                builder = builder.dns_resolver(Arc::new(PublicOnly));
-            }
-            builder.build().map_err(|error| chain(&error))
-        });
-        made.as_ref().map_err(|what| Problem::new(Trouble::Unreached, what.clone()))
-    }
-
-    /// Gets the body at `url` into `body`, or gives the file back empty.
+    /// Gets the body at `ask.url` into `body`, or gives the file back.
     pub(super) async fn get(
         &self,
-        url: &Url,
-        list: &ListConfig,
-        known: Option<&Validators>,
+        ask: &Ask<'_>,
         body: NamedTempFile,
-        progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Outcome, (Cause, NamedTempFile)> {
-        let began = Instant::now();
-        let known = known.filter(|known| known.url == url.as_str());
-        let transfer = async {
-            let (response, at) = self.ask(url, list.allow_private, known).await?;
-            let status = response.status();
-            let remote = response.remote_addr().map(|address| address.ip());
-            let validators = validators(url, response.headers());
-            if status == StatusCode::NOT_MODIFIED {
-                return Ok((None, at, remote, status));
-            }
-            let (received, complete) = receive(response, list.max_size, &body, progress).await?;
-            Ok((Some((validators, received, complete)), at, remote, status))
-        };
-        let result = tokio::time::timeout(self.times.total, transfer).await.unwrap_or_else(|_| {
-            let what = format!("not done after {} seconds", self.times.total.as_secs());
-            Err(Problem::new(Trouble::Answered, what))
-        });
-        match result {
-            Ok((got, at, remote, status)) => {
-                let (status, took) = (Some(status.as_u16()), began.elapsed());
-                let answered = Answered { url: at.to_string(), remote, status, took };
-                Ok(match got {
-                    None => Outcome::NotModified(answered),
-                    Some((validators, received, complete)) => {
-                        Outcome::Fetched(Fetched { body, validators, received, complete, answered })
-                    }
-                })
-            }
-            Err(problem) => {
-                let _ = body.as_file().set_len(0);
-                Err((problem.at(url), body))
+    ) -> Result<Got, (Problem, NamedTempFile)> {
+        let (mut at, mut took) = (ask.url.clone(), Duration::ZERO);
+        for _ in 0..=HOPS {
+            // A host's turn ends before the next host's is waited for, and waiting is no part of the download.
+            let turn = ask.turns.take(&at).await;
+            let began = Instant::now();
+            let left = ask.times.total.saturating_sub(took);
+            let hop = tokio::time::timeout(left, self.hop(ask, &at, &body)).await.unwrap_or_else(|_| {
+                Err(Problem::answered(format!("not done after {} seconds", ask.times.total.as_secs())))
+            });
+            drop(turn);
+            took += began.elapsed();
+            let answered = |status: StatusCode, remote| Answered {
+                url: shown(&at, ask.url),
+                remote,
+                status: Some(status.as_u16()),
+                took,
+                before: Vec::new(),
+            };
+            match hop {
+                Ok(Hop::To(next)) => at = next,
+                Ok(Hop::NotModified { remote }) => {
+                    return Ok(Got::NotModified(answered(StatusCode::NOT_MODIFIED, remote)));
+                }
+                Ok(Hop::Body { remote, validators, received, complete }) => {
+                    let answered = answered(StatusCode::OK, remote);
+                    return Ok(Got::Body { body, validators, received, complete, answered });
+                }
+                Err(problem) => return Err((problem, body)),
             }
         }
+        Err((Problem::answered(format!("more than {HOPS} redirects")), body))
     }
 
-    /// Follows redirects to an answer that is 200 or 304; where it was found.
-    async fn ask(
-        &self,
-        url: &Url,
-        any_address: bool,
-        known: Option<&Validators>,
-    ) -> Result<(Response, Url), Problem> {
-        let client = self.client(any_address)?;
-        let mut at = url.clone();
-        for _ in 0..=HOPS {
-            check_hop(&at, any_address)?;
-            let mut request = client.get(at.clone()).header(ACCEPT_ENCODING, "gzip");
-            if let Some(known) = known {
-                if let Some(etag) = &known.etag {
-                    request = request.header(IF_NONE_MATCH, etag);
-                }
-                if let Some(date) = &known.last_modified {
-                    request = request.header(IF_MODIFIED_SINCE, date);
-                }
-            }
-            let response = request.send().await.map_err(Problem::of)?;
-            match response.status() {
-                StatusCode::OK => return Ok((response, at)),
-                StatusCode::NOT_MODIFIED if known.is_some() => return Ok((response, at)),
-                status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
-                    at = next_hop(&at, response.headers())?;
-                }
-                _ => return Err(refusal(&response)),
+    /// Asks at one place.
+    async fn hop(&self, ask: &Ask<'_>, at: &Url, body: &NamedTempFile) -> Result<Hop, Problem> {
+        let any_address = ask.list.allow_private;
+        check_hop(at, any_address)?;
+        if self.has_proxy() && !any_address {
+            // The proxy resolves names itself. What they are here is judged; what has no address here is left to it.
+            match addresses(at, false).await {
+                Err(problem) if problem.trouble != Trouble::Unreached => return Err(problem),
+                _ => {}
             }
         }
-        Err(Problem::new(Trouble::Answered, format!("more than {HOPS} redirects")))
+        let request = headers(self.client(any_address)?.get(at.clone()), ask, at)?;
+        let response = request.send().await.map_err(Problem::of)?;
+        let remote = response.remote_addr().map(|address| address.ip());
+        match response.status() {
+            StatusCode::OK => {
+                let validators = validators(ask.url, response.headers());
+                let (received, complete) = receive(response, ask.list.max_size, body, ask.progress).await?;
+                Ok(Hop::Body { remote, validators, received, complete })
+            }
+            StatusCode::NOT_MODIFIED if ask.validators.is_some() => Ok(Hop::NotModified { remote }),
+            status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
+                next_hop(at, response.headers()).map(Hop::To)
+            }
+            _ => Err(refusal(&response)),
+        }
     }
 }
 
+fn headers(request: RequestBuilder, ask: &Ask<'_>, at: &Url) -> Result<RequestBuilder, Problem> {
+    let mut request = request.header(ACCEPT_ENCODING, "gzip, zstd");
+    if let Some(known) = ask.validators {
+        if let Some(etag) = &known.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(date) = &known.last_modified {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+    }
+    if let Some(secret) = ask.secret.filter(|_| at.origin() == ask.url.origin()) {
+        let (name, value) = secret.header();
+        // Not what is wrong with it: that would show some of it.
+        let bad = || Problem::unreached("the credential cannot be sent in a header");
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    Ok(request)
+}
+
+/// A place for people. What a redirect adds behind `?` may be a key for that one request.
+fn shown(at: &Url, asked: &Url) -> String {
+    let mut at = at.clone();
+    if at != *asked {
+        at.set_query(at.query().map(|_| "..."));
+        at.set_fragment(None);
+    }
+    at.to_string()
+}
+
 fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Problem> {
-    let bad = |what: String| Problem::new(Trouble::Answered, what);
+    let bad = |what: String| Problem::answered(what);
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     let to = from.join(location).map_err(|error| bad(format!("a redirect to nowhere: {error}")))?;
     if from.scheme() == "https" && to.scheme() == "http" {
-        return Err(bad(format!("a redirect from https to http ({to})")));
+        return Err(bad(format!("a redirect from https to http ({})", shown(&to, from))));
     }
     Ok(to)
 }
 
 fn check_hop(url: &Url, any_address: bool) -> Result<(), Problem> {
-    let bad = |what: String| Err(Problem::new(Trouble::Answered, what));
     if !matches!(url.scheme(), "http" | "https") {
-        return bad(format!("a redirect to `{}:`", url.scheme()));
+        return Err(Problem::answered(format!("a redirect to `{}:`", url.scheme())));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return bad("a redirect with a password in it".to_owned());
+        return Err(Problem::answered("a redirect with a password in it"));
     }
-    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    match host.parse() {
-        Ok(address) if !any_address && !is_public(address) => {
-            bad(format!("{address} is not a public address"))
-        }
-        _ => Ok(()),
-    }
+    check_literal(url, any_address)
 }
 
 fn refusal(response: &Response) -> Problem {
@@ -214,25 +209,24 @@ async fn receive(
     mut response: Response,
     max_size: u64,
     body: &NamedTempFile,
-    progress: &(dyn Fn(Progress) + Send + Sync),
+    progress: OnProgress<'_>,
 ) -> Result<(u64, bool), Problem> {
-    let bad = |what: String| Problem { status: Some(200), ..Problem::new(Trouble::Answered, what) };
+    let bad = |what: String| Problem { status: Some(200), ..Problem::answered(what) };
     let headers = response.headers();
-    if let Some(encoding) = headers.get(CONTENT_ENCODING) {
+    for encoding in headers.get_all(CONTENT_ENCODING) {
         let encoding = encoding.to_str().unwrap_or("?").to_ascii_lowercase();
-        if !matches!(encoding.as_str(), "identity" | "gzip" | "x-gzip") {
+        if !encoding.split(',').all(|one| matches!(one.trim(), "identity" | "gzip" | "x-gzip" | "zstd")) {
             return Err(bad(format!("packed with `{encoding}`, which nobody asked for")));
         }
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let framed =
         length.is_some() || headers.contains_key(TRANSFER_ENCODING) || response.version() == Version::HTTP_2;
-    let too_large = || bad(format!("larger than {max_size} octets"));
+    let too_large = || Problem { status: Some(200), ..Problem::too_large(max_size) };
     if length.is_some_and(|length| length > max_size) {
         return Err(too_large());
     }
-    let own =
-        |error: std::io::Error| Problem::new(Trouble::Unreached, format!("cannot write the body: {error}"));
+    let own = |error: std::io::Error| Problem::own(&error);
     // Plain writes: tokio's go on behind the caller's back, and could come into the file after it was emptied for the next
     // place that is asked. Each download has a thread of its own to wait in.
     let mut file = body.as_file();
@@ -261,63 +255,6 @@ async fn receive(
         return Err(bad(format!("{on_disk} octets in the file instead of {received}")));
     }
     Ok((received, framed))
-}
-
-/// A [`Cause`] without its place.
-struct Problem {
-    trouble: Trouble,
-    what: String,
-    status: Option<u16>,
-    retry_after: Option<Duration>,
-}
-
-impl Problem {
-    fn new(trouble: Trouble, what: String) -> Self {
-        Self { trouble, what, status: None, retry_after: None }
-    }
-
-    fn of(error: reqwest::Error) -> Self {
-        let trouble = if error.is_connect() { Trouble::Unreached } else { Trouble::Answered };
-        Self::new(trouble, chain(&error.without_url()))
-    }
-
-    fn at(self, url: &Url) -> Cause {
-        let Self { trouble, what, status, retry_after } = self;
-        Cause { url: url.to_string(), what, trouble, status, retry_after }
-    }
-}
-
-/// An error and what is behind it, in one line. Links that only repeat what is behind them are left out.
-fn chain(error: &dyn Error) -> String {
-    let mut parts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    parts.join(": ")
-}
-
-/// Resolves names to public addresses alone.
-struct PublicOnly;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let (public, other): (Vec<SocketAddr>, Vec<_>) =
-                found.partition(|address| is_public(address.ip()));
-            if public.is_empty() {
-                let others: Vec<String> = other.iter().map(|address| address.ip().to_string()).collect();
-                let what = format!("{} is at {}: not a public address", name.as_str(), others.join(", "));
-                return Err(what.into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

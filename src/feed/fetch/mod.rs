@@ -1,20 +1,34 @@
-//! One way to get a body from a publisher: HTTP(S).
+//! Ways to get a body from a publisher, behind one door: HTTP(S), rsync's daemon, rsync over ssh, a local file.
 //!
 //! [`Fetcher::fetch`] fills the file it is given and says what the body is called ([`Validators`]), so that next time
-//! the source can answer "not modified". Bodies are stored as received: packed ones stay packed. Never: looking into
-//! a body, deciding when to ask.
+//! the source can answer "not modified". The scheme of a URL says by which way ([`Transport`]). Bodies are stored as
+//! received: packed ones stay packed. Never: looking into a body, deciding when to ask, showing a secret.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::Url;
 use tempfile::NamedTempFile;
 
-use crate::config::ListConfig;
+use super::secret::Secret;
+use crate::config::{ListConfig, Sync, Transport};
 use crate::store::Validators;
 
+mod file;
 mod http;
+mod problem;
+mod reach;
+mod rsync;
+mod turns;
 
 pub use super::schedule::Trouble;
+pub use problem::{Cause, FetchError};
+pub(crate) use turns::host;
+
+use problem::Problem;
+use turns::Turns;
 
 /// Time limits of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +37,7 @@ pub struct Times {
     pub connect: Duration,
     /// Without an octet.
     pub idle: Duration,
-    /// In all, redirects included.
+    /// In all, redirects included; waiting for others who ask the same host is not.
     pub total: Duration,
 }
 
@@ -37,9 +51,22 @@ impl Default for Times {
     }
 }
 
-/// Asks for bodies. Holds the HTTP clients; make one for a sync.
+/// Asks for bodies. Holds the HTTP clients, and whose turn it is at which host; make one for a sync.
 pub struct Fetcher {
     http: http::Clients,
+    turns: Turns,
+    times: Times,
+}
+
+/// What there is of a list already.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// What the accepted body is called: may be answered with "not modified".
+    pub validators: Option<Validators>,
+    /// A body of before, so that only what differs has to travel.
+    pub body: Option<PathBuf>,
+    /// URLs that are passed over, since their servers want to be left alone.
+    pub resting: BTreeSet<String>,
 }
 
 /// What an attempt brought.
@@ -49,6 +76,15 @@ pub enum Outcome {
     Fetched(Fetched),
     /// The source says that what it gave last time is still what there is.
     NotModified(Answered),
+}
+
+impl Outcome {
+    fn answered_mut(&mut self) -> &mut Answered {
+        match self {
+            Self::Fetched(fetched) => &mut fetched.answered,
+            Self::NotModified(answered) => answered,
+        }
+    }
 }
 
 /// A body that came whole, as far as the transport can tell.
@@ -65,6 +101,8 @@ pub struct Fetched {
     pub complete: bool,
     /// Where it came from in the end.
     pub answered: Answered,
+    /// What was shown to get it. Whoever was told it may have written it into the body.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// Who answered.
@@ -78,6 +116,8 @@ pub struct Answered {
     pub status: Option<u16>,
     /// How long all of it took.
     pub took: Duration,
+    /// What happened at the places that were asked before.
+    pub before: Vec<Cause>,
 }
 
 /// How far a download is.
@@ -89,79 +129,117 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// Why there is no body.
-#[derive(Debug, thiserror::Error)]
-#[error("{list}: {}", text(causes))]
-pub struct FetchError {
-    /// The list.
-    pub list: String,
-    /// What happened at each place that was asked, in order.
-    pub causes: Vec<Cause>,
+/// Told how far a download is.
+type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + std::marker::Sync);
+
+/// A question for one place.
+struct Ask<'a> {
+    url: &'a Url,
+    list: &'a ListConfig,
+    /// Of this very place.
+    validators: Option<&'a Validators>,
+    basis: Option<&'a Path>,
+    secret: Option<&'a Secret>,
+    turns: &'a Turns,
+    times: Times,
+    progress: OnProgress<'a>,
 }
 
-/// What happened at one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    /// The place.
-    pub url: String,
-    /// What happened, for people.
-    pub what: String,
-    /// What kind of trouble it is.
-    pub trouble: Trouble,
-    /// The HTTP status, if there was one.
-    pub status: Option<u16>,
-    /// How long the server wants to be left alone.
-    pub retry_after: Option<Duration>,
-}
-
-fn text(causes: &[Cause]) -> String {
-    let each: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.url, cause.what)).collect();
-    each.join("; ")
-}
-
-impl FetchError {
-    /// The kind of trouble, the worst when several places were asked.
-    pub fn trouble(&self) -> Trouble {
-        self.causes.iter().map(|cause| cause.trouble).max().unwrap_or(Trouble::Unreached)
-    }
-
-    /// Whether anybody answered: then the floor counts from now.
-    pub fn reached(&self) -> bool {
-        self.causes.iter().any(|cause| cause.trouble != Trouble::Unreached)
-    }
-
-    /// The longest wait that a server asked for.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.causes.iter().filter_map(|cause| cause.retry_after).max()
-    }
+/// What a place gave: the body is in the file then.
+enum Got {
+    Body { body: NamedTempFile, validators: Validators, received: u64, complete: bool, answered: Answered },
+    NotModified(Answered),
 }
 
 impl Fetcher {
-    /// `contact` goes into the User-Agent, so that a publisher can write before blocking.
-    pub fn new(contact: Option<&str>, times: Times) -> Self {
-        Self { http: http::Clients::new(contact, times) }
+    /// As `sync` says: its contact goes into the User-Agent, so that a publisher can write before blocking; its proxy and its
+    /// certificates are those of HTTP.
+    pub fn new(sync: &Sync, times: Times) -> Self {
+        Self { http: http::Clients::new(sync, times), turns: Turns::default(), times }
     }
 
-    /// Asks for the body of `list` at each of its URLs until one gives it, writes it to `body`, tells `progress` now and then. `known` is what the accepted
-    /// body is called.
+    /// Asks for the body of `list` at each of its URLs until one gives it, writes it to `body`, tells `progress` now
+    /// and then.
     pub async fn fetch(
         &self,
         list: &ListConfig,
-        known: Option<&Validators>,
+        known: &Known,
         body: NamedTempFile,
-        progress: &(dyn Fn(Progress) + Send + Sync),
+        progress: OnProgress<'_>,
     ) -> Result<Outcome, FetchError> {
         let mut body = body;
         let mut causes = Vec::new();
         for url in list.source.urls() {
-            match self.http.get(url, list, known, body, progress).await {
-                Ok(outcome) => return Ok(outcome),
-                Err((cause, unused)) => {
-                    causes.push(cause);
-                    body = unused;
-                }
+            if known.resting.contains(url.as_str()) {
+                causes.push(Problem::unreached("passed over: its server asked to be left alone").at(url));
+                continue;
             }
+            let (problem, unused) = match self.ask(url, list, known, body, progress).await {
+                Ok(mut outcome) => {
+                    outcome.answered_mut().before = causes;
+                    return Ok(outcome);
+                }
+                Err(without) => without,
+            };
+            causes.push(problem.at(url));
+            body = unused;
+            // What came of it is nothing.
+            let _ = body.as_file().set_len(0);
         }
         Err(FetchError { list: list.name.to_string(), causes })
+    }
+
+    /// Asks at one place; the file comes back when it gave nothing.
+    async fn ask(
+        &self,
+        url: &Url,
+        list: &ListConfig,
+        known: &Known,
+        body: NamedTempFile,
+        progress: OnProgress<'_>,
+    ) -> Result<Outcome, (Problem, NamedTempFile)> {
+        let transport = Transport::of(url);
+        // A key of ssh's is read by ssh.
+        let secret = match (&list.credential, transport) {
+            (Some(credential), Some(Transport::Http | Transport::Rsync)) => match Secret::read(credential) {
+                Ok(secret) => Some(secret),
+                Err(why) => return Err((Problem::unreached(why), body)),
+            },
+            _ => None,
+        };
+        let ask = Ask {
+            url,
+            list,
+            validators: known.validators.as_ref().filter(|known| known.url == url.as_str()),
+            basis: known.body.as_deref(),
+            secret: secret.as_ref(),
+            turns: &self.turns,
+            times: self.times,
+            progress,
+        };
+        let got = match transport {
+            Some(Transport::Http) => self.http.get(&ask, body).await,
+            Some(Transport::Rsync | Transport::Ssh) => rsync::get(&ask, body).await,
+            Some(Transport::File) => file::get(&ask, body),
+            None => Err((Problem::unreached(format!("`{}:` is no way to fetch a list", url.scheme())), body)),
+        };
+        match got {
+            Ok(Got::NotModified(answered)) => Ok(Outcome::NotModified(answered)),
+            Ok(Got::Body { body, validators, received, complete, answered }) => {
+                Ok(Outcome::Fetched(Fetched { body, validators, received, complete, answered, secret }))
+            }
+            Err((problem, body)) => {
+                let what = masked(secret.as_ref(), problem.what);
+                Err((Problem { what, ..problem }, body))
+            }
+        }
+    }
+}
+
+/// `text` without the secret.
+pub(crate) fn masked(secret: Option<&Secret>, text: String) -> String {
+    match secret {
+        Some(secret) => secret.masked(&text),
+        None => text,
     }
 }

@@ -30,7 +30,7 @@ impl Desk<'_> {
             return Ok(report);
         };
         let body = self.keeper.copy_of_held_body()?;
-        let read = match self.read(body.path(), true, held.validators.as_ref(), Against::LastVersion) {
+        let read = match self.read(body.path(), true, held.validators.as_ref(), None, Against::LastVersion) {
             Ok(read) if read.outcome == Outcome::Rejected => {
                 return Err(SyncError::NotAList(name, read.reasons.join("; ")));
             }

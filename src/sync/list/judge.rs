@@ -11,16 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::Desk;
-use crate::feed::decode::decode;
+use crate::feed::decode::{decode, is_packed};
+use crate::feed::fetch::masked;
+use crate::feed::secret::Secret;
 use crate::guard::entries::{Before, Decision, Judgement, compare, judge};
 use crate::guard::{is_error_code, payload};
-use crate::parse::{self, Parsed};
+use crate::parse::{self, Diag, Parsed};
 use crate::set::{Changed, changes, codec};
 use crate::store::{Attempt, Dates, Outcome, SetRef, Validators};
 use crate::sync::Event;
-
-/// How a gzip member begins (RFC 1952 section 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A date so many seconds ahead of the clock says nothing of the body: were it believed, nothing would ever be newer.
 const AHEAD: i64 = 86_400;
@@ -131,13 +130,27 @@ impl Judged {
 }
 
 impl Desk<'_> {
-    /// Text → set, judged; `complete`: see [`Fetched::complete`](crate::feed::fetch::Fetched::complete). `Err` says why
-    /// the body as a whole is of no use.
+    /// Text → set, judged; `complete` and `secret`: see [`Fetched`](crate::feed::fetch::Fetched); the secret is in nothing
+    /// that is told. `Err` says why the body as a whole is of no use.
     pub(super) fn read(
         &self,
         path: &Path,
         complete: bool,
         validators: Option<&Validators>,
+        secret: Option<&Secret>,
+        against: Against,
+    ) -> Result<Judged, Refusal> {
+        self.read_plainly(path, complete, validators, secret, against)
+            .map(|read| Judged { reasons: all_masked(secret, read.reasons), ..read })
+            .map_err(|refusal| Refusal { reasons: all_masked(secret, refusal.reasons), ..refusal })
+    }
+
+    fn read_plainly(
+        &self,
+        path: &Path,
+        complete: bool,
+        validators: Option<&Validators>,
+        secret: Option<&Secret>,
         against: Against,
     ) -> Result<Judged, Refusal> {
         let list = self.list;
@@ -154,20 +167,22 @@ impl Desk<'_> {
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;
         }
-        let (parsed, decoded) = self.parse(path)?;
+        let (parsed, decoded) = self.parse(path, secret)?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
         Ok(self.judge(parsed, decoded, dates, against))
     }
 
-    fn parse(&self, path: &Path) -> Result<(Parsed, u64), Refusal> {
+    fn parse(&self, path: &Path, secret: Option<&Secret>) -> Result<(Parsed, u64), Refusal> {
         let list = self.list;
         let file = File::open(path).map_err(|error| Refusal::unreadable(&error))?;
         let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
         let decoded = AtomicU64::new(0);
         let text = Counted { text, count: &decoded };
-        let mut bad_line =
-            |diag| self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
+        let mut bad_line = |mut diag: Diag| {
+            diag.text = masked(secret, diag.text);
+            self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
+        };
         let parsed = parse::parse(list.format, &self.options(), text, &mut bad_line)
             .map_err(|error| Refusal::unreadable(&error))?;
         Ok((parsed, decoded.into_inner()))
@@ -262,11 +277,16 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Whether a body that is not packed ends without a newline. (A packed one has a checksum.)
+fn all_masked(secret: Option<&Secret>, reasons: Vec<String>) -> Vec<String> {
+    reasons.into_iter().map(|reason| masked(secret, reason)).collect()
+}
+
+/// Whether a body that is not packed ends without a newline. (A packed one has a length or a checksum.)
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
-    let mut first = [0; 2];
-    if file.read(&mut first)? < first.len() || first == GZIP {
+    let mut first = Vec::new();
+    (&file).take(4).read_to_end(&mut first)?;
+    if first.len() < 2 || is_packed(&first) {
         return Ok(false);
     }
     let mut last = [0];

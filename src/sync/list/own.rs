@@ -33,10 +33,11 @@ impl Text {
     fn open(source: &Source) -> Result<Self, String> {
         match source {
             Source::Files(paths) => {
+                let paths = files::expand(paths)?;
                 paths.iter().map(|path| OwnFile::open(path)).collect::<Result<_, _>>().map(Self::Files)
             }
             Source::Embedded(text) => Ok(Self::Embedded(text)),
-            Source::Http(_) => Err("it has to be fetched".to_owned()),
+            Source::Urls(_) => Err("it has to be fetched".to_owned()),
         }
     }
 

@@ -1,0 +1,52 @@
+//! Where a password or token stands. Never it itself: it is read when it is needed, by whoever fetches.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where the credential of a list stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// In a file that others may not read.
+    File(PathBuf),
+    /// In the one of this name that the service manager hands over (`LoadCredential=` of systemd.exec(5)).
+    Service(String),
+}
+
+/// How a [`Credential::Service`] begins where it is written.
+const SERVICE: &str = "systemd:";
+
+impl Credential {
+    /// Reads what was typed. `Err` says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let Some(name) = text.strip_prefix(SERVICE) else {
+            return if text.is_empty() {
+                Err("an empty path".to_owned())
+            } else {
+                Ok(Self::File(text.into()))
+            };
+        };
+        let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if name.is_empty() || name.starts_with('.') || !is_plain {
+            return Err(format!("`{name}` is not the name of a credential"));
+        }
+        Ok(Self::Service(name.to_owned()))
+    }
+
+    /// The same, a path that is not absolute starting from `folder`.
+    #[must_use]
+    pub(crate) fn from(self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            service @ Self::Service(_) => service,
+        }
+    }
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Service(name) => write!(f, "{SERVICE}{name}"),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the address of a feed may look like, and by which way its scheme has it fetched.
+//!
+//! Passwords never stand in one: URLs end up in logs, in the store and in lists of processes. Of rsync's paths only what
+//! no shell and no rsync reads as a pattern is taken, so that one URL is one file.
+
+use reqwest::Url;
+
+/// How a feed is fetched, by the scheme of its URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `http://` and `https://`.
+    Http,
+    /// `rsync://HOST[:PORT]/MODULE/PATH`: an rsync daemon.
+    Rsync,
+    /// `rsync+ssh://[USER@]HOST[:PORT]/PATH`: rsync as ssh starts it on the other side.
+    Ssh,
+    /// `file:///PATH`: somebody else puts it there; it is judged like anything that was fetched.
+    File,
+}
+
+impl Transport {
+    /// Of a URL.
+    pub fn of(url: &Url) -> Option<Self> {
+        match url.scheme() {
+            "http" | "https" => Some(Self::Http),
+            "rsync" => Some(Self::Rsync),
+            "rsync+ssh" => Some(Self::Ssh),
+            "file" => Some(Self::File),
+            _ => None,
+        }
+    }
+}
+
+/// A page for people: http or https, with a host, without a password in it.
+pub(crate) fn parse_web(text: &str) -> Result<Url, String> {
+    match parse(text)? {
+        (url, Transport::Http) => Ok(url),
+        (url, _) => Err(no_way(&url, "a page")),
+    }
+}
+
+/// Where a feed is: anywhere but on this machine.
+pub(crate) fn parse_remote(text: &str) -> Result<Url, String> {
+    match parse(text)? {
+        (url, Transport::File) => Err(no_way(&url, "a feed of the catalogue")),
+        (url, _) => Ok(url),
+    }
+}
+
+/// Where a list of the operator's configuration is.
+pub(crate) fn parse_source(text: &str) -> Result<Url, String> {
+    parse(text).map(|(url, _)| url)
+}
+
+fn parse(text: &str) -> Result<(Url, Transport), String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    let Some(transport) = Transport::of(&url) else { return Err(no_way(&url, "a feed")) };
+    if url.password().is_some() || !url.username().is_empty() && transport != Transport::Ssh {
+        return Err("a user name or password in a URL would end up in logs and in the store".to_owned());
+    }
+    match transport {
+        Transport::Http => {}
+        Transport::Rsync | Transport::Ssh => check_rsync(&url, transport)?,
+        Transport::File => check_file(&url)?,
+    }
+    Ok((url, transport))
+}
+
+fn no_way(url: &Url, what: &str) -> String {
+    format!("`{}:` is no way to fetch {what}", url.scheme())
+}
+
+fn check_rsync(url: &Url, transport: Transport) -> Result<(), String> {
+    let is_plain =
+        |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    let host = url.host_str().unwrap_or_default();
+    if host.is_empty() || host.starts_with('-') || !is_plain(host, ".-_:[]") {
+        return Err(format!("`{host}` is not a host"));
+    }
+    let user = url.username();
+    if user.starts_with('-') || !is_plain(user, ".-_") {
+        return Err(format!("`{user}` is not a user name"));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !is_plain(url.path(), "/.-_~+@=:,") {
+        return Err("a path of rsync's has letters, digits and `/.-_~+@=:,` only".to_owned());
+    }
+    let parts = url.path().split('/').filter(|part| !part.is_empty()).count();
+    if url.path().ends_with('/') || parts < if transport == Transport::Rsync { 2 } else { 1 } {
+        let expected = if transport == Transport::Rsync {
+            "rsync://HOST/MODULE/PATH"
+        } else {
+            "rsync+ssh://USER@HOST/PATH"
+        };
+        return Err(format!("it names no file ({expected})"));
+    }
+    Ok(())
+}
+
+fn check_file(url: &Url) -> Result<(), String> {
+    if url.host_str().is_some_and(|host| !host.is_empty()) {
+        return Err("a file on another host (file:///PATH has three slashes)".to_owned());
+    }
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || url.path().ends_with('/')
+        || url.to_file_path().is_err()
+    {
+        return Err("it names no file (file:///PATH; for a folder see `files`)".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken() {
+        for good in [
+            "https://example.net/list.txt?key=1",
+            "rsync://rsync.example.net/module/list.txt",
+            "rsync://192.0.2.1:8730/module/a/list.txt",
+            "rsync://[2001:db8::1]/module/list.txt",
+            "rsync+ssh://mirror@example.net/srv/list.txt",
+            "rsync+ssh://example.net:2222/list",
+        ] {
+            assert!(
+                parse_remote(good).is_ok() && parse_source(good).is_ok(),
+                "{good}: {:?}",
+                parse_remote(good)
+            );
+        }
+        assert!(parse_source("file:///srv/lists/own.txt").is_ok());
+        assert!(
+            parse_remote("file:///srv/lists/own.txt")
+                .unwrap_err()
+                .contains("no way to fetch a feed of the catalogue")
+        );
+        assert!(parse_web("https://example.net/").is_ok() && parse_web("rsync://example.net/a/b").is_err());
+    }
+
+    #[test]
+    fn what_is_not() {
+        for (bad, why) in [
+            ("example.net/x", "not a URL"),
+            ("ftp://example.net/", "`ftp:` is no way"),
+            ("https://u:p@example.net/", "a user name or password"),
+            ("https://", "not a URL"),
+            ("rsync://u@example.net/module/x", "a user name or password"),
+            ("rsync+ssh://u:p@example.net/x", "a user name or password"),
+            ("rsync://example.net/module", "names no file"),
+            ("rsync://example.net/module/folder/", "names no file"),
+            ("rsync+ssh://example.net/", "names no file"),
+            ("rsync:///module/x", "not a host"),
+            ("rsync://-e/module/x", "not a host"),
+            ("rsync+ssh://-oProxyCommand=x@h/x", "not a user name"),
+            ("rsync://example.net/module/*.txt", "letters, digits"),
+            ("rsync://example.net/module/a b", "letters, digits"),
+            ("rsync+ssh://example.net/$(id)", "letters, digits"),
+            ("rsync://example.net/module/x?y", "letters, digits"),
+            ("file://host/x", "another host"),
+            ("file:///srv/", "names no file"),
+        ] {
+            let said = parse_source(bad).unwrap_err();
+            assert!(said.contains(why), "{bad}: {said}");
+        }
+        // Steps upwards are gone when the URL has been read.
+        assert_eq!(parse_source("rsync://example.net/module/a/../x").unwrap().path(), "/module/x");
+    }
+}

@@ -1,0 +1,113 @@
+//! Why there is no body, at one place and in all.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::Trouble;
+
+/// Why there is no body.
+#[derive(Debug, thiserror::Error)]
+#[error("{list}: {}", text(causes))]
+pub struct FetchError {
+    /// The list.
+    pub list: String,
+    /// What happened at each place that was asked, in order.
+    pub causes: Vec<Cause>,
+}
+
+/// What happened at one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The place.
+    pub url: String,
+    /// What happened, for people.
+    pub what: String,
+    /// What kind of trouble it is.
+    pub trouble: Trouble,
+    /// The HTTP status, if there was one.
+    pub status: Option<u16>,
+    /// How long the server wants to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+fn text(causes: &[Cause]) -> String {
+    let each: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.url, cause.what)).collect();
+    each.join("; ")
+}
+
+impl FetchError {
+    /// The kind of trouble, the worst when several places were asked.
+    pub fn trouble(&self) -> Trouble {
+        self.causes.iter().map(|cause| cause.trouble).max().unwrap_or(Trouble::Unreached)
+    }
+
+    /// Whether anybody answered: then the floor counts from now.
+    pub fn reached(&self) -> bool {
+        self.causes.iter().any(|cause| cause.trouble != Trouble::Unreached)
+    }
+
+    /// The longest wait that a server asked for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.causes.iter().filter_map(|cause| cause.retry_after).max()
+    }
+}
+
+/// A [`Cause`] without its place.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) trouble: Trouble,
+    pub(super) what: String,
+    pub(super) status: Option<u16>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Problem {
+    pub(super) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
+        Self { trouble, what: what.into(), status: None, retry_after: None }
+    }
+
+    /// Somebody answered with something of no use.
+    pub(super) fn answered(what: impl Into<String>) -> Self {
+        Self::new(Trouble::Answered, what)
+    }
+
+    /// Nobody was asked, or nobody answered.
+    pub(super) fn unreached(what: impl Into<String>) -> Self {
+        Self::new(Trouble::Unreached, what)
+    }
+
+    /// The body could not be written here.
+    pub(super) fn own(error: &std::io::Error) -> Self {
+        Self::unreached(format!("cannot write the body: {error}"))
+    }
+
+    pub(super) fn too_large(max_size: u64) -> Self {
+        Self::answered(format!("larger than {max_size} octets"))
+    }
+
+    pub(super) fn of(error: reqwest::Error) -> Self {
+        let trouble = if error.is_connect() { Trouble::Unreached } else { Trouble::Answered };
+        Self::new(trouble, chain(&error.without_url()))
+    }
+
+    pub(super) fn at(self, url: &Url) -> Cause {
+        let Self { trouble, what, status, retry_after } = self;
+        Cause { url: url.to_string(), what, trouble, status, retry_after }
+    }
+}
+
+/// An error and what is behind it, in one line. Links that only repeat what is behind them are left out.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}

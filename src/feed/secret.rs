@@ -1,0 +1,192 @@
+//! Passwords and tokens: read from a file when they are needed, never printed.
+//!
+//! A [`Secret`] is one line of a file that others may not read: `USER:PASSWORD`, or a header as it is sent
+//! (`Authorization: Bearer …`, `X-Api-Key: …`). It has no way to be shown; [`Secret::masked`] takes it out of what others
+//! say. Never: putting one into an argument, a URL or the store.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::config::Credential;
+
+/// Longest credential file, in octets.
+const LONGEST: u64 = 4096;
+
+/// Stands where a secret stood.
+const MASK: &str = "***";
+
+/// A password or token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Form);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Form {
+    Password { user: String, password: String },
+    Header { name: String, value: String },
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({MASK})")
+    }
+}
+
+/// The file of a credential.
+pub fn path_of(credential: &Credential) -> Result<PathBuf, String> {
+    match credential {
+        Credential::File(path) => Ok(path.clone()),
+        Credential::Service(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+            Some(folder) if !folder.is_empty() => Ok(Path::new(&folder).join(name)),
+            _ => Err(format!(
+                "credential {credential}: the service manager handed none over (LoadCredential={name}:FILE in the unit)"
+            )),
+        },
+    }
+}
+
+impl Secret {
+    /// Reads a credential. `Err` says why not, with its path and without what stands in it.
+    pub fn read(credential: &Credential) -> Result<Self, String> {
+        let path = path_of(credential)?;
+        let failed = |what: &str| format!("credential {}: {what}", path.display());
+        let cannot = |error: io::Error| failed(&format!("cannot read it: {error}"));
+        // Opening a pipe would wait for somebody to write into it.
+        if !std::fs::metadata(&path).map_err(cannot)?.is_file() {
+            return Err(failed("not a regular file"));
+        }
+        let file = File::open(&path).map_err(cannot)?;
+        if file.metadata().map_err(cannot)?.mode() & 0o007 != 0 {
+            return Err(failed("everybody on this machine may read or change it (chmod o= it)"));
+        }
+        let mut text = String::new();
+        file.take(LONGEST + 1).read_to_string(&mut text).map_err(cannot)?;
+        if text.len() as u64 > LONGEST {
+            return Err(failed("longer than a credential is"));
+        }
+        Self::parse(&text).map_err(|what| failed(&what))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() || line.chars().any(char::is_control) {
+            return Err("expected one line, `USER:PASSWORD` or `HEADER: VALUE`".to_owned());
+        }
+        let is_token = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        match (line.split_once(": "), line.split_once(':')) {
+            (Some((name, value)), _) if is_token(name) && value.is_ascii() && !value.trim().is_empty() => {
+                Ok(Self(Form::Header { name: name.to_owned(), value: value.trim().to_owned() }))
+            }
+            (_, Some((user, password))) if !user.is_empty() && !password.is_empty() => {
+                Ok(Self(Form::Password { user: user.to_owned(), password: password.to_owned() }))
+            }
+            _ => Err("neither `USER:PASSWORD` nor `HEADER: VALUE`".to_owned()),
+        }
+    }
+
+    /// Name and value of the header that says it over HTTP.
+    pub(super) fn header(&self) -> (&str, String) {
+        match &self.0 {
+            Form::Password { user, password } => ("authorization", basic(user, password)),
+            Form::Header { name, value } => (name, value.clone()),
+        }
+    }
+
+    /// User and password, where it is that.
+    pub(super) fn password(&self) -> Option<(&str, &str)> {
+        match &self.0 {
+            Form::Password { user, password } => Some((user, password)),
+            Form::Header { .. } => None,
+        }
+    }
+
+    /// `text` without it: whoever was told it may say it again.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        match &self.0 {
+            Form::Password { user, password } => {
+                let encoded = basic(user, password);
+                let encoded = encoded.rsplit(' ').next().unwrap_or_default();
+                text.replace(encoded, MASK).replace(password, MASK)
+            }
+            // The last word is the token; the scheme before it is none.
+            Form::Header { value, .. } => {
+                let token = value.rsplit(' ').next().unwrap_or(value);
+                text.replace(value, MASK).replace(token, MASK)
+            }
+        }
+    }
+}
+
+/// RFC 7617.
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let secret = Secret::parse("aladdin:open sesame\n").unwrap();
+        assert_eq!(secret.header(), ("authorization", "Basic YWxhZGRpbjpvcGVuIHNlc2FtZQ==".to_owned()));
+        assert_eq!(secret.password(), Some(("aladdin", "open sesame")));
+        let secret = Secret::parse("Authorization: Bearer abc:def\r\n").unwrap();
+        assert_eq!(
+            (secret.header(), secret.password()),
+            (("Authorization", "Bearer abc:def".to_owned()), None)
+        );
+        assert_eq!(Secret::parse("X-Key: 1").unwrap().header(), ("X-Key", "1".to_owned()));
+        for bad in ["", "\n", "word", ":x", "x:", "a:b\nc:d\n", "a:\tb"] {
+            assert!(Secret::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_in_nothing_that_is_said() {
+        let secret = Secret::parse("me:hunter2").unwrap();
+        assert_eq!(format!("{secret:?}"), "Secret(***)");
+        assert_eq!(secret.masked("you said hunter2 or bWU6aHVudGVyMg=="), "you said *** or ***");
+        let secret = Secret::parse("Authorization: Bearer t0ken").unwrap();
+        assert_eq!(secret.masked("Bearer t0ken; t0ken; Bearer"), "***; ***; Bearer");
+    }
+
+    #[test]
+    fn files_that_others_may_read_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "me:hunter2\n").unwrap();
+        let credential = Credential::File(path.clone());
+        for (mode, good) in [(0o600, true), (0o640, true), (0o644, false), (0o602, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = Secret::read(&credential);
+            assert_eq!(read.is_ok(), good, "{mode:o}: {read:?}");
+            if let Err(said) = read {
+                assert!(
+                    said.contains("key: everybody on this machine") && !said.contains("hunter2"),
+                    "{said}"
+                );
+            }
+        }
+        assert!(
+            Secret::read(&Credential::File(folder.path().into()))
+                .unwrap_err()
+                .ends_with("not a regular file")
+        );
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let said = Secret::read(&credential).unwrap_err();
+        assert!(said.ends_with("neither `USER:PASSWORD` nor `HEADER: VALUE`"), "{said}");
+        assert!(Secret::read(&Credential::Service("no-such".into())).is_err());
+    }
+}
