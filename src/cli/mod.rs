@@ -9,6 +9,7 @@ mod compile;
 mod completions;
 mod export;
 mod failure;
+mod feeds;
 mod files;
 mod import_rbldnsd;
 mod inspect;
@@ -25,6 +26,7 @@ mod records;
 mod serve;
 mod status;
 mod sync;
+mod terms;
 mod up;
 mod view;
 
@@ -72,6 +74,7 @@ enum Command {
     Sync(sync::Args),
     Status(status::Args),
     Lookup(lookup::Args),
+    Feeds(feeds::Args),
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
     Compile(compile::Args),
@@ -115,6 +118,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Sync(args) => sync::run(args),
         Command::Status(args) => status::run(args),
         Command::Lookup(args) => lookup::run(args),
+        Command::Feeds(args) => feeds::run(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),

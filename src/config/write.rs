@@ -104,7 +104,8 @@ impl Out {
         self.header(&format!("list.{}", list.name));
         if let Some(feed) = &list.feed {
             self.line("feed", string(feed.as_str()));
-        } else {
+        }
+        if list.feed.is_none() || list.own_copy {
             match &list.source {
                 Source::Http(urls) => self.maybe("url", urls.first().map(|url| string(url.as_str()))),
                 Source::Files(paths) => match &paths[..] {
