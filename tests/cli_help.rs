@@ -9,12 +9,13 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "up",
     "serve",
     "sync",
     "status",
     "lookup",
+    "feeds",
     "check-config",
     "print-config",
     "compile",
