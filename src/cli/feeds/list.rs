@@ -14,7 +14,7 @@ use crate::model::Use;
 
 /// List the feeds of the catalogue: use, kind, code, and whether the configuration has them
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ListArgs {
     /// Only feeds good for this: block, score (too broad to reject on), bounce (for null senders only), allow
     #[arg(long = "use", value_name = "USE", value_parser = use_parser())]
     use_: Option<Use>,
@@ -60,7 +60,7 @@ fn kind_parser() -> impl TypedValueParser<Value = Kind> {
         .try_map(|typed| Kind::ALL.into_iter().find(|kind| kind.word() == typed).ok_or("no kind"))
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+pub(super) fn run(args: &ListArgs) -> anyhow::Result<ExitStatus> {
     let entries = Entries::read(&args.from)?;
     let wanted = |entry: &Entry<'_>| {
         args.use_.is_none_or(|use_| entry.use_() == Some(use_))

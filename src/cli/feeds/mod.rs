@@ -34,13 +34,14 @@ Examples:
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    // Not called `Args`: clap knows flattened structs by their names.
     #[command(flatten)]
-    list: list::Args,
+    list: list::ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    List(list::Args),
+    List(list::ListArgs),
     Search(list::SearchArgs),
     Show(show::Args),
     Enable(enable::Args),
