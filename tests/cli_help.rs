@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "up",
     "serve",
     "sync",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 23] = [
     "rollback",
     "pin",
     "unpin",
+    "feeds",
     "check-config",
     "print-config",
     "compile",

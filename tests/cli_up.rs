@@ -137,11 +137,16 @@ fn without_a_network_the_embedded_zone_answers() {
 fn a_feed_for_registered_users_is_left_alone() {
     let place = Place::new();
     let publisher = published(&place);
-    let closed = place.read("catalogue/two.toml").replace("\"anyone\"", "\"registered\"");
+    let closed = place.read("catalogue/two.toml").replace("\"anyone\"", "\"registered\"\naccess = \"Ask.\"");
+    let closed: String =
+        closed.lines().filter(|line| !line.starts_with("urls")).map(|line| format!("{line}\n")).collect();
     place.write("catalogue/two.toml", closed);
+    // One that anyone may fetch and nobody gets unasked.
+    let quiet = feed("quiet", &publisher.url("/one.txt"), "score", "127.0.0.46");
+    place.write("catalogue/quiet.toml", format!("up = false\n{quiet}"));
     let up: Running = place.start(&UP);
     let shown = up.says("reject_rbl_client");
-    assert!(!shown.contains("two.gatepost.internal"), "{shown}");
+    assert!(!shown.contains("two.gatepost.internal") && !shown.contains("quiet.gatepost"), "{shown}");
     assert_eq!(values(up.address(), "3.9.9.9.two"), Err(Rcode::REFUSED));
     up.talks("Ctrl-C ends it");
     let ran = up.stop().ended_with(0);

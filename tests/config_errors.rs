@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gatepost::config::{Config, Overrides, Problems};
 use gatepost::feed::catalogue;
+use gatepost::parse::Format;
 
 const HEAD: &str = "version = 1\n";
 
@@ -211,7 +212,7 @@ gatepost.toml:2:7: list `x` comes from nowhere
   |
 2 | [list.x]
   |       ^
-  = expected exactly one of `feed`, `url`, `urls`, `file` and `files`"#,
+  = expected exactly one of `feed`, `url`, `urls`, `file` and `files`, or `feed` with a `url` of your own"#,
     );
     let both = said("version = 1\n[list.x]\nfeed = \"cins\"\nfile = \"own.txt\"\n");
     assert!(both.starts_with("gatepost.toml:2:7: list `x` comes from several places at once"), "{both}");
@@ -222,7 +223,7 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
   |
 3 | feed = "uceprotect"
   |        ^^^^^^^^^^^^
-  = expected one of backscatterer, blocklist-de-mail, cins, et-compromised, greensnow, ipsum, spamhaus-drop, spamhaus-drop-v6, tor-exits, uceprotect-1, whitelisted-org, bogons; or `url` with `format`"#,
+  = expected a name that `gatepost feeds` shows; or `url` with `format`"#,
     );
     for (keys, message) in [
         ("url = \"https://example.net/x\"\nuse = \"score\"", "2:7: list `x` has no `format`"),
@@ -548,7 +549,6 @@ fn feeds_for_the_registered() {
         r#"
 name = "paid"
 title = "A list for subscribers"
-urls = ["https://example.net/paid"]
 format = "plain"
 use = "block"
 code = "127.0.0.77"
@@ -559,6 +559,7 @@ floor = "1h"
 [terms]
 text = "Subscription needed."
 fetch = "registered"
+access = "Write to its publisher."
 redistribute = "never"
 "#,
     )
@@ -566,7 +567,48 @@ redistribute = "never"
     let text = "version = 1\n[sync]\ncatalogue = \"feeds\"\n[list.x]\nfeed = \"paid\"\n";
     let said = configure(folder.path(), text).unwrap_err().to_string();
     assert!(said.contains("gatepost.toml:5:8: feed `paid` is for those who have registered"), "{said}");
-    assert!(said.contains("see https://example.net/; Subscription needed."), "{said}");
+    let how = "= Write to its publisher. Then write your `url` beside `feed`. See https://example.net/";
+    assert!(said.contains(how), "{said}");
+
+    // Whoever was let in says where, and how it is written there if that differs.
+    let own = format!("{text}url = \"https://example.net/mine\"\n");
+    let config = configure(folder.path(), &own).unwrap();
+    let list = config.reloadable.lists.values().next().unwrap();
+    assert_eq!(list.source.urls()[0].as_str(), "https://example.net/mine");
+    assert_eq!((list.format, list.code.unwrap().to_string().as_str()), (Format::Plain, "127.0.0.77"));
+    assert_eq!(list.feed.as_ref().unwrap().as_str(), "paid");
+    let other = format!("{own}format = \"csv\"\ncolumn = \"ip\"\n");
+    let config = configure(folder.path(), &other).unwrap();
+    assert_eq!(config.reloadable.lists.values().next().unwrap().format, Format::Csv);
+    // What is printed reads back as itself.
+    let mut again = configure(folder.path(), &config.to_toml()).unwrap();
+    again.state.clone_from(&config.state);
+    assert_eq!(again, config);
+
+    for (keys, message) in [
+        ("url = \"https://example.net/mine\"\ncolumn = \"ip\"", "7:10: `column` beside `feed`"),
+        ("url = \"http://10.0.0.1/\"", "6:7: 10.0.0.1 is not a public address"),
+        ("url = \"https://example.net/\"\nfile = \"x\"", "4:7: list `x` comes from several places at once"),
+    ] {
+        let said = configure(folder.path(), &format!("{text}{keys}\n")).unwrap_err().to_string();
+        assert!(said.contains(message), "{message}\n--- not in\n{said}");
+    }
+    let bogons = "version = 1\n[list.x]\nfeed = \"bogons\"\nurl = \"https://example.net/\"\n";
+    let said = configure(folder.path(), bogons).unwrap_err().to_string();
+    assert!(said.contains("gatepost.toml:3:8: `bogons` is part of the program"), "{said}");
+}
+
+#[test]
+fn what_is_no_more_is_refused_with_date_and_reason() {
+    says(
+        "version = 1\n[list.x]\nfeed = \"nixspam\"\n",
+        r#"
+gatepost.toml:3:8: NiX Spam is no more since 2025-01-16: shut down by its operators, and the zone emptied
+  |
+3 | feed = "nixspam"
+  |        ^^^^^^^^^
+  = blocklist-de-mail or uceprotect-1 may do instead"#,
+    );
 }
 
 #[test]
@@ -578,8 +620,23 @@ fn files_of_the_catalogue() {
         "c.toml",
         "name = \"c\"\nurls = [\"http://127.0.0.1:8/\"]\ncode = \"127.0.0.9\"\n[terms]\nfetch = \"anybody\"\n",
     );
+    file(
+        "d.toml",
+        "name = \"d\"\nurls = [\"https://example.net/\"]\nkind = \"abus\"\n[terms]\ntext = \"x\"\nfetch = \"registered\"\n\
+         access = \"Ask.\"\nredistribute = \"never\"\n",
+    );
+    file("e.toml", "name = \"e\"\n[terms]\nfetch = \"registered\"\n");
+    file(
+        "f.toml",
+        "name = \"f\"\n[terms]\ntext = \"x\"\nfetch = \"anyone\"\naccess = \"Ask.\"\nredistribute = \"public\"\n",
+    );
     let said = catalogue::load(Some(folder.path())).unwrap_err().to_string();
     for message in [
+        "d.toml:2:8: a feed for registered users has no URL that is everybody's",
+        "d.toml:3:8: unknown word `abus` (did you mean `abuse`?)",
+        "e.toml:2:2: missing key `access`",
+        "f.toml:5:10: `access` to a feed that anyone may fetch",
+        "f.toml:1:1: missing key `urls`",
         "a.toml:1:8: the file's name is `a`, the feed's is `b`",
         "a.toml:2:8: no URL",
         "a.toml:3:1: unknown key `fetch`",

@@ -41,7 +41,10 @@ fn memory_stays_as_it_is() {
             let now = anonymous_kib(&service);
             assert!(sent > 0, "nothing was sent");
             if let Some(before) = before {
-                assert!(now <= before + GROWTH_KIB, "{what}: {before} KiB before, {now} after {sent} questions");
+                assert!(
+                    now <= before + GROWTH_KIB,
+                    "{what}: {before} KiB before, {now} after {sent} questions"
+                );
             }
             before = Some(now);
         }

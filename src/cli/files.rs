@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -30,6 +30,15 @@ pub(super) fn target(typed: &Path) -> anyhow::Result<PathBuf> {
 /// Whether two names are one file.
 pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// What root writes belongs to the owner of the folder it is for.
+pub(super) fn give_to_owner_of(folder: &Path, path: &Path) -> std::io::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = std::fs::metadata(folder)?;
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Temporary file beside `target`, filled → fsync → `check` → rename → fsync of the folder.

@@ -70,9 +70,43 @@ impl EitherArgs {
         }
     }
 
+    /// Whether a person said which one.
+    pub(crate) fn is_given(&self) -> bool {
+        self.config.is_some() || self.state.is_some()
+    }
+
+    /// Reads it where there is one.
+    pub(crate) fn read_if_any(&self) -> anyhow::Result<Option<Config>> {
+        match self.any()? {
+            Some(Whose::Service(path)) => read_absolute(&path).map(Some),
+            Some(Whose::Up(state)) => read_up(&state).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the configuration of a service is. `gatepost up` makes its own at every start.
+    pub(crate) fn service(&self) -> anyhow::Result<PathBuf> {
+        match self.whose()? {
+            Whose::Service(path) => Ok(std::path::absolute(path)?),
+            Whose::Up(state) => Err(anyhow!(Usage(format!(
+                "`gatepost up` makes the configuration in {} at every start; to choose, run a service of your own and \
+                 name its configuration with --config",
+                state.display()
+            )))),
+        }
+    }
+
     fn whose(&self) -> anyhow::Result<Whose> {
+        self.any()?.ok_or_else(|| {
+            anyhow!(Usage(format!(
+                "which gatepost? There is no {DEFAULT_CONFIG}, and `gatepost up` has not run here; name one with --config FILE or --state DIR"
+            )))
+        })
+    }
+
+    fn any(&self) -> anyhow::Result<Option<Whose>> {
         if let Some(config) = &self.config {
-            return Ok(whose(config));
+            return Ok(Some(whose(config)));
         }
         if let Some(state) = &self.state {
             if !state.join(UP_CONFIG).exists() {
@@ -81,20 +115,14 @@ impl EitherArgs {
                     state.display()
                 ))));
             }
-            return Ok(Whose::Up(state.clone()));
+            return Ok(Some(Whose::Up(state.clone())));
         }
         if let Some(config) = std::env::var_os("GATEPOST_CONFIG").filter(|path| !path.is_empty()) {
-            return Ok(whose(Path::new(&config)));
+            return Ok(Some(whose(Path::new(&config))));
         }
         let service = PathBuf::from(DEFAULT_CONFIG);
         let up = default_state().filter(|state| state.join(UP_CONFIG).exists());
-        match up {
-            _ if service.exists() => Ok(Whose::Service(service)),
-            Some(up) => Ok(Whose::Up(up)),
-            None => Err(anyhow!(Usage(format!(
-                "which gatepost? There is no {DEFAULT_CONFIG}, and `gatepost up` has not run here; name one with --config FILE or --state DIR"
-            )))),
-        }
+        Ok(if service.exists() { Some(Whose::Service(service)) } else { up.map(Whose::Up) })
     }
 }
 

@@ -13,6 +13,7 @@ mod decide;
 mod diff;
 mod export;
 mod failure;
+mod feeds;
 mod files;
 mod history;
 mod import_rbldnsd;
@@ -33,6 +34,7 @@ mod rollback;
 mod serve;
 mod status;
 mod sync;
+mod terms;
 mod up;
 mod view;
 
@@ -90,6 +92,7 @@ enum Command {
     Rollback(rollback::Args),
     Pin(pin::Args),
     Unpin(pin::UnpinArgs),
+    Feeds(feeds::Args),
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
     Compile(compile::Args),
@@ -142,6 +145,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Rollback(args) => rollback::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Unpin(args) => pin::unpin(args),
+        Command::Feeds(args) => feeds::run(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::PrintConfig(args) => print_config::run(args),
         Command::Compile(args) => compile::run(args),

@@ -19,6 +19,7 @@ pub(crate) fn bogons() -> ListConfig {
     ListConfig {
         name: name(),
         feed: Some(name()),
+        own_copy: false,
         title: "Addresses that no mail can come from (IANA special-purpose registries)".to_owned(),
         lookup: None,
         source: Source::Embedded(TEXT),

@@ -13,9 +13,9 @@ use super::defaults;
 use super::file::LimitKeys;
 use super::format::FormatKeys;
 use super::list::Ages;
-use super::problem::{At, Document, Place, Problem, Problems};
+use super::problem::{At, Document, Place, Problem, Problems, did_you_mean};
 use super::reach::check_private;
-use super::read::{Table, document, from_word, keys, parse};
+use super::read::{Table, document, from_string, from_word, keys, parse};
 use super::toml_files;
 use super::values::{FeedUrl, HttpUrl, Text};
 use super::words::{Code, Slug};
@@ -30,7 +30,8 @@ pub struct Feed {
     pub name: Slug,
     /// A line for people.
     pub title: String,
-    /// Where it is: the same content at each, tried in order.
+    /// Where it is: the same content at each, tried in order. None when it is for registered users, each of whom has
+    /// a place of their own.
     pub urls: Vec<Url>,
     /// How it is written.
     pub format: Format,
@@ -60,23 +61,72 @@ pub struct Feed {
     pub max_size: u64,
     /// May be fetched from loopback and private addresses.
     pub allow_private: bool,
+    /// It is marked for `gatepost up`.
+    pub up: bool,
+}
+
+impl Feed {
+    /// Whether `gatepost up` serves it: it is marked for that, and anyone may fetch it.
+    pub fn is_for_up(&self) -> bool {
+        self.up && self.terms.fetch == Fetch::Anyone
+    }
 }
 
 /// What gets an address onto a feed: what its owner has to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The address itself sent abuse: an infected or misused machine.
+    /// The address itself sent abuse.
     Abuse,
+    /// The machine is in somebody else's hands: infected, broken into, an open proxy.
+    Exploited,
+    /// By its provider's or the list's rules no mail comes from there: space of homes, addresses without a name.
+    Policy,
     /// The whole network is in the hands of abusers.
     Network,
+    /// Other addresses around it sent abuse.
+    Neighbourhood,
     /// The address sent bounces for mail that it never got.
     Backscatter,
     /// An anonymising relay: tells nothing of who is behind it.
     Anonymiser,
     /// Space that cannot send mail at all.
     Reserved,
+    /// Names, of domains and hosts, instead of addresses.
+    Names,
     /// Well-behaved senders.
     Welcome,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Abuse,
+        Self::Exploited,
+        Self::Policy,
+        Self::Network,
+        Self::Neighbourhood,
+        Self::Backscatter,
+        Self::Anonymiser,
+        Self::Reserved,
+        Self::Names,
+        Self::Welcome,
+    ];
+
+    /// As feed files say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Abuse => "abuse",
+            Self::Exploited => "exploited",
+            Self::Policy => "policy",
+            Self::Network => "network",
+            Self::Neighbourhood => "neighbourhood",
+            Self::Backscatter => "backscatter",
+            Self::Anonymiser => "anonymiser",
+            Self::Reserved => "reserved",
+            Self::Names => "names",
+            Self::Welcome => "welcome",
+        }
+    }
 }
 
 /// On what conditions a feed is published.
@@ -91,12 +141,15 @@ pub struct Terms {
 }
 
 /// Who may fetch a feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetch {
     /// Anyone.
     Anyone,
     /// Those who have registered, paid or been let in.
-    Registered,
+    Registered {
+        /// How to become one of them, in a sentence.
+        access: String,
+    },
 }
 
 /// Who may be given a copy of a feed.
@@ -108,6 +161,17 @@ pub enum Redistribute {
     Internal,
     /// Anyone.
     Public,
+}
+
+impl Redistribute {
+    /// As feed files say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Internal => "internal",
+            Self::Public => "public",
+        }
+    }
 }
 
 /// The feeds of a catalogue, by name.
@@ -123,6 +187,11 @@ impl Feeds {
     /// All of them, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Feed> {
         self.0.values()
+    }
+
+    /// Those that `gatepost up` serves.
+    pub fn for_up(&self) -> impl Iterator<Item = &Feed> {
+        self.iter().filter(|feed| feed.is_for_up())
     }
 
     /// How many there are.
@@ -171,18 +240,26 @@ impl Feeds {
     }
 }
 
-from_word!(Kind, "\"abuse\", \"network\", \"backscatter\", \"anonymiser\", \"reserved\" or \"welcome\"", {
-    "abuse" => Kind::Abuse,
-    "network" => Kind::Network,
-    "backscatter" => Kind::Backscatter,
-    "anonymiser" => Kind::Anonymiser,
-    "reserved" => Kind::Reserved,
-    "welcome" => Kind::Welcome,
-});
+from_string!(
+    Kind,
+    "\"abuse\", \"exploited\", \"policy\", \"network\", \"neighbourhood\", \"backscatter\", \"anonymiser\", \"reserved\", \
+     \"names\" or \"welcome\"",
+    |text| Kind::ALL.into_iter().find(|kind| kind.word() == text).ok_or_else(|| {
+        let hint = did_you_mean(text, Kind::ALL.map(Kind::word));
+        format!("unknown word `{text}`{hint}")
+    })
+);
 
-from_word!(Fetch, "\"anyone\" or \"registered\"", {
-    "anyone" => Fetch::Anyone,
-    "registered" => Fetch::Registered,
+/// [`Fetch`] as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FetchWord {
+    Anyone,
+    Registered,
+}
+
+from_word!(FetchWord, "\"anyone\" or \"registered\"", {
+    "anyone" => FetchWord::Anyone,
+    "registered" => FetchWord::Registered,
 });
 
 from_word!(Redistribute, "\"never\", \"internal\" or \"public\"", {
@@ -204,6 +281,7 @@ keys! {
         "homepage" homepage: HttpUrl,
         "floor" floor: Duration,
         "allow-private" allow_private: bool,
+        "up" up: bool,
     }
 }
 
@@ -211,7 +289,8 @@ keys! {
     /// The keys of the table `terms`.
     pub(crate) struct TermsKeys {
         "text" text: String,
-        "fetch" fetch: Fetch,
+        "fetch" fetch: FetchWord,
+        "access" access: String,
         "redistribute" redistribute: Redistribute,
     }
 }
@@ -219,8 +298,7 @@ keys! {
 fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed, Place)> {
     let entries = parse(document, problems);
     let mut table = Table::root(document.clone(), &entries);
-    let required =
-        ["name", "title", "urls", "format", "use", "code", "text", "kind", "homepage", "floor", "terms"];
+    let required = ["name", "title", "format", "use", "code", "text", "kind", "homepage", "floor", "terms"];
     table.require(&required, problems);
     let keys = FeedKeys::read(&mut table, problems);
     let format_keys = FormatKeys::read(&mut table, problems);
@@ -229,16 +307,15 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
     if let (Some([]), Some(place)) = (urls.as_deref(), table.place_of("urls")) {
         problems.push(Problem::new(&place, "no URL").help("expected at least one"));
     }
-    let terms = table.table("terms", problems).and_then(|mut table| {
-        table.require(TermsKeys::KEYS, problems);
-        let keys = TermsKeys::read(&mut table, problems);
-        table.finish(problems);
-        Some(Terms {
-            text: keys.text?.value,
-            fetch: keys.fetch?.value,
-            redistribute: keys.redistribute?.value,
-        })
-    });
+    let terms = table.table("terms", problems).and_then(|table| read_terms(table, problems));
+    match (terms.as_ref().map(|terms| &terms.fetch), table.place_of("urls")) {
+        (Some(Fetch::Registered { .. }), Some(place)) => {
+            let problem = Problem::new(&place, "a feed for registered users has no URL that is everybody's");
+            problems.push(problem.help("expected `access` alone, in [terms]"));
+        }
+        (Some(Fetch::Anyone), None) => table.require(&["urls"], problems),
+        _ => {}
+    }
     table.finish(problems);
 
     let allow_private = keys.allow_private.as_ref().is_some_and(|at| at.value);
@@ -253,7 +330,7 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
     let feed = Feed {
         name: keys.name?.value,
         title: keys.title?.value,
-        urls: urls?.into_iter().map(|at| at.value.0).collect(),
+        urls: urls.into_iter().flatten().map(|at| at.value.0).collect(),
         format,
         options,
         use_: keys.use_?.value,
@@ -268,8 +345,29 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
         limits: limit_keys.limits(Limits::default()),
         max_size: limit_keys.max_size.map_or(defaults::MAX_SIZE, |at| at.value.0),
         allow_private,
+        up: keys.up.is_none_or(|at| at.value),
     };
     Some((feed, code.place))
+}
+
+fn read_terms(mut table: Table<'_>, problems: &mut Problems) -> Option<Terms> {
+    table.require(&["text", "fetch", "redistribute"], problems);
+    let keys = TermsKeys::read(&mut table, problems);
+    let word = keys.fetch.map(|at| at.value);
+    match (word, &keys.access) {
+        (Some(FetchWord::Anyone), Some(access)) => {
+            let problem = Problem::new(&access.place, "`access` to a feed that anyone may fetch");
+            problems.push(problem.help("expected beside `fetch = \"registered\"` only"));
+        }
+        (Some(FetchWord::Registered), None) => table.require(&["access"], problems),
+        _ => {}
+    }
+    table.finish(problems);
+    let fetch = match word? {
+        FetchWord::Anyone => Fetch::Anyone,
+        FetchWord::Registered => Fetch::Registered { access: keys.access?.value },
+    };
+    Some(Terms { text: keys.text?.value, fetch, redistribute: keys.redistribute?.value })
 }
 
 fn check_name(name: &At<Slug>, document: &Document, problems: &mut Problems) {

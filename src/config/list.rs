@@ -69,6 +69,8 @@ pub struct ListConfig {
     pub name: Slug,
     /// The catalogue's feed behind it.
     pub feed: Option<Slug>,
+    /// The feed's content comes from a place of the operator's own, not from where the catalogue says.
+    pub own_copy: bool,
     /// A line for people.
     pub title: String,
     /// Where to look an address up or get it off, if there is such a page.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -30,6 +31,7 @@ mod problem;
 mod reach;
 mod read;
 mod resolve;
+mod retired;
 mod secure;
 mod shown;
 #[cfg(test)]
@@ -44,11 +46,13 @@ mod zone;
 
 pub use access::{AccessConfig, AccessRule, RateLimit};
 pub use credential::Credential;
+pub(crate) use embedded::bogons;
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source, is_folder};
-pub(crate) use problem::Place;
+pub(crate) use problem::{Place, did_you_mean};
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
+pub use retired::Retired;
 pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
@@ -57,6 +61,9 @@ pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
 use resolve::Typed;
+
+/// The folder beside the main file whose `*.toml` belong to the configuration.
+pub(crate) const CONF_D: &str = "conf.d";
 
 /// Everything configured, every default filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -227,14 +234,35 @@ pub struct Draft {
 impl Draft {
     /// Reads the main file at `path` and `conf.d/*.toml` beside it, in the order of their names.
     pub fn read(path: &Path, overrides: Overrides) -> Result<Self, Problems> {
+        Self::read_as_if(path, overrides, None)
+    }
+
+    /// The same as it would be if the file called `.0` in `conf.d` held the text `.1`.
+    pub fn read_as_if(
+        path: &Path,
+        overrides: Overrides,
+        instead: Option<(&str, &str)>,
+    ) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let Some(document) = read::document(path, &mut problems) else { return Err(problems) };
         let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let main = Typed { file: file::File::main(&document, &mut problems), folder: folder.clone() };
         let mut additions = Vec::new();
-        let conf_d = folder.join("conf.d");
-        for path in toml_files(&conf_d, false, &mut problems) {
-            let Some(document) = read::document(&path, &mut problems) else { continue };
+        let conf_d = folder.join(CONF_D);
+        let mut paths = toml_files(&conf_d, false, &mut problems);
+        let instead = instead.map(|(name, text)| (conf_d.join(name), text));
+        if let Some((path, _)) = instead.as_ref().filter(|(path, _)| !paths.contains(path)) {
+            paths.push(path.clone());
+            paths.sort();
+        }
+        for path in paths {
+            let document = match &instead {
+                Some((instead, text)) if *instead == path => {
+                    Some(Arc::new(problem::Document { path, text: (*text).to_owned() }))
+                }
+                _ => read::document(&path, &mut problems),
+            };
+            let Some(document) = document else { continue };
             let file = file::File::addition(&document, &mut problems);
             additions.push(Typed { file, folder: conf_d.clone() });
         }

@@ -1,11 +1,11 @@
-//! The configuration of `gatepost up`: everything in the catalogue that anyone may fetch, nothing to write.
+//! The configuration of `gatepost up`: the feeds of the catalogue that are marked for it, nothing to write.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::embedded::bogons;
-use super::feeds::{Feeds, Fetch};
+use super::feeds::Feeds;
 use super::list::ListConfig;
 use super::resolve::list_of;
 use super::words::Slug;
@@ -14,7 +14,7 @@ use super::{AccessConfig, Config, Problems, RateLimit, Reloadable, Server, Sync,
 use crate::model::{Name, NameError, Use};
 
 impl Config {
-    /// Each feed that anyone may fetch as a list and a zone `NAME.SUFFIX`; `block.SUFFIX` of all lists good enough
+    /// Each feed of [`Feeds::for_up`] as a list and a zone `NAME.SUFFIX`; `block.SUFFIX` of all lists good enough
     /// to reject on, less the allow lists; `bogons.SUFFIX` embedded. `Err` when the suffix is too long for a list's
     /// name before it.
     pub fn for_up(
@@ -23,10 +23,7 @@ impl Config {
         feeds: &Feeds,
         listen: Vec<SocketAddr>,
     ) -> Result<Self, NameError> {
-        let fetched = feeds
-            .iter()
-            .filter(|feed| feed.terms.fetch == Fetch::Anyone)
-            .map(|feed| list_of(feed, feed.name.clone()));
+        let fetched = feeds.for_up().map(|feed| list_of(feed, feed.name.clone()));
         let lists: BTreeMap<Slug, ListConfig> =
             fetched.chain([bogons()]).map(|list| (list.name.clone(), list)).collect();
 

@@ -110,7 +110,8 @@ impl Out {
         self.header(&format!("list.{}", list.name));
         if let Some(feed) = &list.feed {
             self.line("feed", string(feed.as_str()));
-        } else {
+        }
+        if list.feed.is_none() || list.own_copy {
             match &list.source {
                 Source::Urls(urls) => match &urls[..] {
                     [url] => self.line("url", string(url.as_str())),

@@ -6,14 +6,26 @@
 /// The files that are written beside the old one and renamed, each with the steps of [`STEPS`]: the point
 /// `set-synced` lies between the fsync of a set's temporary file and its rename.
 pub const FILES: [&str; 12] = [
-    "seed", "body", "set", "anchor", "delta", "since", "status", "held", "held-set", "snapshot", "generation", "terms",
+    "seed",
+    "body",
+    "set",
+    "anchor",
+    "delta",
+    "since",
+    "status",
+    "held",
+    "held-set",
+    "snapshot",
+    "generation",
+    "terms",
 ];
 
 /// What has just been done with the temporary file.
 pub const STEPS: [&str; 5] = ["created", "written", "synced", "renamed", "done"];
 
 /// Points outside a write: before the lists are pruned, and before the snapshots are.
-pub const OTHERS: [&str; 5] = ["log-appended", "hold-dropped", "sets-prune", "deltas-prune", "snapshots-prune"];
+pub const OTHERS: [&str; 5] =
+    ["log-appended", "hold-dropped", "sets-prune", "deltas-prune", "snapshots-prune"];
 
 /// Where local decisions are written, which no sync does: after a line was appended, and while the file is replaced.
 pub const OVERLAY: [&str; 6] = [

@@ -13,9 +13,7 @@ mod remember;
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
-use crate::feed::fetch::{
-    Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress, masked,
-};
+use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::parse::Options;
 use crate::store::{
@@ -228,7 +226,13 @@ impl<'a> Desk<'a> {
     ) -> Result<(), SyncError> {
         let secret = fetched.secret.as_ref();
         let validators = Some(&fetched.validators);
-        let read = match self.read(fetched.body.path(), fetched.complete, validators, secret, Against::LastVersion) {
+        let read = match self.read(
+            fetched.body.path(),
+            fetched.complete,
+            validators,
+            secret,
+            Against::LastVersion,
+        ) {
             Ok(read) => read,
             Err(refusal) => {
                 self.refuse(refusal, report);

@@ -1,39 +1,39 @@
 //! `gatepost up`: everything at once, nothing to configure.
 //!
 //! Makes the configuration of the catalogue's free feeds, writes it into the state folder, starts the server and runs
-//! the sync in a process of its own. `terms` shows what the feeds' publishers ask for, `hints` how to use what is
-//! served, `show` puts it on the terminal.
+//! the sync in a process of its own. `hints` says how to use what is served, `show` puts it on the terminal.
 
 mod hints;
 mod show;
-mod terms;
 
 use std::fs::Permissions;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, anyhow, bail};
 
 use super::failure::Usage;
+use super::files::give_to_owner_of;
 use super::locate::{UP_CONFIG, default_state};
 use super::logs;
 use super::progress::Progress;
 use super::serve::start;
-use crate::config::{Config, Overrides, Slug, defaults, reaches_the_public};
+use super::terms;
+use crate::config::{Config, Feeds, Overrides, Slug, defaults, reaches_the_public};
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::Name;
 use crate::ops::{Nohup, Service};
 use crate::server::{AccessLists, Handed};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use show::Screen;
 
 /// Serve public blocklists on this machine, nothing to configure
 ///
-/// Downloads the feeds of the catalogue that anyone may fetch, checks and compiles them, and answers DNS questions
+/// Downloads the feeds of the catalogue that are marked for it (anyone may fetch them), checks and compiles them, and answers DNS questions
 /// from them on loopback until Ctrl-C. Each list is a zone of its own, and block.SUFFIX answers for all lists that are
 /// good enough to reject mail on, in one question. A feed is never fetched more often than its publisher allows, also
 /// when this is started again and again.
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let timer = Some(defaults::UP_TIMER);
     let service = Service::new(server, path, timer, Nohup::Respected)?;
     screen.begin();
-    terms::show(&feeds, &store)?;
+    show_terms(&feeds, &store)?;
     screen.look(service.server());
     service.run(&mut screen);
     screen.end();
@@ -132,16 +132,18 @@ fn write_config(path: &Path, config: &Config) -> anyhow::Result<()> {
         .and_then(|()| file.write_all(config.to_toml().as_bytes()))
         .with_context(failed)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(failed)?;
-    give_to_owner(file.path(), &config.state).with_context(failed)?;
+    give_to_owner_of(&config.state, file.path()).with_context(failed)?;
     file.persist(path).map_err(|error| error.error).with_context(failed)?;
     Ok(())
 }
 
-/// What root writes belongs to the owner of the state folder.
-fn give_to_owner(path: &Path, state: &Path) -> std::io::Result<()> {
-    if !nix::unistd::geteuid().is_root() {
+/// Shows the terms of the feeds that will be fetched and that nobody was shown yet, and remembers that.
+fn show_terms(feeds: &Feeds, store: &Store) -> Result<(), StoreError> {
+    let seen = terms::seen(store)?;
+    let new = terms::unseen(feeds.for_up(), &seen);
+    if new.is_empty() {
         return Ok(());
     }
-    let owner = std::fs::metadata(state)?;
-    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+    terms::tell("Terms of the feeds (shown once; by going on you accept them)", &new);
+    terms::remember(store, seen, &new)
 }

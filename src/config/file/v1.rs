@@ -196,6 +196,13 @@ pub(crate) struct ListFile {
     pub(crate) sound: bool,
 }
 
+impl ListFile {
+    /// Where it is to be fetched, when it says so itself.
+    pub(crate) fn own_urls(&self) -> Option<&[At<SourceUrl>]> {
+        self.urls.as_deref().or_else(|| self.keys.url.as_ref().map(std::slice::from_ref))
+    }
+}
+
 /// A zone as typed.
 #[derive(Debug)]
 pub(crate) struct ZoneFile {

@@ -13,8 +13,10 @@ use crate::config::file::{LimitKeys, ListFile, ListKeys};
 use crate::config::list::{Ages, ListConfig, Source, is_folder};
 use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
 use crate::config::reach::check_private;
+use crate::config::retired::Retired;
 use crate::config::units::format_duration;
 use crate::config::urls::Transport;
+use crate::config::values::SourceUrl;
 use crate::config::words::Slug;
 use crate::config::zone::ZoneConfig;
 use crate::guard::entries::Limits;
@@ -65,21 +67,26 @@ fn one_list(
     feeds: &Feeds,
     problems: &mut Problems,
 ) -> Option<ListConfig> {
-    let sources =
-        typed.given.iter().filter(|key| ["feed", "url", "urls", "file", "files"].contains(key)).count();
-    if sources != 1 {
+    let is_given = |keys: &[&str]| typed.given.iter().filter(|key| keys.contains(key)).count();
+    let sources = is_given(&["feed", "url", "urls", "file", "files"]);
+    let is_own_copy = sources == 2 && is_given(&["feed"]) == 1 && is_given(&["url", "urls"]) == 1;
+    if sources != 1 && !is_own_copy {
         let message = match sources {
             0 => format!("list `{}` comes from nowhere", name.value),
             _ => format!("list `{}` comes from several places at once", name.value),
         };
         let problem = Problem::new(&name.place, message);
-        problems.push(problem.help("expected exactly one of `feed`, `url`, `urls`, `file` and `files`"));
+        let expected = "expected exactly one of `feed`, `url`, `urls`, `file` and `files`, or `feed` with a `url` of your own";
+        problems.push(problem.help(expected));
         return None;
     }
     let mut list = match &typed.keys.feed {
         Some(feed) => {
-            typed.format.refuse_beside_feed(problems);
-            let mut list = from_feed(name, feed, feeds, problems)?;
+            let mut list = from_feed(name, feed, is_own_copy, feeds, problems)?;
+            match typed.own_urls() {
+                Some(urls) => take_own_copy(&mut list, urls, &typed, problems),
+                None => typed.format.refuse_beside_feed(problems),
+            }
             typed.format.change(&mut list.options);
             list
         }
@@ -107,9 +114,23 @@ fn one_list(
     sound.then_some(list)
 }
 
+/// The feed's content from where the operator says: an own mirror, or what a subscriber is let in to. It may be written
+/// in another way there.
+fn take_own_copy(list: &mut ListConfig, urls: &[At<SourceUrl>], typed: &ListFile, problems: &mut Problems) {
+    let allow_private = typed.keys.allow_private.as_ref().is_some_and(|at| at.value);
+    urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allow_private, problems));
+    list.source = Source::Urls(urls.iter().map(|url| url.value.0.clone()).collect());
+    list.own_copy = true;
+    if typed.format.format.is_none() {
+        typed.format.refuse_beside_feed(problems);
+    } else if let Some((format, options)) = typed.format.resolve(problems) {
+        (list.format, list.options) = (format, options);
+    }
+}
+
 /// A list that is not of the catalogue: from a URL or from files.
 fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Problems) -> Option<ListConfig> {
-    let ListFile { keys, urls, files, format, given, .. } = typed;
+    let ListFile { keys, files, format, given, .. } = typed;
     if !given.contains(&"format") {
         let problem = Problem::new(&name.place, format!("list `{}` has no `format`", name.value));
         problems.push(problem.help("expected how its text is written, such as `format = \"plain\"`"));
@@ -120,8 +141,7 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
     }
     let format = format.resolve(problems);
     let files = files.as_deref().or_else(|| keys.file.as_ref().map(std::slice::from_ref));
-    let urls = urls.as_deref().or_else(|| keys.url.as_ref().map(std::slice::from_ref));
-    let (source, ages, floor, max_size) = match (urls, files) {
+    let (source, ages, floor, max_size) = match (typed.own_urls(), files) {
         (Some(urls), _) if !urls.is_empty() => {
             let allowed = keys.allow_private.as_ref().is_some_and(|at| at.value);
             urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allowed, problems));
@@ -141,6 +161,7 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
     Some(ListConfig {
         name: name.value.clone(),
         feed: None,
+        own_copy: false,
         title: name.value.to_string(),
         lookup: None,
         source,
@@ -190,28 +211,46 @@ pub(super) fn list_text(text: &str, name: &Slug) -> Template {
     Template::parse(text.replace("{name}", name.as_str()).as_bytes())
 }
 
-fn from_feed(name: &At<Slug>, feed: &At<Slug>, feeds: &Feeds, problems: &mut Problems) -> Option<ListConfig> {
+/// `is_own_copy`: its content comes from somewhere else.
+fn from_feed(
+    name: &At<Slug>,
+    feed: &At<Slug>,
+    is_own_copy: bool,
+    feeds: &Feeds,
+    problems: &mut Problems,
+) -> Option<ListConfig> {
     if feed.value.as_str() == defaults::BOGONS {
+        if is_own_copy {
+            let problem = Problem::new(&feed.place, format!("`{}` is part of the program", feed.value));
+            problems.push(problem.help("expected `url` with `format` and `use`, without `feed`"));
+        }
         return Some(ListConfig { name: name.value.clone(), ..bogons() });
     }
     let Some(known) = feeds.feed(&feed.value) else {
-        let names: Vec<&str> =
-            feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]).collect();
-        let hint = did_you_mean(feed.value.as_str(), names.iter().copied());
-        problems.push(
-            Problem::new(&feed.place, format!("no feed `{}` in the catalogue{hint}", feed.value))
-                .help(format!("expected one of {}; or `url` with `format`", names.join(", "))),
-        );
+        problems.push(no_such_feed(feed, feeds));
         return None;
     };
-    if known.terms.fetch == Fetch::Registered {
+    if let Fetch::Registered { access } = &known.terms.fetch
+        && !is_own_copy
+    {
         problems.push(
             Problem::new(&feed.place, format!("feed `{}` is for those who have registered", known.name))
-                .help(format!("see {}; {}", known.homepage, known.terms.text)),
+                .help(format!("{access} Then write your `url` beside `feed`. See {}", known.homepage)),
         );
         return None;
     }
     Some(list_of(known, name.value.clone()))
+}
+
+/// An operator's own catalogue may have a feed of a retired name; the program's has none.
+fn no_such_feed(feed: &At<Slug>, feeds: &Feeds) -> Problem {
+    if let Some(retired) = Retired::called(&feed.value) {
+        return Problem::new(&feed.place, retired.sentence()).help(retired.advice());
+    }
+    let names = feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]);
+    let hint = did_you_mean(feed.value.as_str(), names);
+    Problem::new(&feed.place, format!("no feed `{}` in the catalogue{hint}", feed.value))
+        .help("expected a name that `gatepost feeds` shows; or `url` with `format`")
 }
 
 /// The list `name` of a feed, with all that the catalogue says of it.
@@ -223,6 +262,7 @@ pub(crate) fn list_of(feed: &Feed, name: Slug) -> ListConfig {
         text,
         name,
         feed: Some(feed.name.clone()),
+        own_copy: false,
         title: feed.title.clone(),
         lookup: feed.lookup.clone(),
         source: Source::Urls(feed.urls.clone()),

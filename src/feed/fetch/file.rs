@@ -26,8 +26,13 @@ type Copied = (Option<(Validators, u64)>, Answered);
 
 fn copy(ask: &Ask<'_>, body: &NamedTempFile) -> Result<Copied, Problem> {
     let began = Instant::now();
-    let answered =
-        || Answered { url: ask.url.to_string(), remote: None, status: None, took: began.elapsed(), before: Vec::new() };
+    let answered = || Answered {
+        url: ask.url.to_string(),
+        remote: None,
+        status: None,
+        took: began.elapsed(),
+        before: Vec::new(),
+    };
     let path = ask.url.to_file_path().map_err(|()| Problem::unreached("not a path"))?;
     let file = OwnFile::open(&path).map_err(Problem::unreached)?;
     let known = files::validators(std::slice::from_ref(&file));

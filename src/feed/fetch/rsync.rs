@@ -42,8 +42,13 @@ pub(super) async fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Prob
         Ok(brought) => brought,
         Err(problem) => return Err((problem, body)),
     };
-    let answered =
-        Answered { url: ask.url.to_string(), remote: None, status: None, took: began.elapsed(), before: Vec::new() };
+    let answered = Answered {
+        url: ask.url.to_string(),
+        remote: None,
+        status: None,
+        took: began.elapsed(),
+        before: Vec::new(),
+    };
     let Some(Brought { folder, copy, validators, received }) = brought else {
         return Ok(Got::NotModified(answered));
     };
