@@ -56,7 +56,7 @@ fn it_is_told_once_and_loudly() {
         fs::write(&path, serde_json::to_vec(&status).unwrap()).unwrap();
     };
     let warned = |ran: &Ended, word: &str| {
-        ran.stderr.hosts().filter(|line| line.contains("WARN") && line.contains(word)).count()
+        ran.stderr.lines().filter(|line| line.contains("WARN") && line.contains(word)).count()
     };
 
     site.put("victim", hosts(0, 100));

@@ -68,6 +68,7 @@ const EMBEDDED: &[(&str, &str)] = embed![
     "mailspike-wl",
     "mailspike-z",
     "malicious-ip-40k",
+    "psbl",
     "s5h",
     "sefinek",
     "sem-black",

@@ -67,7 +67,7 @@ pub(super) struct Desk {
 impl Desk {
     /// `main`: the main file. Waits for another `gatepost feeds` that is at work there.
     pub(super) fn at(main: PathBuf) -> anyhow::Result<Self> {
-        let folder = main.parent().unwrap_or(Path::new("/"));
+        let folder = main.parent().unwrap_or_else(|| Path::new("/"));
         let lock = File::open(folder)
             .and_then(|folder| folder.lock().map(|()| folder))
             .with_context(|| format!("cannot open {}", folder.display()))?;

@@ -276,7 +276,7 @@ pub(super) fn pairs<'a>(old: &'a Set, new: &'a Set) -> Vec<Pair<'a>> {
         let origin = found.map(|index| {
             is_used[index] = true;
             expected = index + 1;
-            Origin { section: Some(index), rows_before: starts[index], set: &*old.sections[index].set }
+            Origin { section: Some(index), rows_before: starts[index], set: &old.sections[index].set }
         });
         pairs.push(Pair { old: origin, new: &section.set });
     }

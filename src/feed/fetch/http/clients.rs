@@ -57,7 +57,7 @@ impl Clients {
         }
         match &self.proxy {
             Some(proxy) => {
-                builder = builder.proxy(Proxy::all(proxy.as_str()).map_err(|error| chain(&error))?)
+                builder = builder.proxy(Proxy::all(proxy.as_str()).map_err(|error| chain(&error))?);
             }
             None if !any_address => builder = builder.dns_resolver(Arc::new(PublicOnly)),
             None => {}
