@@ -65,7 +65,7 @@ fn real_lists_keep_to_the_limits_of_their_feeds() {
             .unwrap_or_else(|why| panic!("{name}: {why}"));
         let parsed = parse(feed.format, &feed.options, &body[..], &mut |_| {}).unwrap();
         let never = NeverList::of_feed(feed.limits.bogons, &[]);
-        let judgement = judge(&parsed.set, &parsed.report, &feed.limits, &never);
+        let judgement = judge(&parsed.set, &parsed.report, &feed.limits, &never, &NeverList::default());
         assert!(judgement.decision < Decision::Hold, "{name}: {:#?}", judgement.reasons);
         let (fewest, entries) = (feed.limits.min_entries, judgement.entries);
         assert!(
@@ -87,7 +87,7 @@ fn a_feed_that_may_be_empty_may_be() {
         payload::check(text.as_bytes(), text.len() as u64, feodo.format, true).unwrap();
         let parsed = parse(feodo.format, &feodo.options, text.as_bytes(), &mut |_| {}).unwrap();
         let never = NeverList::of_feed(false, &[]);
-        let judgement = judge(&parsed.set, &parsed.report, &feodo.limits, &never);
+        let judgement = judge(&parsed.set, &parsed.report, &feodo.limits, &never, &NeverList::default());
         assert_eq!((judgement.decision, judgement.entries), (Decision::Accept, entries), "{judgement:#?}");
     }
     let others =
