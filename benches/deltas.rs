@@ -10,6 +10,7 @@
 
 mod lists;
 
+use gatepost::load::Quartiles;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::hint::black_box;
@@ -84,8 +85,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 }
 
 fn quartiles(values: &mut [f64]) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+    let Quartiles { low, median, high } = Quartiles::of(values.iter().copied());
+    [low, median, high]
 }
 
 fn set(hosts: &[u32]) -> Set {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use gatepost::compile::{Answer, AnswerId, Answered, Compiled, NameTree, Part, SpansV4, SpansV6, ZoneData};
+use gatepost::load::Quartiles;
 use gatepost::model::{Name, Ns, RrData, RrSet, Rtype, Soa, Span};
 use gatepost::snapshot::{Mapped, Snapshot, write};
 
@@ -113,9 +114,8 @@ fn ratio(ours: &[f64], theirs: &[f64]) -> String {
 }
 
 fn quartiles(numbers: &[f64]) -> [f64; 3] {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
+    let Quartiles { low, median, high } = Quartiles::of(numbers.iter().copied());
+    [low, median, high]
 }
 
 /// 100 000 prefixes of /17 to /30.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::load::{Draw, Questions, draw};
+use gatepost::load::{Draw, Quartiles, Questions, draw};
 use gatepost::model::Rtype;
 use gatepost::snapshot::{Mapped, Snapshot};
 use gatepost::zone::Zone;
@@ -228,7 +228,6 @@ pub(crate) fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
 }
 
 pub(crate) fn quartiles(numbers: &[f64]) -> [f64; 3] {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
+    let Quartiles { low, median, high } = Quartiles::of(numbers.iter().copied());
+    [low, median, high]
 }

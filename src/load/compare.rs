@@ -155,7 +155,12 @@ impl Quartiles {
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
-        let [low, median, high] = [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4]);
+        let [low, median, high] = [0.25, 0.5, 0.75].map(|part| {
+            // Between two of them in proportion: with three or seven numbers no one of them stands there.
+            let at = (sorted.len() - 1) as f64 * part;
+            let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+            below + (above - below) * at.fract()
+        });
         Self { low, median, high }
     }
 }
@@ -167,6 +172,8 @@ mod tests {
     #[test]
     fn quartiles() {
         assert_eq!(Quartiles::of([5.0, 1.0, 4.0, 2.0, 3.0]), Quartiles { low: 2.0, median: 3.0, high: 4.0 });
+        assert_eq!(Quartiles::of([3.0, 1.0, 2.0]), Quartiles { low: 1.5, median: 2.0, high: 2.5 });
+        assert_eq!(Quartiles::of([4.0, 2.0]), Quartiles { low: 2.5, median: 3.0, high: 3.5 });
         assert_eq!(Quartiles::of([7.0]), Quartiles { low: 7.0, median: 7.0, high: 7.0 });
     }
 }

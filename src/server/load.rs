@@ -110,9 +110,9 @@ fn unchanged(served: &Served, path: &Path, entry: &ZoneEntry) -> Option<Arc<Snap
     same.then(|| Arc::clone(snapshot))
 }
 
-/// The same zone over a file that was touched, when it still holds what it did.
-pub(super) fn untouched(path: &Path, zone: &Zone<Mapped>) -> Result<Zone<Mapped>, SnapshotError> {
-    let snapshot = Snapshot::open(Mapped::open(path)?)?;
+/// The same zone over its file that was touched, when it still holds what it did.
+pub(super) fn untouched(zone: &Zone<Mapped>) -> Result<Zone<Mapped>, SnapshotError> {
+    let snapshot = Snapshot::open(zone.snapshot().data().again()?)?;
     snapshot.verify()?;
     if snapshot.content_hash() != zone.snapshot().content_hash() {
         return Err(SnapshotError::Foreign);
@@ -127,7 +127,7 @@ fn open(
     entry: &ZoneEntry,
 ) -> Result<Snapshot<Mapped>, ReloadError> {
     let read = || {
-        let mapped = if settings.private_copy { copy(path)? } else { Mapped::open(path)? };
+        let mapped = if settings.private_copy { copy(path)? } else { Mapped::watched(path)? };
         let snapshot = Snapshot::open(mapped)?;
         snapshot.verify()?;
         Ok(snapshot)

@@ -112,7 +112,7 @@ impl Watcher {
             stamp: None,
             failed: None,
             end: None,
-            files: Vec::new(),
+            files: BTreeMap::new(),
             unlinked: BTreeSet::new(),
         };
         loader.begin();
@@ -200,8 +200,8 @@ struct Loader {
     failed: Option<Failed>,
     /// When the data of the first zone in service end, in seconds since 1970.
     end: Option<i64>,
-    /// The files of the generation in service, each with its zone.
-    files: Vec<(PathBuf, Name)>,
+    /// The files of the zones in service.
+    files: BTreeMap<Name, PathBuf>,
     /// Those of them that were found to be gone, which is said once.
     unlinked: BTreeSet<PathBuf>,
 }
@@ -266,10 +266,13 @@ impl Loader {
         self.worlds.store(Arc::new(world.decided(self.decisions.in_force())));
     }
 
+    /// Zones that the generation forgot and that stay in service keep their files.
     fn remember_files(&mut self, store: &Store, generation: &Generation) {
         let files =
-            generation.zones.iter().map(|(origin, entry)| (store.snapshot(&entry.file), origin.clone()));
-        self.files = files.collect();
+            generation.zones.iter().map(|(origin, entry)| (origin.clone(), store.snapshot(&entry.file)));
+        self.files.extend(files);
+        let world = self.worlds.load();
+        self.files.retain(|origin, _| world.zone(origin).is_some());
         self.unlinked.clear();
     }
 
@@ -369,16 +372,14 @@ impl Loader {
         let world = self.worlds.load_full();
         let mut changed = BTreeMap::new();
         let files = std::mem::take(&mut self.files);
-        for (path, origin) in &files {
+        for (origin, path) in &files {
             let Some(Served::Ready(zone)) = world.zone(origin) else { continue };
-            match damage::look(path, zone.snapshot().data()) {
+            if damage::is_gone(path, zone.snapshot().data()) && self.unlinked.insert(path.clone()) {
+                tracing::warn!(zone = %origin, path = %path.display(), "its file is gone or another; what is mapped serves on");
+            }
+            match damage::look(zone.snapshot().data()) {
                 Fate::Untouched => {}
-                Fate::Unlinked => {
-                    if self.unlinked.insert(path.clone()) {
-                        tracing::warn!(zone = %origin, path = %path.display(), "its file is gone or another; what is mapped serves on");
-                    }
-                }
-                Fate::Touched => match giving_way(|| untouched(path, zone)) {
+                Fate::Touched => match giving_way(|| untouched(zone)) {
                     Ok(zone) => _ = changed.insert(origin.clone(), Served::Ready(zone)),
                     Err(source) => _ = changed.insert(origin.clone(), self.damaged(origin, path, source)),
                 },

@@ -18,7 +18,7 @@ use crate::compile::AnswerId;
 use crate::model::Rtype;
 use crate::snapshot::{Damaged, Mapped};
 use crate::wire::{self, Ede, Encoded, LowerName, Query, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
-use crate::zone::{Action, Content, Question, Trouble, Zone};
+use crate::zone::{Action, Content, Question, Trouble, Verdict, Zone};
 
 /// The name that tells a server's version in class CH.
 const VERSION_BIND: &[u8] = b"\x07version\x04bind\x00";
@@ -349,6 +349,10 @@ impl<'w> Asked<'w> {
             Action::Allow | Action::Refuse | Action::Drop => {
                 zone.verdict_found(labels, &self.question, found)
             }
+        };
+        let verdict = match verdict {
+            Verdict::NotListed if world.is_above_a_zone(name) => Verdict::EmptyNonTerminal,
+            verdict => verdict,
         };
         let listed = verdict.is_listed();
         let content = verdict.content(qtype);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::{Cookies, Limiter, Settings, Tally};
 use crate::model::Name;
@@ -26,6 +26,8 @@ pub struct World {
     pub(super) cookies: Arc<Cookies>,
     /// Subzones, each with the zone that it is a part of.
     subzones: BTreeMap<Name, Name>,
+    /// Names between a zone and one that lies in it, in wire form: whatever the zone's own data say, something is below them.
+    above: Arc<HashSet<Box<[u8]>>>,
     /// Bit `n`: an origin with `n` labels exists. A question is looked up only at these depths.
     depths: u128,
     /// What `version.bind` is told.
@@ -108,6 +110,7 @@ impl World {
             limit: None,
             cookies: Arc::default(),
             subzones: BTreeMap::new(),
+            above: Arc::default(),
             depths: 0,
             version,
             generation,
@@ -119,7 +122,27 @@ impl World {
                 .zones
                 .insert(origin.as_wire().into(), Entry { served, tally: Arc::default(), access: None });
         }
+        world.above = Arc::new(world.zones.keys().flat_map(|origin| world.between(origin)).collect());
         world
+    }
+
+    /// The names above `origin` up to the zone that it lies in; none when it lies in none.
+    fn between(&self, origin: &[u8]) -> Vec<Box<[u8]>> {
+        let mut names = Vec::new();
+        let mut name = origin;
+        while let Some((&len, rest)) = name.split_first().filter(|(len, _)| **len > 0) {
+            name = &rest[usize::from(len)..];
+            if self.zones.contains_key(name) {
+                return names;
+            }
+            names.push(name.into());
+        }
+        Vec::new()
+    }
+
+    /// Another zone lies below `name`, which is a zone's but says nothing itself (RFC 8020, RFC 4592 section 2.2.2).
+    pub(super) fn is_above_a_zone(&self, name: &LowerName) -> bool {
+        !self.above.is_empty() && self.above.contains(name.as_wire())
     }
 
     /// The same world, in which these zones are subzones, each of the one beside it.
@@ -243,6 +266,7 @@ impl World {
             limit: self.limit.clone(),
             cookies: Arc::clone(&self.cookies),
             subzones: self.subzones.clone(),
+            above: Arc::clone(&self.above),
             depths: self.depths,
             version: self.version.clone(),
             generation: self.generation,

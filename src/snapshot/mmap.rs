@@ -15,6 +15,8 @@ use super::SnapshotError;
 pub struct Mapped {
     map: memmap2::Mmap,
     id: FileId,
+    /// Kept where what becomes of the file is to be known, whatever its name is by then.
+    file: Option<File>,
 }
 
 /// Which file was mapped, to tell later whether another has taken its name.
@@ -51,6 +53,23 @@ impl Mapped {
         Self::of(&File::open(path)?)
     }
 
+    /// Maps the file at `path` and keeps it open, so that [`Mapped::file`] can be looked at; not where descriptors run out.
+    pub fn watched(path: &Path) -> Result<Self, SnapshotError> {
+        let file = File::open(path)?;
+        Ok(Self { file: file.try_clone().ok(), ..Self::of(&file)? })
+    }
+
+    /// Maps the same file again, as it is now.
+    pub fn again(&self) -> Result<Self, SnapshotError> {
+        let file = self.file.as_ref().ok_or(SnapshotError::Foreign)?;
+        Ok(Self { file: file.try_clone().ok(), ..Self::of(file)? })
+    }
+
+    /// The file behind the mapping, if it was kept open.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
     /// Maps an open file, such as one handed over as a descriptor; it may be closed afterwards.
     pub fn of(file: &File) -> Result<Self, SnapshotError> {
         let metadata = file.metadata()?;
@@ -64,7 +83,7 @@ impl Mapped {
         // SAFETY: files of a store are never written, cut or extended after they got their name (see above), so the
         // octets behind the slice do not change while it lives. Nothing else is asked of them: any content is checked.
         let map = unsafe { memmap2::Mmap::map(file)? };
-        Ok(Self { map, id: FileId::of(&metadata) })
+        Ok(Self { map, id: FileId::of(&metadata), file: None })
     }
 
     /// Maps a private copy of the file that is `id`.

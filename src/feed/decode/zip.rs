@@ -128,13 +128,15 @@ impl<R: BufRead> Member<R> {
         }
         let names = [24, 26, 28].map(|at| u64::from(u16_at(&entry, at)));
         skip(&mut archive, names.iter().sum())?;
-        match take(&mut archive)? {
+        let end = match take(&mut archive)? {
             DIRECTORY => Err(failed(ZipError::Members)),
-            // It is whole to its end, whatever comment there is.
             END => take::<18>(&mut archive).map(|_| ()),
             END_64 => take::<52>(&mut archive).map(|_| ()),
             _ => Err(failed(ZipError::Damaged("the directory has no end"))),
-        }
+        };
+        end?;
+        // Whatever comment there is: what the archive itself is packed in is checked at its end alone.
+        io::copy(&mut archive, &mut io::sink()).map(|_| ())
     }
 }
 
@@ -145,8 +147,8 @@ impl<R: BufRead> Read for Member<R> {
         }
         let read = match &mut self.data {
             None => return Ok(0),
-            Some(Data::Stored(stored)) => stored.read(buffer)?,
-            Some(Data::Deflate(decoder)) => decoder.read(buffer)?,
+            Some(Data::Stored(stored)) => stored.read(buffer).map_err(cut)?,
+            Some(Data::Deflate(decoder)) => decoder.read(buffer).map_err(cut)?,
         };
         self.crc.update(&buffer[..read]);
         self.given += read as u64;

@@ -7,9 +7,7 @@ use std::os::fd::AsRawFd;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc::{in_pktinfo, in6_pktinfo};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmsg, sendmmsg, sendmsg,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 
 use super::{Backend, PATIENCE, RECEIVE_MAX, Slot};
 use crate::wire::UDP_MAX;
@@ -20,7 +18,6 @@ pub struct Single {
     packet: Box<[u8; RECEIVE_MAX]>,
     reply: Box<[u8; UDP_MAX]>,
     control: Vec<u8>,
-    headers: MultiHeaders<SockaddrStorage>,
     received: Option<Received>,
     reply_len: usize,
 }
@@ -41,16 +38,11 @@ enum Asked {
 impl Backend for Single {
     fn open(socket: UdpSocket) -> io::Result<Self> {
         socket.set_read_timeout(Some(PATIENCE))?;
-        let control_of_reply = match socket.local_addr()? {
-            SocketAddr::V4(_) => cmsg_space!(in_pktinfo),
-            SocketAddr::V6(_) => cmsg_space!(in6_pktinfo),
-        };
         Ok(Self {
             socket,
             packet: Box::new([0; RECEIVE_MAX]),
             reply: Box::new([0; UDP_MAX]),
             control: vec![0; cmsg_space!(in6_pktinfo).capacity()],
-            headers: MultiHeaders::preallocate(1, Some(control_of_reply)),
             received: None,
             reply_len: 0,
         })
@@ -101,13 +93,14 @@ impl Backend for Single {
         let peer = received.peer;
         let sent = match &received.asked {
             None => sendmsg(fd, &parts, &[], flags, Some(&peer)).is_ok(),
-            // sendmsg allocates for a control message; sendmmsg uses what was allocated once.
+            // Allocates for the control message: slower than a batch, but nothing is asked of the system that this path
+            // is there to do without.
             Some(asked) => {
                 let control = [match asked {
                     Asked::V4(info) => ControlMessage::Ipv4PacketInfo(info),
                     Asked::V6(info) => ControlMessage::Ipv6PacketInfo(info),
                 }];
-                sendmmsg(fd, &mut self.headers, [&parts], [Some(peer)], control, flags).is_ok()
+                sendmsg(fd, &parts, &control, flags, Some(&peer)).is_ok()
             }
         };
         usize::from(!sent)

@@ -47,6 +47,9 @@ pub(super) trait Rows {
     }
 }
 
+/// Addresses looked at together: fewer than mostly stand between two edits.
+const STEP: usize = 8;
+
 /// Single addresses.
 pub(super) struct Hosts<'a> {
     pub(super) hosts: &'a [u32],
@@ -83,14 +86,20 @@ impl Rows for Hosts<'_> {
 
     #[inline]
     fn alike(&self, row: usize, other: &Self, other_row: usize) -> usize {
-        let pairs = self.hosts[row..].iter().zip(&other.hosts[other_row..]);
-        pairs.take_while(|(a, b)| a == b).count()
+        let (a, b) = (&self.hosts[row..], &other.hosts[other_row..]);
+        let together = a.as_chunks::<STEP>().0.iter().zip(b.as_chunks::<STEP>().0);
+        let steps = together.take_while(|(a, b)| a == b).count() * STEP;
+        steps + a[steps..].iter().zip(&b[steps..]).take_while(|(a, b)| a == b).count()
     }
 
     #[inline]
     fn up_to(&self, rows: Range<usize>, other: &Self, limit: usize) -> usize {
         let limit = other.hosts[limit];
-        self.hosts[rows].iter().take_while(|host| **host <= limit).count()
+        let hosts = &self.hosts[rows];
+        let together = hosts.as_chunks::<STEP>().0.iter();
+        // They are sorted.
+        let steps = together.take_while(|step| step[STEP - 1] <= limit).count() * STEP;
+        steps + hosts[steps..].iter().take_while(|host| **host <= limit).count()
     }
 }
 
