@@ -92,6 +92,42 @@ fn what_is_overwritten_answers_servfail_until_it_is_whole_again() {
 }
 
 #[test]
+fn what_is_overwritten_is_found_under_whatever_name_it_is_now() {
+    let fixture = fixture(false);
+    let path = fixture.path("bl.example");
+    let mut file = fixture.open("bl.example");
+    fs::rename(&path, fixture.state.path().join("elsewhere")).unwrap();
+    std::thread::sleep(fixture.settings.watch * 4);
+    assert_eq!(fixture.rcode("bl.example"), Rcode::NOERROR, "it is what it was");
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    file.write_all(&[0xff; 64]).unwrap();
+    until("the zone falls silent", || fixture.rcode("bl.example") == Rcode::SERVFAIL);
+    assert_eq!(fixture.rcode("other.example"), Rcode::NOERROR);
+    fixture.server.stop();
+}
+
+/// Another configuration's sync has been at work in the store.
+#[test]
+fn what_the_generation_forgot_is_watched_as_long_as_it_serves() {
+    let fixture = fixture(false);
+    let path = fixture.path("bl.example");
+    let generation = fixture.state.path().join("generation.json");
+    let mut known: serde_json::Value = serde_json::from_slice(&fs::read(&generation).unwrap()).unwrap();
+    known["number"] = 2.into();
+    known["zones"].as_object_mut().unwrap().remove("bl.example").unwrap();
+    fs::write(generation.with_extension("new"), known.to_string()).unwrap();
+    fs::rename(generation.with_extension("new"), &generation).unwrap();
+    fixture.server.reload().unwrap();
+    assert_eq!(fixture.rcode("bl.example"), Rcode::NOERROR);
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let mut file = File::options().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    file.write_all(&[0xff; 64]).unwrap();
+    until("the zone falls silent", || fixture.rcode("bl.example") == Rcode::SERVFAIL);
+    fixture.server.stop();
+}
+
+#[test]
 fn what_is_cut_is_no_longer_read() {
     let fixture = fixture(false);
     let file = fixture.open("bl.example");

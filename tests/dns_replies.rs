@@ -405,3 +405,27 @@ fn counts() {
     assert_eq!((stats.tcp.queries, stats.tcp.hits), (2, 1));
     fixture.server.stop();
 }
+
+/// Resolvers that minimise names ask for those between a zone and one that lies in it.
+#[test]
+fn names_above_a_nested_zone_exist() {
+    let state = tempfile::tempdir().unwrap();
+    let (outer, inner) = (lists(), spec("x.y.bl.example"));
+    store::publish(state.path(), 1, &[(&outer, 7), (&inner, 7)]);
+    let world = store::world(&store::settings(state.path(), &[&outer, &inner]));
+    let rcode = |name: &str| {
+        let mut out = vec![0; 1232];
+        let packet = query(name, 1);
+        match respond(&world, CLIENT, &packet, Transport::Udp, NOW, &mut out) {
+            Outcome::Reply { .. } => out[3] & 15,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(rcode("y.bl.example"), 0, "above x.y.bl.example");
+    assert_eq!(rcode("Y.BL.example"), 0);
+    assert_eq!(rcode("z.bl.example"), 3);
+    assert_eq!(rcode("x.bl.example"), 3);
+    assert_eq!(rcode("z.y.bl.example"), 3);
+    assert_eq!(rcode("x.y.bl.example"), 0);
+    assert_eq!(rcode("example"), 5, "above all zones");
+}

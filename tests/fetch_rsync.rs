@@ -83,7 +83,7 @@ fn fetcher() -> Fetcher {
     let times = Times {
         connect: Duration::from_secs(2),
         idle: Duration::from_secs(2),
-        total: Duration::from_secs(5),
+        total: Duration::from_secs(12),
     };
     let suffix = "example.net".parse().unwrap();
     let config = Config::for_up("/nowhere".into(), &suffix, &Feeds::default(), Vec::new()).unwrap();
@@ -269,7 +269,7 @@ async fn silence_trickles_and_cuts() {
     assert!(error.reached() && error.to_string().contains("its server fell silent (rsync 30"), "{error}");
     let (_relay, list) = relayed(Way::Trickles);
     let error = here.refused(&list, &Known::default()).await;
-    assert!(error.reached() && error.to_string().ends_with("not done after 5 seconds"), "{error}");
+    assert!(error.reached() && error.to_string().ends_with("not done after 12 seconds"), "{error}");
     let (_relay, list) = relayed(Way::CutsAfter(20_000));
     let error = here.refused(&list, &Known::default()).await;
     assert!(error.reached() && error.to_string().contains("the transfer broke off (rsync 12"), "{error}");
