@@ -304,7 +304,7 @@ fn the_timer() {
         with open('/var/lib/gatepost/lock', 'a+') as f:\n\
         \x20   fcntl.flock(f, fcntl.LOCK_EX)\n\
         \x20   subprocess.run(['systemctl', 'start', 'gatepost-sync'], check=True)";
-    machine.ok(&[PYTHON, "-c", &lock]);
+    machine.ok(&[PYTHON, "-c", lock]);
     assert!(machine.read("/log-gatepost-sync").contains("a sync is running already"), "{}", machine.logs());
     assert_eq!(machine.show("gatepost-sync", "Result"), "success");
 }
