@@ -309,7 +309,7 @@ mod tests {
             let (changed, told) = told(&set(old.iter().map(String::as_str)), &set(new.iter().map(String::as_str)));
             let added = new.difference(&old).map(|line| format!("+{line}"));
             let removed = old.difference(&new).map(|line| format!("-{line}"));
-            prop_assert_eq!(&told, &added.chain(removed).collect());
+            prop_assert_eq!(&told, &added.chain(removed).collect::<BTreeSet<_>>());
             prop_assert_eq!(changed.kept as usize, old.intersection(&new).count());
             prop_assert_eq!((changed.added + changed.removed) as usize, told.len());
         }
