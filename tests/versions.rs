@@ -119,6 +119,23 @@ fn a_pinned_version_stays_in_service() {
     assert_eq!((&list["freshness"], &list["problem"]), (&"soft".into(), &true.into()));
 }
 
+/// A status that is lost costs what it said, not what a person decided.
+#[test]
+fn a_pin_outlives_a_lost_status() {
+    let site = site();
+    site.on_list("rollback", "victim", &[]).expect(0);
+    for damage in ["{", ""] {
+        fs::write(site.state().join("feeds/victim/status.json"), damage).unwrap();
+        assert!(site.first_list()["pinned"].is_object(), "{damage:?}");
+        site.put("victim", format!("5.6.7.4\n5.6.7.9\n# {damage}\n"));
+        assert_eq!(outcome(&site), "pinned", "{damage:?}");
+        assert_eq!(said(&mut site.serve(), &site), 2, "{damage:?}");
+    }
+    site.on_list("unpin", "victim", &[]).expect(0);
+    fs::write(site.state().join("feeds/victim/status.json"), "{").unwrap();
+    assert_eq!(outcome(&site), "accepted");
+}
+
 #[test]
 fn differences_between_versions() {
     let site = site();

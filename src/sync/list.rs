@@ -17,7 +17,7 @@ use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Known, Outcome 
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::parse::Options;
 use crate::store::{
-    Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Retention, SetRef, Stamp,
+    Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pin, Retention, SetRef, Stamp,
     StoreError, Told, Validators, Writer, hash_file,
 };
 use judge::{Against, Judged, Refusal};
@@ -372,7 +372,20 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
     let written = damaged.and_then(|path| std::fs::metadata(path).ok()).map(|file| file.mtime());
     let at = |wall: i64| Stamp { wall, boot: None, boottime: 0 };
     let confirmed = newest.as_ref().map(|_| at(logged.confirmed.unwrap_or(0)));
+    let history = list.history();
+    let is_its = |attempt: &&Attempt| {
+        attempt.outcome.is_new() && attempt.set == newest.as_ref().map(|(hash, _)| *hash)
+    };
+    let body = history.iter().rev().find(is_its).and_then(|attempt| attempt.body);
+    // What a person decided of it holds on: the set was touched then.
+    let decided = history.iter().rev().find_map(|attempt| match attempt.act? {
+        Act::Pin | Act::Rollback => Some(Some(attempt.wall)),
+        Act::Unpin => Some(None),
+        Act::Accept | Act::Reread => None,
+    });
     Ok(ListStatus {
+        body,
+        pinned: decided.flatten().map(|wall| Pin { since: at(wall), passed_over: None }),
         set: newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 }),
         last_contact: logged.asked.max(written).map(at),
         last_confirmed: confirmed.clone(),

@@ -91,13 +91,13 @@ impl Desk<'_> {
         let before = self.status.set;
         let set = self.keeper.set(&hash)?;
         let mut attempt = self.by_hand(act);
-        if let Some(before) = before.filter(|before| before.hash != hash)
-            && let Ok(before) = self.keeper.set(&before.hash)
-        {
-            let changed = crate::set::changes(&before, &set, &mut |_, _| {});
+        let old = before.filter(|before| before.hash != hash).and_then(|before| self.old(&before.hash));
+        if let Some(old) = &old {
+            let changed = crate::set::changes(old, &set, &mut |_, _| {});
             (attempt.added, attempt.removed) = (Some(changed.added), Some(changed.removed));
-            report.diff = Some(crate::compile::Diff::between(&before, &set));
+            report.diff = Some(crate::compile::Diff::between(old, &set));
         }
+        self.remember(old.as_ref(), &set, hash);
         self.keeper.touch_set(&hash)?;
         let known = SetRef { hash, entries: set.len() as u64 };
         let reason = match act {
