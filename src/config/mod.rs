@@ -43,6 +43,7 @@ pub use list::{Ages, ListConfig, Source};
 pub(crate) use problem::Place;
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
+pub use read::open_file;
 pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
