@@ -270,7 +270,7 @@ async fn silence_trickles_and_cuts() {
     let said = error.to_string();
     assert!(
         error.reached()
-            && (said.contains("fell silent (rsync 30") || said.ends_with("not done after 5 seconds")),
+            && (said.contains("fell silent (rsync 30") || said.ends_with("not done after 12 seconds")),
         "{error}"
     );
     let (_relay, list) = relayed(Way::Trickles);

@@ -31,8 +31,8 @@ use crate::store::{Outcome, Store};
 /// without losing a question. With a timer in the configuration (`timer` under `[sync]`) it also starts `gatepost sync` in a
 /// process of its own; without one somebody else's timer does.
 ///
-/// SIGHUP reads the configuration again, addresses included (after a mistake in it, or when an address cannot be had, the old one
-/// stays), under nohup as well, and opens the hit log again. SIGTERM and SIGINT answer
+/// SIGHUP reads the configuration again, addresses and certificate included, under nohup as well, and opens the hit log again.
+/// It is taken over whole or, after a mistake in it or when an address cannot be had, not at all. SIGTERM and SIGINT answer
 /// what has come and exit with 0. Speaks to systemd (Type=notify, watchdog) and takes the sockets over that it hands it for
 /// addresses of the configuration.
 #[derive(Debug, clap::Args)]
@@ -186,11 +186,12 @@ impl Conduct for Daemon {
     }
 
     fn reload(&mut self, server: &mut Server) -> Option<Option<Duration>> {
+        // All that can fail comes first: files, the world of the zones, addresses. Then nothing is in the way of any of it.
         let read = locate::read(&self.path).and_then(|config| {
-            let clients = Clients::read(&config)?;
-            Ok((config, clients))
+            let (clients, identity) = (Clients::read(&config)?, identity(&config)?);
+            Ok((config, clients, identity))
         });
-        let (config, clients) = match read {
+        let (config, clients, identity) = match read {
             Ok(read) => read,
             Err(error) => {
                 log_refusal(&error);
@@ -198,19 +199,20 @@ impl Conduct for Daemon {
             }
         };
         tell_absent(&config);
-        let mut wanted = addresses(&config.server);
-        let identity = identity(&config);
-        if identity.is_err() {
-            // Nothing new can be said over TLS.
-            wanted.dot.clone_from(&self.config.server.dot);
-            wanted.doh.clone_from(&self.config.server.doh);
-        }
+        let wanted = addresses(&config.server);
+        let version = config.reloadable.version_bind.clone();
+        let prepared = match server.prepare(origins(&config), version, clients.lists().clone()) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::error!("the old configuration stays: {error}");
+                return None;
+            }
+        };
         let moved = server.move_to(&wanted, &config.server.doh_path, |server| {
-            renew(identity, server);
+            renew(identity.as_ref(), server);
             self.lists.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.reloadable.lists);
-            // What goes wrong here is logged by the server, which goes on with what it has.
-            let version = config.reloadable.version_bind.clone();
-            let _ = server.configure(origins(&config), version, clients.lists().clone());
+            // It fails with the thread that serves, which has said so.
+            let _ = prepared.apply();
         });
         if let Err(error) = moved {
             tracing::error!("the old configuration stays: {error}");
@@ -229,7 +231,7 @@ impl Conduct for Daemon {
         self.config.server = config::Server { listen, dot, doh, ..moved };
         self.clients = clients;
         self.config.reloadable = config.reloadable;
-        tracing::info!("the configuration was read again");
+        tracing::info!("the configuration was read again: {}", self.status(server));
         Some(self.config.reloadable.sync.timer)
     }
 
@@ -308,21 +310,12 @@ fn tell_addresses(server: &Server, path: &HttpPath) {
     }
 }
 
-/// Takes a changed certificate over. One that cannot be used is no reason to keep anything else from changing.
-fn renew(identity: Result<Option<Identity>, Problems>, server: &mut Server) {
-    match identity {
-        Ok(None) => {}
-        Ok(Some(identity)) => {
-            if server.renew(&identity) {
-                tracing::info!("clients are shown another certificate from now on");
-            }
-            tell_complaint(Some(&identity));
-        }
-        Err(problems) => {
-            problems.iter().for_each(|problem| tracing::error!("{}", in_a_line(problem)));
-            tracing::error!("clients are shown the certificate as it was");
-        }
+/// Takes a changed certificate over.
+fn renew(identity: Option<&Identity>, server: &mut Server) {
+    if identity.is_some_and(|identity| server.renew(identity)) {
+        tracing::info!("clients are shown another certificate from now on");
     }
+    tell_complaint(identity);
 }
 
 fn tell_complaint(identity: Option<&Identity>) {

@@ -52,6 +52,7 @@ pub use list::{Ages, ListConfig, Source, is_folder};
 pub(crate) use problem::{Place, did_you_mean};
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
+pub use read::open_file;
 pub use retired::Retired;
 pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;

@@ -3,10 +3,14 @@
 //! serde would stop at the first wrong value of a table; here each key is read by itself ([`Value`]), and keys that
 //! nobody asked for are reported with the nearest one that exists.
 
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -31,12 +35,12 @@ pub(crate) struct Table<'a> {
 
 /// Reads the file at `path`.
 pub(crate) fn document(path: &Path, problems: &mut Problems) -> Option<Arc<Document>> {
-    let text = std::fs::read(path)
-        .map_err(|error| format!("cannot read it: {}", super::plain(&error)))
-        .and_then(|octets| {
+    let text = octets_of(path).map_err(|error| format!("cannot read it: {}", super::plain(&error))).and_then(
+        |octets| {
             String::from_utf8(octets)
                 .map_err(|error| format!("not UTF-8 from octet {} on", error.utf8_error().valid_up_to()))
-        });
+        },
+    );
     match text {
         Ok(text) => Some(Arc::new(Document { path: path.to_owned(), text })),
         Err(message) => {
@@ -44,6 +48,24 @@ pub(crate) fn document(path: &Path, problems: &mut Problems) -> Option<Arc<Docum
             None
         }
     }
+}
+
+fn octets_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    open_file(path)?.read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// Opens a file to read it. A pipe is refused, whose other end nobody may ever open.
+pub fn open_file(path: &Path) -> std::io::Result<File> {
+    // Opened first, so that what is looked at is what will be read; a pipe is not waited for meanwhile.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    // Of a folder the system says so itself.
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    Ok(file)
 }
 
 /// Parses a document; syntax errors go to `problems` and what could be read goes on.

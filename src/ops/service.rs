@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::signals::{self, GRACE, Nohup, Signal, is_told_to_end};
 use super::{Ended, Manager, Report, Said, Statistics, SyncChild, Timer};
 use crate::error::ExitStatus;
-use crate::server::{ReloadError, Reloaded, Server};
+use crate::server::{ReloadError, Server};
 
 /// Longest sleep of the loop.
 const NAP: Duration = Duration::from_secs(3600);
@@ -168,10 +168,8 @@ impl Service {
             self.timer.set(every, now);
             // New zones and changed lists wait to be compiled.
             self.timer.no_later_than(now);
-        }
-        match self.server.reload() {
-            Ok(Reloaded::Swapped(_) | Reloaded::Unchanged | Reloaded::Nothing) => {}
-            Err(error) => conduct.refused(&error),
+        } else if let Err(error) = self.server.reload() {
+            conduct.refused(&error);
         }
         self.manager.ready(&self.server, &conduct.status(&self.server));
     }

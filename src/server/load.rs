@@ -1,6 +1,6 @@
 //! A generation → a [`World`]: which zones it has, each from a snapshot that was opened and verified.
 //!
-//! Read [`World::build`]. Never: deciding when, or what becomes of the old one.
+//! Read [`World::build`], then [`piecewise`]. Never: deciding when, or what becomes of the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,18 +27,83 @@ impl World {
         expired: &BTreeSet<String>,
         previous: &Self,
     ) -> Result<Self, ReloadError> {
-        let subzones = subzones(settings, generation, previous.subzones());
+        let subzones = subzones(settings, &generation.zones, previous.subzones());
         let zones = settings.zones.iter().chain(subzones.keys()).map(|origin| {
-            let served = serve(settings, origin, store, generation, expired, previous.zone(origin))?;
+            let served = serve(settings, origin, store, &generation.zones, expired, previous.zone(origin))?;
             Ok((origin.clone(), served))
         });
         let zones: Vec<_> = zones.collect::<Result<_, ReloadError>>()?;
+        for origin in settings.zones.iter().filter(|&origin| !generation.zones.contains_key(origin)) {
+            if let Some(Served::Ready(_)) = previous.zone(origin) {
+                tracing::warn!(zone = %origin, "this generation does not have it; it stays as it was");
+            }
+        }
         let world = Self::new(zones, settings.version.clone(), Some(generation.number));
         let world = world.with_subzones(subzones);
         let all = settings.zones.iter().chain(world.subzones().keys());
         all.clone().try_for_each(|origin| prove(&world, origin))?;
         Ok(world.guarded(&settings.access).placed(settings))
     }
+}
+
+/// A world that was made as far as it could be.
+pub(super) struct Piecewise {
+    pub(super) world: World,
+    /// What of the generation is in it: zones that are not here stay as they were, or wait.
+    pub(super) used: Generation,
+    /// Why the others are not.
+    pub(super) errors: Vec<ReloadError>,
+}
+
+/// The world of these settings with what of `generation` can be used: a zone that cannot stays as it was, or waits. Then
+/// another generation than that of `previous` brings no zone that was there before anything new: never half of one.
+pub(super) fn piecewise(
+    settings: &Settings,
+    store: &Store,
+    generation: &Generation,
+    expired: &BTreeSet<String>,
+    previous: &World,
+) -> Piecewise {
+    let parts = subzones(settings, &generation.zones, previous.subzones());
+    let base = |origin: &Name| parts.get(origin).unwrap_or(origin).clone();
+    let (mut zones, mut errors, mut stays) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    for origin in settings.zones.iter().chain(parts.keys()) {
+        match serve(settings, origin, store, &generation.zones, expired, previous.zone(origin)) {
+            Ok(served) => _ = zones.insert(origin.clone(), served),
+            Err(error) => {
+                errors.push(error);
+                stays.insert(base(origin));
+            }
+        }
+    }
+    let tried = World::new(zones.clone(), settings.version.clone(), Some(generation.number));
+    let tried = tried.with_subzones(parts.clone());
+    for origin in zones.keys() {
+        if let Err(error) = prove(&tried, origin) {
+            errors.push(error);
+            stays.insert(base(origin));
+        }
+    }
+    let is_another = previous.generation().is_some_and(|number| number != generation.number);
+    let number = if is_another && !errors.is_empty() {
+        let ready = previous.zones().filter(|(_, served)| matches!(served, Served::Ready(_)));
+        stays.extend(ready.map(|(origin, _)| origin));
+        previous.generation()
+    } else {
+        Some(generation.number)
+    };
+    let mut used = generation.clone();
+    used.zones.retain(|origin, entry| !stays.contains(entry.base.as_ref().unwrap_or(origin)));
+    let parts = subzones(settings, &used.zones, previous.subzones());
+    let all = settings.zones.iter().chain(parts.keys()).map(|origin| {
+        let fresh = zones.get(origin).filter(|_| used.zones.contains_key(origin)).cloned();
+        // What was there before cannot fail but by damage that a question would meet.
+        let served = fresh
+            .or_else(|| serve(settings, origin, store, &used.zones, expired, previous.zone(origin)).ok());
+        (origin.clone(), served.unwrap_or(Served::Waiting))
+    });
+    let world = World::new(all, settings.version.clone(), number).with_subzones(parts.clone());
+    Piecewise { world: world.guarded(&settings.access).placed(settings), used, errors }
 }
 
 /// Does what may take long and read much beside the workers: in a thread of its own that gives way to everything.
@@ -54,13 +119,13 @@ pub(super) fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 /// The subzones that are served, each with its zone: those of the generation, and those that were there before of zones
 /// that it does not have, which stay as they were. A configured zone goes before what lies in it.
-pub(super) fn subzones(
+fn subzones(
     settings: &Settings,
-    generation: &Generation,
+    generation: &BTreeMap<Name, ZoneEntry>,
     previous: &BTreeMap<Name, Name>,
 ) -> BTreeMap<Name, Name> {
-    let now = generation.zones.iter().filter_map(|(origin, entry)| Some((origin, entry.base.as_ref()?)));
-    let before = previous.iter().filter(|(_, base)| !generation.zones.contains_key(base));
+    let now = generation.iter().filter_map(|(origin, entry)| Some((origin, entry.base.as_ref()?)));
+    let before = previous.iter().filter(|(_, base)| !generation.contains_key(base));
     let is_served = |(origin, base): &(&Name, &Name)| {
         let closest = settings.zones.iter().filter(|zone| origin.is_in(zone));
         closest.max_by_key(|zone| zone.as_wire().len()) == Some(base) && origin != base
@@ -68,21 +133,18 @@ pub(super) fn subzones(
     now.chain(before).filter(is_served).map(|(origin, base)| (origin.clone(), base.clone())).collect()
 }
 
-pub(super) fn serve(
+fn serve(
     settings: &Settings,
     origin: &Name,
     store: &Store,
-    generation: &Generation,
+    generation: &BTreeMap<Name, ZoneEntry>,
     expired: &BTreeSet<String>,
     previous: Option<&Served>,
 ) -> Result<Served, ReloadError> {
-    let Some(entry) = generation.zones.get(origin) else {
+    let Some(entry) = generation.get(origin) else {
         // A sync of another configuration has been at work in this store, or what the zone is made of is on its way.
         return Ok(match previous {
-            Some(Served::Ready(zone)) => {
-                tracing::warn!(zone = %origin, "this generation does not have it; it stays as it was");
-                Served::Ready(zone.masked(|list| expired.contains(list))?)
-            }
+            Some(Served::Ready(zone)) => Served::Ready(zone.masked(|list| expired.contains(list))?),
             _ => Served::Waiting,
         });
     };

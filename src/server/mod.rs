@@ -47,7 +47,7 @@ pub use limit::{BURST, Limit, Limiter};
 pub use listen::{Addresses, Sockets, StartError};
 pub use pulse::{Pulse, Sign, Thread};
 pub use query_log::{QueryLog, append_to};
-pub use reload::{ReloadError, Reloaded};
+pub use reload::{Prepared, ReloadError, Reloaded};
 pub use sealed::{SEALS, sealed};
 pub use stats::{Counts, Dropped, Stats};
 pub use stream::Limits;
@@ -59,7 +59,7 @@ use crate::config::HttpPath;
 use crate::model::Name;
 use listen::Binding;
 use places::Places;
-use reload::Watcher;
+use reload::{Change, Watcher};
 use stats::Board;
 
 /// The address that is listened on unless another is configured.
@@ -290,16 +290,28 @@ impl Server {
         self.watcher.as_ref().map_or(Ok(Reloaded::Nothing), Watcher::reload)
     }
 
-    /// Serves `zones` from now on, tells `version` to who asks for `version.bind`, and answers whom `access` lets in: a
-    /// configuration that was read again. Zones that stay lose no question.
+    /// Makes ready to serve `zones`, to tell `version` to who asks for `version.bind`, and to answer whom `access` lets in: a
+    /// configuration that was read again. What may take long is done when this returns, and nothing is changed.
+    ///
+    /// A zone whose snapshot cannot be used is no error: it stays as it is, or answers SERVFAIL.
+    pub fn prepare(
+        &self,
+        zones: Vec<Name>,
+        version: Option<String>,
+        access: AccessLists,
+    ) -> Result<Prepared, ReloadError> {
+        let Some(watcher) = &self.watcher else { return Ok(Prepared::nothing()) };
+        watcher.prepare(Change { zones, version, access })
+    }
+
+    /// The same at once. Zones that stay lose no question.
     pub fn configure(
         &self,
         zones: Vec<Name>,
         version: Option<String>,
         access: AccessLists,
-    ) -> Result<Reloaded, ReloadError> {
-        let Some(watcher) = &self.watcher else { return Ok(Reloaded::Nothing) };
-        watcher.configure(zones, version, access)
+    ) -> Result<(), ReloadError> {
+        self.prepare(zones, version, access)?.apply()
     }
 
     /// Goes on in the file that has the hit log's name now: the old one may have been renamed.

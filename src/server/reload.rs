@@ -2,7 +2,8 @@
 //!
 //! One thread opens, checks and verifies the snapshots of a new generation away from the workers, keeps those that
 //! did not change, and swaps the [`World`] whole. Whatever is wrong with one of them, the old world stays: never
-//! half a new one.
+//! half a new one. A changed configuration is made into a world first ([`Prepared`]), and is in service when the rest of it
+//! is; there a zone whose snapshot cannot be used stays as it was, or waits, and holds up nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,8 +18,7 @@ use arc_swap::ArcSwap;
 
 use super::damage::{self, Fate};
 use super::decisions::{self, Watched};
-use super::load::{giving_way, serve, subzones, untouched};
-use super::proof::prove;
+use super::load::{Piecewise, giving_way, piecewise, untouched};
 use super::pulse::Pulse;
 use super::{AccessLists, Expired, Served, Settings, World};
 use crate::model::Name;
@@ -89,12 +89,56 @@ pub(super) struct Watcher {
     pulse: Pulse,
 }
 
-/// To look at the store now.
-struct Order {
-    /// With these zones and access lists from now on, and this for `version.bind`.
-    change: Option<(Vec<Name>, Option<String>, AccessLists)>,
-    /// Where the result goes.
-    reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
+/// What the watcher is told to do.
+enum Order {
+    /// To look at the store now.
+    Look {
+        /// Where the result goes.
+        reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
+    },
+    /// To serve another configuration.
+    Configure {
+        change: Change,
+        /// Told when the world is made.
+        made: mpsc::Sender<()>,
+        /// Says when to put it in service; when it is dropped instead, the world is.
+        go: mpsc::Receiver<()>,
+        /// Told when it is in service.
+        done: mpsc::Sender<()>,
+    },
+}
+
+/// What of a configuration the watcher takes over.
+pub(super) struct Change {
+    pub(super) zones: Vec<Name>,
+    /// For `version.bind`.
+    pub(super) version: Option<String>,
+    pub(super) access: AccessLists,
+}
+
+/// A changed configuration, its world made but not yet in service. Nothing else comes into service meanwhile; dropped, it
+/// never was.
+#[derive(Debug)]
+pub struct Prepared(Option<Waits>);
+
+#[derive(Debug)]
+struct Waits {
+    go: mpsc::Sender<()>,
+    done: mpsc::Receiver<()>,
+}
+
+impl Prepared {
+    /// Of a server whose worlds come from elsewhere.
+    pub(super) fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Puts it in service.
+    pub fn apply(self) -> Result<(), ReloadError> {
+        let Some(Waits { go, done }) = self.0 else { return Ok(()) };
+        go.send(()).map_err(|_| ReloadError::Stopping)?;
+        done.recv().map_err(|_| ReloadError::Stopping)
+    }
 }
 
 impl Watcher {
@@ -112,6 +156,7 @@ impl Watcher {
             stamp: None,
             failed: None,
             end: None,
+            last: None,
             files: BTreeMap::new(),
             unlinked: BTreeSet::new(),
         };
@@ -132,26 +177,19 @@ impl Watcher {
 
     /// Looks now, and waits for the result.
     pub(super) fn reload(&self) -> Result<Reloaded, ReloadError> {
-        self.order(None)
-    }
-
-    /// Takes other zones over now, and waits for the result.
-    pub(super) fn configure(
-        &self,
-        zones: Vec<Name>,
-        version: Option<String>,
-        access: AccessLists,
-    ) -> Result<Reloaded, ReloadError> {
-        self.order(Some((zones, version, access)))
-    }
-
-    fn order(
-        &self,
-        change: Option<(Vec<Name>, Option<String>, AccessLists)>,
-    ) -> Result<Reloaded, ReloadError> {
         let (reply, result) = mpsc::channel();
-        self.commands.send(Order { change, reply }).map_err(|_| ReloadError::Stopping)?;
+        self.commands.send(Order::Look { reply }).map_err(|_| ReloadError::Stopping)?;
         result.recv().map_err(|_| ReloadError::Stopping)?
+    }
+
+    /// Makes the world of a changed configuration, and waits until that is done.
+    pub(super) fn prepare(&self, change: Change) -> Result<Prepared, ReloadError> {
+        let ((made, is_made), (go, wait), (done, is_done)) =
+            (mpsc::channel(), mpsc::channel(), mpsc::channel());
+        let order = Order::Configure { change, made, go: wait, done };
+        self.commands.send(order).map_err(|_| ReloadError::Stopping)?;
+        is_made.recv().map_err(|_| ReloadError::Stopping)?;
+        Ok(Prepared(Some(Waits { go, done: is_done })))
     }
 
     pub(super) fn stop(self) {
@@ -174,13 +212,15 @@ fn watch(loader: &mut Loader, expired: &mut Expired, orders: &mpsc::Receiver<Ord
         loader.look_at_ages(expired());
         loader.look_at_files();
         match order {
-            Ok(Order { change, reply }) => {
-                let result = match change {
-                    Some((zones, version, access)) => loader.configure(zones, version, access),
-                    None => loader.reload(true),
-                };
-                // Whoever asked may be gone.
-                let _ = reply.send(result);
+            // Whoever asked may be gone.
+            Ok(Order::Look { reply }) => _ = reply.send(loader.reload(true)),
+            Ok(Order::Configure { change, made, go, done }) => {
+                let settings = loader.changed(change);
+                let draft = loader.draft(&settings);
+                if made.send(()).is_ok() && go.recv().is_ok() {
+                    loader.configure(settings, draft, expired());
+                    let _ = done.send(());
+                }
             }
             // What goes wrong has been logged.
             Err(RecvTimeoutError::Timeout) => drop(loader.reload(false)),
@@ -200,6 +240,8 @@ struct Loader {
     failed: Option<Failed>,
     /// When the data of the first zone in service end, in seconds since 1970.
     end: Option<i64>,
+    /// The generation that was read last: while there is none that can be read, zones are looked for in this one.
+    last: Option<(Store, Generation)>,
     /// The files of the zones in service.
     files: BTreeMap<Name, PathBuf>,
     /// Those of them that were found to be gone, which is said once.
@@ -220,45 +262,85 @@ impl Failed {
     }
 }
 
+/// A world for a changed configuration, and what is known of it.
+struct Draft {
+    world: World,
+    stamp: Option<FileId>,
+    /// The generation, and what of it is in the world.
+    found: Option<(Store, Generation, Generation)>,
+    failed: Option<Failed>,
+}
+
 impl Loader {
     /// The first look: every zone that can be served is.
     fn begin(&mut self) {
         self.decisions.look();
-        self.stamp = self.look();
-        let (store, generation) = match self.read() {
-            Ok(Some(found)) => found,
-            Ok(None) => return,
-            Err(error) => return self.note_failure(&error, "every zone waits (SERVFAIL)"),
-        };
-        self.end = next_end(&generation);
-        if !self.expired.is_empty() {
+        let settings = self.settings.clone();
+        let draft = self.draft(&settings);
+        if draft.found.is_some() && !self.expired.is_empty() {
             self.tell_expired();
         }
-        let mut zones = BTreeMap::new();
-        let subzones = subzones(&self.settings, &generation, &BTreeMap::new());
-        for origin in self.settings.zones.clone().into_iter().chain(subzones.keys().cloned()) {
-            let served = serve(&self.settings, &origin, &store, &generation, &self.expired, None);
-            let served = served.unwrap_or_else(|error| {
-                self.note_failure(&error, "the zone waits (SERVFAIL)");
-                Served::Waiting
-            });
-            zones.insert(origin, served);
+        self.take(draft);
+    }
+
+    /// The settings with what changes of them.
+    fn changed(&self, Change { zones, version, access }: Change) -> Settings {
+        Settings { zones, version, access, ..self.settings.clone() }
+    }
+
+    /// A world of these settings with what can be had: whatever is wrong with the data of a zone, all others, and who is let
+    /// in, do not wait for it.
+    fn draft(&mut self, settings: &Settings) -> Draft {
+        // Taken before reading: when the file is replaced in between, the next look finds another one.
+        let (stamp, failed) = (self.look(), self.failed.take());
+        let previous = self.worlds.load_full();
+        let read = self.read().unwrap_or_else(|error| {
+            self.note_failure(&error, "zones stay as they are, or wait (SERVFAIL)");
+            None
+        });
+        if read.is_none() && self.last.is_some() {
+            tracing::warn!("there is no generation to be had; zones are looked for in the one before");
         }
-        let version = self.settings.version.clone();
-        let world = |zones: &BTreeMap<Name, Served>| {
-            World::new(zones.clone(), version.clone(), Some(generation.number))
-                .with_subzones(subzones.clone())
+        let Some((store, generation)) = read.or_else(|| self.last.clone()) else {
+            let failed = std::mem::replace(&mut self.failed, failed);
+            return Draft { world: World::waiting(settings), stamp, found: None, failed };
         };
-        let tried = world(&zones);
-        for (origin, served) in &mut zones {
-            if let Err(error) = prove(&tried, origin) {
-                self.note_failure(&error, "the zone waits (SERVFAIL)");
-                *served = Served::Waiting;
+        let make = || piecewise(settings, &store, &generation, &self.expired, &previous);
+        // At the start there is nobody to give way to.
+        let made = if previous.generation.is_some() { giving_way(make) } else { make() };
+        let Piecewise { world, used, errors } = made;
+        for error in errors {
+            self.note_failure(&error, "the zone stays as it is, or waits (SERVFAIL)");
+        }
+        let failed = std::mem::replace(&mut self.failed, failed);
+        Draft { world, stamp, found: Some((store, generation, used)), failed }
+    }
+
+    /// Serves these settings from now on: zones that are gone no more, whatever became of the others.
+    fn configure(&mut self, settings: Settings, mut draft: Draft, expired: BTreeSet<String>) {
+        if expired != self.expired {
+            // Lists may have changed with the settings.
+            self.expired = expired;
+            match draft.world.masked(&self.expired) {
+                Ok(world) => draft.world = world,
+                Err(damage) => tracing::error!(%damage, "expired lists cannot be taken out"),
+            }
+            if !self.expired.is_empty() {
+                self.tell_expired();
             }
         }
-        let world = world(&zones);
-        self.put(&world.guarded(&self.settings.access).placed(&self.settings));
-        self.remember_files(&store, &generation);
+        self.settings = settings;
+        self.take(draft);
+    }
+
+    fn take(&mut self, Draft { world, stamp, found, failed }: Draft) {
+        self.put(&world);
+        (self.stamp, self.failed) = (stamp, failed);
+        if let Some((store, generation, used)) = found {
+            self.end = next_end(&generation);
+            self.remember_files(&store, &used);
+            self.last = Some((store, generation));
+        }
     }
 
     /// Serves `world` from now on, under the local decisions that are in force.
@@ -266,14 +348,14 @@ impl Loader {
         self.worlds.store(Arc::new(world.decided(self.decisions.in_force())));
     }
 
-    /// Zones that the generation forgot and that stay in service keep their files.
+    /// Which files are in service; zones that the generation forgot and that stay keep theirs.
     fn remember_files(&mut self, store: &Store, generation: &Generation) {
+        let world = self.worlds.load();
         let files =
             generation.zones.iter().map(|(origin, entry)| (origin.clone(), store.snapshot(&entry.file)));
         self.files.extend(files);
-        let world = self.worlds.load();
         self.files.retain(|origin, _| world.zone(origin).is_some());
-        self.unlinked.clear();
+        self.unlinked.retain(|path| self.files.values().any(|file| file == path));
     }
 
     /// Puts the store's generation in service when it is another than the last. `insist` tries a failed one again.
@@ -294,30 +376,6 @@ impl Loader {
         result
     }
 
-    /// Serves `zones` from now on: those that are new as far as the generation has them, those that are gone no
-    /// more. When one of them cannot be used, the old world stays until there is a better generation.
-    fn configure(
-        &mut self,
-        zones: Vec<Name>,
-        version: Option<String>,
-        access: AccessLists,
-    ) -> Result<Reloaded, ReloadError> {
-        self.settings.zones = zones;
-        self.settings.version = version;
-        self.settings.access = access;
-        // Who is let in does not wait for data that may be damaged.
-        if let Ok(world) = self.worlds.load().masked(&self.expired) {
-            self.put(&world.guarded(&self.settings.access).placed(&self.settings));
-        }
-        if self.worlds.load().generation.is_none() && self.look().is_none() {
-            self.worlds.store(Arc::new(World::waiting(&self.settings)));
-            return Ok(Reloaded::Nothing);
-        }
-        // Whatever was looked at last, it was with other zones.
-        self.stamp = None;
-        self.reload(true)
-    }
-
     fn swap(&mut self) -> Result<Reloaded, ReloadError> {
         let Some((store, generation)) = self.read()? else {
             tracing::warn!("there is no generation; what is in service stays");
@@ -329,8 +387,10 @@ impl Loader {
         let world = giving_way(build)?;
         self.put(&world);
         self.remember_files(&store, &generation);
-        tracing::info!(generation = generation.number, "in service");
-        Ok(Reloaded::Swapped(generation.number))
+        let number = generation.number;
+        self.last = Some((store, generation));
+        tracing::info!(generation = number, "in service");
+        Ok(Reloaded::Swapped(number))
     }
 
     /// Takes over what a person decided, and lets go of what is over.

@@ -42,7 +42,7 @@ pub enum Dropped {
     SourcePort,
     /// The reply could not be sent.
     Send,
-    /// A connection above the caps.
+    /// A connection above the caps, or one that gave its place to another.
     Connections,
     /// A connection that took too long or broke.
     Connection,

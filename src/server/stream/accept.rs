@@ -44,16 +44,22 @@ pub(super) async fn run(listener: TcpListener, host: Arc<Host>, room: Room, limi
         if let Err(why) = host.desk().welcome(peer) {
             return host.desk().note_dropped(why);
         }
-        let Some(seat) = room.admit(peer.ip()) else {
+        let Some(seat) = room.admit(peer.ip()).map(Arc::new) else {
             return host.desk().note_dropped(Dropped::Connections);
         };
         let host = Arc::clone(&host);
-        let terms = Terms { limits, end: Instant::now() + limits.total, stop: stop.clone() };
+        let end = Instant::now() + limits.total;
+        let terms = Terms { limits, end, stop: stop.clone(), seat: Arc::clone(&seat) };
         tokio::spawn(async move {
-            if let Err(why) = host.serve(stream, peer, terms).await {
+            let served = tokio::select! {
+                // First: who has lost the seat reads no question any more that would go without an answer.
+                biased;
+                () = seat.lost() => Err(Dropped::Connections),
+                served = host.serve(stream, peer, terms) => served,
+            };
+            if let Err(why) = served {
                 host.desk().note_dropped(why);
             }
-            drop(seat);
         });
     };
     tokio::select! {

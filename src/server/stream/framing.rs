@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Terms;
 use super::desk::{Answer, Desk};
+use super::room::Due;
 
 /// Octets of the read buffer of a connection: a dozen questions.
 const READ_BUFFER: usize = 1024;
@@ -39,8 +40,9 @@ where
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Ok(Err(error)) => return Err(error),
         }
-        let goes_on = answer_what_came(&mut stream, peer, desk, &terms, &mut replies).await?;
+        let (goes_on, due) = answer_what_came(&mut stream, peer, desk, &terms, &mut replies).await?;
         timeout_at(terms.within(terms.limits.message), send(&mut stream, &mut replies)).await??;
+        drop(due);
         if !goes_on || Instant::now() >= terms.end {
             break;
         }
@@ -51,27 +53,30 @@ where
 }
 
 /// Reads the message that has begun and those that are there already, and puts the replies into `replies`; whether more
-/// messages are welcome.
+/// messages are welcome, and that the replies are due until they are sent.
 async fn answer_what_came<S: AsyncRead + Unpin>(
     stream: &mut BufReader<S>,
     peer: SocketAddr,
     desk: &Desk,
     terms: &Terms,
     replies: &mut Vec<u8>,
-) -> io::Result<bool> {
+) -> io::Result<(bool, Due)> {
+    let mut message = timeout_at(terms.within(terms.limits.message), read_message(stream)).await??;
+    let due = terms.seat.due();
     loop {
-        let message = timeout_at(terms.within(terms.limits.message), read_message(stream)).await??;
         let Answer::Reply(reply) = desk.answer(&message, peer).await else {
-            return Ok(false);
+            return Ok((false, due));
         };
         let Ok(len) = u16::try_from(reply.len()) else {
-            return Ok(false);
+            return Ok((false, due));
         };
         replies.extend_from_slice(&len.to_be_bytes());
         replies.extend_from_slice(&reply);
         if !holds_a_message(stream.buffer()) || replies.len() >= WRITE_BUFFER {
-            return Ok(true);
+            return Ok((true, due));
         }
+        // It is there, so this waits for nothing.
+        message = read_message(stream).await?;
     }
 }
 

@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Terms;
 use super::desk::Desk;
+use super::room::Seat;
 use super::tls::is_h2;
 
 /// Requests at a time over one connection of HTTP/2. (HTTP/1.1 has one.)
@@ -39,9 +40,12 @@ pub(super) struct Http {
     desk: Arc<Desk>,
 }
 
-/// Who asks.
-#[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
+/// Who asks, and the place of its connection.
+#[derive(Clone)]
+struct Peer {
+    address: SocketAddr,
+    seat: Arc<Seat>,
+}
 
 /// What goes on in a connection.
 struct Activity(Mutex<(usize, Instant)>);
@@ -68,8 +72,9 @@ impl Http {
         let activity = Arc::new(Activity::new());
         let service = TowerToHyperService::new(self.router.clone());
         let noted = Arc::clone(&activity);
+        let peer = Peer { address: peer, seat: Arc::clone(&terms.seat) };
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer.clone());
             let busy = Busy::with(&noted);
             let answered = service.call(request);
             async move {

@@ -31,7 +31,7 @@ use super::stats::Dropped;
 use crate::config::HttpPath;
 use desk::Desk;
 use http::Http;
-use room::Room;
+use room::{Room, Seat};
 use tls::{Identity, Keys};
 
 /// How long a stopping server waits for messages that are being answered.
@@ -42,7 +42,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Caps and times of streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all; more are closed at once.
+    /// Connections in all; one more gets the place of one that is worth less.
     pub connections: usize,
     /// Connections of one client (an IPv4 address, an IPv6 /64); more are closed at once.
     pub per_client: usize,
@@ -123,6 +123,8 @@ struct Terms {
     /// The end of its time in all.
     end: Instant,
     stop: watch::Receiver<bool>,
+    /// Its place, which knows when an answer is due.
+    seat: Arc<Seat>,
 }
 
 impl Streams {

@@ -4,7 +4,6 @@
 //! are shown; a renewal changes nothing for those that are open. Never: deciding when to read files again.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Dropped;
+use crate::config::open_file;
 
 /// Octets of a PEM file: a chain has a few thousand.
 const FILE_MAX: u64 = 1 << 20;
@@ -161,7 +161,7 @@ impl Identity {
 fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
     let read = |error| IdentityError::Read(path.to_owned(), error);
     let mut octets = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut octets)).map_err(read)?;
+    open_file(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut octets)).map_err(read)?;
     if octets.len() as u64 > FILE_MAX {
         return Err(IdentityError::Size(path.to_owned()));
     }

@@ -8,7 +8,6 @@
 //! | another path; another method | 404; 405 |
 //! | the body does not come; is longer than a DNS message; is something else | 408; 413; 415 |
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,11 +48,11 @@ pub(super) fn router(desk: Arc<Desk>, path: &str, message: Duration) -> Router {
 /// `?dns=` and the message in base64url without padding.
 async fn in_the_query(
     State(doh): State<Arc<Doh>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     RawQuery(query): RawQuery,
 ) -> Response {
     match query.as_deref().and_then(message_in) {
-        Some(message) => doh.answer(&message, peer).await,
+        Some(message) => doh.answer(&message, &peer).await,
         None => doh.refuse(StatusCode::BAD_REQUEST),
     }
 }
@@ -68,14 +67,14 @@ fn message_in(query: &str) -> Option<Vec<u8>> {
 /// The message as it is.
 async fn in_the_body(
     State(doh): State<Arc<Doh>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
     if !is_dns_message(&request) {
         return doh.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     match timeout(doh.message, Bytes::from_request(request, &())).await {
-        Ok(Ok(message)) => doh.answer(&message, peer).await,
+        Ok(Ok(message)) => doh.answer(&message, &peer).await,
         Ok(Err(error)) => doh.refuse(BytesRejection::status(&error)),
         Err(_) => doh.refuse(StatusCode::REQUEST_TIMEOUT),
     }
@@ -88,8 +87,9 @@ fn is_dns_message(request: &Request) -> bool {
 }
 
 impl Doh {
-    async fn answer(&self, message: &[u8], peer: SocketAddr) -> Response {
-        match self.desk.answer(message, peer).await {
+    async fn answer(&self, message: &[u8], peer: &Peer) -> Response {
+        let _due = peer.seat.due();
+        match self.desk.answer(message, peer.address).await {
             Answer::Reply(reply) => {
                 let lifetime = self.lifetime(&reply);
                 ([(CONTENT_TYPE, DNS_MESSAGE.to_owned()), (CACHE_CONTROL, lifetime)], Body::from(reply))
