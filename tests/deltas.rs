@@ -220,7 +220,7 @@ fn a_damaged_delta() {
 fn a_version_that_was_never_in_service() {
     let place = Place::new();
     let (a, never, b, c) = (hosts([1, 2]), hosts([2, 9]), hosts([1, 5]), hosts([1, 5, 6]));
-    place.take_all(&[a.clone(), never.clone()], &[10, 20]);
+    place.take_all(&[a.clone(), never], &[10, 20]);
     place.take(Some((&a, 10)), &b, 30);
     place.take(Some((&b, 30)), &c, 40);
     assert!(place.replay(&c).iter().map(|(.., set)| set).eq([&a, &b, &c]));
@@ -531,7 +531,7 @@ impl Random {
 fn strangers_in_the_folder() {
     let place = Place::new();
     let (a, b) = (hosts([1, 2]), hosts([2, 3]));
-    place.take_all(&[a.clone(), b.clone()], &[10, 20]);
+    place.take_all(&[a, b.clone()], &[10, 20]);
     for name in [
         "delta-",
         "delta-x-1-2-3",

@@ -26,7 +26,7 @@ fn without_recvmmsg_and_sendmmsg() {
         traced.args(["-e", "inject=recvmmsg,sendmmsg:error=ENOSYS"]);
         let service = Running::new(under(traced, &place.command(&["serve", "-c", "gatepost.toml"])));
         let talk = service.talks("listening on ");
-        let port = talk.lines().find_map(|line| port(line)).unwrap_or_else(|| panic!("{talk}"));
+        let port = talk.lines().find_map(port).unwrap_or_else(|| panic!("{talk}"));
         for address in
             ["127.0.0.1", "127.0.0.77"].iter().filter(|_| listen != "127.0.0.1:0").chain(&["127.0.0.1"])
         {
