@@ -33,6 +33,8 @@ const PACE: Duration = Duration::from_millis(1200);
 const SOAK_PACE: Duration = Duration::from_secs(5);
 /// How much the resident memory beyond mapped files may differ between the first quarter of a soak run and its end.
 const GROWTH_MIB: f64 = 4.0;
+/// And its open descriptors: a sample may fall into a reload, which has a file or two open; what leaks leaks with each.
+const GROWTH_OPEN: f64 = 2.0;
 
 struct Settings {
     size: usize,
@@ -220,7 +222,7 @@ impl Bench {
             "an answer is missing"
         );
         assert!(memory[1] <= memory[0] + GROWTH_MIB, "memory grows");
-        assert!(open[1] <= open[0], "descriptors grow");
+        assert!(open[1] <= open[0] + GROWTH_OPEN, "descriptors grow");
     }
 }
 
