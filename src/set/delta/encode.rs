@@ -8,7 +8,7 @@ use crate::set::{Column, NAME_BUFFER, Scope, Set, ValueId};
 /// What leads from one set to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
-    /// For [`apply`](super::apply).
+    /// For [`apply()`](super::apply()).
     pub octets: Vec<u8>,
     /// Where numbers of one sort end: whoever compresses the octets does better when they begin anew there.
     pub cuts: Vec<usize>,

@@ -1,6 +1,6 @@
 //! How one version of a list comes from the one before it.
 //!
-//! [`encode`] compares two sets, [`apply`] makes the new one from the old one and gives it only if its hash is the one
+//! [`encode()`] compares two sets, [`apply()`] makes the new one from the old one and gives it only if its hash is the one
 //! that was asked for: damaged octets, or another old set, never give a set. [`changes`] tells what became of each
 //! entry. Octets are not compressed here. Never: files, times.
 //!
