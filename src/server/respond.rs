@@ -343,17 +343,16 @@ impl<'w> Asked<'w> {
     {
         let zone = self.zone;
         let labels = &name.as_wire()[..self.origin];
-        let verdict = match self.action {
+        let mut verdict = match self.action {
             Action::Listed(sets) => zone.verdict_for(labels, self.client, Some(sets)),
             Action::Empty => zone.verdict_for(labels, self.client, None),
             Action::Allow | Action::Refuse | Action::Drop => {
                 zone.verdict_found(labels, &self.question, found)
             }
         };
-        let verdict = match verdict {
-            Verdict::NotListed if world.is_above_a_zone(name) => Verdict::EmptyNonTerminal,
-            verdict => verdict,
-        };
+        if matches!(verdict, Verdict::NotListed) && world.is_above_a_zone(name) {
+            verdict = Verdict::EmptyNonTerminal;
+        }
         let listed = verdict.is_listed();
         let content = verdict.content(qtype);
         if let Content::Unavailable(Trouble::Damaged(damage)) = content {
