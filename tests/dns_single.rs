@@ -25,8 +25,9 @@ fn without_recvmmsg_and_sendmmsg() {
         let open = place.read("gatepost.toml").replace("[server]\n", "[server]\nopen = true\n");
         place.write("gatepost.toml", open);
         place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+        // -D: the program is our child, not strace's, and ends with the test.
         let mut traced = Command::new(&strace);
-        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=recvmmsg,sendmmsg"]);
+        traced.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=recvmmsg,sendmmsg"]);
         traced.args(["-e", "inject=recvmmsg,sendmmsg:error=ENOSYS"]);
         let service = Running::new(under(traced, &place.command(&["serve", "-c", "gatepost.toml"])));
         let talk = service.talks("listening on ");

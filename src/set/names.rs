@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::rows::partition_point;
 use super::{NameEntry, Scope, ValueId};
 use crate::model::{Name, TreeName};
 
@@ -155,8 +156,8 @@ impl NameList {
     pub fn rows_of(&self, name: &Name) -> Range<usize> {
         let name = TreeName::of(name);
         let mut buffer = NAME_BUFFER;
-        let from = self.partition_point(|row| self.name(row, &mut buffer) < name.as_octets());
-        let to = self.partition_point(|row| self.name(row, &mut buffer) <= name.as_octets());
+        let from = partition_point(self.len(), |row| self.name(row, &mut buffer) < name.as_octets());
+        let to = partition_point(self.len(), |row| self.name(row, &mut buffer) <= name.as_octets());
         from..to
     }
 
@@ -185,19 +186,6 @@ impl NameList {
         let start = self.tails.len();
         self.tails.extend_from_slice(row.tail(&other.tails));
         self.rows.push(Row { tail_high: (start >> 32) as u8, tail_low: start as u32, value, ..*row });
-    }
-
-    /// The first row for which `is_before` does not hold.
-    fn partition_point(&self, mut is_before: impl FnMut(usize) -> bool) -> usize {
-        let (mut from, mut to) = (0, self.len());
-        while from < to {
-            let middle = from + (to - from) / 2;
-            match is_before(middle) {
-                true => from = middle + 1,
-                false => to = middle,
-            }
-        }
-        from
     }
 
     /// The order of the name in a row and that of a row of another list.

@@ -83,18 +83,20 @@ impl Set {
 
 /// The rows that are equal to what is looked for, of `len` sorted ones.
 fn equal_range(len: usize, order: impl Fn(usize) -> std::cmp::Ordering) -> Range<usize> {
-    let point = |is_before: &dyn Fn(usize) -> bool| {
-        let (mut from, mut to) = (0, len);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            match is_before(middle) {
-                true => from = middle + 1,
-                false => to = middle,
-            }
+    partition_point(len, |row| order(row).is_lt())..partition_point(len, |row| order(row).is_le())
+}
+
+/// The first of `len` rows for which `is_before` does not hold: what slices have, for what is no slice.
+pub(super) fn partition_point(len: usize, mut is_before: impl FnMut(usize) -> bool) -> usize {
+    let (mut from, mut to) = (0, len);
+    while from < to {
+        let middle = from + (to - from) / 2;
+        match is_before(middle) {
+            true => from = middle + 1,
+            false => to = middle,
         }
-        from
-    };
-    point(&|row| order(row).is_lt())..point(&|row| order(row).is_le())
+    }
+    from
 }
 
 #[cfg(test)]

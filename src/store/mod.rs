@@ -149,18 +149,19 @@ impl Store {
         Now::read().having_seen(newest)
     }
 
+    /// A file to be locked, made where there is none; the owner's, whoever comes first.
+    fn lock_file(&self, path: &Path) -> Result<File, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o644);
+        let file = options.open(path).map_err(StoreError::io("take the lock", path))?;
+        atomic::give(path, self.owner)?;
+        Ok(file)
+    }
+
     /// Takes the lock and sweeps what killed writers left.
     pub fn lock(&self, wait: Wait) -> Result<Lock, StoreError> {
         let path = self.root.join("lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .open(&path)
-            .map_err(StoreError::io("take the lock", &path))?;
-        atomic::give(&path, self.owner)?;
+        let mut file = self.lock_file(&path)?;
         match (file.try_lock(), wait) {
             (Ok(()), _) => {}
             (Err(TryLockError::WouldBlock), Wait::No) => {

@@ -20,7 +20,7 @@ use crate::store::{
     Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pin, Retention, SetRef, Stamp,
     StoreError, Told, Validators, Writer, hash_file,
 };
-use judge::{Against, Judged, Refusal};
+use judge::{Against, Body, Judged, Refusal};
 
 /// Everything around one list while it is worked on.
 pub(super) struct Desk<'a> {
@@ -72,7 +72,7 @@ impl<'a> Desk<'a> {
         let mut attempt = Attempt { act: Some(Act::Reread), ..Attempt::new(self.now.stamp().wall) };
         let validators = self.status.validators.clone();
         // Whoever asks for another way of reading knows that it comes to something else.
-        match self.read(&body.path, true, validators.as_ref(), None, Against::Nothing) {
+        match self.read(&Body::stored(&body.path, validators.as_ref()), Against::Nothing) {
             Ok(read) => {
                 read.note_in(&mut attempt);
                 if read.is_good() {
@@ -224,15 +224,13 @@ impl<'a> Desk<'a> {
         report: &mut ListReport,
         attempt: &mut Attempt,
     ) -> Result<(), SyncError> {
-        let secret = fetched.secret.as_ref();
-        let validators = Some(&fetched.validators);
-        let read = match self.read(
-            fetched.body.path(),
-            fetched.complete,
-            validators,
-            secret,
-            Against::LastVersion,
-        ) {
+        let body = Body {
+            path: fetched.body.path(),
+            complete: fetched.complete,
+            validators: Some(&fetched.validators),
+            secret: fetched.secret.as_ref(),
+        };
+        let read = match self.read(&body, Against::LastVersion) {
             Ok(read) => read,
             Err(refusal) => {
                 self.refuse(refusal, report);

@@ -71,14 +71,7 @@ impl Store {
     /// Waits for the lock of decisions and takes it. It is held for moments only.
     pub fn decide(&self) -> Result<DecisionWriter, StoreError> {
         let path = self.path().join(LOCK);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .open(&path)
-            .map_err(StoreError::io("take the lock", &path))?;
-        atomic::give(&path, self.owner)?;
+        let file = self.lock_file(&path)?;
         file.lock().map_err(StoreError::io("take the lock", &path))?;
         atomic::sweep_called(TEMPORARY, self.path())?;
         Ok(DecisionWriter { root: self.path().to_owned(), owner: self.owner, _lock: file })

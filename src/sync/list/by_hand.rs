@@ -1,7 +1,7 @@
 //! What a person decides of a list: let what is held through, keep a version in service, go back to an earlier one.
 
 use super::Desk;
-use super::judge::Against;
+use super::judge::{Against, Body};
 use crate::model::ContentHash;
 use crate::store::{Act, Attempt, Dates, Outcome, SetRef, Versions};
 use crate::sync::{ListReport, SyncError};
@@ -30,7 +30,8 @@ impl Desk<'_> {
             return Ok(report);
         };
         let body = self.keeper.copy_of_held_body()?;
-        let read = match self.read(body.path(), true, held.validators.as_ref(), None, Against::LastVersion) {
+        let read = match self.read(&Body::stored(body.path(), held.validators.as_ref()), Against::LastVersion)
+        {
             Ok(read) if read.outcome == Outcome::Rejected => {
                 return Err(SyncError::NotAList(name, read.reasons.join("; ")));
             }

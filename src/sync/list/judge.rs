@@ -33,6 +33,24 @@ pub(super) enum Against {
     Nothing,
 }
 
+/// A body that is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body<'a> {
+    pub(super) path: &'a Path,
+    /// See [`Fetched::complete`](crate::feed::fetch::Fetched::complete).
+    pub(super) complete: bool,
+    pub(super) validators: Option<&'a Validators>,
+    /// What was shown to get it.
+    pub(super) secret: Option<&'a Secret>,
+}
+
+impl<'a> Body<'a> {
+    /// Of the store: it came whole once.
+    pub(super) fn stored(path: &'a Path, validators: Option<&'a Validators>) -> Self {
+        Self { path, complete: true, validators, secret: None }
+    }
+}
+
 /// A body that was read and judged.
 pub(super) struct Judged {
     pub(super) parsed: Parsed,
@@ -130,29 +148,15 @@ impl Judged {
 }
 
 impl Desk<'_> {
-    /// Text → set, judged; `complete` and `secret`: see [`Fetched`](crate::feed::fetch::Fetched); the secret is in nothing
-    /// that is told. `Err` says why the body as a whole is of no use.
-    pub(super) fn read(
-        &self,
-        path: &Path,
-        complete: bool,
-        validators: Option<&Validators>,
-        secret: Option<&Secret>,
-        against: Against,
-    ) -> Result<Judged, Refusal> {
-        self.read_plainly(path, complete, validators, secret, against)
-            .map(|read| Judged { reasons: all_masked(secret, read.reasons), ..read })
-            .map_err(|refusal| Refusal { reasons: all_masked(secret, refusal.reasons), ..refusal })
+    /// Text → set, judged. `Err` says why the body as a whole is of no use. The body's secret is in nothing that is told.
+    pub(super) fn read(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
+        self.read_plainly(body, against)
+            .map(|read| Judged { reasons: all_masked(body.secret, read.reasons), ..read })
+            .map_err(|refusal| Refusal { reasons: all_masked(body.secret, refusal.reasons), ..refusal })
     }
 
-    fn read_plainly(
-        &self,
-        path: &Path,
-        complete: bool,
-        validators: Option<&Validators>,
-        secret: Option<&Secret>,
-        against: Against,
-    ) -> Result<Judged, Refusal> {
+    fn read_plainly(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
+        let Body { path, complete, validators, secret } = *body;
         let list = self.list;
         if !complete && ends_within_a_line(path).map_err(|error| Refusal::unreadable(&error))? {
             return Err(Refusal::rejected("cut", "the connection closed within a line: the body may be cut"));
