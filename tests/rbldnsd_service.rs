@@ -57,34 +57,11 @@ impl Notified {
     }
 }
 
-/// The daemon with sockets from descriptor 3 on, and LISTEN_PID of the very process (sd_listen_fds(3)). `sockets`: makes them in
-/// Python, all with the port of `bound`, which goes to stdout and where `PORT` stands in the arguments.
+/// The daemon with sockets that were handed over, and its port, which stands where `PORT` does in the arguments.
 fn handed(place: &Place, sockets: &str, args: &[&str]) -> (Running, u16) {
-    let script = "import os, socket, sys\n\
-        DGRAM, STREAM = socket.SOCK_DGRAM, socket.SOCK_STREAM\n\
-        def made(host, kind):\n\
-        \x20   family = socket.AF_INET6 if ':' in host else socket.AF_INET\n\
-        \x20   s = socket.socket(family, kind); s.bind((host, port))\n\
-        \x20   kind == DGRAM or s.listen(5)\n\
-        \x20   return s\n\
-        for _ in range(20):\n\
-        \x20   first = socket.socket(socket.AF_INET, DGRAM); first.bind(('127.0.0.9', 0))\n\
-        \x20   port = first.getsockname()[1]; first.close()\n\
-        \x20   try: sockets = SOCKETS; break\n\
-        \x20   except OSError: pass\n\
-        print(port, flush=True)\n\
-        for n, s in enumerate(sockets): os.dup2(s.fileno(), 100 + n)\n\
-        for n in range(len(sockets)): os.dup2(100 + n, 3 + n); os.close(100 + n)\n\
-        os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_PID=str(os.getpid()))\n\
-        os.execv(sys.argv[1], [word.replace('PORT', str(port)) for word in sys.argv[1:]])\n";
-    let inner = command(place, args);
-    let mut python = Command::new("python3");
-    python.args(["-c", &script.replace("SOCKETS", sockets)]).arg(inner.get_program()).args(inner.get_args());
-    python.current_dir(place.path(".")).env("GATEPOST_CACHE", place.path("cache"));
-    python.env("NOTIFY_SOCKET", place.path("notify"));
-    let daemon = Running::new(python);
-    let port = daemon.says("\n").trim().parse().unwrap();
-    (daemon, port)
+    let mut daemon = command(place, args);
+    daemon.env("NOTIFY_SOCKET", place.path("notify"));
+    cli_support::handed(sockets, &daemon)
 }
 
 /// Whether it is answered over TCP.

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use cli_support::{Place, Publisher, Running, own_lists, until};
+use cli_support::{Place, Publisher, Running, handed, own_lists, until};
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
@@ -214,33 +214,6 @@ fn the_status_line_tells_the_ages_of_feeds() {
     service.stop().ended_with(0);
 }
 
-/// `serve` with sockets from descriptor 3 on and LISTEN_PID of the very process (sd_listen_fds(3)), made in Python with a port that
-/// then stands where the configuration says PORT.
-fn handed(place: &Place, sockets: &str) -> (Running, u16) {
-    let script = "import os, socket, sys\n\
-        DGRAM, STREAM = socket.SOCK_DGRAM, socket.SOCK_STREAM\n\
-        def made(host, kind):\n\
-        \x20   s = socket.socket(socket.AF_INET, kind); s.bind((host, port))\n\
-        \x20   kind == DGRAM or s.listen(5)\n\
-        \x20   return s\n\
-        for _ in range(20):\n\
-        \x20   first = socket.socket(socket.AF_INET, DGRAM); first.bind(('127.0.0.9', 0))\n\
-        \x20   port = first.getsockname()[1]; first.close()\n\
-        \x20   try: sockets = SOCKETS; break\n\
-        \x20   except OSError: pass\n\
-        text = open('gatepost.toml').read(); open('gatepost.toml', 'w').write(text.replace('PORT', str(port)))\n\
-        print(port, flush=True)\n\
-        for n, s in enumerate(sockets): os.dup2(s.fileno(), 100 + n)\n\
-        for n in range(len(sockets)): os.dup2(100 + n, 3 + n); os.close(100 + n)\n\
-        os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='some:names')\n\
-        os.execv(sys.argv[1], sys.argv[1:])\n";
-    let mut python = Command::new("python3");
-    python.args(["-c", &script.replace("SOCKETS", sockets)]);
-    let service = Running::new(cli_support::under(python, &place.command(&SERVE)));
-    let port = service.says("\n").trim().parse().unwrap();
-    (service, port)
-}
-
 #[test]
 fn sockets_that_are_handed_over_are_those_of_the_configuration() {
     let place = Place::new();
@@ -252,7 +225,8 @@ fn sockets_that_are_handed_over_are_those_of_the_configuration() {
         publisher.url("/stall")
     );
     place.write("gatepost.toml", place.read("gatepost.toml") + &stalls);
-    let (service, port) = handed(&place, "[made('127.0.0.1', STREAM), made('127.0.0.1', DGRAM)]");
+    let (service, port) =
+        handed("[made('127.0.0.1', STREAM), made('127.0.0.1', DGRAM)]", &place.command(&SERVE));
     service.talks(&format!("listening on 127.0.0.2:{port}"));
     for last in [1, 2] {
         let server = SocketAddr::from(([127, 0, 0, last], port));
@@ -283,7 +257,8 @@ fn sockets_that_are_handed_over_are_those_of_the_configuration() {
 fn sockets_elsewhere_than_the_configuration_says_are_a_mistake() {
     let place = Place::new();
     own_lists(&place, "127.0.0.1:PORT");
-    let (service, port) = handed(&place, "[made('127.0.0.1', DGRAM), made('127.0.0.3', DGRAM)]");
+    let (service, port) =
+        handed("[made('127.0.0.1', DGRAM), made('127.0.0.3', DGRAM)]", &place.command(&SERVE));
     let ran = service.end().ended_with(2);
     ran.talks(&format!(
         "a socket for 127.0.0.3:{port} was handed over, where the configuration does not listen"

@@ -118,6 +118,16 @@ pub(crate) fn under_nohup(inner: &Command) -> Command {
     under(Command::new("nohup"), inner)
 }
 
+/// The same command with sockets from descriptor 3 on, as a service manager hands them over, and their port: see the script.
+/// `sockets`: a list of them in Python.
+pub(crate) fn handed(sockets: &str, inner: &Command) -> (Running, u16) {
+    let mut python = Command::new("python3");
+    python.args(["-c", &include_str!("handed.py").replace("SOCKETS\n", &format!("{sockets}\n"))]);
+    let running = Running::new(under(python, inner));
+    let port = running.says("\n").trim().parse().expect("a port");
+    (running, port)
+}
+
 /// The same command, started by a program that becomes it.
 pub(crate) fn under(mut outer: Command, inner: &Command) -> Command {
     outer.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());

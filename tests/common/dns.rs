@@ -262,7 +262,14 @@ impl Transport {
         match self {
             Self::Udp(socket) => {
                 let mut buffer = [0; 4096];
-                match socket.recv(&mut buffer) {
+                // A receive with a time limit is not taken up again by itself after a signal (signal(7)).
+                let received = loop {
+                    match socket.recv(&mut buffer) {
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        received => break received,
+                    }
+                };
+                match received {
                     Ok(len) if len >= 12 => Some(buffer[..len].to_vec()),
                     Ok(len) => panic!("a packet of {len} octets"),
                     Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
@@ -281,6 +288,7 @@ impl Transport {
                 let mut buffer = [0; 16384];
                 match stream.as_mut()?.read(&mut buffer) {
                     Ok(len) if len > 0 => read.extend_from_slice(&buffer[..len]),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     _ => {
                         *stream = None;
                         read.clear();
