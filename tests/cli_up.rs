@@ -62,7 +62,7 @@ fn one_command_serves_everything() {
     let publisher = published(&place);
     let up: Running = place.start(&UP);
     let server = up.address();
-    let shown = up.says("reject_rbl_client");
+    let shown = up.says("=127.0.2.2");
     up.talks("Ctrl-C ends it");
 
     // One question for all block lists: each with its code, less the allow list.
@@ -83,6 +83,7 @@ fn one_command_serves_everything() {
     assert_eq!(name, "2.0.0.127.block");
     assert!(values(asked, &name).is_ok());
     assert!(shown.contains("reject_rbl_client block.gatepost.internal=127.0.0.[40;41;45]"), "{shown}");
+    assert!(shown.contains("reject_rbl_client block.gatepost.internal=127.0.2.2"), "{shown}");
     assert!(shown.contains(&format!("forward-addr: 127.0.0.1@{}", server.port())), "{shown}");
     assert!(shown.contains("do-not-query-localhost: no") && shown.contains("domain-insecure"), "{shown}");
 

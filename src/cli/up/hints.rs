@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::super::probe::reachable;
-use crate::config::ZoneConfig;
+use crate::config::{Code, ZoneConfig};
 use crate::model::Name;
 
 /// A question for the test address of `zone`, and what it answers.
@@ -35,9 +35,9 @@ pub(crate) fn unbound(suffix: &Name, listen: SocketAddr) -> String {
 }
 
 /// Restrictions for Postfix: one for each group of codes that share three octets. The filter lets nothing but a real
-/// listing reject mail: no test point, no error code.
+/// listing reject mail: no test point, no error code. What a person blocks is one.
 pub(crate) fn postfix(zone: &ZoneConfig) -> Vec<String> {
-    let codes = zone.members.iter().map(|member| member.code.address());
+    let codes = zone.members.iter().map(|member| member.code.address()).chain([Code::OVERLAY]);
     filters(codes).iter().map(|filter| format!("reject_rbl_client {}={filter}", zone.origin)).collect()
 }
 
