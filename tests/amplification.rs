@@ -9,13 +9,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::say;
 use dns_support::{hosts, member, query, records, spec, store, with_opt};
 use gatepost::compile::ZoneSpec;
 use gatepost::model::{Template, Use, Value};
-use gatepost::server::Server;
+use gatepost::server::{AccessLists, Limit, Limiter, Server, Settings};
 
 const LISTED: &str = "4.3.2.1.bl.example";
 const UNLISTED: &str = "5.3.2.1.bl.example";
@@ -48,20 +49,33 @@ fn zone() -> ZoneSpec {
     spec
 }
 
-/// A kind of answer: its name in the page, what is asked, and the response code.
+/// A kind of answer: its name in the page, what is asked of which server, and the low four bits of the response code.
 struct Kind {
     name: &'static str,
-    packet: Vec<u8>,
+    asked: Vec<Vec<u8>>,
+    /// Of the server that has answered this client often enough.
+    limited: bool,
     rcode: u8,
 }
 
+impl Kind {
+    /// Asked without EDNS and with it.
+    fn both(name: &'static str, packet: Vec<u8>, rcode: u8) -> Self {
+        let asked = vec![packet.clone(), with_opt(packet, 4096, 0, 0, &[])];
+        Self { name, asked, limited: false, rcode }
+    }
+}
+
 fn kinds() -> Vec<Kind> {
-    let kind = |name, owner, qtype, rcode| Kind { name, packet: query(owner, qtype), rcode };
+    let kind = |name, owner, qtype, rcode| Kind::both(name, query(owner, qtype), rcode);
     let changed = |name, at: usize, octet, rcode| {
         let mut packet = query(LISTED, A);
         packet[at] = octet;
-        Kind { name, packet, rcode }
+        Kind::both(name, packet, rcode)
     };
+    let mut version = query("version.bind", TXT);
+    *version.last_mut().unwrap() = 3;
+    let badvers = with_opt(query(LISTED, A), 4096, 1, 0, &[]);
     vec![
         kind("listed, A", LISTED, A, 0),
         kind("listed, ANY", LISTED, ANY, 0),
@@ -84,6 +98,9 @@ fn kinds() -> Vec<Kind> {
         changed("several questions", 5, 2, 1),
         changed("records that are not there", 7, 1, 1),
         changed("another opcode", 2, 0x21, 4),
+        Kind { name: "another version of EDNS", asked: vec![badvers], limited: false, rcode: 0 },
+        Kind::both("version.bind, of 255 octets", version, 0),
+        Kind { limited: true, ..kind("above the rate limit", LISTED, A, 0) },
     ]
 }
 
@@ -113,21 +130,29 @@ fn nothing_is_amplified_beyond_what_is_promised() {
     let state = tempfile::tempdir().unwrap();
     let (zone, waiting) = (zone(), spec("waiting.example"));
     store::publish(state.path(), 1, &[(&zone, 7)]);
-    let server =
-        Server::start(&store::settings(state.path(), &[&zone, &waiting]), Box::new(Default::default))
-            .unwrap();
+    let settings =
+        Settings { version: Some("x".repeat(255)), ..store::settings(state.path(), &[&zone, &waiting]) };
+    let server = Server::start(&settings, Box::new(Default::default)).unwrap();
+    let limit = Limiter::new(&Limit { rate: 1, slip: 1, loopback: true, exempt: Vec::new() });
+    let access = AccessLists { limit: limit.map(Arc::new), ..settings.access.clone() };
+    let limited = Server::start(&Settings { access, ..settings }, Box::new(Default::default)).unwrap();
+    // Until the first reply is cut.
+    while ask(limited.addresses()[0], &query(LISTED, A))[2] & 2 == 0 {}
     let promised = promised();
     let names: Vec<&str> = promised.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(), "docs/protocol.md");
     let mut table = "octets in  out, with OPT: in  out  most  promised\n".to_owned();
     let mut faults = Vec::new();
-    for (Kind { name, packet, rcode }, (_, bound)) in kinds().iter().zip(promised) {
-        let asked = [packet.clone(), with_opt(packet.clone(), 4096, 0, 0, &[])];
-        let replies = [0, 1].map(|at| ask(server.addresses()[0], &asked[at]));
-        let ratios = [0, 1].map(|at| replies[at].len() as f64 / asked[at].len() as f64);
-        let most = ratios[0].max(ratios[1]);
-        let [plain, edns] = [0, 1].map(|at| format!("{:>6} {:>5}", asked[at].len(), replies[at].len()));
-        let _ = writeln!(table, "{plain}    {edns}    {most:.2}  {bound:.1}  {name}");
+    for (kind, (_, bound)) in kinds().iter().zip(promised) {
+        let Kind { name, asked, rcode, .. } = kind;
+        let server = if kind.limited { &limited } else { &server };
+        let replies: Vec<_> = asked.iter().map(|asked| ask(server.addresses()[0], asked)).collect();
+        let ratios = replies.iter().zip(asked).map(|(reply, asked)| reply.len() as f64 / asked.len() as f64);
+        let most = ratios.fold(0.0, f64::max);
+        for (asked, reply) in asked.iter().zip(&replies) {
+            let _ = write!(table, "{:>6} {:>5}    ", asked.len(), reply.len());
+        }
+        let _ = writeln!(table, "{most:.2}  {bound:.1}  {name}");
         if most > bound {
             faults.push(format!("{name}: {most:.2} is more than {bound}"));
         }
@@ -135,7 +160,7 @@ fn nothing_is_amplified_beyond_what_is_promised() {
         if bound > most * 1.25 {
             faults.push(format!("{name}: {bound} could be less, it is {most:.2}"));
         }
-        for (reply, asked) in replies.iter().zip(&asked) {
+        for (reply, asked) in replies.iter().zip(asked) {
             if reply[3] & 15 != *rcode {
                 faults.push(format!("{name}: response code {}", reply[3] & 15));
             }
@@ -154,6 +179,7 @@ fn nothing_is_amplified_beyond_what_is_promised() {
             }
         }
     }
+    limited.stop();
     server.stop();
     say(&table);
     assert!(faults.is_empty(), "{faults:#?}");

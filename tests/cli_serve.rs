@@ -3,6 +3,7 @@
 
 mod cli_support;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
@@ -11,6 +12,7 @@ use cli_support::{Place, Publisher, Running, is_running, own_lists, under_nohup,
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -41,6 +43,59 @@ fn answers_by_itself_and_ends_when_told() {
     let ran = service.stop().ended_with(0).talks("stopped");
     assert_eq!(ran.out, "", "a service has nothing to say on stdout");
     assert!(Client::new(server).ask(&"bl.example.net".parse().unwrap(), Rtype::SOA, Over::Tcp).is_err());
+}
+
+/// Whoever should read the log does not: the pipe is full from the start.
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    let place = Place::new();
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    own_lists(&place, &free.to_string());
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let (_unread, mut full) = std::io::pipe().unwrap();
+    let size = fcntl(&full, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    full.write_all(&vec![b'x'; size as usize]).unwrap();
+    let mut command = place.command(&SERVE);
+    let mut service = command.env("GATEPOST_LOG", "debug").stderr(full).spawn().unwrap();
+    let pid = Pid::from_raw(service.id() as i32);
+    let asked = |name: &str| {
+        let reply = Client::new(free).ask(&name.parse().unwrap(), Rtype::A, Over::Udp);
+        reply.is_ok_and(|reply| reply.rcode == Rcode::NOERROR)
+    };
+    until("it answers", || asked("7.2.0.192.bl.example.net"));
+    let other = place.read("gatepost.toml").replace("\"bl.example.net\"", "\"other.example.net\"");
+    place.write("gatepost.toml", other);
+    for _ in 0..20 {
+        kill(pid, Signal::SIGHUP).unwrap();
+    }
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    until("the new zone is in service", || asked("7.2.0.192.other.example.net"));
+    kill(pid, Signal::SIGTERM).unwrap();
+    until("it ends", || service.try_wait().unwrap().is_some());
+    assert_eq!(service.wait().unwrap().code(), Some(0));
+}
+
+/// Mistakes at the start are events as well, each with its place.
+#[test]
+fn mistakes_for_machines() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    place.write("gatepost.toml", place.read("gatepost.toml") + "nonsense = 1\nmore = 2\n");
+    for command in ["serve", "sync"] {
+        let ran = place.run(&[command, "-c", "gatepost.toml", "--log-format", "json"]).ended_with(2);
+        let events: Vec<serde_json::Value> =
+            ran.err.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let [first, second, last] = &events[..] else { panic!("{}", ran.err) };
+        let lines = place.read("gatepost.toml").lines().count();
+        assert_eq!((&first["line"], &second["line"]), (&(lines - 1).into(), &lines.into()), "{}", ran.err);
+        assert!(first["message"].as_str().unwrap().contains("unknown key `nonsense`"), "{first}");
+        assert!(first["file"].as_str().unwrap().ends_with("gatepost.toml") && first["level"] == "ERROR");
+        assert!(last["message"].as_str().unwrap().contains("2 mistakes"), "{last}");
+    }
+    place.write("gatepost.toml", "version = 1\n[server]\nlisten = [\"192.0.2.1:5354\"]\nopen = true\n");
+    let ran = place.run(&["serve", "-c", "gatepost.toml", "--log-format", "json"]).ended_with(3);
+    let event: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    assert!(event["message"].as_str().unwrap().contains("192.0.2.1:5354"), "{event}");
 }
 
 #[test]

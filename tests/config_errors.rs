@@ -425,7 +425,7 @@ fn access_lists() {
 fn strangers() {
     let config = |keys: &str| format!("version = 1\n[server]\n{keys}\n");
     for address in ["0.0.0.0:53", "9.9.9.9:53", "[::]:53", "[2620:fe::fe]:53"] {
-        let said = said(&config(&format!("listen = [\"127.0.0.1:53\", \"{address}\"]")));
+        let said = said(&config(&format!("listen = [\"127.0.0.1:54\", \"{address}\"]")));
         assert!(said.starts_with("gatepost.toml:3:27: strangers can reach"), "{said}");
         let allowed =
             ["open = true", "access = [{ clients = [\"0.0.0.0/0\", \"::/0\"], action = \"refuse\" }]"];
@@ -537,6 +537,42 @@ gatepost.toml:3:25: [::1]:5354 is in the list twice
 3 | listen = ["[::1]:5354", "[::1]:5354"]
   |                         ^^^^^^^^^^^^"#,
     );
+}
+
+#[test]
+fn listen_addresses_that_cannot_be() {
+    for (addresses, place, expected) in [
+        (
+            r#""127.0.0.1:5354", "0.0.0.0:5354""#,
+            "3:29",
+            "0.0.0.0:5354 and 127.0.0.1:5354 have addresses in common",
+        ),
+        (
+            r#""[::ffff:127.0.0.1]:5354""#,
+            "3:11",
+            "`[::ffff:127.0.0.1]:5354` is an IPv4 address in IPv6's clothes",
+        ),
+        (r#""224.0.0.1:5354""#, "3:11", "`224.0.0.1:5354` is no address of one machine"),
+        (r#""[ff02::1]:5354""#, "3:11", "`[ff02::1]:5354` is no address of one machine"),
+        (r#""255.255.255.255:5354""#, "3:11", "`255.255.255.255:5354` is no address of one machine"),
+    ] {
+        let said = said(&format!("version = 1\n[server]\nlisten = [{addresses}]\nopen = true\n"));
+        assert!(said.starts_with(&format!("gatepost.toml:{place}: {expected}")), "{addresses}: {said}");
+    }
+    let dot = "dot = [\"[::]:5354\"]\ncertificate = \"a.pem\"\nkey = \"a.key\"\nopen = true";
+    let said = said(&format!("version = 1\n[server]\nlisten = [\"[::1]:5354\"]\n{dot}\n"));
+    assert!(said.contains("[::]:5354 is taken already, by `listen`"), "{said}");
+    good(
+        "version = 1\n[server]\nlisten = [\"0.0.0.0:5354\", \"[::]:5354\", \"127.0.0.1:5355\"]\nopen = true\n",
+    );
+}
+
+#[test]
+fn a_version_that_no_reply_can_hold() {
+    let config = |len| format!("version = 1\n[server]\nversion-bind = \"{}\"\n", "x".repeat(len));
+    good(&config(255));
+    let said = said(&config(256));
+    assert!(said.contains("gatepost.toml:3:16: 256 octets are more than the 255 of a TXT string"), "{said}");
 }
 
 #[test]
@@ -702,4 +738,19 @@ gatepost.toml:3:22: everybody is exempt
     let said = said("version = 1\n[server]\nrate-limit = 1000001\nrate-limit-exempt = [\"::/0\"]\n");
     assert!(said.contains("gatepost.toml:3:14: 1000001 is out of range"), "{said}");
     assert!(said.contains("gatepost.toml:4:22: everybody is exempt"), "{said}");
+    let exempt = |networks: &str| format!("version = 1\n[server]\nrate-limit-exempt = [{networks}]\n");
+    // In pieces, and in IPv6's clothes.
+    for (networks, column) in [
+        (r#""192.0.2.0/24", "0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/2""#, 38),
+        (r#""::ffff:0:0/96""#, 22),
+        (r#""::ffff:0:0/97", "128.0.0.0/1""#, 39),
+        (r#""2000::/4", "3000::/4""#, 34),
+    ] {
+        let said = self::said(&exempt(networks));
+        assert!(
+            said.contains(&format!("gatepost.toml:3:{column}: everybody is exempt")),
+            "{networks}: {said}"
+        );
+    }
+    good(&exempt(r#""10.0.0.0/8", "64.0.0.0/3", "64.0.0.0/3", "fc00::/7", "::ffff:192.0.2.0/120""#));
 }

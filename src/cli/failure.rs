@@ -18,12 +18,34 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitStatus {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         talk(problems);
         talk(format_args!("\n{} {}", styled(BAD, "error:"), count(problems)));
+    } else if !is_broken_pipe(error) {
+        talk(format_args!("{} {error:#}", styled(BAD, "error:")));
+    }
+    status(error)
+}
+
+/// The same as events of the log: one for each mistake of a configuration.
+pub(crate) fn log(error: &anyhow::Error) -> ExitStatus {
+    let Some(problems) = error.downcast_ref::<Problems>() else {
+        tracing::error!("{error:#}");
+        return status(error);
+    };
+    for problem in problems.iter() {
+        let (line, column) = problem.line_and_column().unzip();
+        let file = problem.file().map(|file| tracing::field::display(file.display()));
+        tracing::error!(file, line, column, help = problem.advice(), "{}", problem.message());
+    }
+    tracing::error!("{}", count(problems));
+    status(error)
+}
+
+fn status(error: &anyhow::Error) -> ExitStatus {
+    if error.is::<Problems>() {
         return ExitStatus::Usage;
     }
     if is_broken_pipe(error) {
         return ExitStatus::Ok;
     }
-    talk(format_args!("{} {error:#}", styled(BAD, "error:")));
     match error.downcast_ref::<SyncError>() {
         Some(
             SyncError::UnknownList(_)

@@ -5,8 +5,10 @@ use std::io;
 use tracing::Level;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use super::failure;
 use super::progress::Progress;
-use crate::ops::log::{self, Format};
+use crate::error::ExitStatus;
+use crate::ops::log::{self, Flush, Format};
 
 /// `--log-format`.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +30,21 @@ impl LogArgs {
     /// Whether a log was asked for, or is what fits best.
     pub(crate) fn is_wanted(&self) -> bool {
         self.log_format.is_some() || log::in_journal()
+    }
+
+    /// Installs the log of a service, which no reader of it can hold up.
+    pub(crate) fn init_apart(&self, level: Level) -> Flush {
+        let (writer, flush) = log::stderr_apart();
+        self.init_with(level, writer);
+        flush
+    }
+
+    /// Has an error of the start in the log where that is for machines.
+    pub(crate) fn told(&self, done: anyhow::Result<ExitStatus>) -> anyhow::Result<ExitStatus> {
+        match (self.log_format, done) {
+            (Some(LogFormat::Json), Err(error)) => Ok(failure::log(&error)),
+            (_, done) => done,
+        }
     }
 
     /// Installs the log.

@@ -52,7 +52,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    args.log.init(Level::INFO);
+    let _flush = args.log.init_apart(Level::INFO);
+    args.log.told(serve(args))
+}
+
+fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     let path = std::path::absolute(args.config.path())?;
     let config = locate::read(&path)?;
     locate::keep_off_up(&config)?;

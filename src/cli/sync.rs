@@ -12,6 +12,7 @@ use super::progress::Progress;
 use crate::config::Slug;
 use crate::error::ExitStatus;
 use crate::ops::{EventLines, Report, be_called, leave_to_parent, with_parent};
+use crate::server::give_way;
 use crate::store::{Lock, Outcome, Store, Wait};
 use crate::sync::{self, Options, Summary};
 
@@ -59,11 +60,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.events {
         return run_as_child(args);
     }
+    if args.log.is_wanted() {
+        args.log.init(Level::INFO);
+    }
+    args.log.told(run_for_person(args))
+}
+
+fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
     let config = args.from.read_to_write()?;
     let lists = named(&args.lists)?;
     let by_name = !lists.is_empty();
     let progress = if args.log.is_wanted() {
-        args.log.init(Level::INFO);
         Progress::log()
     } else {
         let names = config.reloadable.lists.keys().map(Slug::as_str);
@@ -94,6 +101,8 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Usage);
     }
     be_called("gatepost-sync".as_ref());
+    // Whoever started this answers questions meanwhile.
+    give_way();
     with_parent()?;
     leave_to_parent()?;
     let lines = EventLines::new(io::stdout());

@@ -114,10 +114,28 @@ from_string!(Code, "an address in 127.0.0.0/8; own lists have 127.0.1.x", |text|
         .map_err(|error| format!("`{text}` cannot be a code: {error}"))
 });
 from_string!(SocketAddr, "an address and a port such as \"127.0.0.1:5354\" or \"[::1]:5354\"", |text| {
-    text.parse().map_err(|_| match text.parse::<IpAddr>() {
+    let address: Self = text.parse().map_err(|_| match text.parse::<IpAddr>() {
         Ok(_) => format!("`{text}` has no port"),
         Err(_) => format!("`{text}` is not an address and a port"),
-    })
+    })?;
+    match address.ip() {
+        ip if ip.is_multicast() || ip == Ipv4Addr::BROADCAST => {
+            Err(format!("`{text}` is no address of one machine"))
+        }
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+            Err(format!("`{text}` is an IPv4 address in IPv6's clothes"))
+        }
+        _ => Ok(address),
+    }
+});
+from_string!(Version, "printable ASCII", |text| {
+    if !text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+        return Err("a character that is not printable ASCII".to_owned());
+    }
+    if text.len() > Version::MAX {
+        return Err(format!("{} octets are more than the {} of a TXT string", text.len(), Version::MAX));
+    }
+    Ok(Version(text.to_owned()))
 });
 from_string!(Network, "an address or a prefix such as \"198.51.100.0/24\" or \"2001:db8::/32\"", |text| {
     match text.parse::<Subject>() {
@@ -198,6 +216,15 @@ pub(crate) struct Text(pub(crate) String);
 impl Text {
     /// Leaves room in 512 octets for question, A record and what stands around the text.
     const MAX: usize = 300;
+}
+
+/// What a server says that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version(pub(crate) String);
+
+impl Version {
+    /// RFC 1035 section 3.3: a length of one octet.
+    const MAX: usize = 255;
 }
 
 /// A page for people.

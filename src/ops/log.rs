@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Compact, Format as Lines, Writer};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -29,6 +30,22 @@ pub enum Format {
     Prioritised,
     /// The text alone, for whoever logs it as their own.
     Bare,
+}
+
+/// Writes what is left of a log when it is dropped, as far as that goes within a second.
+#[must_use]
+pub struct Flush {
+    _guard: WorkerGuard,
+}
+
+/// Lines that wait for a reader of stderr that has fallen behind; what comes above that is lost.
+const LINES: usize = 8192;
+
+/// stderr in a thread of its own: whoever reads it (a journal that stands still, a full pipe) keeps nobody from work.
+pub fn stderr_apart() -> (BoxMakeWriter, Flush) {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("log");
+    let (writer, guard): (NonBlocking, _) = builder.finish(std::io::stderr());
+    (BoxMakeWriter::new(writer), Flush { _guard: guard })
 }
 
 /// Installs the log for this process. `level` counts where the environment says nothing. A second call does nothing.

@@ -9,6 +9,7 @@ mod clients;
 mod identity;
 mod limits;
 pub mod log;
+mod losses;
 pub mod report;
 mod service;
 mod signals;

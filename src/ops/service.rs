@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::losses::{self, Losses};
 use super::signals::{self, GRACE, Nohup, Signal, is_told_to_end};
 use super::{Ended, Manager, Report, Said, Statistics, SyncChild, Timer};
 use crate::error::ExitStatus;
@@ -23,6 +24,7 @@ pub struct Service {
     /// The end of a sync child that may be part of ours, and when ours should have come.
     ending: Option<(Ended, Instant)>,
     statistics: Statistics,
+    losses: Losses,
     sender: Sender<Happening>,
     happenings: Receiver<Happening>,
 }
@@ -67,8 +69,18 @@ impl Service {
         let signalled = sender.clone();
         signals::listen(nohup, move |signal| drop(signalled.send(Happening::Signal(signal))))?;
         let (manager, timer) = (Manager::from_environment(), Timer::new(timer, now));
-        let statistics = Statistics::from_start();
-        Ok(Self { server, manager, timer, config, child: None, ending: None, statistics, sender, happenings })
+        Ok(Self {
+            server,
+            manager,
+            timer,
+            config,
+            child: None,
+            ending: None,
+            statistics: Statistics::from_start(),
+            losses: Losses::from_start(),
+            sender,
+            happenings,
+        })
     }
 
     /// The server.
@@ -90,7 +102,8 @@ impl Service {
             let look = conduct.look(&self.server).map(|pause| Instant::now() + pause);
             let timer = self.timer.due().filter(|_| self.child.is_none());
             let ending = self.ending.map(|(_, due)| due);
-            let wake = [timer, look, ending].into_iter().flatten().min();
+            self.losses.look(now, || self.server.stats());
+            let wake = [timer, look, ending, Some(self.losses.due())].into_iter().flatten().min();
             let nap = wake.map_or(NAP, |wake| wake.saturating_duration_since(Instant::now()).min(NAP));
             let status = || conduct.status(&self.server);
             match self.manager.rest(nap, status, |nap| self.happenings.recv_timeout(nap)) {
@@ -151,7 +164,8 @@ impl Service {
     fn tell_statistics(&mut self, reset: bool) {
         let stats = self.server.stats();
         let zones: Vec<_> = stats.zones.keys().cloned().collect();
-        self.statistics.lines(&stats, &zones).iter().for_each(|line| tracing::info!("{line}"));
+        let lines = self.statistics.lines(&stats, &zones).into_iter().chain(losses::lines(&stats));
+        lines.for_each(|line| tracing::info!("{line}"));
         if stats.unlogged > 0 {
             tracing::info!("the hit log lacks {} listings since the start", stats.unlogged);
         }

@@ -115,7 +115,8 @@ impl Message {
         let Some(asked) = request.request_info().ok().map(|info| info.query) else {
             return Some(Self::empty(ResponseCode::FormErr));
         };
-        let owner = Name::from(asked.name());
+        // As the client wrote it (RFC 4343 section 4.1).
+        let owner = asked.original().name().clone();
         let Some(name) = LowerName::from_labels(owner.iter()) else {
             return Some(Self::empty(ResponseCode::FormErr));
         };
@@ -134,7 +135,8 @@ impl Message {
                 Self { answers: vec![record], authoritative: true, ..Self::empty(rcode) }
             }
             Reply::Zone { content, authority, origin } => {
-                let origin = name_of(&name.as_wire()[origin..]);
+                let labels = name_of(&name.as_wire()[origin..]).num_labels();
+                let origin = owner.trim_to(labels.into());
                 let (answers, soa) = records(content, authority, owner, origin);
                 Self { rcode, authoritative: true, why, listed, answers, soa }
             }

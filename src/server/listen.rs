@@ -19,11 +19,11 @@ use super::Settings;
 /// Queries a second that a receive buffer is measured for.
 const LOAD: usize = 10_000;
 /// How long that load is to find room in it while a worker is kept from its core.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(2);
 /// Octets that the system counts for a query that waits: far more than the query has.
 const WAITING: usize = 832;
-/// Octets asked for as receive buffer of UDP sockets.
-const RECEIVE_BUFFER: usize = LOAD * PAUSE.as_secs() as usize * WAITING;
+/// Octets asked for as receive buffer of UDP sockets. The system gives twice what it is asked for, and counts against that.
+const RECEIVE_BUFFER: usize = LOAD * PAUSE.as_secs() as usize * WAITING / 2;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 256;
 /// How often a free port is looked for that both UDP and TCP can have.
@@ -258,17 +258,16 @@ fn tcp(address: SocketAddr, how: How) -> io::Result<TcpListener> {
 /// reason not to start, but one to say how to get more, once.
 fn ask_for_room(socket: &Socket) {
     static SAID: Once = Once::new();
-    // The system doubles what it is asked for, for its own use.
-    let given = || socket.recv_buffer_size().unwrap_or(0) / 2;
+    let given = || socket.recv_buffer_size().unwrap_or(0);
     // Whoever has bound it for us may ask for more than we may.
-    if given() >= RECEIVE_BUFFER {
+    if given() >= RECEIVE_BUFFER * 2 {
         return;
     }
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
     let given = given();
-    if given >= RECEIVE_BUFFER {
+    if given >= RECEIVE_BUFFER * 2 {
         return;
     }
     SAID.call_once(|| {
@@ -276,7 +275,8 @@ fn ask_for_room(socket: &Socket) {
             octets = given,
             milliseconds = given * 1000 / (LOAD * WAITING),
             "the receive buffers hold no more than this long of {LOAD} queries a second; \
-             for a second: sysctl -w net.core.rmem_max={RECEIVE_BUFFER}"
+             for {} seconds: sysctl -w net.core.rmem_max={RECEIVE_BUFFER}",
+            PAUSE.as_secs()
         );
     });
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::{fs, io, thread};
+use std::{fs, io};
 
 use super::proof::prove;
 use super::reload::wall_clock;
@@ -104,17 +104,6 @@ pub(super) fn piecewise(
     });
     let world = World::new(all, settings.version.clone(), number).with_subzones(parts.clone());
     Piecewise { world: world.guarded(&settings.access).placed(settings), used, errors }
-}
-
-/// Does what may take long and read much beside the workers: in a thread of its own that gives way to everything.
-pub(super) fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let work = || {
-        // Of the thread alone, which ends with it. Without it the work is only less polite.
-        let _ = rustix::process::nice(19);
-        work()
-    };
-    let done = thread::scope(|scope| scope.spawn(work).join());
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The subzones that are served, each with its zone: those of the generation, and those that were there before of zones

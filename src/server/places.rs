@@ -35,7 +35,6 @@ pub(super) struct Places {
 /// An address for UDP and TCP.
 struct Plain {
     at: Bound,
-    stop: Arc<AtomicBool>,
     workers: Vec<Worker>,
     /// `None` where TCP belongs to somebody else.
     door: Option<Door>,
@@ -43,6 +42,7 @@ struct Plain {
 
 struct Worker {
     seat: usize,
+    stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -50,6 +50,12 @@ struct Worker {
 struct Secure {
     at: Bound,
     door: Door,
+}
+
+impl Plain {
+    fn tell_to_stop(&self) {
+        self.workers.iter().for_each(|worker| worker.stop.store(true, Ordering::Relaxed));
+    }
 }
 
 impl Places {
@@ -78,7 +84,7 @@ impl Places {
     /// system's; the address that it met is not listened on, nor are those behind it.
     pub(super) fn open(&mut self, sockets: Sockets, path: Option<&HttpPath>) -> io::Result<()> {
         for Pair { at, tcp, udp } in sockets.pairs {
-            let mut place = Plain { at, stop: Arc::default(), workers: Vec::new(), door: None };
+            let mut place = Plain { at, workers: Vec::new(), door: None };
             let begun = self.begin(&mut place, tcp, udp);
             if let Err(error) = begun {
                 self.end(place);
@@ -103,8 +109,9 @@ impl Places {
         for (number, socket) in udp.into_iter().enumerate() {
             let core = self.pin_workers.then_some(number);
             let (seat, books) = self.board.seat(socket.try_clone()?.into());
-            match spawn(socket, core, &self.worlds, books, &place.stop) {
-                Ok(thread) => place.workers.push(Worker { seat, thread }),
+            let stop = Arc::default();
+            match spawn(socket, core, &self.worlds, books, &stop) {
+                Ok(thread) => place.workers.push(Worker { seat, stop, thread }),
                 Err(error) => {
                     self.board.leave(seat);
                     return Err(error);
@@ -116,11 +123,11 @@ impl Places {
 
     /// Answers what has come to an address, and leaves it.
     fn end(&self, place: Plain) {
-        place.stop.store(true, Ordering::Relaxed);
+        place.tell_to_stop();
         if let Some(door) = place.door {
             self.streams.close(door);
         }
-        for Worker { seat, thread } in place.workers {
+        for Worker { seat, thread, .. } in place.workers {
             // A worker that panicked has said so already.
             let _ = thread.join();
             self.board.leave(seat);
@@ -152,9 +159,8 @@ impl Places {
     pub(super) fn leave(&mut self, wanted: &Addresses) {
         let is_wanted = |at: &Bound, wanted: &[SocketAddr]| wanted.contains(&at.asked);
         let gone: Vec<_> = self.plain.extract_if(.., |place| !is_wanted(&place.at, &wanted.listen)).collect();
-        for place in &gone {
-            place.workers.iter().for_each(|worker| self.board.shut(worker.seat));
-            place.stop.store(true, Ordering::Relaxed);
+        for worker in gone.iter().flat_map(|place| &place.workers) {
+            self.board.shut(worker.seat, &worker.stop);
         }
         for place in gone {
             let address = place.at.real;
@@ -200,7 +206,8 @@ impl Places {
 
     /// Answers what has arrived, closes everything and waits for the threads.
     pub(super) fn stop(self) {
-        self.plain.iter().for_each(|place| place.stop.store(true, Ordering::Relaxed));
+        // Not shut: a socket that was handed over is somebody else's as well, who goes on with it.
+        self.plain.iter().for_each(Plain::tell_to_stop);
         self.streams.stop();
         for worker in self.plain.into_iter().flat_map(|place| place.workers) {
             // A worker that panicked has said so already.

@@ -18,7 +18,8 @@ use arc_swap::ArcSwap;
 
 use super::damage::{self, Fate};
 use super::decisions::{self, Watched};
-use super::load::{Piecewise, giving_way, piecewise, untouched};
+use super::idle::giving_way;
+use super::load::{Piecewise, piecewise, untouched};
 use super::pulse::Pulse;
 use super::{AccessLists, Expired, Served, Settings, World};
 use crate::model::Name;

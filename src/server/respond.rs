@@ -20,8 +20,8 @@ use crate::snapshot::{Damaged, Mapped};
 use crate::wire::{self, Ede, Encoded, LowerName, Query, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
 use crate::zone::{Action, Content, Question, Trouble, Verdict, Zone};
 
-/// The name that tells a server's version in class CH.
-const VERSION_BIND: &[u8] = b"\x07version\x04bind\x00";
+/// The names that tell a server's version in class CH.
+const VERSION: [&[u8]; 2] = [b"\x07version\x04bind\x00", b"\x07version\x06server\x00"];
 
 /// How a packet came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,5 +369,5 @@ impl<'w> Asked<'w> {
 }
 
 fn is_version(name: &LowerName, qtype: Rtype) -> bool {
-    name.as_wire() == VERSION_BIND && matches!(qtype, Rtype::TXT | Rtype::ANY)
+    VERSION.contains(&name.as_wire()) && matches!(qtype, Rtype::TXT | Rtype::ANY)
 }

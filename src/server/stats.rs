@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use socket2::SockRef;
@@ -223,14 +223,20 @@ impl Board {
         (number, books)
     }
 
-    /// Lets no packet come any more to the socket of this seat. Those that wait there can be read still.
-    pub(super) fn shut(&self, number: usize) {
-        // Only who sends from the socket's own address would be heard, and that is the socket.
-        if let Some(socket) = &self.seats()[number].socket {
-            let socket = SockRef::from(socket);
-            if let Err(error) = socket.local_addr().and_then(|own| socket.connect(&own)) {
-                tracing::debug!(%error, "packets come until the socket is closed");
-            }
+    /// Lets no packet come any more to the socket of this seat. Those that wait there can be read still. Its worker is
+    /// to be told to stop by `stop`, and waits for no other packet to notice.
+    pub(super) fn shut(&self, number: usize, stop: &AtomicBool) {
+        let shut = |socket: SockRef<'_>| {
+            // Only who sends from the socket's own address would be heard, and that is the socket.
+            socket.connect(&socket.local_addr()?)?;
+            stop.store(true, Ordering::Relaxed);
+            socket.send(&[]).map(drop)
+        };
+        let seats = self.seats();
+        let done = seats[number].socket.as_ref().map_or(Ok(()), |socket| shut(SockRef::from(socket)));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(error) = done {
+            tracing::debug!(%error, "packets come until the socket is closed");
         }
     }
 

@@ -125,8 +125,8 @@ impl Edns {
     }
 }
 
-/// Adds OPT when the client sent one, and makes the query's header that of the reply: id and opcode stay; RD stays
-/// in replies to queries; RA, Z, AD and CD (RFC 4035 section 3.1.6) are cleared.
+/// Adds OPT when the client sent one, and makes the query's header that of the reply: id, opcode and RD stay; RA, Z, AD
+/// and CD (RFC 4035 section 3.1.6) are cleared.
 fn finish(mut writer: Writer<'_>, edns: Edns, rcode: Rcode, flags: Flags, counts: [u16; 2]) -> usize {
     if let Some(opt) = edns.opt {
         writer.end = writer.out.len();
@@ -142,9 +142,8 @@ fn finish(mut writer: Writer<'_>, edns: Edns, rcode: Rcode, flags: Flags, counts
         }
     }
     let header = &mut writer.out[..HEADER];
-    let opcode = header[2] & 0x78;
-    let rd = if opcode == 0 { header[2] & 0x01 } else { 0 };
-    header[2] = 0x80 | opcode | u8::from(flags.aa) << 2 | u8::from(flags.tc) << 1 | rd;
+    let kept = header[2] & 0x79;
+    header[2] = 0x80 | kept | u8::from(flags.aa) << 2 | u8::from(flags.tc) << 1;
     header[3] = rcode.0 as u8 & 0x0f;
     let counts = [u16::from(flags.question), counts[0], counts[1], u16::from(edns.opt.is_some())];
     for (field, count) in header[4..].chunks_exact_mut(2).zip(counts) {

@@ -55,7 +55,7 @@ impl Nameserver {
     pub(crate) fn knot(program: &Path, zones: &[(&str, &[u8])], empty: &[&str]) -> Self {
         Self::start(program, &[], zones, |at, port| {
             let mut config = format!(
-                "server:\n  listen: 127.0.0.1@{port}\n  version: Knot\n  nsid: knot\n  rundir: {at}\n  udp-workers: 1\n  \
+                "server:\n  listen: 127.0.0.1@{port}\n  version: Knot\n  identity: Knot\n  nsid: knot\n  rundir: {at}\n  udp-workers: 1\n  \
                  tcp-workers: 1\n  background-workers: 1\nlog:\n- target: {at}/log\n  any: info\ndatabase:\n  \
                  storage: {at}/db\ntemplate:\n- id: default\n  storage: {at}\n  zonefile-sync: -1\n  \
                  journal-content: none\n  global-module: mod-cookies\nzone:\n"

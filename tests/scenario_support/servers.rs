@@ -179,7 +179,7 @@ impl Running {
         Some(Self(match peer {
             Peer::Nsd => {
                 let more = format!(
-                    "server:\n version: NSD\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n"
+                    "server:\n version: NSD\n identity: NSD\n answer-cookie: yes\nzone:\n name: \"{WAITING}\"\n zonefile: none\n"
                 );
                 Nameserver::nsd(&nameserver_support::nsd(test)?, &files, &more)
             }

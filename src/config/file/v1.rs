@@ -15,7 +15,9 @@ use crate::config::problem::{At, Document, Place, Problem, Problems};
 use crate::config::read::{Table, keys, parse};
 use crate::config::secure::HttpPath;
 use crate::config::shown::ShownClients;
-use crate::config::values::{AccessWord, HttpUrl, Limit, Network, Share, Size, SourceUrl, Text, Times};
+use crate::config::values::{
+    AccessWord, HttpUrl, Limit, Network, Share, Size, SourceUrl, Text, Times, Version,
+};
 use crate::config::words::{Code, Slug};
 use crate::guard::entries::Limits;
 use crate::model::{Name, Use};
@@ -60,7 +62,7 @@ keys! {
         "doh-path" doh_path: HttpPath,
         "hit-log" hit_log: PathBuf,
         "hit-log-clients" hit_log_clients: ShownClients,
-        "version-bind" version_bind: Text,
+        "version-bind" version_bind: Version,
         "rate-limit" rate_limit: u64,
         "rate-limit-slip" rate_limit_slip: u8,
         "rate-limit-loopback" rate_limit_loopback: bool,

@@ -7,7 +7,7 @@ use crate::config::file::{AccessFile, RuleFile, ServerKeys};
 use crate::config::problem::{At, Place, Problem, Problems};
 use crate::config::values::{AccessWord, Network};
 use crate::config::words::Code;
-use crate::model::{Given, Span, Subject, Template};
+use crate::model::{Address, Given, Span, Subject, Template};
 
 use super::spot;
 
@@ -76,11 +76,17 @@ pub(super) fn limit(
         })
     });
     let exempt = exempt.map(|networks| {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for at in &networks {
-            if [V4_ALL, V6_ALL].contains(&at.value.0) {
-                let problem = Problem::new(&at.place, "everybody is exempt");
-                problems.push(problem.help("expected `rate-limit = 0` where no limit is wanted"));
+            match at.value.0.clone().unmapped() {
+                Subject::V4(span) => v4.push((span, &at.place)),
+                Subject::V6(span) => v6.push((span, &at.place)),
+                Subject::Name(_) => {}
             }
+        }
+        for place in [strangers(v4, V4_HALF), strangers(v6, V6_HALF)].into_iter().flatten() {
+            let problem = Problem::new(place, "everybody is exempt");
+            problems.push(problem.help("expected `rate-limit = 0` where no limit is wanted"));
         }
         networks.into_iter().map(|at| at.value.0).collect()
     });
@@ -92,8 +98,25 @@ pub(super) fn limit(
     }
 }
 
+/// The place of the widest of these networks, when they are together as many addresses as only strangers can have.
+fn strangers<A: Address>(mut networks: Vec<(Span<A>, &Place)>, half: u128) -> Option<&Place> {
+    networks.sort_by_key(|(span, _)| span.first);
+    let mut after = Some(A::ZERO);
+    let mut addresses = 0u128;
+    for (span, _) in &networks {
+        let Some(rest) = after.and_then(|after| Span::new(span.first.max(after), span.last)) else {
+            continue;
+        };
+        addresses = addresses.saturating_add(rest.extent()).saturating_add(1);
+        after = rest.last.next();
+    }
+    let widest = networks.iter().max_by_key(|(span, _)| span.extent());
+    widest.filter(|_| addresses >= half).map(|&(_, place)| place)
+}
+
 /// Replies a second above which a limit is none.
 const RATE_MAX: u32 = 1_000_000;
 
-const V4_ALL: Subject = Subject::V4(Span { first: 0, last: u32::MAX });
-const V6_ALL: Subject = Subject::V6(Span { first: 0, last: u128::MAX });
+/// Half of all addresses, and half of those that are given out (2000::/3).
+const V4_HALF: u128 = 1 << 31;
+const V6_HALF: u128 = 1 << 124;

@@ -1,6 +1,5 @@
 //! What was typed → what it means. Every cross check lives here.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -162,13 +161,24 @@ fn values<T>(typed: Vec<At<T>>) -> Vec<T> {
 }
 
 fn distinct_addresses(typed: Vec<At<SocketAddr>>, problems: &mut Problems) -> Vec<At<SocketAddr>> {
-    let mut seen = BTreeSet::new();
-    for at in &typed {
-        if !seen.insert(at.value) {
-            problems.push(Problem::new(&at.place, format!("{} is in the list twice", at.value)));
-        }
+    for (number, at) in typed.iter().enumerate() {
+        let Some(other) = typed[..number].iter().find(|other| collide(other.value, at.value)) else {
+            continue;
+        };
+        problems.push(if other.value == at.value {
+            Problem::new(&at.place, format!("{} is in the list twice", at.value))
+        } else {
+            Problem::new(&at.place, format!("{} and {} have addresses in common", at.value, other.value))
+                .help("expected one of the two: 0.0.0.0 and [::] are all addresses of the machine")
+        });
     }
     typed
+}
+
+/// Whether one socket cannot be bound beside the other. (Port 0 is any that is free.)
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a == b || a.port() != 0 && a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && overlap
 }
 
 /// "in FILE:LINE" of a place.

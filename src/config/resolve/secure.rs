@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{distinct_addresses, spot};
+use super::{collide, distinct_addresses, spot};
 use crate::config::file::SecureFile;
 use crate::config::problem::{At, Problem, Problems};
 use crate::config::secure::CertificateFiles;
@@ -64,7 +64,7 @@ pub(super) fn secure(
 fn check_taken(given: &[At<SocketAddr>], before: &[(&str, &[At<SocketAddr>])], problems: &mut Problems) {
     for at in given.iter().filter(|at| at.value.port() != 0) {
         let taken = before.iter().find_map(|(key, others)| {
-            let other = others.iter().find(|other| other.value == at.value)?;
+            let other = others.iter().find(|other| collide(other.value, at.value))?;
             Some((key, other))
         });
         if let Some((key, other)) = taken {

@@ -44,8 +44,9 @@ pub const PATIENCE: std::time::Duration = std::time::Duration::from_millis(200);
 /// Packets that a backend has at most. More gain nothing: of what a packet costs, the call is a small part by then.
 pub const BATCH: usize = 32;
 
-/// Octets of a packet that are received; the rest is cut off. Far above any query.
-pub const RECEIVE_MAX: usize = 4096;
+/// Octets of room for a packet: none is longer (and packets that lie so far apart fall into different lines of the
+/// processor's cache). Memory is taken only for what is used of it.
+pub const RECEIVE_MAX: usize = (1 << 16) + 64;
 
 /// A received packet and its reply.
 pub struct Slot<'a> {

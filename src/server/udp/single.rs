@@ -15,7 +15,7 @@ use crate::wire::UDP_MAX;
 /// One packet a call.
 pub struct Single {
     socket: UdpSocket,
-    packet: Box<[u8; RECEIVE_MAX]>,
+    packet: Box<[u8]>,
     reply: Box<[u8; UDP_MAX]>,
     control: Vec<u8>,
     received: Option<Received>,
@@ -40,7 +40,7 @@ impl Backend for Single {
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
             socket,
-            packet: Box::new([0; RECEIVE_MAX]),
+            packet: vec![0; RECEIVE_MAX].into(),
             reply: Box::new([0; UDP_MAX]),
             control: vec![0; cmsg_space!(in6_pktinfo).capacity()],
             received: None,

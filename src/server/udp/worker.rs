@@ -81,7 +81,7 @@ fn run<B: Backend>(mut backend: B, worlds: &ArcSwap<World>, books: &mut Books, s
             books.close_batch();
             continue;
         }
-        answer(world, backend.slots(), &mut names, books);
+        answer(world, backend.slots(), &mut names, books, stop);
         for _ in 0..backend.send() {
             books.note_dropped(Dropped::Send);
         }
@@ -96,12 +96,17 @@ fn answer<'s>(
     slots: impl Iterator<Item = Slot<'s>>,
     names: &'s mut [LowerName; BATCH],
     books: &mut Books,
+    stop: &AtomicBool,
 ) {
     let at = Moment::now();
     let mut waiting: ArrayVec<Slot<'s>, BATCH> = ArrayVec::new();
     let mut pending: ArrayVec<Pending<'_, 's>, BATCH> = ArrayVec::new();
     for (slot, name) in slots.zip(names) {
         let client = slot.peer;
+        // It woke us (see `Board::shut`).
+        if slot.packet.is_empty() && stop.load(Ordering::Relaxed) {
+            continue;
+        }
         if client.port() == 0 {
             books.note_dropped(Dropped::SourcePort);
             continue;
