@@ -31,7 +31,7 @@ pub(crate) fn bogons() -> ListConfig {
         text: Template::parse(b"$ is special-purpose address space: {note}"),
         ages: Ages::NEVER,
         floor: std::time::Duration::ZERO,
-        limits: Limits { bogons: true, ..Limits::default() },
+        limits: Limits::default().of_bogons(),
         max_size: defaults::MAX_SIZE,
         allow_private: false,
         credential: None,

@@ -2,7 +2,7 @@
 //!
 //! [`judge`] holds a parsed list against [`Limits`] and gives a [`Judgement`]: a decision, and each [`Reason`] for
 //! it as a sentence with its numbers. The never-list is taken out before shapes are judged; the set itself stays as
-//! published, and `compile` leaves out what nobody may list. [`compare`] holds it against an earlier version; what it
+//! published, and `compile` leaves out what nobody may list. [`Difference`] holds it against an earlier version; what it
 //! finds is added with [`Judgement::add`].
 
 mod change;
@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use change::{Before, compare};
+pub use change::{Before, Difference, compare};
 pub use reason::{Decision, Reason};
 
 use super::NeverList;
@@ -70,9 +70,18 @@ pub struct Limits {
     pub max_canaries: u64,
     /// The feed is sometimes empty and means it.
     pub allow_empty: bool,
-    /// The feed lists unusable space by design: limits on coverage and prefix length do not hold for it. (What is
-    /// taken out of it nevertheless: [`NeverList::of_feed`].)
+    /// The feed lists unusable space by design: less is taken out of it ([`NeverList::of_feed`]), and its limits on coverage
+    /// and prefix length are others unless they are given ([`Limits::of_bogons`]).
     pub bogons: bool,
+}
+
+impl Limits {
+    /// The same for a list of bogons: special-purpose space is 14 % of IPv4, 240.0.0.0/4 and 224.0.0.0/4 are often one entry,
+    /// and half of IPv6 is 8000::/1. What holds a registry's whole IPv6 space is no bogon.
+    #[must_use]
+    pub fn of_bogons(self) -> Self {
+        Self { max_coverage_v4: 0.2, shortest_v4: 3, shortest_v6: 1, bogons: true, ..self }
+    }
 }
 
 impl Default for Limits {
@@ -167,12 +176,10 @@ pub fn judge(
     found.extend(bad_lines(report, limits));
     found.extend(too_few(judgement.entries, limits));
     found.extend(shape.canaries.reason(limits.max_canaries));
-    if !limits.bogons {
-        found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
-        found.extend(shape.short_v4.reason(limits.shortest_v4));
-        found.extend(shape.short_v6.reason(limits.shortest_v6));
-        found.extend(coverage(judgement.coverage_v4, limits));
-    }
+    found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
+    found.extend(shape.short_v4.reason(limits.shortest_v4));
+    found.extend(shape.short_v6.reason(limits.shortest_v6));
+    found.extend(coverage(judgement.coverage_v4, limits));
     found.into_iter().for_each(|reason| judgement.add(reason));
     judgement
 }

@@ -112,10 +112,11 @@ impl Limiter {
         let line = &self.lines[hash as usize % self.lines.len()].0;
         // An empty slot is that of the tag 0, which nobody has.
         let tag = hash & TAG | 1 << 40;
-        // How long the network of a slot is still owed for; in the past: not at all.
+        // How long the network of a slot is still owed for. Nobody is for longer than the burst: what seems to be is long past,
+        // for the clock of a slot has gone round since.
         let owed = |slot: u64| {
             let left = (slot & TIME).wrapping_sub(now) & TIME;
-            if left > TIME / 2 { 0 } else { left }
+            if left > BURST * 1_000_000 { 0 } else { left }
         };
         let slots = line.each_ref().map(|slot| slot.load(Ordering::Relaxed));
         let found = slots.iter().position(|slot| slot & TAG == tag);
@@ -165,6 +166,13 @@ mod tests {
             assert_eq!(replies(limiter, "192.0.3.1", 1000, start), 200, "another");
             assert_eq!(replies(limiter, "192.0.2.1", 1000, start + 500_000), 50);
             assert_eq!(replies(limiter, "192.0.2.1", 1000, start + 60_000_000), 200);
+        }
+        // And however long ago its last question was: the clock of a slot goes round in twelve days.
+        let hour = 3_600_000_000;
+        for hours in 1..400 {
+            let limiter = self::limiter(100, 0);
+            assert_eq!(replies(&limiter, "192.0.2.1", 1000, hour), 200);
+            assert_eq!(replies(&limiter, "192.0.2.1", 1000, hour * (1 + hours)), 200, "{hours} hours later");
         }
         assert_eq!(replies(&limiter, "2001:db8::1", 1000, 0), 200);
         assert_eq!(replies(&limiter, "2001:db8:0:ff::1", 1000, 0), 0);

@@ -256,6 +256,7 @@ impl LimitKeys {
         fn or<T: Copy>(key: &Option<At<T>>, default: T) -> T {
             key.as_ref().map_or(default, |at| at.value)
         }
+        let default = if or(&self.bogons, false) && !default.bogons { default.of_bogons() } else { default };
         Limits {
             max_bad_share: or(&self.max_bad_share, Share(default.max_bad_share)).0,
             min_entries: or(&self.min_entries, default.min_entries),

@@ -7,9 +7,8 @@
 
 use std::io::{Seek, Write};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
@@ -107,12 +106,19 @@ impl Clients {
                 let (received, complete) = receive(response, ask.list.max_size, body, ask.progress).await?;
                 Ok(Hop::Body { remote, validators, received, complete })
             }
-            StatusCode::NOT_MODIFIED if ask.validators.is_some() => Ok(Hop::NotModified { remote }),
+            StatusCode::NOT_MODIFIED if ask.is_conditional() => Ok(Hop::NotModified { remote }),
             status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
                 next_hop(at, response.headers()).map(Hop::To)
             }
             _ => Err(refusal(&response)),
         }
+    }
+}
+
+impl Ask<'_> {
+    /// Whether it asks for what is newer than something: only then "not modified" means anything.
+    fn is_conditional(&self) -> bool {
+        self.validators.is_some_and(|known| known.etag.is_some() || known.last_modified.is_some())
     }
 }
 
@@ -186,14 +192,14 @@ fn refusal(response: &Response) -> Problem {
     Problem { trouble, what, status: Some(status.as_u16()), retry_after }
 }
 
-/// Seconds, or a date.
+/// Seconds, or a date (RFC 9110 section 10.2.3). More seconds than can be counted are as many as can be.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    let (whole, _) = text.split_once('.').unwrap_or((text, ""));
+    if !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(whole.parse().unwrap_or(u64::MAX)));
     }
-    let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(until.duration_since(Timestamp::now())).ok()
+    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }
 
 fn validators(url: &Url, headers: &HeaderMap) -> Validators {
@@ -226,7 +232,7 @@ async fn receive(
     if length.is_some_and(|length| length > max_size) {
         return Err(too_large());
     }
-    let own = |error: std::io::Error| Problem::own(&error);
+    let own = |error: std::io::Error| Problem::unwritten(&error);
     // Plain writes: tokio's go on behind the caller's back, and could come into the file after it was emptied for the next
     // place that is asked. Each download has a thread of its own to wait in.
     let mut file = body.as_file();
@@ -281,7 +287,15 @@ mod tests {
             |text: &'static str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
         assert_eq!(asked(" 120 "), Some(Duration::from_secs(120)));
         assert!(asked("Fri, 31 Dec 2100 23:59:59 GMT").unwrap() > Duration::from_secs(86_400));
-        for none in ["Fri, 31 Dec 1999 23:59:59 GMT", "soon", "-5", ""] {
+        assert_eq!(asked("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(asked("120.5"), Some(Duration::from_secs(120)));
+        // The last second that there is, and the two obsolete forms (RFC 9110 section 5.6.7).
+        for far in
+            ["Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 31-Dec-56 23:59:59 GMT", "Sun Dec 31 23:59:59 2056"]
+        {
+            assert!(asked(far).unwrap() > Duration::from_secs(86_400), "{far}");
+        }
+        for none in ["Fri, 31 Dec 1999 23:59:59 GMT", "soon", "-5", "", "."] {
             assert_eq!(asked(none), None, "{none}");
         }
     }

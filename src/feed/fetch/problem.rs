@@ -1,6 +1,7 @@
 //! Why there is no body, at one place and in all.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -78,9 +79,14 @@ impl Problem {
         Self::new(Trouble::Unreached, what)
     }
 
-    /// The body could not be written here.
-    pub(super) fn own(error: &std::io::Error) -> Self {
+    /// Nobody was asked: the body could not have been written here.
+    pub(super) fn own(error: &io::Error) -> Self {
         Self::unreached(format!("cannot write the body: {error}"))
+    }
+
+    /// It was given, and could not be written here. Whoever gave it was burdened all the same.
+    pub(super) fn unwritten(error: &io::Error) -> Self {
+        Self::answered(format!("cannot write the body: {error}"))
     }
 
     pub(super) fn too_large(max_size: u64) -> Self {
@@ -88,7 +94,9 @@ impl Problem {
     }
 
     pub(super) fn of(error: reqwest::Error) -> Self {
-        let trouble = if error.is_connect() { Trouble::Unreached } else { Trouble::Answered };
+        // Whoever says something that is no TLS, or shows a certificate that nobody knows, has been asked.
+        let unreached = error.is_connect() && !speaks_of_tls(&error);
+        let trouble = if unreached { Trouble::Unreached } else { Trouble::Answered };
         Self::new(trouble, chain(&error.without_url()))
     }
 
@@ -96,6 +104,19 @@ impl Problem {
         let Self { trouble, what, status, retry_after } = self;
         Cause { url: url.to_string(), what, trouble, status, retry_after }
     }
+}
+
+fn speaks_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error passes over the one that it wraps when it is asked for its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| wrapped.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// An error and what is behind it, in one line. Links that only repeat what is behind them are left out.

@@ -54,7 +54,7 @@ pub(super) async fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Prob
     };
     let moved = match replace(&body, &copy) {
         Ok(file) => file,
-        Err(error) => return Err((Problem::own(&error), body)),
+        Err(error) => return Err((Problem::unwritten(&error), body)),
     };
     drop(folder);
     let (_, path) = body.into_parts();

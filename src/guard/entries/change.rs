@@ -1,7 +1,11 @@
 //! Held against an earlier version: did it shrink, grow, or turn into another list?
+//!
+//! What the never-list takes out of a list counts in neither version: [`Difference::between`].
 
 use super::{Limits, Reason};
-use crate::set::Changed;
+use crate::guard::NeverList;
+use crate::model::Span;
+use crate::set::{Change, Changed, Entry, Holds, Set, changes};
 
 /// The earlier version, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +14,71 @@ pub struct Before {
     pub entries: u64,
     /// What came and went since; `None` when its entries cannot be read any more.
     pub changed: Option<Changed>,
+}
+
+/// How two versions differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// As published.
+    pub published: Changed,
+    /// Entries of the new version that are in effect.
+    pub entries: u64,
+    /// And of the old one, with what came and went of those.
+    pub before: Before,
+}
+
+impl Difference {
+    /// Walks over both versions of a list that `never` is taken out of.
+    pub fn between(old: &Set, new: &Set, never: &NeverList) -> Self {
+        let (mut came, mut went) = (0, 0);
+        let published = changes(old, new, &mut |change, entry| {
+            if is_without_effect(&entry, never) {
+                *(if change == Change::Added { &mut came } else { &mut went }) += 1;
+            }
+        });
+        let (idle_before, idle_now) = (without_effect(old, never), without_effect(new, never));
+        let changed = Changed {
+            added: published.added - came,
+            removed: published.removed - went,
+            kept: published.kept.saturating_sub(idle_before.saturating_sub(went)),
+        };
+        Self {
+            published,
+            entries: (new.len() as u64).saturating_sub(idle_now),
+            before: Before {
+                entries: (old.len() as u64).saturating_sub(idle_before),
+                changed: Some(changed),
+            },
+        }
+    }
+
+    /// What speaks against the new version.
+    pub fn reasons(&self, limits: &Limits) -> Vec<Reason> {
+        compare(self.entries, self.before, limits)
+    }
+}
+
+fn is_without_effect(entry: &Entry, never: &NeverList) -> bool {
+    match &entry.holds {
+        Holds::V4(span) => never.covers_v4(*span),
+        Holds::V6(span) => never.covers_v6(*span),
+        Holds::Name(..) => false,
+    }
+}
+
+/// Entries wholly inside the never-list.
+fn without_effect(set: &Set, never: &NeverList) -> u64 {
+    let of_part = |part: &Set| {
+        let hosts = &part.v4.hosts;
+        let within = |span: &Span<u32>| {
+            hosts.partition_point(|&host| host <= span.last)
+                - hosts.partition_point(|&host| host < span.first)
+        };
+        never.v4.iter().map(within).sum::<usize>()
+            + part.v4.blocks.iter().filter(|block| never.covers_v4(block.span)).count()
+            + part.v6.iter().filter(|block| never.covers_v6(block.span)).count()
+    };
+    set.parts().map(of_part).sum::<usize>() as u64
 }
 
 /// What speaks against a version of `entries` entries after `before`. A list that was small may become one of
@@ -69,6 +138,31 @@ mod tests {
         assert_eq!(kinds(1000, 1000, 400), [""; 0], "40 % may be gone");
         assert_eq!(kinds(1000, 1000, 401), ["turnover"]);
         assert_eq!(kinds(1000, 599, 401), ["shrink", "turnover"]);
+    }
+
+    /// What nobody may list hides no shrinking and is no growth.
+    #[test]
+    fn what_has_no_effect_does_not_count() {
+        use crate::parse::{Format, Options, parse};
+        let list = |public: u32, private: u32| {
+            let line = |first: u32, n: u32| format!("{}\n", std::net::Ipv4Addr::from(first + n * 7));
+            let public = (0..public).map(|n| line(0x0100_0000, n));
+            let private = (0..private).map(|n| line(0x0a00_0000, n));
+            let text: String =
+                public.chain(private).chain(["10.128.0.0/9\n2001:db8::/32\n".into()]).collect();
+            parse(Format::Plain, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set
+        };
+        let kinds = |old, new| {
+            let difference = Difference::between(&old, &new, &NeverList::special_purpose());
+            let Changed { added, removed, kept } = difference.before.changed.unwrap();
+            assert_eq!((added + kept, removed + kept), (difference.entries, difference.before.entries));
+            difference.reasons(&Limits::default()).iter().map(Reason::kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(list(1000, 0), list(600, 400)), ["shrink"]);
+        assert_eq!(kinds(list(1000, 400), list(599, 400)), ["shrink", "turnover"]);
+        assert_eq!(kinds(list(1000, 0), list(1000, 5000)), [""; 0]);
+        assert_eq!(kinds(list(1000, 5000), list(1000, 0)), [""; 0]);
+        assert_eq!(kinds(list(1000, 5), list(1501, 5)), ["growth"]);
     }
 
     #[test]

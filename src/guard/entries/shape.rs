@@ -87,12 +87,19 @@ impl Shape {
         self.hosts(set, never, &errors);
         let mut short = std::mem::take(&mut self.short_v4);
         for block in set.v4.blocks.iter().filter(|b| !b.exclude) {
-            self.block(block, never.covers_v4(block.span), &errors, limits.shortest_v4, &mut short);
+            let everything = block.span == ALL_V4;
+            let found = Found { block, never: never.covers_v4(block.span), everything };
+            self.block(&found, &errors, limits.shortest_v4, &mut short);
         }
         self.short_v4 = short;
         let mut short = std::mem::take(&mut self.short_v6);
         for block in set.v6.iter().filter(|b| !b.exclude) {
-            self.block(&block, never.covers_v6(block.span), &errors, limits.shortest_v6, &mut short);
+            let holds = |registry: &Span<u128>| {
+                block.span.contains(registry.first) && block.span.contains(registry.last)
+            };
+            let everything = REGISTRIES_V6.iter().any(holds);
+            let found = Found { block: &block, never: never.covers_v6(block.span), everything };
+            self.block(&found, &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
         for entry in set.names.iter().filter(|n| !n.exclude) {
@@ -129,8 +136,7 @@ impl Shape {
 
     fn block<A: Address>(
         &mut self,
-        block: &Block<A>,
-        never: bool,
+        &Found { block, never, everything }: &Found<'_, A>,
         errors: &BTreeSet<ValueId>,
         shortest: u8,
         short: &mut Short,
@@ -141,7 +147,7 @@ impl Shape {
             self.dropped.example(&block.span);
             return;
         }
-        if block.span == A::ZERO.prefix(0) {
+        if everything {
             self.everything.get_or_insert_with(|| block.span.to_string());
         } else if block.span.extent() > A::ZERO.prefix(shortest).extent() {
             short.count += 1;
@@ -150,6 +156,32 @@ impl Shape {
             }
         }
     }
+}
+
+/// An entry, and what its family says of it.
+struct Found<'a, A> {
+    block: &'a Block<A>,
+    /// All of it is in the never-list.
+    never: bool,
+    /// It holds so much that whoever listed it meant everything, whatever the limits.
+    everything: bool,
+}
+
+const ALL_V4: Span<u32> = Span { first: 0, last: u32::MAX };
+
+/// What each registry gives out of IPv6 (IANA's "IPv6 Global Unicast Address Assignments"): nobody lists one as a whole.
+const REGISTRIES_V6: [Span<u128>; 5] = [
+    registry(0x2400), // APNIC
+    registry(0x2600), // ARIN
+    registry(0x2800), // LACNIC
+    registry(0x2a00), // RIPE NCC
+    registry(0x2c00), // AFRINIC
+];
+
+/// A /12.
+const fn registry(group: u128) -> Span<u128> {
+    let first = group << 112;
+    Span { first, last: first | (1 << 116) - 1 }
 }
 
 fn error_values(set: &Set) -> BTreeSet<ValueId> {

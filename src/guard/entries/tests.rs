@@ -111,10 +111,29 @@ fn coverage_without_the_never_list() {
 
 #[test]
 fn bogon_lists() {
-    let limits = Limits { bogons: true, ..Limits::default() };
-    let judgement = judged(Format::Plain, "224.0.0.0/3\n0.0.0.0/1\n8000::/1\n127.0.0.0/8\n::1\n", &limits);
-    assert_eq!((judgement.decision, judgement.dropped.never, judgement.entries), (Decision::Accept, 2, 3));
-    assert!(judgement.coverage_v4 > 0.6);
+    let limits = Limits::default().of_bogons();
+    let judged = |text: &str| judged(Format::Plain, text, &limits);
+    let special = "0.0.0.0/8\n10.0.0.0/8\n100.64.0.0/10\n127.0.0.0/8\n224.0.0.0/3\n8000::/1\n3000::/4\n::1\n";
+    let judgement = judged(special);
+    assert_eq!((judgement.decision, judgement.dropped.never, judgement.entries), (Decision::Accept, 2, 6));
+    assert!(judgement.coverage_v4 > 0.13);
+    // What is in use is no bogon, however it is said.
+    let all = judged("0.0.0.0/0\n");
+    assert_eq!(all.reasons.iter().map(Reason::kind).collect::<Vec<_>>(), ["everything", "coverage"]);
+    assert!(only(&judged("::/0\n")).contains("::/0"));
+    let halves = judged("0.0.0.0/1\n128.0.0.0/1\n::/1\n8000::/1\n");
+    assert_eq!(halves.decision, Decision::Hold);
+    let kinds: Vec<_> = halves.reasons.iter().map(Reason::kind).collect();
+    assert_eq!(kinds, ["everything", "short-prefix", "coverage"], "{halves:?}");
+    assert_eq!(
+        only(&judged("2000::/4\n")),
+        only(&judged("2000::/4\n8000::/1\n")),
+        "half of what is given out"
+    );
+    assert_eq!(
+        only(&judged("224.0.0.0/3\n8.0.0.0/7\n16.0.0.0/4\n")),
+        "the list covers 19.53 % of IPv4, at most 20.00 % may be"
+    );
 }
 
 #[test]

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::{Desk, Judged};
 use crate::feed::fetch::Fetched;
-use crate::guard::entries::{Before, compare};
-use crate::set::{Changed, changes};
+use crate::guard::entries::Difference;
 use crate::store::{Held, Sighting};
 use crate::sync::{ListReport, SyncError};
 
@@ -76,14 +75,9 @@ impl Desk<'_> {
             return true;
         }
         let Ok(earlier) = self.keeper.held_set(&sighting.set.hash) else { return false };
-        let forwards = changes(&earlier, &read.parsed.set, &mut |_, _| {});
-        let Changed { added, removed, kept } = forwards;
-        let backwards = Changed { added: removed, removed: added, kept };
-        let is_calm = |entries, before, changed| {
-            compare(entries, Before { entries: before, changed: Some(changed) }, &self.list.limits).is_empty()
-        };
-        is_calm(read.set.entries, sighting.set.entries, forwards)
-            && is_calm(sighting.set.entries, read.set.entries, backwards)
+        let (never, _) = self.config.reloadable.sync.never(self.list);
+        let is_calm = |old, new| Difference::between(old, new, &never).reasons(&self.list.limits).is_empty();
+        is_calm(&earlier, &read.parsed.set) && is_calm(&read.parsed.set, &earlier)
     }
 
     fn is_agreement(&self, agreeing: &[Sighting]) -> bool {

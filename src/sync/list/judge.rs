@@ -14,15 +14,16 @@ use super::Desk;
 use crate::feed::decode::{decode, is_packed};
 use crate::feed::fetch::masked;
 use crate::feed::secret::Secret;
-use crate::guard::entries::{Before, Decision, Judgement, compare, judge};
+use crate::guard::entries::{Before, Decision, Difference, Judgement, compare, judge};
 use crate::guard::{is_error_code, payload};
 use crate::parse::{self, Diag, Parsed};
-use crate::set::{Changed, changes, codec};
+use crate::set::{Changed, codec};
 use crate::store::{Attempt, Dates, Outcome, SetRef, Validators};
 use crate::sync::Event;
 
-/// A date so many seconds ahead of the clock says nothing of the body: were it believed, nothing would ever be newer.
-const AHEAD: i64 = 86_400;
+/// A date so many seconds ahead of the clock (local time that is called GMT) says nothing of the body: were it believed,
+/// nothing would be newer for hours.
+const AHEAD: i64 = 600;
 
 /// What a body is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,14 +204,18 @@ impl Desk<'_> {
         let entries = parsed.set.len() as u64;
         let set = SetRef { hash: codec::hash(&parsed.set), entries };
         let before = self.status.set.filter(|_| against == Against::LastVersion);
-        let changed = before.and_then(|before| {
+        let difference = before.and_then(|before| {
             let before = self.keeper.set(&before.hash).ok()?;
-            Some(changes(&before, &parsed.set, &mut |_, _| {}))
+            Some(Difference::between(&before, &parsed.set, &never))
         });
-        if let Some(before) = before {
-            let before = Before { entries: before.entries, changed };
-            compare(entries, before, &list.limits).into_iter().for_each(|reason| judgement.add(reason));
-        }
+        let found = match (&difference, before) {
+            (Some(difference), _) => difference.reasons(&list.limits),
+            (None, Some(before)) => {
+                compare(entries, Before { entries: before.entries, changed: None }, &list.limits)
+            }
+            (None, None) => Vec::new(),
+        };
+        found.into_iter().for_each(|reason| judgement.add(reason));
         Judged {
             parsed,
             set,
@@ -220,7 +225,7 @@ impl Desk<'_> {
             changed_too_much: judgement.decision == Decision::Hold
                 && judgement.reasons.iter().all(crate::guard::entries::Reason::is_change),
             trimmed: judgement.dropped.total() > 0,
-            changed,
+            changed: difference.map(|difference| difference.published),
             dates,
             decoded,
         }

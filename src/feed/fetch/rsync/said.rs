@@ -71,7 +71,7 @@ fn kind(code: i32, stderr: &str) -> (Trouble, &'static str) {
         }
         30 => (Answered, "its server fell silent"),
         5 => (Answered, "its server did not begin"),
-        11 => (Unreached, "the body could not be written"),
+        11 => (Answered, "the body could not be written"),
         1 | 2 | 4 => (Answered, "its rsync and this one do not understand one another"),
         127 => (Unreached, "a program that rsync needs is not installed"),
         _ => (Answered, "the transfer broke off"),
