@@ -65,14 +65,11 @@ impl Text {
             }
         }
         for (origin, why) in &wiring.left_out {
-            match why {
-                LeftOut::Bogons => {
-                    self.note(&format!("{origin} is not asked: it lists your own networks, too."))
-                }
-                LeftOut::Within(wider) => {
-                    self.note(&format!("{origin} is not asked: {wider} has its lists."))
-                }
-            }
+            let because = match why {
+                LeftOut::Bogons => "it lists your own networks, too".to_owned(),
+                LeftOut::Within(wider) => format!("{wider} has its lists"),
+            };
+            self.note(&format!("{origin} is not asked: {because}."));
         }
     }
 
