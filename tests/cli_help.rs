@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "up",
     "serve",
     "sync",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 24] = [
     "feeds",
     "check-config",
     "print-config",
+    "snippet",
     "compile",
     "inspect",
     "bench",

@@ -213,6 +213,7 @@ fn command_lines_run() {
                     "LIST" => "one",
                     "OPTIONS" => "-b127.0.0.1/5300",
                     "ZONE" => "one.example",
+                    "PROGRAM" => "postfix",
                     "ZONES" => "bl.example:ip4set:list.txt",
                     _ => continue,
                 };
@@ -242,6 +243,7 @@ fn command_lines_run() {
         "inspect",
         "export",
         "import-rbldnsd",
+        "snippet",
         "completions",
         "man",
     ] {

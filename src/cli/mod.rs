@@ -32,6 +32,7 @@ mod rbldnsd;
 mod records;
 mod rollback;
 mod serve;
+mod snippet;
 mod status;
 mod sync;
 mod terms;
@@ -55,6 +56,7 @@ Examples:
   gatepost allow 192.0.2.7 --for 7d        let it pass now, whatever lists say
   gatepost status                          lists, ages, decisions, what is in service
   gatepost serve --config gatepost.toml    the service: answers, and syncs on a timer
+  gatepost snippet postfix                 what to paste into your mail program or resolver
 
 Exit codes:
   0  all is well; not listed
@@ -95,6 +97,7 @@ enum Command {
     Feeds(feeds::Args),
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
+    Snippet(snippet::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
     Export(export::Args),
@@ -148,6 +151,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Feeds(args) => feeds::run(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::PrintConfig(args) => print_config::run(args),
+        Command::Snippet(args) => snippet::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Export(args) => export::run(args),

@@ -19,8 +19,8 @@ pub use record::{Ns, RrData, RrSet, Rtype, Soa, Ttl, Value};
 pub use text::{Piece, Pieces, Template};
 pub use tree_name::TreeName;
 
-/// What a feed is good for (its publisher's scope and ours). Decides which zones a list may join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+/// What a feed is good for (its publisher's scope and ours), the most severe first. Decides which zones a list may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Use {
     /// Good enough to reject mail on.

@@ -10,6 +10,8 @@ use super::super::locate::default_state;
 use super::super::output::{Align, BAD, DIM, HEAD, Table, WARN, counted, out, short_duration, styled, talk};
 use super::super::progress::Progress;
 use super::super::serve::is_routine;
+use super::super::snippet::wiring::{NotWired, Wiring};
+use super::super::snippet::{postfix, unbound};
 use super::super::status::{listed, shown_origin, zone_state};
 use super::super::view::{View, ZoneView, lists_test_point};
 use super::hints;
@@ -121,6 +123,12 @@ impl Screen {
         self.config.server.listen.first().copied().unwrap_or(defaults::LISTEN)
     }
 
+    /// Everything below the suffix is gatepost's: that is what it was given for.
+    fn wiring(&self) -> Result<Wiring, NotWired> {
+        let wiring = Wiring::of(&self.config, |_| None)?;
+        Ok(Wiring { domains: vec![self.suffix.clone()], ..wiring })
+    }
+
     fn show_question(&self, zone: &Name) {
         let dig = hints::dig(zone, self.listen());
         self.progress.line(&format!("Serving {} already; try it:\n  {dig}\n", styled(HEAD, zone)));
@@ -144,7 +152,8 @@ impl Screen {
         writeln!(out, "  {}", hints::dig(&working, listen))?;
 
         writeln!(out, "\n{}", styled(HEAD, "Tell your resolver where these zones are; unbound:"))?;
-        hints::unbound(&self.suffix, listen).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+        let wiring = self.wiring()?;
+        unbound::lines(&wiring).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
 
         let combined = self.combined();
         let mut shown = Shown::All;
@@ -155,7 +164,11 @@ impl Screen {
                 styled(HEAD, "Reject in Postfix what one of the block lists has; main.cf:")
             )?;
             writeln!(out, "  smtpd_recipient_restrictions =\n      ...")?;
-            for line in hints::postfix(combined) {
+            for line in wiring
+                .addresses(Use::Block)
+                .filter(|asked| asked.zone.origin == combined.origin)
+                .flat_map(postfix::rejects)
+            {
                 writeln!(out, "      {line}")?;
             }
             if let Some(client) = hints::test_client(combined) {

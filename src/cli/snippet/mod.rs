@@ -1,0 +1,173 @@
+//! `gatepost snippet`: what to tell a resolver or a mail program so that it asks gatepost.
+//!
+//! [`Wiring`](wiring::Wiring) says what there is to tell, a file for each program writes it down. Every mail program's
+//! text takes real codes alone for a listing, so that neither a test point nor an error code rejects mail; every
+//! resolver's text opens what stands between a resolver and answers in 127.0.0.0/8 from an unsigned zone.
+
+pub(crate) mod bind;
+mod codes;
+pub(crate) mod dnsdist;
+pub(crate) mod dnsmasq;
+pub(crate) mod exim;
+mod haraka;
+mod knot_resolver;
+mod opensmtpd;
+mod pdns_recursor;
+pub(crate) mod postfix;
+pub(crate) mod postscreen;
+pub(crate) mod rspamd;
+mod sendmail;
+pub(crate) mod spamassassin;
+mod systemd_resolved;
+mod text;
+pub(crate) mod unbound;
+mod values;
+pub(crate) mod wiring;
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+
+use super::failure::Usage;
+use super::locate::EitherArgs;
+use super::output::{out, talk};
+use crate::error::ExitStatus;
+use wiring::Wiring;
+
+/// Print what to tell a resolver or a mail program so that it asks gatepost
+///
+/// The text comes from the configuration: where the server listens, its zones, what their lists are good for, and every
+/// code that they can answer. A mail program rejects on block lists, weighs score lists, takes bounce lists for null senders alone
+/// and lets through whom allow lists have, each as far as it can; own networks and clients that authenticate come first.
+/// Each text says where it belongs and how to test it.
+///
+/// Print it again when lists, zones or codes change.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gatepost snippet unbound
+  gatepost snippet unbound --write /etc/unbound/unbound.conf.d/gatepost.conf
+  gatepost snippet postfix --config gatepost.toml
+  gatepost snippet rspamd --state state      of a `gatepost up` that keeps its state there")]
+pub(crate) struct Args {
+    /// The resolver or mail program
+    #[arg(value_enum, value_name = "PROGRAM", hide_possible_values = false)]
+    program: Program,
+    #[command(flatten)]
+    from: EitherArgs,
+    /// Write it into this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+/// What can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Program {
+    Postfix,
+    Postscreen,
+    Exim,
+    Rspamd,
+    Spamassassin,
+    Haraka,
+    Opensmtpd,
+    Sendmail,
+    Unbound,
+    Bind,
+    Dnsmasq,
+    PdnsRecursor,
+    Dnsdist,
+    KnotResolver,
+    SystemdResolved,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let config = args.from.read()?;
+    let values = values::of(&config)?;
+    let wiring = Wiring::of(&config, |zone| values.get(zone).cloned())
+        .map_err(|error| anyhow!(Usage(error.to_string())))?;
+    let text = args.program.text(&wiring)?;
+    if let Some(path) = &args.write {
+        talk(write(path, &text)?);
+        return Ok(ExitStatus::Ok);
+    }
+    let mut out = out();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(ExitStatus::Ok)
+}
+
+impl Program {
+    /// What it is told. A mail program that has no zone to ask is an error.
+    pub(crate) fn text(self, wiring: &Wiring) -> anyhow::Result<String> {
+        if !self.is_resolver() && wiring.zones.is_empty() {
+            bail!(Usage(
+                "no zone is for mail programs: what is served lists addresses that no mail can come from; \
+                 `gatepost feeds` shows block lists"
+                    .to_owned()
+            ));
+        }
+        Ok(match self {
+            Self::Postfix => postfix::text(wiring),
+            Self::Postscreen => postscreen::text(wiring),
+            Self::Exim => exim::text(wiring),
+            Self::Rspamd => rspamd::text(wiring),
+            Self::Spamassassin => spamassassin::text(wiring),
+            Self::Haraka => haraka::text(wiring),
+            Self::Opensmtpd => opensmtpd::text(wiring),
+            Self::Sendmail => sendmail::text(wiring),
+            Self::Unbound => unbound::text(wiring),
+            Self::Bind => bind::text(wiring),
+            Self::Dnsmasq => dnsmasq::text(wiring),
+            Self::PdnsRecursor => pdns_recursor::text(wiring),
+            Self::Dnsdist => dnsdist::text(wiring),
+            Self::KnotResolver => knot_resolver::text(wiring),
+            Self::SystemdResolved => systemd_resolved::text(wiring),
+        })
+    }
+
+    fn is_resolver(self) -> bool {
+        matches!(
+            self,
+            Self::Unbound
+                | Self::Bind
+                | Self::Dnsmasq
+                | Self::PdnsRecursor
+                | Self::Dnsdist
+                | Self::KnotResolver
+                | Self::SystemdResolved
+        )
+    }
+}
+
+/// Makes the file, whole or not at all; what to say of it. A file that is there is somebody's, unless it says the same.
+fn write(path: &Path, text: &str) -> anyhow::Result<String> {
+    let failed = || format!("cannot write {}", path.display());
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o644).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+                return Ok(format!("{} is there already and says the same", path.display()));
+            }
+            bail!(Usage(format!(
+                "{} is there already and says something else; compare it with what is printed without --write, or name \
+                 another file",
+                path.display()
+            )));
+        }
+        Err(error) => return Err(error).with_context(failed),
+    };
+    // Whatever the umask is: the service that reads it is somebody else.
+    let written = file
+        .set_permissions(Permissions::from_mode(0o644))
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // Half a text is worse than none, and it is ours.
+        let _ = std::fs::remove_file(path);
+        return Err(error).with_context(failed);
+    }
+    Ok(format!("wrote {}", path.display()))
+}

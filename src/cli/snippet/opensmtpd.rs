@@ -1,0 +1,28 @@
+//! OpenSMTPD: arguments of filter-dnsbl.
+
+use super::text::{Text, zones};
+use super::wiring::{WiredZone, Wiring};
+use crate::model::Use;
+
+pub(crate) fn text(wiring: &Wiring) -> String {
+    let mut text = Text::new(
+        "#",
+        "opensmtpd",
+        "OpenSMTPD: filter-dnsbl marks what gatepost lists. For smtpd.conf. Not tried.",
+    );
+    text.note("Without -m the filter disconnects whoever is listed, and everybody as long as a zone cannot be answered: it fails closed.");
+    text.note("With -m it adds `X-Spam: Yes`, on which your delivery agent can act. It has no filter for values: to it any answer is a");
+    text.note("listing. So the zones named here are those in which every code is one to reject on. Allow lists need a release that has -w.");
+    text.note("Take the filter to port 25 alone: who authenticates comes by 587 or 465 (`listen on … filter \"gatepost\"` on the former).");
+    text.mail_test("send a mail from there: X-Spam-DNSBL in its header.");
+    text.legend(wiring);
+    text.cannot("The filter cannot weigh", &zones(wiring, Use::Score, false));
+    text.cannot("The filter cannot tell null senders and so cannot use", &zones(wiring, Use::Bounce, false));
+    let rejects = |zone: &&WiredZone| zone.addresses && zone.codes.keys().all(|use_| *use_ == Use::Block);
+    let mut arguments: Vec<String> =
+        wiring.addresses(Use::Allow).map(|asked| format!("-w {}", asked.zone.origin)).collect();
+    arguments.extend(wiring.zones.iter().filter(rejects).map(|zone| zone.origin.to_string()));
+    text.line(&format!("\nfilter \"gatepost\" proc-exec \"filter-dnsbl -m {}\"", arguments.join(" ")));
+    text.line("listen on egress filter \"gatepost\"");
+    text.end()
+}

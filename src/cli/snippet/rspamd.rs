@@ -1,0 +1,122 @@
+//! rspamd: rules of its `rbl` module, weights, and the action that block lists force.
+
+use super::text::{TRIED, Text};
+use super::wiring::{Asked, Wiring};
+use crate::model::Use;
+
+/// What a listing weighs, by use; rspamd's own actions begin at 4 (greylist), 6 (mark) and 15 (reject).
+const BLOCK: f64 = 8.0;
+const SCORE: f64 = 2.0;
+const ALLOW: f64 = -5.0;
+
+pub(crate) fn text(wiring: &Wiring) -> String {
+    let mut text =
+        Text::new("#", "rspamd", "rspamd: addresses on block lists are rejected, other listings weigh.");
+    text.note("For /etc/rspamd/rspamd.conf.local, which is read beside rspamd's own files.");
+    text.mail_test(&format!("rspamc --ip {TRIED} symbols < a.mail: action reject."));
+    text.legend(wiring);
+    text.line("");
+
+    text.line("rbl {\n  rbls {");
+    let rules: Vec<Rule<'_>> = rules(wiring);
+    rules.iter().for_each(|rule| rule.write(&mut text));
+    text.line("  }\n}");
+
+    text.line("\ngroup \"gatepost\" {\n  symbols {");
+    for rule in &rules {
+        text.line(&format!("    {:?} {{ weight = {:.1}; one_shot = true; }}", rule.symbol, rule.weight()));
+    }
+    text.line("  }\n}");
+
+    let allow = rules.iter().filter(|rule| rule.use_ == Use::Allow && !rule.names);
+    let unless: String = allow.map(|rule| format!(" & !{}", rule.symbol)).collect();
+    if !rules.iter().any(|rule| !rule.names && matches!(rule.use_, Use::Block | Use::Bounce)) {
+        return text.end();
+    }
+    text.line("\nforce_actions {\n  rules {");
+    for rule in rules.iter().filter(|rule| !rule.names) {
+        match rule.use_ {
+            Use::Block => rule.reject(&mut text, &unless),
+            // rspamd's own symbol for mail with a null sender that looks like a bounce.
+            Use::Bounce => rule.reject(&mut text, &format!(" & BOUNCE{unless}")),
+            Use::Score | Use::Allow => {}
+        }
+    }
+    text.line("  }\n}");
+    text.end()
+}
+
+struct Rule<'a> {
+    asked: Asked<'a>,
+    use_: Use,
+    names: bool,
+    symbol: String,
+}
+
+fn rules(wiring: &Wiring) -> Vec<Rule<'_>> {
+    let mut rules = Vec::new();
+    for use_ in [Use::Allow, Use::Block, Use::Score, Use::Bounce] {
+        let addresses = wiring.addresses(use_).map(|asked| (asked, false));
+        for (asked, names) in addresses.chain(wiring.names(use_).map(|asked| (asked, true))) {
+            rules.push(Rule { asked, use_, names, symbol: symbol(asked, use_, names) });
+        }
+    }
+    rules
+}
+
+/// The zone's word, and what makes it another one where a zone has more than one rule.
+pub(crate) fn symbol(asked: Asked<'_>, use_: Use, names: bool) -> String {
+    let zone = asked.zone;
+    let mut symbol = format!("GATEPOST_{}", zone.tag);
+    if zone.codes.len() > 1 {
+        symbol.push('_');
+        symbol.push_str(&use_.to_string().to_ascii_uppercase());
+    }
+    if names && zone.addresses {
+        symbol.push_str("_NAMES");
+    }
+    symbol
+}
+
+impl Rule<'_> {
+    fn weight(&self) -> f64 {
+        match self.use_ {
+            Use::Block => BLOCK,
+            Use::Score => SCORE,
+            // Alone it says nothing.
+            Use::Bounce => 0.0,
+            Use::Allow => ALLOW,
+        }
+    }
+
+    fn write(&self, text: &mut Text) {
+        let checks = if self.names { r#""urls", "emails", "helo", "rdns""# } else { r#""from""# };
+        text.line(&format!("    {} {{", self.symbol.to_ascii_lowercase()));
+        text.line(&format!("      symbol = \"{}_OTHER\";", self.symbol));
+        text.line(&format!("      rbl = \"{}\";", self.asked.zone.origin));
+        text.line(&format!("      checks = [{checks}];"));
+        if self.names {
+            text.line("      emails_domainonly = true;");
+        }
+        if self.use_ == Use::Allow {
+            text.line("      is_whitelist = true;");
+        }
+        text.line("      exclude_users = true;\n      exclude_local = true;");
+        text.line("      unknown = false;");
+        let codes: Vec<String> = self.asked.codes.keys().map(|code| format!("\"{code}\"")).collect();
+        text.line(&format!("      returncodes {{ {} = [{}]; }}", self.symbol, codes.join(", ")));
+        text.line("    }");
+    }
+
+    /// Rejects what the rule finds and `more` lets through.
+    fn reject(&self, text: &mut Text, more: &str) {
+        text.line(&format!("    {} {{", self.symbol));
+        text.line("      action = \"reject\";");
+        text.line(&format!("      expression = \"{}{more}\";", self.symbol));
+        text.line(&format!(
+            "      message = \"Service unavailable; client blocked using {}\";",
+            self.asked.zone.origin
+        ));
+        text.line("    }");
+    }
+}

@@ -1,0 +1,84 @@
+//! SpamAssassin: rules with sub-tests for the codes, and scores.
+
+use super::codes::expression;
+use super::rspamd::symbol;
+use super::text::Text;
+use super::wiring::{Asked, Wiring};
+use crate::model::Use;
+
+/// Above the 5 from which mail is spam.
+const BLOCK: f64 = 6.0;
+const SCORE: f64 = 1.5;
+const ALLOW: f64 = -5.0;
+
+pub(crate) fn text(wiring: &Wiring) -> String {
+    let mut text = Text::new(
+        "#",
+        "spamassassin",
+        "SpamAssassin: what gatepost lists scores. For /etc/spamassassin/gatepost.cf.",
+    );
+    text.note("It marks, and whoever calls it rejects. The client is the last relay outside trusted_networks and internal_networks.");
+    text.mail_test("spamassassin -D dns -t < a.mail that came from there: GATEPOST_… among its tests.");
+    text.legend(wiring);
+    let mut null_sender = false;
+    for (use_, score) in [(Use::Block, BLOCK), (Use::Score, SCORE), (Use::Allow, ALLOW), (Use::Bounce, 0.0)] {
+        for asked in wiring.addresses(use_) {
+            if use_ == Use::Bounce && !null_sender {
+                null_sender = true;
+                text.line("\nheader   __GATEPOST_NULL_SENDER Return-Path =~ /<>/");
+            }
+            addresses(&mut text, asked, use_, score);
+        }
+        for asked in wiring.names(use_).filter(|_| matches!(use_, Use::Block | Use::Score)) {
+            names(&mut text, asked, use_, score);
+        }
+    }
+    text.end()
+}
+
+fn addresses(text: &mut Text, asked: Asked<'_>, use_: Use, score: f64) {
+    let (zone, symbol) = (&asked.zone.origin, symbol(asked, use_, false));
+    let set = format!("{}-lastexternal", symbol.to_ascii_lowercase());
+    let filter = expression(asked.codes.keys());
+    // For null senders alone: the listing itself scores nothing, what is made of both does.
+    let (rule, made_of_both) = match use_ {
+        Use::Bounce => (format!("__{symbol}"), true),
+        _ => (symbol.clone(), false),
+    };
+    text.line(&format!("\nheader   __{symbol}_ANY eval:check_rbl('{set}', '{zone}.')"));
+    text.line(&format!("tflags   __{symbol}_ANY net"));
+    text.line(&format!("header   {rule} eval:check_rbl_sub('{set}', '{filter}')"));
+    text.line(&format!("tflags   {rule} net{}", if use_ == Use::Allow { " nice" } else { "" }));
+    if made_of_both {
+        text.line(&format!("meta     {symbol} {rule} && __GATEPOST_NULL_SENDER"));
+        text.line(&format!("tflags   {symbol} net"));
+    }
+    text.line(&format!("describe {symbol} Listed by gatepost in {}", shortened(&zone.to_string())));
+    text.line(&format!("score    {symbol} {:.1}", if made_of_both { BLOCK } else { score }));
+}
+
+/// Domains of links: a rule for each code, since a sub-test there is one code.
+fn names(text: &mut Text, asked: Asked<'_>, use_: Use, score: f64) {
+    let (zone, symbol) = (&asked.zone.origin, symbol(asked, use_, true));
+    let mut rules = Vec::new();
+    text.line("");
+    for code in asked.codes.keys() {
+        let rule = format!("__{symbol}_{}", code.to_string().replace('.', "_"));
+        text.line(&format!("urirhssub {rule} {zone}. A {code}"));
+        text.line(&format!("body     {rule} eval:check_uridnsbl('{rule}')"));
+        text.line(&format!("tflags   {rule} net notrim"));
+        rules.push(rule);
+    }
+    text.line(&format!("meta     {symbol} {}", rules.join(" || ")));
+    text.line(&format!("tflags   {symbol} net"));
+    text.line(&format!(
+        "describe {symbol} A link's domain is listed by gatepost in {}",
+        shortened(&zone.to_string())
+    ));
+    text.line(&format!("score    {symbol} {score:.1}"));
+}
+
+/// SpamAssassin wants descriptions short.
+fn shortened(zone: &str) -> &str {
+    zone.get(..40).unwrap_or(zone)
+}
