@@ -489,6 +489,110 @@ fn a_mirror_may_rest() {
     assert!(reasons.contains("passed over") && reasons.contains("500"), "{reasons}");
 }
 
+/// A mirror that gives rubbish, or an old version, does not hide the one behind it, and is asked again the next time.
+#[test]
+fn a_mirror_with_rubbish_hides_nobody() {
+    let (first, second) = (Hostile::start(), Hostile::start());
+    let site = Site::new();
+    let urls = [&first, &second].map(|server| format!("http://{}/list", server.address));
+    site.configure(&format!(
+        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
+    ));
+    let dated = |day: u32, body: &[u8]| {
+        response(&format!("200 OK\nLast-Modified: Sat, {day:02} Nov 2025 10:00:00 GMT"), body)
+    };
+    let outcome = |code: i32| {
+        let done = site.sync(&["one"]).expect(code).json();
+        let asked = (first.asked().len(), second.asked().len());
+        (done["lists"][0]["outcome"].as_str().unwrap().to_owned(), asked)
+    };
+    second.does(Act::Say(dated(15, GOOD)));
+    for rubbish in
+        [ok(b"<html>"), ok(b""), ok(&gzip(GOOD)[..20]), response("200 OK", b"5.6.7.8\nnonsense\n\x00\n")]
+    {
+        first.does(Act::Say(rubbish));
+        assert_ne!(outcome(0).0, "rejected");
+    }
+    first.does(Act::Say(ok(b"<html>")));
+    assert_eq!(outcome(0), ("accepted".into(), (1, 1)));
+    // Both give nothing of use: what the first one said is told.
+    second.does(Act::Say(ok(b"{\"error\":1}")));
+    let done = site.sync(&["one"]).expect(1).json();
+    assert!(done["lists"][0]["reasons"].to_string().contains("web page"), "{done:#}");
+    // A stale cache in front of a newer version.
+    first.does(Act::Say(dated(8, b"5.6.7.8\n")));
+    second.does(Act::Say(dated(22, b"5.6.7.8\n5.6.7.9\n5.6.7.10\n")));
+    first.asked();
+    second.asked();
+    assert_eq!(outcome(0), ("accepted".into(), (1, 1)));
+    second.does(Act::Say(response("500 X", b"")));
+    assert_eq!(outcome(0).0, "stale");
+    // The first is well again: nobody else is asked.
+    first.does(Act::Say(dated(29, GOOD)));
+    second.asked();
+    assert_eq!(outcome(0), ("accepted".into(), (1, 0)));
+}
+
+/// What a server says again of what it was shown is neither kept nor told, whatever it calls it.
+#[test]
+fn a_secret_for_a_validator() {
+    let hostile = Hostile::start();
+    let site = Site::new();
+    let secret = "s3cr3t-t0ken";
+    let file = site.path("credential");
+    fs::write(&file, format!("X-Api-Key: {secret}\n")).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    site.configure(&format!(
+        "[list.one]\nurl = \"http://{}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n\
+         credential = {file:?}\n{}",
+        hostile.address,
+        Site::zone("one.example", &["one"], "")
+    ));
+    hostile.does(Act::Say(response(&format!("200 OK\nETag: \"{secret}\"\nLast-Modified: {secret}"), GOOD)));
+    let mut told = format!("{:?}", site.sync(&["one"]).expect(0));
+    told += &site.status().to_string();
+    told += &site.on_list("history", "one", &["--json"]).expect(0).stdout;
+    for name in site.files("") {
+        told += &String::from_utf8_lossy(&fs::read(site.state().join(name)).unwrap());
+    }
+    assert!(!told.contains(secret) && told.contains("accepted"), "{told}");
+    assert!(hostile.asked().concat().contains(secret), "it was shown");
+}
+
+/// "Not modified" is no answer to a question for whatever there is.
+#[test]
+fn not_modified_although_nobody_asked_so() {
+    let hostile = Hostile::start();
+    let site = Site::new();
+    site.configure(&format!(
+        "[list.one]\nurl = \"http://{}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n",
+        hostile.address
+    ));
+    hostile.does(Act::Say(response("200 OK", GOOD)));
+    site.sync(&["one"]).expect(0);
+    let confirmed = site.first_list()["confirmed"].clone();
+    hostile.does(Act::Say(b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n".to_vec()));
+    let done = site.sync(&["one"]).expect(1).json();
+    assert_eq!(done["lists"][0]["outcome"], "failed", "{done:#}");
+    assert_eq!(site.first_list()["confirmed"]["at"], confirmed["at"]);
+}
+
+/// Whoever speaks no TLS was asked all the same: the floor holds.
+#[test]
+fn a_server_without_tls_is_left_alone_too() {
+    let hostile = Hostile::start();
+    hostile.does(Act::Say(b"220 mail.example.net ESMTP\r\n".to_vec()));
+    let site = Site::new();
+    site.configure(&format!(
+        "[list.one]\nurl = \"https://{}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"1h\"\n",
+        hostile.address
+    ));
+    // It answers when it has read a head, or the end of what came.
+    site.sync(&["one"]).expect(1);
+    let done = site.sync(&["one"]).json();
+    assert!(done["lists"][0]["waits"].is_object() || done["lists"][0]["waits"].is_number(), "{done:#}");
+}
+
 struct Quiet;
 
 impl Watcher for Quiet {

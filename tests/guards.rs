@@ -198,6 +198,21 @@ fn limits_of_a_list_go_before_the_defaults() {
     assert_eq!(outcomes(0), ["accepted", "accepted", "accepted"]);
 }
 
+/// A list that had a mark at its end has been cut when it has none, however few entries it has.
+#[test]
+fn a_lost_end_mark() {
+    let site = site();
+    let marked = |count: usize| hosts(0, 200) + &format!("# END {count} entries\n");
+    assert_eq!(site.fetch("victim", marked(200))["outcome"], "accepted");
+    for cut in [hosts(0, 200), hosts(0, 199), "# only a header\n5.6.0.1\n".to_owned()] {
+        let list = site.fetch("victim", cut);
+        assert_eq!(list["outcome"], "rejected", "{list:#}");
+        assert!(list["reasons"].to_string().contains("end mark that the version in service has"), "{list:#}");
+    }
+    assert_eq!(site.fetch("victim", marked(199))["outcome"], "rejected");
+    assert_eq!(site.fetch("victim", marked(200) + "# bye\n")["outcome"], "accepted");
+}
+
 /// What is older than what is there, as it says itself, comes from a cache on the way: nothing is alarmed, nothing is
 /// asked more often, and the age of what is there goes on.
 #[test]

@@ -297,7 +297,8 @@ fn good_files_are_accepted() {
         }
         assert_eq!(feeds.check(file), Ok(()), "{file}");
         let bogons = file.starts_with("cymru/");
-        let judgement = feeds.judge(file, &Limits { bogons, ..Limits::default() });
+        let limits = if bogons { Limits::default().of_bogons() } else { Limits::default() };
+        let judgement = feeds.judge(file, &limits);
         assert_eq!((judgement.decision, judgement.reasons), (Decision::Accept, vec![]), "{file}");
     }
 }
@@ -352,7 +353,7 @@ fn reserved_space_is_dropped_before_shapes_are_judged() {
     );
     let bogons = "cymru/fullbogons-ipv4.2024-03-10.txt";
     assert_eq!(feeds.judge(bogons, &Limits::default()).dropped.never, 13);
-    let as_bogons = feeds.judge(bogons, &Limits { bogons: true, ..Limits::default() });
+    let as_bogons = feeds.judge(bogons, &Limits::default().of_bogons());
     assert_eq!((as_bogons.dropped.never, as_bogons.dropped.sample), (1, vec!["127.0.0.0/8".to_owned()]));
     let v6 = feeds.judge("cymru/fullbogons-ipv6.2024-03-10.txt.gz", &Limits::default());
     assert!(matches!(v6.reasons[..], [Reason::ShortPrefix { count: 26, .. }]), "{:?}", v6.reasons);

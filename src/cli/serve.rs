@@ -16,7 +16,7 @@ use crate::config::{self, Config, HttpPath, ListConfig, Problem, Problems, Slug}
 use crate::error::ExitStatus;
 use crate::ops::{
     Clients, Conduct, Ended, FeedAges, Nohup, Report, Said, Service, expired_lists, feed_ages, handed,
-    identity,
+    identity, raise_open_files,
 };
 use crate::server::{
     AccessLists, Addresses, Handed, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings,
@@ -58,10 +58,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
 fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     let path = std::path::absolute(args.config.path())?;
-    let config = locate::read(&path)?;
+    let mut config = locate::read(&path)?;
     locate::keep_off_up(&config)?;
     let store = Store::open(&config.state)?;
     tell_absent(&config);
+    config.server.tcp_connections = connections(&config, raise_open_files());
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let identity = identity(&config)?;
@@ -79,6 +80,24 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     service.run(&mut daemon);
     tracing::info!("stopped");
     Ok(ExitStatus::Ok)
+}
+
+/// As many as are configured, or as many as there are descriptors for: above that nobody would be let in any more, while here
+/// those who are idle make room.
+fn connections(config: &Config, descriptors: u64) -> u32 {
+    let server = &config.server;
+    let workers = server.workers.map_or_else(cores, usize::from);
+    // Each worker's socket twice, a listener, each zone's file twice while a new one comes, a sync, the logs and the rest.
+    let others = 64 + server.listen.len() * (2 * workers + 1) + 2 * config.reloadable.zones.len();
+    let room = u32::try_from(descriptors.saturating_sub(others as u64)).unwrap_or(u32::MAX).max(1);
+    if room < server.tcp_connections {
+        tracing::warn!(
+            "the limit of {descriptors} open files has room for {room} connections, not for the {} of `tcp-connections` \
+             (ulimit -n; LimitNOFILE= of systemd)",
+            server.tcp_connections
+        );
+    }
+    room.min(server.tcp_connections)
 }
 
 /// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.
@@ -262,7 +281,7 @@ impl Conduct for Daemon {
     fn status(&self, server: &Server) -> String {
         let world = server.world();
         let zones = world.zones().count() as u64;
-        let waiting = world.zones().filter(|(_, served)| matches!(served, Served::Waiting)).count();
+        let waiting = world.zones().filter(|(_, served)| !matches!(served, Served::Ready(_))).count();
         let zones = counted(zones, "zone", "zones");
         let generation =
             world.generation().map_or_else(String::new, |number| format!(", generation {number}"));

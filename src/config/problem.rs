@@ -41,7 +41,8 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(place: &Place, message: impl Into<String>) -> Self {
-        Self { place: place.clone(), message: message.into(), help: None, passing: false }
+        let message = without_passwords(&message.into());
+        Self { place: place.clone(), message, help: None, passing: false }
     }
 
     /// Something outside of the configuration that may be there again in a moment: everything else can go on.
@@ -137,12 +138,42 @@ impl Excerpt {
         let before = if skipped > 0 { format!("…{before}") } else { before };
         let cut = if from.chars().count() > most_from { "…" } else { "" };
         let shown: String = from.chars().take(most_from).collect();
+        let before = without_passwords(&before);
         Self {
             indent: before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect(),
-            text: format!("{before}{shown}{cut}"),
+            text: without_passwords(&format!("{before}{shown}{cut}")),
             carets: "^".repeat(len.clamp(1, most_from)),
         }
     }
+}
+
+/// Problems are shown and logged; what stands before the `@` of a URL is nobody's business, whatever is wrong with the URL. One
+/// that is cut before it loses all of it.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at + 3);
+        shown.push_str(head);
+        let end = tail.find(['"', '\'', '`', ' ']).unwrap_or(tail.len());
+        let authority = &tail[..end];
+        match authority.rfind('@') {
+            Some(at) => {
+                shown.push_str("***");
+                rest = &tail[at..];
+            }
+            None if authority.contains('…') && authority.contains(':') => {
+                shown.push_str("***…");
+                rest = &tail[end..];
+            }
+            None => {
+                shown.push_str(authority);
+                rest = &tail[end..];
+            }
+        }
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// Where the line around octet `at` begins, and its number from 1.
@@ -261,6 +292,22 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::without_passwords;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (text, shown) in [
+            ("url = \"http://joe:pw@example.net/x\", b", "url = \"http://***@example.net/x\", b"),
+            ("`http://joe:p/w?#@h@example.net` is none", "`http://***@example.net` is none"),
+            ("http://a.example/ and https://u:p@b.example", "http://a.example/ and https://***@b.example"),
+            ("url = \"http://joe:very long", "url = \"http://joe:very long"),
+            ("url = \"http://joe:verylo…", "url = \"http://***…"),
+            ("no address, a@b", "no address, a@b"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+    }
+
     use super::*;
 
     #[test]

@@ -24,7 +24,13 @@ pub fn reaches_the_public(address: IpAddr) -> bool {
 
 /// Whether strangers can ask a server that listens there, and are answered.
 pub fn lets_strangers_in(listen: SocketAddr, access: &Access) -> bool {
-    reaches_the_public(listen.ip()) && *access.of_strangers(listen.is_ipv6()) == Action::Allow
+    let assigned = |v6: Ipv6Addr| matches!(v6.segments(), [0x2001, 0..=0x1ff, ..]);
+    // What is no place for a feed may be one to be reached at: Teredo and the like.
+    let is_public = match listen.ip() {
+        IpAddr::V6(v6) if assigned(v6) => true,
+        ip => reaches_the_public(ip),
+    };
+    is_public && *access.of_strangers(listen.is_ipv6()) == Action::Allow
 }
 
 fn v4_is_public(address: Ipv4Addr) -> bool {

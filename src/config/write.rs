@@ -153,8 +153,10 @@ impl Out {
             self.line("max-bad-share", format!("{:?}", list.limits.max_bad_share));
             self.line("min-entries", list.limits.min_entries.to_string());
             self.line("max-coverage", format!("{:?}", list.limits.max_coverage_v4));
+            self.line("max-coverage-v6", format!("{:?}", list.limits.max_coverage_v6));
             self.line("shortest-prefix-v4", list.limits.shortest_v4.to_string());
             self.line("shortest-prefix-v6", list.limits.shortest_v6.to_string());
+            self.line("shortest-name", list.limits.shortest_name.to_string());
             self.line("max-shrink", format!("{:?}", list.limits.max_shrink));
             self.line("max-growth", format!("{:?}", list.limits.max_growth));
             self.line("max-gone", format!("{:?}", list.limits.max_gone));

@@ -27,10 +27,14 @@ pub const MAX_BAD_SHARE: f64 = 0.01;
 pub const MIN_ENTRIES: u64 = 1;
 /// Share of the IPv4 address space that a list may cover. The broadest real lists cover 4 %; half the world is 50 %.
 pub const MAX_COVERAGE_V4: f64 = 0.08;
+/// Share that a list may cover of the IPv6 space that registries give networks out of.
+pub const MAX_COVERAGE_V6: f64 = 0.08;
 /// The shortest IPv4 prefix that one entry may be (a range: as many addresses).
 pub const SHORTEST_V4: u8 = 8;
 /// The shortest IPv6 prefix that one entry may be.
 pub const SHORTEST_V6: u8 = 16;
+/// Labels that a name must have for all names below it to be listed by one entry.
+pub const SHORTEST_NAME: u8 = 2;
 /// Share of its entries that a list may lose at once. Replayed over 90 list-years, this and [`MAX_GROWTH`] ask a person
 /// one question a list every three years.
 pub const MAX_SHRINK: f64 = 0.25;
@@ -54,10 +58,14 @@ pub struct Limits {
     pub min_entries: u64,
     /// See [`MAX_COVERAGE_V4`].
     pub max_coverage_v4: f64,
+    /// See [`MAX_COVERAGE_V6`].
+    pub max_coverage_v6: f64,
     /// See [`SHORTEST_V4`].
     pub shortest_v4: u8,
     /// See [`SHORTEST_V6`].
     pub shortest_v6: u8,
+    /// See [`SHORTEST_NAME`].
+    pub shortest_name: u8,
     /// See [`MAX_SHRINK`].
     pub max_shrink: f64,
     /// See [`MAX_GROWTH`].
@@ -77,10 +85,17 @@ pub struct Limits {
 
 impl Limits {
     /// The same for a list of bogons: special-purpose space is 14 % of IPv4, 240.0.0.0/4 and 224.0.0.0/4 are often one entry,
-    /// and half of IPv6 is 8000::/1. What holds a registry's whole IPv6 space is no bogon.
+    /// and half of IPv6 is 8000::/1; most of what registries have of IPv6 is not given out yet, but never all of what one has.
     #[must_use]
     pub fn of_bogons(self) -> Self {
-        Self { max_coverage_v4: 0.2, shortest_v4: 3, shortest_v6: 1, bogons: true, ..self }
+        Self {
+            max_coverage_v4: 0.2,
+            max_coverage_v6: 1.0,
+            shortest_v4: 3,
+            shortest_v6: 1,
+            bogons: true,
+            ..self
+        }
     }
 }
 
@@ -90,8 +105,10 @@ impl Default for Limits {
             max_bad_share: MAX_BAD_SHARE,
             min_entries: MIN_ENTRIES,
             max_coverage_v4: MAX_COVERAGE_V4,
+            max_coverage_v6: MAX_COVERAGE_V6,
             shortest_v4: SHORTEST_V4,
             shortest_v6: SHORTEST_V6,
+            shortest_name: SHORTEST_NAME,
             max_shrink: MAX_SHRINK,
             max_growth: MAX_GROWTH,
             max_gone: MAX_GONE,
@@ -142,6 +159,8 @@ pub struct Judgement {
     pub dropped: Dropped,
     /// Share of IPv4 that the list covers, never-list taken out, 0 to 1. Exclusions are not taken off.
     pub coverage_v4: f64,
+    /// The same of the IPv6 space that registries give out.
+    pub coverage_v6: f64,
     /// Distinct entries that list something, dropped ones taken off.
     pub entries: u64,
 }
@@ -169,6 +188,7 @@ pub fn judge(
         reasons: Vec::new(),
         entries: shape.listed - shape.dropped.total(),
         coverage_v4: shape.covered_v4 as f64 / 2f64.powi(32),
+        coverage_v6: shape.share_v6(),
         dropped: Dropped { canaries: shape.canaries.count, ..shape.dropped },
     };
     let mut found: Vec<Reason> = Vec::new();
@@ -179,7 +199,12 @@ pub fn judge(
     found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
     found.extend(shape.short_v4.reason(limits.shortest_v4));
     found.extend(shape.short_v6.reason(limits.shortest_v6));
-    found.extend(coverage(judgement.coverage_v4, limits));
+    found.extend(shape.short_names.reason(limits.shortest_name));
+    let covered = [
+        ("IPv4", judgement.coverage_v4, limits.max_coverage_v4),
+        ("what registries give out of IPv6", judgement.coverage_v6, limits.max_coverage_v6),
+    ];
+    found.extend(covered.into_iter().filter_map(|(of, share, limit)| coverage(of, share, limit)));
     found.into_iter().for_each(|reason| judgement.add(reason));
     judgement
 }
@@ -210,9 +235,12 @@ fn too_few(entries: u64, limits: &Limits) -> Option<Reason> {
     Some(Reason::TooFew { entries, limit: limits.min_entries })
 }
 
-fn coverage(share: f64, limits: &Limits) -> Option<Reason> {
-    (share > limits.max_coverage_v4)
-        .then_some(Reason::Coverage { share: share * 100.0, limit: limits.max_coverage_v4 * 100.0 })
+fn coverage(of: &str, share: f64, limit: f64) -> Option<Reason> {
+    (share > limit).then_some(Reason::Coverage {
+        of: of.to_owned(),
+        share: share * 100.0,
+        limit: limit * 100.0,
+    })
 }
 
 #[cfg(test)]

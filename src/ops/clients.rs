@@ -122,7 +122,7 @@ fn lists(config: &Config) -> Result<AccessLists, Problems> {
 
 fn limit_of(limit: &RateLimit) -> Limit {
     let RateLimit { rate, slip, loopback, exempt } = limit.clone();
-    Limit { rate, slip: slip.into(), loopback, exempt }
+    Limit { rate, slip, loopback, exempt }
 }
 
 /// The rules, then the files.

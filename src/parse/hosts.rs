@@ -3,7 +3,8 @@
 use super::diag::Bad;
 use super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::names::host_name;
-use super::{Options, entry, plain};
+use super::plain::EndMark;
+use super::{Options, Trailer, entry, plain};
 use crate::model::Name;
 use crate::set::Scope;
 
@@ -29,20 +30,31 @@ pub(super) struct Hosts {
     cover_subdomains: bool,
     /// The names of the present line.
     names: Vec<Name>,
+    end: EndMark,
 }
 
 impl Hosts {
     pub(super) fn new(options: &Options) -> Self {
-        Self { notes: options.notes, cover_subdomains: options.names_cover_subdomains, names: Vec::new() }
+        Self {
+            notes: options.notes,
+            cover_subdomains: options.names_cover_subdomains,
+            names: Vec::new(),
+            end: EndMark::default(),
+        }
     }
 }
 
 impl LineFormat for Hosts {
+    fn begin(&mut self, _: &mut Sink) {
+        self.end = EndMark::default();
+    }
+
     fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure> {
         let comment = line.iter().position(|&b| b == b'#').unwrap_or(line.len());
         let text = &line[..comment];
         if text.trim_ascii().is_empty() {
             plain::comment(line, out);
+            self.end.comment(line, out);
             return Ok(Outcome::Ignored);
         }
         self.read_names(text)?;
@@ -59,6 +71,10 @@ impl LineFormat for Hosts {
             out.builder.name(name, Scope::Exact, value);
         }
         Ok(Outcome::Entries(count))
+    }
+
+    fn end(&mut self, out: &mut Sink) -> Trailer {
+        self.end.verdict(out)
     }
 }
 

@@ -5,7 +5,8 @@
 
 use super::diag::Bad;
 use super::driver::{Failure, LineFormat, Outcome, Sink};
-use super::{Options, entry, plain};
+use super::plain::EndMark;
+use super::{Options, Trailer, entry, plain};
 use crate::model::{Name, NameError};
 use crate::set::{Scope, ValueId};
 
@@ -15,11 +16,17 @@ pub(super) struct Names {
     notes: bool,
     cover_subdomains: bool,
     value: ValueId,
+    end: EndMark,
 }
 
 impl Names {
     pub(super) fn new(options: &Options) -> Self {
-        Self { notes: options.notes, cover_subdomains: options.names_cover_subdomains, value: 0 }
+        Self {
+            notes: options.notes,
+            cover_subdomains: options.names_cover_subdomains,
+            value: 0,
+            end: EndMark::default(),
+        }
     }
 }
 
@@ -30,6 +37,7 @@ impl LineFormat for Names {
 
     fn begin(&mut self, out: &mut Sink) {
         self.value = out.plain();
+        self.end = EndMark::default();
     }
 
     fn line(&mut self, line: &[u8], out: &mut Sink) -> Result<Outcome, Failure> {
@@ -39,6 +47,7 @@ impl LineFormat for Names {
         let word = &text[..end];
         if word.is_empty() {
             plain::comment(line, out);
+            self.end.comment(line, out);
             return Ok(Outcome::Ignored);
         }
         let note = if self.notes { plain::unmarked(text[end..].trim_ascii()) } else { &[][..] };
@@ -55,11 +64,19 @@ impl LineFormat for Names {
             _ => (&[Scope::Exact], 0),
         };
         let name = host_name(&word[skip..]).map_err(|bad| bad.shifted(start + skip))?;
+        // `..`: below the root is everything.
+        if name.as_wire().len() == 1 {
+            return Err(Bad::new(start, "the root, not a name").into());
+        }
         let value = out.noted(note);
         for &scope in scopes {
             out.builder.name(name.clone(), scope, value);
         }
         Ok(Outcome::Entries(1))
+    }
+
+    fn end(&mut self, out: &mut Sink) -> Trailer {
+        self.end.verdict(out)
     }
 }
 
@@ -111,6 +128,18 @@ mod tests {
             bad.push(format!("{}:{} {}", d.line, d.column, d.reason));
         });
         (parsed.unwrap(), bad)
+    }
+
+    #[test]
+    fn marks_at_the_end() {
+        for (format, line) in [(Format::Names, "a.example"), (Format::Hosts, "0.0.0.0 a.example")] {
+            let trailer = |count: u32| {
+                let text = format!("# head\n{line}\n# END {count} entries\n");
+                parse(format, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().report.trailer
+            };
+            assert_eq!(trailer(1), Trailer::True, "{format}");
+            assert!(matches!(trailer(300), Trailer::False(_)), "{format}");
+        }
     }
 
     fn entries(parsed: &Parsed) -> Vec<(String, Scope)> {

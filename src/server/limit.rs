@@ -10,7 +10,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::model::Subject;
 use crate::zone::{Access, Action};
@@ -34,7 +34,7 @@ pub struct Limit {
     /// Replies a second to each network.
     pub rate: u32,
     /// Of what is above the limit every so manieth gets an empty reply with TC; 0: none.
-    pub slip: u32,
+    pub slip: u8,
     /// Loopback is limited, too.
     pub loopback: bool,
     /// Networks without a limit.
@@ -60,8 +60,18 @@ pub struct Limiter {
     /// Microseconds that a reply costs.
     cost: u64,
     lines: Box<[Line]>,
+    /// How much each slot's network was refused, for [`Limit::slip`].
+    refused: Box<[AtomicU8]>,
     hash: RandomState,
-    limited: AtomicU32,
+}
+
+/// Whether a question above the limit may slip: an empty reply with TC is an answer to questions for a zone alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slips {
+    /// It may.
+    Yes,
+    /// It gets nothing, and takes nobody's turn.
+    No,
 }
 
 #[derive(Debug, Default)]
@@ -78,8 +88,8 @@ impl Limiter {
             exempt: Access::new(exempt),
             cost,
             lines: (0..NETWORKS / WAYS).map(|_| Line::default()).collect(),
+            refused: (0..NETWORKS).map(|_| AtomicU8::new(0)).collect(),
             hash: RandomState::new(),
-            limited: AtomicU32::new(0),
         })
     }
 
@@ -89,27 +99,28 @@ impl Limiter {
     }
 
     /// Counts a reply to `client`. `now`: microseconds of a clock that is never set.
-    pub fn take(&self, client: IpAddr, now: u64) -> Allowance {
+    pub fn take(&self, client: IpAddr, slips: Slips, now: u64) -> Allowance {
         let client = client.to_canonical();
         if client.is_loopback() && !self.limit.loopback || *self.exempt.of(client) != Action::Allow {
             return Allowance::Reply;
         }
-        if self.count(network(client), now & TIME) {
-            return Allowance::Reply;
-        }
-        // Wraps, and then one more slips or one less.
-        let limited = self.limited.fetch_add(1, Ordering::Relaxed);
-        match self.limit.slip {
-            0 => Allowance::Nothing,
-            slip if limited.is_multiple_of(slip) => Allowance::Slip,
-            _ => Allowance::Nothing,
+        let Err(slot) = self.count(network(client), now & TIME) else { return Allowance::Reply };
+        match (slips, self.limit.slip) {
+            (Slips::No, _) | (_, 0) => Allowance::Nothing,
+            (Slips::Yes, slip) => {
+                // Threads that refuse one network at a time may both have the same turn, which costs a slip.
+                let turn = self.refused[slot].load(Ordering::Relaxed);
+                self.refused[slot].store((turn + 1) % slip, Ordering::Relaxed);
+                if turn == 0 { Allowance::Slip } else { Allowance::Nothing }
+            }
         }
     }
 
-    /// Whether the network had something left (the generic cell rate algorithm).
-    fn count(&self, network: u64, now: u64) -> bool {
+    /// Whether the network had something left (the generic cell rate algorithm); if not, the number of its slot.
+    fn count(&self, network: u64, now: u64) -> Result<(), usize> {
         let hash = self.hash.hash_one(network);
-        let line = &self.lines[hash as usize % self.lines.len()].0;
+        let number = hash as usize % self.lines.len();
+        let line = &self.lines[number].0;
         // An empty slot is that of the tag 0, which nobody has.
         let tag = hash & TAG | 1 << 40;
         // How long the network of a slot is still owed for. Nobody is for longer than the burst: what seems to be is long past,
@@ -125,11 +136,15 @@ impl Limiter {
             idle.expect("there are slots")
         });
         let before = if found.is_some() { owed(slots[at]) } else { 0 };
+        let slot = number * WAYS + at;
         if before + self.cost > BURST * 1_000_000 {
-            return false;
+            return Err(slot);
+        }
+        if found.is_none() {
+            self.refused[slot].store(0, Ordering::Relaxed);
         }
         line[at].store(tag | (now + before + self.cost) & TIME, Ordering::Relaxed);
-        true
+        Ok(())
     }
 }
 
@@ -145,14 +160,14 @@ fn network(client: IpAddr) -> u64 {
 mod tests {
     use super::*;
 
-    fn limiter(rate: u32, slip: u32) -> Limiter {
+    fn limiter(rate: u32, slip: u8) -> Limiter {
         let exempt = vec!["198.51.100.0/25".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()];
         Limiter::new(&Limit { rate, slip, loopback: false, exempt }).unwrap()
     }
 
     fn replies(limiter: &Limiter, client: &str, times: u32, now: u64) -> usize {
         let client = client.parse().unwrap();
-        (0..times).filter(|_| limiter.take(client, now) == Allowance::Reply).count()
+        (0..times).filter(|_| limiter.take(client, Slips::Yes, now) == Allowance::Reply).count()
     }
 
     #[test]
@@ -197,9 +212,18 @@ mod tests {
     fn some_slip() {
         let limiter = limiter(1, 4);
         let client = "192.0.2.1".parse().unwrap();
-        let given: Vec<_> = (0..102).map(|_| limiter.take(client, 5)).collect();
+        let given: Vec<_> = (0..102).map(|_| limiter.take(client, Slips::Yes, 5)).collect();
         let count = |what| given.iter().filter(|&&got| got == what).count();
         assert_eq!((count(Allowance::Reply), count(Allowance::Slip), count(Allowance::Nothing)), (2, 25, 75));
+        // What others send, and what cannot slip, takes nobody's turn.
+        let (client, other) = ("203.0.113.1".parse().unwrap(), "198.51.100.200".parse().unwrap());
+        let mut slipped = 0;
+        for _ in 0..42 {
+            slipped += usize::from(limiter.take(client, Slips::Yes, 5) == Allowance::Slip);
+            limiter.take(other, Slips::Yes, 5);
+            assert_ne!(limiter.take(client, Slips::No, 5), Allowance::Slip);
+        }
+        assert_eq!(slipped, 11, "of 41 and one reply, or two");
     }
 
     /// A flood of made-up senders neither grows anything nor frees the one that is flooded.
@@ -208,7 +232,7 @@ mod tests {
         let limiter = limiter(10, 0);
         let mut victim = 0;
         for n in 0..1_000_000u32 {
-            limiter.take(IpAddr::from((n << 8).to_be_bytes()), u64::from(n));
+            limiter.take(IpAddr::from((n << 8).to_be_bytes()), Slips::Yes, u64::from(n));
             if n % 100 == 0 {
                 victim += replies(&limiter, "203.0.113.1", 1, n.into());
             }

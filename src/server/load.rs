@@ -139,7 +139,7 @@ fn serve(
     };
     if entry.has_ended(wall_clock()) {
         tracing::warn!(zone = %origin, "its data have ended by their own words; SERVFAIL until there are newer ones");
-        return Ok(Served::Waiting);
+        return Ok(Served::Useless);
     }
     let path = store.snapshot(&entry.file);
     let snapshot = match previous.and_then(|served| unchanged(served, &path, entry)) {

@@ -45,7 +45,7 @@ pub use cookies::Cookies;
 pub use handed::Handed;
 pub use hit_log::HitLog;
 pub use idle::give_way;
-pub use limit::{BURST, Limit, Limiter};
+pub use limit::{BURST, Limit, Limiter, Slips};
 pub use listen::{Addresses, Sockets, StartError};
 pub use pulse::{Pulse, Sign, Thread};
 pub use query_log::{QueryLog, append_to};

@@ -106,9 +106,10 @@ impl Places {
     fn begin(&self, place: &mut Plain, tcp: Option<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<()> {
         place.door = tcp.map(|listener| self.streams.open(listener, Speaks::Tcp)).transpose()?;
         let spawn = if self.batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
-        for (number, socket) in udp.into_iter().enumerate() {
-            let core = self.pin_workers.then_some(number);
+        for socket in udp {
             let (seat, books) = self.board.seat(socket.try_clone()?.into());
+            // Counted over all addresses: each has a core of its own as long as there are as many.
+            let core = self.pin_workers.then_some(seat);
             let stop = Arc::default();
             match spawn(socket, core, &self.worlds, books, &stop) {
                 Ok(thread) => place.workers.push(Worker { seat, stop, thread }),

@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use nix::errno::Errno;
 
 use super::damage::{self, Fate};
 use super::decisions::{self, Watched};
@@ -81,6 +82,15 @@ pub enum ReloadError {
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
+}
+
+impl ReloadError {
+    /// Descriptors or memory: there may be some again in a moment.
+    fn is_a_lack(&self) -> bool {
+        let Self::Snapshot { source: SnapshotError::Io(error), .. } = self else { return false };
+        let lacks = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM];
+        error.raw_os_error().is_some_and(|code| lacks.contains(&Errno::from_raw(code)))
+    }
 }
 
 /// The thread that watches. Dropping its commands ends it.
@@ -252,6 +262,8 @@ struct Loader {
 /// A generation that could not be put in service, or not all of it.
 struct Failed {
     at: Instant,
+    /// The system lacked something, which says nothing of the generation.
+    lacked: bool,
     /// The snapshots that could not be used.
     files: Vec<(PathBuf, Option<FileId>)>,
 }
@@ -259,7 +271,9 @@ struct Failed {
 impl Failed {
     /// Whether another try may end better.
     fn is_due(&self) -> bool {
-        self.at.elapsed() >= RETRY || self.files.iter().any(|(path, file)| *file != file_at(path))
+        self.lacked
+            || self.at.elapsed() >= RETRY
+            || self.files.iter().any(|(path, file)| *file != file_at(path))
     }
 }
 
@@ -459,7 +473,7 @@ impl Loader {
     fn damaged(&mut self, origin: &Name, path: &Path, source: SnapshotError) -> Served {
         let error = ReloadError::Snapshot { zone: origin.clone(), path: path.to_owned(), source };
         self.note_failure(&error, "its file was changed while it was in service; the zone answers SERVFAIL");
-        Served::Waiting
+        Served::Useless
     }
 
     /// Which file names what is in service.
@@ -477,7 +491,12 @@ impl Loader {
     }
 
     fn note_failure(&mut self, error: &ReloadError, so: &str) {
-        let failed = self.failed.get_or_insert_with(|| Failed { at: Instant::now(), files: Vec::new() });
+        let failed = self.failed.get_or_insert_with(|| Failed {
+            at: Instant::now(),
+            lacked: false,
+            files: Vec::new(),
+        });
+        failed.lacked |= error.is_a_lack();
         if let ReloadError::Snapshot { path, .. } | ReloadError::Mismatch { path, .. } = error {
             failed.files.push((path.clone(), file_at(path)));
         }

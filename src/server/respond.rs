@@ -11,13 +11,16 @@ use arrayvec::ArrayVec;
 use nix::time::{ClockId, clock_gettime};
 
 use super::limit::Allowance;
+use super::limit::Slips;
 use super::udp::BATCH;
 use super::world::Place;
 use super::{Served, Tally, World};
 use crate::compile::AnswerId;
 use crate::model::Rtype;
 use crate::snapshot::{Damaged, Mapped};
-use crate::wire::{self, Ede, Encoded, LowerName, Query, Rcode, Refusal, Reply, STREAM_MAX, Silence, class};
+use crate::wire::{
+    self, Ede, Encoded, LowerName, Opt, Query, Rcode, Refusal, Reply, STREAM_MAX, Silence, class,
+};
 use crate::zone::{Action, Content, Question, Trouble, Verdict, Zone};
 
 /// The names that tell a server's version in class CH.
@@ -161,15 +164,16 @@ pub fn begin<'w, 'p>(
     let mut query = match wire::parse(packet, name) {
         Ok(query) => query,
         Err(Refusal::Silent(why)) => return Step::Done(Outcome::Silent(why)),
-        Err(Refusal::Answer(denial)) => {
-            return match allowance(world, client, transport, false, at) {
+        Err(Refusal::Answer(mut denial)) => {
+            let is_known = grant(world, client, denial.opt.as_mut(), at);
+            return match allowance(world, client, transport, Slips::No, is_known, at) {
                 Allowance::Reply => without_zone(wire::refuse(&denial, out)),
                 Allowance::Slip | Allowance::Nothing => Step::Done(Outcome::Limited),
             };
         }
     };
-    let is_known = grant(world, client, &mut query, at);
-    match allowance(world, client, transport, is_known, at) {
+    let is_known = grant(world, client, query.opt.as_mut(), at);
+    match allowance(world, client, transport, Slips::Yes, is_known, at) {
         Allowance::Reply => {}
         Allowance::Slip => return without_zone(wire::slip(&query, out)),
         Allowance::Nothing => return Step::Done(Outcome::Limited),
@@ -259,18 +263,27 @@ pub(super) fn behind<'w>(world: &'w World, client: IpAddr, name: &LowerName) -> 
     }
 }
 
-/// Puts the cookie into a query that its client is to keep; whether it was known by the one it sent.
-pub(super) fn grant(world: &World, client: IpAddr, query: &mut Query<'_>, at: Moment) -> bool {
-    let Some(cookie) = query.cookie() else { return false };
+/// Puts the cookie into a question that its client is to keep; whether it was known by the one it sent.
+pub(super) fn grant(world: &World, client: IpAddr, opt: Option<&mut Opt>, at: Moment) -> bool {
+    let Some((opt, cookie)) = opt.and_then(|opt| opt.cookie.map(|cookie| (opt, cookie))) else {
+        return false;
+    };
     let (is_known, server) = world.cookies.judge(client, &cookie, at.wall);
-    query.grant(Some(server));
+    opt.grant(Some(server));
     is_known
 }
 
 /// What limits leave of a reply. Streams have caps of their own, and whoever has sent a cookie back is where it says.
-fn allowance(world: &World, client: IpAddr, transport: Transport, is_known: bool, at: Moment) -> Allowance {
+fn allowance(
+    world: &World,
+    client: IpAddr,
+    transport: Transport,
+    slips: Slips,
+    is_known: bool,
+    at: Moment,
+) -> Allowance {
     match &world.limit {
-        Some(limit) if transport == Transport::Udp && !is_known => limit.take(client, at.micros),
+        Some(limit) if transport == Transport::Udp && !is_known => limit.take(client, slips, at.micros),
         _ => Allowance::Reply,
     }
 }
@@ -319,6 +332,7 @@ fn route<'w>(world: &'w World, client: IpAddr, name: &LowerName, qtype: Rtype, c
         (_, Action::Drop) => Route::Denied,
         (_, Action::Refuse) => say(Rcode::REFUSED, Ede::PROHIBITED),
         (Served::Waiting, _) => say(Rcode::SERVFAIL, Ede::NOT_READY),
+        (Served::Useless, _) => say(Rcode::SERVFAIL, Ede::INVALID_DATA),
         (Served::Ready(zone), action) => {
             let question = match action {
                 Action::Allow => Question::read(&name.as_wire()[..origin]),

@@ -71,8 +71,10 @@ pub struct AccessLists {
 pub enum Served {
     /// It answers.
     Ready(Zone<Mapped>),
-    /// It has no valid snapshot, or its data have ended by their own words: SERVFAIL.
+    /// It has no valid snapshot yet: SERVFAIL.
     Waiting,
+    /// Its data have ended by their own words, or were damaged while they were in service: SERVFAIL.
+    Useless,
 }
 
 impl World {
@@ -91,7 +93,7 @@ impl World {
         let zones: Vec<_> = zones.into_iter().collect();
         let base = |(origin, served): &(Name, Served)| match served {
             Served::Ready(zone) => Some((origin.clone(), zone.base()?.clone())),
-            Served::Waiting => None,
+            Served::Waiting | Served::Useless => None,
         };
         let subzones = zones.iter().filter_map(base).collect();
         let world = Self::new(zones, settings.version.clone(), None).with_subzones(subzones);
@@ -279,7 +281,7 @@ impl World {
         let zones = self.zones.iter().map(|(origin, entry)| {
             let served = match &entry.served {
                 Served::Ready(zone) => Served::Ready(zone.masked(|list| expired.contains(list))?),
-                Served::Waiting => Served::Waiting,
+                useless => useless.clone(),
             };
             Ok((origin.clone(), Entry { served, ..entry.clone() }))
         });

@@ -60,6 +60,9 @@ pub struct ListStatus {
     /// The dates that the body gave for itself that gave the current set: an older one comes from a stale cache.
     #[serde(default)]
     pub dates: Dates,
+    /// The body that gave the current set had a mark at its end ([`Trailer`](crate::parse::Trailer)): one without it was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_mark: bool,
     /// Older versions that came in a row.
     #[serde(default)]
     pub stale: u32,

@@ -129,8 +129,12 @@ fn ask<'a>(
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let brought =
-                desk.begin().map(|(known, body)| runtime.block_on(desk.fetch(fetcher, &known, body)));
+            let brought = desk.begin().map(|(known, body)| {
+                runtime.block_on(async {
+                    let brought = desk.fetch(fetcher, &known, body).await;
+                    desk.fetch_on(fetcher, known, brought).await
+                })
+            });
             if results.send((desk, brought)).is_err() {
                 return;
             }

@@ -13,9 +13,11 @@ mod remember;
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
-use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress};
+use crate::feed::fetch::{
+    Answered, Cause, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress,
+};
 use crate::feed::schedule::{self, Dice, Trouble};
-use crate::parse::Options;
+use crate::parse::{Options, Trailer};
 use crate::store::{
     Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pin, Retention, SetRef, Stamp,
     StoreError, Told, Validators, Writer, hash_file,
@@ -122,6 +124,64 @@ impl<'a> Desk<'a> {
         fetcher.fetch(self.list, known, body, &progress).await
     }
 
+    /// Asks on at the places behind one that answered with something of no use (an error page, a cut archive, a version from a
+    /// stale cache). What the first useful one gives counts; where none is, what the first of all gave.
+    pub(super) async fn fetch_on(
+        &self,
+        fetcher: &Fetcher,
+        mut known: Known,
+        brought: Result<Brought, FetchError>,
+    ) -> Result<Brought, FetchError> {
+        let first = match brought {
+            Ok(Brought::Fetched(first)) => first,
+            other => return other,
+        };
+        let mut before = first.answered.before.clone();
+        let mut useless = self.why_useless(&first, &known);
+        while let Some(cause) = useless.take() {
+            before.push(cause);
+            // Nobody is asked twice.
+            known.resting.extend(before.iter().map(|cause| cause.url.clone()));
+            let Ok(body) = self.keeper.body_file() else { break };
+            match self.fetch(fetcher, &known, body).await {
+                Ok(Brought::Fetched(mut next)) => {
+                    useless = self.why_useless(&next, &known);
+                    if useless.is_none() && self.refusal(&next).is_none() {
+                        next.answered.before = before;
+                        return Ok(Brought::Fetched(next));
+                    }
+                }
+                Ok(confirmed) => return Ok(confirmed),
+                Err(_) => {}
+            }
+        }
+        Ok(Brought::Fetched(first))
+    }
+
+    /// Why somebody else is to be asked; `None` also where nobody else is left.
+    fn why_useless(&self, fetched: &Fetched, known: &Known) -> Option<Cause> {
+        let url = &fetched.validators.url;
+        let behind = self.list.source.urls().iter().skip_while(|place| place.as_str() != url).skip(1);
+        let is_left = behind.filter(|place| !known.resting.contains(place.as_str())).count() > 0;
+        let refusal = is_left.then(|| self.refusal(fetched)).flatten()?;
+        Some(Cause {
+            url: url.clone(),
+            what: refusal.reasons.join("; "),
+            trouble: Trouble::Answered,
+            status: fetched.answered.status,
+            retry_after: None,
+        })
+    }
+
+    /// What would be said of a body that is of no use as a whole.
+    fn refusal(&self, fetched: &Fetched) -> Option<Refusal> {
+        let body = Body { quiet: true, ..Body::of(fetched) };
+        match self.read(&body, Against::LastVersion) {
+            Ok(read) => (read.outcome == Outcome::Rejected).then(|| read.refusal()),
+            Err(refusal) => matches!(refusal.outcome, Outcome::Rejected | Outcome::Stale).then_some(refusal),
+        }
+    }
+
     /// Decides what the source brought, and writes it down.
     pub(super) fn settle(mut self, brought: Result<Brought, FetchError>) -> Result<ListReport, SyncError> {
         self.now = self.writer.now([&self.status]);
@@ -224,13 +284,7 @@ impl<'a> Desk<'a> {
         report: &mut ListReport,
         attempt: &mut Attempt,
     ) -> Result<(), SyncError> {
-        let body = Body {
-            path: fetched.body.path(),
-            complete: fetched.complete,
-            validators: Some(&fetched.validators),
-            secret: fetched.secret.as_ref(),
-        };
-        let read = match self.read(&body, Against::LastVersion) {
+        let read = match self.read(&Body::of(&fetched), Against::LastVersion) {
             Ok(read) => read,
             Err(refusal) => {
                 self.refuse(refusal, report);
@@ -306,6 +360,7 @@ impl<'a> Desk<'a> {
         self.status.read_as = Some(self.read_as());
         self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
         self.status.dates = read.dates;
+        self.status.end_mark = read.parsed.report.trailer == Trailer::True;
         self.status.accepted(set, validators, read.outcome, read.reasons, &self.now);
         Ok(())
     }

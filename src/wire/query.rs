@@ -64,7 +64,7 @@ pub struct Denial<'p> {
     /// The header alone, or header and question: as far as the packet can be trusted.
     pub(super) head: &'p [u8],
     /// The packet held an OPT record, so the reply does (RFC 6891 section 6.1.1).
-    pub(super) opt: Option<Opt>,
+    pub opt: Option<Opt>,
 }
 
 /// Why nothing is said.
@@ -195,6 +195,16 @@ fn read_options(data: &[u8], cookie: &mut Option<Cookie>) -> Option<()> {
     Some(())
 }
 
+impl Opt {
+    /// Has the reply carry `server` as the cookie that the client is to send next time. Of no effect where the client
+    /// has sent none.
+    pub fn grant(&mut self, server: Option<[u8; 16]>) {
+        if let Some(cookie) = &mut self.cookie {
+            cookie.server = server;
+        }
+    }
+}
+
 impl Query<'_> {
     /// The message id.
     pub fn id(&self) -> u16 {
@@ -210,14 +220,6 @@ impl Query<'_> {
     /// The client's cookie, and what it still has of ours.
     pub fn cookie(&self) -> Option<Cookie> {
         self.opt.and_then(|opt| opt.cookie)
-    }
-
-    /// Has the reply carry `server` as the cookie that the client is to send next time. Of no effect where the client
-    /// has sent none.
-    pub fn grant(&mut self, server: Option<[u8; 16]>) {
-        if let Some(Opt { cookie: Some(cookie), .. }) = &mut self.opt {
-            cookie.server = server;
-        }
     }
 
     /// The same query without what [`parse`] ignores: header, question, and an OPT record with nothing but its cookie.

@@ -78,7 +78,8 @@ pub fn slip(query: &Query<'_>, out: &mut [u8]) -> Encoded {
     Encoded { len, rcode: Rcode::NOERROR, truncated: true }
 }
 
-/// Encodes the reply to a packet that is no query for a zone; `out` has room for 512 octets.
+/// Encodes the reply to a packet that is no query for a zone; `out` has room for 512 octets. What the client is to keep as its
+/// cookie has been [granted](Opt::grant).
 ///
 /// # Panics
 /// When `out` is shorter.
@@ -86,9 +87,7 @@ pub fn refuse(denial: &Denial<'_>, out: &mut [u8]) -> Encoded {
     let mut writer = Writer { out: &mut out[..super::UDP_PLAIN], at: 0, end: super::UDP_PLAIN };
     writer.must(denial.head);
     let question = denial.head.len() > HEADER;
-    // Nobody has looked at its cookie.
-    let opt = denial.opt.map(|opt| Opt { cookie: None, ..opt });
-    let edns = Edns::of(opt, denial.why);
+    let edns = Edns::of(denial.opt, denial.why);
     let len = finish(writer, edns, denial.rcode, Flags { aa: false, tc: false, question }, [0; 2]);
     Encoded { len, rcode: denial.rcode, truncated: false }
 }

@@ -191,13 +191,13 @@ fn cookies() {
     };
     // None is granted: none is sent.
     assert_eq!(reply(&query)[9..], *b"\x00\x06\x00\x0f\x00\x02\x00\x12");
-    query.grant(Some([9; 16]));
+    query.opt.as_mut().unwrap().grant(Some([9; 16]));
     assert_eq!(query.essence()[PLAIN.len() + 11..], option(&[9; 16]));
     let options = [&option(&[9; 16])[..], b"\x00\x0f\x00\x02\x00\x12"].concat();
     assert_eq!(reply(&query)[9..], [&[0, options.len() as u8], &options[..]].concat());
     // Who asks without EDNS is told neither.
     let mut query = parse(PLAIN).unwrap();
-    query.grant(Some([9; 16]));
+    query.opt.iter_mut().for_each(|opt| opt.grant(Some([9; 16])));
     assert_eq!(reply(&query), b"");
     assert_eq!(slip(&query, &mut out).len, PLAIN.len());
     assert_eq!(out[2..4], [0x83, 0]);

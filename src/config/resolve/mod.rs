@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod access;
 mod fetching;
@@ -56,6 +57,10 @@ pub(crate) fn resolve(
 
     if let Some(timer) = file.sync.timer.as_ref().filter(|timer| timer.value.is_zero()) {
         problems.push(Problem::new(&timer.place, "a timer without a pause").help("expected such as \"15m\""));
+    }
+
+    if let Some(idle) = file.server.tcp_idle.as_ref().filter(|idle| idle.value < Duration::from_secs(1)) {
+        problems.push(Problem::new(&idle.place, "nobody could ask in time").help("expected \"1s\" or more"));
     }
 
     let ca_file = file.sync.ca_file.map(|at| folder.join(at.value));

@@ -102,7 +102,7 @@ impl Clients {
         let remote = response.remote_addr().map(|address| address.ip());
         match response.status() {
             StatusCode::OK => {
-                let validators = validators(ask.url, response.headers());
+                let validators = validators(ask, response.headers());
                 let (received, complete) = receive(response, ask.list.max_size, body, ask.progress).await?;
                 Ok(Hop::Body { remote, validators, received, complete })
             }
@@ -202,12 +202,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }
 
-fn validators(url: &Url, headers: &HeaderMap) -> Validators {
+/// One that holds what was shown to get the list is not remembered: it would be told.
+fn validators(ask: &Ask<'_>, headers: &HeaderMap) -> Validators {
     let text = |name: HeaderName| {
         let value = headers.get(name)?.to_str().ok()?;
-        (value.len() <= LONGEST_VALIDATOR).then(|| value.to_owned())
+        let is_secret = ask.secret.is_some_and(|secret| secret.masked(value) != value);
+        (value.len() <= LONGEST_VALIDATOR && !is_secret).then(|| value.to_owned())
     };
-    Validators { url: url.to_string(), etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
+    Validators { url: ask.url.to_string(), etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
 }
 
 /// Streams the body to the file: octets received, and whether the transport said where the body ends.

@@ -59,6 +59,10 @@ impl Difference {
 }
 
 fn is_without_effect(entry: &Entry, never: &NeverList) -> bool {
+    // An exclusion lists nothing.
+    if entry.exclude {
+        return true;
+    }
     match &entry.holds {
         Holds::V4(span) => never.covers_v4(*span),
         Holds::V6(span) => never.covers_v6(*span),
@@ -66,7 +70,7 @@ fn is_without_effect(entry: &Entry, never: &NeverList) -> bool {
     }
 }
 
-/// Entries wholly inside the never-list.
+/// Exclusions, and entries wholly inside the never-list.
 fn without_effect(set: &Set, never: &NeverList) -> u64 {
     let of_part = |part: &Set| {
         let hosts = &part.v4.hosts;
@@ -75,8 +79,9 @@ fn without_effect(set: &Set, never: &NeverList) -> u64 {
                 - hosts.partition_point(|&host| host < span.first)
         };
         never.v4.iter().map(within).sum::<usize>()
-            + part.v4.blocks.iter().filter(|block| never.covers_v4(block.span)).count()
-            + part.v6.iter().filter(|block| never.covers_v6(block.span)).count()
+            + part.v4.blocks.iter().filter(|block| block.exclude || never.covers_v4(block.span)).count()
+            + part.v6.iter().filter(|block| block.exclude || never.covers_v6(block.span)).count()
+            + part.names.iter().filter(|entry| entry.exclude).count()
     };
     set.parts().map(of_part).sum::<usize>() as u64
 }
@@ -163,6 +168,14 @@ mod tests {
         assert_eq!(kinds(list(1000, 0), list(1000, 5000)), [""; 0]);
         assert_eq!(kinds(list(1000, 5000), list(1000, 0)), [""; 0]);
         assert_eq!(kinds(list(1000, 5), list(1501, 5)), ["growth"]);
+        let excluding = |listed: u32, excluded: u32| {
+            let line = |n: u32| format!("{}\n", std::net::Ipv4Addr::from(0x0100_0000 + n * 7));
+            let listed = (0..listed).map(line);
+            let text: String = listed.chain((0..excluded).map(|n| format!("!{}", line(n)))).collect();
+            parse(Format::Ip4set, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set
+        };
+        assert_eq!(kinds(excluding(1000, 0), excluding(700, 300)), ["shrink"]);
+        assert_eq!(kinds(excluding(1000, 0), excluding(1000, 900)), [""; 0]);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub enum Reason {
         /// The format.
         format: Format,
     },
+    /// The version in service has a mark at its end, and this one has none.
+    #[error("the file was cut: the end mark that the version in service has is missing")]
+    LostEndMark,
     /// Too many lines could not be understood.
     #[error("{bad} of {lines} lines are bad ({share:.2} %, at most {limit:.2} % may be): {}", .examples.join("; "))]
     BadLines {
@@ -128,9 +131,21 @@ pub enum Reason {
         /// In per cent.
         limit: f64,
     },
-    /// The list covers too much of IPv4.
-    #[error("the list covers {share:.2} % of IPv4, at most {limit:.2} % may be")]
+    /// All names below a name that is too short: a top-level domain, or everything.
+    #[error("{count} entries list all names below one of fewer than {limit} labels: {}", .examples.join(", "))]
+    ShortName {
+        /// How many.
+        count: u64,
+        /// The fewest labels that it may have.
+        limit: u8,
+        /// The first of them.
+        examples: Vec<String>,
+    },
+    /// The list covers too much.
+    #[error("the list covers {share:.2} % of {of}, at most {limit:.2} % may be")]
     Coverage {
+        /// Of what.
+        of: String,
         /// In per cent.
         share: f64,
         /// In per cent.
@@ -142,7 +157,7 @@ impl Reason {
     /// What it leads to.
     pub fn decision(&self) -> Decision {
         match self {
-            Self::EndMark { .. } | Self::NoEndMark { .. } => Decision::Reject,
+            Self::EndMark { .. } | Self::NoEndMark { .. } | Self::LostEndMark => Decision::Reject,
             _ => Decision::Hold,
         }
     }
@@ -151,11 +166,12 @@ impl Reason {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::EndMark { .. } => "end-mark",
-            Self::NoEndMark { .. } => "no-end-mark",
+            Self::NoEndMark { .. } | Self::LostEndMark => "no-end-mark",
             Self::BadLines { .. } => "bad-lines",
             Self::TooFew { .. } => "too-few",
             Self::Everything { .. } => "everything",
             Self::ShortPrefix { .. } => "short-prefix",
+            Self::ShortName { .. } => "short-name",
             Self::Canaries { .. } => "canaries",
             Self::Shrink { .. } => "shrink",
             Self::Growth { .. } => "growth",

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::super::{NeverList, is_error_code};
 use super::{Dropped, Limits, Reason, SAMPLE};
 use crate::model::{Address, Span};
-use crate::set::{Block, Column, Set, ValueId};
+use crate::set::{Block, Column, Scope, Set, ValueId};
 
 /// Entries above a size.
 #[derive(Default)]
@@ -19,6 +19,19 @@ pub(super) struct Short {
 impl Short {
     pub(super) fn reason(self, limit: u8) -> Option<Reason> {
         (self.count > 0).then_some(Reason::ShortPrefix { count: self.count, limit, examples: self.examples })
+    }
+}
+
+/// Names with too few labels for all that is below them.
+#[derive(Default)]
+pub(super) struct ShortNames {
+    count: u64,
+    examples: Vec<String>,
+}
+
+impl ShortNames {
+    pub(super) fn reason(self, limit: u8) -> Option<Reason> {
+        (self.count > 0).then_some(Reason::ShortName { count: self.count, limit, examples: self.examples })
     }
 }
 
@@ -52,7 +65,10 @@ pub(super) struct Shape {
     pub(super) everything: Option<String>,
     pub(super) short_v4: Short,
     pub(super) short_v6: Short,
+    pub(super) short_names: ShortNames,
     pub(super) covered_v4: u64,
+    /// Of what the registries have.
+    covered_v6: u128,
 }
 
 impl Shape {
@@ -107,10 +123,23 @@ impl Shape {
             if errors.contains(&entry.value) {
                 self.dropped.error_code += 1;
                 self.dropped.example(&entry.name);
+            } else if entry.scope == Scope::Below
+                && entry.name.labels().count() < usize::from(limits.shortest_name)
+            {
+                self.short_names.count += 1;
+                if self.short_names.examples.len() < SAMPLE {
+                    self.short_names.examples.push(format!("*.{}", entry.name));
+                }
             }
         }
         // Sections answer in subzones of their own: each is as broad as it is.
         self.covered_v4 = self.covered_v4.max(covered(set, never));
+        self.covered_v6 = self.covered_v6.max(covered_v6(set));
+    }
+
+    pub(super) fn share_v6(&self) -> f64 {
+        let given_out: u128 = REGISTRIES_V6.iter().map(|registry| registry.extent() + 1).sum();
+        self.covered_v6 as f64 / given_out as f64
     }
 
     fn hosts(&mut self, set: &Set, never: &NeverList, errors: &BTreeSet<ValueId>) {
@@ -213,6 +242,24 @@ pub(super) fn covered(set: &Set, never: &NeverList) -> u64 {
             counted = end;
         }
     }
+}
+
+/// Addresses of the registries' IPv6 space that are listed, each counted once. (Nothing of it is in the never-list but a
+/// person's own networks.)
+fn covered_v6(set: &Set) -> u128 {
+    let mut count = 0;
+    for registry in REGISTRIES_V6 {
+        let mut next = registry.first;
+        // Sorted by their first address.
+        for block in set.v6.iter().filter(|block| !block.exclude) {
+            let (first, last) = (block.span.first.max(next), block.span.last.min(registry.last));
+            if first <= last {
+                count += last - first + 1;
+                next = last + 1;
+            }
+        }
+    }
+    count
 }
 
 /// Addresses from `first` to before `end` that are in the never-list.

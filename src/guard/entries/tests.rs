@@ -131,9 +131,40 @@ fn bogon_lists() {
         "half of what is given out"
     );
     assert_eq!(
-        only(&judged("224.0.0.0/3\n8.0.0.0/7\n16.0.0.0/4\n")),
-        "the list covers 19.53 % of IPv4, at most 20.00 % may be"
+        only(&judged("224.0.0.0/3\n32.0.0.0/3\n")),
+        "the list covers 25.00 % of IPv4, at most 20.00 % may be"
     );
+}
+
+#[test]
+fn half_of_ipv6_in_use() {
+    // Each is as short as may be, and of such lists there are few entries: nothing is compared.
+    let groups = (0x2400..0x2410).chain(0x2a00..0x2a10);
+    let text: String = groups.map(|group| format!("{group:x}::/16\n{group:x}:1::/32\n")).collect();
+    assert_eq!(
+        only(&plain(&text)),
+        "the list covers 40.00 % of what registries give out of IPv6, at most 8.00 % may be"
+    );
+    assert_eq!(plain("2a00::/16\n2001::/16\n2002::/16\n").decision, Decision::Accept);
+}
+
+#[test]
+fn whole_domains() {
+    let names = |text: &str| judged(Format::Names, text, &Limits::default());
+    assert_eq!(names("com\n*.example.com\n.example.org\n").decision, Decision::Accept, "com itself");
+    assert_eq!(
+        only(&names("example.org\n*.com\n.net\n")),
+        "2 entries list all names below one of fewer than 2 labels: *.com, *.net"
+    );
+    assert_eq!(
+        judged(Format::Names, "*.zip\n", &Limits { shortest_name: 1, ..Limits::default() }).decision,
+        Decision::Accept
+    );
+    // The root is no name to begin with.
+    for root in ["..", "*..", ".", "*", "*."] {
+        let judgement = names(&format!("example.org\n{root}\n"));
+        assert_eq!((judgement.entries, judgement.decision), (1, Decision::Hold), "{root}: {judgement:?}");
+    }
 }
 
 #[test]
@@ -172,7 +203,7 @@ fn error_codes() {
 #[test]
 fn judgements_survive_json_and_more_reasons() {
     let mut judgement = plain("1.2.3.4\n");
-    judgement.add(Reason::Coverage { share: 9.0, limit: 8.0 });
+    judgement.add(Reason::Coverage { of: "IPv4".into(), share: 9.0, limit: 8.0 });
     assert_eq!(judgement.decision, Decision::Hold);
     judgement.add(Reason::EndMark { said: "x".into() });
     assert_eq!(judgement.decision, Decision::Reject);

@@ -41,7 +41,10 @@ impl Specials {
         let directives = &mut out.builder.directives;
         match read(text, self.ttl, self.options)? {
             // The first of each wins.
-            Special::Soa(soa) => _ = directives.soa.get_or_insert(soa),
+            Special::Soa(soa) => {
+                let soa = directives.soa.get_or_insert(soa);
+                out.report.stamp = out.report.stamp.or_else(|| soa.serial.and_then(dated));
+            }
             Special::Ns(ns) => directives.ns = directives.ns.take().or(ns),
             Special::Ttl(ttl) => self.ttl = ttl,
             Special::MaxRange(size) if size > self.max_range => {
@@ -77,6 +80,19 @@ impl Specials {
         report.validity.until = ends.min();
         Ok(())
     }
+}
+
+/// The date in a serial of the form YYYYMMDDnn (RFC 1912 section 2.2). Many count hours in the last two digits, others
+/// versions: they are taken for hours as long as they can be.
+fn dated(serial: u32) -> Option<Timestamp> {
+    let (day, number) = (serial / 100, serial % 100);
+    let date =
+        jiff::civil::Date::new((day / 10_000) as i16, (day / 100 % 100) as i8, (day % 100) as i8).ok()?;
+    // Seconds since 1970 begin with other digits.
+    let hour = number.min(23) as i8;
+    (2000..2100)
+        .contains(&date.year())
+        .then(|| jiff::tz::Offset::UTC.to_timestamp(date.at(hour, 0, 0, 0)).ok())?
 }
 
 /// A line without the blanks around it, and where it begins. A NUL, which ends the line for rbldnsd, spoils it.
@@ -223,6 +239,16 @@ mod tests {
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn dates_in_serials() {
+        let shown = |serial| dated(serial).map(|at| at.to_string());
+        assert_eq!(shown(2026070618).as_deref(), Some("2026-07-06T18:00:00Z"));
+        assert_eq!(shown(2026070699).as_deref(), Some("2026-07-06T23:00:00Z"), "a version, not an hour");
+        for none in [0, 7, 1_782_000_000, 2026130101, 2026023001, u32::MAX] {
+            assert_eq!(dated(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -76,11 +76,12 @@ impl Desk {
                 books.counters.note_shared(&Outcome::Silent(why));
                 return Answer::Silence;
             }
-            Err(Refusal::Answer(denial)) => {
+            Err(Refusal::Answer(mut denial)) => {
+                grant(&self.front.world(), client, denial.opt.as_mut(), Moment::now());
                 return Answer::Reply(self.refuse(&denial, client, message.len()));
             }
         };
-        grant(&self.front.world(), client, &mut query, Moment::now());
+        grant(&self.front.world(), client, query.opt.as_mut(), Moment::now());
         // What is ignored must not reach a parser that does not ignore it.
         let request = match Request::from_bytes(query.essence(), peer, Protocol::Tcp) {
             Ok(request) => request,

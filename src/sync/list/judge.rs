@@ -12,18 +12,18 @@ use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::Desk;
 use crate::feed::decode::{decode, is_packed};
-use crate::feed::fetch::masked;
+use crate::feed::fetch::{Fetched, masked};
 use crate::feed::secret::Secret;
-use crate::guard::entries::{Before, Decision, Difference, Judgement, compare, judge};
+use crate::guard::entries::{Before, Decision, Difference, Judgement, Reason, compare, judge};
 use crate::guard::{is_error_code, payload};
-use crate::parse::{self, Diag, Parsed};
+use crate::parse::{self, Diag, Parsed, Trailer};
 use crate::set::{Changed, codec};
 use crate::store::{Attempt, Dates, Outcome, SetRef, Validators};
 use crate::sync::Event;
 
-/// A date so many seconds ahead of the clock (local time that is called GMT) says nothing of the body: were it believed,
-/// nothing would be newer for hours.
-const AHEAD: i64 = 600;
+/// A date so many seconds ahead of the clock says nothing of the body: were it believed, nothing would ever be newer. One
+/// that is less ahead is local time that is called GMT, and means now.
+const AHEAD: i64 = 86_400;
 
 /// What a body is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +43,24 @@ pub(super) struct Body<'a> {
     pub(super) validators: Option<&'a Validators>,
     /// What was shown to get it.
     pub(super) secret: Option<&'a Secret>,
+    /// Its bad lines are told by whoever reads it after this.
+    pub(super) quiet: bool,
 }
 
 impl<'a> Body<'a> {
+    pub(super) fn of(fetched: &'a Fetched) -> Self {
+        Self {
+            path: fetched.body.path(),
+            complete: fetched.complete,
+            validators: Some(&fetched.validators),
+            secret: fetched.secret.as_ref(),
+            quiet: false,
+        }
+    }
+
     /// Of the store: it came whole once.
     pub(super) fn stored(path: &'a Path, validators: Option<&'a Validators>) -> Self {
-        Self { path, complete: true, validators, secret: None }
+        Self { path, complete: true, validators, secret: None, quiet: false }
     }
 }
 
@@ -157,7 +169,7 @@ impl Desk<'_> {
     }
 
     fn read_plainly(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
-        let Body { path, complete, validators, secret } = *body;
+        let Body { path, complete, validators, secret, quiet } = *body;
         let list = self.list;
         if !complete && ends_within_a_line(path).map_err(|error| Refusal::unreadable(&error))? {
             return Err(Refusal::rejected("cut", "the connection closed within a line: the body may be cut"));
@@ -172,19 +184,22 @@ impl Desk<'_> {
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;
         }
-        let (parsed, decoded) = self.parse(path, secret)?;
+        let (parsed, decoded) = self.parse(path, secret, quiet)?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
         Ok(self.judge(parsed, decoded, dates, against))
     }
 
-    fn parse(&self, path: &Path, secret: Option<&Secret>) -> Result<(Parsed, u64), Refusal> {
+    fn parse(&self, path: &Path, secret: Option<&Secret>, quiet: bool) -> Result<(Parsed, u64), Refusal> {
         let list = self.list;
         let file = File::open(path).map_err(|error| Refusal::unreadable(&error))?;
         let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
         let decoded = AtomicU64::new(0);
         let text = Counted { text, count: &decoded };
         let mut bad_line = |mut diag: Diag| {
+            if quiet {
+                return;
+            }
             diag.text = masked(secret, diag.text);
             self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
         };
@@ -216,6 +231,10 @@ impl Desk<'_> {
             (None, None) => Vec::new(),
         };
         found.into_iter().for_each(|reason| judgement.add(reason));
+        let had_mark = self.status.end_mark && against == Against::LastVersion;
+        if had_mark && parsed.report.trailer == Trailer::Absent && !list.format.has_end_mark() {
+            judgement.add(Reason::LostEndMark);
+        }
         Judged {
             parsed,
             set,
@@ -223,7 +242,7 @@ impl Desk<'_> {
             reasons: reasons(&judgement),
             kinds: judgement.reasons.iter().map(|reason| reason.kind().to_owned()).collect(),
             changed_too_much: judgement.decision == Decision::Hold
-                && judgement.reasons.iter().all(crate::guard::entries::Reason::is_change),
+                && judgement.reasons.iter().all(Reason::is_change),
             trimmed: judgement.dropped.total() > 0,
             changed: difference.map(|difference| difference.published),
             dates,
@@ -259,9 +278,10 @@ impl Desk<'_> {
         Err(Refusal { outcome: Outcome::Stale, kinds: vec!["stale".to_owned()], reasons: vec![reason] })
     }
 
-    /// A date that lies ahead is nobody's.
+    /// A date that lies far ahead is nobody's.
     fn believable(&self, date: Option<i64>) -> Option<i64> {
-        date.filter(|date| *date <= self.now.stamp().wall.saturating_add(AHEAD))
+        let now = self.now.stamp().wall;
+        date.filter(|date| *date <= now.saturating_add(AHEAD)).map(|date| date.min(now))
     }
 }
 
