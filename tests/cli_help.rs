@@ -31,6 +31,7 @@ const COMMANDS: [&str; 25] = [
     "compile",
     "inspect",
     "bench",
+    "compare",
     "rbldnsd",
     "import-rbldnsd",
     "completions",
