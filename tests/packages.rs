@@ -431,7 +431,7 @@ trap 'kill "$server" 2>/dev/null || true' EXIT
 tries=0
 until inside $health; do
     tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || exit 9
+    [ "$tries" -lt 100 ] || exit 9
     kill -0 "$server"
     sleep 0.2
 done
