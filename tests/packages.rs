@@ -121,6 +121,7 @@ fn the_package_is_as_debian_wants_it() {
         "/usr/share/doc/gatepost/copyright",
         "/usr/share/doc/gatepost/changelog.gz",
         "/usr/share/doc/gatepost/examples/gatepost.toml",
+        "/usr/share/doc/gatepost/examples/snippets/postfix.cf",
     ] {
         assert!(paths.contains(path), "{path} is not in it");
     }
