@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "up",
     "serve",
     "sync",
@@ -31,6 +31,7 @@ const COMMANDS: [&str; 25] = [
     "compile",
     "inspect",
     "bench",
+    "compare",
     "rbldnsd",
     "import-rbldnsd",
     "completions",

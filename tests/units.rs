@@ -168,7 +168,7 @@ fn both_services_live_in_the_same_cage() {
     };
     let (serve, sync) = (cage("gatepost.service"), cage("gatepost-sync.service"));
     let more: Vec<_> = serve.symmetric_difference(&sync).collect();
-    let calls = "sched_setscheduler sched_setaffinity".to_owned();
+    let calls = "setpriority sched_setscheduler sched_setaffinity".to_owned();
     assert_eq!(more, [&("SystemCallFilter".to_owned(), calls)]);
     assert!(sync.contains(&("CapabilityBoundingSet".into(), String::new())));
 }

@@ -7,6 +7,7 @@ mod accept;
 mod bench;
 mod by_hand;
 mod check_config;
+mod compare;
 mod compile;
 mod completions;
 mod decide;
@@ -35,6 +36,7 @@ mod serve;
 mod snippet;
 mod status;
 mod sync;
+mod targets;
 mod terms;
 mod up;
 mod view;
@@ -102,6 +104,7 @@ enum Command {
     Inspect(inspect::Args),
     Export(export::Args),
     Bench(bench::Args),
+    Compare(compare::Args),
     Rbldnsd(rbldnsd::Args),
     ImportRbldnsd(import_rbldnsd::Args),
     #[command(name = LOADER_COMMAND, hide = true)]
@@ -156,6 +159,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::Inspect(args) => inspect::run(args),
         Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Rbldnsd(args) => rbldnsd::run(args),
         Command::ImportRbldnsd(args) => import_rbldnsd::run(args),
         Command::RbldnsdLoader => rbldnsd::load(),

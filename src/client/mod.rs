@@ -1,8 +1,10 @@
 //! A small DNS client for the program's own questions: probes, comparisons.
 //!
-//! [`Client::ask`] sends one question and gives a [`Reply`] in plain types. Blocking, with a time limit. Never:
+//! [`Client::ask`] sends one question and gives a [`Reply`] in plain types; [`ask_beside`] sends many to two servers and gives
+//! what they answer differently. Blocking, with a time limit. Never:
 //! recursion, caching, resolver configuration.
 
+mod beside;
 mod probe;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name as WireName, RData, Record as WireRecord, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
+pub use beside::{Asked, Beside, BesideError, Difference, Gap, Side, ask_beside};
 pub use probe::{Check, Probe, probe, probe_subzone, probe_with};
 
 use crate::model::{Name, Rtype, Ttl};
@@ -115,6 +118,11 @@ impl Client {
 
     /// Asks for `rtype` at `name`, class IN, with EDNS and without RD.
     pub fn ask(&self, name: &Name, rtype: Rtype, over: Over) -> Result<Reply, ClientError> {
+        self.ask_spelt(name.as_wire(), rtype, over)
+    }
+
+    /// The same for a name in wire form, spelt with the capitals that it has there.
+    pub fn ask_spelt(&self, name: &[u8], rtype: Rtype, over: Over) -> Result<Reply, ClientError> {
         let deadline = Instant::now() + self.timeout;
         let question = Question::new(name, rtype).map_err(|error| self.nonsense(&error))?;
         let fits = |message: &Message| question.is_answered_by(message);
@@ -207,13 +215,34 @@ pub fn ask_directly(
     rtype: Rtype,
     answer: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
 ) -> Result<Reply, String> {
-    let question = Question::new(name, rtype).map_err(|error| error.to_string())?;
+    let question = Question::new(name.as_wire(), rtype).map_err(|error| error.to_string())?;
     let reply = answer(&question.packet).ok_or("no reply")?;
     let reply = Message::from_vec(&reply).map_err(|error| error.to_string())?;
     if !question.is_answered_by(&reply) {
         return Err("it answers another question".to_owned());
     }
     Ok(Reply::from(&reply))
+}
+
+/// What people call a response code.
+pub fn rcode_name(rcode: Rcode) -> String {
+    match rcode {
+        Rcode::NOERROR => "NOERROR".to_owned(),
+        Rcode::NXDOMAIN => "NXDOMAIN".to_owned(),
+        Rcode::SERVFAIL => "SERVFAIL".to_owned(),
+        Rcode::REFUSED => "REFUSED".to_owned(),
+        Rcode(code) => format!("response code {code}"),
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::A(address) => address.fmt(f),
+            Self::Txt(strings) => write!(f, "{:?}", String::from_utf8_lossy(&strings.concat())),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
 }
 
 /// A question as it is sent, and what knows its reply.
@@ -224,9 +253,9 @@ struct Question {
 }
 
 impl Question {
-    fn new(name: &Name, rtype: Rtype) -> Result<Self, ProtoError> {
-        let id = RandomState::new().hash_one(name.as_wire()) as u16;
-        let owner = WireName::read(&mut BinDecoder::new(name.as_wire()))?;
+    fn new(name: &[u8], rtype: Rtype) -> Result<Self, ProtoError> {
+        let id = RandomState::new().hash_one(name) as u16;
+        let owner = WireName::read(&mut BinDecoder::new(name))?;
         let query = Query::query(owner, RecordType::from(rtype.0));
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.add_query(query.clone());

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Client, ClientError, Data, Over, Reply};
+use super::{Client, ClientError, Data, Over, Reply, rcode_name};
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
 
@@ -90,23 +90,9 @@ pub fn probe_with<E>(
 }
 
 fn describe(reply: &Reply) -> String {
-    let rcode = match reply.rcode {
-        Rcode::NOERROR => "NOERROR".to_owned(),
-        Rcode::NXDOMAIN => "NXDOMAIN".to_owned(),
-        Rcode::SERVFAIL => "SERVFAIL".to_owned(),
-        Rcode::REFUSED => "REFUSED".to_owned(),
-        Rcode(code) => format!("response code {code}"),
-    };
+    let rcode = rcode_name(reply.rcode);
     let authority = if reply.authoritative { "" } else { ", without authority" };
-    let data: Vec<String> = reply
-        .answers
-        .iter()
-        .map(|record| match &record.data {
-            Data::A(address) => address.to_string(),
-            Data::Txt(strings) => format!("{:?}", String::from_utf8_lossy(&strings.concat())),
-            Data::Other(text) => text.clone(),
-        })
-        .collect();
+    let data: Vec<String> = reply.answers.iter().map(|record| record.data.to_string()).collect();
     let records = if data.is_empty() { "no records".to_owned() } else { data.join(", ") };
     format!("{rcode}, {records}{authority}")
 }

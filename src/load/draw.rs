@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::questions::{Expected, Questions};
 use super::random::Random;
 use crate::model::{Address, Name, Rtype, Span};
-use crate::snapshot::{Damaged, RdataRef};
+use crate::snapshot::{Damaged, RdataRef, StoredName};
 use crate::wire::Rcode;
 use crate::zone::{Content, Datum, Records, TextBuf, Verdict, Zone};
 
@@ -15,7 +15,7 @@ use crate::zone::{Content, Datum, Records, TextBuf, Verdict, Zone};
 const TRIES: usize = 10_000;
 
 /// Global unicast, where IPv6 addresses that are not listed are looked for.
-const UNICAST: Span<u128> = Span { first: 0x2000 << 112, last: (0x4000 << 112) - 1 };
+pub(super) const UNICAST: Span<u128> = Span { first: 0x2000 << 112, last: (0x4000 << 112) - 1 };
 
 /// What to draw.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,7 @@ pub enum DrawError {
 }
 
 /// Something that can be asked for: its labels below the origin, in wire form without the final zero octet.
-type Labels = Vec<u8>;
+pub(super) type Labels = Vec<u8>;
 
 /// Draws questions: each span and each name of the zone is as likely as any other, in an order that is always the same.
 pub fn draw<D: AsRef<[u8]>>(zone: &Zone<D>, draw: &Draw, into: &mut Questions) -> Result<(), DrawError> {
@@ -87,33 +87,48 @@ fn listed<D: AsRef<[u8]>>(
     let mut places = places.into_iter().peekable();
     let mut drawn = Vec::with_capacity(hits);
     let mut place = 0;
-    let mut each = |mut labels: Box<dyn FnMut(&mut Random) -> Labels + '_>| {
-        while places.next_if_eq(&place).is_some() {
-            drawn.push(labels(random));
-        }
-        place += 1;
-    };
-    let snapshot = zone.snapshot();
-    for found in snapshot.v4_spans(0.prefix(0)) {
-        let span = found?.span;
-        each(Box::new(move |random| v4((u128::from(span.first) + random.up_to(span.extent())) as u32)));
-    }
-    for found in snapshot.v6_spans(0.prefix(0)) {
-        let span = found?.span;
-        each(Box::new(move |random| v6(span.first + random.up_to(span.extent()))));
-    }
-    for stored in snapshot.stored_names() {
-        let stored = stored?;
-        if stored.exact.or(stored.below).is_none() {
+    for entry in all_of(zone) {
+        let entry = entry?;
+        if matches!(entry, Entry::Name(stored) if stored.exact.or(stored.below).is_none()) {
             continue;
         }
-        let name = stored.labels;
-        each(Box::new(move |random| {
-            // Some names stand for those below them alone.
-            if zone.verdict(name).is_listed() { name.to_vec() } else { under(name, random) }
-        }));
+        while places.next_if_eq(&place).is_some() {
+            drawn.push(match entry {
+                Entry::V4(span) => v4(within_v4(span, random)),
+                Entry::V6(span) => v6(within_v6(span, random)),
+                // Some names stand for those below them alone.
+                Entry::Name(name) if zone.verdict(name.labels).is_listed() => name.labels.to_vec(),
+                Entry::Name(name) => under(name.labels, random),
+            });
+        }
+        place += 1;
     }
     Ok(drawn)
+}
+
+/// Something that a zone has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Entry<'a> {
+    V4(Span<u32>),
+    V6(Span<u128>),
+    /// Listed or taken out.
+    Name(StoredName<'a>),
+}
+
+/// All that a zone has, in order.
+pub(super) fn all_of<D: AsRef<[u8]>>(zone: &Zone<D>) -> impl Iterator<Item = Result<Entry<'_>, Damaged>> {
+    let snapshot = zone.snapshot();
+    let v4 = snapshot.v4_spans(0.prefix(0)).map(|found| Ok(Entry::V4(found?.span)));
+    let v6 = snapshot.v6_spans(0.prefix(0)).map(|found| Ok(Entry::V6(found?.span)));
+    v4.chain(v6).chain(snapshot.stored_names().map(|found| Ok(Entry::Name(found?))))
+}
+
+pub(super) fn within_v4(span: Span<u32>, random: &mut Random) -> u32 {
+    (u128::from(span.first) + random.up_to(span.extent())) as u32
+}
+
+pub(super) fn within_v6(span: Span<u128>, random: &mut Random) -> u128 {
+    span.first + random.up_to(span.extent())
 }
 
 /// Something that is not listed, of the kinds that the zone lists and as often as there.
@@ -140,7 +155,7 @@ fn unlisted<D: AsRef<[u8]>>(
 }
 
 /// An address that mail could come from.
-fn public(random: &mut Random) -> u32 {
+pub(super) fn public(random: &mut Random) -> u32 {
     loop {
         let address = (random.next() >> 32) as u32;
         let ip = Ipv4Addr::from(address);
@@ -150,31 +165,31 @@ fn public(random: &mut Random) -> u32 {
     }
 }
 
-fn v4(address: u32) -> Labels {
+pub(super) fn v4(address: u32) -> Labels {
     let octets = Ipv4Addr::from(address).octets();
     octets.iter().rev().flat_map(|octet| label(octet.to_string().as_bytes())).collect()
 }
 
-fn v6(address: u128) -> Labels {
+pub(super) fn v6(address: u128) -> Labels {
     let octets = Ipv6Addr::from(address).octets();
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).map_or(b'0', |digit| digit as u8);
     octets.iter().rev().flat_map(|octet| [1, digit(octet & 15), 1, digit(octet >> 4)]).collect()
 }
 
 /// A made-up name below `name`.
-fn under(name: &[u8], random: &mut Random) -> Labels {
+pub(super) fn under(name: &[u8], random: &mut Random) -> Labels {
     let text = format!("{:016x}", random.next());
     let mut labels = label(text.as_bytes());
     labels.extend_from_slice(name);
     labels
 }
 
-fn label(text: &[u8]) -> Labels {
+pub(super) fn label(text: &[u8]) -> Labels {
     [&[text.len() as u8], text].concat()
 }
 
 /// `None` for what would be too long a name.
-fn below(origin: &Name, labels: &[u8]) -> Option<Name> {
+pub(super) fn below(origin: &Name, labels: &[u8]) -> Option<Name> {
     Name::from_wire(&[labels, origin.as_wire()].concat())
 }
 

@@ -103,7 +103,7 @@ fn type_of(word: &[u8]) -> Option<Rtype> {
 }
 
 /// A type as it is written in a query file.
-pub(super) fn type_name(rtype: Rtype) -> String {
+pub fn type_name(rtype: Rtype) -> String {
     let known = TYPES.iter().find(|(_, known)| *known == rtype);
     known.map_or_else(|| format!("TYPE{}", rtype.0), |(name, _)| (*name).to_owned())
 }

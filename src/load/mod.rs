@@ -2,11 +2,13 @@
 //!
 //! [`Questions`] are made first, whole: from a query file ([`read`]) or from a zone whose content is known ([`draw()`]). Then
 //! [`load()`] sends them as a [`Plan`] says and gives a [`Tally`]. [`round`] does the same to several servers that were
-//! started for it ([`Server`]), with the CPU time that each took.
+//! started for it ([`Server`]), with the CPU time that each took. [`around()`] draws questions without answers, for two servers
+//! to be asked side by side.
 //!
 //! Never: deciding whom it may send to (the command does), several packets in one system call on the way out (no
 //! client's questions reach a server as a train), TCP, retries: what is lost is counted.
 
+mod around;
 mod check;
 mod compare;
 mod draw;
@@ -18,10 +20,11 @@ mod random;
 mod run;
 mod tally;
 
+pub use around::around;
 pub use check::Fault;
 pub use compare::{CompareError, Quartiles, Round, await_answer, round, try_question};
 pub use draw::{Draw, DrawError, draw};
-pub use file::{FileError, read};
+pub use file::{FileError, read, type_name};
 pub use process::{Cores, Server, pin};
 pub use questions::{Expected, Questions};
 pub use run::{Pace, Plan, load};

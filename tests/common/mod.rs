@@ -36,6 +36,17 @@ pub(crate) fn unpacked(path: &Path) -> Vec<u8> {
     text
 }
 
+/// A port of 127.0.0.1 that nobody has now, over UDP or TCP.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = tcp.local_addr().expect("bound");
+        if std::net::UdpSocket::bind(address).is_ok() {
+            return address.port();
+        }
+    }
+}
+
 /// Random numbers with a fixed seed (SplitMix64).
 pub(crate) struct Dice(pub(crate) u64);
 

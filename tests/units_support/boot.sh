@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts systemd as process 1 of namespaces of its own: `unshare --mount --pid --net --uts --ipc --fork sh boot.sh FOLDER PROGRAM`. Its
 # root is this machine's, with whatever is written going to a file system in memory; its network is a loopback of its own;
-# its units are those in FOLDER/units alone, at /units.
+# its units are those in FOLDER/units alone, at /units. With `bare` instead of PROGRAM there is no gatepost, and those units stand
+# where packages put theirs, in the place of this machine's.
 set -eu
 memory=$1/memory
 program=$2
@@ -27,10 +28,19 @@ mount -t devpts -o newinstance,ptmxmode=666 pts "$root/dev/pts"
 mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 mount -t tmpfs -o mode=755 run "$root/run"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-cp -r "$1/units" "$root/units"
-mkdir -p "$root/usr/local/bin"
-: >"$root/usr/local/bin/gatepost"
-mount --bind "$program" "$root/usr/local/bin/gatepost"
+if [ "$program" = bare ]; then
+    find "$root/usr/lib/systemd/system" "$root/etc/systemd/system" -mindepth 1 -delete
+    cp -r "$1/units/." "$root/usr/lib/systemd/system"
+    # It may say that packages shall start nothing.
+    rm -f "$root/usr/sbin/policy-rc.d"
+    unit_path=/etc/systemd/system:/usr/lib/systemd/system
+else
+    cp -r "$1/units" "$root/units"
+    mkdir -p "$root/usr/local/bin"
+    : >"$root/usr/local/bin/gatepost"
+    mount --bind "$program" "$root/usr/local/bin/gatepost"
+    unit_path=/units
+fi
 
 # Whoever started this has put it into a control group of its own, which becomes the root of those that it sees.
 exec unshare --cgroup sh -c '
@@ -42,6 +52,6 @@ pivot_root . .before
 umount -l /.before
 # What systemd mounts for a unit aside (credentials) is to be seen by all.
 mount --make-rshared /
-export container=gatepost-units SYSTEMD_UNIT_PATH=/units
+export container=gatepost-units "SYSTEMD_UNIT_PATH=$2"
 exec /lib/systemd/systemd --system --unit=idle.target --log-target=console --log-level=warning --show-status=false </dev/null
-' sh "$root"
+' sh "$root" "$unit_path"

@@ -1,4 +1,5 @@
-//! systemd as process 1 of namespaces of its own, with the unit files of `deploy/systemd`.
+//! systemd as process 1 of namespaces of its own, with the unit files of `deploy/systemd` or without any.
+#![allow(dead_code)] // each test file uses its part
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,8 +39,17 @@ pub(crate) struct Ran {
 }
 
 impl Machine {
-    /// Boots it; why it cannot be done here otherwise.
+    /// Boots it with gatepost and its units; why it cannot be done here otherwise.
     pub(crate) fn boot() -> Result<Self, String> {
+        Self::boot_with(|units| copy(&deploy(), units), env!("CARGO_BIN_EXE_gatepost"))
+    }
+
+    /// Boots it without a gatepost, and without any unit but targets.
+    pub(crate) fn bare() -> Result<Self, String> {
+        Self::boot_with(|_| (), "bare")
+    }
+
+    fn boot_with(fill: impl FnOnce(&Path), program: &str) -> Result<Self, String> {
         if !geteuid().is_root() {
             return Err("only root may have namespaces with a systemd in it".to_owned());
         }
@@ -49,7 +59,7 @@ impl Machine {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let units = folder.path().join("units");
         fs::create_dir(&units).unwrap();
-        copy(&deploy(), &units);
+        fill(&units);
         for target in TARGETS {
             let text = format!("[Unit]\nDescription={target}\nDefaultDependencies=no\n");
             fs::write(units.join(format!("{target}.target")), text).unwrap();
@@ -70,7 +80,7 @@ impl Machine {
             "--kill-child",
             "sh",
         ]);
-        outer.arg(script).arg(folder.path()).arg(env!("CARGO_BIN_EXE_gatepost"));
+        outer.arg(script).arg(folder.path()).arg(program);
         let log = fs::File::create(folder.path().join("boot.log")).unwrap();
         let outer = outer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let outer = outer.map_err(|error| error.to_string())?;

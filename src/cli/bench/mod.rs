@@ -18,6 +18,7 @@ use clap::{ArgGroup, ValueEnum};
 use super::failure::Usage;
 use super::logs;
 use super::output::{WARN, styled, talk};
+use super::targets;
 use crate::config::parse_duration;
 use crate::error::ExitStatus;
 use crate::load::{
@@ -167,12 +168,7 @@ impl AskedType {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_quiet();
-    if !args.allow_remote && !args.server.ip().to_canonical().is_loopback() {
-        bail!(Usage(format!(
-            "{} is not on this machine; if it is yours to put under load, say --allow-remote",
-            args.server
-        )));
-    }
+    targets::may_be_asked(args.server, args.allow_remote)?;
     let commands = args.compare.iter().map(|text| split(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let plan = plan(args);
     let stop = Arc::new(AtomicBool::new(false));

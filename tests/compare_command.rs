@@ -1,0 +1,211 @@
+//! `gatepost compare`: beside Debian's rbldnsd with the same data, and with data of which a little was changed; beside servers
+//! that do not answer.
+#![cfg(feature = "full")]
+
+mod common;
+mod peer_support;
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+
+use common::program::{Ended, Server, run};
+use common::site::Site;
+use peer_support::servers::{Folder, Running, rbldnsd};
+use serde_json::Value;
+
+/// Three zones of own files: addresses and ranges less exceptions, IPv6, names.
+fn site() -> (Site, Server) {
+    let site = Site::new();
+    let own = |name: &str, format: &str, code: u8, use_: &str| {
+        format!(
+            "[list.{name}]\nfile = \"{name}.txt\"\nformat = \"{format}\"\nuse = \"{use_}\"\ncode = \"127.0.1.{code}\"\n\
+             text = \"$ is on {name}\"\n"
+        )
+    };
+    site.configure(
+        &(own("own", "plain", 5, "block")
+            + &own("friends", "plain", 6, "allow")
+            + &own("names", "names", 7, "block")
+            + &Site::zone("bl.example", &["own"], "except = [\"friends\"]")
+            + &Site::zone("names.example", &["names"], "")),
+    );
+    fs::write(site.path("own.txt"), "192.0.2.7\n192.0.2.9\n198.51.100.0/25\n2001:db8::/32\n").unwrap();
+    fs::write(site.path("friends.txt"), "198.51.100.20\n").unwrap();
+    fs::write(site.path("names.txt"), "spam.example\n*.wild.example\n").unwrap();
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    (site, server)
+}
+
+fn compare(site: &Site, server: SocketAddr, with: SocketAddr, more: &[&str]) -> Ended {
+    let config = site.config();
+    let (server, with) = (server.to_string(), with.to_string());
+    let fixed = ["compare", "--config", config.to_str().unwrap(), "--server", &server, "--with", &with];
+    run(fixed.into_iter().chain(more.iter().copied()))
+}
+
+/// What counts among the differences: `NAME TYPE`, in order.
+fn named(ended: &Ended) -> Vec<String> {
+    let json = ended.json();
+    let counting = json["differences"].as_array().unwrap().iter().filter(|found| found["counts"] == true);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    counting.map(|found| format!("{} {}", text(&found["name"]), text(&found["type"]))).collect()
+}
+
+/// Both zones as rbldnsd's files.
+fn exported(site: &Site) -> [String; 2] {
+    let config = site.config();
+    ["bl.example", "names.example"].map(|zone| {
+        run(["export", zone, "--format", "rbldnsd", "--config", config.to_str().unwrap()]).expect(0).stdout
+    })
+}
+
+fn started(program: &std::path::Path, folder: &Folder, [bl, names]: &[String; 2]) -> Running {
+    folder.put("bl", bl.as_bytes());
+    folder.put("names", names.as_bytes());
+    let zones = ["bl.example:combined:bl", "names.example:combined:names"].map(str::to_owned);
+    Running::theirs(program, folder, &zones)
+}
+
+#[test]
+fn beside_rbldnsd_with_the_same_data() {
+    let Some(program) = rbldnsd("beside_rbldnsd_with_the_same_data") else { return };
+    let (site, server) = site();
+    let folder = Folder::new();
+    let texts = exported(&site);
+    let theirs = started(&program, &folder, &texts);
+    let same = compare(&site, server.dns, theirs.address, &["--json", "--ttl"]).expect(0).json();
+    assert_eq!((&same["same"], &same["differ"], &same["unanswered"]), (&true.into(), &0.into(), &0.into()));
+    assert_eq!(same["zones"], 2, "{same:#}");
+    assert!(same["questions"].as_u64().unwrap() > 500, "{same:#}");
+    // Names above listings exist here alone; with the rest of the differences they count when somebody asks for it.
+    let strict = compare(&site, server.dns, theirs.address, &["--json", "--strict"]).expect(1);
+    let kinds = strict.json();
+    let kinds = kinds["differences"].as_array().unwrap();
+    assert!(kinds.iter().all(|found| found["kind"] == "existence"), "{kinds:#?}");
+    assert!(named(&strict).contains(&"2.0.192.bl.example A".to_owned()), "{kinds:#?}");
+    let told = compare(&site, server.dns, theirs.address, &[]).expect(0).stdout;
+    assert!(told.contains("about 2 zones: no answer differs\n") && told.contains("not counted: "), "{told}");
+    // A zone alone, and few of its entries.
+    let few =
+        compare(&site, server.dns, theirs.address, &["--zone", "names.example", "--samples", "1", "--json"]);
+    let few = few.expect(0).json();
+    assert!(few["zones"] == 1 && few["questions"].as_u64() < same["questions"].as_u64(), "{few:#}");
+}
+
+/// Each change of one entry is found, and nothing besides.
+#[test]
+fn every_difference_is_named() {
+    let Some(program) = rbldnsd("every_difference_is_named") else { return };
+    let (site, server) = site();
+    let texts = exported(&site);
+    let above = "f.".repeat(24) + "8.b.d.0.1.0.0.2.bl.example A";
+    let changes: &[(&str, &str, &[&str], &[&str])] = &[
+        (
+            "192.0.2.7\n",
+            "",
+            &[],
+            &["7.2.0.192.bl.example A", "7.2.0.192.bl.example TXT", "7.2.0.192.BL.EXAMPLE A"],
+        ),
+        // The ends of a range: one address more, one less.
+        ("198.51.100.64/26\n", "198.51.100.64/26\n198.51.100.128\n", &[], &["128.100.51.198.bl.example A"]),
+        ("198.51.100.0/28\n", "198.51.100.0/28\n!198.51.100.0\n", &[], &["0.100.51.198.bl.example A"]),
+        // The exception, half of an IPv6 prefix, a name above those that are listed.
+        ("198.51.100.21\n", "198.51.100.21\n198.51.100.20\n", &[], &["20.100.51.198.bl.example A"]),
+        ("2001:db8::/32\n", "2001:db8::/33\n", &[], &[&above]),
+        ("*.wild.example", ".wild.example", &[], &["wild.example.names.example A"]),
+        ("spam.example", "spam.example.net", &[], &["spam.example.names.example A"]),
+        ("$ is on names", "$ was on names", &[], &["spam.example.names.example TXT"]),
+        ("127.0.1.5", "127.0.1.9", &[], &["7.2.0.192.bl.example A", "9.2.0.192.bl.example A"]),
+        ("$TTL 300", "$TTL 299", &["--ttl"], &["7.2.0.192.bl.example A"]),
+    ];
+    for (old, new, options, expected) in changes {
+        let changed = texts.clone().map(|text| text.replace(old, new));
+        if changed == texts {
+            panic!("`{old}` stands nowhere in {texts:#?}");
+        }
+        let folder = Folder::new();
+        let theirs = started(&program, &folder, &changed);
+        let found = compare(&site, server.dns, theirs.address, &[&["--json"], *options].concat());
+        let names = named(&found);
+        for name in *expected {
+            assert!(names.contains(&(*name).to_owned()), "{old} → {new}: {names:#?}");
+        }
+        assert_eq!(found.code, Some(i32::from(!expected.is_empty())), "{old} → {new}: {found:#?}");
+        let only = |prefix: &str| names.iter().all(|name| name.to_lowercase().contains(prefix));
+        if *old == "192.0.2.7\n" {
+            assert!(only("7.2.0.192.bl.example"), "{names:#?}");
+            let told = compare(&site, server.dns, theirs.address, &[]).expect(1).stdout;
+            let line = format!("  {}  NOERROR 127.0.1.5\n", server.dns);
+            assert!(told.contains("differs 7.2.0.192.bl.example A\n") && told.contains(&line), "{told}");
+            assert!(told.contains(&format!("{}  NXDOMAIN, no records\n", theirs.address)), "{told}");
+        }
+        if options.contains(&"--ttl") {
+            compare(&site, server.dns, theirs.address, &[]).expect(0);
+        }
+    }
+}
+
+#[test]
+fn who_is_not_asked() {
+    let (site, server) = site();
+    let elsewhere = "192.0.2.1:53".parse().unwrap();
+    let ended = compare(&site, server.dns, elsewhere, &[]).expect(2);
+    assert!(
+        ended.stderr.contains("not on this machine") && ended.stderr.contains("--allow-remote"),
+        "{ended:#?}"
+    );
+    compare(&site, elsewhere, server.dns, &[]).expect(2);
+    assert!(compare(&site, server.dns, server.dns, &[]).expect(2).stderr.contains("the server itself"));
+    let other = ([127, 0, 0, 1], 9).into();
+    let ended = compare(&site, server.dns, other, &["--zone", "other.example"]).expect(2);
+    assert!(ended.stderr.contains("bl.example, names.example"), "{ended:#?}");
+}
+
+#[test]
+fn who_does_not_answer() {
+    let (site, server) = site();
+    // Nobody reads what comes there.
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ended = compare(&site, server.dns, deaf.local_addr().unwrap(), &[]).expect(3);
+    assert!(ended.stderr.contains("no reply from") && ended.stdout.is_empty(), "{ended:#?}");
+    // One that falls silent after some questions, which it refuses.
+    let dying = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = dying.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        for _ in 0..20 {
+            let (len, peer) = dying.recv_from(&mut buffer).unwrap();
+            buffer[2] |= 0x80;
+            buffer[3] = 5;
+            dying.send_to(&buffer[..len], peer).unwrap();
+        }
+        // The socket stays: nothing refuses what comes.
+        thread::park();
+    });
+    let ended = compare(&site, server.dns, address, &[]).expect(3);
+    assert!(ended.stderr.contains("given up"), "{ended:#?}");
+}
+
+#[test]
+fn a_zone_without_data_is_left_out() {
+    let (site, server) = site();
+    let other = Site::new();
+    other.configure(
+        &(Site::list("one", 1, "")
+            + &Site::zone("one.example", &["one"], "")
+            + &Site::zone("two.example", &["two"], ""))
+            .replace("[zone.\"two", &(Site::list("two", 2, "") + "[zone.\"two")),
+    );
+    other.put("one", "5.6.7.8\n");
+    other.sync(&["one"]).expect(0);
+    let (one, two) = (other.serve(), other.serve());
+    let ended = compare(&other, one.dns, two.dns, &[]).expect(3);
+    assert!(ended.stderr.contains("two.example is left out: no data yet"), "{ended:#?}");
+    assert!(ended.stdout.contains("about 1 zone: no answer differs"), "{ended:#?}");
+    compare(&other, one.dns, two.dns, &["--zone", "one.example"]).expect(0);
+    let ended = compare(&other, one.dns, two.dns, &["--zone", "two.example"]).expect(3);
+    assert!(ended.stderr.contains("no zone has anything to ask for"), "{ended:#?}");
+    drop((site, server));
+}
