@@ -191,6 +191,19 @@ fn uses_go_where_they_belong() {
     assert!(exim.contains("dbl.test=127.0.1.10,127.0.2.2/$sender_address_domain"), "{exim}");
     assert_eq!(exim.matches("!authenticated = *").count(), exim.matches("\n  dnslists = ").count(), "{exim}");
 
+    // A client without a name would switch off a rule that also looks at links.
+    let rspamd = told(&snippet(&place, "rspamd"));
+    for rule in [
+        "checks = [\"urls\", \"emails\"]",
+        "checks = [\"helo\"]",
+        "checks = [\"rdns\"]",
+        "returncodes { GATEPOST_BL_EXAMPLE_NET = [\"127.0.1.5\", \"127.0.1.6\", \"127.0.2.2\"]; }",
+        "expression = \"GATEPOST_BL_EXAMPLE_NET & !GATEPOST_OK_EXAMPLE_NET\";",
+        "expression = \"GATEPOST_BOUNCE_EXAMPLE_NET & BOUNCE & !GATEPOST_OK_EXAMPLE_NET\";",
+    ] {
+        assert!(rspamd.contains(rule), "{rule}: {rspamd}");
+    }
+
     let haraka = told(&snippet(&place, "haraka"));
     assert!(haraka.contains("[bl.example.net]\ntype=block\nipv6=true\nreject=true"), "{haraka}");
     assert!(haraka.contains("[broad.example.net]\ntype=block\nipv6=true\nreject=false"), "{haraka}");

@@ -34,6 +34,7 @@ use anyhow::{Context, anyhow, bail};
 use super::failure::Usage;
 use super::locate::EitherArgs;
 use super::output::{out, talk};
+use crate::config::Config;
 use crate::error::ExitStatus;
 use wiring::Wiring;
 
@@ -54,7 +55,7 @@ Examples:
   gatepost snippet rspamd --state state      of a `gatepost up` that keeps its state there")]
 pub(crate) struct Args {
     /// The resolver or mail program
-    #[arg(value_enum, value_name = "PROGRAM", hide_possible_values = false)]
+    #[arg(value_enum, value_name = "PROGRAM")]
     program: Program,
     #[command(flatten)]
     from: EitherArgs,
@@ -85,9 +86,7 @@ pub(crate) enum Program {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let config = args.from.read()?;
-    let values = values::of(&config)?;
-    let wiring = Wiring::of(&config, |zone| values.get(zone).cloned())
-        .map_err(|error| anyhow!(Usage(error.to_string())))?;
+    let wiring = wiring_of(&config)?;
     let text = args.program.text(&wiring)?;
     if let Some(path) = &args.write {
         talk(write(path, &text)?);
@@ -97,6 +96,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(ExitStatus::Ok)
+}
+
+/// The wiring of a configuration, with the values of those entries in service that have their own.
+pub(crate) fn wiring_of(config: &Config) -> anyhow::Result<Wiring> {
+    let values = values::of(config)?;
+    Wiring::of(config, |zone| values.get(zone).cloned()).map_err(|error| anyhow!(Usage(error.to_string())))
 }
 
 impl Program {

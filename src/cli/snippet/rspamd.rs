@@ -50,15 +50,27 @@ struct Rule<'a> {
     asked: Asked<'a>,
     use_: Use,
     names: bool,
+    checks: &'static str,
     symbol: String,
 }
+
+/// What is looked up in a zone of names, each by a rule of its own: where the client has no name or said none, rspamd leaves out a
+/// rule that would check it, with all else that the rule would check.
+const NAMES: [(&str, &str); 3] =
+    [("", r#""urls", "emails""#), ("_HELO", r#""helo""#), ("_RDNS", r#""rdns""#)];
 
 fn rules(wiring: &Wiring) -> Vec<Rule<'_>> {
     let mut rules = Vec::new();
     for use_ in [Use::Allow, Use::Block, Use::Score, Use::Bounce] {
-        let addresses = wiring.addresses(use_).map(|asked| (asked, false));
-        for (asked, names) in addresses.chain(wiring.names(use_).map(|asked| (asked, true))) {
-            rules.push(Rule { asked, use_, names, symbol: symbol(asked, use_, names) });
+        for asked in wiring.addresses(use_) {
+            let symbol = symbol(asked, use_, false);
+            rules.push(Rule { asked, use_, names: false, checks: r#""from""#, symbol });
+        }
+        for asked in wiring.names(use_) {
+            for (what, checks) in NAMES {
+                let symbol = symbol(asked, use_, true) + what;
+                rules.push(Rule { asked, use_, names: true, checks, symbol });
+            }
         }
     }
     rules
@@ -90,12 +102,11 @@ impl Rule<'_> {
     }
 
     fn write(&self, text: &mut Text) {
-        let checks = if self.names { r#""urls", "emails", "helo", "rdns""# } else { r#""from""# };
         text.line(&format!("    {} {{", self.symbol.to_ascii_lowercase()));
         text.line(&format!("      symbol = \"{}_OTHER\";", self.symbol));
         text.line(&format!("      rbl = \"{}\";", self.asked.zone.origin));
-        text.line(&format!("      checks = [{checks}];"));
-        if self.names {
+        text.line(&format!("      checks = [{}];", self.checks));
+        if self.checks.contains("emails") {
             text.line("      emails_domainonly = true;");
         }
         if self.use_ == Use::Allow {

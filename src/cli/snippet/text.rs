@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use super::wiring::{LeftOut, WiredZone, Wiring};
 use crate::model::Use;
 
-/// A client that is blocked for a while to see mail rejected: nobody's (RFC 5737), and on no list.
-pub(crate) const TRIED: &str = "203.0.113.99";
+/// A client that is blocked for a while to see mail rejected: nobody's (RFC 2544), and on no list. Haraka does not ask for
+/// the addresses of RFC 5737.
+pub(crate) const TRIED: &str = "198.18.0.99";
 
 /// A text that begins with comments.
 pub(crate) struct Text {

@@ -1,0 +1,262 @@
+//! Real mail programs that `gatepost snippet` alone has told whom to refuse, behind a real unbound that it has told where to
+//! ask: a listed client is refused with the list's text, an unlisted one passes, and so on through [`mail_support::proves`].
+//!
+//! Exim's package cannot be installed beside Postfix's: `.ci/run` unpacks it below the target folder, and puts Haraka there.
+#![cfg(feature = "full")]
+
+mod common;
+mod mail_support;
+
+use std::path::{Path, PathBuf};
+
+use common::{installed, skipped};
+use mail_support::{
+    BACKSCATTER, BAD_DOMAIN, BROAD, Host, LISTED, LISTED_AND_GOOD, UNLISTED, proves, refusal,
+};
+
+const SENDER: &str = "me@good.example";
+
+/// A program that `.ci/run` unpacks.
+fn unpacked(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("programs").join(path)
+}
+
+/// Postfix with smtpd on port 25 and postscreen on port 2525. Each session has an smtpd of its own: one that lives on
+/// remembers what it was told.
+fn postfix(host: &Host) {
+    host.file(
+        "postfix/main.cf",
+        &("compatibility_level = 3.6\nqueue_directory = FOLDER/queue\ndata_directory = FOLDER/data\n\
+           command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\n\
+           setgid_group = postdrop\nmyhostname = mx.example.org\nmydestination = example.org\n\
+           mynetworks = 127.0.0.1/32\ninet_protocols = ipv4\nlocal_recipient_maps =\nalias_maps =\n\
+           maillog_file = /dev/stdout\nsmtpd_peername_lookup = no\nmax_use = 1\npostscreen_greet_wait = 1s\n"
+            .to_owned()
+            + &host.snippet("postfix")
+            + &host.snippet("postscreen")),
+    );
+    host.file(
+        "postfix/master.cf",
+        "192.0.2.1:25 inet n - n - - smtpd\n\
+         192.0.2.1:2525 inet n - n - 1 postscreen\n\
+         smtpd pass - - n - - smtpd\n  -o smtpd_recipient_restrictions=reject_unauth_destination\n\
+         dnsblog unix - - n - 0 dnsblog\ntlsproxy unix - - n - 0 tlsproxy\ncleanup unix n - n - 0 cleanup\n\
+         qmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\n\
+         defer unix - - n - 0 bounce\nproxymap unix - - n - - proxymap\nanvil unix - - n - 1 anvil\n\
+         error unix - - n - - error\nretry unix - - n - - error\npostlog unix-dgram n - n - 1 postlogd\n",
+    );
+    for folder in ["queue", "data"] {
+        std::fs::create_dir(host.path(folder)).unwrap();
+    }
+    host.give("postfix", "data");
+    let program = installed("postfix", "postfix", "").unwrap();
+    host.start("postfix", &program, &["-c", host.path("postfix").to_str().unwrap(), "start-fg"]);
+    host.wait_for_port("postfix", "192.0.2.1", 25);
+}
+
+#[test]
+fn postfix_smtpd() {
+    if installed("postfix", "postfix", "postfix_smtpd").is_none() {
+        return;
+    }
+    let Some(host) = Host::boot("postfix_smtpd") else { return };
+    postfix(&host);
+    let reply = host.session(25, LISTED, SENDER);
+    assert_eq!(
+        reply,
+        format!(
+            "554 5.7.1 Service unavailable; Client host [{LISTED}] blocked using block.gatepost.internal; {LISTED} is on own"
+        )
+    );
+    let named = host.session(25, UNLISTED, &format!("me@{BAD_DOMAIN}"));
+    assert!(named.starts_with("554 ") && named.contains("dbl.gatepost.internal"), "{named}");
+    let bounce = host.session(25, BACKSCATTER, "");
+    assert!(bounce.starts_with("554 ") && bounce.contains("bounce.gatepost.internal"), "{bounce}");
+    assert!(host.session(25, UNLISTED, "").starts_with("250 "));
+    // Own networks come first, an allow list later: it opens no relay.
+    assert!(host.session(25, "127.0.0.1", SENDER).starts_with("250 "));
+    proves(&host, |client| refusal(host.session(25, client, SENDER)));
+}
+
+#[test]
+fn postfix_postscreen() {
+    if installed("postfix", "postfix", "postfix_postscreen").is_none() {
+        return;
+    }
+    let Some(host) = Host::boot("postfix_postscreen") else { return };
+    postfix(&host);
+    let reply = host.session(2525, LISTED, SENDER);
+    assert_eq!(
+        reply,
+        format!("550 5.7.1 Service unavailable; client [{LISTED}] blocked using block.gatepost.internal")
+    );
+    proves(&host, |client| refusal(host.session(2525, client, SENDER)));
+    assert!(host.read("postfix.log").contains(&format!("DNSBL rank 3 for [{LISTED}]")));
+}
+
+#[test]
+fn exim() {
+    let found = unpacked("exim/usr/sbin/exim4");
+    let program = match found.is_file() {
+        true => found,
+        false => {
+            let Some(program) = installed("exim4", "exim4-daemon-light", "exim") else { return };
+            program
+        }
+    };
+    let Some(host) = Host::boot("exim") else { return };
+    host.file("exim.acl", &host.snippet("exim"));
+    std::fs::create_dir(host.path("exim")).unwrap();
+    let config = host.file(
+        "exim.conf",
+        "primary_hostname = mx.example.org\ndomainlist local_domains = example.org\n\
+         hostlist relay_from_hosts = 127.0.0.1\nspool_directory = FOLDER/exim/spool\n\
+         log_file_path = FOLDER/exim/%slog\nlocal_interfaces = 192.0.2.1\ndaemon_smtp_ports = 25\n\
+         pid_file_path = FOLDER/exim/pid\nacl_smtp_rcpt = acl_check_rcpt\nhost_lookup =\n\
+         tls_advertise_hosts =\nkeep_environment =\nbegin acl\nacl_check_rcpt:\n\
+         .include FOLDER/exim.acl\n\naccept domains = +local_domains\ndeny message = relay not permitted\n\
+         begin routers\ndrop:\n  driver = redirect\n  data = :blackhole:\n",
+    );
+    host.give("Debian-exim", "exim");
+    host.start("exim", &program, &["-C", config.to_str().unwrap(), "-bdf"]);
+    host.wait_for_port("exim", "192.0.2.1", 25);
+    let reply = host.session(25, LISTED, SENDER);
+    assert_eq!(
+        reply,
+        format!(
+            "550 Service unavailable; client [{LISTED}] blocked using block.gatepost.internal; {LISTED} is on own"
+        )
+    );
+    let named = host.session(25, UNLISTED, &format!("me@{BAD_DOMAIN}"));
+    assert!(named.starts_with("550 ") && named.contains("dbl.gatepost.internal"), "{named}");
+    let bounce = host.session(25, BACKSCATTER, "");
+    assert!(bounce.starts_with("550 ") && bounce.contains("bounce.gatepost.internal"), "{bounce}");
+    assert!(host.session(25, UNLISTED, "").starts_with("250 "));
+    proves(&host, |client| refusal(host.session(25, client, SENDER)));
+}
+
+/// A mail as it lies before rspamd and SpamAssassin, with a link if it has one.
+fn mail(client: &str, sender: &str, link: &str) -> String {
+    format!(
+        "Return-Path: <{sender}>\nReceived: from client.example (client.example [{client}])\n\tby mx.example.org (Postfix) \
+         with ESMTP id 0123456789\n\tfor <user@example.org>; Sun, 29 Nov 2026 12:00:00 +0000 (UTC)\nFrom: {SENDER}\n\
+         To: user@example.org\nSubject: hello\nDate: Sun, 29 Nov 2026 12:00:00 +0000\n\
+         Message-ID: <1234567890@good.example>\n\nHello there, how are you today? {link}\n"
+    )
+}
+
+#[test]
+fn rspamd() {
+    let (Some(program), Some(rspamc)) =
+        (installed("rspamd", "rspamd", "rspamd"), installed("rspamc", "rspamd", "rspamd"))
+    else {
+        return;
+    };
+    let Some(host) = Host::boot("rspamd") else { return };
+    host.file("rspamd/etc/rspamd.conf.local", &host.snippet("rspamd"));
+    let config = host.file(
+        "rspamd/rspamd.conf",
+        ".include \"$CONFDIR/common.conf\"\noptions { .include \"$CONFDIR/options.inc\" }\n\
+         logging { type = \"console\"; level = \"info\"; }\n\
+         worker \"normal\" { bind_socket = \"127.0.0.1:11333\"; count = 1; }\n",
+    );
+    let at = host.path("rspamd");
+    std::fs::create_dir(at.join("db")).unwrap();
+    let variable = |name: &str, below: &str| format!("--var={name}={}", at.join(below).display());
+    let variables = [variable("LOCAL_CONFDIR", "etc"), variable("RUNDIR", "db"), variable("DBDIR", "db")];
+    let mut arguments = vec!["-f", "-i", "-c", config.to_str().unwrap()];
+    arguments.extend(variables.iter().map(String::as_str));
+    host.start("rspamd", &program, &arguments);
+    host.wait_for_port("rspamd", "127.0.0.1", 11333);
+    let scan_of = |mail: &str, client: &str, sender: &str, helo: &str| {
+        let mail = host.file("a.mail", mail);
+        let mut rspamc = host.command(&rspamc);
+        rspamc.args(["-h", "127.0.0.1:11333", "--ip", client, "--from", sender, "--helo", helo]);
+        let output = rspamc.args(["--rcpt", "user@example.org", "symbols"]).arg(mail).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("Action: "), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    };
+    let scan =
+        |client: &str, sender: &str| scan_of(&mail(client, sender, ""), client, sender, "client.example");
+    let bounce =
+        mail(BACKSCATTER, "", "").replace(&format!("From: {SENDER}"), "From: mailer-daemon@client.example");
+    let bounce = bounce.replace("Subject: hello", "Subject: Undelivered mail: delivery failure");
+    let bounced = scan_of(&bounce, BACKSCATTER, "", "client.example");
+    assert!(bounced.contains("Action: reject") && bounced.contains("GATEPOST_BOUNCE (0.00)"), "{bounced}");
+    let sent = scan_of(&bounce, BACKSCATTER, SENDER, "client.example");
+    assert!(!sent.contains("Action: reject") && sent.contains("GATEPOST_BOUNCE (0.00)"), "{sent}");
+    let linked = mail(UNLISTED, SENDER, &format!("http://www.{BAD_DOMAIN}/"));
+    let linked = scan_of(&linked, UNLISTED, SENDER, "client.example");
+    assert!(linked.contains("GATEPOST_DBL (8.00)") && !linked.contains("GATEPOST_DBL_HELO"), "{linked}");
+    let named = scan_of(&mail(UNLISTED, SENDER, ""), UNLISTED, SENDER, BAD_DOMAIN);
+    assert!(named.contains("GATEPOST_DBL_HELO (8.00)"), "{named}");
+    let listed = scan(LISTED, SENDER);
+    assert!(listed.contains("Action: reject") && listed.contains("GATEPOST_BLOCK (8.00)"), "{listed}");
+    assert!(listed.contains("Service unavailable; client blocked using block.gatepost.internal"), "{listed}");
+    assert!(scan(BROAD, SENDER).contains("GATEPOST_BROAD (2.00)"));
+    assert!(scan(LISTED_AND_GOOD, SENDER).contains("GATEPOST_OK (-5.00)"));
+    proves(&host, |client| Some(scan(client, SENDER)).filter(|said| said.contains("Action: reject")));
+}
+
+#[test]
+fn spamassassin() {
+    let Some(program) = installed("spamassassin", "spamassassin", "spamassassin") else { return };
+    let Some(host) = Host::boot("spamassassin") else { return };
+    host.file("spamassassin/gatepost.cf", &host.snippet("spamassassin"));
+    host.file(
+        "spamassassin/local.cf",
+        "dns_available yes\ntrusted_networks 192.0.2.1\ninternal_networks 192.0.2.1\n",
+    );
+    for file in std::fs::read_dir("/etc/spamassassin").unwrap().map(Result::unwrap) {
+        if file.path().extension().is_some_and(|extension| extension == "pre") {
+            std::fs::copy(file.path(), host.path("spamassassin").join(file.file_name())).unwrap();
+        }
+    }
+    let scan = |client: &str, sender: &str, link: &str| {
+        let mail = host.file("a.mail", &mail(client, sender, link));
+        let mut command = host.command(&program);
+        command.arg(format!("--siteconfigpath={}", host.path("spamassassin").display()));
+        let output = command.args(["-x", "-t"]).arg(mail).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let warned = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("X-Spam-Status: ") && !warned.contains("GATEPOST"), "{said}{warned}");
+        said
+    };
+    let is_spam = |said: &String| said.contains("X-Spam-Status: Yes");
+    let linked = scan(UNLISTED, SENDER, &format!("http://{BAD_DOMAIN}/"));
+    assert!(is_spam(&linked) && linked.contains("GATEPOST_DBL"), "{linked}");
+    let bounce = scan(BACKSCATTER, "", "");
+    assert!(is_spam(&bounce) && bounce.contains("GATEPOST_BOUNCE"), "{bounce}");
+    assert!(!scan(UNLISTED, "", "").contains("GATEPOST"));
+    assert!(scan(BROAD, SENDER, "").contains("GATEPOST_BROAD"));
+    proves(&host, |client| Some(scan(client, SENDER, "")).filter(is_spam));
+}
+
+#[test]
+fn haraka() {
+    let Some(node) = installed("node", "nodejs", "haraka") else { return };
+    let modules = unpacked("haraka/node_modules");
+    let program = modules.join("Haraka/bin/haraka");
+    if !program.is_file() || !modules.join("haraka-plugin-dns-list").is_dir() {
+        return skipped(
+            "haraka",
+            "no Haraka with haraka-plugin-dns-list below the target folder (.ci/run puts them there)",
+        );
+    }
+    let Some(host) = Host::boot("haraka") else { return };
+    let at = host.path("haraka");
+    let made = host.command(&node).arg(&program).arg("-i").arg(&at).output().unwrap();
+    assert!(at.join("config").is_dir(), "{made:?}");
+    std::fs::write(at.join("config/dns-list.ini"), host.snippet("haraka")).unwrap();
+    std::fs::write(at.join("config/smtp.ini"), "listen=192.0.2.1:25\nnodes=0\n").unwrap();
+    std::fs::write(at.join("config/plugins"), "dns-list\nrcpt_to.in_host_list\n").unwrap();
+    std::fs::write(at.join("config/host_list"), "example.org\n").unwrap();
+    std::os::unix::fs::symlink(&modules, at.join("node_modules")).unwrap();
+    host.start("haraka", &node, &[program.to_str().unwrap(), "-c", at.to_str().unwrap()]);
+    host.wait_for_port("haraka", "192.0.2.1", 25);
+    host.wait("haraka", || host.read("haraka.log").matches("enabling ").count() >= 3);
+    let reply = host.session(25, LISTED, SENDER);
+    assert_eq!(reply, format!("554 host [{LISTED}] is listed on block.gatepost.internal"));
+    proves(&host, |client| refusal(host.session(25, client, SENDER)));
+}
