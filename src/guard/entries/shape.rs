@@ -210,7 +210,7 @@ const REGISTRIES_V6: [Span<u128>; 5] = [
 /// A /12.
 const fn registry(group: u128) -> Span<u128> {
     let first = group << 112;
-    Span { first, last: first | (1 << 116) - 1 }
+    Span { first, last: first | ((1 << 116) - 1) }
 }
 
 fn error_values(set: &Set) -> BTreeSet<ValueId> {
