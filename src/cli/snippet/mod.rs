@@ -1,6 +1,6 @@
 //! `gatepost snippet`: what to tell a resolver or a mail program so that it asks gatepost.
 //!
-//! [`Wiring`](wiring::Wiring) says what there is to tell, a file for each program writes it down. Every mail program's
+//! [`Wiring`] says what there is to tell, a file for each program writes it down. Every mail program's
 //! text takes real codes alone for a listing, so that neither a test point nor an error code rejects mail; every
 //! resolver's text opens what stands between a resolver and answers in 127.0.0.0/8 from an unsigned zone.
 
