@@ -272,8 +272,8 @@ fn headers_and_questions() {
     );
     for opcode in 1..=15u8 {
         let header = [0x12, 0x34, opcode << 3 | 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        // The opcode comes back; RD means nothing beside it.
-        let expected = header_only(4, 0x80 | opcode << 3);
+        // The opcode comes back, and RD.
+        let expected = header_only(4, 0x81 | opcode << 3);
         check("opcode", &with_header(&header, &[LISTED, IN_A]), expected.clone());
         check("opcode, header only", &[&header[..5], &[0; 7]].concat(), expected);
     }

@@ -282,15 +282,14 @@ fn a_lack_of_descriptors_passes() {
     let code = |reply: Vec<u8>| reply[3] & 15;
     assert_eq!(code(ask_udp(doors[0], &packet)), 0);
 
-    let mut many: Vec<_> = (0..120).map(|at| connect(doors[at % 3])).collect();
-    service.talks("no connection can be accepted");
-    // What is there works on; UDP needs no descriptor for a question.
-    assert_eq!(code(exchange(&mut many[0], &packet).expect("it was accepted")), 0);
-    for _ in 0..100 {
+    service.talks("has room for");
+    let many: Vec<_> = (0..120).map(|at| connect(doors[at % 3])).collect();
+    // Whoever comes gets the place of one who asks nothing. UDP needs no descriptor for a question.
+    for _ in 0..20 {
+        assert_eq!(code(exchange(&mut connect(doors[0]), &packet).expect("an answer")), 0);
         assert_eq!(code(ask_udp(doors[0], &packet)), 0);
     }
     drop(many);
-    service.talks("connections can be accepted again");
     assert_eq!(code(exchange(&mut connect(doors[0]), &packet).unwrap()), 0);
     let mut dot = greet(connect(doors[1]), &pair.trusting(&[b"dot"])).unwrap();
     assert_eq!(code(exchange(&mut dot, &packet).unwrap()), 0);

@@ -88,7 +88,7 @@ fn connections(config: &Config, descriptors: u64) -> u32 {
     let server = &config.server;
     let workers = server.workers.map_or_else(cores, usize::from);
     // Each worker's socket twice, a listener, each zone's file twice while a new one comes, a sync, the logs and the rest.
-    let others = 64 + server.listen.len() * (2 * workers + 1) + 2 * config.reloadable.zones.len();
+    let others = 32 + server.listen.len() * (2 * workers + 1) + 2 * config.reloadable.zones.len();
     let room = u32::try_from(descriptors.saturating_sub(others as u64)).unwrap_or(u32::MAX).max(1);
     if room < server.tcp_connections {
         tracing::warn!(

@@ -88,7 +88,8 @@ pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>,
         return Err(Refusal::Silent(Silence::Response));
     }
     let header_only = |rcode| {
-        let opt = opt_behind_questions(packet, header);
+        // Without the question a cookie would make the reply longer than what was asked.
+        let opt = opt_behind_questions(packet, header).map(Opt::without_cookie);
         Refusal::Answer(Denial { rcode, why: None, head: &packet[..HEADER], opt })
     };
     // Other opcodes give the sections other meanings (RFC 2136), so they are not repeated.
@@ -110,7 +111,8 @@ pub fn parse<'p>(packet: &'p [u8], name: &'p mut LowerName) -> Result<Query<'p>,
     let sound = read_records(records, header, &mut opt).is_some();
     let denied = |rcode, why| Err(Refusal::Answer(Denial { rcode, why, head, opt }));
     if !sound {
-        return denied(Rcode::FORMERR, None);
+        let opt = opt.map(Opt::without_cookie);
+        return Err(Refusal::Answer(Denial { rcode: Rcode::FORMERR, why: None, head, opt }));
     }
     if opt.is_some_and(|opt| opt.version > 0) {
         return denied(Rcode::BADVERS, None);
@@ -196,6 +198,10 @@ fn read_options(data: &[u8], cookie: &mut Option<Cookie>) -> Option<()> {
 }
 
 impl Opt {
+    fn without_cookie(self) -> Self {
+        Self { cookie: None, ..self }
+    }
+
     /// Has the reply carry `server` as the cookie that the client is to send next time. Of no effect where the client
     /// has sent none.
     pub fn grant(&mut self, server: Option<[u8; 16]>) {
