@@ -489,6 +489,35 @@ fn a_mirror_may_rest() {
     assert!(reasons.contains("passed over") && reasons.contains("500"), "{reasons}");
 }
 
+/// One that wants to be left alone for a week does not silence those that are only ill for a moment; when all of them want to,
+/// the list waits for the first.
+#[test]
+fn a_mirror_rests_for_itself_alone() {
+    let (first, second) = (Hostile::start(), Hostile::start());
+    let site = Site::new();
+    let urls = [&first, &second].map(|server| format!("http://{}/list", server.address));
+    site.configure(&format!(
+        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
+    ));
+    let asked = || (first.asked().len(), second.asked().len());
+    let waits = |site: &Site| site.sync(&["one"]).expect(0).json()["lists"][0]["waits"].clone();
+    first.does(Act::Say(response("429 X\nRetry-After: 604800", b"")));
+    second.does(Act::Say(response("503 X", b"")));
+    site.sync(&["one"]).expect(1);
+    assert_eq!(asked(), (1, 1));
+    second.does(Act::Say(response(GOOD_HEAD, GOOD)));
+    assert_eq!((waits(&site), asked()), (serde_json::Value::Null, (0, 1)));
+    second.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
+    site.sync(&["one"]).expect(1);
+    assert_eq!(asked(), (0, 1));
+    let left = waits(&site)[0].as_u64().unwrap();
+    assert!((3500..=3600).contains(&left), "{left}");
+    assert_eq!(asked(), (0, 0));
+    // By force all of them are asked.
+    site.on_list("sync", "one", &["--force"]).expect(1);
+    assert_eq!(asked(), (1, 1));
+}
+
 /// A mirror that gives rubbish, or an old version, does not hide the one behind it, and is asked again the next time.
 #[test]
 fn a_mirror_with_rubbish_hides_nobody() {

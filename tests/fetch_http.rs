@@ -224,20 +224,20 @@ async fn statuses_that_are_no_list() {
         (204, Trouble::Answered),
     ] {
         let error = say(status, &[("retry-after", "99")]).await;
-        assert_eq!((error.trouble(), error.retry_after()), (trouble, None), "{error}");
+        assert_eq!((error.trouble(), error.causes[0].retry_after), (trouble, None), "{error}");
         assert!(error.reached() && text(&error).contains(&status.to_string()), "{error}");
         assert!(text(&error).starts_with("made-up: http://127.0.0.1:"), "{error}");
         assert_eq!(error.causes[0].status, Some(status));
     }
     for status in [429, 503] {
         let error = say(status, &[("retry-after", "7200")]).await;
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(7200)), "{error}");
+        assert_eq!(error.causes[0].retry_after, Some(Duration::from_secs(7200)), "{error}");
     }
     let error = say(429, &[("retry-after", "Fri, 31 Dec 2100 23:59:59 GMT")]).await;
-    assert!(error.retry_after().unwrap() > Duration::from_secs(86_400 * 365), "{error}");
+    assert!(error.causes[0].retry_after.unwrap() > Duration::from_secs(86_400 * 365), "{error}");
     let error = say(503, &[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")]).await;
-    assert_eq!(error.retry_after(), None);
-    assert_eq!(say(429, &[("retry-after", "soon")]).await.retry_after(), None);
+    assert_eq!(error.causes[0].retry_after, None);
+    assert_eq!(say(429, &[("retry-after", "soon")]).await.causes[0].retry_after, None);
 }
 
 #[tokio::test]

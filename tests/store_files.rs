@@ -16,9 +16,10 @@ use gatepost::config::Slug;
 use gatepost::model::{ContentHash, Name, Value};
 use gatepost::set::{Overlap, Set, SetBuilder};
 use gatepost::store::{
-    Act, Attempt, BuiltZone, By, Dates, Generation, Held, ListStatus, Lock, Now, Outcome, Retention,
-    Sighting, Store, StoreError, Validators, Wait, Writer,
+    Act, Attempt, BuiltZone, By, Dates, Generation, Held, ListStatus, LocalDecision, Lock, Now, Outcome,
+    Retention, Sighting, Store, StoreError, Validators, Wait, Writer,
 };
+use gatepost::zone::Ruling;
 use loud::skipped;
 
 fn slug(name: &str) -> Slug {
@@ -560,4 +561,83 @@ fn a_read_only_store_can_be_read() {
     assert_eq!(store.generation().unwrap(), None);
     let error = store.lock(Wait::No).unwrap_err().to_string();
     assert!(error.contains("cannot take the lock") && error.ends_with("mounted read-only"), "{error}");
+}
+
+/// The service owns the state folder and may be in other hands: what root does there must not reach what a link names.
+#[test]
+fn root_writes_through_no_link() {
+    if !nix::unistd::geteuid().is_root() {
+        return skipped("root_writes_through_no_link", "only root can write for somebody else");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (state, victim) = (folder.path().join("state"), folder.path().join("victim"));
+    let (elsewhere, kept) = (folder.path().join("elsewhere"), folder.path().join("kept"));
+    fs::create_dir(&state).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::chown(&state, Some(4242), Some(4343)).unwrap();
+    fs::write(&victim, "root's\n").unwrap();
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
+    let store = Store::open(&state).unwrap();
+    let decide = || {
+        let what = "192.0.2.1".parse().unwrap();
+        let (ruling, by) = (Ruling::Block, "root".to_owned());
+        let decision = LocalDecision { wall: 1, ruling, what, zone: None, until: None, reason: None, by };
+        store.decide()?.put(&[decision], 1)?.logged
+    };
+    let sync = || {
+        let Lock::Taken(writer) = store.lock(Wait::No)? else { panic!("busy") };
+        let list = writer.list(&slug("psbl"))?;
+        list.log(&Attempt::new(1))?;
+        let held = Held {
+            since: Now::read().stamp(),
+            seen: 1,
+            set: list.keep_set(&set(&[1]))?,
+            reasons: Vec::new(),
+            fetched: None,
+            validators: None,
+            dates: Dates::default(),
+            agreeing: Vec::new(),
+        };
+        list.hold(list.body_file()?, &set(&[1]), &held)
+    };
+    sync().and_then(|()| decide()).unwrap();
+    let said =
+        |decides| if decides { decide() } else { sync() }.expect_err("a link was followed").to_string();
+    for name in ["lock", "feeds/psbl/log.jsonl", "overlay-lock", "overlay.jsonl", "overlay-log.jsonl"] {
+        let (path, decides) = (state.join(name), name.starts_with("overlay"));
+        fs::rename(&path, &kept).unwrap();
+        let planted = |why: &str| {
+            let said = said(decides);
+            assert!(said.starts_with(&format!("{} is {why}", path.display())), "{name}: {said}");
+            fs::remove_file(&path).unwrap();
+        };
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        planted("a link");
+        fs::hard_link(&victim, &path).unwrap();
+        // Decisions are read before others are added: a line that is none is shown, not written to.
+        planted("another name of a file that is not the owner's");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        if name == "overlay.jsonl" {
+            fs::remove_file(&path).unwrap();
+        } else {
+            planted("no plain file");
+        }
+        let found = fs::metadata(&victim).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o777), (0, 0o600), "{name}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "root's\n", "{name}");
+        fs::rename(&kept, &path).unwrap();
+    }
+    for name in ["feeds/psbl/held", "feeds/psbl", "feeds", "snapshots"] {
+        let path = state.join(name);
+        fs::rename(&path, &kept).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        let said = said(false);
+        assert!(said.starts_with(&format!("{} is a link", path.display())), "{name}: {said}");
+        assert_eq!(names(&elsewhere), [""; 0], "{name}");
+        fs::remove_file(&path).unwrap();
+        fs::rename(&kept, &path).unwrap();
+    }
+    // What the owner has already may have several names.
+    fs::hard_link(state.join("lock"), &kept).unwrap();
+    sync().and_then(|()| decide()).unwrap();
 }

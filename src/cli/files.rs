@@ -32,13 +32,13 @@ pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// What root writes belongs to the owner of the folder it is for.
+/// What root writes belongs to the owner of the folder it is for: what stands at `path` itself, wherever a link there leads.
 pub(super) fn give_to_owner_of(folder: &Path, path: &Path) -> std::io::Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(());
     }
     let owner = std::fs::metadata(folder)?;
-    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+    std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Temporary file beside `target`, filled → fsync → `check` → rename → fsync of the folder.

@@ -22,6 +22,8 @@ use crate::sync::{self, Options, Summary};
 /// fetches, which holds over restarts. A list that fails, is held or refused keeps its last good version; the others
 /// go on. A running server takes the result over within a second.
 ///
+/// Close to the hour and half hour, when everybody asks, it waits some minutes before it fetches; with LIST it does not.
+///
 /// --force asks for a list before its publisher's least time between two fetches is over. Publishers block addresses that
 /// come too often, with all their lists, and say nothing: it is for the one time after a mistake of your own.
 ///
@@ -83,7 +85,18 @@ fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
     if by_name && let Lock::Busy(by) = store.lock(Wait::No)? {
         progress.line(&format!("waits for the sync that is running ({by})"));
     }
-    let done = sync::run(&config, &store, &options, &progress);
+    let done = sync::run(&config, &store, &options, &progress).and_then(|summary| match summary.come_back {
+        // What calls this every hour on the hour would never fetch otherwise. Nobody is kept from the store meanwhile.
+        Some(wait) => {
+            progress.line(&format!(
+                "everybody asks at the hour and half hour: what is due is fetched in {}; with LIST at once",
+                short_duration(wait)
+            ));
+            std::thread::sleep(wait);
+            Ok(summary.followed_by(sync::run(&config, &store, &options, &progress)?))
+        }
+        None => Ok(summary),
+    });
     progress.clear();
     let summary = done?;
     if args.json {
@@ -116,6 +129,9 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
         Ok(summary) => {
             if let Some(by) = &summary.busy {
                 lines.write(&Report::Busy { by: by.clone() });
+            }
+            if let Some(wait) = summary.come_back {
+                lines.write(&Report::ComeBack { seconds: wait.as_secs() });
             }
             Ok(status(&summary))
         }

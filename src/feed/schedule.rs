@@ -56,6 +56,8 @@ pub enum Why {
     RetryAfter,
     /// The timer's pause after the last attempt.
     Pause,
+    /// The hour or half hour to be over, when everybody comes.
+    Crowd,
 }
 
 /// What kind of trouble a fetch had; decides how long the timer stays away.
@@ -91,16 +93,32 @@ pub fn after_success(floor: Duration, dice: &mut Dice, now: &Now) -> Pause {
     pause(floor + jitter, dice, now)
 }
 
-/// The timer's pause after the `failures`th attempt in a row that brought nothing: doubles, with full jitter.
+/// How long a timer that comes close to the hour or half hour stays away from these feeds; `None` at other times.
+pub fn crowd(dice: &mut Dice, now: &Now) -> Option<Duration> {
+    past_crowd(now.stamp().wall, dice)
+}
+
+/// Whether a list of this floor and status stays away then. Who lets himself be asked every few minutes has no crowd; and
+/// whoever has just set a list up waits for it.
+pub fn minds_crowd(status: &ListStatus, floor: Duration) -> bool {
+    floor >= FIRST_AFTER_ANSWER && status.last_attempt.is_some()
+}
+
+/// The timer's pause after the `failures`th attempt in a row that brought nothing: doubles, with full jitter. Who answered is
+/// left alone for the floor before that counts.
 pub fn after_failure(trouble: Trouble, failures: u32, floor: Duration, dice: &mut Dice, now: &Now) -> Pause {
-    let first = match trouble {
-        Trouble::Unreached => FIRST_AFTER_SILENCE,
-        Trouble::Answered => FIRST_AFTER_ANSWER.max(floor),
-        Trouble::Refused => return pause(LONGEST / 2 + dice.below(LONGEST / 2), dice, now),
+    let (least, first) = match trouble {
+        Trouble::Unreached => (Duration::ZERO, FIRST_AFTER_SILENCE),
+        Trouble::Answered => (floor, FIRST_AFTER_ANSWER.max(floor)),
+        Trouble::Refused => {
+            let half = LONGEST / 2;
+            return pause(half.max(floor) + dice.below(half), dice, now);
+        }
     };
     let doublings = failures.saturating_sub(1).min(20);
-    let window = first.saturating_mul(1 << doublings).min(LONGEST.max(floor));
-    pause(dice.below(window).max(SHORTEST), dice, now)
+    let longest = LONGEST.saturating_sub(least).max(MOST_JITTER);
+    let window = first.saturating_mul(1 << doublings).min(longest);
+    pause((least + dice.below(window)).max(SHORTEST), dice, now)
 }
 
 /// What a server asked for, within reason.
@@ -114,14 +132,18 @@ fn pause(wait: Duration, dice: &mut Dice, now: &Now) -> Pause {
     if wait < FIRST_AFTER_ANSWER {
         return pause;
     }
-    let into_half_hour = pause.ends().rem_euclid(1800) as u64;
-    let past_crowd = match into_half_hour {
+    pause.seconds += past_crowd(pause.ends(), dice).map_or(0, |wait| wait.as_secs());
+    pause
+}
+
+/// From a moment close to the hour or half hour to one that is not.
+fn past_crowd(wall: i64, dice: &mut Dice) -> Option<Duration> {
+    let wait = match wall.rem_euclid(1800) as u64 {
         at if at < CROWDED => CROWDED - at,
         at if at >= 1800 - CROWDED => 1800 - at + CROWDED,
-        _ => return pause,
+        _ => return None,
     };
-    pause.seconds += past_crowd + dice.below(MOST_JITTER / 2).as_secs();
-    pause
+    Some(Duration::from_secs(wait) + dice.below(MOST_JITTER / 2))
 }
 
 /// Random numbers of a store and a list: other stores' differ, and a test can foresee them.
@@ -228,6 +250,48 @@ mod tests {
             crowd += u32::from(!(120..1680).contains(&minute));
         }
         assert_eq!(crowd, 0);
+    }
+
+    #[test]
+    fn a_timer_that_comes_with_everybody_waits() {
+        let mut waits = std::collections::BTreeSet::new();
+        for n in 0..3600 {
+            let at = at(n, "a");
+            let Some(wait) = crowd(&mut Dice::new(n as u64, "crowd", 0), &at) else {
+                assert!((120..1680).contains(&(n % 1800)), "{n}");
+                continue;
+            };
+            assert!(!(120..1680).contains(&(n % 1800)), "{n}");
+            let then = (n + wait.as_secs() as i64) % 1800;
+            assert!((120..420).contains(&then), "{n}: {then}");
+            waits.insert(then);
+        }
+        assert!(waits.len() > 100, "{waits:?}");
+        let asked = asked(&at(0, "a"));
+        assert!(minds_crowd(&asked, HOUR) && minds_crowd(&asked, Duration::from_secs(300)));
+        assert!(!minds_crowd(&asked, Duration::from_secs(299)) && !minds_crowd(&asked, Duration::ZERO));
+        // Nobody waits for what was just set up longer than he must.
+        assert!(!minds_crowd(&ListStatus::default(), HOUR));
+    }
+
+    #[test]
+    fn after_a_failure_a_publisher_is_left_alone_for_longer_than_the_floor() {
+        for floor in [HOUR, HOUR * 24, HOUR * 48] {
+            for (trouble, failures) in [(Trouble::Answered, 1), (Trouble::Answered, 5), (Trouble::Refused, 1)]
+            {
+                let waits: std::collections::BTreeSet<u64> = (0..200)
+                    .map(|n| {
+                        let mut dice = Dice::new(n, "x", 0);
+                        after_failure(trouble, failures, floor, &mut dice, &at(0, "a")).seconds
+                    })
+                    .collect();
+                let (first, last) = (*waits.first().unwrap(), *waits.last().unwrap());
+                let most = LONGEST.max(floor + MOST_JITTER).as_secs() + 540;
+                let most = if trouble == Trouble::Refused { most + 86_400 / 2 } else { most };
+                assert!(first >= floor.as_secs() && last < most, "{floor:?} {trouble:?} {first} {last}");
+                assert!(waits.len() > 60, "{floor:?} {trouble:?}: {} different waits", waits.len());
+            }
+        }
     }
 
     #[test]

@@ -61,6 +61,11 @@ pub enum Report {
         /// Its number.
         number: u64,
     },
+    /// Lists are due, but everybody asks at this time: whoever syncs again after so long fetches them.
+    ComeBack {
+        /// In seconds.
+        seconds: u64,
+    },
     /// Another sync is at work; this one did nothing.
     Busy {
         /// What is known of the other one.
@@ -166,6 +171,12 @@ impl Report {
                 (Weight::Detail, format!("{origin}: compiled, its answers are the same"))
             }
             Self::Published { number } => (Weight::Detail, format!("generation {number} is in service")),
+            Self::ComeBack { seconds } => {
+                let text = format!(
+                    "everybody asks at the hour and half hour: the rest follows in {seconds} seconds"
+                );
+                (Weight::Detail, text)
+            }
             Self::Busy { by } if by.is_empty() => (Weight::News, "a sync is running already".to_owned()),
             Self::Busy { by } => (Weight::News, format!("a sync is running already ({by})")),
             Self::Failed { why } => (Weight::Problem, format!("the sync cannot go on: {why}")),

@@ -149,6 +149,9 @@ impl Service {
                 }
                 self.manager.status(&conduct.status(&self.server));
             }
+            Said::Report(Report::ComeBack { seconds }) => {
+                self.timer.no_later_than(Instant::now() + Duration::from_secs(*seconds));
+            }
             Said::Ended(_) => {
                 // The process is gone and its threads with it; nothing is left to stop.
                 self.child = None;

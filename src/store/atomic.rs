@@ -12,16 +12,10 @@ use tempfile::NamedTempFile;
 
 use super::error::StoreError;
 use super::killpoint::killpoint;
+use super::owner::{Owner, give};
 
 /// How the temporary files of a [`Writer`](super::Writer) begin. Nothing else in the store does.
 pub(crate) const TEMPORARY: &str = ".tmp-";
-
-/// Who owns the files of a store, when that is not the one who writes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-}
 
 /// A new temporary file in `folder`.
 pub(crate) fn temporary(folder: &Path, owner: Option<Owner>) -> Result<NamedTempFile, StoreError> {
@@ -38,14 +32,8 @@ pub(crate) fn temporary_called(
         .prefix(prefix)
         .tempfile_in(folder)
         .map_err(StoreError::io("create a file in", folder))?;
-    give(file.path(), owner)?;
+    give(file.as_file(), file.path(), owner)?;
     Ok(file)
-}
-
-/// Makes `path` the owner's.
-pub(crate) fn give(path: &Path, owner: Option<Owner>) -> Result<(), StoreError> {
-    let Some(Owner { uid, gid }) = owner else { return Ok(()) };
-    std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(StoreError::io("give its owner", path))
 }
 
 /// Writes `target`. `kind` is the first half of the names of the killpoints passed.

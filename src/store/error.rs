@@ -37,6 +37,14 @@ pub enum StoreError {
         /// What does not fit.
         why: String,
     },
+    /// Something that this program does not put there stands in the place of a file or folder of its own.
+    #[error("{} is {what}: nothing is written there. Find out who put it there, and remove it", path.display())]
+    Planted {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A file that was just written does not read back right: it was not put in place.
     #[error("{} did not read back as written: {why}", path.display())]
     Unverified {
@@ -56,6 +64,10 @@ impl StoreError {
 
     pub(crate) fn damaged(path: &Path, why: impl ToString) -> Self {
         Self::Damaged { path: path.to_owned(), why: why.to_string() }
+    }
+
+    pub(crate) fn planted(path: &Path, what: &'static str) -> Self {
+        Self::Planted { path: path.to_owned(), what }
     }
 
     /// Whether the file is gone or damaged: it has to come from elsewhere.

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::atomic::{self, Owner};
+use super::atomic;
 use super::error::StoreError;
+use super::owner::Owner;
 
 /// A kind of JSON file.
 pub(crate) trait Versioned: Serialize + DeserializeOwned {

@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::atomic::{self, Owner, entries, give, put_in_place, sync_folder};
+use super::atomic::{self, entries, put_in_place, sync_folder};
 use super::clock::Stamp;
 use super::error::StoreError;
 use super::json::{self, Versioned};
 use super::killpoint::killpoint;
 use super::log::{self, Attempt, Logged};
+use super::owner::{Owner, open_folder, open_in_place};
 use super::status::{Dates, ListStatus, SetRef, Validators};
 use super::{Store, make_folder};
 use crate::model::{ContentHash, Hasher};
@@ -263,8 +264,8 @@ impl<'a> ListWriter<'a> {
     /// A set that is kept becomes the current one again: its age counts from when it was last that.
     pub fn touch_set(&self, hash: &ContentHash) -> Result<(), StoreError> {
         let path = self.dir.set_path(hash);
-        let touch = File::options().append(true).open(&path);
-        touch.and_then(|file| file.set_modified(SystemTime::now())).map_err(StoreError::io("touch", &path))
+        let file = open_in_place(File::options().append(true), &path, self.store.owner, "touch")?;
+        file.set_modified(SystemTime::now()).map_err(StoreError::io("touch", &path))
     }
 
     fn write_set(&self, path: &Path, kind: &str, octets: &[u8]) -> Result<(), StoreError> {
@@ -296,6 +297,7 @@ impl<'a> ListWriter<'a> {
     pub fn hold(&self, body: NamedTempFile, set: &Set, held: &Held) -> Result<(), StoreError> {
         let folder = self.dir.held_folder();
         make_folder(&folder, self.store.owner)?;
+        open_folder(&folder, self.store.owner)?;
         let path = self.dir.held_set_path(&held.set.hash);
         if !path.is_file() {
             self.write_set(&path, "held-set", &codec::encode(set).0)?;
@@ -317,7 +319,7 @@ impl<'a> ListWriter<'a> {
     pub fn copy_of_held_body(&self) -> Result<NamedTempFile, StoreError> {
         let mut copy = self.body_file()?;
         let path = self.dir.held_body();
-        let mut held = File::open(&path).map_err(StoreError::io("read", &path))?;
+        let mut held = open_in_place(File::options().read(true), &path, self.store.owner, "read")?;
         std::io::copy(&mut held, &mut copy).map_err(StoreError::io("copy", &path))?;
         Ok(copy)
     }
@@ -362,11 +364,6 @@ impl<'a> ListWriter<'a> {
     /// Whose the files of the list are, when that is not the one who writes them.
     pub(super) fn owner(&self) -> Option<Owner> {
         self.store.owner
-    }
-
-    /// Makes a file that somebody else put into this folder the owner's.
-    pub fn give(&self, path: &Path) -> Result<(), StoreError> {
-        give(path, self.store.owner)
     }
 }
 

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{Owner, give};
 use super::error::StoreError;
 use super::killpoint::killpoint;
+use super::owner::{Owner, open_in_place};
 use super::status::{Dates, Outcome, Validators};
 use crate::model::ContentHash;
 
@@ -154,14 +154,9 @@ pub(super) fn add_lines<T: Serialize>(
         serde_json::to_writer(&mut text, &line).map_err(|error| StoreError::damaged(path, error))?;
         text.push(b'\n');
     }
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o644)
-        .open(path)
-        .map_err(StoreError::io("write", path))?;
-    give(path, owner)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o644);
+    let mut file = open_in_place(&mut options, path, owner, "write")?;
     // A writer that was killed may have left half a line: it stays alone.
     if !ends_a_line(&mut file).map_err(StoreError::io("read", path))? {
         text.insert(0, b'\n');

@@ -19,7 +19,7 @@
 //!
 //! [`Store`] reads and [`Writer`] writes: only who holds the lock has one. Every file but logs and appended decisions is
 //! written beside the old one and renamed (`atomic`), so a reader needs no lock. Files belong to the owner of the state folder even
-//! when root writes them. A file of another version is refused by name. No async, no network.
+//! when root writes them, and no link that somebody put there leads root elsewhere (`owner`). A file of another version is refused by name. No async, no network.
 //!
 //! Read [`Store::open`] and [`Store::lock`] first, then [`ListStatus`] and [`Generation`].
 
@@ -39,6 +39,7 @@ pub mod killpoint;
 mod list;
 mod log;
 mod overlay;
+mod owner;
 mod status;
 mod terms;
 mod versions;
@@ -56,7 +57,7 @@ pub use terms::{Shown, Terms};
 pub use versions::{Unknown, Version, Versions};
 
 use crate::config::Slug;
-use atomic::Owner;
+use owner::{Owner, give, open_folder, open_in_place};
 
 /// The state folder, for reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,13 +154,14 @@ impl Store {
     fn lock_file(&self, path: &Path) -> Result<File, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
-        let file = options.open(path).map_err(StoreError::io("take the lock", path))?;
-        atomic::give(path, self.owner)?;
-        Ok(file)
+        open_in_place(&mut options, path, self.owner, "take the lock")
     }
 
     /// Takes the lock and sweeps what killed writers left.
     pub fn lock(&self, wait: Wait) -> Result<Lock, StoreError> {
+        for folder in [self.feeds(), self.snapshots()].iter().filter(|folder| folder.is_dir()) {
+            open_folder(folder, self.owner)?;
+        }
         let path = self.root.join("lock");
         let mut file = self.lock_file(&path)?;
         match (file.try_lock(), wait) {
@@ -205,6 +207,7 @@ impl Writer {
         if !folder.is_dir() {
             make_folder(&folder, self.store.owner)?;
         }
+        open_folder(&folder, self.store.owner)?;
         Ok(ListWriter::new(ListDir::new(folder), &self.store))
     }
 
@@ -236,6 +239,10 @@ impl Writer {
             folders.extend(Some(folder.join("deltas")).filter(|deltas| deltas.is_dir()));
             folders.push(folder);
         }
+        // Nothing of ours lies behind a link that root would not write through.
+        folders.retain(|folder| {
+            self.store.owner.is_none() || *folder == self.store.root || !folder.is_symlink()
+        });
         for folder in folders {
             atomic::sweep(&folder)?;
         }
@@ -263,5 +270,5 @@ fn make_folder(path: &Path, owner: Option<Owner>) -> Result<(), StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
         made => made.map_err(StoreError::io("create the folder", path))?,
     }
-    atomic::give(path, owner)
+    give(&open_folder(path, owner)?, path, owner)
 }

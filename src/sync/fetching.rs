@@ -11,9 +11,9 @@ use tokio::runtime::Runtime;
 
 use super::list::{Desk, status_of};
 use super::{ListReport, Options, PATIENCE, Run, SyncError};
-use crate::config::ListConfig;
+use crate::config::{ListConfig, Transport};
 use crate::feed::fetch::{self, FetchError, Fetcher, Times};
-use crate::feed::schedule::{Asker, Due, Why, due};
+use crate::feed::schedule::{Asker, Dice, Due, Why, crowd, due, minds_crowd};
 use crate::store::Outcome;
 
 /// Hosts that are asked at the same time.
@@ -27,20 +27,36 @@ impl<'a> Run<'a> {
         options: &Options,
     ) -> Result<Vec<&'a ListConfig>, SyncError> {
         let asker = if options.lists.is_empty() { Asker::Timer } else { Asker::Person };
+        let crowd = match asker {
+            Asker::Timer => self.crowd()?,
+            Asker::Person => None,
+        };
         let mut ready = Vec::new();
         for &list in feeds {
             let status = status_of(&self.writer.store().list(&list.name))?;
             let now = self.writer.now([&status]);
-            match due(&status, list.floor, asker, &now) {
-                Due::Now => ready.push(list),
-                Due::Wait(left, why) if options.force && why != Why::Pause => {
+            let crowd = crowd.filter(|_| is_elsewhere(list) && minds_crowd(&status, list.floor));
+            match (due(&status, list.floor, asker, &now), crowd) {
+                (Due::Now, None) => ready.push(list),
+                (Due::Now, Some(wait)) => {
+                    self.summary.come_back = Some(wait);
+                    self.done(ListReport::waits(&list.name, wait, Why::Crowd));
+                }
+                (Due::Wait(left, why), _) if options.force && why != Why::Pause => {
                     tell_risk(list, left, why);
                     ready.push(list);
                 }
-                Due::Wait(left, why) => self.done(ListReport::waits(&list.name, left, why)),
+                (Due::Wait(left, why), _) => self.done(ListReport::waits(&list.name, left, why)),
             }
         }
         Ok(ready)
+    }
+
+    /// How long to keep off, if everybody asks now. One wait for all lists: they take their turn anyway.
+    fn crowd(&self) -> Result<Option<Duration>, SyncError> {
+        let now = self.writer.now([]);
+        let half_hour = (now.stamp().wall / 1800).unsigned_abs();
+        Ok(crowd(&mut Dice::new(self.writer.seed()?, "crowd", half_hour), &now))
     }
 
     /// Fetches `lists` and takes each as it comes. What has come is put in service while slow ones are still on their
@@ -140,6 +156,11 @@ fn ask<'a>(
             }
         }
     }
+}
+
+/// Somebody has to be asked for it.
+fn is_elsewhere(list: &ListConfig) -> bool {
+    list.source.urls().iter().any(|url| Transport::of(url) != Some(Transport::File))
 }
 
 /// Where it is asked for first. (Mirrors and redirects elsewhere wait for their turn there: [`Fetcher`] sees to it.)

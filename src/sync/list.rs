@@ -1,7 +1,9 @@
 //! One list: what its source brought → set → status. The last good set stays whatever happens here.
 
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
+use reqwest::Url;
 use tempfile::NamedTempFile;
 
 mod by_hand;
@@ -19,8 +21,8 @@ use crate::feed::fetch::{
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::parse::{Options, Trailer};
 use crate::store::{
-    Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pin, Retention, SetRef, Stamp,
-    StoreError, Told, Validators, Writer, hash_file,
+    Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pause, Pin, Retention, SetRef,
+    Stamp, StoreError, Told, Validators, Writer, hash_file,
 };
 use judge::{Against, Body, Judged, Refusal};
 
@@ -100,8 +102,12 @@ impl<'a> Desk<'a> {
     pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
         let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
         self.status.resting.retain(|_, pause| !pause.left(&self.now).is_zero());
-        let known =
-            Known { validators: self.known(), body, resting: self.status.resting.keys().cloned().collect() };
+        // Whoever asks although all of them want to be left alone knows what that risks; what they say now counts.
+        if self.earliest_of_all_resting().is_some() {
+            self.status.resting.clear();
+        }
+        let resting = self.status.resting.keys().cloned().collect();
+        let known = Known { validators: self.known(), body, resting };
         self.status.attempt(&self.now);
         let mut asking = self.status.clone();
         asking.last_contact = Some(self.now.stamp());
@@ -206,8 +212,10 @@ impl<'a> Desk<'a> {
                 trouble = error.trouble();
                 attempt.url = error.causes.last().map(|cause| cause.url.clone());
                 attempt.status = error.causes.last().and_then(|cause| cause.status);
-                self.status.retry_after =
-                    error.retry_after().map(|asked| schedule::retry_after(asked, &self.now));
+                for (url, asked) in error.rests() {
+                    self.rest(url, asked);
+                }
+                self.status.retry_after = self.earliest_of_all_resting();
                 self.refuse(Refusal::failed(error.to_string()), &mut report);
             }
         }
@@ -218,10 +226,24 @@ impl<'a> Desk<'a> {
     fn let_rest(&mut self, answered: &Answered) {
         for cause in &answered.before {
             if let Some(asked) = cause.retry_after {
-                let pause = schedule::retry_after(asked, &self.now);
-                self.status.resting.insert(cause.url.clone(), pause);
+                self.rest(&cause.url, asked);
             }
         }
+    }
+
+    fn rest(&mut self, url: &str, asked: Duration) {
+        let pause = schedule::retry_after(asked, &self.now);
+        self.status.resting.insert(url.to_owned(), pause);
+    }
+
+    /// When all places want to be left alone: until the first of them may be asked again.
+    fn earliest_of_all_resting(&self) -> Option<Pause> {
+        let resting = |url: &Url| {
+            let pause = self.status.resting.get(url.as_str())?;
+            Some((pause.left(&self.now), pause)).filter(|(left, _)| !left.is_zero())
+        };
+        let all: Option<Vec<_>> = self.list.source.urls().iter().map(resting).collect();
+        all?.into_iter().min_by_key(|(left, _)| *left).map(|(_, pause)| pause.clone())
     }
 
     /// Writes down what became of the list, and when it may be asked for again.
@@ -268,7 +290,7 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    fn pause(&self, report: &ListReport, trouble: Trouble) -> Result<crate::store::Pause, SyncError> {
+    fn pause(&self, report: &ListReport, trouble: Trouble) -> Result<Pause, SyncError> {
         let mut dice = Dice::new(self.writer.seed()?, self.list.name.as_str(), self.status.attempts);
         let floor = self.list.floor;
         Ok(if report.is_problem() {

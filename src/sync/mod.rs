@@ -125,6 +125,7 @@ impl ListReport {
             Why::Floor => "the publisher's least time between two fetches",
             Why::RetryAfter => "its server asked to be left alone",
             Why::Pause => "the pause after the last attempt",
+            Why::Crowd => "everybody asks at the hour and half hour",
         };
         Self { waits: Some((left.as_secs().max(1), why)), ..Self::new(list) }
     }
@@ -161,6 +162,22 @@ pub struct Summary {
     pub zones: Vec<ZoneReport>,
     /// The generation in service now, if it is a new one.
     pub published: Option<u64>,
+    /// Lists are due, but everybody asks at this time: whoever syncs again after so long fetches them.
+    #[serde(skip)]
+    pub come_back: Option<Duration>,
+}
+
+impl Summary {
+    /// What both did, `next` after this one.
+    #[must_use]
+    pub fn followed_by(mut self, next: Self) -> Self {
+        self.lists.retain(|list| list.waits.is_none());
+        let known: Vec<Slug> = self.lists.iter().map(|list| list.list.clone()).collect();
+        self.lists.extend(next.lists.into_iter().filter(|list| !known.contains(&list.list)));
+        self.zones.retain(|zone| next.zones.iter().all(|newer| newer.origin != zone.origin));
+        self.zones.extend(next.zones);
+        Self { published: next.published.or(self.published), come_back: next.come_back, ..self }
+    }
 }
 
 /// Why a sync could not go on. What one list does wrong is never an error here.

@@ -49,9 +49,9 @@ impl FetchError {
         self.causes.iter().any(|cause| cause.trouble != Trouble::Unreached)
     }
 
-    /// The longest wait that a server asked for.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.causes.iter().filter_map(|cause| cause.retry_after).max()
+    /// What each of the servers that want to be left alone asked for.
+    pub fn rests(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.causes.iter().filter_map(|cause| Some((&*cause.url, cause.retry_after?)))
     }
 }
 

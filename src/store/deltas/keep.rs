@@ -10,6 +10,7 @@ use crate::set::{Set, Since, Version, delta};
 use crate::store::error::StoreError;
 use crate::store::killpoint::killpoint;
 use crate::store::list::{ListWriter, Retention, remove};
+use crate::store::owner::open_folder;
 use crate::store::{atomic, make_folder};
 
 impl ListWriter<'_> {
@@ -23,6 +24,7 @@ impl ListWriter<'_> {
     ) -> Result<(), StoreError> {
         let deltas = self.deltas();
         make_folder(&deltas.folder, self.owner())?;
+        open_folder(&deltas.folder, self.owner())?;
         let (new, after) = after;
         let Some((old, before)) = before else {
             return self.keep_since(&Since::begin(new, *after), None);

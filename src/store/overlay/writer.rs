@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{DECISIONS, Decisions, LocalDecision};
-use crate::store::atomic::{self, Owner};
+use crate::store::atomic;
 use crate::store::error::StoreError;
 use crate::store::killpoint::killpoint;
+use crate::store::owner::{Owner, open_in_place};
 use crate::store::{Store, log};
 
 /// What was ever decided, in the state folder.
@@ -133,13 +134,9 @@ impl DecisionWriter {
         let path = self.path();
         let mut text = if is_open { b"\n".to_vec() } else { Vec::new() };
         text.extend(lines(new.iter().copied(), &path)?);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .open(&path)
-            .map_err(StoreError::io("write", &path))?;
-        atomic::give(&path, self.owner)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o644);
+        let mut file = open_in_place(&mut options, &path, self.owner, "write")?;
         let before = file.metadata().map_err(StoreError::io("write", &path))?.len();
         let written = file.write_all(&text).and_then(|()| {
             killpoint("overlay-appended");

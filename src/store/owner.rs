@@ -1,0 +1,77 @@
+//! Whose the files of a store are. Root writes there for the owner of the state folder, who need not be trusted: a server that
+//! reads hostile bodies may have been taken over, and have put a link in the place of a file.
+//!
+//! So what is written in place (locks, logs, appended decisions) is opened without following a link, only plain files are
+//! given away, and never by their path; and root goes through no link in the place of a folder.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::error::StoreError;
+
+/// Who owns the files of a store, when that is not the one who writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Opens a file that is written in place, and makes it the owner's. `action` is what is done with it, as a verb.
+pub(crate) fn open_in_place(
+    options: &mut OpenOptions,
+    path: &Path,
+    owner: Option<Owner>,
+    action: &'static str,
+) -> Result<File, StoreError> {
+    // Nor is a pipe waited for that nobody reads.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = options.custom_flags(flags.bits()).open(path).map_err(refused(action, path))?;
+    let found = file.metadata().map_err(StoreError::io(action, path))?;
+    if !found.is_file() {
+        return Err(StoreError::planted(path, "no plain file"));
+    }
+    give(&file, path, owner)?;
+    Ok(file)
+}
+
+/// Makes what is open, at `path`, the owner's.
+pub(crate) fn give(file: &File, path: &Path, owner: Option<Owner>) -> Result<(), StoreError> {
+    let Some(Owner { uid, gid }) = owner else { return Ok(()) };
+    let action = "give its owner";
+    let found = file.metadata().map_err(StoreError::io(action, path))?;
+    if (found.uid(), found.gid()) == (uid, gid) {
+        return Ok(());
+    }
+    // What the owner has already may have as many names as he likes.
+    if found.is_file() && found.uid() != uid && found.nlink() != 1 {
+        return Err(StoreError::planted(path, "another name of a file that is not the owner's"));
+    }
+    std::os::unix::fs::fchown(file, Some(uid), Some(gid)).map_err(StoreError::io(action, path))
+}
+
+/// Opens the folder at `path`; when somebody else owns the store, not through a link.
+pub(crate) fn open_folder(path: &Path, owner: Option<Owner>) -> Result<File, StoreError> {
+    let nofollow = if owner.is_some() { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+    let flags = OFlag::O_DIRECTORY | nofollow;
+    match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        // The kernel says of a link only that it is no folder.
+        Err(_) if owner.is_some() && path.is_symlink() => Err(StoreError::planted(
+            path,
+            "a link, and root follows none here (mount the other folder there)",
+        )),
+        opened => opened.map_err(StoreError::io("open the folder", path)),
+    }
+}
+
+fn refused(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    move |cause| match cause.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ELOOP) => StoreError::planted(path, "a link"),
+        // A pipe without a reader, or a socket.
+        Some(Errno::ENXIO) => StoreError::planted(path, "no plain file"),
+        _ => StoreError::io(action, path)(cause),
+    }
+}
