@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use cli_support::Place;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "up",
     "serve",
     "sync",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 26] = [
     "check-config",
     "print-config",
     "snippet",
+    "doctor",
     "compile",
     "inspect",
     "bench",

@@ -190,7 +190,7 @@ fn command_lines_run() {
         for line in command_lines(&text) {
             let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             let command = words[0].clone();
-            let elsewhere = ["up", "serve", "rbldnsd", "bench", "compare", "COMMAND"];
+            let elsewhere = ["up", "serve", "rbldnsd", "bench", "compare", "doctor", "COMMAND"];
             let by_hand = ["accept", "diff", "rollback", "pin", "unpin"]; // they need a past
             if elsewhere.contains(&command.as_str())
                 || by_hand.contains(&command.as_str())

@@ -12,6 +12,7 @@ mod compile;
 mod completions;
 mod decide;
 mod diff;
+mod doctor;
 mod export;
 mod failure;
 mod feeds;
@@ -59,6 +60,7 @@ Examples:
   gatepost status                          lists, ages, decisions, what is in service
   gatepost serve --config gatepost.toml    the service: answers, and syncs on a timer
   gatepost snippet postfix                 what to paste into your mail program or resolver
+  gatepost doctor                          why is mail not rejected?
 
 Exit codes:
   0  all is well; not listed
@@ -100,6 +102,7 @@ enum Command {
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
     Snippet(snippet::Args),
+    Doctor(doctor::Args),
     Compile(compile::Args),
     Inspect(inspect::Args),
     Export(export::Args),
@@ -155,6 +158,7 @@ fn run(args: Vec<OsString>) -> ExitStatus {
         Command::CheckConfig(args) => check_config::run(args),
         Command::PrintConfig(args) => print_config::run(args),
         Command::Snippet(args) => snippet::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Export(args) => export::run(args),

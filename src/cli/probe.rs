@@ -17,14 +17,16 @@ pub(crate) struct Health {
     checks: Vec<Checked>,
 }
 
-struct Checked {
-    server: SocketAddr,
-    over: &'static str,
-    zone: Name,
-    found: Found,
+/// What it said of a zone.
+pub(crate) struct Checked {
+    pub(crate) server: SocketAddr,
+    pub(crate) over: &'static str,
+    pub(crate) zone: Name,
+    pub(crate) found: Found,
 }
 
-enum Found {
+/// Whether that is right.
+pub(crate) enum Found {
     /// The test points are right.
     Right,
     /// SERVFAIL, as it must be as long as the zone has nothing to answer from.
@@ -38,27 +40,33 @@ enum Found {
 /// Asks the server of `view` on every address it listens on, over UDP and TCP.
 pub(crate) fn ask(view: &View) -> Health {
     let mut checks = Vec::new();
+    let zones: Vec<&ZoneView> = view.zones.iter().collect();
     for listen in &view.config.server.listen {
         let client = Client::new(reachable(*listen));
-        for (over, transport) in [(Over::Udp, "UDP"), (Over::Tcp, "TCP")] {
-            for zone in &view.zones {
-                let found =
-                    check(&client, zone, over).unwrap_or_else(|error| Found::Silence(error.to_string()));
-                // A server that is silent for one zone is for all: no need to wait once more for each.
-                let silent = matches!(found, Found::Silence(_));
-                checks.push(Checked {
-                    server: client.server,
-                    over: transport,
-                    zone: zone.origin().clone(),
-                    found,
-                });
-                if silent {
-                    break;
-                }
-            }
+        for over in [Over::Udp, Over::Tcp] {
+            checks.extend(ask_over(&client, over, &zones));
         }
     }
     Health { checks }
+}
+
+/// Asks `client`'s server for these zones.
+pub(crate) fn ask_over(client: &Client, over: Over, zones: &[&ZoneView]) -> Vec<Checked> {
+    let mut checks = Vec::new();
+    let transport = match over {
+        Over::Udp => "UDP",
+        Over::Tcp => "TCP",
+    };
+    for zone in zones {
+        let found = check(client, zone, over).unwrap_or_else(|error| Found::Silence(error.to_string()));
+        // A server that is silent for one zone is for all: no need to wait once more for each.
+        let silent = matches!(found, Found::Silence(_));
+        checks.push(Checked { server: client.server, over: transport, zone: zone.origin().clone(), found });
+        if silent {
+            break;
+        }
+    }
+    checks
 }
 
 fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientError> {

@@ -286,7 +286,7 @@ fn last(list: &ListView) -> Cell {
 }
 
 /// What a person should know of a list, with the reason.
-fn trouble(list: &ListView, view: &View) -> Option<String> {
+pub(crate) fn trouble(list: &ListView, view: &View) -> Option<String> {
     let mut all = Vec::new();
     if let Some(decision) = &list.status.decision {
         let reasons = report::without_name(list.config.name.as_str(), &decision.reasons).join("; ");

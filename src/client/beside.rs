@@ -186,6 +186,8 @@ mod tests {
         Ok(Reply {
             rcode,
             authoritative: true,
+            recursive: false,
+            same_letters: true,
             truncated: false,
             answers: answers.iter().map(record).collect(),
             authorities: Vec::new(),

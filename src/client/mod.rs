@@ -1,4 +1,4 @@
-//! A small DNS client for the program's own questions: probes, comparisons.
+//! A small DNS client for the program's own questions: probes, comparisons, the doctor's.
 //!
 //! [`Client::ask`] sends one question and gives a [`Reply`] in plain types; [`ask_beside`] sends many to two servers and gives
 //! what they answer differently. Blocking, with a time limit. Never:
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{Name as WireName, RData, Record as WireRecord, RecordType};
+use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record as WireRecord, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 pub use beside::{Asked, Beside, BesideError, Difference, Gap, Side, ask_beside};
@@ -45,6 +45,17 @@ pub enum Over {
     Tcp,
 }
 
+/// What a question asks for besides. By default nothing, as whoever asks an authoritative server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manner {
+    /// Recursion (RD), as whoever asks a resolver does.
+    pub recursion: bool,
+    /// Answers that were not validated (CD).
+    pub unchecked: bool,
+    /// Class CH: what a server says of itself.
+    pub chaos: bool,
+}
+
 /// What a server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -52,6 +63,10 @@ pub struct Reply {
     pub rcode: Rcode,
     /// The server has authority (AA).
     pub authoritative: bool,
+    /// The server asks others (RA).
+    pub recursive: bool,
+    /// The question came back letter for letter.
+    pub same_letters: bool,
     /// The records did not fit (TC); over UDP only when TCP failed to bring more.
     pub truncated: bool,
     /// The answer section.
@@ -123,20 +138,31 @@ impl Client {
 
     /// The same for a name in wire form, spelt with the capitals that it has there.
     pub fn ask_spelt(&self, name: &[u8], rtype: Rtype, over: Over) -> Result<Reply, ClientError> {
+        self.ask_so(name, rtype, over, Manner::default())
+    }
+
+    /// The same in another manner.
+    pub fn ask_so(
+        &self,
+        name: &[u8],
+        rtype: Rtype,
+        over: Over,
+        manner: Manner,
+    ) -> Result<Reply, ClientError> {
         let deadline = Instant::now() + self.timeout;
-        let question = Question::new(name, rtype).map_err(|error| self.nonsense(&error))?;
+        let question = Question::new(name, rtype, manner).map_err(|error| self.nonsense(&error))?;
         let fits = |message: &Message| question.is_answered_by(message);
         if over == Over::Udp {
             let reply = self.udp(&question.packet, deadline, fits)?;
             if !reply.metadata.truncation {
-                return Ok(Reply::from(&reply));
+                return Ok(question.reply(&reply));
             }
         }
         let reply = self.tcp(&question.packet, deadline)?;
         if !fits(&reply) {
             return Err(self.nonsense(&"it answers another question"));
         }
-        Ok(Reply::from(&reply))
+        Ok(question.reply(&reply))
     }
 
     /// Sends twice: a datagram may get lost. Waits for a reply that fits; others may be late or forged.
@@ -215,13 +241,14 @@ pub fn ask_directly(
     rtype: Rtype,
     answer: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
 ) -> Result<Reply, String> {
-    let question = Question::new(name.as_wire(), rtype).map_err(|error| error.to_string())?;
+    let question =
+        Question::new(name.as_wire(), rtype, Manner::default()).map_err(|error| error.to_string())?;
     let reply = answer(&question.packet).ok_or("no reply")?;
     let reply = Message::from_vec(&reply).map_err(|error| error.to_string())?;
     if !question.is_answered_by(&reply) {
         return Err("it answers another question".to_owned());
     }
-    Ok(Reply::from(&reply))
+    Ok(question.reply(&reply))
 }
 
 /// What people call a response code.
@@ -253,11 +280,16 @@ struct Question {
 }
 
 impl Question {
-    fn new(name: &[u8], rtype: Rtype) -> Result<Self, ProtoError> {
+    fn new(name: &[u8], rtype: Rtype, manner: Manner) -> Result<Self, ProtoError> {
         let id = RandomState::new().hash_one(name) as u16;
         let owner = WireName::read(&mut BinDecoder::new(name))?;
-        let query = Query::query(owner, RecordType::from(rtype.0));
+        let mut query = Query::query(owner, RecordType::from(rtype.0));
+        if manner.chaos {
+            query.set_query_class(DNSClass::CH);
+        }
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = manner.recursion;
+        message.metadata.checking_disabled = manner.unchecked;
         message.add_query(query.clone());
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_MAX as u16);
@@ -265,10 +297,35 @@ impl Question {
         Ok(Self { id, query, packet: message.to_vec()? })
     }
 
+    /// Whatever the case of the letters is that come back.
     fn is_answered_by(&self, message: &Message) -> bool {
         message.metadata.id == self.id
             && message.metadata.message_type == MessageType::Response
             && (message.queries.is_empty() || message.queries == [self.query.clone()])
+    }
+
+    fn reply(&self, message: &Message) -> Reply {
+        let records = |section: &[WireRecord]| section.iter().map(Record::from).collect();
+        Reply {
+            rcode: Rcode(message.metadata.response_code.into()),
+            authoritative: message.metadata.authoritative,
+            recursive: message.metadata.recursion_available,
+            same_letters: message.queries.iter().any(|query| query.name().eq_case(self.query.name())),
+            truncated: message.metadata.truncation,
+            answers: records(&message.answers),
+            authorities: records(&message.authorities),
+            edns: message.edns.is_some(),
+        }
+    }
+}
+
+impl Record {
+    /// Of a start of authority: the name of the primary server, and the serial.
+    pub fn start_of_authority(&self) -> Option<(&str, u32)> {
+        let Data::Other(text) = &self.data else { return None };
+        let mut words = text.split_whitespace();
+        let (primary, serial) = (words.next()?, words.nth(1)?.parse().ok()?);
+        (self.rtype == Rtype::SOA).then_some((primary, serial))
     }
 }
 
@@ -279,20 +336,6 @@ fn left(deadline: Instant) -> Option<Duration> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-impl From<&Message> for Reply {
-    fn from(message: &Message) -> Self {
-        let records = |section: &[WireRecord]| section.iter().map(Record::from).collect();
-        Self {
-            rcode: Rcode(message.metadata.response_code.into()),
-            authoritative: message.metadata.authoritative,
-            truncated: message.metadata.truncation,
-            answers: records(&message.answers),
-            authorities: records(&message.authorities),
-            edns: message.edns.is_some(),
-        }
-    }
 }
 
 impl From<&WireRecord> for Record {

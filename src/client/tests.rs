@@ -122,3 +122,35 @@ fn a_probe_wants_authority() {
         server.join().unwrap();
     }
 }
+
+/// A server that gives small letters back is told from one that gives the same.
+#[test]
+fn letters_and_flags() {
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = udp.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let mut asked = Vec::new();
+        for same in [true, false] {
+            let mut packet = [0; 512];
+            let (len, peer) = udp.recv_from(&mut packet).unwrap();
+            let mut reply = reply(&packet[..len], [0x80, 0x83], 0);
+            if !same {
+                reply[12..].make_ascii_lowercase();
+            }
+            udp.send_to(&reply, peer).unwrap();
+            asked.push(packet[..len].to_vec());
+        }
+        asked
+    });
+    let manner = Manner { recursion: true, unchecked: true, chaos: true };
+    let spelt = name().as_wire().to_ascii_uppercase();
+    let ask = || client(address).ask_so(&spelt, Rtype::TXT, Over::Udp, manner).unwrap();
+    assert!(ask().same_letters);
+    let reply = ask();
+    assert!(!reply.same_letters && reply.recursive && !reply.authoritative);
+    for packet in server.join().unwrap() {
+        assert_eq!(packet[2..4], [1, 0x10]);
+        let question = b"\x012\x010\x010\x03127\x02BL\x07EXAMPLE\x00\x00\x10\x00\x03";
+        assert_eq!(packet[12..12 + question.len()], question[..]);
+    }
+}

@@ -21,7 +21,7 @@ pub(crate) mod spamassassin;
 mod systemd_resolved;
 mod text;
 pub(crate) mod unbound;
-mod values;
+pub(crate) mod values;
 pub(crate) mod wiring;
 
 use std::fs::{OpenOptions, Permissions};

@@ -1,0 +1,244 @@
+//! What opens a trap of resolvers: lines out of the text that `snippet` prints for them, so that both say the same.
+
+use super::super::snippet::Program;
+use super::super::snippet::wiring::Wiring;
+use super::finding::Cure;
+use super::trap::Trap;
+
+/// The part of a resolver's text that a trap wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All lines that are no comments.
+    All,
+    /// The lines with this in them, and the section that they stand in.
+    With(&'static str),
+    /// The comments that begin so, without the sign of a comment.
+    Commented(&'static str),
+    /// The comments behind the one that begins so, without the sign of a comment.
+    After(&'static str),
+    /// From this line on.
+    From(&'static str),
+    /// A command.
+    Command(&'static str),
+}
+
+/// What opens `trap` in `program`, best first; of one that is not known in all that set it. Nothing where no line does.
+pub(super) fn cures(trap: &Trap, program: Option<Program>, wiring: &Wiring) -> Vec<Cure> {
+    let suspects =
+        [Program::Unbound, Program::Bind, Program::Dnsmasq, Program::PdnsRecursor, Program::KnotResolver];
+    let programs = match &program {
+        Some(program) => std::slice::from_ref(program),
+        None => &suspects,
+    };
+    let cures = programs.iter().flat_map(|&program| {
+        let parts = parts(trap, program, wiring.server.ip().is_loopback());
+        parts.into_iter().filter_map(move |(part, when)| cure(program, part, when, wiring))
+    });
+    cures.collect()
+}
+
+/// The parts to try one after the other, each with what has to be so for it.
+fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static str)> {
+    const TOLD: &str = "where it has been told of gatepost";
+    const NOT_TOLD: &str = "where it has not been told of gatepost";
+    match (trap, program) {
+        (Trap::Validates, Program::Unbound) => vec![(Part::With("domain-insecure"), "")],
+        (Trap::Validates, Program::Bind) => vec![(Part::With("validate-except"), "")],
+        (Trap::Validates, Program::PdnsRecursor) => vec![(Part::Commented("addNTA("), "")],
+        (Trap::Validates, Program::SystemdResolved) => vec![(Part::After("Where DNSSEC is on"), "")],
+        (Trap::EmptiesAnswer, Program::Unbound) => vec![(Part::With("private-domain"), "")],
+        (Trap::EmptiesAnswer, Program::Dnsmasq) => vec![(Part::With("rebind-domain-ok"), "")],
+        (Trap::RefusesAddress, Program::Bind) => vec![(Part::Commented("deny-answer-addresses {"), "")],
+        (Trap::RefusesAddress, Program::KnotResolver) => vec![(Part::All, "")],
+        (Trap::BuiltIn, Program::Unbound) => vec![(Part::With("local-zone"), TOLD), (Part::All, NOT_TOLD)],
+        (Trap::BuiltIn, Program::Bind) => {
+            vec![(Part::With("disable-empty-zone"), TOLD), (Part::From("zone \""), NOT_TOLD)]
+        }
+        (Trap::Unreached, Program::Unbound) if loopback => {
+            vec![(Part::With("do-not-query-localhost"), TOLD), (Part::All, NOT_TOLD)]
+        }
+        (Trap::Unreached | Trap::AsksTheWorld(_) | Trap::Minimises, Program::Bind) => {
+            vec![(Part::From("zone \""), "")]
+        }
+        (Trap::BuiltIn | Trap::Unreached | Trap::AsksTheWorld(_) | Trap::Minimises, _) => {
+            vec![(Part::All, "")]
+        }
+        (Trap::Remembers(_), Program::Unbound) => vec![(Part::Command("unbound-control flush_zone"), "")],
+        (Trap::Remembers(_), Program::Bind) => vec![(Part::Command("rndc flushtree"), "")],
+        (Trap::Remembers(_), Program::PdnsRecursor) => vec![(Part::Command("rec_control wipe-cache"), "")],
+        (Trap::Remembers(_), Program::Dnsmasq) => vec![(Part::Command("systemctl restart dnsmasq"), "")],
+        (Trap::Remembers(_), Program::SystemdResolved) => {
+            vec![(Part::Command("resolvectl flush-caches"), "")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn cure(program: Program, part: Part, when: &str, wiring: &Wiring) -> Option<Cure> {
+    let lines = match part {
+        Part::Command(command) if command.contains("restart") || command.contains("caches") => {
+            command.to_owned()
+        }
+        Part::Command(command) => {
+            let end = if command.starts_with("rec_control") { "$" } else { "" };
+            let each = wiring.domains.iter().map(|domain| format!("{command} {domain}{end}"));
+            each.collect::<Vec<_>>().join("\n")
+        }
+        part => picked(part, &program.text(wiring).ok()?),
+    };
+    if lines.is_empty() {
+        return None;
+    }
+    let (file, restart) = place(program, part)?;
+    let how = match part {
+        Part::Command(_) => format!("{}: forget what it knows of these zones", name(program)),
+        _ => format!("{}: {file}, then `{restart}`", name(program)),
+    };
+    let how = if when.is_empty() { how } else { format!("{how} ({when})") };
+    Some(Cure { how, lines })
+}
+
+/// The lines of `text` that `part` means.
+fn picked(part: Part, text: &str) -> String {
+    let lines = || text.lines().filter(|line| !is_comment(line) && !line.is_empty());
+    let joined = |lines: Vec<&str>| lines.join("\n");
+    match part {
+        Part::All => joined(lines().collect()),
+        Part::From(start) => joined(lines().skip_while(|line| !line.starts_with(start)).collect()),
+        Part::With(what) => {
+            let mut kept = Vec::new();
+            let mut section = None;
+            for line in lines() {
+                if line.contains(what) {
+                    // The head of the section once, where the line stands in one.
+                    kept.extend(section.take().filter(|_| line.starts_with(' ')));
+                    kept.push(line);
+                } else if !line.starts_with(' ') {
+                    section = Some(line);
+                }
+            }
+            joined(kept)
+        }
+        Part::Commented(start) => joined(comments(text).filter(|line| line.starts_with(start)).collect()),
+        Part::After(start) => {
+            joined(comments(text).skip_while(|line| !line.starts_with(start)).skip(1).collect())
+        }
+        Part::Command(_) => String::new(),
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    ["#", "//", "--"].iter().any(|mark| line.starts_with(mark))
+}
+
+/// What the comments say.
+fn comments(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| is_comment(line)).map(|line| line.trim_start_matches(['#', '/', '-', ' ']))
+}
+
+/// Where its lines go, and what has it read them.
+fn place(program: Program, part: Part) -> Option<(&'static str, &'static str)> {
+    Some(match program {
+        Program::Unbound => ("in a file in /etc/unbound/unbound.conf.d", "systemctl restart unbound"),
+        Program::Bind if matches!(part, Part::From(_)) => {
+            ("beside options { … } (Debian: named.conf.local)", "rndc reconfig")
+        }
+        Program::Bind => (
+            "within options { … } (Debian: named.conf.options), in place of such a line that is there",
+            "rndc reconfig",
+        ),
+        Program::Dnsmasq => ("in a file in /etc/dnsmasq.d", "systemctl restart dnsmasq"),
+        Program::PdnsRecursor if matches!(part, Part::Commented(_)) => {
+            ("in the file that lua-config-file names", "systemctl restart pdns-recursor")
+        }
+        Program::PdnsRecursor => ("in a file in /etc/powerdns/recursor.d", "systemctl restart pdns-recursor"),
+        Program::Dnsdist => ("in dnsdist.conf, before other rules", "systemctl restart dnsdist"),
+        Program::KnotResolver => ("in kresd.conf, before other policies", "systemctl restart 'kresd@*'"),
+        Program::SystemdResolved if matches!(part, Part::After(_)) => {
+            ("in /etc/dnssec-trust-anchors.d/gatepost.negative", "systemctl restart systemd-resolved")
+        }
+        Program::SystemdResolved => {
+            ("in a file in /etc/systemd/resolved.conf.d", "systemctl restart systemd-resolved")
+        }
+        _ => return None,
+    })
+}
+
+/// What people call it.
+pub(super) fn name(program: Program) -> &'static str {
+    match program {
+        Program::Unbound => "unbound",
+        Program::Bind => "BIND",
+        Program::Dnsmasq => "dnsmasq",
+        Program::PdnsRecursor => "PowerDNS recursor",
+        Program::Dnsdist => "dnsdist",
+        Program::KnotResolver => "Knot Resolver",
+        Program::SystemdResolved => "systemd-resolved",
+        _ => "the mail program",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wiring(domain: &str) -> Wiring {
+        Wiring {
+            server: "127.0.0.1:5354".parse().unwrap(),
+            domains: vec![domain.parse().unwrap()],
+            zones: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    fn lines(trap: &Trap, program: Program) -> Vec<String> {
+        cures(trap, Some(program), &wiring("bl.test")).into_iter().map(|cure| cure.lines).collect()
+    }
+
+    #[test]
+    fn a_trap_is_opened_by_its_line_alone() {
+        assert_eq!(lines(&Trap::Validates, Program::Unbound), ["server:\n    domain-insecure: \"bl.test\""]);
+        assert_eq!(
+            lines(&Trap::EmptiesAnswer, Program::Unbound),
+            ["server:\n    private-domain: \"bl.test\""]
+        );
+        assert_eq!(lines(&Trap::EmptiesAnswer, Program::Dnsmasq), ["rebind-domain-ok=/bl.test/"]);
+        assert_eq!(lines(&Trap::Validates, Program::Bind), ["validate-except { \"bl.test\"; };"]);
+        assert_eq!(
+            lines(&Trap::RefusesAddress, Program::Bind),
+            ["deny-answer-addresses { 127.0.0.0/8; } except-from { \"bl.test\"; };"]
+        );
+        assert_eq!(
+            lines(&Trap::Validates, Program::PdnsRecursor),
+            ["addNTA(\"bl.test\", \"gatepost's, not signed\")"]
+        );
+        let unreached = lines(&Trap::Unreached, Program::Unbound);
+        assert_eq!(unreached[0], "server:\n    do-not-query-localhost: no");
+        assert!(unreached[1].contains("forward-zone:"));
+        let built_in = lines(&Trap::BuiltIn, Program::Unbound);
+        assert_eq!(built_in[0], "server:\n    local-zone: \"bl.test\" transparent");
+        assert!(lines(&Trap::Unreached, Program::Bind)[0].starts_with("zone \"bl.test\" {"));
+        assert_eq!(lines(&Trap::Validates, Program::SystemdResolved), ["bl.test"]);
+        assert_eq!(lines(&Trap::Remembers(3), Program::Unbound), ["unbound-control flush_zone bl.test"]);
+    }
+
+    /// A text that changes must not leave a trap without lines.
+    #[test]
+    fn every_trap_that_a_resolver_sets_has_lines() {
+        let all = [
+            Trap::Validates,
+            Trap::EmptiesAnswer,
+            Trap::RefusesAddress,
+            Trap::BuiltIn,
+            Trap::Unreached,
+            Trap::AsksTheWorld(".".to_owned()),
+            Trap::Minimises,
+            Trap::Remembers(1),
+        ];
+        for trap in all {
+            let cures = cures(&trap, None, &wiring("bl.example"));
+            assert!(!cures.is_empty(), "{trap:?}");
+            assert!(cures.iter().all(|cure| !cure.lines.contains("Test:")), "{cures:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `gatepost doctor`: the whole way from a listing to a mail that is rejected, and the first thing on it that is wrong.
+//!
+//! A file for each station, in the order of the way: `server`, `resolver`. A station gives [`Check`]s; what it judges
+//! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
+//! questions, waiting longer than a server may need.
+
+mod cure;
+mod finding;
+mod resolv_conf;
+mod resolver;
+mod server;
+mod trap;
+mod who;
+
+use std::cell::Cell;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use super::locate::EitherArgs;
+use super::logs;
+use super::output::{json, out};
+use super::snippet::values;
+use super::snippet::wiring::Wiring;
+use super::view::View;
+use crate::config::Config;
+use crate::error::ExitStatus;
+use finding::{Area, Check, Report};
+use resolver::Paths;
+
+/// How long a question may take, all tries together.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Find out why mail is not rejected
+///
+/// Goes the way that a listing goes: the server and its data, then the resolvers of /etc/resolv.conf and the C
+/// library as mail programs ask them. Of whatever is wrong it names cause and cure, with the lines to paste. It changes
+/// nothing and asks few questions.
+///
+/// Exit codes: 0 nothing is wrong, 1 something is, 2 configuration, 3 something could not be looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gatepost doctor
+  gatepost doctor --json | jq .first           what to set right before all else")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    from: EitherArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Questions that were asked.
+#[derive(Debug, Default)]
+struct Questions(Cell<usize>);
+
+impl Questions {
+    fn count(&self, more: usize) {
+        self.0.set(self.0.get() + more);
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    logs::init_quiet();
+    let config = args.from.read()?;
+    let questions = Questions::default();
+    let report = Report::new(checks(&config, &args.from, &questions));
+    let mut out = out();
+    if args.json {
+        let mut value = report.as_json();
+        value["questions"] = questions.0.get().into();
+        json(&mut out, &value)?;
+    } else {
+        report.write(&mut out)?;
+    }
+    out.flush()?;
+    Ok(report.status())
+}
+
+fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Check> {
+    let view = match View::of(config.clone()) {
+        Ok(view) => view,
+        Err(error) => {
+            return vec![
+                Check::unknown(
+                    Area::Server,
+                    "store-closed",
+                    format!("cannot look into the state folder: {error}"),
+                )
+                .cured_by("ask as root, or as the user that gatepost runs as"),
+            ];
+        }
+    };
+    let station = server::look(&view, from, questions);
+    let mut checks = station.checks;
+    if !station.answers {
+        return checks;
+    }
+    let values = values::of(config).unwrap_or_default();
+    match Wiring::of(config, |zone| values.get(zone).cloned()) {
+        Ok(wiring) => {
+            let paths = Paths {
+                resolv_conf: Path::new("/etc/resolv.conf"),
+                nsswitch: Path::new("/etc/nsswitch.conf"),
+            };
+            checks.extend(resolver::look(&view, &wiring, &paths, questions));
+        }
+        Err(error) => checks.push(Check::bad(Area::Resolver, "nothing-to-wire", error.to_string())),
+    }
+    checks
+}

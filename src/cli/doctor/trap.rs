@@ -1,0 +1,302 @@
+//! What stands between a resolver and gatepost, told from what the resolver says of a zone's test points. Pure.
+//!
+//! [`judge`] tells the traps apart. 127.0.0.2 is always listed and 127.0.0.1 never is, so that whatever else comes back is a trap's
+//! doing, and how it looks says whose.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::client::{ClientError, Data, Reply};
+use crate::model::{Name, Rtype};
+use crate::wire::Rcode;
+
+/// What 127.0.0.2 answers.
+const LISTED: Data = Data::A(Ipv4Addr::new(127, 0, 0, 2));
+
+/// What the resolver said of a zone.
+#[derive(Debug)]
+pub(super) struct Observed<'a> {
+    /// The zone.
+    pub(super) zone: &'a Name,
+    /// What is in service.
+    pub(super) in_service: InService,
+    /// Of 127.0.0.2.
+    pub(super) listed: Result<Reply, ClientError>,
+    /// Of 127.0.0.1, if it was asked.
+    pub(super) unlisted: Option<Reply>,
+    /// Of 127.0.0.2 when it need not validate, if it was asked.
+    pub(super) unchecked: Option<Reply>,
+    /// It answers anything at all.
+    pub(super) is_alive: bool,
+}
+
+/// What of a zone is in service, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InService {
+    pub(super) serial: u32,
+    pub(super) since: Duration,
+    /// How long a resolver may remember that something is not listed.
+    pub(super) negative_ttl: Duration,
+}
+
+/// What is in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trap {
+    /// It does not answer at all.
+    Silent,
+    /// It wants to see signatures.
+    Validates,
+    /// It gets no answer from gatepost: it was not told of it, may not ask loopback, or cannot reach it.
+    Unreached,
+    /// It gets the answers and gives an error for those in 127.0.0.0/8.
+    RefusesAddress,
+    /// It gets the answers and takes the addresses in 127.0.0.0/8 out.
+    EmptiesAnswer,
+    /// It answers for the zone by itself.
+    BuiltIn,
+    /// It asks the world for the zone, which knows of none: the zone above that says so.
+    AsksTheWorld(String),
+    /// It, or what it asks, holds that nothing is below a part of the name.
+    Minimises,
+    /// It remembers what was before, for longer than it may: the serial that it knows.
+    Remembers(u32),
+    /// It refuses this client.
+    RefusesClient,
+    /// It, or something before it, has an answer of its own.
+    Invents(Vec<Data>),
+    /// It answers this zone alone: it is an authoritative server.
+    IsNoResolver,
+}
+
+/// Whether another question has to be asked for [`judge`] to tell: not when all is right.
+pub(super) fn is_right(listed: &Result<Reply, ClientError>) -> bool {
+    listed.as_ref().is_ok_and(is_listed)
+}
+
+/// What is in the way, if anything is.
+pub(super) fn judge(seen: &Observed<'_>) -> Option<Trap> {
+    let ours =
+        |reply: &Reply| start_of_authority(reply).filter(|(owner, ..)| is_ours(owner, seen.zone)).is_some();
+    let unlisted_is_ours =
+        seen.unlisted.as_ref().is_some_and(|reply| reply.rcode == Rcode::NXDOMAIN && ours(reply));
+    let no_answer = || match () {
+        () if seen.unchecked.as_ref().is_some_and(is_listed) => Trap::Validates,
+        () if unlisted_is_ours => Trap::RefusesAddress,
+        () => Trap::Unreached,
+    };
+    let reply = match &seen.listed {
+        Ok(reply) => reply,
+        Err(_) if seen.is_alive => return Some(no_answer()),
+        Err(_) => return Some(Trap::Silent),
+    };
+    if is_listed(reply) {
+        return after_the_listing(seen, reply);
+    }
+    let addresses = || reply.answers.iter().filter(|record| record.rtype == Rtype::A);
+    Some(match reply.rcode {
+        Rcode::NOERROR if addresses().next().is_none() => Trap::EmptiesAnswer,
+        Rcode::NOERROR => Trap::Invents(addresses().map(|record| record.data.clone()).collect()),
+        Rcode::NXDOMAIN => not_there(seen, reply),
+        Rcode::REFUSED if !unlisted_is_ours => match seen.unlisted {
+            // A server that has a way to the zone, but not to gatepost, is not shut to this client.
+            Some(ref other) if other.rcode != Rcode::REFUSED => no_answer(),
+            _ => Trap::RefusesClient,
+        },
+        _ => no_answer(),
+    })
+}
+
+/// The listing is right; is the rest?
+fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
+    if listed.authoritative && !listed.recursive {
+        return Some(Trap::IsNoResolver);
+    }
+    let unlisted = seen.unlisted.as_ref()?;
+    let addresses: Vec<Data> = unlisted.answers.iter().map(|record| record.data.clone()).collect();
+    if !addresses.is_empty() {
+        return Some(Trap::Invents(addresses));
+    }
+    let (owner, _, serial) = start_of_authority(unlisted)?;
+    let InService { serial: now, since, negative_ttl } = seen.in_service;
+    // A second for the server to take it over, and one for the clocks.
+    let may_remember = since <= negative_ttl + Duration::from_secs(2);
+    (is_ours(&owner, seen.zone) && serial != now && !may_remember).then_some(Trap::Remembers(serial))
+}
+
+/// That 127.0.0.2 does not exist: who says so?
+fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
+    // Who filters, or answers a name by itself, often leaves it out.
+    let Some((owner, primary, serial)) = start_of_authority(reply) else { return Trap::BuiltIn };
+    if is_ours(&owner, seen.zone) {
+        return match serial == seen.in_service.serial {
+            true => Trap::Minimises,
+            false => Trap::Remembers(serial),
+        };
+    }
+    // unbound's own zones are served by `localhost.`, BIND's by themselves.
+    let by_itself = primary.eq_ignore_ascii_case("localhost.") || primary.eq_ignore_ascii_case(&owner);
+    if by_itself { Trap::BuiltIn } else { Trap::AsksTheWorld(owner) }
+}
+
+fn is_listed(reply: &Reply) -> bool {
+    let mut addresses = reply.answers.iter().filter(|record| record.rtype == Rtype::A);
+    reply.rcode == Rcode::NOERROR
+        && addresses.next().is_some_and(|record| record.data == LISTED)
+        && addresses.next().is_none()
+}
+
+/// Owner, primary server and serial.
+fn start_of_authority(reply: &Reply) -> Option<(String, &str, u32)> {
+    reply.authorities.iter().find_map(|record| {
+        let (primary, serial) = record.start_of_authority()?;
+        Some((record.owner.clone(), primary, serial))
+    })
+}
+
+fn is_ours(owner: &str, zone: &Name) -> bool {
+    owner.parse::<Name>().is_ok_and(|owner| owner.is_in(zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Record;
+
+    const SERIAL: u32 = 7;
+
+    fn reply(rcode: Rcode) -> Reply {
+        Reply {
+            rcode,
+            authoritative: false,
+            recursive: true,
+            same_letters: true,
+            truncated: false,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            edns: true,
+        }
+    }
+
+    fn a(addresses: &[[u8; 4]]) -> Reply {
+        let record = |address: &[u8; 4]| Record {
+            owner: "2.0.0.127.bl.example.".to_owned(),
+            rtype: Rtype::A,
+            ttl: 300,
+            data: Data::A((*address).into()),
+        };
+        Reply { answers: addresses.iter().map(record).collect(), ..reply(Rcode::NOERROR) }
+    }
+
+    fn nxdomain(owner: &str, primary: &str, serial: u32) -> Reply {
+        let data = Data::Other(format!("{primary} nobody. {serial} 3600 600 86400 60"));
+        let soa = Record { owner: owner.to_owned(), rtype: Rtype::SOA, ttl: 60, data };
+        Reply { authorities: vec![soa], ..reply(Rcode::NXDOMAIN) }
+    }
+
+    fn right() -> Reply {
+        a(&[[127, 0, 0, 2]])
+    }
+
+    fn ours(serial: u32) -> Reply {
+        nxdomain("bl.example.", "ns.bl.example.", serial)
+    }
+
+    fn silence() -> Result<Reply, ClientError> {
+        Err(ClientError::Timeout(([127, 0, 0, 1], 53).into()))
+    }
+
+    struct Case {
+        listed: Result<Reply, ClientError>,
+        unlisted: Option<Reply>,
+        unchecked: Option<Reply>,
+        is_alive: bool,
+        since: u64,
+    }
+
+    fn of(listed: Reply) -> Case {
+        Case { listed: Ok(listed), unlisted: None, unchecked: None, is_alive: true, since: 3600 }
+    }
+
+    fn judged(case: Case) -> Option<Trap> {
+        judge(&Observed {
+            zone: &"bl.example".parse().unwrap(),
+            in_service: InService {
+                serial: SERIAL,
+                since: Duration::from_secs(case.since),
+                negative_ttl: Duration::from_secs(60),
+            },
+            listed: case.listed,
+            unlisted: case.unlisted,
+            unchecked: case.unchecked,
+            is_alive: case.is_alive,
+        })
+    }
+
+    #[test]
+    fn what_is_right_is_right() {
+        assert_eq!(judged(Case { unlisted: Some(ours(SERIAL)), ..of(right()) }), None);
+        // dnsmasq says that it has authority and that it recurses.
+        assert_eq!(judged(of(Reply { authoritative: true, ..right() })), None);
+        // A new serial, and a minute in which the old one may be remembered.
+        assert_eq!(judged(Case { unlisted: Some(ours(SERIAL - 1)), since: 60, ..of(right()) }), None);
+    }
+
+    #[test]
+    fn no_answer_has_four_reasons() {
+        let servfail = || of(reply(Rcode::SERVFAIL));
+        assert_eq!(judged(servfail()), Some(Trap::Unreached));
+        assert_eq!(judged(Case { unchecked: Some(right()), ..servfail() }), Some(Trap::Validates));
+        let filtered =
+            Case { unlisted: Some(ours(SERIAL)), unchecked: Some(reply(Rcode::SERVFAIL)), ..servfail() };
+        assert_eq!(judged(filtered), Some(Trap::RefusesAddress));
+        assert_eq!(
+            judged(Case { listed: silence(), unchecked: Some(right()), ..servfail() }),
+            Some(Trap::Validates)
+        );
+        assert_eq!(judged(Case { listed: silence(), ..servfail() }), Some(Trap::Unreached));
+        assert_eq!(judged(Case { listed: silence(), is_alive: false, ..servfail() }), Some(Trap::Silent));
+    }
+
+    #[test]
+    fn refused_is_not_one_thing() {
+        let refused = || of(reply(Rcode::REFUSED));
+        assert_eq!(judged(refused()), Some(Trap::RefusesClient));
+        // Knot Resolver's rebinding module.
+        assert_eq!(judged(Case { unlisted: Some(ours(SERIAL)), ..refused() }), Some(Trap::RefusesAddress));
+        let other = Case { unlisted: Some(reply(Rcode::SERVFAIL)), ..refused() };
+        assert_eq!(judged(other), Some(Trap::Unreached));
+    }
+
+    #[test]
+    fn an_empty_answer_is_a_filters() {
+        assert_eq!(judged(of(reply(Rcode::NOERROR))), Some(Trap::EmptiesAnswer));
+        let elsewhere = [192, 0, 2, 77];
+        assert_eq!(judged(of(a(&[elsewhere]))), Some(Trap::Invents(vec![Data::A(elsewhere.into())])));
+        let both = a(&[[127, 0, 0, 2], elsewhere]);
+        assert!(matches!(judged(of(both)), Some(Trap::Invents(_))));
+        let caught = Case { unlisted: Some(a(&[elsewhere])), ..of(right()) };
+        assert_eq!(judged(caught), Some(Trap::Invents(vec![Data::A(elsewhere.into())])));
+    }
+
+    #[test]
+    fn who_says_that_there_is_no_such_name() {
+        let unbound = nxdomain("example.", "localhost.", 1);
+        assert_eq!(judged(of(unbound)), Some(Trap::BuiltIn));
+        let bind = nxdomain("example.", "EXAMPLE.", 0);
+        assert_eq!(judged(of(bind)), Some(Trap::BuiltIn));
+        assert_eq!(judged(of(reply(Rcode::NXDOMAIN))), Some(Trap::BuiltIn));
+        let root = nxdomain(".", "a.root-servers.net.", 2_026_010_100);
+        assert_eq!(judged(of(root)), Some(Trap::AsksTheWorld(".".to_owned())));
+        assert_eq!(judged(of(ours(SERIAL))), Some(Trap::Minimises));
+        assert_eq!(judged(of(ours(3))), Some(Trap::Remembers(3)));
+        // That the other test point is remembered for too long is the same.
+        let remembered = Case { unlisted: Some(ours(3)), since: 63, ..of(right()) };
+        assert_eq!(judged(remembered), Some(Trap::Remembers(3)));
+    }
+
+    #[test]
+    fn an_authoritative_server_is_no_resolver() {
+        let gatepost = Reply { authoritative: true, recursive: false, ..right() };
+        assert_eq!(judged(of(gatepost)), Some(Trap::IsNoResolver));
+    }
+}

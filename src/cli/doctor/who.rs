@@ -1,0 +1,115 @@
+//! Which program a resolver is: by what it says of itself, or by what runs here.
+
+use std::fs::{self, DirEntry};
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::super::snippet::Program;
+
+/// The names of resolvers' processes, cut as the kernel cuts them.
+const PROCESSES: [(&str, Program); 8] = [
+    ("unbound", Program::Unbound),
+    ("named", Program::Bind),
+    ("dnsmasq", Program::Dnsmasq),
+    ("pdns_recursor", Program::PdnsRecursor),
+    ("pdns-r/worker", Program::PdnsRecursor),
+    ("dnsdist", Program::Dnsdist),
+    ("kresd", Program::KnotResolver),
+    ("systemd-resolve", Program::SystemdResolved),
+];
+
+/// The resolver that says `version` of itself (version.bind CH TXT).
+pub(super) fn by_version(version: &str) -> Option<Program> {
+    let version = version.to_ascii_lowercase();
+    let starts = |word: &str| version.starts_with(word);
+    Some(match () {
+        () if starts("unbound") => Program::Unbound,
+        () if starts("dnsmasq") => Program::Dnsmasq,
+        () if starts("powerdns recursor") => Program::PdnsRecursor,
+        () if starts("dnsdist") => Program::Dnsdist,
+        () if starts("knot resolver") => Program::KnotResolver,
+        () if starts("bind") || starts("9.") => Program::Bind,
+        () => return None,
+    })
+}
+
+/// systemd-resolved's own addresses are nobody else's.
+pub(super) fn by_address(address: IpAddr) -> Option<Program> {
+    let stub = [IpAddr::from([127, 0, 0, 53]), IpAddr::from([127, 0, 0, 54])];
+    stub.contains(&address).then_some(Program::SystemdResolved)
+}
+
+/// The resolver that runs on this machine, if it is one alone.
+pub(super) fn by_processes(names: &[String]) -> Option<Program> {
+    let mut running = names.iter().filter_map(|name| PROCESSES.iter().find(|(known, _)| known == name));
+    let (_, first) = running.next()?;
+    running.all(|(_, other)| other == first).then_some(*first)
+}
+
+/// The names of the other processes in this network that can be seen: those of containers have one of their own.
+pub(super) fn processes() -> Vec<String> {
+    let network = |folder: &Path| fs::read_link(folder.join("ns/net")).ok();
+    let own = network(Path::new("/proc/self"));
+    let is_other = |folder: &DirEntry| {
+        let pid = folder.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        pid.is_some_and(|pid| pid != std::process::id())
+    };
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten().filter(is_other).filter_map(|folder| {
+        let path = folder.path();
+        // Whose network cannot be seen may be in this one.
+        let is_here = network(&path).is_none_or(|network| own.as_ref().is_none_or(|own| *own == network));
+        fs::read_to_string(path.join("comm")).ok().filter(|_| is_here)
+    });
+    names.map(|name| name.trim_end().to_owned()).collect()
+}
+
+/// Whether `address` is one of this machine's.
+pub(super) fn is_here(address: IpAddr) -> bool {
+    address.is_loopback() || own_addresses().contains(&address)
+}
+
+/// The addresses of all interfaces.
+pub(super) fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
+    });
+    addresses.collect()
+}
+
+/// Whether this system was started by systemd.
+pub(super) fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolvers_say_what_they_are() {
+        for (version, program) in [
+            ("unbound 1.17.1", Some(Program::Unbound)),
+            ("9.18.49-1~deb12u3-Debian", Some(Program::Bind)),
+            ("dnsmasq-2.90", Some(Program::Dnsmasq)),
+            ("PowerDNS Recursor 4.8.8", Some(Program::PdnsRecursor)),
+            ("none of your business", None),
+        ] {
+            assert_eq!(by_version(version), program, "{version}");
+        }
+        assert_eq!(by_address(IpAddr::from([127, 0, 0, 53])), Some(Program::SystemdResolved));
+        assert_eq!(by_address(IpAddr::from([127, 0, 0, 1])), None);
+    }
+
+    #[test]
+    fn one_that_runs_alone_is_meant() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(by_processes(&names(&["sh", "unbound", "sshd"])), Some(Program::Unbound));
+        let recursor = names(&["pdns_recursor", "pdns-r/worker"]);
+        assert_eq!(by_processes(&recursor), Some(Program::PdnsRecursor));
+        assert_eq!(by_processes(&names(&["unbound", "systemd-resolve"])), None);
+        assert_eq!(by_processes(&names(&["sh"])), None);
+    }
+}

@@ -1,0 +1,324 @@
+//! `gatepost doctor` on hosts where something is wrong on purpose: it names that first, and its cure, applied as it is
+//! printed, sets it right. Real resolvers on port 53 of networks of their own; a healthy host gives no finding.
+#![cfg(feature = "full")]
+
+mod common;
+mod doctor_support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::installed;
+use doctor_support::{Host, Resolver, file, in_own_network, without};
+
+/// A zone under the suffix that is meant for it, and one under a name that resolvers answer by themselves.
+const ZONES: [&str; 2] = ["block.gatepost.internal", "bl.test"];
+
+const WAY: [&str; 2] = ["server", "resolver"];
+
+/// With everything switched on that stands in the way; `more` belongs to its section `server`.
+fn unbound(program: &Path, more: &str, told: &str) -> Resolver {
+    Resolver::start(|folder| {
+        let at = folder.display();
+        let anchor = ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D";
+        let text = format!(
+            "server:\n interface: 127.0.0.1\n do-daemonize: no\n use-syslog: no\n chroot: \"\"\n username: \"\"\n \
+             directory: \"{at}\"\n pidfile: \"\"\n module-config: \"validator iterator\"\n \
+             trust-anchor: \"{anchor}\"\n private-address: 127.0.0.0/8\n qname-minimisation-strict: yes\n \
+             harden-below-nxdomain: yes\n{more}remote-control:\n control-enable: no\n\
+             include: \"{at}/gatepost.conf\"\n"
+        );
+        file(folder, "gatepost.conf", told);
+        let mut command = Command::new(program);
+        command.args(["-d", "-c"]).arg(file(folder, "unbound.conf", &text));
+        command
+    })
+}
+
+/// What unbound has been told, what the doctor calls what is wrong, and which of its cures belongs there.
+fn unbound_cured(
+    test: &'static str,
+    zones: &'static [&'static str],
+    lost: &'static str,
+    name: &'static str,
+    cure: usize,
+) {
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(zones, "");
+        let told = match lost {
+            "" => String::new(),
+            lost => without(&host.snippet("unbound"), lost),
+        };
+        let resolver = unbound(&program, "", &told);
+        let found = host.doctor(&[]);
+        let cures = found.first(name);
+        assert_eq!(found.findings(&["server"]), [""; 0], "{found:#?}");
+        // What the resolver hides, the C library does not see either.
+        assert!(found.findings(&["resolver"]).contains(&"c-library".to_owned()), "{found:#?}");
+        drop(resolver);
+        let _cured = unbound(&program, "", &format!("{told}{}\n", cures[cure]));
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+#[test]
+fn unbound_that_asks_nobody_on_loopback() {
+    let test = "unbound_that_asks_nobody_on_loopback";
+    unbound_cured(test, &ZONES[..1], "do-not-query-localhost", "resolver-unreached", 0);
+}
+
+#[test]
+fn unbound_that_was_told_nothing() {
+    unbound_cured("unbound_that_was_told_nothing", &ZONES[..1], "", "resolver-unreached", 1);
+}
+
+#[test]
+fn unbound_that_validates() {
+    unbound_cured("unbound_that_validates", &ZONES[..1], "domain-insecure", "resolver-validates", 0);
+}
+
+#[test]
+fn unbound_that_filters() {
+    unbound_cured("unbound_that_filters", &ZONES[..1], "private-domain", "resolver-empties-answer", 0);
+}
+
+#[test]
+fn unbound_that_knows_better() {
+    unbound_cured("unbound_that_knows_better", &ZONES[1..], "local-zone", "resolver-built-in", 0);
+}
+
+#[test]
+fn unbound_that_knows_better_and_was_told_nothing() {
+    let test = "unbound_that_knows_better_and_was_told_nothing";
+    unbound_cured(test, &ZONES[1..], "", "resolver-built-in", 1);
+}
+
+/// BIND's text has two parts: within `options` and beside it.
+fn bind(program: &Path, within: &str, beside: &str) -> Resolver {
+    Resolver::start(|folder| {
+        let at = folder.display();
+        let text = format!(
+            "options {{ directory \"{at}\"; managed-keys-directory \"{at}\"; pid-file none; session-keyfile none; \
+             listen-on {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion yes; dnssec-validation auto; \
+             trust-anchor-telemetry no; qname-minimization strict;\n{within}\n}};\ncontrols {{ }};\n{beside}\n"
+        );
+        let mut command = Command::new(program);
+        command.args(["-g", "-c"]).arg(file(folder, "named.conf", &text));
+        command
+    })
+}
+
+#[test]
+fn bind_that_validates_filters_or_was_told_nothing() {
+    let test = "bind_that_validates_filters_or_was_told_nothing";
+    let Some(program) = installed("named", "bind9", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES, "");
+        let snippet = host.snippet("bind");
+        let (within, beside) = snippet.split_once("// Beside options").expect("two parts");
+        let (within, beside) = (within.to_owned(), format!("// Beside options{beside}"));
+
+        let validates = bind(&program, &without(&within, "validate-except {"), &beside);
+        let cures = host.doctor(&[]).first("resolver-validates");
+        drop(validates);
+        let cured = bind(&program, &cures[0], &beside);
+        host.doctor(&[]).is_right_in(&WAY);
+        drop(cured);
+
+        let filters =
+            bind(&program, &format!("{within}\ndeny-answer-addresses {{ 127.0.0.0/8; }};"), &beside);
+        let cures = host.doctor(&[]).first("resolver-refuses-address");
+        drop(filters);
+        let cured = bind(&program, &format!("{within}\n{}", cures[0]), &beside);
+        host.doctor(&[]).is_right_in(&WAY);
+        drop(cured);
+
+        let untold = bind(&program, &within, "");
+        let cures = host.doctor(&[]).first("resolver-unreached");
+        drop(untold);
+        let _cured = bind(&program, &within, &cures[0]);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+#[test]
+fn dnsmasq_that_filters_or_was_told_nothing() {
+    let test = "dnsmasq_that_filters_or_was_told_nothing";
+    let Some(program) = installed("dnsmasq", "dnsmasq-base", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES, "");
+        let snippet = host.snippet("dnsmasq");
+        let start = |told: &str| {
+            Resolver::start(|folder| {
+                let text = format!(
+                    "listen-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\npid-file=\nstop-dns-rebind\n\
+                     user=root\nconf-file={}\n",
+                    file(folder, "gatepost.conf", told).display()
+                );
+                let mut command = Command::new(&program);
+                command.args(["-k", "-C"]).arg(file(folder, "dnsmasq.conf", &text));
+                command
+            })
+        };
+        let told = without(&snippet, "rebind-domain-ok");
+        let filters = start(&told);
+        let cures = host.doctor(&[]).first("resolver-empties-answer");
+        drop(filters);
+        let cured = start(&format!("{told}{}\n", cures[0]));
+        host.doctor(&[]).is_right_in(&WAY);
+        drop(cured);
+
+        // With nobody to ask it refuses what it was not told of.
+        let untold = start("");
+        host.doctor(&[]).first("resolver-refuses");
+        drop(untold);
+    });
+}
+
+/// A cache that keeps what is not listed for an hour, where the zone says a second.
+#[test]
+fn unbound_that_remembers() {
+    let test = "unbound_that_remembers";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let mut host = Host::start(&ZONES[..1], "negative-ttl = \"1s\"\nttl = \"1s\"\n");
+        let told = host.snippet("unbound");
+        let resolver = unbound(&program, " cache-min-ttl: 3600\n", &told);
+        host.doctor(&[]).is_right_in(&WAY);
+        fs::write(host.site.path("own.txt"), "203.0.113.9\n203.0.113.10\n").unwrap();
+        host.site.sync(&[]).expect(0);
+        let serial = host.site.serial(ZONES[0]);
+        host.server.as_mut().unwrap().wait_for_serial(ZONES[0], serial);
+        thread::sleep(Duration::from_secs(5));
+        let cures = host.doctor(&[]).first("resolver-remembers");
+        assert_eq!(cures, ["unbound-control flush_zone gatepost.internal"]);
+        drop(resolver);
+        let _forgets = unbound(&program, "", &told);
+        host.doctor(&[]).is_right_in(&WAY);
+        thread::sleep(Duration::from_secs(2));
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// Nobody there: gatepost, then the resolver; and a resolver that is none.
+#[test]
+fn who_does_not_answer() {
+    in_own_network("who_does_not_answer", || {
+        let mut host = Host::listening("127.0.0.1:53", &ZONES[..1], "");
+        host.doctor(&[]).first("resolver-is-gatepost");
+        host.resolv_conf("nameserver 127.0.0.9\nnameserver 127.0.0.1\n");
+        let found = host.doctor(&[]);
+        found.first("resolver-silent");
+        host.server.take().unwrap().stop();
+        let found = host.doctor(&[]);
+        found.first("silent");
+        assert!(found.json()["first"]["cause"].as_str().unwrap().starts_with("no process"), "{found:#?}");
+        // Who cannot have an answer is not blamed for having none.
+        assert_eq!(found.findings(&["resolver"]), [""; 0], "{found:#?}");
+    });
+}
+
+/// The servers answer rightly, but the C library does not ask them.
+#[test]
+fn a_c_library_that_does_not_ask() {
+    let test = "a_c_library_that_does_not_ask";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES, "");
+        let _resolver = unbound(&program, "", &host.snippet("unbound"));
+        host.instead_of("/etc/nsswitch.conf", "hosts: files\n");
+        let cures = host.doctor(&[]).first("c-library");
+        host.instead_of("/etc/nsswitch.conf", &format!("{}\n", cures[0]));
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// A sync of which the server knows nothing, and a zone without data.
+#[test]
+fn a_server_behind_its_store() {
+    in_own_network("a_server_behind_its_store", || {
+        let host = Host::start(&ZONES[..1], "");
+        // Another store under the same server.
+        let config = fs::read_to_string(host.site.config()).unwrap();
+        fs::write(host.site.config(), config.replace("state = \"state\"", "state = \"other\"")).unwrap();
+        fs::write(host.site.path("own.txt"), "203.0.113.9\n203.0.113.10\n").unwrap();
+        thread::sleep(Duration::from_millis(1100));
+        host.site.sync(&[]).expect(0);
+        host.doctor(&[]).first("behind");
+    });
+}
+
+/// A host with more of everything is asked no more, and a doctor who waits for nobody is soon back.
+#[test]
+fn few_questions() {
+    in_own_network("few_questions", || {
+        let zones: Vec<String> = (0..12).map(|number| format!("bl{number}.example")).collect();
+        let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
+        let host = Host::listening("127.0.0.31:5354\", \"127.0.0.32:5354\", \"127.0.0.33:5354", &zones, "");
+        let counted = Arc::new(AtomicUsize::new(0));
+        for last in 21..24u8 {
+            let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 53)).unwrap();
+            let counted = Arc::clone(&counted);
+            // As long as the test runs, nothing but SERVFAIL.
+            thread::spawn(move || {
+                let mut packet = [0; 1500];
+                while let Ok((len, peer)) = socket.recv_from(&mut packet) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    packet[2] |= 0x80;
+                    packet[3] = 0x82;
+                    let _ = socket.send_to(&packet[..len], peer);
+                }
+            });
+        }
+        host.resolv_conf("nameserver 127.0.0.21\nnameserver 127.0.0.22\nnameserver 127.0.0.23\n");
+        let found = host.doctor(&[]);
+        found.first("resolver-unreached");
+        let asked = found.json()["questions"].as_u64().unwrap();
+        let counted = counted.load(Ordering::Relaxed);
+        assert!((30..60).contains(&asked) && (12..30).contains(&counted), "{asked}, {counted} by resolvers");
+    });
+}
+
+/// Every finding is explained in docs/doctor.md, and nothing is that is no finding.
+#[test]
+fn findings_are_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    let mut folders = vec![root.join("src/cli/doctor")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.path().is_dir() {
+                true => folders.push(entry.path()),
+                false => sources.push(fs::read_to_string(entry.path()).unwrap()),
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for source in &sources {
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        for mark in ["Check::bad(", "Check::warn(", "Check::unknown(", " told(", "=told("] {
+            for rest in source.split(mark).skip(1) {
+                // The first string of the call; a call whose name comes from elsewhere has none before its end.
+                let name = rest.split('"').nth(1).filter(|_| !rest.split('"').next().unwrap().contains(')'));
+                names.extend(name.map(str::to_owned));
+            }
+        }
+    }
+    names.retain(|name| name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-'));
+    assert!(names.len() > 20, "{names:?}");
+    let text = fs::read_to_string(root.join("docs/doctor.md")).unwrap();
+    let told: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    assert_eq!(names, told);
+}
