@@ -13,7 +13,7 @@ pub(crate) const ALL: &[&str] = &[
     "AA or TC set in a question: NOTIMP there, answered here",
     "no or several questions: silence there, FORMERR here",
     "another opcode without a whole question: silence there, NOTIMP here",
-    "another opcode: opcode and question come back otherwise",
+    "another opcode: opcode, RD and question come back otherwise",
     "records that the header counts and that are not there: ignored there, FORMERR here",
     "EDNS version above 0: ignored there, BADVERS here",
     "OPT twice, misplaced or malformed: ignored there, FORMERR here",
@@ -23,7 +23,7 @@ pub(crate) const ALL: &[&str] = &[
     "class ANY: as IN there, REFUSED here",
     "version.bind: another program",
     "version.bind: flags and response code of the question come back there, AA is set here",
-    "version.server is told there only, version.bind for ANY here only",
+    "version.bind and version.server for ANY are told here only",
     "types 250 to 254 and from 256 on: NOTIMP there",
     "transfers: NOTIMP there, REFUSED here",
     "ANY: every type there, one here (RFC 8482)",
@@ -345,7 +345,8 @@ fn judge(
     let rcodes = (theirs.flags[1] & 15, ours.flags[1] & 15);
     let answered = |back: &Back| matches!(back.flags[1] & 15, 0 | 3);
     if opcode != 0 {
-        let same = rcodes == (4, 4) && theirs.flags[0] == 0x80 && ours.flags[0] == 0x80 | opcode;
+        let same =
+            rcodes == (4, 4) && theirs.flags[0] == 0x80 && ours.flags[0] == 0x80 | opcode | sent[2] & 1;
         return if same { why(3) } else { Err("the answer to another opcode") };
     }
     if sent[2] & 6 != 0 {
@@ -421,10 +422,7 @@ fn version(packet: &Sent, qtype: u16, theirs: &Back, ours: &Back) -> Result<Vec<
     let (there, here) = (theirs.said.as_ref().ok_or("CH")?, ours.said.as_ref().ok_or("CH")?);
     let name = packet.octets[12..].to_ascii_lowercase();
     match (there.answers.is_empty(), here.answers.is_empty()) {
-        (false, true) if name.starts_with(b"\x07version\x06server\0") => return Ok(vec![ALL[13]]),
-        (true, false) if name.starts_with(b"\x07version\x04bind\0") && qtype == ANY => {
-            return Ok(vec![ALL[13]]);
-        }
+        (true, false) if name.starts_with(b"\x07version") && qtype == ANY => return Ok(vec![ALL[13]]),
         (there, here) if there != here => return Err("whether a version is told"),
         _ => {}
     }

@@ -23,8 +23,8 @@ const ROWS: &[(&str, &[&str])] = &[
     ("EDNS", &["OPT for OPT", "EDNS version above 0", "an answer between 1232"]),
     ("a question with AA or TC set", &["AA or TC set"]),
     (
-        "class ANY; `version.bind`",
-        &["class ANY", "version.bind: another", "version.bind: flags", "version.server"],
+        "class ANY; `version.bind`, `version.server`",
+        &["class ANY", "version.bind: another", "version.bind: flags", "version.bind and version.server"],
     ),
     ("no question, or several", &["no or several questions"]),
     ("an opcode that is no query", &["another opcode without", "another opcode: opcode"]),
