@@ -29,7 +29,7 @@ fn served_of(server: &Server, turns: impl IntoIterator<Item = u32>) -> BTreeSet<
         .into_iter()
         .filter(|turn| {
             let ends =
-                || [format!("0.0.{turn}.5.z.example"), format!("249.11.{turn}.5.z.example")].map(listed);
+                || [format!("0.0.{turn}.5.z.example"), format!("249.11.{turn}.5.z.example")].map(&listed);
             // Another version may come into service between the two questions, but not twice.
             let found = [ends(), ends()].into_iter().find(|[first, last]| first == last);
             found.unwrap_or_else(|| panic!("half of turn {turn}"))[0]
