@@ -38,13 +38,13 @@ fn served_of(server: &Server, turns: impl IntoIterator<Item = u32>) -> BTreeSet<
 }
 
 /// The same when a version may be about to come into service: what is answered from when that is settled.
-fn settled(server: &Server, turns: impl IntoIterator<Item = u32> + Clone) -> BTreeSet<u32> {
-    let now = served_of(server, turns.clone());
+fn settled(server: &Server, turns: &[u32]) -> BTreeSet<u32> {
+    let now = served_of(server, turns.iter().copied());
     if now.len() == 1 {
         return now;
     }
     thread::sleep(Duration::from_secs(2));
-    served_of(server, turns)
+    served_of(server, turns.iter().copied())
 }
 
 fn served(server: &Server) -> BTreeSet<u32> {
@@ -133,7 +133,8 @@ fn all_of(strace: &Path, kind: &str, error: &str) -> usize {
         };
         faults += 1;
         let place = format!("{failed}\n{said}");
-        let now = settled(&server, [turn].into_iter().chain(good.clone()));
+        let candidates: Vec<u32> = good.iter().copied().chain([turn]).collect();
+        let now = settled(&server, &candidates);
         assert!(now == good || now == BTreeSet::from([turn]), "{now:?}: {place}");
         good = now;
         if faults % 4 != 0 {
@@ -220,7 +221,7 @@ fn a_full_disk() {
         full += 1;
         let said = format!("{done:?}");
         assert!(said.contains("No space left on device"), "{pages} pages: {said}");
-        let now = settled(&server, [1, 2]);
+        let now = settled(&server, &[1, 2]);
         assert_eq!(now.len(), 1, "{pages} pages: {now:?}");
         assert!(!site.files("").iter().any(|name| name.contains(".tmp-")), "{pages}: {:?}", site.files(""));
     }
