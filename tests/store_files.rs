@@ -641,3 +641,58 @@ fn root_writes_through_no_link() {
     fs::hard_link(state.join("lock"), &kept).unwrap();
     sync().and_then(|()| decide()).unwrap();
 }
+
+/// A clock that runs ahead for a while ends decisions for that while, not for good.
+#[test]
+fn a_clock_that_ran_ahead_takes_no_decision_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let decision = |what: &str, wall, until| LocalDecision {
+        wall,
+        ruling: Ruling::Allow,
+        what: what.parse().unwrap(),
+        zone: None,
+        until,
+        reason: None,
+        by: "alice".to_owned(),
+    };
+    let put = |decisions: &[LocalDecision], wall| {
+        store.decide().unwrap().put(decisions, wall).unwrap().logged.unwrap();
+    };
+    put(&[decision("192.0.2.1", 10, Some(100))], 10);
+    put(&[decision("192.0.2.2", 9000, None)], 9000);
+    store.decide().unwrap().remove(|made| made.what == "192.0.2.2".parse().unwrap(), "alice", 9001).unwrap();
+    put(&[decision("192.0.2.3", 20, None)], 20);
+    let standing =
+        || store.decisions().unwrap().standing(20).map(|made| made.what.to_string()).collect::<Vec<_>>();
+    assert_eq!(standing(), ["192.0.2.1", "192.0.2.3"]);
+    // Another word about the same, given meanwhile, is the one that counts.
+    put(&[decision("192.0.2.1", 9002, Some(9003))], 9002);
+    assert_eq!(standing(), ["192.0.2.3", "192.0.2.1"]);
+    assert_eq!(store.decisions().unwrap().made.len(), 2);
+}
+
+/// They stay in the file, are told of once, and do not pile up.
+#[test]
+fn decisions_that_are_over_stay_up_to_a_thousand() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let put = |addresses: std::ops::Range<u32>, wall, until| {
+        let decision = |n: u32| LocalDecision {
+            wall,
+            ruling: Ruling::Block,
+            what: format!("10.0.{}.{}", n / 250, n % 250).parse().unwrap(),
+            zone: None,
+            until,
+            reason: None,
+            by: "alice".to_owned(),
+        };
+        let made: Vec<_> = addresses.map(decision).collect();
+        store.decide().unwrap().put(&made, wall).unwrap().logged.unwrap();
+        let log = fs::read_to_string(folder.path().join("overlay-log.jsonl")).unwrap();
+        (store.decisions().unwrap().made.len(), log.matches("\"event\":\"ended\"").count())
+    };
+    assert_eq!(put(0..1500, 30, Some(40)), (1500, 0));
+    assert_eq!(put(2000..2001, 50, None), (1001, 1500));
+    assert_eq!(put(2001..2002, 60, None), (1002, 1500));
+}

@@ -21,6 +21,9 @@ const LOG: &str = "overlay-log.jsonl";
 /// Held by whoever writes decisions.
 const LOCK: &str = "overlay-lock";
 
+/// Decisions that are over and stay in the file: a clock that once ran ahead, and made them so, takes none of them away.
+const ENDED: usize = 1000;
+
 /// How temporary files begin. The writer of the rest of the store, who holds another lock, sweeps those of its own alone.
 const TEMPORARY: &str = ".overlay-";
 
@@ -64,7 +67,7 @@ enum Event {
     Replaced,
     /// It was taken back.
     Removed,
-    /// It came to its end, which is written down when decisions are written the next time.
+    /// It came to its end, which is written down when the next decision is made.
     Ended,
 }
 
@@ -89,16 +92,27 @@ impl DecisionWriter {
         new.reverse();
         let path = self.path();
         let before = Decisions::read(&path)?;
-        let (over, there): (Vec<_>, Vec<_>) = before.made.iter().partition(|decision| decision.is_over(wall));
-        let (replaced, kept): (Vec<_>, Vec<_>) =
-            there.into_iter().partition(|decision| places.contains(&decision.place()));
-        if over.is_empty() && replaced.is_empty() {
+        let (replaced, mut kept): (Vec<_>, Vec<_>) =
+            before.made.iter().partition(|decision| places.contains(&decision.place()));
+        let is_over = |decision: &&LocalDecision| decision.is_over(wall);
+        // What was over when a decision was made before this one has been written down then.
+        let last = before.made.iter().map(|decision| decision.wall).max().unwrap_or(i64::MIN);
+        let over = before.made.iter().filter(|decision| is_over(decision) && decision.until > Some(last));
+        let over: Vec<&LocalDecision> = over.collect();
+        let mut too_many = kept.iter().filter(|decision| is_over(decision)).count().saturating_sub(ENDED);
+        kept.retain(|decision| {
+            let goes = too_many > 0 && is_over(decision);
+            too_many -= usize::from(goes);
+            !goes
+        });
+        if kept.len() == before.made.len() {
             self.append(&new, before.is_open)?;
         } else {
             self.rewrite(&before, kept.into_iter().chain(new.iter().copied()))?;
         }
         let line = |event, by| move |decision| Line { wall, event, by, decision };
         let by = new.first().map(|decision| decision.by.as_str());
+        let replaced: Vec<_> = replaced.into_iter().filter(|decision| !is_over(decision)).collect();
         let lines = over.into_iter().map(line(Event::Ended, None));
         let lines = lines.chain(replaced.iter().copied().map(line(Event::Replaced, by)));
         let logged = self.log(lines.chain(new.into_iter().map(line(Event::Decided, by))));
@@ -113,14 +127,13 @@ impl DecisionWriter {
         wall: i64,
     ) -> Result<Changed, StoreError> {
         let before = Decisions::read(&self.path())?;
-        let (over, there): (Vec<_>, Vec<_>) = before.made.iter().partition(|decision| decision.is_over(wall));
-        let (removed, kept): (Vec<_>, Vec<_>) = there.into_iter().partition(|decision| is_meant(decision));
+        let (meant, kept): (Vec<_>, Vec<_>) = before.made.iter().partition(|decision| is_meant(decision));
+        let removed: Vec<_> = meant.into_iter().filter(|decision| !decision.is_over(wall)).collect();
         let mut logged = Ok(());
         if !removed.is_empty() {
             self.rewrite(&before, kept.into_iter())?;
             let line = |event, by| move |decision| Line { wall, event, by, decision };
-            let lines = over.into_iter().map(line(Event::Ended, None));
-            logged = self.log(lines.chain(removed.iter().copied().map(line(Event::Removed, Some(by)))));
+            logged = self.log(removed.iter().copied().map(line(Event::Removed, Some(by))));
         }
         Ok(Changed { gone: removed.into_iter().cloned().collect(), damaged: before.damaged, logged })
     }
