@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::installed;
+use common::{installed, skipped};
 use doctor_support::{Host, Resolver, file, in_own_network, without};
 
 /// A zone under the suffix that is meant for it, and one under a name that resolvers answer by themselves.
@@ -253,6 +253,33 @@ fn a_server_behind_its_store() {
         thread::sleep(Duration::from_millis(1100));
         host.site.sync(&[]).expect(0);
         host.doctor(&[]).first("behind");
+    });
+}
+
+/// Everything as `snippet` has it, and with a filter lost.
+#[test]
+fn a_healthy_host_and_a_filter_that_is_lost() {
+    let test = "a_healthy_host_and_a_filter_that_is_lost";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let _resolver = unbound(&program, "", &host.snippet("unbound"));
+        let main_cf = host.snippet("postfix");
+        if !host.main_cf(&main_cf) {
+            return skipped(test, "there is no /etc/postfix");
+        }
+        let found = host.doctor(&[]);
+        found.is_right_in(&["server", "resolver", "mail"]);
+        // What the machine's kernel allows is not the host's that is made up here.
+        assert!(found.findings(&["host"]).iter().all(|name| name == "buffers"), "{found:#?}");
+        assert_eq!(found.0.code == Some(0), found.findings(&["host"]).is_empty(), "{found:#?}");
+
+        let filter = "block.gatepost.internal=127.0.1.5";
+        fs::write("/etc/postfix/main.cf", main_cf.replace(filter, "block.gatepost.internal")).unwrap();
+        let cures = host.doctor(&[]).first("mail-no-filter");
+        assert!(cures[0].contains(&format!("reject_rbl_client {filter}")), "{cures:?}");
+        fs::write("/etc/postfix/main.cf", "myhostname = mail.example\n").unwrap();
+        host.doctor(&[]).first("mail-not-asked");
     });
 }
 

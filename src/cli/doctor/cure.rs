@@ -174,7 +174,14 @@ pub(super) fn name(program: Program) -> &'static str {
         Program::Dnsdist => "dnsdist",
         Program::KnotResolver => "Knot Resolver",
         Program::SystemdResolved => "systemd-resolved",
-        _ => "the mail program",
+        Program::Postfix => "Postfix",
+        Program::Postscreen => "postscreen",
+        Program::Exim => "Exim",
+        Program::Rspamd => "rspamd",
+        Program::Spamassassin => "SpamAssassin",
+        Program::Haraka => "Haraka",
+        Program::Opensmtpd => "OpenSMTPD",
+        Program::Sendmail => "Sendmail",
     }
 }
 

@@ -17,6 +17,8 @@ const WIDTH: usize = 100;
 pub(super) enum Area {
     Server,
     Resolver,
+    Mail,
+    Host,
 }
 
 /// How it stands.
@@ -72,6 +74,12 @@ impl Check {
     /// It cannot be told.
     pub(super) fn unknown(area: Area, name: &'static str, what: impl Into<String>) -> Self {
         Self { name, level: Level::Unknown, ..Self::ok(area, what) }
+    }
+
+    /// What docs/doctor.md calls it.
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     #[must_use]
@@ -198,6 +206,8 @@ impl Area {
         match self {
             Self::Server => "server",
             Self::Resolver => "resolver",
+            Self::Mail => "mail",
+            Self::Host => "host",
         }
     }
 }

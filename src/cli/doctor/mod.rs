@@ -1,11 +1,13 @@
 //! `gatepost doctor`: the whole way from a listing to a mail that is rejected, and the first thing on it that is wrong.
 //!
-//! A file for each station, in the order of the way: `server`, `resolver`. A station gives [`Check`]s; what it judges
+//! A file for each station, in the order of the way: `server`, `resolver`, `mail`, and then what of the `host` will bite. A station gives [`Check`]s; what it judges
 //! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
 //! questions, waiting longer than a server may need.
 
 mod cure;
 mod finding;
+mod host;
+mod mail;
 mod resolv_conf;
 mod resolver;
 mod server;
@@ -34,7 +36,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Find out why mail is not rejected
 ///
 /// Goes the way that a listing goes: the server and its data, then the resolvers of /etc/resolv.conf and the C
-/// library as mail programs ask them. Of whatever is wrong it names cause and cure, with the lines to paste. It changes
+/// library as mail programs ask them, then what the configurations of Postfix, Exim, rspamd and SpamAssassin do with the answers, and
+/// what of this host will bite. Of whatever is wrong it names cause and cure, with the lines to paste. It changes
 /// nothing and asks few questions.
 ///
 /// Exit codes: 0 nothing is wrong, 1 something is, 2 configuration, 3 something could not be looked at.
@@ -94,19 +97,21 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
     };
     let station = server::look(&view, from, questions);
     let mut checks = station.checks;
-    if !station.answers {
-        return checks;
-    }
+    let resolv_conf = Path::new("/etc/resolv.conf");
     let values = values::of(config).unwrap_or_default();
     match Wiring::of(config, |zone| values.get(zone).cloned()) {
         Ok(wiring) => {
-            let paths = Paths {
-                resolv_conf: Path::new("/etc/resolv.conf"),
-                nsswitch: Path::new("/etc/nsswitch.conf"),
-            };
-            checks.extend(resolver::look(&view, &wiring, &paths, questions));
+            // A resolver cannot have an answer that nobody gives.
+            if station.answers {
+                let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
+                checks.extend(resolver::look(&view, &wiring, &paths, questions));
+            }
+            let resolvers = std::fs::read_to_string(resolv_conf).map(|text| resolv_conf::servers(&text));
+            let first = resolvers.ok().and_then(|servers| Some(servers.first()?.0));
+            checks.extend(mail::look(&wiring, first));
         }
         Err(error) => checks.push(Check::bad(Area::Resolver, "nothing-to-wire", error.to_string())),
     }
+    checks.extend(host::look(&view));
     checks
 }
