@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::dns::{A, NXDOMAIN, Over, SERVFAIL, ask};
 use common::site::Site;
@@ -231,4 +231,51 @@ fn an_own_file_without_a_readable_line_changes_nothing() {
     let server = site.serve();
     assert_eq!(ask(server.dns, Over::Udp, "8.7.6.5.own.example", A).rcode, NXDOMAIN);
     assert_eq!(server.stop().0, Some(0));
+}
+
+/// Whatever stands in the place of a list's files, or keeps them from being read: its zones answer as before, its trouble is
+/// named, and the other list is fetched.
+#[test]
+fn what_cannot_be_read_of_one_list_costs_no_other() {
+    let link = |path: &Path| std::os::unix::fs::symlink("/nonexistent", path).unwrap();
+    type Plant<'a> = &'a dyn Fn(&Path);
+    let plants: [(&str, &str, Plant<'_>); 4] = [
+        ("a folder", "status.json", &|path| fs::create_dir(path).unwrap()),
+        ("another version", "status.json", &|path| fs::write(path, "{\"version\":99}").unwrap()),
+        ("a file", "", &|path| fs::write(path, "").unwrap()),
+        ("a link to nothing", "", &link),
+    ];
+    for (what, name, plant) in plants {
+        let site = site();
+        let before = site.generation();
+        let path = site.state().join("feeds/one").join(name);
+        let path = path.components().as_path();
+        fs::rename(path, site.path("aside")).unwrap();
+        plant(path);
+        site.put("two", "9.9.9.9\n1.2.3.4\n");
+        let done = site.sync(&[]).expect(1);
+        let lists = done.json()["lists"].clone();
+        let of =
+            |name: &str| lists.as_array().unwrap().iter().find(|list| list["list"] == name).unwrap().clone();
+        assert_eq!(
+            (&of("one")["outcome"], &of("two")["outcome"]),
+            (&"failed".into(), &"accepted".into()),
+            "{what}"
+        );
+        assert!(of("one")["reasons"].to_string().contains("feeds/one"), "{what}: {lists}");
+        assert_eq!(site.generation(), before, "{what}");
+        let status = site.on_list("status", "--json", &[]).expect(1);
+        assert!(status.stdout.contains("feeds/one"), "{what}: {status:?}");
+        site.on_list("lookup", "9.9.9.9", &[]).expect(1);
+        all_is_well(&site);
+        if path.is_dir() {
+            fs::remove_dir(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        fs::rename(site.path("aside"), path).unwrap();
+        site.sync(&[]).expect(0);
+        assert_ne!(site.generation(), before, "{what}");
+        all_is_well(&site);
+    }
 }

@@ -99,10 +99,21 @@ impl View {
         let (mut statuses, mut helds) = (BTreeMap::new(), BTreeMap::new());
         for name in config.reloadable.lists.keys() {
             let list = store.list(name);
-            readable(list.status(), &mut unreadable)?;
+            let mut of_list = Vec::new();
+            if let Err(error) = list.status() {
+                of_list.push(error.to_string());
+            }
             // As a sync would take it up.
-            let status = readable(status_of(&list), &mut Vec::new())?.unwrap_or_default();
-            let held = readable(list.held(), &mut unreadable)?.flatten();
+            let status = status_of(&list).unwrap_or_else(|error| {
+                of_list.push(error.to_string());
+                ListStatus::default()
+            });
+            let held = list.held().unwrap_or_else(|error| {
+                of_list.push(error.to_string());
+                None
+            });
+            of_list.dedup();
+            unreadable.extend(of_list);
             helds.insert(name.clone(), held.filter(|_| status.waits));
             statuses.insert(name.clone(), status);
         }

@@ -76,6 +76,17 @@ impl StoreError {
             || matches!(self, Self::Io { cause, .. } if cause.kind() == ErrorKind::NotFound)
     }
 
+    /// Whether it concerns what lies in this folder alone. A full disk concerns everything.
+    pub fn is_within(&self, folder: &Path) -> bool {
+        let (Self::Io { path, .. }
+        | Self::NotAFolder(path)
+        | Self::Version { path, .. }
+        | Self::Damaged { path, .. }
+        | Self::Planted { path, .. }
+        | Self::Unverified { path, .. }) = self;
+        path.starts_with(folder) && !self.is_full()
+    }
+
     /// Whether the disk (or a quota) is full.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { cause, .. }

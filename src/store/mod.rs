@@ -231,21 +231,20 @@ impl Writer {
     }
 
     fn sweep(&self) -> Result<(), StoreError> {
-        let mut folders = vec![self.store.root.clone(), self.store.snapshots()];
-        for name in atomic::entries(&self.store.feeds())? {
-            let folder = self.store.feeds().join(name);
-            folders.push(folder.join("held"));
-            // Whatever stands there instead costs no sync.
-            folders.extend(Some(folder.join("deltas")).filter(|deltas| deltas.is_dir()));
-            folders.push(folder);
-        }
         // Nothing of ours lies behind a link that root would not write through.
-        folders.retain(|folder| {
-            self.store.owner.is_none() || *folder == self.store.root || !folder.is_symlink()
-        });
-        for folder in folders {
-            atomic::sweep(&folder)?;
+        let is_ours = |folder: &PathBuf| self.store.owner.is_none() || !folder.is_symlink();
+        let lists =
+            atomic::entries(&self.store.feeds())?.into_iter().map(|name| self.store.feeds().join(name));
+        for list in lists.filter(is_ours) {
+            for folder in
+                [list.join("held"), list.join("deltas"), list].iter().filter(|folder| is_ours(folder))
+            {
+                // What cannot be read of one list costs that list, when its turn comes.
+                let _ = atomic::sweep(folder);
+            }
         }
+        atomic::sweep(&self.store.root)?;
+        atomic::sweep(&self.store.snapshots())?;
         Ok(())
     }
 }

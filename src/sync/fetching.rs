@@ -33,7 +33,13 @@ impl<'a> Run<'a> {
         };
         let mut ready = Vec::new();
         for &list in feeds {
-            let status = status_of(&self.writer.store().list(&list.name))?;
+            let status = match status_of(&self.writer.store().list(&list.name)) {
+                Ok(status) => status,
+                Err(error) => {
+                    self.took(list, Err(error.into()))?;
+                    continue;
+                }
+            };
             let now = self.writer.now([&status]);
             let crowd = crowd.filter(|_| is_elsewhere(list) && minds_crowd(&status, list.floor));
             match (due(&status, list.floor, asker, &now), crowd) {
@@ -73,7 +79,13 @@ impl<'a> Run<'a> {
         let fetcher = Fetcher::new(&self.config.reloadable.sync, Times::default());
         let mut hosts: BTreeMap<String, Vec<Desk<'a>>> = BTreeMap::new();
         for list in lists {
-            let desk = self.desk(list)?;
+            let desk = match self.desk(list) {
+                Ok(desk) => desk,
+                Err(error) => {
+                    self.took(list, Err(error))?;
+                    continue;
+                }
+            };
             hosts.entry(host(list)).or_default().push(desk);
         }
         let threads = hosts.len().min(HOSTS_AT_A_TIME);
@@ -98,9 +110,10 @@ impl<'a> Run<'a> {
         loop {
             match results.recv_timeout(PATIENCE) {
                 Ok((desk, brought)) => {
-                    let report = desk.settle(brought?)?;
-                    news |= report.outcome.is_some_and(Outcome::is_new);
-                    self.done(report);
+                    let list = desk.list();
+                    let done = brought.and_then(|brought| desk.settle(brought));
+                    news |= done.as_ref().is_ok_and(|report| report.outcome.is_some_and(Outcome::is_new));
+                    self.took(list, done.map(Some))?;
                 }
                 Err(RecvTimeoutError::Timeout) if news => {
                     self.publish()?;

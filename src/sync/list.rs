@@ -52,6 +52,11 @@ impl<'a> Desk<'a> {
         Ok(Self { config, list, writer, keeper, status, now, watcher, by })
     }
 
+    /// Which list it is.
+    pub(super) fn list(&self) -> &'a ListConfig {
+        self.list
+    }
+
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
     /// read in another way than it was. Nothing is fetched. `None` when that is not needed.
     pub(super) fn read_again(mut self) -> Result<Option<ListReport>, SyncError> {
@@ -435,6 +440,10 @@ impl<'a> Desk<'a> {
 /// and its body read again. Its publisher is not asked sooner for it, and what is there is no fresher: the log knows
 /// when either was last done, and without that it was long ago.
 pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
+    // It would be taken for a list of which nothing is known yet, and its zones would go.
+    if list.path().is_symlink() && !list.path().exists() {
+        return Err(StoreError::planted(list.path(), "a link to nothing"));
+    }
     let damaged = match list.status() {
         Err(StoreError::Damaged { path, .. }) => Some(path),
         Ok(status) if status.last_attempt.is_some() || list.sets()?.is_empty() => return Ok(status),

@@ -277,17 +277,41 @@ impl<'a> Run<'a> {
         let (own, feeds): (Vec<_>, Vec<_>) =
             lists.filter(|list| asked(&list.name)).partition(|list| list.is_own());
         for list in own {
-            let report = self.desk(list)?.own()?;
-            self.done(report);
+            let done = self.desk(list).and_then(Desk::own);
+            self.took(list, done.map(Some))?;
         }
-        for list in &feeds {
-            if let Some(report) = self.desk(list)?.read_again()? {
-                self.done(report);
+        let mut readable = Vec::new();
+        for list in feeds {
+            let done = self.desk(list).and_then(Desk::read_again);
+            if self.took(list, done)? {
+                readable.push(list);
             }
         }
         self.publish()?;
-        let due = self.due(&feeds, options)?;
+        let due = self.due(&readable, options)?;
         self.fetch(due)
+    }
+
+    /// Takes note of what became of a list; whether there is anything that could be worked with. What cannot be read or written
+    /// in its folder costs that list, not the others.
+    fn took(
+        &mut self,
+        list: &ListConfig,
+        done: Result<Option<ListReport>, SyncError>,
+    ) -> Result<bool, SyncError> {
+        let report = match done {
+            Ok(report) => {
+                report.into_iter().for_each(|report| self.done(report));
+                return Ok(true);
+            }
+            Err(SyncError::Store(error)) if error.is_within(self.writer.store().list(&list.name).path()) => {
+                let (outcome, reasons) = (Some(Outcome::Failed), vec![error.to_string()]);
+                ListReport { outcome, reasons, ..ListReport::new(&list.name) }
+            }
+            Err(error) => return Err(error),
+        };
+        self.done(report);
+        Ok(false)
     }
 
     fn desk(&self, list: &'a ListConfig) -> Result<Desk<'a>, SyncError> {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
+use super::list::status_of;
 use super::{Event, SyncError, Watcher, ZoneReport};
 use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
@@ -143,6 +144,7 @@ fn is_usable(writer: &Writer, entry: &ZoneEntry) -> bool {
 struct Stock<'a> {
     config: &'a Config,
     writer: &'a Writer,
+    /// Those that can be read.
     statuses: HashMap<Slug, ListStatus>,
     sets: HashMap<Slug, Arc<Set>>,
     now: i64,
@@ -168,7 +170,10 @@ impl<'a> Stock<'a> {
     fn new(config: &'a Config, writer: &'a Writer) -> Result<Self, SyncError> {
         let mut statuses = HashMap::new();
         for name in config.reloadable.lists.keys() {
-            statuses.insert(name.clone(), super::list::status_of(&writer.store().list(name))?);
+            // Where it cannot be read the zones of the list stay as they are ([`Stock::spec`]).
+            if let Ok(status) = status_of(&writer.store().list(name)) {
+                statuses.insert(name.clone(), status);
+            }
         }
         let now = writer.now(statuses.values()).stamp().wall;
         Ok(Self { config, writer, statuses, sets: HashMap::new(), now })
@@ -187,6 +192,9 @@ impl<'a> Stock<'a> {
     fn can_answer(&self, zone: &ZoneConfig) -> bool {
         let can_list = |name: &Slug| self.list(name).use_.can_list();
         let names = || zone.members.iter().map(|member| &member.list);
+        if names().any(|name| !self.statuses.contains_key(name)) {
+            return true;
+        }
         let listing = names().any(can_list);
         names().any(|name| self.hash(name).is_some() && (can_list(name) || !listing))
     }
@@ -244,6 +252,9 @@ impl<'a> Stock<'a> {
     }
 
     fn spec(&mut self, zone: &ZoneConfig) -> Result<ZoneSpec, SyncError> {
+        if let Some(unreadable) = zone.lists().find(|name| !self.statuses.contains_key(*name)) {
+            status_of(&self.writer.store().list(unreadable))?;
+        }
         let mut members = Vec::new();
         let mut data = zone.zone_data();
         let (mut soa, mut ns) = (None, None);

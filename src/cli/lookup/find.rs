@@ -96,7 +96,7 @@ impl Found {
 }
 
 /// Looks `subject` up; of a prefix `most` spans and entries are shown of each zone and list.
-pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Result<Found> {
+pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> Found {
     let mut found = Found {
         subject: subject.to_string(),
         listed: false,
@@ -124,8 +124,8 @@ pub(crate) fn find(view: &View, subject: &Subject, most: usize) -> anyhow::Resul
             }
         }
     }
-    found.lists = in_lists(view, subject, most, &mut found.unreadable)?;
-    Ok(found)
+    found.lists = in_lists(view, subject, most, &mut found.unreadable);
+    found
 }
 
 fn decisions(view: &View, subject: &Subject) -> Vec<Shown> {

@@ -105,19 +105,18 @@ pub(crate) fn in_lists(
     subject: &Subject,
     most: usize,
     unreadable: &mut Vec<String>,
-) -> Result<Vec<InList>, StoreError> {
+) -> Vec<InList> {
     let mut lists = Vec::new();
-    let Ok(store) = Store::existing(&view.config.state) else { return Ok(lists) };
+    let Ok(store) = Store::existing(&view.config.state) else { return lists };
     for list in &view.lists {
         let (hash, set) = match set_of(&store, view, list) {
             Ok(Some(found)) => found,
             Ok(None) => continue,
             // Its entries cannot be shown; what zones say of the subject stands.
-            Err(error) if error.is_lost() => {
+            Err(error) => {
                 unreadable.push(error.to_string());
                 continue;
             }
-            Err(error) => return Err(error),
         };
         let (mut entries, more) = entries(&set, subject, most);
         if entries.is_empty() {
@@ -144,7 +143,7 @@ pub(crate) fn in_lists(
             lookup: list.config.lookup.as_ref().map(|url| filled(url, subject)),
         });
     }
-    Ok(lists)
+    lists
 }
 
 /// The set that zones in service were made from; the current one when none was.

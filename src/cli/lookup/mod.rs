@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let subject = subject(&args.what)?;
     let view = View::of(args.from.read()?)?;
     let subject = asked_of(view.zones.iter().map(ZoneView::origin), subject);
-    let mut found = find::find(&view, &subject, args.most)?;
+    let mut found = find::find(&view, &subject, args.most);
     if args.history {
         found.history = Some(history::history(&view, &subject, &mut found.unreadable));
     }
