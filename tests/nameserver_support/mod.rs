@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -81,9 +81,7 @@ impl Nameserver {
         for (number, (_, text)) in zones.iter().enumerate() {
             fs::write(folder.path().join(number.to_string()), text).expect("our folder");
         }
-        // A port that is free now.
-        let port =
-            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = free_port();
         let path = folder.path().join("config");
         let at = folder.path().display().to_string();
         fs::write(&path, config(&at, port)).expect("our folder");
@@ -110,6 +108,17 @@ impl Nameserver {
     /// Where it answers.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// A port that is free now, over UDP and over TCP.
+fn free_port() -> u16 {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = udp.local_addr().expect("a port");
+        if TcpListener::bind(address).is_ok() {
+            return address.port();
+        }
     }
 }
 
