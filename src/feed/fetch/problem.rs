@@ -107,16 +107,11 @@ impl Problem {
 }
 
 fn speaks_of_tls(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // An I/O error passes over the one that it wraps when it is asked for its source.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| wrapped.is::<rustls::Error>()) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    // An I/O error passes over the one that it wraps when it is asked for its source, and may wrap another.
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || wrapped.is_some_and(|wrapped| speaks_of_tls(wrapped))
+        || error.source().is_some_and(speaks_of_tls)
 }
 
 /// An error and what is behind it, in one line. Links that only repeat what is behind them are left out.
