@@ -92,7 +92,8 @@ fn mistakes_for_machines() {
         assert!(first["file"].as_str().unwrap().ends_with("gatepost.toml") && first["level"] == "ERROR");
         assert!(last["message"].as_str().unwrap().contains("2 mistakes"), "{last}");
     }
-    place.write("gatepost.toml", "version = 1\n[server]\nlisten = [\"192.0.2.1:5354\"]\nopen = true\n");
+    let config = "version = 1\nstate = \"state\"\n[server]\nlisten = [\"192.0.2.1:5354\"]\nopen = true\n";
+    place.write("gatepost.toml", config);
     let ran = place.run(&["serve", "-c", "gatepost.toml", "--log-format", "json"]).ended_with(3);
     let event: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
     assert!(event["message"].as_str().unwrap().contains("192.0.2.1:5354"), "{event}");
