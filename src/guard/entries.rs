@@ -19,7 +19,8 @@ pub use reason::{Decision, Reason};
 use super::NeverList;
 use crate::parse::{Report, Trailer};
 use crate::set::Set;
-use shape::Shape;
+pub(super) use shape::covered_share_v6;
+use shape::{Nobodys, Shape};
 
 /// Share of bad lines among all lines that should be entries: above it a list is held.
 pub const MAX_BAD_SHARE: f64 = 0.01;
@@ -29,6 +30,8 @@ pub const MIN_ENTRIES: u64 = 1;
 pub const MAX_COVERAGE_V4: f64 = 0.08;
 /// Share that a list may cover of the IPv6 space that registries give networks out of.
 pub const MAX_COVERAGE_V6: f64 = 0.08;
+/// Share that a list of bogons may newly list of what it left of the IPv6 space of registries: what was given out is in use.
+pub const MAX_SPREAD_V6: f64 = 0.05;
 /// The shortest IPv4 prefix that one entry may be (a range: as many addresses).
 pub const SHORTEST_V4: u8 = 8;
 /// The shortest IPv6 prefix that one entry may be.
@@ -84,18 +87,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The same for a list of bogons: special-purpose space is 14 % of IPv4, 240.0.0.0/4 and 224.0.0.0/4 are often one entry,
-    /// and half of IPv6 is 8000::/1; most of what registries have of IPv6 is not given out yet, but never all of what one has.
+    /// The same for a list of bogons: half of IPv6 is 8000::/1, and 60 % of what registries have of IPv6 is not given out yet
+    /// (less each year). Of IPv4 everything is given out that is not special-purpose, and that is not judged: the limits
+    /// are everybody's.
     #[must_use]
     pub fn of_bogons(self) -> Self {
-        Self {
-            max_coverage_v4: 0.2,
-            max_coverage_v6: 1.0,
-            shortest_v4: 3,
-            shortest_v6: 1,
-            bogons: true,
-            ..self
-        }
+        Self { max_coverage_v6: 0.7, shortest_v6: 1, bogons: true, ..self }
     }
 }
 
@@ -182,7 +179,7 @@ pub fn judge(
     never: &NeverList,
     canaries: &NeverList,
 ) -> Judgement {
-    let shape = Shape::of(set, limits, never, canaries);
+    let shape = Shape::of(set, limits, &Nobodys::of(limits, never), canaries);
     let mut judgement = Judgement {
         decision: Decision::Accept,
         reasons: Vec::new(),

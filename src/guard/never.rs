@@ -42,6 +42,15 @@ impl NeverList {
         Self { v4: joined(self.v4), v6: joined(self.v6) }
     }
 
+    /// What is in one of both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            v4: joined([&self.v4[..], &other.v4].concat()),
+            v6: joined([&self.v6[..], &other.v6].concat()),
+        }
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()

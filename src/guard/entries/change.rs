@@ -2,7 +2,7 @@
 //!
 //! What the never-list takes out of a list counts in neither version: [`Difference::between`].
 
-use super::{Limits, Reason};
+use super::{Limits, MAX_SPREAD_V6, Reason, covered_share_v6};
 use crate::guard::NeverList;
 use crate::model::Span;
 use crate::set::{Change, Changed, Entry, Holds, Set, changes};
@@ -17,7 +17,7 @@ pub struct Before {
 }
 
 /// How two versions differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
     /// As published.
     pub published: Changed,
@@ -25,6 +25,8 @@ pub struct Difference {
     pub entries: u64,
     /// And of the old one, with what came and went of those.
     pub before: Before,
+    /// Share of the IPv6 space of registries that the old one covered, and that the new one does.
+    pub covered_v6: (f64, f64),
 }
 
 impl Difference {
@@ -49,12 +51,23 @@ impl Difference {
                 entries: (old.len() as u64).saturating_sub(idle_before),
                 changed: Some(changed),
             },
+            covered_v6: (covered_share_v6(old), covered_share_v6(new)),
         }
     }
 
     /// What speaks against the new version.
     pub fn reasons(&self, limits: &Limits) -> Vec<Reason> {
-        compare(self.entries, self.before, limits)
+        let mut found = compare(self.entries, self.before, limits);
+        found.extend(self.spread(limits));
+        found
+    }
+
+    /// Networks are given out and seldom taken back: a list of bogons that takes much of what it left lists networks in use.
+    fn spread(&self, limits: &Limits) -> Option<Reason> {
+        let (before, now) = self.covered_v6;
+        let share = (now - before) / (1.0 - before);
+        (limits.bogons && share > MAX_SPREAD_V6)
+            .then_some(Reason::Spread { share: share * 100.0, limit: MAX_SPREAD_V6 * 100.0 })
     }
 }
 

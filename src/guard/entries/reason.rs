@@ -151,6 +151,16 @@ pub enum Reason {
         /// In per cent.
         limit: f64,
     },
+    /// A list of bogons took networks in use.
+    #[error(
+        "{share:.1} % of the IPv6 space of registries that was not listed is listed now, at most {limit:.1} % may be"
+    )]
+    Spread {
+        /// In per cent.
+        share: f64,
+        /// In per cent.
+        limit: f64,
+    },
 }
 
 impl Reason {
@@ -177,6 +187,7 @@ impl Reason {
             Self::Growth { .. } => "growth",
             Self::Turnover { .. } => "turnover",
             Self::Coverage { .. } => "coverage",
+            Self::Spread { .. } => "spread",
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Sets are sorted, so one pass over hosts and blocks is enough for all of it; nothing is unfolded.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::super::{NeverList, is_error_code};
@@ -56,6 +57,24 @@ impl Canaries {
     }
 }
 
+/// What is not there to be listed.
+pub(super) struct Nobodys<'a> {
+    /// Taken out of the list.
+    never: &'a NeverList,
+    /// That, and what a list of bogons lists by design: how much there is of it says nothing of a list.
+    idle: Cow<'a, NeverList>,
+}
+
+impl<'a> Nobodys<'a> {
+    pub(super) fn of(limits: &Limits, never: &'a NeverList) -> Self {
+        let idle = match limits.bogons {
+            true => Cow::Owned(never.and(&NeverList::special_purpose())),
+            false => Cow::Borrowed(never),
+        };
+        Self { never, idle }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Default)]
 pub(super) struct Shape {
@@ -72,10 +91,10 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn of(set: &Set, limits: &Limits, never: &NeverList, canaries: &NeverList) -> Self {
+    pub(super) fn of(set: &Set, limits: &Limits, nobodys: &Nobodys<'_>, canaries: &NeverList) -> Self {
         let mut shape = Self::default();
         set.parts().for_each(|part| {
-            shape.add(part, limits, never);
+            shape.add(part, limits, nobodys);
             shape.canaries(part, canaries);
         });
         shape
@@ -97,14 +116,15 @@ impl Shape {
         blocks.for_each(|block| self.canaries.add(&block.span));
     }
 
-    fn add(&mut self, set: &Set, limits: &Limits, never: &NeverList) {
+    fn add(&mut self, set: &Set, limits: &Limits, Nobodys { never, idle }: &Nobodys<'_>) {
         let errors = error_values(set);
         self.listed += set.v4.hosts.len() as u64;
         self.hosts(set, never, &errors);
         let mut short = std::mem::take(&mut self.short_v4);
         for block in set.v4.blocks.iter().filter(|b| !b.exclude) {
             let everything = block.span == ALL_V4;
-            let found = Found { block, never: never.covers_v4(block.span), everything };
+            let (never, idle) = (never.covers_v4(block.span), idle.covers_v4(block.span));
+            let found = Found { block, never, idle, everything };
             self.block(&found, &errors, limits.shortest_v4, &mut short);
         }
         self.short_v4 = short;
@@ -114,7 +134,8 @@ impl Shape {
                 block.span.contains(registry.first) && block.span.contains(registry.last)
             };
             let everything = REGISTRIES_V6.iter().any(holds);
-            let found = Found { block: &block, never: never.covers_v6(block.span), everything };
+            let (never, idle) = (never.covers_v6(block.span), idle.covers_v6(block.span));
+            let found = Found { block: &block, never, idle, everything };
             self.block(&found, &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
@@ -133,13 +154,12 @@ impl Shape {
             }
         }
         // Sections answer in subzones of their own: each is as broad as it is.
-        self.covered_v4 = self.covered_v4.max(covered(set, never));
+        self.covered_v4 = self.covered_v4.max(covered(set, idle));
         self.covered_v6 = self.covered_v6.max(covered_v6(set));
     }
 
     pub(super) fn share_v6(&self) -> f64 {
-        let given_out: u128 = REGISTRIES_V6.iter().map(|registry| registry.extent() + 1).sum();
-        self.covered_v6 as f64 / given_out as f64
+        share_v6(self.covered_v6)
     }
 
     fn hosts(&mut self, set: &Set, never: &NeverList, errors: &BTreeSet<ValueId>) {
@@ -165,7 +185,7 @@ impl Shape {
 
     fn block<A: Address>(
         &mut self,
-        &Found { block, never, everything }: &Found<'_, A>,
+        &Found { block, never, idle, everything }: &Found<'_, A>,
         errors: &BTreeSet<ValueId>,
         shortest: u8,
         short: &mut Short,
@@ -178,7 +198,7 @@ impl Shape {
         }
         if everything {
             self.everything.get_or_insert_with(|| block.span.to_string());
-        } else if block.span.extent() > A::ZERO.prefix(shortest).extent() {
+        } else if !idle && block.span.extent() > A::ZERO.prefix(shortest).extent() {
             short.count += 1;
             if short.examples.len() < SAMPLE {
                 short.examples.push(block.span.to_string());
@@ -192,6 +212,8 @@ struct Found<'a, A> {
     block: &'a Block<A>,
     /// All of it is in the never-list.
     never: bool,
+    /// All of it is in [`Nobodys::idle`].
+    idle: bool,
     /// It holds so much that whoever listed it meant everything, whatever the limits.
     everything: bool,
 }
@@ -242,6 +264,16 @@ pub(super) fn covered(set: &Set, never: &NeverList) -> u64 {
             counted = end;
         }
     }
+}
+
+/// Share of the registries' IPv6 space that a list covers.
+pub(in crate::guard) fn covered_share_v6(set: &Set) -> f64 {
+    share_v6(set.parts().map(covered_v6).max().unwrap_or(0))
+}
+
+fn share_v6(covered: u128) -> f64 {
+    let given_out: u128 = REGISTRIES_V6.iter().map(|registry| registry.extent() + 1).sum();
+    covered as f64 / given_out as f64
 }
 
 /// Addresses of the registries' IPv6 space that are listed, each counted once. (Nothing of it is in the never-list but a

@@ -116,24 +116,49 @@ fn bogon_lists() {
     let special = "0.0.0.0/8\n10.0.0.0/8\n100.64.0.0/10\n127.0.0.0/8\n224.0.0.0/3\n8000::/1\n3000::/4\n::1\n";
     let judgement = judged(special);
     assert_eq!((judgement.decision, judgement.dropped.never, judgement.entries), (Decision::Accept, 2, 6));
-    assert!(judgement.coverage_v4 > 0.13);
+    assert_eq!(judgement.coverage_v4, 0.0, "how much of it there is does not count");
     // What is in use is no bogon, however it is said.
-    let all = judged("0.0.0.0/0\n");
-    assert_eq!(all.reasons.iter().map(Reason::kind).collect::<Vec<_>>(), ["everything", "coverage"]);
-    assert!(only(&judged("::/0\n")).contains("::/0"));
-    let halves = judged("0.0.0.0/1\n128.0.0.0/1\n::/1\n8000::/1\n");
-    assert_eq!(halves.decision, Decision::Hold);
-    let kinds: Vec<_> = halves.reasons.iter().map(Reason::kind).collect();
-    assert_eq!(kinds, ["everything", "short-prefix", "coverage"], "{halves:?}");
+    let kinds = |text: &str| judged(text).reasons.iter().map(Reason::kind).collect::<Vec<_>>();
+    assert_eq!(kinds("0.0.0.0/0\n"), ["everything", "coverage"]);
+    assert_eq!(kinds("::/0\n"), ["everything", "coverage"]);
     assert_eq!(
-        only(&judged("2000::/4\n")),
-        only(&judged("2000::/4\n8000::/1\n")),
-        "half of what is given out"
+        kinds("0.0.0.0/1\n128.0.0.0/1\n::/1\n8000::/1\n"),
+        ["everything", "short-prefix", "coverage", "coverage"]
     );
+    assert_eq!(kinds("2000::/4\n"), ["everything", "coverage"]);
+    assert_eq!(only(&judged("8.0.0.0/5\n224.0.0.0/3\n")), "1 entries are broader than /8: 8.0.0.0/5");
+    let eights: String = (41..81).map(|n| format!("{n}.0.0.0/8\n")).collect();
+    assert_eq!(only(&judged(&eights)), "the list covers 15.62 % of IPv4, at most 8.00 % may be");
+    // A registry's two halves are all that it has.
+    let halves = |groups: &[u16]| -> String {
+        groups.iter().map(|group| format!("{group:x}::/13\n{:x}::/13\n", group + 8)).collect()
+    };
+    assert_eq!(judged(&halves(&[0x2400, 0x2800, 0x2c00])).decision, Decision::Accept);
     assert_eq!(
-        only(&judged("224.0.0.0/3\n32.0.0.0/3\n")),
-        "the list covers 25.00 % of IPv4, at most 20.00 % may be"
+        only(&judged(&halves(&[0x2400, 0x2800, 0x2a00, 0x2c00]))),
+        "the list covers 80.00 % of what registries give out of IPv6, at most 70.00 % may be"
     );
+}
+
+/// A list of bogons that leaves less and less: below its limit, and still broken.
+#[test]
+fn bogon_lists_that_spread() {
+    let parsed =
+        |text: &str| parse(Format::Plain, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set;
+    let before = parsed("2400::/13\n2800::/12\n2c00::/12\n8000::/1\n");
+    let reasons = |more: &str, limits: &Limits| {
+        let now = parsed(&format!("2400::/13\n2800::/12\n2c00::/12\n8000::/1\n{more}"));
+        Difference::between(&before, &now, &NeverList::loopback()).reasons(limits)
+    };
+    let limits = Limits::default().of_bogons();
+    assert_eq!(reasons("3000::/4\n2a00::/16\n", &limits), [], "2.5 % of what was left");
+    let [spread] = &reasons("2a00::/14\n", &limits)[..] else { panic!("one reason") };
+    assert_eq!(
+        spread.to_string(),
+        "10.0 % of the IPv6 space of registries that was not listed is listed now, at most 5.0 % may be"
+    );
+    assert!(!spread.is_change() && spread.decision() == Decision::Hold);
+    assert_eq!(reasons("2a00::/14\n", &Limits::default()), [], "coverage says it of other lists");
 }
 
 #[test]
