@@ -206,11 +206,15 @@ fn a_lost_end_mark() {
     assert_eq!(site.fetch("victim", marked(200))["outcome"], "accepted");
     for cut in [hosts(0, 200), hosts(0, 199), "# only a header\n5.6.0.1\n".to_owned()] {
         let list = site.fetch("victim", cut);
-        assert_eq!(list["outcome"], "rejected", "{list:#}");
+        assert_eq!(list["outcome"], "held", "{list:#}");
         assert!(list["reasons"].to_string().contains("end mark that the version in service has"), "{list:#}");
     }
     assert_eq!(site.fetch("victim", marked(199))["outcome"], "rejected");
     assert_eq!(site.fetch("victim", marked(200) + "# bye\n")["outcome"], "accepted");
+    // A person may know that there is to be none.
+    assert_eq!(site.fetch("victim", hosts(0, 201))["outcome"], "held");
+    site.on_list("accept", "victim", &[]).expect(0);
+    assert_eq!(site.fetch("victim", hosts(0, 202))["outcome"], "accepted");
 }
 
 /// What is older than what is there, as it says itself, comes from a cache on the way: nothing is alarmed, nothing is

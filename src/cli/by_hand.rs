@@ -1,5 +1,6 @@
 //! What the commands share by which a person decides of a list: `accept`, `pin`, `unpin`, `rollback`.
 
+use super::as_owner::open_store;
 use super::locate::EitherArgs;
 use super::logs;
 use super::output::{json, out};
@@ -28,7 +29,7 @@ pub(crate) fn decide(args: &OfList, wish: Wish<'_>) -> anyhow::Result<ExitStatus
     let list = slug(&args.list)?;
     let progress = Progress::new([list.as_str()], true);
     logs::init_above(&progress);
-    let store = Store::open(&config.state)?;
+    let store = open_store(&config.state)?;
     let writer =
         wait_for_lock(&store, |by| progress.line(&format!("waits for the sync that is running ({by})")))?;
     let done = sync::decide(&config, &writer, &list, wish, &progress);

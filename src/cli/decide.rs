@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
+use super::as_owner::open_store;
 use super::failure::Usage;
 use super::locate::EitherArgs;
 use super::logs;
@@ -12,7 +13,7 @@ use super::output::{WARN, addresses, short_duration, styled, talk, utc};
 use crate::config::{Config, parse_duration};
 use crate::error::ExitStatus;
 use crate::model::{Address, Name, Span, Subject};
-use crate::store::{LocalDecision, Now, Store};
+use crate::store::{LocalDecision, Now};
 use crate::zone::Ruling;
 
 /// The longest reason: with what stands before it, it has to fit into one string of a TXT record.
@@ -112,7 +113,7 @@ fn decide(args: &Args, ruling: Ruling) -> anyhow::Result<ExitStatus> {
             by: by.clone(),
         })
         .collect();
-    let changed = Store::open(&config.state)?.decide()?.put(&made, now)?;
+    let changed = open_store(&config.state)?.decide()?.put(&made, now)?;
     for gone in changed.gone.iter().filter(|gone| !made.contains(gone)) {
         talk(format_args!("in the place of: {gone}"));
     }

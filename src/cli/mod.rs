@@ -4,6 +4,7 @@
 //! is talk. Never: DNS or file-format logic; commands put the other modules together and show what they say.
 
 mod accept;
+mod as_owner;
 mod bench;
 mod by_hand;
 mod check_config;

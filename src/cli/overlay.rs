@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::as_owner::open_store;
 use super::decide::who;
 use super::locate::EitherArgs;
 use super::logs;
@@ -192,7 +193,8 @@ fn remove(args: &RemoveArgs) -> anyhow::Result<ExitStatus> {
     let is_meant = |decision: &LocalDecision| {
         meant.contains(&decision.what) && (args.zone.is_none() || args.zone == decision.zone)
     };
-    let changed = Store::open(&config.state)?.decide()?.remove(is_meant, &who(), now.clocks.wall)?;
+    let by = who();
+    let changed = open_store(&config.state)?.decide()?.remove(is_meant, &by, now.clocks.wall)?;
     for gone in &changed.gone {
         talk(format_args!("taken back: {gone}"));
     }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing::Level;
 
+use super::as_owner::open_store;
 use super::failure::Usage;
 use super::locate::EitherArgs;
 use super::logs::LogArgs;
@@ -13,7 +14,7 @@ use crate::config::Slug;
 use crate::error::ExitStatus;
 use crate::ops::{EventLines, Report, be_called, leave_to_parent, with_parent};
 use crate::server::give_way;
-use crate::store::{Lock, Outcome, Store, Wait};
+use crate::store::{Lock, Outcome, Wait};
 use crate::sync::{self, Options, Summary};
 
 /// Fetch the lists that are due, check and compile them, and put them in service
@@ -80,23 +81,26 @@ fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
         args.log.init_with(Level::WARN, progress.log_writer());
         progress
     };
-    let store = Store::open(&config.state)?;
+    let store = open_store(&config.state)?;
     let options = Options { lists, wait: by_name, force: args.force };
     if by_name && let Lock::Busy(by) = store.lock(Wait::No)? {
         progress.line(&format!("waits for the sync that is running ({by})"));
     }
-    let done = sync::run(&config, &store, &options, &progress).and_then(|summary| match summary.come_back {
+    let run = || -> anyhow::Result<Summary> {
+        let summary = sync::run(&config, &store, &options, &progress)?;
         // What calls this every hour on the hour would never fetch otherwise. Nobody is kept from the store meanwhile.
-        Some(wait) => {
-            progress.line(&format!(
-                "everybody asks at the hour and half hour: what is due is fetched in {}; with LIST at once",
-                short_duration(wait)
-            ));
-            std::thread::sleep(wait);
-            Ok(summary.followed_by(sync::run(&config, &store, &options, &progress)?))
-        }
-        None => Ok(summary),
-    });
+        let Some(wait) = summary.come_back else { return Ok(summary) };
+        progress.line(&format!(
+            "everybody asks at the hour and half hour: what is due is fetched in {}; with LIST at once",
+            short_duration(wait)
+        ));
+        std::thread::sleep(wait);
+        // Nor from the configuration: what is published is what it says then.
+        let config = args.from.read_to_write()?;
+        let store = open_store(&config.state)?;
+        Ok(summary.followed_by(sync::run(&config, &store, &options, &progress)?))
+    };
+    let done = run();
     progress.clear();
     let summary = done?;
     if args.json {
@@ -121,7 +125,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
     let lines = EventLines::new(io::stdout());
     let work = || -> anyhow::Result<Summary> {
         let config = args.from.read_to_write()?;
-        let store = Store::open(&config.state)?;
+        let store = open_store(&config.state)?;
         let options = Options { lists: named(&args.lists)?, wait: false, force: args.force };
         Ok(sync::run(&config, &store, &options, &lines)?)
     };

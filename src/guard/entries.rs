@@ -19,8 +19,7 @@ pub use reason::{Decision, Reason};
 use super::NeverList;
 use crate::parse::{Report, Trailer};
 use crate::set::Set;
-pub(super) use shape::covered_share_v6;
-use shape::{Nobodys, Shape};
+use shape::{Nobodys, Shape, spread_v6};
 
 /// Share of bad lines among all lines that should be entries: above it a list is held.
 pub const MAX_BAD_SHARE: f64 = 0.01;
@@ -30,8 +29,8 @@ pub const MIN_ENTRIES: u64 = 1;
 pub const MAX_COVERAGE_V4: f64 = 0.08;
 /// Share that a list may cover of the IPv6 space that registries give networks out of.
 pub const MAX_COVERAGE_V6: f64 = 0.08;
-/// Share that a list of bogons may newly list of what it left of the IPv6 space of registries: what was given out is in use.
-pub const MAX_SPREAD_V6: f64 = 0.05;
+/// Share that a list of bogons may newly list of what it left of a registry's IPv6 space: what was given out is in use.
+pub const MAX_SPREAD_V6: f64 = 0.1;
 /// The shortest IPv4 prefix that one entry may be (a range: as many addresses).
 pub const SHORTEST_V4: u8 = 8;
 /// The shortest IPv6 prefix that one entry may be.

@@ -19,7 +19,7 @@
 //!
 //! [`Store`] reads and [`Writer`] writes: only who holds the lock has one. Every file but logs and appended decisions is
 //! written beside the old one and renamed (`atomic`), so a reader needs no lock. Files belong to the owner of the state folder even
-//! when root writes them, and no link that somebody put there leads root elsewhere (`owner`). A file of another version is refused by name. No async, no network.
+//! when root writes them, as a server that root started does (`owner`; root's commands become the owner before they open a store). A file of another version is refused by name. No async, no network.
 //!
 //! Read [`Store::open`] and [`Store::lock`] first, then [`ListStatus`] and [`Generation`].
 

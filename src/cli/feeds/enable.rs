@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::{anyhow, bail};
 
+use super::super::as_owner::open_store;
 use super::super::failure::Usage;
 use super::super::locate::EitherArgs;
 use super::super::output::{HEAD, WARN, out, styled, talk};
@@ -14,7 +15,7 @@ use crate::config::{Config, Feed, Feeds, Fetch, Retired, Slug, bogons, defaults,
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::{Name, Use};
-use crate::store::{Store, StoreError, Terms};
+use crate::store::{Store, Terms};
 
 /// Take feeds into the configuration: a list and a zone for each, in conf.d/feeds.toml
 ///
@@ -78,7 +79,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         plan.said.push(format!("written: {}", desk.path().display()));
     }
     if let Err(error) = remember(&config, seen, &unseen) {
-        talk(styled(WARN, format_args!("that the terms were shown is not remembered: {error}")));
+        talk(styled(WARN, format_args!("that the terms were shown is not remembered: {error:#}")));
     }
     let mut out = out();
     plan.said.iter().try_for_each(|line| writeln!(out, "{line}"))?;
@@ -266,11 +267,11 @@ fn unseen<'a>(config: &Config, new: Vec<&'a Feed>) -> anyhow::Result<(Terms, Vec
 }
 
 /// In the state folder, if there is one: a service that has never run makes it, as whoever it runs as.
-fn remember(config: &Config, seen: Terms, feeds: &[&Feed]) -> Result<(), StoreError> {
+fn remember(config: &Config, seen: Terms, feeds: &[&Feed]) -> anyhow::Result<()> {
     if feeds.is_empty() || !config.state.is_dir() {
         return Ok(());
     }
-    terms::remember(&Store::open(&config.state)?, seen, feeds)
+    Ok(terms::remember(&open_store(&config.state)?, seen, feeds)?)
 }
 
 /// Shows the terms and has them accepted.

@@ -2,7 +2,7 @@
 //!
 //! What the never-list takes out of a list counts in neither version: [`Difference::between`].
 
-use super::{Limits, MAX_SPREAD_V6, Reason, covered_share_v6};
+use super::{Limits, MAX_SPREAD_V6, Reason, spread_v6};
 use crate::guard::NeverList;
 use crate::model::Span;
 use crate::set::{Change, Changed, Entry, Holds, Set, changes};
@@ -25,8 +25,8 @@ pub struct Difference {
     pub entries: u64,
     /// And of the old one, with what came and went of those.
     pub before: Before,
-    /// Share of the IPv6 space of registries that the old one covered, and that the new one does.
-    pub covered_v6: (f64, f64),
+    /// Share of a registry's IPv6 space that the old one did not cover and the new one does; the largest of all.
+    pub spread_v6: f64,
 }
 
 impl Difference {
@@ -51,7 +51,7 @@ impl Difference {
                 entries: (old.len() as u64).saturating_sub(idle_before),
                 changed: Some(changed),
             },
-            covered_v6: (covered_share_v6(old), covered_share_v6(new)),
+            spread_v6: spread_v6(old, new),
         }
     }
 
@@ -64,10 +64,8 @@ impl Difference {
 
     /// Networks are given out and seldom taken back: a list of bogons that takes much of what it left lists networks in use.
     fn spread(&self, limits: &Limits) -> Option<Reason> {
-        let (before, now) = self.covered_v6;
-        let share = (now - before) / (1.0 - before);
-        (limits.bogons && share > MAX_SPREAD_V6)
-            .then_some(Reason::Spread { share: share * 100.0, limit: MAX_SPREAD_V6 * 100.0 })
+        (limits.bogons && self.spread_v6 > MAX_SPREAD_V6)
+            .then_some(Reason::Spread { share: self.spread_v6 * 100.0, limit: MAX_SPREAD_V6 * 100.0 })
     }
 }
 

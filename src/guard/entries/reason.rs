@@ -44,8 +44,10 @@ pub enum Reason {
         /// The format.
         format: Format,
     },
-    /// The version in service has a mark at its end, and this one has none.
-    #[error("the file was cut: the end mark that the version in service has is missing")]
+    /// The version in service has a mark at its end, and this one has none: it was cut, or its publisher writes none any more.
+    #[error(
+        "the end mark that the version in service has is missing: the file was cut, or its publisher writes none any more"
+    )]
     LostEndMark,
     /// Too many lines could not be understood.
     #[error("{bad} of {lines} lines are bad ({share:.2} %, at most {limit:.2} % may be): {}", .examples.join("; "))]
@@ -153,7 +155,7 @@ pub enum Reason {
     },
     /// A list of bogons took networks in use.
     #[error(
-        "{share:.1} % of the IPv6 space of registries that was not listed is listed now, at most {limit:.1} % may be"
+        "{share:.1} % of what was not listed of a registry's IPv6 space is listed now, at most {limit:.1} % may be"
     )]
     Spread {
         /// In per cent.
@@ -167,7 +169,8 @@ impl Reason {
     /// What it leads to.
     pub fn decision(&self) -> Decision {
         match self {
-            Self::EndMark { .. } | Self::NoEndMark { .. } | Self::LostEndMark => Decision::Reject,
+            // A lost mark waits for a person, for whom else could say that a publisher writes none any more?
+            Self::EndMark { .. } | Self::NoEndMark { .. } => Decision::Reject,
             _ => Decision::Hold,
         }
     }

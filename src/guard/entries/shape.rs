@@ -155,11 +155,13 @@ impl Shape {
         }
         // Sections answer in subzones of their own: each is as broad as it is.
         self.covered_v4 = self.covered_v4.max(covered(set, idle));
-        self.covered_v6 = self.covered_v6.max(covered_v6(set));
+        let covered_v6 = REGISTRIES_V6.into_iter().map(|registry| covered_v6(set, registry)).sum();
+        self.covered_v6 = self.covered_v6.max(covered_v6);
     }
 
     pub(super) fn share_v6(&self) -> f64 {
-        share_v6(self.covered_v6)
+        let given_out: u128 = REGISTRIES_V6.iter().map(|registry| registry.extent() + 1).sum();
+        self.covered_v6 as f64 / given_out as f64
     }
 
     fn hosts(&mut self, set: &Set, never: &NeverList, errors: &BTreeSet<ValueId>) {
@@ -220,12 +222,17 @@ struct Found<'a, A> {
 
 const ALL_V4: Span<u32> = Span { first: 0, last: u32::MAX };
 
-/// What each registry gives out of IPv6 (IANA's "IPv6 Global Unicast Address Assignments"): nobody lists one as a whole.
-const REGISTRIES_V6: [Span<u128>; 5] = [
+/// What registries give out of IPv6 (IANA's "IPv6 Global Unicast Address Assignments"): nobody lists one of these as a whole.
+const REGISTRIES_V6: [Span<u128>; 9] = [
+    // Many, before each registry had a /12 of its own.
+    Span { first: 0x2001_0200 << 96, last: (0x2001_c000 << 96) - 1 },
     registry(0x2400), // APNIC
+    registry(0x2410), // APNIC
     registry(0x2600), // ARIN
+    registry(0x2630), // ARIN
     registry(0x2800), // LACNIC
     registry(0x2a00), // RIPE NCC
+    registry(0x2a10), // RIPE NCC
     registry(0x2c00), // AFRINIC
 ];
 
@@ -266,29 +273,31 @@ pub(super) fn covered(set: &Set, never: &NeverList) -> u64 {
     }
 }
 
-/// Share of the registries' IPv6 space that a list covers.
-pub(in crate::guard) fn covered_share_v6(set: &Set) -> f64 {
-    share_v6(set.parts().map(covered_v6).max().unwrap_or(0))
+/// Of what registries left in use of IPv6 by one version, the share that another newly covers; the largest of all registries.
+pub(super) fn spread_v6(before: &Set, now: &Set) -> f64 {
+    let covered = |set: &Set, registry| {
+        let covered = set.parts().map(|part| covered_v6(part, registry)).max();
+        covered.unwrap_or(0) as f64
+    };
+    let spread = |registry: Span<u128>| {
+        let (before, now) = (covered(before, registry), covered(now, registry));
+        let left = (registry.extent() + 1) as f64 - before;
+        if left > 0.0 { (now - before) / left } else { 0.0 }
+    };
+    REGISTRIES_V6.into_iter().map(spread).fold(0.0, f64::max)
 }
 
-fn share_v6(covered: u128) -> f64 {
-    let given_out: u128 = REGISTRIES_V6.iter().map(|registry| registry.extent() + 1).sum();
-    covered as f64 / given_out as f64
-}
-
-/// Addresses of the registries' IPv6 space that are listed, each counted once. (Nothing of it is in the never-list but a
+/// Addresses of a registry's IPv6 space that are listed, each counted once. (Nothing of it is in the never-list but a
 /// person's own networks.)
-fn covered_v6(set: &Set) -> u128 {
+fn covered_v6(set: &Set, registry: Span<u128>) -> u128 {
     let mut count = 0;
-    for registry in REGISTRIES_V6 {
-        let mut next = registry.first;
-        // Sorted by their first address.
-        for block in set.v6.iter().filter(|block| !block.exclude) {
-            let (first, last) = (block.span.first.max(next), block.span.last.min(registry.last));
-            if first <= last {
-                count += last - first + 1;
-                next = last + 1;
-            }
+    let mut next = registry.first;
+    // Sorted by their first address.
+    for block in set.v6.iter().filter(|block| !block.exclude) {
+        let (first, last) = (block.span.first.max(next), block.span.last.min(registry.last));
+        if first <= last {
+            count += last - first + 1;
+            next = last + 1;
         }
     }
     count
