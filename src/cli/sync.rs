@@ -11,7 +11,7 @@ use super::output::{counted, json, out, short_duration, talk};
 use super::progress::Progress;
 use crate::config::Slug;
 use crate::error::ExitStatus;
-use crate::ops::{EventLines, Report, be_called, leave_to_parent, with_parent};
+use crate::ops::{EventLines, Report, be_called, enough_open_files, leave_to_parent, with_parent};
 use crate::server::give_way;
 use crate::store::{Lock, Outcome, Store, Wait};
 use crate::sync::{self, Options, Summary};
@@ -69,6 +69,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
+    enough_open_files()?;
     let config = args.from.read_to_write()?;
     let lists = named(&args.lists)?;
     let by_name = !lists.is_empty();
@@ -117,6 +118,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
     // Whoever started this answers questions meanwhile.
     give_way();
     with_parent()?;
+    enough_open_files()?;
     leave_to_parent()?;
     let lines = EventLines::new(io::stdout());
     let work = || -> anyhow::Result<Summary> {
