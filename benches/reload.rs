@@ -19,12 +19,13 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::load::{Cores, Pace, Plan, Questions, Server, Tally, await_answer, load, pin};
+use gatepost::load::{Cores, Pace, Plan, Questions, Server, Tally, await_answers, load, pin};
 use rig::{quartiles, three};
 
 /// Between two reloads: the server looks once a second.
@@ -118,8 +119,9 @@ impl Bench {
         let cores = Cores::choose();
         let mut server = Server::start(&command, cores.map(|cores| cores.servers)).expect("it starts");
         let stop = Arc::new(AtomicBool::new(false));
-        let started =
-            await_answer(&mut server, "gatepost serve", &mut questions, Duration::from_secs(60), &stop);
+        let (servers, name) = (slice::from_mut(&mut server), ["gatepost serve".to_owned()]);
+        let patience = Duration::from_secs(60);
+        let started = await_answers(servers, &name, &mut questions, patience, &stop, |_| {});
         started.unwrap_or_else(|error| panic!("{error}"));
         if let Some(cores) = cores {
             pin(cores.harness).expect("a core that this process may use");

@@ -17,10 +17,11 @@ mod rig;
 mod roles;
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use gatepost::load::{Cores, Pace, Plan, Questions, Round, Server, await_answer, pin, round, try_question};
+use gatepost::load::{Cores, Pace, Plan, Questions, Round, Server, await_answers, pin, round, try_question};
 use peers::Peer;
 use rig::{ratios, three};
 
@@ -109,7 +110,8 @@ fn compare(
                 .is_none()
             {}
         } else {
-            let started = await_answer(&mut server, peer.name, questions, PATIENCE, &stop);
+            let (server, name) = (slice::from_mut(&mut server), [peer.name.to_owned()]);
+            let started = await_answers(server, &name, questions, PATIENCE, &stop, |_| {});
             started.unwrap_or_else(|error| panic!("{error}"));
         }
         servers.push(server);

@@ -408,3 +408,27 @@ fn servers_are_compared_and_none_is_left_behind() {
     running.end().ended_with(3);
     assert_eq!(with_word("bl.example:ip4set:").iter().filter(|c| c.contains(&list)).count(), 0);
 }
+
+/// Told after a few seconds, not when patience ends.
+#[test]
+fn a_server_that_never_answers_is_told_of() {
+    let place = Place::new();
+    place.write("queries", "a.bl.example A\n");
+    let silent = "sh -c 'exec sleep 1000 # {port}'";
+    let begin = Instant::now();
+    let running = place.start(&["bench", "--queries", "queries", "--compare", silent]);
+    let talk = running.talks("waiting for an answer of ");
+    let after = begin.elapsed();
+    assert!(after >= 2 * SECOND && after < 60 * SECOND, "{after:?}");
+    assert!(talk.contains(silent) && talk.contains("it does not answer `a.bl.example A`"), "{talk}");
+    running.signal(Signal::SIGINT);
+    let ran = running.end().ended_with(3).talks("interrupted");
+    assert_eq!(ran.err.matches("waiting for").count(), 1, "once: {ran:#?}");
+
+    // The end of another one that was started is not waited for until then.
+    let begin = Instant::now();
+    let dies = "sh -c 'echo no data for {port}; sleep 1; exit 7'";
+    let ran = place.run(&["bench", "--queries", "queries", "--compare", silent, "--compare", dies]);
+    let ran = ran.ended_with(3).talks("exit status: 7").talks("no data for ");
+    assert!(begin.elapsed() < 60 * SECOND && ran.err.contains("exit 7'`: it ended"), "{ran:#?}");
+}

@@ -209,6 +209,36 @@ fn the_health_check() {
     assert_eq!(check(3)["right"], false);
 }
 
+/// Workers are counted over all addresses: on each address alone they would all share the first core.
+#[test]
+fn pinned_workers_have_a_core_each() {
+    let cores = std::thread::available_parallelism().unwrap().get().min(4);
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let listen: Vec<String> = (1..=cores).map(|at| format!("\"127.0.0.{at}:0\"")).collect();
+    let server = format!("[server]\nworkers = 1\npin-workers = true\nlisten = [{}]\n", listen.join(", "));
+    let config = place.read("gatepost.toml").replace("[server]\nlisten = [\"127.0.0.1:0\"]\n", &server);
+    assert!(config.contains(&server), "{config}");
+    place.write("gatepost.toml", config);
+    let service = place.start(&SERVE);
+    service.talks(&format!("listening on 127.0.0.{cores}:"));
+    let allowed = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap();
+        let tasks = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+        let workers = tasks.filter(|status| status.contains("Name:\tdns-udp\n"));
+        let cores = |status: String| {
+            status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t")).unwrap().to_owned()
+        };
+        workers.map(cores).collect::<Vec<_>>()
+    };
+    // A worker takes its core when it runs.
+    let is_one = |cores: &String| cores.parse::<usize>().is_ok();
+    until("each worker has one core", || allowed().len() == cores && allowed().iter().all(is_one));
+    let distinct: std::collections::BTreeSet<String> = allowed().into_iter().collect();
+    assert_eq!(distinct.len(), cores, "{distinct:?}");
+    service.stop().ended_with(0);
+}
+
 #[test]
 fn an_address_in_use() {
     let place = Place::new();

@@ -116,6 +116,16 @@ gatepost.toml:3:29: `127.0.0.1` has no port
   |                             ^^^^^^^^^^^
   = expected an address and a port such as "127.0.0.1:5354" or "[::1]:5354""#,
     );
+    says(
+        "version = 1\n[server]\nworkers = 2\ntcp-idle = \"0s\"\n",
+        r#"
+gatepost.toml:4:12: nobody could ask in time
+  |
+4 | tcp-idle = "0s"
+  |            ^^^^
+  = expected "1s" or more"#,
+    );
+    good("version = 1\n[server]\ntcp-idle = \"1s\"\n");
     for (key, value, message) in [
         ("timer", "\"0s\"", "a timer without a pause"),
         ("keep-size", "\"10 megs\"", "`10 megs` is not a size"),
@@ -157,6 +167,62 @@ fn not_toml() {
     assert!(said.contains("gatepost.toml:2:") && said.contains("gatepost.toml:3:"), "{said}");
     let twice = self::said("version = 1\nstate = \"a\"\nstate = \"b\"\n");
     assert!(twice.contains("gatepost.toml:3:1") && twice.contains("duplicate"), "{twice}");
+}
+
+/// What stands behind a bracket that is not closed is no list of mistakes.
+#[test]
+fn one_mistake_is_told_once() {
+    says(
+        "version = 1\n[server]\nlisten = [\"127.0.0.1:5354\"\nworkers = 1\ntcp-idle = \"10s\"\n[list.x]\nfile = \"x\"\n",
+        r#"
+gatepost.toml:3:10: `[` is not closed
+  |
+3 | listen = ["127.0.0.1:5354"
+  |          ^
+  = expected `]` before line 4"#,
+    );
+    // Nothing is said of a list whose keys went with the mistake, nor of the zone that asks for it.
+    let rest = "code = \"127.0.1.1\"\n[zone.\"bl.example\"]\nlists = [\"own\", \"gone\"]\n";
+    says(
+        &format!("version = 1\n[list.own]\nfiles = [\n  \"a\", # it's [\n  \"b\",\nuse = \"block\"\n{rest}"),
+        r#"
+gatepost.toml:3:9: `[` is not closed
+  |
+3 | files = [
+  |         ^
+  = expected `]` before line 6"#,
+    );
+    says(
+        &format!("version = 1\n[list.own\nfile = \"a\"\n{rest}"),
+        r#"
+gatepost.toml:2:10: unclosed table, expected `]`
+  |
+2 | [list.own
+  |          ^"#,
+    );
+    says(
+        &format!("{GOOD}[zone.\"bl.example\"]\nlists = [{{ list = \"own\", text = \"x\" ]\n"),
+        r#"
+gatepost.toml:12:10: `{` is not closed
+   |
+12 | lists = [{ list = "own", text = "x" ]
+   |          ^
+   = expected `}` before column 37"#,
+    );
+    says(
+        "version = 1\n[sync]\nown-networks = [\"10.0.0.0/8\", # all\n\n",
+        r#"
+gatepost.toml:3:16: `[` is not closed
+  |
+3 | own-networks = ["10.0.0.0/8", # all
+  |                ^
+  = expected `]` before the end"#,
+    );
+    // It is the quote, and then whatever it brings.
+    let quote = said("version = 1\n[server]\nlisten = [\"127.0.0.1:5354]\nworkers = 1\nopen = false\n");
+    assert!(quote.starts_with("gatepost.toml:3:") && quote.matches("gatepost.toml:").count() == 1, "{quote}");
+    let text = said("version = 1\nstate = \"\"\"a\n[server]\nworkers = 1\n");
+    assert_eq!(text.matches("gatepost.toml:").count(), 1, "{text}");
 }
 
 #[test]
@@ -424,7 +490,10 @@ fn access_lists() {
 #[test]
 fn strangers() {
     let config = |keys: &str| format!("version = 1\n[server]\n{keys}\n");
-    for address in ["0.0.0.0:53", "9.9.9.9:53", "[::]:53", "[2620:fe::fe]:53"] {
+    // Teredo (RFC 4380) is reached by everybody, although no feed comes from there.
+    for address in
+        ["0.0.0.0:53", "9.9.9.9:53", "[::]:53", "[2620:fe::fe]:53", "[2001::1]:53", "[2001:0:53aa:64c::1]:53"]
+    {
         let said = said(&config(&format!("listen = [\"127.0.0.1:54\", \"{address}\"]")));
         assert!(said.starts_with("gatepost.toml:3:27: strangers can reach"), "{said}");
         let allowed =
@@ -445,7 +514,9 @@ fn strangers() {
     // That somebody is allowed refuses nobody.
     let rule = "access = [{ clients = [\"192.0.2.0/24\"], action = \"allow\" }]";
     assert!(said(&config(&format!("listen = [\"0.0.0.0:53\"]\n{rule}"))).contains("strangers"));
-    for address in ["127.0.0.2:53", "10.0.0.1:53", "[::1]:53", "[fd00::1]:53", "169.254.1.1:53"] {
+    for address in
+        ["127.0.0.2:53", "10.0.0.1:53", "[::1]:53", "[fd00::1]:53", "169.254.1.1:53", "[2001:db8::1]:53"]
+    {
         good(&config(&format!("listen = [\"{address}\"]")));
     }
 }

@@ -6,18 +6,20 @@ mod cli_support;
 mod dns_support;
 
 use std::fs::{self, File, Permissions};
-use std::io::{Seek, SeekFrom, Write};
-use std::net::SocketAddr;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cli_support::{Place, until};
-use dns_support::{hosts, member, spec, store};
+use dns_support::{hosts, member, query, spec, store, with_opt};
 use gatepost::client::{Client, Over};
 use gatepost::model::{Rtype, Use};
 use gatepost::server::{Server, Settings};
 use gatepost::wire::Rcode;
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 
 struct Fixture {
     state: tempfile::TempDir,
@@ -58,6 +60,34 @@ impl Fixture {
         rcode(self.server.addresses()[0], zone)
     }
 
+    /// What is said of it over UDP and TCP, alike: response code and extended error (RFC 8914).
+    fn told(&self, zone: &str) -> (Rcode, Option<u16>) {
+        let packet = with_opt(query(&format!("4.3.2.1.{zone}"), 1), 1232, 0, 0, &[]);
+        let server = self.server.addresses()[0];
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.send_to(&packet, server).unwrap();
+        let mut udp = [0; 2000];
+        let len = socket.recv(&mut udp).unwrap();
+        let mut stream = TcpStream::connect(server).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&[&(packet.len() as u16).to_be_bytes(), &packet[..]].concat()).unwrap();
+        let mut tcp_len = [0; 2];
+        stream.read_exact(&mut tcp_len).unwrap();
+        let mut tcp = vec![0; usize::from(u16::from_be_bytes(tcp_len))];
+        stream.read_exact(&mut tcp).unwrap();
+        let [over_udp, over_tcp] = [&udp[..len], &tcp].map(|reply| {
+            let message = Message::from_vec(reply).unwrap();
+            let ede = match message.edns.as_ref().and_then(|edns| edns.option(15.into())) {
+                Some(EdnsOption::Unknown(_, data)) => Some(u16::from_be_bytes([data[0], data[1]])),
+                _ => None,
+            };
+            (Rcode(u16::from(message.response_code)), ede)
+        });
+        assert_eq!(over_udp, over_tcp);
+        over_udp
+    }
+
     /// Opened by somebody who may do everything.
     fn open(&self, zone: &str) -> File {
         let path = self.path(zone);
@@ -82,7 +112,8 @@ fn what_is_overwritten_answers_servfail_until_it_is_whole_again() {
     // Dated back, as if nothing had happened.
     file.set_modified(modified).unwrap();
     until("the zone falls silent", || fixture.rcode("bl.example") == Rcode::SERVFAIL);
-    assert_eq!(fixture.rcode("other.example"), Rcode::NOERROR, "the others go on");
+    assert_eq!(fixture.told("bl.example"), (Rcode::SERVFAIL, Some(24)), "and says that its data are invalid");
+    assert_eq!(fixture.told("other.example"), (Rcode::NOERROR, None), "the others go on");
     // What the next sync does: another file under the name.
     let path = fixture.path("bl.example");
     fs::write(path.with_extension("new"), &whole).unwrap();
@@ -134,7 +165,7 @@ fn what_is_cut_is_no_longer_read() {
     // Nobody asks meanwhile: reading what is gone would be the end (see the supervised one below).
     file.set_len(100).unwrap();
     std::thread::sleep(fixture.settings.watch * 20);
-    assert_eq!(fixture.rcode("bl.example"), Rcode::SERVFAIL);
+    assert_eq!(fixture.told("bl.example"), (Rcode::SERVFAIL, Some(24)));
     assert_eq!(fixture.rcode("other.example"), Rcode::NOERROR);
     fixture.server.stop();
 }

@@ -172,6 +172,54 @@ fn cookies_are_given_and_known_again() {
     fixture.server.stop();
 }
 
+/// Refusals that repeat the question bring a cookie. What is not understood does not, nor does a header alone: with one it would
+/// be longer than what was asked.
+#[test]
+fn cookies_come_with_a_question_or_not_at_all() {
+    let fixture = fixture(None);
+    let cookie: &[(u16, &[u8])] = &[(10, b"clientck")];
+    let ask = with_options("bl.example", cookie);
+    let end = query("bl.example", 1).len();
+    let changed = |at: usize, octet: u8| {
+        let mut packet = ask.clone();
+        packet[at] = octet;
+        packet
+    };
+    let again = |part: std::ops::Range<usize>, counted_at: usize| {
+        let mut packet = [&ask[..part.start], &ask[part.clone()], &ask[part.start..]].concat();
+        packet[counted_at] += 1;
+        packet
+    };
+    let nothing_asked = {
+        let mut packet = [&ask[..12], &ask[end..]].concat();
+        packet[5] = 0;
+        packet
+    };
+    for (what, packet, client, rcode, questions, is_given) in [
+        ("elsewhere", with_options("elsewhere.example", cookie), 1, 5, 1, true),
+        ("prohibited", ask.clone(), 9, 5, 1, true),
+        ("a transfer", changed(end - 3, 252), 1, 5, 1, true),
+        ("class CH", changed(end - 1, 3), 1, 5, 1, true),
+        ("class HS", changed(end - 1, 4), 1, 5, 1, true),
+        ("NOTIFY", changed(2, 4 << 3), 1, 4, 0, false),
+        ("two questions", again(12..end, 5), 1, 1, 0, false),
+        ("no question", nothing_asked, 1, 1, 0, false),
+        ("two OPTs", again(end..ask.len(), 11), 1, 1, 1, false),
+    ] {
+        let mut replies = vec![fixture.udp([127, 0, 0, client], &packet)];
+        if client == 1 {
+            replies.push(fixture.tcp(&packet));
+        }
+        for reply in replies {
+            assert_eq!((reply[3] & 15, reply[5], reply[11]), (rcode, questions, 1), "{what}: {reply:?}");
+            let given = option(&reply, 10).map(|cookie| cookie.len());
+            assert_eq!(given, is_given.then_some(24), "{what}");
+            assert!(is_given || reply.len() <= packet.len(), "{what}");
+        }
+    }
+    fixture.server.stop();
+}
+
 #[test]
 fn strangers_are_answered_so_often() {
     let limit = Limit { rate: 10, slip: 3, loopback: false, exempt: Vec::new() };

@@ -128,7 +128,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let options = options(args)?;
-    raise_open_files();
+    raise_open_files()?;
     if args.dump {
         return print_zones(&options);
     }

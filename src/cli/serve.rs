@@ -15,8 +15,8 @@ use super::progress::Progress;
 use crate::config::{self, Config, HttpPath, ListConfig, Problem, Problems, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{
-    Clients, Conduct, Ended, FeedAges, Nohup, Report, Said, Service, expired_lists, feed_ages, handed,
-    identity, raise_open_files,
+    Clients, Conduct, Ended, FEWEST_FILES, FeedAges, Nohup, Report, Said, Service, TooFewFiles,
+    expired_lists, feed_ages, handed, identity, raise_open_files,
 };
 use crate::server::{
     AccessLists, Addresses, Handed, HitLog, Identity, Limits, ReloadError, Secure, Served, Server, Settings,
@@ -58,11 +58,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
 fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     let path = std::path::absolute(args.config.path())?;
+    let files = raise_open_files()?;
     let mut config = locate::read(&path)?;
     locate::keep_off_up(&config)?;
     let store = Store::open(&config.state)?;
     tell_absent(&config);
-    config.server.tcp_connections = connections(&config, raise_open_files());
+    config.server.tcp_connections = connections(&config, files)?;
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let identity = identity(&config)?;
@@ -83,13 +84,17 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 /// As many as are configured, or as many as there are descriptors for: above that nobody would be let in any more, while here
-/// those who are idle make room.
-fn connections(config: &Config, descriptors: u64) -> u32 {
+/// those who are idle make room. An error where there is no room for the sockets and zones themselves.
+fn connections(config: &Config, descriptors: u64) -> Result<u32, TooFewFiles> {
     let server = &config.server;
     let workers = server.workers.map_or_else(cores, usize::from);
-    // Each worker's socket twice, a listener, each zone's file twice while a new one comes, a sync, the logs and the rest.
-    let others = 32 + server.listen.len() * (2 * workers + 1) + 2 * config.reloadable.zones.len();
-    let room = u32::try_from(descriptors.saturating_sub(others as u64)).unwrap_or(u32::MAX).max(1);
+    // Each worker's socket twice, and the listeners.
+    let sockets = server.listen.len() * (2 * workers + 1) + server.dot.len() + server.doh.len();
+    let zones = config.reloadable.zones.len() as u64;
+    let others = FEWEST_FILES + sockets as u64 + zones;
+    TooFewFiles::check(descriptors, others + 1)?;
+    // Each zone's file is there twice while a new one comes.
+    let room = u32::try_from(descriptors.saturating_sub(others + zones)).unwrap_or(u32::MAX).max(1);
     if room < server.tcp_connections {
         tracing::warn!(
             "the limit of {descriptors} open files has room for {room} connections, not for the {} of `tcp-connections` \
@@ -97,7 +102,7 @@ fn connections(config: &Config, descriptors: u64) -> u32 {
             server.tcp_connections
         );
     }
-    room.min(server.tcp_connections)
+    Ok(room.min(server.tcp_connections))
 }
 
 /// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.

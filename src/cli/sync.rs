@@ -12,7 +12,7 @@ use super::output::{counted, json, out, short_duration, talk};
 use super::progress::Progress;
 use crate::config::Slug;
 use crate::error::ExitStatus;
-use crate::ops::{EventLines, Report, be_called, leave_to_parent, with_parent};
+use crate::ops::{EventLines, Report, be_called, enough_open_files, leave_to_parent, with_parent};
 use crate::server::give_way;
 use crate::store::{Lock, Outcome, Wait};
 use crate::sync::{self, Options, Summary};
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
+    enough_open_files()?;
     let config = args.from.read_to_write()?;
     let lists = named(&args.lists)?;
     let by_name = !lists.is_empty();
@@ -121,6 +122,7 @@ fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
     // Whoever started this answers questions meanwhile.
     give_way();
     with_parent()?;
+    enough_open_files()?;
     leave_to_parent()?;
     let lines = EventLines::new(io::stdout());
     let work = || -> anyhow::Result<Summary> {

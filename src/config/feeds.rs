@@ -296,7 +296,7 @@ keys! {
 }
 
 fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed, Place)> {
-    let entries = parse(document, problems);
+    let entries = parse(document, problems)?;
     let mut table = Table::root(document.clone(), &entries);
     let required = ["name", "title", "format", "use", "code", "text", "kind", "homepage", "floor", "terms"];
     table.require(&required, problems);

@@ -20,6 +20,7 @@ use crate::guard::NeverList;
 use crate::model::Subject;
 
 mod access;
+mod brackets;
 mod credential;
 pub mod defaults;
 mod embedded;
@@ -247,7 +248,10 @@ impl Draft {
         let mut problems = Problems::default();
         let Some(document) = read::document(path, &mut problems) else { return Err(problems) };
         let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        let main = Typed { file: file::File::main(&document, &mut problems), folder: folder.clone() };
+        let main = file::File::main(&document, &mut problems);
+        // Of what lies in a file that is not TOML nothing is known, so nothing is said about what others say of it.
+        let mut is_whole = main.is_some();
+        let main = Typed { file: main.unwrap_or_default(), folder: folder.clone() };
         let mut additions = Vec::new();
         let conf_d = folder.join(CONF_D);
         let mut paths = toml_files(&conf_d, false, &mut problems);
@@ -264,8 +268,14 @@ impl Draft {
                 _ => read::document(&path, &mut problems),
             };
             let Some(document) = document else { continue };
-            let file = file::File::addition(&document, &mut problems);
-            additions.push(Typed { file, folder: conf_d.clone() });
+            match file::File::addition(&document, &mut problems) {
+                Some(file) => additions.push(Typed { file, folder: conf_d.clone() }),
+                None => is_whole = false,
+            }
+        }
+        if !is_whole {
+            problems.sort();
+            return Err(problems);
         }
         Ok(Self { main, additions, overrides, problems })
     }

@@ -177,7 +177,7 @@ fn without_passwords(text: &str) -> String {
 }
 
 /// Where the line around octet `at` begins, and its number from 1.
-fn line_at(text: &str, at: usize) -> (usize, usize) {
+pub(crate) fn line_at(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..at];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (start, before.bytes().filter(|&b| b == b'\n').count() + 1)
@@ -210,7 +210,7 @@ impl Problems {
     }
 
     /// In the order of a file's lines; files stay in the order in which they were read.
-    fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         let mut files: Vec<PathBuf> = Vec::new();
         for file in self.0.iter().filter_map(Problem::file) {
             if !files.iter().any(|known| known == file) {

@@ -14,7 +14,8 @@ use nix::fcntl::OFlag;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{At, Document, Place, Problem, Problems, did_you_mean};
+use super::brackets::{Unclosed, unclosed};
+use super::problem::{At, Document, Place, Problem, Problems, did_you_mean, line_at};
 
 /// A value of a configuration key.
 pub(crate) trait Value: Sized {
@@ -68,22 +69,53 @@ pub fn open_file(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Parses a document; syntax errors go to `problems` and what could be read goes on.
-pub(crate) fn parse<'a>(document: &'a Arc<Document>, problems: &mut Problems) -> DeTable<'a> {
+/// Parses a document; `None` when it is not TOML: what could be read of it may be anything. Each mistake in its syntax is
+/// told once, not with all that the parser meets behind it.
+pub(crate) fn parse<'a>(document: &'a Arc<Document>, problems: &mut Problems) -> Option<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(&document.text);
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        let mut lines = error.message().lines();
-        let problem = Problem::new(
-            &Place::Text(document.clone(), on_a_char(&document.text, span)),
-            lines.next().unwrap_or(""),
-        );
+    if errors.is_empty() {
+        return Some(table.into_inner());
+    }
+    let place = |span| Place::Text(document.clone(), span);
+    let mut found: Vec<(Range<usize>, &str)> = errors
+        .iter()
+        .map(|error| (on_a_char(&document.text, error.span().unwrap_or(0..0)), error.message()))
+        .collect();
+    found.sort_by_key(|(span, _)| span.start);
+    let unclosed = unclosed(&document.text);
+    if let Some(unclosed) = unclosed {
+        let is_it = |message: &str| {
+            message.starts_with("unclosed array,") || message.starts_with("unclosed inline table,")
+        };
+        found.retain(|(span, message)| span.start < unclosed.shows && !is_it(message));
+    }
+    // Another one of the same line is mostly what the first one led to.
+    found.dedup_by_key(|(span, _)| line_at(&document.text, span.start).1);
+    for (span, message) in &found {
+        let mut lines = message.lines();
+        let problem = Problem::new(&place(span.clone()), lines.next().unwrap_or(""));
         problems.push(match lines.next() {
             Some(help) => problem.help(help),
             None => problem,
         });
     }
-    table.into_inner()
+    // Behind another mistake, such as a quote that is not closed, it may be closed.
+    if let Some(Unclosed { at, missing, shows }) = unclosed.filter(|_| found.is_empty()) {
+        let opened = &document.text[at..=at];
+        let ((start, line), (_, own_line)) = (line_at(&document.text, shows), line_at(&document.text, at));
+        let before = match document.text[shows..].trim().is_empty() {
+            true => "the end".to_owned(),
+            false if line == own_line => {
+                format!("column {}", document.text[start..shows].chars().count() + 1)
+            }
+            false => format!("line {line}"),
+        };
+        problems.push(
+            Problem::new(&place(at..at + 1), format!("`{opened}` is not closed"))
+                .help(format!("expected `{missing}` before {before}")),
+        );
+    }
+    None
 }
 
 fn on_a_char(text: &str, span: Range<usize>) -> Range<usize> {

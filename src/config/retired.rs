@@ -92,7 +92,7 @@ keys! {
 fn read(path: &Path, text: &str) -> Result<Vec<Retired>, Problems> {
     let mut problems = Problems::default();
     let document = Arc::new(Document { path: path.to_owned(), text: text.to_owned() });
-    let entries = parse(&document, &mut problems);
+    let Some(entries) = parse(&document, &mut problems) else { return Err(problems) };
     let mut root = Table::root(document.clone(), &entries);
     let mut all = Vec::new();
     for (name, mut table) in root.tables::<Slug>("retired", &mut problems) {

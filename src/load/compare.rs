@@ -13,6 +13,8 @@ use super::tally::Tally;
 
 /// Pause between two tries of the first question.
 const PACE: Duration = Duration::from_millis(20);
+/// How long a server may take until it is told that it is waited for.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// What one round says of one server.
 #[derive(Debug, Clone)]
@@ -77,36 +79,52 @@ pub fn round(
     Ok(rounds.into_iter().flatten().collect())
 }
 
-/// Waits until a server that was just started with `command` answers rightly.
-pub fn await_answer(
-    server: &mut Server,
-    command: &str,
+/// Waits until each of the servers that were just started with `commands` answers rightly, one after the other; the end of any
+/// of them ends it. `waiting` is told once for each server that takes long, what for.
+pub fn await_answers(
+    servers: &mut [Server],
+    commands: &[String],
     questions: &mut Questions,
     patience: Duration,
     stop: &AtomicBool,
+    mut waiting: impl FnMut(&str),
 ) -> Result<(), CompareError> {
-    let failed = |why: String| CompareError::Server { command: command.to_owned(), why };
-    let deadline = Instant::now() + patience;
-    loop {
-        let answer = try_question(server.address, questions, PACE)?;
-        if let Some(Ok(())) = answer {
-            return Ok(());
-        }
-        if let Some(why) = server.has_ended()? {
-            return Err(failed(why));
-        }
-        if stop.load(Ordering::Relaxed) {
-            return Err(CompareError::Interrupted);
-        }
-        if Instant::now() > deadline {
-            let question = questions.text(questions.telling());
-            let what = match answer {
-                Some(Err(fault)) => format!("it answers `{question}` wrongly ({})", fault.name()),
-                _ => format!("it does not answer `{question}`"),
+    let failed = |at: usize, why: String| CompareError::Server { command: commands[at].clone(), why };
+    for at in 0..servers.len() {
+        let address = servers[at].address;
+        let (mut quiet, deadline) = (Some(Instant::now() + QUIET), Instant::now() + patience);
+        loop {
+            let answer = try_question(address, questions, PACE)?;
+            if let Some(Ok(())) = answer {
+                break;
+            }
+            for (other, server) in servers.iter_mut().enumerate() {
+                if let Some(why) = server.has_ended()? {
+                    return Err(failed(other, why));
+                }
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(CompareError::Interrupted);
+            }
+            let question = || questions.text(questions.telling());
+            let so_far = || match &answer {
+                Some(Err(fault)) => format!("it answers `{}` wrongly ({})", question(), fault.name()),
+                _ => format!("it does not answer `{}`", question()),
             };
-            return Err(failed(what + &server.last_words()));
+            if Instant::now() > deadline {
+                return Err(failed(at, so_far() + &servers[at].last_words()));
+            }
+            if quiet.take_if(|quiet| Instant::now() > *quiet).is_some() {
+                let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+                waiting(&format!(
+                    "waiting for an answer of `{}` at {address}, for {left} seconds more at most: so far {}",
+                    commands[at],
+                    so_far()
+                ));
+            }
         }
     }
+    Ok(())
 }
 
 /// Asks the question that tells most, once: what is wrong with the reply; `None` when none comes in time. Takes the

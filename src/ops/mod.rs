@@ -23,7 +23,7 @@ pub use ages::{FeedAges, expired_lists, feed_ages, next_due};
 pub use child::{Ended, Said, SyncChild, be_called, this_program, with_parent};
 pub use clients::Clients;
 pub use identity::identity;
-pub use limits::raise_open_files;
+pub use limits::{FEWEST_FILES, TooFewFiles, enough_open_files, raise_open_files};
 pub use report::{EventLines, ListDone, Report, Weight};
 pub use service::{Conduct, Service};
 pub use signals::{GRACE, Nohup, Signal, is_told_to_end, leave_to_parent, listen};

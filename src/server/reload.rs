@@ -31,6 +31,9 @@ use crate::store::{Generation, Store, StoreError};
 /// another file where a snapshot could not be used.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// A lack of descriptors or memory is told no more often than this: it is met each time that the store is looked at.
+const TELL: Duration = Duration::from_secs(60);
+
 /// What a reload found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reloaded {
@@ -87,7 +90,11 @@ pub enum ReloadError {
 impl ReloadError {
     /// Descriptors or memory: there may be some again in a moment.
     fn is_a_lack(&self) -> bool {
-        let Self::Snapshot { source: SnapshotError::Io(error), .. } = self else { return false };
+        let (Self::Snapshot { source: SnapshotError::Io(error), .. }
+        | Self::Store(StoreError::Io { cause: error, .. })) = self
+        else {
+            return false;
+        };
         let lacks = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM];
         error.raw_os_error().is_some_and(|code| lacks.contains(&Errno::from_raw(code)))
     }
@@ -166,6 +173,7 @@ impl Watcher {
             decisions: Watched::new(settings.state.clone()),
             stamp: None,
             failed: None,
+            lack_told: None,
             end: None,
             last: None,
             files: BTreeMap::new(),
@@ -249,6 +257,8 @@ struct Loader {
     stamp: Option<FileId>,
     /// Why it could not be put in service.
     failed: Option<Failed>,
+    /// When a lack was told of last.
+    lack_told: Option<Instant>,
     /// When the data of the first zone in service end, in seconds since 1970.
     end: Option<i64>,
     /// The generation that was read last: while there is none that can be read, zones are looked for in this one.
@@ -500,6 +510,13 @@ impl Loader {
         if let ReloadError::Snapshot { path, .. } | ReloadError::Mismatch { path, .. } = error {
             failed.files.push((path.clone(), file_at(path)));
         }
+        if error.is_a_lack() {
+            if self.lack_told.is_some_and(|at| at.elapsed() < TELL) {
+                tracing::debug!(%error, "{so}");
+                return;
+            }
+            self.lack_told = Some(Instant::now());
+        }
         tracing::error!(%error, "{so}");
     }
 }
@@ -522,3 +539,29 @@ pub(super) fn file_at(path: &Path) -> Option<FileId> {
 
 /// The file of the store that names what is in service.
 const GENERATION: &str = "generation.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_says_nothing_of_a_generation() {
+        let snapshot = |cause| ReloadError::Snapshot {
+            zone: "bl.example".parse().unwrap(),
+            path: "snapshot".into(),
+            source: SnapshotError::Io(cause),
+        };
+        let store = |cause| {
+            ReloadError::Store(StoreError::Io { action: "read", path: "generation.json".into(), cause })
+        };
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert!(snapshot(errno.into()).is_a_lack() && store(errno.into()).is_a_lack(), "{errno}");
+        }
+        for errno in [Errno::ENOENT, Errno::EIO] {
+            assert!(!snapshot(errno.into()).is_a_lack() && !store(errno.into()).is_a_lack(), "{errno}");
+        }
+        // Then it is tried again with the next look, else not before something else is there.
+        let failed = |lacked| Failed { at: Instant::now(), lacked, files: Vec::new() };
+        assert!(failed(true).is_due() && !failed(false).is_due());
+    }
+}

@@ -22,7 +22,7 @@ use super::targets;
 use crate::config::parse_duration;
 use crate::error::ExitStatus;
 use crate::load::{
-    CompareError, Cores, Pace, Plan, Questions, Round, Server, Tally, await_answer, load, pin, round,
+    CompareError, Cores, Pace, Plan, Questions, Round, Server, Tally, await_answers, load, pin, round,
     try_question,
 };
 use crate::model::{Name, Rtype};
@@ -168,6 +168,7 @@ impl AskedType {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_quiet();
+    crate::ops::enough_open_files()?;
     targets::may_be_asked(args.server, args.allow_remote)?;
     let commands = args.compare.iter().map(|text| split(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let plan = plan(args);
@@ -249,9 +250,8 @@ fn compared(
     } else {
         talk(styled(WARN, "there is one core only: what the servers and this program cost each other shows"));
     }
-    for (server, text) in servers.iter_mut().zip(&args.compare) {
-        await_answer(server, text, questions, START_PATIENCE, stop)?;
-    }
+    let waiting = |what: &str| talk(styled(WARN, what));
+    await_answers(&mut servers, &args.compare, questions, START_PATIENCE, stop, waiting)?;
     let mut rounds = Vec::new();
     for number in 0..usize::from(args.rounds) {
         match round(&servers, plan, questions, number, stop) {

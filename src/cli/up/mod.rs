@@ -26,7 +26,7 @@ use crate::config::{Config, Feeds, Overrides, Slug, defaults, reaches_the_public
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::Name;
-use crate::ops::{Nohup, Service};
+use crate::ops::{Nohup, Service, raise_open_files};
 use crate::server::{AccessLists, Handed};
 use crate::store::{Store, StoreError};
 use show::Screen;
@@ -92,6 +92,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
     let progress = Progress::new(config.reloadable.lists.keys().map(Slug::as_str), false);
     logs::init_above(&progress);
+    raise_open_files()?;
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let server =

@@ -281,13 +281,13 @@ impl LimitKeys {
 }
 
 impl File {
-    /// The main file: may say everything.
-    pub(crate) fn main(document: &Arc<Document>, problems: &mut Problems) -> Self {
-        let entries = parse(document, problems);
+    /// The main file: may say everything. `None` when it is not TOML.
+    pub(crate) fn main(document: &Arc<Document>, problems: &mut Problems) -> Option<Self> {
+        let entries = parse(document, problems)?;
         let mut table = Table::root(document.clone(), &entries);
         let top = TopKeys::read(&mut table, problems);
         if !check_version(&table, top.version.as_ref(), problems) {
-            return Self::default();
+            return Some(Self::default());
         }
         let mut file = Self { top, ..Self::default() };
         if let Some(mut server) = table.table("server", problems) {
@@ -313,21 +313,21 @@ impl File {
         }
         file.lists_and_zones(&mut table, problems);
         table.finish(problems);
-        file
+        Some(file)
     }
 
-    /// A file of `conf.d`: may add lists and zones.
-    pub(crate) fn addition(document: &Arc<Document>, problems: &mut Problems) -> Self {
-        let entries = parse(document, problems);
+    /// A file of `conf.d`: may add lists and zones. `None` when it is not TOML.
+    pub(crate) fn addition(document: &Arc<Document>, problems: &mut Problems) -> Option<Self> {
+        let entries = parse(document, problems)?;
         let mut table = Table::root(document.clone(), &entries);
         let version = table.value("version", problems);
         let mut file = Self::default();
         if !check_version(&table, version.as_ref(), problems) {
-            return file;
+            return Some(file);
         }
         file.lists_and_zones(&mut table, problems);
         table.finish(problems);
-        file
+        Some(file)
     }
 
     fn lists_and_zones(&mut self, table: &mut Table<'_>, problems: &mut Problems) {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -37,7 +37,14 @@ impl Door for TcpListener {
 }
 
 /// Serves who comes to a listener.
-pub(super) async fn run(listener: TcpListener, host: Arc<Host>, room: Room, limits: Limits, ends: Ends) {
+pub(super) async fn run(
+    listener: TcpListener,
+    host: Arc<Host>,
+    room: Room,
+    told: Arc<Mutex<Told>>,
+    limits: Limits,
+    ends: Ends,
+) {
     let Ends { stop, mut close } = ends;
     let mut stopped = stop.clone();
     let take = |stream, peer: SocketAddr| {
@@ -65,7 +72,7 @@ pub(super) async fn run(listener: TcpListener, host: Arc<Host>, room: Room, limi
     tokio::select! {
         _ = stopped.wait_for(|&stop| stop) => return,
         _ = close.wait_for(|&close| close) => {}
-        () = take_all(&listener, &take) => {}
+        () = take_all(&listener, &told, &take) => {}
     }
     take_waiting(listener, take);
 }
@@ -88,12 +95,12 @@ fn take_waiting(listener: TcpListener, take: impl Fn(TcpStream, SocketAddr)) {
 }
 
 /// Takes connections for ever.
-async fn take_all<D: Door>(door: &D, take: &impl Fn(D::Stream, SocketAddr)) {
-    let mut told = Told::default();
+async fn take_all<D: Door>(door: &D, told: &Mutex<Told>, take: &impl Fn(D::Stream, SocketAddr)) {
+    let told = || told.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let error = match door.next().await {
             Ok((stream, peer)) => {
-                if told.is_over() {
+                if told().is_over() {
                     tracing::info!("connections can be accepted again");
                 }
                 take(stream, peer);
@@ -105,16 +112,16 @@ async fn take_all<D: Door>(door: &D, take: &impl Fn(D::Stream, SocketAddr)) {
             sleep(ABORTED).await;
             continue;
         }
-        if told.is_news(Instant::now()) {
+        if told().is_news(Instant::now()) {
             tracing::error!(%error, "no connection can be accepted; those that come wait");
         }
         sleep(EXHAUSTED).await;
     }
 }
 
-/// What was said of a lack of descriptors.
+/// What was said of a lack of descriptors, which all listeners meet alike.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     at: Option<Instant>,
     /// Not yet that it is over.
     open: bool,
@@ -157,7 +164,6 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Mutex;
 
     use super::*;
 
@@ -203,7 +209,7 @@ mod tests {
             let last = *script.last().unwrap();
             let ports = Mutex::new(Vec::new());
             let done = tokio::sync::Notify::new();
-            let door = Scripted(Mutex::new(script.into()));
+            let (door, told) = (Scripted(Mutex::new(script.into())), Mutex::default());
             let take = |(), peer: SocketAddr| {
                 ports.lock().unwrap().push(peer.port());
                 if Ok(peer.port()) == last {
@@ -211,7 +217,7 @@ mod tests {
                 }
             };
             tokio::select! {
-                () = take_all(&door, &take) => unreachable!("it never ends"),
+                () = take_all(&door, &told, &take) => unreachable!("it never ends"),
                 () = done.notified() => {}
             }
             (ports.into_inner().unwrap(), begin.elapsed())

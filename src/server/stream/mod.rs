@@ -14,7 +14,7 @@ pub(super) mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -87,6 +87,7 @@ pub(super) struct Streams {
     runtime: Runtime,
     stop: watch::Sender<bool>,
     room: Room,
+    told: Arc<Mutex<accept::Told>>,
     limits: Limits,
     pulse: Pulse,
     worlds: Arc<ArcSwap<World>>,
@@ -149,7 +150,8 @@ impl Streams {
                 sleep(BEAT).await;
             }
         });
-        Ok(Self { runtime, stop, room, limits, pulse, worlds: Arc::clone(worlds), books, keys: None })
+        let worlds = Arc::clone(worlds);
+        Ok(Self { runtime, stop, room, told: Arc::default(), limits, pulse, worlds, books, keys: None })
     }
 
     /// Takes the connections that come to `listener`.
@@ -172,7 +174,10 @@ impl Streams {
         };
         let (closing, closed) = watch::channel(false);
         let ends = Ends { stop: self.stop.subscribe(), close: closed };
-        let taken = accept::run(listener, Arc::new(host), self.room.clone(), self.limits, ends);
+        let taken = {
+            let (room, told) = (self.room.clone(), Arc::clone(&self.told));
+            accept::run(listener, Arc::new(host), room, told, self.limits, ends)
+        };
         Ok(Door { closing, loop_: self.runtime.spawn(taken) })
     }
 

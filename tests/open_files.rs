@@ -1,0 +1,150 @@
+//! The limit of open files: one that is too low is refused by name, and a lack that comes while a server runs passes.
+#![cfg(feature = "full")]
+
+mod cli_support;
+
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cli_support::{Place, Ran, Running, own_lists, under, until};
+use gatepost::client::{Client, Over};
+use gatepost::model::Rtype;
+use gatepost::wire::Rcode;
+use nix::unistd::geteuid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+fn rcode(server: SocketAddr, name: &str) -> Rcode {
+    Client::new(server).ask(&name.parse().unwrap(), Rtype::A, Over::Udp).expect("a reply").rcode
+}
+
+/// The program with `args`, and with no more than `files` open.
+fn limited(place: &Place, files: u32, args: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+    under(shell, &place.command(args))
+}
+
+#[test]
+fn a_limit_that_is_too_low_is_refused_by_name() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    place.write("queries", "a.bl.example A\n").write("list", "192.0.2.7\n");
+    let run = |files, args: &[&str]| -> Ran { Running::new(limited(&place, files, args)).end() };
+    let conf = ["-c", "gatepost.toml"];
+    for (args, code) in [
+        (&["serve", conf[0], conf[1]][..], 3),
+        (&["sync", conf[0], conf[1]], 3),
+        (&["up", "--state", "up", "--listen", "127.0.0.1:0"], 3),
+        (&["bench", "--queries", "queries", "--server", "127.0.0.1:9"], 3),
+        (&["rbldnsd", "-n", "-b", "127.0.0.1/0", "bl.example:ip4set:list"], 1),
+    ] {
+        let ran =
+            run(12, args).ended_with(code).talks("the limit of 12 open files is too low, 32 are needed");
+        assert!(ran.err.contains("ulimit -n") && ran.err.contains("LimitNOFILE="), "{ran:#?}");
+        assert!(!ran.err.contains("panicked"), "{ran:#?}");
+    }
+    // Its sockets and zones need more than the program itself.
+    run(33, &["serve", conf[0], conf[1]]).ended_with(3).talks("the limit of 33 open files is too low");
+}
+
+/// As low as it may be, everything works.
+#[test]
+fn the_lowest_limit_will_do() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    let sync = Running::new(limited(&place, 32, &["sync", "-c", "gatepost.toml"]));
+    sync.end().ended_with(0);
+    let refused = Running::new(limited(&place, 32, &["serve", "-c", "gatepost.toml"])).end().ended_with(3);
+    let needed = refused.err.split(" are needed").next().unwrap().rsplit(' ').next().unwrap();
+    let service = Running::new(limited(&place, needed.parse().unwrap(), &["serve", "-c", "gatepost.toml"]));
+    let server = service.address();
+    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    // A new generation, while more come than are let in.
+    let many: Vec<_> = (0..50).map(|_| TcpStream::connect(server).unwrap()).collect();
+    own_lists(&place, "127.0.0.1:0");
+    place.write("own.txt", "192.0.2.99\n");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    until("the new data are in service", || rcode(server, "99.2.0.192.bl.example.net") == Rcode::NOERROR);
+    drop(many);
+    service.stop().ended_with(0);
+}
+
+/// Descriptors are gone when a new generation comes. It is tried again each second, not twice a minute, and told of once.
+#[test]
+fn a_generation_that_met_a_lack_is_tried_again_soon() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let service = place.start(&["serve", "-c", "gatepost.toml"]);
+    let server = service.address();
+    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    let files = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap();
+        let number =
+            |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
+        open.map(|file| number(file).parse().unwrap()).collect::<BTreeSet<u64>>()
+    };
+    // The limit is one of numbers, not of how many there are.
+    let lowest_free = || {
+        let open = files();
+        (0..).find(|number| !open.contains(number)).unwrap()
+    };
+    // It has inherited the upper one from here.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = |current| {
+        prlimit(Pid::from_raw(service.pid()), Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    };
+    until("it is at rest", || {
+        let before = files();
+        thread::sleep(Duration::from_millis(300));
+        before == files()
+    });
+    limit(Some(lowest_free()));
+    place.write("own.txt", "192.0.2.100\n");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    service.talks("what is in service stays");
+    thread::sleep(Duration::from_secs(4));
+    let name = "100.2.0.192.bl.example.net";
+    assert_eq!(rcode(server, name), Rcode::NXDOMAIN, "the old data stay");
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
+    limit(Some(1000));
+    let begin = Instant::now();
+    until("it is in service", || rcode(server, name) == Rcode::NOERROR);
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    let ran = service.stop().ended_with(0);
+    assert_eq!(ran.err.matches("what is in service stays").count(), 1, "once a minute: {}", ran.err);
+}
+
+/// A hundred who come at once, again and again, where there is no descriptor for them.
+#[test]
+fn who_cannot_be_let_in_is_told_of_once() {
+    let place = Place::new();
+    // For the user whom it becomes when it is started by root.
+    std::fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
+    place.write("list", "192.0.2.7\n");
+    let user: &[&str] = if geteuid().is_root() { &["-u", "nobody"] } else { &[] };
+    let args = [&["rbldnsd", "-n", "-q", "-b", "127.0.0.1/0"], user, &["bl.example:ip4set:list"]].concat();
+    let mut command = limited(&place, 34, &args);
+    command.env("GATEPOST_CACHE", place.path("cache"));
+    let service = Running::new(command);
+    let talk = service.talks("zones reloaded");
+    let port = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    for _ in 0..5 {
+        let many: Vec<_> = (0..100).map(|_| TcpStream::connect(server).unwrap()).collect();
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(rcode(server, "7.2.0.192.bl.example"), Rcode::NOERROR);
+        drop(many);
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert!(Client::new(server).ask(&"bl.example".parse().unwrap(), Rtype::SOA, Over::Tcp).is_ok());
+    let ran = service.stop().ended_with(0);
+    let told = ran.err.lines().filter(|line| line.contains("can be accepted")).count();
+    assert!((1..=2).contains(&told), "{}", ran.err);
+}
