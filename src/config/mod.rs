@@ -58,6 +58,7 @@ pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
 pub use urls::Transport;
+pub(crate) use urls::shown as shown_url;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
@@ -152,6 +153,8 @@ pub struct Sync {
     pub contact: Option<String>,
     /// What HTTP goes through; the environment's are never used.
     pub proxy: Option<Url>,
+    /// Where what the proxy is shown stands, `USER:PASSWORD`.
+    pub proxy_credential: Option<Credential>,
     /// Certificates of authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// How long earlier versions of a list are kept.
