@@ -12,6 +12,7 @@ use crate::config::embedded::bogons;
 use crate::config::feeds::{Feed, Feeds, Fetch};
 use crate::config::file::{LimitKeys, ListFile, ListKeys};
 use crate::config::list::{Ages, ListConfig, Source, is_folder};
+use crate::config::not_offered::NotOffered;
 use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
 use crate::config::reach::check_private;
 use crate::config::retired::Retired;
@@ -261,6 +262,9 @@ fn from_feed(
 fn no_such_feed(feed: &At<Slug>, feeds: &Feeds) -> Problem {
     if let Some(retired) = Retired::called(&feed.value) {
         return Problem::new(&feed.place, retired.sentence()).help(retired.advice());
+    }
+    if let Some(list) = NotOffered::called(&feed.value) {
+        return Problem::new(&feed.place, list.sentence()).help(list.advice());
     }
     let names = feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]);
     let hint = did_you_mean(feed.value.as_str(), names);
