@@ -587,7 +587,7 @@ fn on_a_full_disk_nothing_is_decided_without_a_trace() {
         by: "alice".to_owned(),
     };
     let mut refused = 0;
-    for free in 1..24 {
+    for free in 1..12 {
         let state = disk.0.join("state");
         let store = Store::open(&state).unwrap();
         drop(store.decide().unwrap());
@@ -611,7 +611,7 @@ fn on_a_full_disk_nothing_is_decided_without_a_trace() {
         refused += u32::from(all.is_err());
         check();
         fs::remove_file(disk.0.join("filler")).unwrap();
-        store.decide().unwrap().put(&[decision(0)], 1).unwrap();
+        store.decide().unwrap().put(&[decision(2000)], 1).unwrap();
         check();
         fs::remove_dir_all(&state).unwrap();
     }
