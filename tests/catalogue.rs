@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use gatepost::config::{Feed, Feeds, Fetch, Redistribute, Retired};
+use gatepost::config::{Feed, Feeds, Fetch, NotOffered, Redistribute, Retired};
 use gatepost::feed::catalogue;
 use gatepost::guard::NeverList;
 use gatepost::guard::entries::{Decision, judge};
@@ -100,8 +100,13 @@ fn the_page_shows_the_catalogue() {
     let page = fs::read_to_string(root().join("docs/feeds.md")).unwrap();
     let feeds = feeds();
     let mut wanted = page.clone();
-    for (mark, table) in [("free", free(&feeds)), ("registered", registered(&feeds)), ("retired", retired())]
-    {
+    let tables = [
+        ("free", free(&feeds)),
+        ("registered", registered(&feeds)),
+        ("not offered", not_offered()),
+        ("retired", retired()),
+    ];
+    for (mark, table) in tables {
         let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
         let (before, rest) = wanted.split_once(&begin).unwrap_or_else(|| panic!("no {begin}"));
         let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end}"));
@@ -151,6 +156,15 @@ fn registered(feeds: &Feeds) -> String {
 fn begin(feed: &Feed, mark: &str) -> String {
     let (name, home, title, use_) = (&feed.name, &feed.homepage, &feed.title, feed.use_);
     format!("| [{name}]({home}){mark} | {title} | {use_} | {} | {}", feed.kind.word(), feed.code)
+}
+
+fn not_offered() -> String {
+    let mut table = String::from("| list | why not | instead |\n| --- | --- | --- |\n");
+    for list in NotOffered::all() {
+        let instead: Vec<String> = list.instead.iter().map(ToString::to_string).collect();
+        let _ = writeln!(table, "| {} | {} | {} |", list.title, list.reason, instead.join(", "));
+    }
+    table
 }
 
 fn retired() -> String {

@@ -23,13 +23,14 @@ fn service(place: &Place) -> Publisher {
         ("/two.txt", "9.9.9.2\n9.9.9.3\n".to_owned()),
         ("/odd.txt", "8.8.4.4\n8.8.8.8\n".to_owned()),
         ("/good.txt", "9.9.9.3\n9.9.9.9\n".to_owned()),
+        ("/better.txt", "9.9.9.3\n9.9.9.9\n".to_owned()),
     ]);
     for (name, path, use_, code) in [
         ("one", "/one.txt", "block", "127.0.0.40"),
         ("two", "/two.txt", "block", "127.0.0.41"),
         ("odd", "/odd.txt", "score", "127.0.0.42"),
         ("good", "/good.txt", "allow", "127.0.0.43"),
-        ("better", "/good.txt", "allow", "127.0.0.44"),
+        ("better", "/better.txt", "allow", "127.0.0.44"),
     ] {
         place.write(&format!("catalogue/{name}.toml"), feed(name, &publisher.url(path), use_, code));
     }
@@ -112,6 +113,9 @@ fn searching() {
         (&["cheap"], ""),
         (&["CBL"], "spamhaus-xbl"),
         (&["trial"], "dnswl"),
+        (&["data-shield"], "data-shield"),
+        (&["asndrop"], "asn-drop"),
+        (&["bannedips"], "stopforumspam-banned"),
     ] {
         let ran = place.run(&[&["feeds", "search", "--json"], words].concat());
         let names: Vec<String> = states(&ran.json()).into_iter().map(|(name, _)| name).collect();
@@ -142,6 +146,13 @@ fn everything_about_one() {
             .ended_with(0)
             .says("retired since 2024-06-05")
             .says("uceprotect-1");
+    }
+    place.write("gatepost.toml", "version = 1\n");
+    for (name, why) in
+        [("data-shield", "several parts"), ("asndrop", "no addresses"), ("bannedips", "no window of days")]
+    {
+        place.run(&["feeds", "show", name]).ended_with(0).says("not offered: ").says(why).says("instead");
+        feeds(&place, &["enable", name]).ended_with(2).talks("is not offered: ").talks(why);
     }
     place.run(&["feeds", "show", "uceprotect"]).ended_with(2).talks("did you mean `uceprotect-1`?");
 

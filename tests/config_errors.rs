@@ -135,6 +135,8 @@ gatepost.toml:4:12: nobody could ask in time
         ("contact", "\"caf\\u00e9\"", "a character that an SMTP reply cannot hold"),
         ("proxy", "\"socks5://127.0.0.1\"", "`socks5:` is no way to fetch"),
         ("proxy", "\"http://me:pw@127.0.0.1\"", "a user name or password in a URL"),
+        ("proxy-credential", "\"systemd:proxy\"", "a credential that nobody is shown"),
+        ("proxy-credential", "\"systemd:a/b\"", "`a/b` is not the name of a credential"),
         ("ca-file", "\"\"", "an empty path"),
     ] {
         let said = said(&format!("{HEAD}[sync]\n{key} = {value}\n"));
@@ -394,6 +396,70 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
     ] {
         let said = said(&format!("version = 1\n[list.x]\n{keys}\n"));
         assert!(said.starts_with(&format!("gatepost.toml:{message}")), "{keys}\n{said}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_twice_for_the_same() {
+    let list = |name: &str, source: &str| format!("[list.{name}]\n{source}\n");
+    let own =
+        |name: &str, source: &str| list(name, &format!("{source}\nformat = \"plain\"\nuse = \"block\""));
+    says(
+        &(HEAD.to_owned() + &list("y", "feed = \"psbl\"") + &list("z", "feed = \"psbl\"")),
+        r#"
+gatepost.toml:5:8: list `y` asks rsync://psbl-mirror.surriel.com/psbl/psbl.txt already
+  |
+5 | feed = "psbl"
+  |        ^^^^^^
+  = its publisher would be asked twice (y does in gatepost.toml:3); expected one list, which several zones can have"#,
+    );
+    for (first, second) in [
+        (
+            "url = \"https://example.net/l\"",
+            "urls = [\"https://mirror.example.net/l\", \"https://example.net/l\"]",
+        ),
+        ("url = \"https://example.net/l\"", "url = \"https://EXAMPLE.net:443/l#part\""),
+        ("url = \"https://example.net/l?key=1\"", "url = \"https://example.net/l?key=1\""),
+        ("url = \"rsync+ssh://a@example.net/l\"", "url = \"rsync+ssh://b@example.net/l\""),
+        (
+            "url = \"https://example.net/l\"",
+            "url = \"https://example.net/l\"\ncredential = \"systemd:other\"",
+        ),
+    ] {
+        let said = said(&(HEAD.to_owned() + &own("a", first) + &own("b", second)));
+        assert!(said.contains("list `a` asks ") && said.contains("(a does in gatepost.toml:3)"), "{said}");
+    }
+    // Of a key only a digest is said, and the line itself is shown without it.
+    let key = own("a", "url = \"https://example.net/l?key=hunter2\"");
+    let said = said(&(HEAD.to_owned() + &key + &key.replace("list.a", "list.b")));
+    assert!(said.contains("list `a` asks https://example.net/l?...") && !said.contains("hunter2"), "{said}");
+    // A feed and its own URL, an own copy elsewhere, other keys, and files here, of which nobody is asked.
+    let both =
+        list("a", "feed = \"psbl\"") + &own("b", "url = \"rsync://psbl-mirror.surriel.com/psbl/psbl.txt\"");
+    assert!(
+        self::said(&(HEAD.to_owned() + &both))
+            .contains("list `a` asks rsync://psbl-mirror.surriel.com/psbl/psbl.txt already")
+    );
+    good(
+        &(HEAD.to_owned()
+            + &list("a", "feed = \"psbl\"")
+            + &list("b", "feed = \"psbl\"\nurl = \"https://example.net/psbl\"")
+            + &own("c", "url = \"https://example.net/l?key=1\"")
+            + &own("d", "url = \"https://example.net/l?key=2\"")
+            + &own("e", "url = \"file:///srv/l\"")
+            + &own("f", "url = \"file:///srv/l\"")
+            + &own("g", "file = \"own.txt\"")
+            + &own("h", "file = \"own.txt\"")),
+    );
+    for twice in ["url", "feed = \"psbl\"\nurl"].map(|keys| keys.replace("url", "urls")) {
+        let urls = format!(
+            "{twice} = [\"https://example.net/l?k=1\", \"https://x.example/l\", \"https://example.net/l?k=1\"]"
+        );
+        let said = self::said(&(HEAD.to_owned() + &own("a", &urls)));
+        assert!(
+            said.contains(": https://example.net/l?...") && said.contains(" is in the list twice"),
+            "{said}"
+        );
     }
 }
 

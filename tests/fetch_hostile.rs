@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::dns::{A, Over, ask};
-use common::program::Server;
+use common::program::{self, Server};
 use common::say;
 use common::site::Site;
 use gatepost::feed::catalogue;
@@ -327,7 +328,7 @@ fn statuses() {
         assert_eq!(victim.hostile.asked().len(), 0, "it is left alone");
         // By force it is asked all the same, and what that risks is said.
         victim.hostile.does(Act::Say(response("404 X", b"")));
-        let forced = common::program::run(
+        let forced = program::run(
             ["sync", "--force", "victim", "--config"]
                 .map(AsRef::as_ref)
                 .into_iter()
@@ -341,7 +342,7 @@ fn statuses() {
         );
     }
     victim.recovers();
-    let unnamed = common::program::run(["sync", "--force", "--config", "x"]);
+    let unnamed = program::run(["sync", "--force", "--config", "x"]);
     assert_eq!(unnamed.code, Some(2), "--force is for named lists: {unnamed:?}");
 }
 
@@ -518,6 +519,79 @@ fn a_mirror_rests_for_itself_alone() {
     assert_eq!(asked(), (1, 1));
 }
 
+/// One that wants to be left alone is, also when it was asked only since the one before it gave rubbish.
+#[test]
+fn a_mirror_behind_rubbish_may_rest() {
+    let servers = [(); 3].map(|()| Hostile::start());
+    let site = Site::new();
+    let urls = servers.each_ref().map(|server| format!("http://{}/list", server.address));
+    site.configure(&format!(
+        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
+    ));
+    let asked = || servers.each_ref().map(|server| server.asked().len());
+    let [rubbish, rests, last] = &servers;
+    rubbish.does(Act::Say(response(GOOD_HEAD, b"<html>")));
+    rests.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
+    // Whatever the last one does: nothing of use, something of use, "not modified".
+    last.does(Act::Say(response("500 X", b"")));
+    site.sync(&["one"]).expect(1);
+    assert_eq!(asked(), [1, 1, 1]);
+    last.does(Act::Say(response(GOOD_HEAD, GOOD)));
+    site.sync(&["one"]).expect(0);
+    assert_eq!(asked(), [1, 0, 1]);
+    rubbish.does(Act::Say(response(GOOD_HEAD, GOOD)));
+    site.sync(&["one"]).expect(0);
+    assert_eq!(asked(), [1, 0, 0]);
+}
+
+/// A key behind the `?` of a URL goes to its server, and nowhere else: not into the store, not to any output but that of the
+/// configuration, not when the server says it again.
+#[test]
+fn a_key_in_a_url_is_shown_to_nobody() {
+    let (first, second) = (Hostile::start(), Hostile::start());
+    let site = Site::new();
+    let urls = [&first, &second].map(|server| format!("http://{}/list?key=hunter2two", server.address));
+    let list = format!("[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\n");
+    site.configure(
+        &(list + "allow-private = true\nfloor = \"0s\"\n" + &Site::zone("z.example", &["one"], "")),
+    );
+    first.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
+    second.does(Act::Say(response(GOOD_HEAD, GOOD)));
+    let config = site.config();
+    let run = |command: &[&str]| {
+        let ran =
+            program::run(command.iter().map(OsStr::new).chain(["--config".as_ref(), config.as_os_str()]));
+        ran.stdout + &ran.stderr
+    };
+    let mut said = run(&["sync", "-v", "one"]);
+    assert!(second.asked()[0].starts_with("GET /list?key=hunter2two "));
+    // The validator is still that of this place.
+    second.does(Act::Say(response("304 X", b"")));
+    said += &run(&["sync", "-v", "one"]);
+    assert!(second.asked()[0].contains("\"good\""));
+    for rubbish in [&b"<html>no key hunter2two"[..], b"too many requests with hunter2two\n"] {
+        second.does(Act::Say(response(GOOD_HEAD, rubbish)));
+        said += &run(&["sync", "-v", "one"]);
+    }
+    second.does(Act::Say(response("403 X", b"")));
+    said += &run(&["sync", "-v", "one"]);
+    for command in [
+        &["status"][..],
+        &["history", "one"],
+        &["history", "one", "--json"],
+        &["lookup", "5.6.7.8"],
+        &["status", "--json"],
+    ] {
+        said += &run(command);
+    }
+    for file in site.files("") {
+        said += &String::from_utf8_lossy(&fs::read(site.state().join(file)).unwrap());
+    }
+    assert!(said.contains("/list?...") && said.contains("no key ***"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(run(&["print-config"]).contains("/list?key=hunter2two"));
+}
+
 /// A mirror that gives rubbish, or an old version, does not hide the one behind it, and is asked again the next time.
 #[test]
 fn a_mirror_with_rubbish_hides_nobody() {
@@ -684,7 +758,7 @@ fn mirrors_take_their_turn() {
     .iter()
     .enumerate()
     {
-        let urls = [url(hosts[0], "gone"), url(hosts[1], "list")];
+        let urls = [url(hosts[0], &format!("gone{n}")), url(hosts[1], &format!("list{n}"))];
         text += &format!(
             "[list.l{n}]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
         );

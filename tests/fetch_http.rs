@@ -4,6 +4,7 @@
 #![cfg(feature = "full")]
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -555,4 +556,48 @@ async fn a_proxy_of_the_configuration() {
         fetcher.fetch(&list, &Known::default(), NamedTempFile::new().unwrap(), &|_| {}).await.unwrap();
     let Outcome::Fetched(fetched) = outcome else { panic!("{outcome:?}") };
     assert_eq!(body(&fetched), LIST);
+}
+
+/// One that demands a password gets that of the configuration, and nothing that is said has it.
+#[tokio::test]
+async fn a_proxy_that_demands_a_password() {
+    // bWU6b3BlbiBzZXNhbWU= is me:open sesame.
+    let url = serve(Router::new().fallback(|headers: HeaderMap| async move {
+        match headers.get("proxy-authorization").map(|value| value.to_str().unwrap().to_owned()) {
+            Some(shown) if shown == "Basic bWU6b3BlbiBzZXNhbWU=" => {
+                assert!(!headers.contains_key("authorization"));
+                // It says the password again, where it would be remembered.
+                ([("etag", "\"open sesame\"".to_owned())], LIST).into_response()
+            }
+            _ => StatusCode::PROXY_AUTHENTICATION_REQUIRED.into_response(),
+        }
+    }))
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("proxy");
+    let asked = |line: Option<&str>, mode| {
+        if let Some(line) = line {
+            std::fs::write(&file, line).unwrap();
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let proxy = Some(url.parse().unwrap());
+        let proxy_credential = line.map(|_| Credential::File(file.clone()));
+        let fetcher = Fetcher::new(&SyncKeys { proxy, proxy_credential, ..sync() }, Times::default());
+        async move {
+            let list = list(&["http://lists.example.net/list".to_owned()], false);
+            fetcher.fetch(&list, &Known::default(), NamedTempFile::new().unwrap(), &|_| {}).await
+        }
+    };
+    let Ok(Outcome::Fetched(fetched)) = asked(Some("me:open sesame\n"), 0o600).await else { panic!() };
+    assert_eq!((body(&fetched), fetched.validators.etag), (LIST.to_owned(), None));
+    for (line, mode, said) in [
+        (None, 0o600, "the proxy says 407"),
+        (Some("me:another\n"), 0o600, "the proxy says 407"),
+        (Some("me:open sesame\n"), 0o644, "everybody on this machine may read"),
+        (Some("X-Key: 1\n"), 0o600, "a proxy takes a credential `USER:PASSWORD` only"),
+    ] {
+        let error = asked(line, mode).await.unwrap_err();
+        assert!(error.to_string().contains(said) && !error.to_string().contains("sesame"), "{error}");
+        assert_eq!(error.trouble(), Trouble::Unreached, "the publisher was not asked: {error}");
+    }
 }

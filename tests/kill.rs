@@ -30,7 +30,8 @@ const HELD: &str = "5.6.7.3\n5.6.7.9\nnot an address\n";
 
 #[test]
 fn killed_at_each_step() {
-    let points = Mutex::new(killpoint::names());
+    let names = || killpoint::names().chain(killpoint::TELLING.map(str::to_owned));
+    let points = Mutex::new(names());
     let reached = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -48,7 +49,7 @@ fn killed_at_each_step() {
             });
         }
     });
-    let all = killpoint::names().count();
+    let all = names().count();
     assert_eq!(reached.into_inner(), all);
     say(&format!("killed by SIGKILL at {all} steps: the last good generation answered each time"));
 }
@@ -85,7 +86,7 @@ fn one(point: &str) {
     if !fresh {
         assert_eq!(said(&server), first, "{point}");
     }
-    let held = point.starts_with("held-");
+    let held = point.starts_with("held-") || point.starts_with("trouble-");
     site.web.put("/changes", Page::new(if held { HELD } else { SECOND }));
 
     let mut command = gatepost();

@@ -551,6 +551,73 @@ fn a_full_disk_is_named_and_leaves_what_was_there() {
     assert_eq!(names(list.path()), ["status.json"]);
 }
 
+/// Between taking the lock and saying who has it there is a moment.
+#[test]
+fn a_busy_store_never_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let busy = || match store.lock(Wait::No).unwrap() {
+        Lock::Busy(by) => by,
+        Lock::Taken(_) => panic!("taken twice"),
+    };
+    let _writer = writer(&store);
+    assert_eq!(busy(), format!("process {}", std::process::id()));
+    fs::write(folder.path().join("lock"), "").unwrap();
+    assert_eq!(busy(), "it does not say which");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(20));
+            fs::write(folder.path().join("lock"), "process 7\n").unwrap();
+        });
+        assert_eq!(busy(), "process 7");
+    });
+}
+
+/// The log knows of each decision that is in force, and of no other, wherever the disk became full.
+#[test]
+fn on_a_full_disk_nothing_is_decided_without_a_trace() {
+    let Some(disk) = Disk::new("128k", "on_a_full_disk_nothing_is_decided_without_a_trace") else { return };
+    let decision = |n: usize| LocalDecision {
+        wall: 1,
+        ruling: Ruling::Block,
+        what: format!("192.0.{}.{}", n / 250, n % 250).parse().unwrap(),
+        zone: None,
+        until: None,
+        reason: Some("x".repeat(100)),
+        by: "alice".to_owned(),
+    };
+    let mut refused = 0;
+    for free in 1..12 {
+        let state = disk.0.join("state");
+        let store = Store::open(&state).unwrap();
+        drop(store.decide().unwrap());
+        // Of 32 pages; a folder and an empty file take none.
+        fs::write(disk.0.join("filler"), vec![0; (32 - free) << 12]).unwrap();
+        let log = || fs::read_to_string(state.join("overlay-log.jsonl")).unwrap_or_default();
+        let check = || {
+            let made = store.decisions().unwrap();
+            assert!(made.damaged.is_empty() && (log().is_empty() || log().ends_with('\n')), "{free} free");
+            let lines = |event: &str| log().matches(&format!("\"event\":\"{event}\"")).count();
+            assert_eq!(
+                made.made.len() + lines("removed") + lines("replaced"),
+                lines("decided"),
+                "{free} free"
+            );
+        };
+        let error = (0..1000).find_map(|n| store.decide().unwrap().put(&[decision(n)], 1).err()).unwrap();
+        assert!(error.is_full() && error.to_string().contains("overlay"), "{error}");
+        check();
+        let all = store.decide().unwrap().remove(|_| true, "alice", 1);
+        refused += u32::from(all.is_err());
+        check();
+        fs::remove_file(disk.0.join("filler")).unwrap();
+        store.decide().unwrap().put(&[decision(2000)], 1).unwrap();
+        check();
+        fs::remove_dir_all(&state).unwrap();
+    }
+    assert!(refused > 0);
+}
+
 #[test]
 fn a_read_only_store_can_be_read() {
     let Some(disk) = Disk::new("1m", "a_read_only_store_can_be_read") else { return };
@@ -582,7 +649,7 @@ fn root_writes_through_no_link() {
         let what = "192.0.2.1".parse().unwrap();
         let (ruling, by) = (Ruling::Block, "root".to_owned());
         let decision = LocalDecision { wall: 1, ruling, what, zone: None, until: None, reason: None, by };
-        store.decide()?.put(&[decision], 1)?.logged
+        store.decide()?.put(&[decision], 1).map(|_| ())
     };
     let sync = || {
         let Lock::Taken(writer) = store.lock(Wait::No)? else { panic!("busy") };
@@ -657,7 +724,7 @@ fn a_clock_that_ran_ahead_takes_no_decision_away() {
         by: "alice".to_owned(),
     };
     let put = |decisions: &[LocalDecision], wall| {
-        store.decide().unwrap().put(decisions, wall).unwrap().logged.unwrap();
+        store.decide().unwrap().put(decisions, wall).unwrap();
     };
     put(&[decision("192.0.2.1", 10, Some(100))], 10);
     put(&[decision("192.0.2.2", 9000, None)], 9000);
@@ -688,7 +755,7 @@ fn decisions_that_are_over_stay_up_to_a_thousand() {
             by: "alice".to_owned(),
         };
         let made: Vec<_> = addresses.map(decision).collect();
-        store.decide().unwrap().put(&made, wall).unwrap().logged.unwrap();
+        store.decide().unwrap().put(&made, wall).unwrap();
         let log = fs::read_to_string(folder.path().join("overlay-log.jsonl")).unwrap();
         (store.decisions().unwrap().made.len(), log.matches("\"event\":\"ended\"").count())
     };

@@ -96,6 +96,56 @@ fn it_is_told_once_and_loudly() {
     assert!(read().len() > before);
 }
 
+/// What was not read has no entries in the log: those in service are not its own.
+#[test]
+fn the_log_counts_what_came() {
+    let site = site("hook = []");
+    let last = |body: Option<&str>| {
+        match body {
+            Some(body) => site.put("victim", body),
+            None => site.web.put(
+                "/victim",
+                common::feed_server::Page { status: Some(404), ..common::feed_server::Page::new("") },
+            ),
+        }
+        site.sync(&["victim"]);
+        let log = fs::read_to_string(site.state().join("feeds/victim/log.jsonl")).unwrap();
+        let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        (line["outcome"].as_str().unwrap().to_owned(), line["entries"].clone(), line["set"].is_null())
+    };
+    assert_eq!(last(Some("<html>")), ("rejected".to_owned(), Value::Null, true));
+    assert_eq!(last(None), ("failed".to_owned(), Value::Null, true));
+    assert_eq!(last(Some("192.0.2.1\n5.6.7.8\n")), ("held".to_owned(), 2.into(), false));
+    assert_eq!(last(Some(&hosts(0, 1001))), ("accepted".to_owned(), 1001.into(), false));
+}
+
+/// Killed between what is written down and the telling, the next sync tells it; after that it is told once.
+#[cfg(debug_assertions)]
+#[test]
+fn killed_before_it_is_told_it_is_told_by_the_next() {
+    for (point, least) in gatepost::store::killpoint::TELLING.into_iter().zip(0..) {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, told) = (folder.path().join("hook"), folder.path().join("told"));
+        hook(&program, "");
+        let site = site(&format!("hook = [{program:?}, \"x\", {told:?}]"));
+        let read = || fs::read_to_string(&told).unwrap_or_default().matches("x victim rejected").count();
+        site.put("victim", "<html>");
+        let mut command = common::program::gatepost();
+        command.args(["sync", "victim", "--config"]).arg(site.config());
+        common::stopped::Stopped::at(command, point).kill();
+        // The hook is not this process's child, and may still be about it.
+        let begun = std::time::Instant::now();
+        while read() < least && begun.elapsed().as_secs() < 20 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(read(), least, "{point}");
+        site.sync(&["victim"]).expect(1);
+        assert_eq!(read(), least + 1, "{point}: rather twice than never");
+        site.sync(&["victim"]).expect(1);
+        assert_eq!(read(), least + 1, "{point}: once is enough");
+    }
+}
+
 #[test]
 fn a_hook_that_is_not_there_is_only_told() {
     let site = site("hook = [\"/nonexistent/hook\"]");

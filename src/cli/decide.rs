@@ -12,7 +12,7 @@ use super::lookup::{asked_of, subject};
 use super::output::{WARN, addresses, short_duration, styled, talk, utc};
 use crate::config::{Config, parse_duration};
 use crate::error::ExitStatus;
-use crate::model::{Address, Name, Span, Subject};
+use crate::model::{Address, Name, Span, Subject, is_unseen};
 use crate::store::{LocalDecision, Now};
 use crate::zone::Ruling;
 
@@ -173,7 +173,7 @@ fn until(now: i64, hold: Duration) -> anyhow::Result<i64> {
 /// `None` for one that says nothing. It ends up in log lines, terminals and SMTP replies.
 fn reason(text: &str) -> anyhow::Result<Option<String>> {
     let text = text.trim();
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_unseen) {
         return Err(usage("--reason: expected one line of text".to_owned()));
     }
     if text.len() > LONGEST_REASON {
@@ -250,7 +250,12 @@ mod tests {
         assert!(until(100, Duration::from_secs(1 << 60)).is_err());
         assert_eq!(reason(" why not ").unwrap().as_deref(), Some("why not"));
         assert_eq!(reason("  ").unwrap(), None);
-        assert!(reason("a\nb").is_err() && reason("\x1b[31m").is_err() && reason(&"x".repeat(151)).is_err());
+        assert!(
+            reason("a\nb").is_err()
+                && reason("\x1b[31m").is_err()
+                && reason("a\u{202e}b").is_err()
+                && reason(&"x".repeat(151)).is_err()
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::output::{
 };
 use crate::config::Config;
 use crate::error::ExitStatus;
-use crate::model::{Name, Subject};
+use crate::model::{Name, Subject, is_unseen};
 use crate::store::{Changed, Decisions, LocalDecision, Now, Store, StoreError};
 use crate::zone::Ruling;
 
@@ -182,7 +182,7 @@ pub(crate) fn write_table(
 
 /// The file may have been written by another hand; a terminal shall not obey it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) { '?' } else { c }).collect()
 }
 
 fn remove(args: &RemoveArgs) -> anyhow::Result<ExitStatus> {
@@ -227,8 +227,5 @@ fn what(config: &Config, text: &str) -> Result<Subject, anyhow::Error> {
 pub(crate) fn tell_troubles(changed: &Changed) {
     for line in &changed.damaged {
         talk(styled(WARN, format_args!("{line}")));
-    }
-    if let Err(error) = &changed.logged {
-        talk(styled(WARN, format_args!("it is in force, but the log does not know of it: {error}")));
     }
 }

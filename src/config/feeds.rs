@@ -16,6 +16,7 @@ use super::list::Ages;
 use super::problem::{At, Document, Place, Problem, Problems, did_you_mean};
 use super::reach::check_private;
 use super::read::{Table, document, from_string, from_word, keys, parse};
+use super::resolve::check_twice;
 use super::toml_files;
 use super::values::{FeedUrl, HttpUrl, Text};
 use super::words::{Code, Slug};
@@ -320,6 +321,7 @@ fn read_feed(document: &Arc<Document>, problems: &mut Problems) -> Option<(Feed,
 
     let allow_private = keys.allow_private.as_ref().is_some_and(|at| at.value);
     urls.iter().flatten().for_each(|url| check_private(&url.value.0, &url.place, allow_private, problems));
+    check_twice(urls.as_deref().unwrap_or_default(), |url| &url.0, problems);
     if let Some(name) = &keys.name {
         check_name(name, document, problems);
     }

@@ -28,6 +28,7 @@ mod feeds;
 mod file;
 mod format;
 mod list;
+mod not_offered;
 mod problem;
 mod reach;
 mod read;
@@ -50,6 +51,7 @@ pub use credential::Credential;
 pub(crate) use embedded::bogons;
 pub use feeds::{Feed, Feeds, Fetch, Kind, Redistribute, Terms};
 pub use list::{Ages, ListConfig, Source, is_folder};
+pub use not_offered::NotOffered;
 pub(crate) use problem::{Place, did_you_mean};
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
@@ -59,6 +61,7 @@ pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
 pub use urls::Transport;
+pub(crate) use urls::shown as shown_url;
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 
@@ -153,6 +156,8 @@ pub struct Sync {
     pub contact: Option<String>,
     /// What HTTP goes through; the environment's are never used.
     pub proxy: Option<Url>,
+    /// Where what the proxy is shown stands, `USER:PASSWORD`.
+    pub proxy_credential: Option<Credential>,
     /// Certificates of authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// How long earlier versions of a list are kept.

@@ -147,7 +147,7 @@ impl Excerpt {
     }
 }
 
-/// Problems are shown and logged; what stands before the `@` of a URL is nobody's business, whatever is wrong with the URL. One
+/// Problems are shown and logged; what stands before the `@` of a URL or behind its `?` is nobody's business, whatever is wrong with the URL. One
 /// that is cut before it loses all of it.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::new();
@@ -160,20 +160,29 @@ fn without_passwords(text: &str) -> String {
         match authority.rfind('@') {
             Some(at) => {
                 shown.push_str("***");
-                rest = &tail[at..];
+                shown.push_str(&without_query(&authority[at..]));
+                rest = &tail[end..];
             }
             None if authority.contains('…') && authority.contains(':') => {
                 shown.push_str("***…");
                 rest = &tail[end..];
             }
             None => {
-                shown.push_str(authority);
+                shown.push_str(&without_query(authority));
                 rest = &tail[end..];
             }
         }
     }
     shown.push_str(rest);
     shown
+}
+
+/// What stands behind `?` may be a key.
+fn without_query(url: &str) -> String {
+    match url.split_once('?') {
+        Some((before, query)) if !query.is_empty() => format!("{before}?..."),
+        _ => url.to_owned(),
+    }
 }
 
 /// Where the line around octet `at` begins, and its number from 1.

@@ -69,6 +69,7 @@ impl Config {
                     catalogue: None,
                     contact: None,
                     proxy: None,
+                    proxy_credential: None,
                     ca_file: None,
                     keep: defaults::KEEP,
                     keep_size: defaults::KEEP_SIZE,

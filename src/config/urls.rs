@@ -5,6 +5,8 @@
 
 use reqwest::Url;
 
+use crate::model::ContentHash;
+
 /// How a feed is fetched, by the scheme of its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -50,6 +52,16 @@ pub(crate) fn parse_remote(text: &str) -> Result<Url, String> {
 /// Where a list of the operator's configuration is.
 pub(crate) fn parse_source(text: &str) -> Result<Url, String> {
     parse(text).map(|(url, _)| url)
+}
+
+/// A place for people and for the store. What stands behind `?` may be a key: a digest of it tells two places apart.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    if let Some(query) = url.query().filter(|query| !query.is_empty()) {
+        shown.set_query(Some(&format!("...{}", ContentHash::of(query.as_bytes()).short())));
+    }
+    shown.set_fragment(None);
+    shown.to_string()
 }
 
 fn parse(text: &str) -> Result<(Url, Transport), String> {

@@ -1,6 +1,7 @@
 //! The effective configuration as text that reads back as itself (`gatepost print-config`).
 //!
-//! There are no secrets in it: of a credential it says where it stands, and URLs with passwords are refused when read.
+//! Of a credential it says where it stands, and URLs with passwords are refused when read; what stands behind the `?` of a URL is
+//! shown as it is, since it would not read back without.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -54,6 +55,7 @@ impl Config {
         out.maybe("catalogue", sync.catalogue.as_ref().map(|path| string(&path.to_string_lossy())));
         out.maybe("contact", sync.contact.as_deref().map(string));
         out.maybe("proxy", sync.proxy.as_ref().map(|url| string(url.as_str())));
+        out.maybe("proxy-credential", sync.proxy_credential.as_ref().map(|at| string(&at.to_string())));
         out.maybe("ca-file", sync.ca_file.as_ref().map(|path| string(&path.to_string_lossy())));
         out.line("keep", duration(sync.keep));
         out.line("keep-size", string(&format_size(sync.keep_size)));

@@ -88,7 +88,9 @@ const EMBEDDED: &[(&str, &str)] = embed![
     "spamrats-spam",
     "spfbl",
     "stopforumspam-1",
+    "stopforumspam-180",
     "stopforumspam-30",
+    "stopforumspam-365",
     "stopforumspam-7",
     "stopforumspam-90",
     "stopforumspam-toxic",
@@ -139,7 +141,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::config::{Retired, defaults};
+    use crate::config::{NotOffered, Retired, defaults};
 
     const LEDGER: &str = include_str!("../../zones/codes.txt");
 
@@ -214,6 +216,25 @@ mod tests {
                 assert!(feeds.feed(name).is_some(), "{}: {name}", retired.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_offered_is_neither_here_nor_retired_and_what_to_take_instead_is_here() {
+        let feeds = load(None).unwrap();
+        for list in NotOffered::all() {
+            for name in list.also.iter().chain([&list.name]) {
+                assert!(feeds.feed(name).is_none() && Retired::called(name).is_none(), "{name}");
+            }
+            assert!(!list.instead.is_empty() && list.instead.iter().all(|name| feeds.feed(name).is_some()));
+        }
+    }
+
+    /// Two feeds of one URL could not be enabled together.
+    #[test]
+    fn no_two_feeds_are_one_url() {
+        let feeds = load(None).unwrap();
+        let urls: Vec<_> = feeds.iter().flat_map(|feed| &feed.urls).collect();
+        assert_eq!(urls.iter().collect::<BTreeSet<_>>().len(), urls.len());
     }
 
     #[test]

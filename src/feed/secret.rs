@@ -1,7 +1,7 @@
 //! Passwords and tokens: read from a file when they are needed, never printed.
 //!
 //! A [`Secret`] is one line of a file that others may not read: `USER:PASSWORD`, or a header as it is sent
-//! (`Authorization: Bearer …`, `X-Api-Key: …`). It has no way to be shown; `masked` takes it out of what others
+//! (`Authorization: Bearer …`, `X-Api-Key: …`). It has no way to be shown; [`Masks`] take it out of what others
 //! say. Never: putting one into an argument, a URL or the store.
 
 use std::fmt;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
 
 use crate::config::Credential;
 
@@ -101,27 +102,50 @@ impl Secret {
     }
 
     /// User and password, where it is that.
-    pub(super) fn password(&self) -> Option<(&str, &str)> {
+    pub(in crate::feed) fn password(&self) -> Option<(&str, &str)> {
         match &self.0 {
             Form::Password { user, password } => Some((user, password)),
             Form::Header { .. } => None,
         }
     }
 
-    /// `text` without it: whoever was told it may say it again.
-    pub(crate) fn masked(&self, text: &str) -> String {
+    /// What of it nobody may see, the longer before what is in it.
+    fn words(&self) -> [String; 2] {
+        let last = |value: &str| value.rsplit(' ').next().unwrap_or(value).to_owned();
         match &self.0 {
-            Form::Password { user, password } => {
-                let encoded = basic(user, password);
-                let encoded = encoded.rsplit(' ').next().unwrap_or_default();
-                text.replace(encoded, MASK).replace(password, MASK)
-            }
+            Form::Password { user, password } => [last(&basic(user, password)), password.clone()],
             // The last word is the token; the scheme before it is none.
-            Form::Header { value, .. } => {
-                let token = value.rsplit(' ').next().unwrap_or(value);
-                text.replace(value, MASK).replace(token, MASK)
-            }
+            Form::Header { value, .. } => [value.clone(), last(value)],
         }
+    }
+}
+
+/// What was shown to get a body: whoever was told it may say it again.
+#[derive(Clone, Default)]
+pub(crate) struct Masks(Vec<String>);
+
+impl Masks {
+    /// Of these secrets, and of the keys in a URL.
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, url: &Url) -> Self {
+        /// A shorter value is no key, and stands everywhere.
+        const SHORTEST_KEY: usize = 8;
+        let written = url.query().unwrap_or_default().split('&');
+        let written = written.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value).to_owned());
+        let meant =
+            url.query_pairs().map(|(name, value)| if value.is_empty() { name } else { value }.into_owned());
+        let keys = written.chain(meant).filter(|key| key.len() >= SHORTEST_KEY);
+        Self(secrets.into_iter().flat_map(Secret::words).chain(keys).collect())
+    }
+
+    /// `text` without them.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, word| text.replace(word, MASK))
+    }
+}
+
+impl fmt::Debug for Masks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Masks({})", self.0.len())
     }
 }
 
@@ -156,9 +180,15 @@ mod tests {
     fn it_is_in_nothing_that_is_said() {
         let secret = Secret::parse("me:hunter2").unwrap();
         assert_eq!(format!("{secret:?}"), "Secret(***)");
-        assert_eq!(secret.masked("you said hunter2 or bWU6aHVudGVyMg=="), "you said *** or ***");
+        let url = "https://example.net/l".parse().unwrap();
+        let masked = |secret: &Secret, text| Masks::new([secret], &url).masked(text);
+        assert_eq!(masked(&secret, "you said hunter2 or bWU6aHVudGVyMg=="), "you said *** or ***");
         let secret = Secret::parse("Authorization: Bearer t0ken").unwrap();
-        assert_eq!(secret.masked("Bearer t0ken; t0ken; Bearer"), "***; ***; Bearer");
+        assert_eq!(masked(&secret, "Bearer t0ken; t0ken; Bearer"), "***; ***; Bearer");
+        // Keys in a URL, as they stand there and as they are meant.
+        let url = "https://example.net/l?format=txt&key=hunter%202two&0123456789".parse().unwrap();
+        let masked = Masks::new([], &url).masked("no hunter%202two, hunter 2two, 0123456789, txt");
+        assert_eq!(masked, "no ***, ***, ***, txt");
     }
 
     #[test]

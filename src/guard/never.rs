@@ -85,6 +85,25 @@ impl NeverList {
     pub fn covers_v6(&self, span: Span<u128>) -> bool {
         covers(&self.v6, span)
     }
+
+    /// What is left of a span that it does not cover: addresses less one, as [`Span::extent`].
+    pub fn left_of_v4(&self, span: Span<u32>) -> u128 {
+        left_of(&self.v4, span)
+    }
+
+    /// What is left of a span that it does not cover: addresses less one, as [`Span::extent`].
+    pub fn left_of_v6(&self, span: Span<u128>) -> u128 {
+        left_of(&self.v6, span)
+    }
+}
+
+fn left_of<A: Address>(never: &[Span<A>], span: Span<A>) -> u128 {
+    let from = never.partition_point(|n| n.last < span.first);
+    let holes = never[from..].iter().take_while(|n| n.first <= span.last);
+    holes.fold(span.extent(), |left, n| {
+        let hole = Span { first: n.first.max(span.first), last: n.last.min(span.last) };
+        left.saturating_sub(hole.extent().saturating_add(1))
+    })
 }
 
 /// In joined spans a covered span lies in one of them.

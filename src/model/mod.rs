@@ -16,7 +16,7 @@ pub use addr::{AddrError, Address, Span, Subject, parse_ipv4, parse_ipv6};
 pub use hash::{ContentHash, Hasher};
 pub use name::{Name, NameError, write_label};
 pub use record::{Ns, RrData, RrSet, Rtype, Soa, Ttl, Value};
-pub use text::{Piece, Pieces, Template};
+pub use text::{Piece, Pieces, Template, is_unseen};
 pub use tree_name::TreeName;
 
 /// What a feed is good for (its publisher's scope and ours), the most severe first. Decides which zones a list may join.

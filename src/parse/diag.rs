@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::model::is_unseen;
+
 /// Characters of a bad line that a [`Diag`] shows.
 pub const TEXT_MAX: usize = 120;
 
@@ -74,9 +76,7 @@ pub fn excerpt(line: &[u8]) -> String {
             break;
         }
         match c {
-            // Bidirectional overrides turn what a person reads around.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => text.extend(c.escape_unicode()),
-            _ if c.is_control() => text.extend(c.escape_default()),
+            _ if is_unseen(c) => text.extend(c.escape_default()),
             _ => text.push(c),
         }
     }
@@ -94,6 +94,8 @@ mod tests {
         let long = excerpt("ä".repeat(500).as_bytes());
         assert_eq!(long.chars().count(), TEXT_MAX + 1);
         assert!(long.ends_with("ä…"));
-        assert_eq!(excerpt("\u{202e}x".as_bytes()), "\\u{202e}x");
+        for unseen in "\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{9b}".chars() {
+            assert_eq!(excerpt(format!("{unseen}x").as_bytes()), format!("{}x", unseen.escape_default()));
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::lines::{Block, Blocks, LINE_MAX};
 use super::places::Places;
 use super::report::{EXAMPLES, Report, Trailer};
 use super::{Format, quad};
-use crate::model::Value;
+use crate::model::{Value, is_unseen};
 use crate::set::{Repeats, Row, SetBuilder, ValueId};
 
 /// Octets of a note that are kept.
@@ -199,8 +199,8 @@ fn clean_note(note: &[u8]) -> Cow<'_, str> {
     let note = note.trim_ascii();
     let head = &note[..note.len().min(NOTE_MAX * 2)];
     let mut text = String::from_utf8_lossy(head);
-    if text.chars().any(char::is_control) {
-        text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into();
+    if text.chars().any(is_unseen) {
+        text = text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect::<String>().into();
     }
     if text.len() <= NOTE_MAX {
         return text;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::diag::Bad;
+use super::diag::{Bad, excerpt};
 use super::driver::{Failure, LineFormat, Outcome, Sink};
 use super::entry;
 use super::report::Trailer;
@@ -44,7 +44,10 @@ impl LineFormat for DropJson {
             return Ok(Outcome::Ignored);
         }
         let object: Object = serde_json::from_slice(line).map_err(|error| {
-            Bad::new(error.column().saturating_sub(1), format!("not a JSON object: {error}"))
+            Bad::new(
+                error.column().saturating_sub(1),
+                format!("not a JSON object: {}", excerpt(error.to_string().as_bytes())),
+            )
         })?;
         if object.kind.as_deref() == Some("metadata") {
             self.metadata(&object, out);

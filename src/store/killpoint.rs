@@ -27,8 +27,13 @@ pub const STEPS: [&str; 5] = ["created", "written", "synced", "renamed", "done"]
 pub const OTHERS: [&str; 5] =
     ["log-appended", "hold-dropped", "sets-prune", "deltas-prune", "snapshots-prune"];
 
-/// Where local decisions are written, which no sync does: after a line was appended, and while the file is replaced.
-pub const OVERLAY: [&str; 6] = [
+/// Before a person is told of a list that is held or refused, and after it.
+pub const TELLING: [&str; 2] = ["trouble-written", "trouble-told"];
+
+/// Where local decisions are written, which no sync does: after the log knows of it, after a line was appended, and while the
+/// file is replaced.
+pub const OVERLAY: [&str; 7] = [
+    "overlay-logged",
     "overlay-appended",
     "overlay-created",
     "overlay-written",
@@ -49,6 +54,7 @@ pub fn killpoint(name: &str) {
     debug_assert!(
         name.rsplit_once('-').is_some_and(|(file, step)| FILES.contains(&file) && STEPS.contains(&step))
             || OTHERS.contains(&name)
+            || TELLING.contains(&name)
             || OVERLAY.contains(&name),
         "killpoint {name} is in no list"
     );

@@ -2,7 +2,7 @@
 //!
 //! [`Attempt`] is a line. What a field means does not change, and a line without it can still be read.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -134,17 +134,31 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// Adds a line to the log at `path`.
 pub(super) fn append(path: &Path, attempt: &Attempt, owner: Option<Owner>) -> Result<(), StoreError> {
-    add_lines(path, [attempt], owner)?;
+    let _ = add_lines(path, [attempt], owner)?;
     killpoint("log-appended");
     Ok(())
 }
 
-/// Adds lines to a log at `path`, of whatever.
+/// Lines that were just added.
+#[must_use]
+pub(super) struct Added {
+    file: File,
+    before: u64,
+}
+
+impl Added {
+    /// Takes them out again, as long as nobody has added others.
+    pub(super) fn undo(self) {
+        let _ = self.file.set_len(self.before);
+    }
+}
+
+/// Adds lines to a log at `path`, of whatever: all of them or none.
 pub(super) fn add_lines<T: Serialize>(
     path: &Path,
     lines: impl IntoIterator<Item = T>,
     owner: Option<Owner>,
-) -> Result<(), StoreError> {
+) -> Result<Added, StoreError> {
     let size = std::fs::metadata(path).map_or(0, |found| found.len());
     if size >= ROTATE_AT {
         rotate(path)?;
@@ -161,7 +175,15 @@ pub(super) fn add_lines<T: Serialize>(
     if !ends_a_line(&mut file).map_err(StoreError::io("read", path))? {
         text.insert(0, b'\n');
     }
-    file.write_all(&text).map_err(StoreError::io("write", path))
+    let before = file.metadata().map_err(StoreError::io("read", path))?.len();
+    let added = Added { file, before };
+    match (&added.file).write_all(&text) {
+        Ok(()) => Ok(added),
+        Err(error) => {
+            added.undo();
+            Err(StoreError::io("write", path)(error))
+        }
+    }
 }
 
 /// What a log knows of a list whose status is lost, in seconds since 1970.
@@ -205,7 +227,7 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     }
 }
 
-fn ends_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
+fn ends_a_line(file: &mut File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }

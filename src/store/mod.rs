@@ -27,6 +27,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 mod atomic;
 mod clock;
@@ -167,9 +168,7 @@ impl Store {
         match (file.try_lock(), wait) {
             (Ok(()), _) => {}
             (Err(TryLockError::WouldBlock), Wait::No) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                return Ok(Lock::Busy(holder.trim().to_owned()));
+                return Ok(Lock::Busy(holder(&mut file)));
             }
             (Err(TryLockError::WouldBlock), Wait::Yes) => {
                 file.lock().map_err(StoreError::io("take the lock", &path))?;
@@ -180,7 +179,7 @@ impl Store {
         }
         // For people who wonder who has it; nobody relies on it.
         let _ = file.set_len(0).and_then(|()| file.rewind());
-        let _ = writeln!(file, "process {}", std::process::id());
+        let _ = file.write_all(format!("process {}\n", std::process::id()).as_bytes());
         let writer = Writer { store: self.clone(), _lock: file };
         writer.sweep()?;
         Ok(Lock::Taken(writer))
@@ -255,6 +254,19 @@ impl std::ops::Deref for Writer {
     fn deref(&self) -> &Store {
         &self.store
     }
+}
+
+/// What the lock file says of whoever has it. Between taking the lock and writing that down there is a moment.
+fn holder(file: &mut File) -> String {
+    for _ in 0..20 {
+        let mut text = String::new();
+        let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+        if text.ends_with('\n') {
+            return text.trim().to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    "it does not say which".to_owned()
 }
 
 /// Makes a folder and those above it, each the owner's.

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked after.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Starts `hook`, a program and its arguments, for what became of a list; a thread waits for it.
+/// Starts `hook`, a program and its arguments, for what became of a list; a thread waits for it. When this comes back the program runs.
 pub(super) fn run(hook: &[String], report: &ListReport) -> Option<JoinHandle<()>> {
     let (program, arguments) = hook.split_first()?;
     let outcome = match report.outcome? {
@@ -40,16 +40,24 @@ pub(super) fn run(hook: &[String], report: &ListReport) -> Option<JoinHandle<()>
         // What it starts ends with it.
         .process_group(0);
     let program = program.clone();
-    let watch = move || match command.spawn().and_then(wait) {
+    // Here, not in the thread: whoever goes on knows that it runs.
+    let child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            tracing::warn!("the hook {program} cannot be run: {error}");
+            return None;
+        }
+    };
+    let watch = move || match wait(child) {
         Ok(Some(status)) if status.success() => {}
         Ok(Some(status)) => tracing::warn!("the hook {program} failed: {status}"),
         Ok(None) => tracing::warn!("the hook {program} was ended after {} seconds", LIMIT.as_secs()),
-        Err(error) => tracing::warn!("the hook {program} cannot be run: {error}"),
+        Err(error) => tracing::warn!("the hook {program} cannot be waited for: {error}"),
     };
     match thread::Builder::new().name("hook".to_owned()).spawn(watch) {
         Ok(thread) => Some(thread),
         Err(error) => {
-            tracing::warn!("the hook cannot be run: {error}");
+            tracing::warn!("nobody waits for the hook: {error}");
             None
         }
     }

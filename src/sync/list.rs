@@ -14,7 +14,7 @@ mod remember;
 
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
-use crate::config::{Config, ListConfig};
+use crate::config::{Config, ListConfig, shown_url};
 use crate::feed::fetch::{
     Answered, Cause, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress,
 };
@@ -143,7 +143,7 @@ impl<'a> Desk<'a> {
         mut known: Known,
         brought: Result<Brought, FetchError>,
     ) -> Result<Brought, FetchError> {
-        let first = match brought {
+        let mut first = match brought {
             Ok(Brought::Fetched(first)) => first,
             other => return other,
         };
@@ -156,24 +156,30 @@ impl<'a> Desk<'a> {
             let Ok(body) = self.keeper.body_file() else { break };
             match self.fetch(fetcher, &known, body).await {
                 Ok(Brought::Fetched(mut next)) => {
+                    before.append(&mut next.answered.before);
                     useless = self.why_useless(&next, &known);
                     if useless.is_none() && self.refusal(&next).is_none() {
                         next.answered.before = before;
                         return Ok(Brought::Fetched(next));
                     }
                 }
-                Ok(confirmed) => return Ok(confirmed),
-                Err(_) => {}
+                Ok(Brought::NotModified(mut answered)) => {
+                    before.append(&mut answered.before);
+                    return Ok(Brought::NotModified(Answered { before, ..answered }));
+                }
+                Err(mut error) => before.append(&mut error.causes),
             }
         }
+        // Who asked to be left alone on the way is left alone.
+        first.answered.before = before;
         Ok(Brought::Fetched(first))
     }
 
     /// Why somebody else is to be asked; `None` also where nobody else is left.
     fn why_useless(&self, fetched: &Fetched, known: &Known) -> Option<Cause> {
         let url = &fetched.validators.url;
-        let behind = self.list.source.urls().iter().skip_while(|place| place.as_str() != url).skip(1);
-        let is_left = behind.filter(|place| !known.resting.contains(place.as_str())).count() > 0;
+        let behind = self.list.source.urls().iter().skip_while(|place| shown_url(place) != *url).skip(1);
+        let is_left = behind.filter(|place| !known.resting.contains(&shown_url(place))).count() > 0;
         let refusal = is_left.then(|| self.refusal(fetched)).flatten()?;
         Some(Cause {
             url: url.clone(),
@@ -244,7 +250,7 @@ impl<'a> Desk<'a> {
     /// When all places want to be left alone: until the first of them may be asked again.
     fn earliest_of_all_resting(&self) -> Option<Pause> {
         let resting = |url: &Url| {
-            let pause = self.status.resting.get(url.as_str())?;
+            let pause = self.status.resting.get(&shown_url(url))?;
             Some((pause.left(&self.now), pause)).filter(|(left, _)| !left.is_zero())
         };
         let all: Option<Vec<_>> = self.list.source.urls().iter().map(resting).collect();
@@ -272,9 +278,12 @@ impl<'a> Desk<'a> {
         let current = self.status.set;
         report.entries = current.map(|set| set.entries);
         attempt.by = self.by;
-        attempt.set = attempt.set.or_else(|| current.map(|set| set.hash));
-        attempt.entries = attempt.entries.or(report.entries);
         attempt.outcome = report.outcome.unwrap_or_default();
+        // A body that was not read, or did not come, has no entries; those in service are not its own.
+        if !matches!(attempt.outcome, Outcome::Rejected | Outcome::Failed | Outcome::Stale) {
+            attempt.set = attempt.set.or_else(|| current.map(|set| set.hash));
+            attempt.entries = attempt.entries.or(report.entries);
+        }
         attempt.reasons.clone_from(&report.reasons);
         let is_known = self.status.brought.as_ref().is_some_and(|brought| brought.set == attempt.set);
         if attempt.outcome.is_new() && !is_known {
@@ -410,7 +419,11 @@ impl<'a> Desk<'a> {
         if matches!(outcome, Outcome::Held | Outcome::Rejected) {
             let told = Told { outcome, kinds };
             report.again = self.status.told.as_ref() == Some(&told);
-            self.status.told = Some(told);
+            // It is told when this is written down, and remembered as told after that: rather twice than never.
+            if !report.again {
+                self.status.told = None;
+                report.to_tell = Some(told);
+            }
         }
         self.status.not_accepted(outcome, reasons, &self.now);
     }

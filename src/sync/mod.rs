@@ -24,7 +24,8 @@ use crate::feed::schedule::Why;
 use crate::model::Name;
 use crate::parse::Diag;
 use crate::snapshot::WriteError;
-use crate::store::{By, Lock, Outcome, Store, StoreError, Unknown, Wait, Writer};
+use crate::store::killpoint::killpoint;
+use crate::store::{By, ListStatus, Lock, Outcome, Store, StoreError, Told, Unknown, Wait, Writer};
 use list::Desk;
 
 pub use by_hand::{Wish, decide};
@@ -96,6 +97,9 @@ pub struct ListReport {
     pub reasons: Vec<String>,
     /// It was held or refused for the same reasons before, and that was told.
     pub again: bool,
+    /// What is to be remembered as told when it was.
+    #[serde(skip)]
+    to_tell: Option<Told>,
     /// Entries of the current set.
     pub entries: Option<u64>,
     /// Lines that could not be read.
@@ -113,6 +117,7 @@ impl ListReport {
             outcome: None,
             reasons: Vec::new(),
             again: false,
+            to_tell: None,
             entries: None,
             bad_lines: 0,
             diff: None,
@@ -319,11 +324,30 @@ impl<'a> Run<'a> {
     }
 
     fn done(&mut self, report: ListReport) {
+        if report.to_tell.is_some() {
+            killpoint("trouble-written");
+        }
         if let Some(hook) = self.config.reloadable.sync.hook.as_deref().filter(|_| !report.again) {
             self.hooks.extend(hook::run(hook, &report));
         }
         self.watcher.event(&Event::List(&report));
+        if let Some(told) = &report.to_tell {
+            killpoint("trouble-told");
+            self.remember_told(&report.list, told);
+        }
         self.summary.lists.push(report);
+    }
+
+    /// Only now: a sync that was killed before it told tells next time. What cannot be remembered is told again.
+    fn remember_told(&self, list: &Slug, told: &Told) {
+        let remember = || {
+            let keeper = self.writer.list(list)?;
+            let status = ListStatus { told: Some(told.clone()), ..keeper.status()? };
+            keeper.put_status(&status)
+        };
+        if let Err(error) = remember() {
+            tracing::warn!(%list, "its trouble will be told again, for that it was told cannot be written down: {error}");
+        }
     }
 
     fn publish(&mut self) -> Result<(), SyncError> {

@@ -11,7 +11,7 @@ use super::super::locate::EitherArgs;
 use super::super::output::{HEAD, WARN, out, styled, talk};
 use super::super::terms;
 use super::written::{Desk, Written, Zone};
-use crate::config::{Config, Feed, Feeds, Fetch, Retired, Slug, bogons, defaults, did_you_mean};
+use crate::config::{Config, Feed, Feeds, Fetch, NotOffered, Retired, Slug, bogons, defaults, did_you_mean};
 use crate::error::ExitStatus;
 use crate::feed::catalogue;
 use crate::model::{Name, Use};
@@ -151,6 +151,9 @@ impl Choice {
         let Some(feed) = feeds.feed(&name) else {
             if let Some(retired) = Retired::called(&name) {
                 return Err(refused(retired));
+            }
+            if let Some(list) = NotOffered::called(&name) {
+                bail!(Usage(format!("{}; {}", list.sentence(), list.advice())));
             }
             let hint = did_you_mean(typed, feeds.iter().map(|feed| feed.name.as_str()));
             bail!(Usage(format!("no feed `{name}` in the catalogue{hint}; `gatepost feeds` shows them all")));

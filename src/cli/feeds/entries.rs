@@ -8,7 +8,7 @@ use super::super::failure::Usage;
 use super::super::locate::EitherArgs;
 use super::super::output::{WARN, styled, talk};
 use crate::config::{
-    Code, Config, Feed, Feeds, Fetch, Kind, ListConfig, Retired, Slug, bogons, did_you_mean,
+    Code, Config, Feed, Feeds, Fetch, Kind, ListConfig, NotOffered, Retired, Slug, bogons, did_you_mean,
 };
 use crate::feed::catalogue;
 use crate::model::{Name, Use};
@@ -26,6 +26,7 @@ pub(super) enum Entry<'a> {
     Feed(&'a Feed),
     Embedded(&'a ListConfig),
     Retired(&'static Retired),
+    NotOffered(&'static NotOffered),
 }
 
 /// What stands between a feed and its use.
@@ -39,6 +40,8 @@ pub(super) enum State {
     Registered,
     /// It is no more
     Retired,
+    /// It is no feed here, for a reason
+    NotOffered,
 }
 
 impl State {
@@ -48,6 +51,7 @@ impl State {
             Self::Disabled => "disabled",
             Self::Registered => "registered",
             Self::Retired => "retired",
+            Self::NotOffered => "not-offered",
         }
     }
 }
@@ -69,7 +73,7 @@ impl Entries {
         Ok(Self { feeds: catalogue::load(folder.as_deref())?, embedded: bogons(), config })
     }
 
-    /// All of them, what is no more last.
+    /// All of them, what cannot be chosen last.
     pub(super) fn all(&self) -> Vec<Entry<'_>> {
         let mut all: Vec<Entry<'_>> =
             self.feeds.iter().map(Entry::Feed).chain([Entry::Embedded(&self.embedded)]).collect();
@@ -78,6 +82,8 @@ impl Entries {
         all.extend(
             Retired::all().iter().filter(|old| self.feeds.feed(&old.name).is_none()).map(Entry::Retired),
         );
+        let is_new = |list: &&NotOffered| self.feeds.feed(&list.name).is_none();
+        all.extend(NotOffered::all().iter().filter(is_new).map(Entry::NotOffered));
         all
     }
 
@@ -86,7 +92,8 @@ impl Entries {
         let name = typed.parse::<Slug>().ok();
         let found = name.as_ref().and_then(|name| {
             let named = self.all().into_iter().find(|entry| entry.name() == name);
-            named.or_else(|| Retired::called(name).map(Entry::Retired))
+            let named = named.or_else(|| Retired::called(name).map(Entry::Retired));
+            named.or_else(|| NotOffered::called(name).map(Entry::NotOffered))
         });
         let zone = || typed.parse::<Name>().ok().and_then(|zone| Retired::of_zone(&zone)).map(Entry::Retired);
         found.or_else(zone).ok_or_else(|| {
@@ -113,6 +120,7 @@ impl Entries {
     pub(super) fn state(&self, entry: Entry<'_>) -> State {
         match entry {
             Entry::Retired(_) => State::Retired,
+            Entry::NotOffered(_) => State::NotOffered,
             _ if self.lists(entry).next().is_some() => State::Enabled,
             Entry::Feed(Feed { terms, .. }) if terms.fetch != Fetch::Anyone => State::Registered,
             Entry::Feed(_) | Entry::Embedded(_) => State::Disabled,
@@ -139,6 +147,7 @@ impl<'a> Entry<'a> {
             Self::Feed(feed) => &feed.name,
             Self::Embedded(list) => &list.name,
             Self::Retired(retired) => &retired.name,
+            Self::NotOffered(list) => &list.name,
         }
     }
 
@@ -147,6 +156,7 @@ impl<'a> Entry<'a> {
             Self::Feed(feed) => &feed.title,
             Self::Embedded(list) => &list.title,
             Self::Retired(retired) => &retired.title,
+            Self::NotOffered(list) => &list.title,
         }
     }
 
@@ -154,7 +164,7 @@ impl<'a> Entry<'a> {
         match self {
             Self::Feed(feed) => Some(feed.use_),
             Self::Embedded(list) => Some(list.use_),
-            Self::Retired(_) => None,
+            Self::Retired(_) | Self::NotOffered(_) => None,
         }
     }
 
@@ -162,7 +172,7 @@ impl<'a> Entry<'a> {
         match self {
             Self::Feed(feed) => Some(feed.kind),
             Self::Embedded(_) => Some(Kind::Reserved),
-            Self::Retired(_) => None,
+            Self::Retired(_) | Self::NotOffered(_) => None,
         }
     }
 
@@ -170,7 +180,7 @@ impl<'a> Entry<'a> {
         let code: Option<Code> = match self {
             Self::Feed(feed) => Some(feed.code),
             Self::Embedded(list) => list.code,
-            Self::Retired(_) => None,
+            Self::Retired(_) | Self::NotOffered(_) => None,
         };
         code.map(|code| code.to_string())
     }
@@ -192,6 +202,10 @@ impl<'a> Entry<'a> {
                 words.extend(retired.also.iter().map(ToString::to_string));
                 words.extend(retired.zones.iter().map(ToString::to_string));
                 words.push(retired.reason.clone());
+            }
+            Self::NotOffered(list) => {
+                words.extend(list.also.iter().map(ToString::to_string));
+                words.push(list.reason.clone());
             }
         }
         words.join("\n").to_lowercase()

@@ -107,7 +107,7 @@ fn write(entries: &Entries, found: &[Entry<'_>], as_json: bool) -> anyhow::Resul
         let style = match state {
             State::Enabled => GOOD,
             State::Disabled => clap::builder::styling::Style::new(),
-            State::Registered | State::Retired => DIM,
+            State::Registered | State::Retired | State::NotOffered => DIM,
         };
         let or_nothing = |text: Option<String>| Cell::from(text.unwrap_or_else(|| NOTHING.to_owned()));
         table.row([

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::locate::EitherArgs;
 use super::super::output::{HEAD, Out, counted, json, octets, out, short_duration, styled, wrapped};
 use super::entries::{Entries, Entry};
-use crate::config::{Feed, Fetch, Kind, ListConfig, Redistribute, Retired, Slug};
+use crate::config::{Feed, Fetch, Kind, ListConfig, NotOffered, Redistribute, Retired, Slug};
 use crate::error::ExitStatus;
 use crate::model::Use;
 
@@ -39,6 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Entry::Feed(feed) => of_feed(&mut lines, &entries, feed)?,
         Entry::Embedded(list) => of_embedded(&mut lines, &entries, list)?,
         Entry::Retired(retired) => of_retired(&mut lines, retired)?,
+        Entry::NotOffered(list) => of_not_offered(&mut lines, list)?,
     }
     lines.0.flush()?;
     Ok(ExitStatus::Ok)
@@ -104,6 +105,12 @@ fn of_retired(lines: &mut Lines, retired: &Retired) -> anyhow::Result<()> {
         lines.line("zones", &format!("{} and all below: ask none of them", zones.join(", ")))?;
     }
     let instead: Vec<&str> = retired.instead.iter().map(Slug::as_str).collect();
+    lines.line("instead", &instead.join(", "))
+}
+
+fn of_not_offered(lines: &mut Lines, list: &NotOffered) -> anyhow::Result<()> {
+    lines.line("state", &format!("not offered: {}", list.reason))?;
+    let instead: Vec<&str> = list.instead.iter().map(Slug::as_str).collect();
     lines.line("instead", &instead.join(", "))
 }
 
@@ -183,6 +190,9 @@ fn as_json(entries: &Entries, entry: Entry<'_>) -> Value {
             "also": retired.also,
             "instead": retired.instead,
         }),
+        Entry::NotOffered(list) => {
+            json!({ "reason": list.reason, "also": list.also, "instead": list.instead })
+        }
     };
     if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
         value.extend(more);

@@ -19,7 +19,7 @@ use super::logs;
 use super::output::{json, out};
 use super::view::{View, ZoneView};
 use crate::error::ExitStatus;
-use crate::model::{AddrError, Address, Name, Span, Subject};
+use crate::model::{AddrError, Address, Name, Span, Subject, parse_ipv4};
 use crate::zone::{Nibbles, Octets, Question};
 use find::Found;
 
@@ -120,8 +120,40 @@ pub(crate) fn subject(text: &str) -> anyhow::Result<Subject> {
         };
         anyhow!(Usage(format!("`{text}`: {error}{help}")))
     };
-    let subject: Subject = text.trim().parse().map_err(refused)?;
-    Ok(subject.unmapped())
+    match text.trim().parse().map_err(refused)? {
+        Subject::Name(_) if looks_like_addresses(text.trim()) => {
+            let help = range(text.trim()).map_or_else(String::new, |help| format!("; {help}"));
+            Err(anyhow!(Usage(format!(
+                "`{text}` looks like addresses and is none: expected an address as 192.0.2.7 or 2001:db8::7, a prefix as \
+                 192.0.2.0/24, or a name{help}"
+            ))))
+        }
+        subject => Ok(subject.unmapped()),
+    }
+}
+
+/// No host is called so (the last label of a name is no number): a range, or an address in a form that some programs take.
+fn looks_like_addresses(text: &str) -> bool {
+    let is_number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => part.bytes().all(|b| b.is_ascii_digit()),
+    };
+    text.split(['.', '-']).all(is_number) && text.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// What a range is in prefixes.
+fn range(text: &str) -> Option<String> {
+    /// So many are typed by hand.
+    const SHOWN: usize = 12;
+    let (first, last) = text.split_once('-')?;
+    let address = |text: &str| parse_ipv4(text.trim().as_bytes()).ok();
+    let prefixes: Vec<String> = Span::new(address(first)?, address(last)?)?
+        .prefixes()
+        .take(SHOWN + 1)
+        .map(|span| span.to_string())
+        .collect();
+    let more = if prefixes.len() > SHOWN { " …" } else { "" };
+    Some(format!("that range is {}{more}", prefixes[..prefixes.len().min(SHOWN)].join(" ")))
 }
 
 #[cfg(test)]
@@ -137,5 +169,28 @@ mod tests {
         assert!(error.contains("did you mean 192.0.2.0/24?"), "{error}");
         assert!(subject("192.0.2.7/24").unwrap_err().is::<Usage>());
         assert!(subject("not a name").is_err());
+        for bad in [
+            "1.2.3.0-1.2.3.9",
+            "1.2.3.0-9",
+            "0x7f.1",
+            "0x7f000001",
+            "0X7F.0.0.1",
+            "1.2-3",
+            "1.2.3.9-1.2.3.0",
+            "1.2.3.4-",
+        ] {
+            let error = subject(bad).unwrap_err();
+            assert!(
+                error.is::<Usage>() && error.to_string().contains("expected an address"),
+                "{bad}: {error}"
+            );
+        }
+        let error = subject("1.2.3.0-1.2.3.9").unwrap_err().to_string();
+        assert!(error.ends_with("; that range is 1.2.3.0/29 1.2.3.8/31"), "{error}");
+        let many = subject("1.0.0.1-2.255.255.254").unwrap_err().to_string();
+        assert!(many.ends_with(" …"), "{many}");
+        for good in ["1-2.example", "0x7f.example", "7.2.0.192.bl.example", "xn--1.de", "0xyz.1a"] {
+            assert!(matches!(subject(good).unwrap(), Subject::Name(_)), "{good}");
+        }
     }
 }

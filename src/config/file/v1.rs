@@ -76,6 +76,7 @@ keys! {
         "catalogue" catalogue: PathBuf,
         "contact" contact: Text,
         "proxy" proxy: HttpUrl,
+        "proxy-credential" proxy_credential: Credential,
         "ca-file" ca_file: PathBuf,
         "keep" keep: Duration,
         "keep-size" keep_size: Size,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::credential::Credential;
 use crate::config::list::{ListConfig, Source};
 use crate::config::problem::{At, Problem, Problems};
-use crate::config::urls::Transport;
+use crate::config::urls::{Transport, shown};
 
 /// Puts what was typed into `list`.
 pub(super) fn fetching(
@@ -53,10 +53,24 @@ fn check_credential(at: &At<Credential>, list: &ListConfig, problems: &mut Probl
     let open = list.source.urls().iter().find(|url| url.scheme() == "http");
     if let Some(url) = open.filter(|_| !list.allow_private) {
         return bad(
-            format!("{url} is http: everybody on the way could read the credential"),
+            format!("{} is http: everybody on the way could read the credential", shown(url)),
             "expected a URL that begins with https",
         );
     }
+    check_file(at, problems);
+}
+
+/// A proxy of one's own may well be asked over http: who can listen there is known.
+pub(super) fn check_proxy_credential(at: &At<Credential>, has_proxy: bool, problems: &mut Problems) {
+    if !has_proxy {
+        let problem = Problem::new(&at.place, "a credential that nobody is shown");
+        problems.push(problem.help("expected beside `proxy` only"));
+        return;
+    }
+    check_file(at, problems);
+}
+
+fn check_file(at: &At<Credential>, problems: &mut Problems) {
     let Credential::File(path) = &at.value else { return };
     // A file that is not there costs its own list, not the service.
     let mut passing = |message: String, help: &str| {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::asked::{Asked, check_twice};
 use super::fetching::fetching;
 use super::spot;
 use crate::config::defaults;
@@ -11,6 +12,7 @@ use crate::config::embedded::bogons;
 use crate::config::feeds::{Feed, Feeds, Fetch};
 use crate::config::file::{LimitKeys, ListFile, ListKeys};
 use crate::config::list::{Ages, ListConfig, Source, is_folder};
+use crate::config::not_offered::NotOffered;
 use crate::config::problem::{At, Place, Problem, Problems, did_you_mean};
 use crate::config::reach::check_private;
 use crate::config::retired::Retired;
@@ -29,19 +31,31 @@ pub(super) type Lists = BTreeMap<Slug, (Option<ListConfig>, Place)>;
 pub(super) type ListsOfFile = (PathBuf, Vec<(At<Slug>, ListFile)>);
 
 pub(super) fn lists(files: Vec<ListsOfFile>, feeds: &Feeds, problems: &mut Problems) -> Lists {
-    let mut lists = Lists::new();
+    let (mut lists, mut asked) = (Lists::new(), Asked::default());
     for (folder, typed) in files {
         for (name, list) in typed {
+            let places = places_of_urls(&list);
             let resolved = one_list(&name, list, &folder, feeds, problems);
             if let Some((_, first)) = lists.get(&name.value) {
                 let problem = Problem::new(&name.place, format!("list `{}` is defined twice", name.value));
                 problems.push(problem.help(format!("the first one is {}", spot(first))));
                 continue;
             }
+            if let Some(list) = &resolved {
+                asked.note(list, &places, problems);
+            }
             lists.insert(name.value, (resolved, name.place));
         }
     }
     lists
+}
+
+/// Where its URLs stand, or the feed that they are of.
+fn places_of_urls(typed: &ListFile) -> Vec<Place> {
+    match (typed.own_urls(), &typed.keys.feed) {
+        (Some(urls), _) => urls.iter().map(|at| at.place.clone()).collect(),
+        (None, feed) => feed.iter().map(|at| at.place.clone()).collect(),
+    }
 }
 
 /// A text with `{note}` in it asks for the notes, in the list or in a zone that has it.
@@ -119,6 +133,7 @@ fn one_list(
 fn take_own_copy(list: &mut ListConfig, urls: &[At<SourceUrl>], typed: &ListFile, problems: &mut Problems) {
     let allow_private = typed.keys.allow_private.as_ref().is_some_and(|at| at.value);
     urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allow_private, problems));
+    check_twice(urls, |url| &url.0, problems);
     list.source = Source::Urls(urls.iter().map(|url| url.value.0.clone()).collect());
     list.own_copy = true;
     if typed.format.format.is_none() {
@@ -145,6 +160,7 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
         (Some(urls), _) if !urls.is_empty() => {
             let allowed = keys.allow_private.as_ref().is_some_and(|at| at.value);
             urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allowed, problems));
+            check_twice(urls, |url| &url.0, problems);
             let urls: Vec<_> = urls.iter().map(|at| at.value.0.clone()).collect();
             // Nobody minds how often a file here is looked at.
             let is_here = urls.iter().all(|url| Transport::of(url) == Some(Transport::File));
@@ -246,6 +262,9 @@ fn from_feed(
 fn no_such_feed(feed: &At<Slug>, feeds: &Feeds) -> Problem {
     if let Some(retired) = Retired::called(&feed.value) {
         return Problem::new(&feed.place, retired.sentence()).help(retired.advice());
+    }
+    if let Some(list) = NotOffered::called(&feed.value) {
+        return Problem::new(&feed.place, list.sentence()).help(list.advice());
     }
     let names = feeds.iter().map(|feed| feed.name.as_str()).chain([defaults::BOGONS]);
     let hint = did_you_mean(feed.value.as_str(), names);

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod access;
+mod asked;
 mod fetching;
 mod list;
 mod secure;
 mod zone;
 
+pub(crate) use asked::check_twice;
 pub(crate) use list::list_of;
 
 use super::feeds::Feeds;
@@ -63,6 +65,11 @@ pub(crate) fn resolve(
         problems.push(Problem::new(&idle.place, "nobody could ask in time").help("expected \"1s\" or more"));
     }
 
+    let proxy_credential = file.sync.proxy_credential.map(|at| {
+        let credential = At { value: at.value.from(&folder), place: at.place };
+        fetching::check_proxy_credential(&credential, file.sync.proxy.is_some(), problems);
+        credential.value
+    });
     let ca_file = file.sync.ca_file.map(|at| folder.join(at.value));
     let hit_log = file.server.hit_log.map(|at| folder.join(at.value));
     let mut list_files = vec![(folder.clone(), file.lists)];
@@ -110,6 +117,7 @@ pub(crate) fn resolve(
                 catalogue,
                 contact: file.sync.contact.map(|at| at.value.0),
                 proxy: file.sync.proxy.map(|at| at.value.0),
+                proxy_credential,
                 ca_file,
                 keep: or(file.sync.keep, defaults::KEEP),
                 keep_size: file.sync.keep_size.map_or(defaults::KEEP_SIZE, |at| at.value.0),

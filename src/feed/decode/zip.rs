@@ -1,8 +1,8 @@
 //! A zip archive of one member, read from its beginning to its end (APPNOTE.TXT of PKWARE, sections 4.3 and 4.4).
 //!
 //! [`Member`] is the member's content; it ends with an error unless length and checksum are what the archive says and the
-//! directory behind it names that one member alone. Never: a second member, encryption, methods but stored and deflate,
-//! the member's name.
+//! directory behind it names that one member alone. The folders that it lies in may be named, too. Never: a second member,
+//! encryption, methods but stored and deflate, the member's name.
 
 use std::io::{self, BufRead, Read, Take};
 
@@ -16,6 +16,9 @@ const DIRECTORY: [u8; 4] = *b"PK\x01\x02";
 const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
 const END: [u8; 4] = *b"PK\x05\x06";
 const END_64: [u8; 4] = *b"PK\x06\x06";
+
+/// Folders that may be named before the member.
+const FOLDERS: u32 = 16;
 
 /// The header's id of the field with sizes of 64 bits.
 const ZIP64: u16 = 1;
@@ -51,12 +54,53 @@ enum Data<R> {
     Deflate(DeflateDecoder<R>),
 }
 
+/// What stands before an entry.
+struct Local {
+    flags: u16,
+    method: u16,
+    zip64: bool,
+    sums: Sums,
+    is_folder: bool,
+}
+
+impl Local {
+    fn read(archive: &mut impl Read, is_first: bool) -> io::Result<Self> {
+        let fixed: [u8; 30] = take(archive)?;
+        if !is_first && fixed[..4] != MAGIC {
+            return Err(failed(ZipError::Damaged("no member behind its folder")));
+        }
+        let flags = u16_at(&fixed, 6);
+        // Encrypted: the data, by keys of its own, or the directory.
+        if flags & (1 | 1 << 6 | 1 << 13) != 0 {
+            return Err(failed(ZipError::Encrypted));
+        }
+        let mut sums = Sums {
+            crc: u32_at(&fixed, 14),
+            packed: u32_at(&fixed, 18).into(),
+            size: u32_at(&fixed, 22).into(),
+        };
+        let is_called_folder = ends_with_slash(archive, u16_at(&fixed, 26).into())?;
+        let mut extra = vec![0; u16_at(&fixed, 28).into()];
+        archive.read_exact(&mut extra).map_err(cut)?;
+        let zip64 = field(&extra, ZIP64);
+        if let Some([size, packed]) = zip64.and_then(|sizes| Some([sizes.get(..8)?, sizes.get(8..16)?])) {
+            sums.size = u64::from_le_bytes(size.try_into().expect("eight"));
+            sums.packed = u64::from_le_bytes(packed.try_into().expect("eight"));
+        }
+        // One whose length stands behind it is not known to be empty.
+        let is_folder = is_called_folder && flags & 1 << 3 == 0 && sums.size == 0 && sums.packed <= 16;
+        Ok(Self { flags, method: u16_at(&fixed, 8), zip64: zip64.is_some(), sums, is_folder })
+    }
+}
+
 /// What stands before the data.
 struct Header {
     /// They stand behind the data instead.
     descriptor: bool,
     zip64: bool,
     sums: Sums,
+    /// Folders before the member.
+    folders: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,34 +113,27 @@ struct Sums {
 impl<R: BufRead> Member<R> {
     /// Of an archive from its first octet.
     pub(super) fn open(mut archive: R) -> io::Result<Self> {
-        let fixed: [u8; 30] = take(&mut archive)?;
-        let flags = u16_at(&fixed, 6);
-        let method = u16_at(&fixed, 8);
-        // Encrypted: the data, by keys of its own, or the directory.
-        if flags & (1 | 1 << 6 | 1 << 13) != 0 {
-            return Err(failed(ZipError::Encrypted));
-        }
-        let descriptor = flags & 1 << 3 != 0;
-        let mut sums = Sums {
-            crc: u32_at(&fixed, 14),
-            packed: u32_at(&fixed, 18).into(),
-            size: u32_at(&fixed, 22).into(),
+        let mut folders = 0;
+        let local = loop {
+            let local = Local::read(&mut archive, folders == 0)?;
+            if !local.is_folder {
+                break local;
+            }
+            folders += 1;
+            if folders > FOLDERS {
+                return Err(failed(ZipError::Members));
+            }
+            // Nothing, packed.
+            skip(&mut archive, local.sums.packed)?;
         };
-        skip(&mut archive, u16_at(&fixed, 26).into())?;
-        let mut extra = vec![0; u16_at(&fixed, 28).into()];
-        archive.read_exact(&mut extra).map_err(cut)?;
-        let zip64 = field(&extra, ZIP64);
-        if let Some([size, packed]) = zip64.and_then(|sizes| Some([sizes.get(..8)?, sizes.get(8..16)?])) {
-            sums.size = u64::from_le_bytes(size.try_into().expect("eight"));
-            sums.packed = u64::from_le_bytes(packed.try_into().expect("eight"));
-        }
-        let data = match method {
+        let descriptor = local.flags & 1 << 3 != 0;
+        let data = match local.method {
             0 if descriptor => return Err(failed(ZipError::Damaged("stored without a length"))),
-            0 => Data::Stored(archive.take(sums.packed)),
+            0 => Data::Stored(archive.take(local.sums.packed)),
             8 => Data::Deflate(DeflateDecoder::new(archive)),
             other => return Err(failed(ZipError::Method(other))),
         };
-        let header = Header { descriptor, zip64: zip64.is_some(), sums };
+        let header = Header { descriptor, zip64: local.zip64, sums: local.sums, folders };
         Ok(Self { data: Some(data), crc: Crc::new(), given: 0, header })
     }
 
@@ -122,19 +159,31 @@ impl<R: BufRead> Member<R> {
             MAGIC => return Err(failed(ZipError::Members)),
             _ => return Err(failed(ZipError::Damaged("no directory behind the member"))),
         }
-        let entry: [u8; 42] = take(&mut archive)?;
-        if u32_at(&entry, 12) != found.crc {
-            return Err(failed(ZipError::Damaged("the directory names another member")));
-        }
-        let names = [24, 26, 28].map(|at| u64::from(u16_at(&entry, at)));
-        skip(&mut archive, names.iter().sum())?;
-        let end = match take(&mut archive)? {
-            DIRECTORY => Err(failed(ZipError::Members)),
-            END => take::<18>(&mut archive).map(|_| ()),
-            END_64 => take::<52>(&mut archive).map(|_| ()),
-            _ => Err(failed(ZipError::Damaged("the directory has no end"))),
+        let (mut files, mut folders) = (0, 0);
+        let end = loop {
+            let entry: [u8; 42] = take(&mut archive)?;
+            let [name, more, comment] = [24, 26, 28].map(|at| u64::from(u16_at(&entry, at)));
+            let is_folder = ends_with_slash(&mut archive, name)? && u32_at(&entry, 20) == 0;
+            skip(&mut archive, more + comment)?;
+            *if is_folder { &mut folders } else { &mut files } += 1;
+            if !is_folder && u32_at(&entry, 12) != found.crc {
+                return Err(failed(ZipError::Damaged("the directory names another member")));
+            }
+            match take(&mut archive)? {
+                DIRECTORY if files > 1 || folders > self.header.folders => {
+                    return Err(failed(ZipError::Members));
+                }
+                DIRECTORY => {}
+                end => break end,
+            }
         };
-        end?;
+        match (files, end) {
+            (1, END) if folders == self.header.folders => take::<18>(&mut archive).map(|_| ()),
+            (1, END_64) if folders == self.header.folders => take::<52>(&mut archive).map(|_| ()),
+            (1, END | END_64) => Err(failed(ZipError::Damaged("the directory names other folders"))),
+            (_, END | END_64) => Err(failed(ZipError::Members)),
+            _ => Err(failed(ZipError::Damaged("the directory has no end"))),
+        }?;
         // Whatever comment there is: what the archive itself is packed in is checked at its end alone.
         io::copy(&mut archive, &mut io::sink()).map(|_| ())
     }
@@ -196,6 +245,13 @@ fn skip(archive: &mut impl Read, octets: u64) -> io::Result<()> {
         skipped if skipped == octets => Ok(()),
         _ => Err(failed(ZipError::Damaged("it ends early"))),
     }
+}
+
+/// Whether a name of so many octets is a folder's.
+fn ends_with_slash(archive: &mut impl Read, octets: u64) -> io::Result<bool> {
+    let Some(before) = octets.checked_sub(1) else { return Ok(false) };
+    skip(archive, before)?;
+    Ok(take::<1>(archive)? == *b"/")
 }
 
 fn u16_at(octets: &[u8], at: usize) -> u16 {
@@ -302,6 +358,35 @@ pub(super) mod tests {
             assert_eq!(read(&zip(TEXT, way)).unwrap(), TEXT);
         }
         assert_eq!(read(&zip(b"", Way::Deflate)).unwrap(), b"");
+    }
+
+    /// A folder's entry: before the member, and in the directory.
+    fn folder() -> (Vec<u8>, Vec<u8>) {
+        let (mut here, mut entry) = member(b"", Way::Stored, 0);
+        *here.last_mut().unwrap() = b'/';
+        *entry.last_mut().unwrap() = b'/';
+        (here, entry)
+    }
+
+    #[test]
+    fn folders_are_no_members() {
+        let (folder, folder_entry) = folder();
+        for way in [Way::Stored, Way::Deflate, Way::Streamed] {
+            let (one, entry) = member(TEXT, way, 0);
+            let archive = [&folder[..], &one, &folder_entry, &entry, &END, &[0; 18]].concat();
+            assert_eq!(read(&archive).unwrap(), TEXT);
+            let reversed = [&folder[..], &one, &entry, &folder_entry, &END, &[0; 18]].concat();
+            assert_eq!(read(&reversed).unwrap(), TEXT);
+            let unnamed = [&folder[..], &one, &entry, &END, &[0; 18]].concat();
+            assert!(matches!(read(&unnamed), Err(ZipError::Damaged(_))));
+            let two = [&folder[..], &one, &one, &folder_entry, &entry, &entry, &END, &[0; 18]].concat();
+            assert_eq!(read(&two), Err(ZipError::Members));
+            let hidden = [&folder[..], &one, &folder_entry, &entry, &entry, &END, &[0; 18]].concat();
+            assert_eq!(read(&hidden), Err(ZipError::Members));
+        }
+        let none = [&folder[..], &folder_entry, &END, &[0; 18]].concat();
+        assert!(matches!(read(&none), Err(ZipError::Damaged(_))));
+        assert_eq!(read(&folder.repeat(17)), Err(ZipError::Members));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::problem::Problem;
 use super::{Answered, Ask, Got, Progress};
+use crate::config::shown_url;
 use crate::feed::files::{self, OwnFile};
 use crate::store::Validators;
 
@@ -27,7 +28,7 @@ type Copied = (Option<(Validators, u64)>, Answered);
 fn copy(ask: &Ask<'_>, body: &NamedTempFile) -> Result<Copied, Problem> {
     let began = Instant::now();
     let answered = || Answered {
-        url: ask.url.to_string(),
+        url: shown_url(ask.url),
         remote: None,
         status: None,
         took: began.elapsed(),
@@ -36,7 +37,7 @@ fn copy(ask: &Ask<'_>, body: &NamedTempFile) -> Result<Copied, Problem> {
     let path = ask.url.to_file_path().map_err(|()| Problem::unreached("not a path"))?;
     let file = OwnFile::open(&path).map_err(Problem::unreached)?;
     let known = files::validators(std::slice::from_ref(&file));
-    let validators = Validators { url: ask.url.to_string(), ..known };
+    let validators = Validators { url: shown_url(ask.url), ..known };
     if ask.validators == Some(&validators) && file.is_settled() {
         return Ok((None, answered()));
     }

@@ -19,6 +19,8 @@ use tempfile::NamedTempFile;
 use super::problem::{Problem, chain};
 use super::reach::{addresses, check_literal};
 use super::{Answered, Ask, Got, OnProgress, Progress, Trouble};
+use crate::config::shown_url;
+use crate::feed::secret::Masks;
 use crate::store::Validators;
 
 mod clients;
@@ -102,7 +104,8 @@ impl Clients {
         let remote = response.remote_addr().map(|address| address.ip());
         match response.status() {
             StatusCode::OK => {
-                let validators = validators(ask, response.headers());
+                let masks = Masks::new(ask.secret.into_iter().chain(self.proxy_secret()), ask.url);
+                let validators = validators(ask, &masks, response.headers());
                 let (received, complete) = receive(response, ask.list.max_size, body, ask.progress).await?;
                 Ok(Hop::Body { remote, validators, received, complete })
             }
@@ -144,13 +147,14 @@ fn headers(request: RequestBuilder, ask: &Ask<'_>, at: &Url) -> Result<RequestBu
     Ok(request)
 }
 
-/// A place for people. What a redirect adds behind `?` may be a key for that one request.
+/// A place for people. What a redirect adds behind `?` is for that one request.
 fn shown(at: &Url, asked: &Url) -> String {
-    let mut at = at.clone();
-    if at != *asked {
-        at.set_query(at.query().map(|_| "..."));
-        at.set_fragment(None);
+    if at == asked {
+        return shown_url(at);
     }
+    let mut at = at.clone();
+    at.set_query(at.query().map(|_| "..."));
+    at.set_fragment(None);
     at.to_string()
 }
 
@@ -178,6 +182,8 @@ fn refusal(response: &Response) -> Problem {
     let status = response.status();
     let trouble = match status.as_u16() {
         401 | 403 | 404 | 410 | 451 => Trouble::Refused,
+        // The publisher has heard nothing of it.
+        407 => Trouble::Unreached,
         _ => Trouble::Answered,
     };
     let retry_after = match status.as_u16() {
@@ -187,6 +193,9 @@ fn refusal(response: &Response) -> Problem {
     let what = match status.as_u16() {
         206 => "a part of the body (206), which nobody asked for".to_owned(),
         304 => "\"not modified\" (304), although nothing was known of it".to_owned(),
+        407 => {
+            "the proxy says 407 Proxy Authentication Required (`proxy-credential` under [sync])".to_owned()
+        }
         _ => format!("the server says {status}"),
     };
     Problem { trouble, what, status: Some(status.as_u16()), retry_after }
@@ -203,13 +212,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// One that holds what was shown to get the list is not remembered: it would be told.
-fn validators(ask: &Ask<'_>, headers: &HeaderMap) -> Validators {
+fn validators(ask: &Ask<'_>, masks: &Masks, headers: &HeaderMap) -> Validators {
     let text = |name: HeaderName| {
         let value = headers.get(name)?.to_str().ok()?;
-        let is_secret = ask.secret.is_some_and(|secret| secret.masked(value) != value);
-        (value.len() <= LONGEST_VALIDATOR && !is_secret).then(|| value.to_owned())
+        (value.len() <= LONGEST_VALIDATOR && masks.masked(value) == value).then(|| value.to_owned())
     };
-    Validators { url: ask.url.to_string(), etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
+    Validators { url: shown_url(ask.url), etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
 }
 
 /// Streams the body to the file: octets received, and whether the transport said where the body ends.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use reqwest::Url;
 use tempfile::NamedTempFile;
 
-use super::secret::Secret;
-use crate::config::{ListConfig, Sync, Transport};
+use super::secret::{Masks, Secret};
+use crate::config::{ListConfig, Sync, Transport, shown_url};
 use crate::store::Validators;
 
 mod file;
@@ -102,7 +102,7 @@ pub struct Fetched {
     /// Where it came from in the end.
     pub answered: Answered,
     /// What was shown to get it. Whoever was told it may have written it into the body.
-    pub(crate) secret: Option<Secret>,
+    pub(crate) masks: Masks,
 }
 
 /// Who answered.
@@ -170,7 +170,7 @@ impl Fetcher {
         let mut body = body;
         let mut causes = Vec::new();
         for url in list.source.urls() {
-            if known.resting.contains(url.as_str()) {
+            if known.resting.contains(&shown_url(url)) {
                 causes.push(Problem::unreached("passed over: its server asked to be left alone").at(url));
                 continue;
             }
@@ -210,7 +210,7 @@ impl Fetcher {
         let ask = Ask {
             url,
             list,
-            validators: known.validators.as_ref().filter(|known| known.url == url.as_str()),
+            validators: known.validators.as_ref().filter(|known| known.url == shown_url(url)),
             basis: known.body.as_deref(),
             secret: secret.as_ref(),
             turns: &self.turns,
@@ -223,23 +223,16 @@ impl Fetcher {
             Some(Transport::File) => file::get(&ask, body),
             None => Err((Problem::unreached(format!("`{}:` is no way to fetch a list", url.scheme())), body)),
         };
+        let masks = Masks::new(secret.iter().chain(self.http.proxy_secret()), url);
         match got {
             Ok(Got::NotModified(answered)) => Ok(Outcome::NotModified(answered)),
             Ok(Got::Body { body, validators, received, complete, answered }) => {
-                Ok(Outcome::Fetched(Fetched { body, validators, received, complete, answered, secret }))
+                Ok(Outcome::Fetched(Fetched { body, validators, received, complete, answered, masks }))
             }
             Err((problem, body)) => {
-                let what = masked(secret.as_ref(), problem.what);
+                let what = masks.masked(&problem.what);
                 Err((Problem { what, ..problem }, body))
             }
         }
-    }
-}
-
-/// `text` without the secret.
-pub(crate) fn masked(secret: Option<&Secret>, text: String) -> String {
-    match secret {
-        Some(secret) => secret.masked(&text),
-        None => text,
     }
 }

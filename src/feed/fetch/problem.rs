@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::Trouble;
+use crate::config::shown_url;
 
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +103,7 @@ impl Problem {
 
     pub(super) fn at(self, url: &Url) -> Cause {
         let Self { trouble, what, status, retry_after } = self;
-        Cause { url: url.to_string(), what, trouble, status, retry_after }
+        Cause { url: shown_url(url), what, trouble, status, retry_after }
     }
 }
 

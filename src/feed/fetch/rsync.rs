@@ -11,7 +11,7 @@ use std::fs::{File, FileTimes, Permissions};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use reqwest::Url;
@@ -20,7 +20,7 @@ use tempfile::{NamedTempFile, TempDir};
 use super::problem::Problem;
 use super::reach::addresses;
 use super::{Answered, Ask, Got, Trouble};
-use crate::config::Transport;
+use crate::config::{Transport, shown_url};
 use crate::feed::secret::path_of;
 use crate::store::Validators;
 
@@ -43,7 +43,7 @@ pub(super) async fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Prob
         Err(problem) => return Err((problem, body)),
     };
     let answered = Answered {
-        url: ask.url.to_string(),
+        url: shown_url(ask.url),
         remote: None,
         status: None,
         took: began.elapsed(),
@@ -145,7 +145,7 @@ async fn attempt(
         return Ok(None);
     }
     let validators = Validators {
-        url: ask.url.to_string(),
+        url: shown_url(ask.url),
         etag: Some(etag(after.len(), after.mtime(), after.mtime_nsec())),
         last_modified: Timestamp::from_second(after.mtime()).ok().and_then(http_date),
     };
@@ -193,7 +193,7 @@ fn prepare(copy: &Path, ask: &Ask<'_>) -> std::io::Result<bool> {
     let known = ask.validators.and_then(|known| read_etag(known.etag.as_deref()?));
     match known {
         Some((size, time)) if file.metadata()?.len() == size => {
-            file.set_times(FileTimes::new().set_modified(UNIX_EPOCH + time))?;
+            file.set_times(FileTimes::new().set_modified(time))?;
             Ok(true)
         }
         _ => Ok(false),
@@ -205,10 +205,15 @@ fn etag(size: u64, seconds: i64, nanoseconds: i64) -> String {
     format!("{size}-{seconds}.{nanoseconds:09}")
 }
 
-fn read_etag(etag: &str) -> Option<(u64, Duration)> {
+fn read_etag(etag: &str) -> Option<(u64, SystemTime)> {
     let (size, time) = etag.split_once('-')?;
     let (seconds, nanoseconds) = time.split_once('.')?;
-    Some((size.parse().ok()?, Duration::new(seconds.parse().ok()?, nanoseconds.parse().ok()?)))
+    let seconds: i64 = seconds.parse().ok()?;
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    // Files from before 1970 are rare, and files all the same.
+    let begun = if seconds < 0 { UNIX_EPOCH.checked_sub(whole)? } else { UNIX_EPOCH.checked_add(whole)? };
+    let nanoseconds = nanoseconds.parse().ok().filter(|&nanoseconds| nanoseconds < 1_000_000_000)?;
+    Some((size.parse().ok()?, begun.checked_add(Duration::from_nanos(nanoseconds))?))
 }
 
 fn http_date(time: Timestamp) -> Option<String> {
@@ -292,8 +297,11 @@ mod tests {
     #[test]
     fn what_a_file_is_called_reads_back() {
         assert_eq!(etag(10, 1_800_000_000, 5), "10-1800000000.000000005");
-        assert_eq!(read_etag("10-1800000000.000000005"), Some((10, Duration::new(1_800_000_000, 5))));
-        for bad in ["", "10", "10-", "x-1.1", "10--1.1"] {
+        let after = |seconds| UNIX_EPOCH + Duration::new(seconds, 5);
+        assert_eq!(read_etag("10-1800000000.000000005"), Some((10, after(1_800_000_000))));
+        let before = UNIX_EPOCH - Duration::from_secs(500_000_000) + Duration::from_nanos(5);
+        assert_eq!(read_etag(&etag(10, -500_000_000, 5)), Some((10, before)));
+        for bad in ["", "10", "10-", "x-1.1", "10---1.1", "10-1.1000000000"] {
             assert_eq!(read_etag(bad), None, "{bad}");
         }
         assert_eq!(http_date(Timestamp::UNIX_EPOCH).unwrap(), "Thu, 01 Jan 1970 00:00:00 GMT");

@@ -123,8 +123,8 @@ impl Shape {
         let mut short = std::mem::take(&mut self.short_v4);
         for block in set.v4.blocks.iter().filter(|b| !b.exclude) {
             let everything = block.span == ALL_V4;
-            let (never, idle) = (never.covers_v4(block.span), idle.covers_v4(block.span));
-            let found = Found { block, never, idle, everything };
+            let (never, left) = (never.covers_v4(block.span), idle.left_of_v4(block.span));
+            let found = Found { block, never, left, everything };
             self.block(&found, &errors, limits.shortest_v4, &mut short);
         }
         self.short_v4 = short;
@@ -134,8 +134,8 @@ impl Shape {
                 block.span.contains(registry.first) && block.span.contains(registry.last)
             };
             let everything = REGISTRIES_V6.iter().any(holds);
-            let (never, idle) = (never.covers_v6(block.span), idle.covers_v6(block.span));
-            let found = Found { block: &block, never, idle, everything };
+            let (never, left) = (never.covers_v6(block.span), idle.left_of_v6(block.span));
+            let found = Found { block: &block, never, left, everything };
             self.block(&found, &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
@@ -187,7 +187,7 @@ impl Shape {
 
     fn block<A: Address>(
         &mut self,
-        &Found { block, never, idle, everything }: &Found<'_, A>,
+        &Found { block, never, left, everything }: &Found<'_, A>,
         errors: &BTreeSet<ValueId>,
         shortest: u8,
         short: &mut Short,
@@ -200,7 +200,7 @@ impl Shape {
         }
         if everything {
             self.everything.get_or_insert_with(|| block.span.to_string());
-        } else if !idle && block.span.extent() > A::ZERO.prefix(shortest).extent() {
+        } else if left > A::ZERO.prefix(shortest).extent() {
             short.count += 1;
             if short.examples.len() < SAMPLE {
                 short.examples.push(block.span.to_string());
@@ -214,8 +214,8 @@ struct Found<'a, A> {
     block: &'a Block<A>,
     /// All of it is in the never-list.
     never: bool,
-    /// All of it is in [`Nobodys::idle`].
-    idle: bool,
+    /// Of its addresses those that are not in [`Nobodys::idle`], less one.
+    left: u128,
     /// It holds so much that whoever listed it meant everything, whatever the limits.
     everything: bool,
 }

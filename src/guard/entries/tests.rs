@@ -93,6 +93,9 @@ fn short_prefixes() {
     assert_eq!(only(&plain("4.0.0.0/7\n1.2.3.4\n")), "1 entries are broader than /8: 4.0.0.0/7");
     assert_eq!(plain("2600::/16\n").decision, Decision::Accept);
     assert_eq!(only(&plain("2600::/15\n")), "1 entries are broader than /16: 2600::/15");
+    // What nobody may list is out of them before they are judged: 11.0.0.0/8 is left, and of the next one seven /8.
+    assert_eq!(plain("10.0.0.0/7\n").decision, Decision::Accept);
+    assert_eq!(only(&plain("8.0.0.0/5\n")), "1 entries are broader than /8: 8.0.0.0/5");
 }
 
 #[test]

@@ -42,8 +42,6 @@ pub struct Changed {
     pub gone: Vec<LocalDecision>,
     /// Lines that cannot be read, as they stood before.
     pub damaged: Vec<super::DamagedLine>,
-    /// Whether the log knows of it. What was decided is in force all the same.
-    pub logged: Result<(), StoreError>,
 }
 
 /// A line of the log.
@@ -105,18 +103,19 @@ impl DecisionWriter {
             too_many -= usize::from(goes);
             !goes
         });
-        if kept.len() == before.made.len() {
-            self.append(&new, before.is_open)?;
-        } else {
-            self.rewrite(&before, kept.into_iter().chain(new.iter().copied()))?;
-        }
         let line = |event, by| move |decision| Line { wall, event, by, decision };
         let by = new.first().map(|decision| decision.by.as_str());
         let replaced: Vec<_> = replaced.into_iter().filter(|decision| !is_over(decision)).collect();
         let lines = over.into_iter().map(line(Event::Ended, None));
         let lines = lines.chain(replaced.iter().copied().map(line(Event::Replaced, by)));
-        let logged = self.log(lines.chain(new.into_iter().map(line(Event::Decided, by))));
-        Ok(Changed { gone: replaced.into_iter().cloned().collect(), damaged: before.damaged, logged })
+        self.logged(lines.chain(new.iter().copied().map(line(Event::Decided, by))), || {
+            if kept.len() == before.made.len() {
+                self.append(&new, before.is_open)
+            } else {
+                self.rewrite(&before, kept.into_iter().chain(new.iter().copied()))
+            }
+        })?;
+        Ok(Changed { gone: replaced.into_iter().cloned().collect(), damaged: before.damaged })
     }
 
     /// Takes back, in the name of `by`, those that are meant.
@@ -129,13 +128,13 @@ impl DecisionWriter {
         let before = Decisions::read(&self.path())?;
         let (meant, kept): (Vec<_>, Vec<_>) = before.made.iter().partition(|decision| is_meant(decision));
         let removed: Vec<_> = meant.into_iter().filter(|decision| !decision.is_over(wall)).collect();
-        let mut logged = Ok(());
         if !removed.is_empty() {
-            self.rewrite(&before, kept.into_iter())?;
             let line = |event, by| move |decision| Line { wall, event, by, decision };
-            logged = self.log(removed.iter().copied().map(line(Event::Removed, Some(by))));
+            self.logged(removed.iter().copied().map(line(Event::Removed, Some(by))), || {
+                self.rewrite(&before, kept.into_iter())
+            })?;
         }
-        Ok(Changed { gone: removed.into_iter().cloned().collect(), damaged: before.damaged, logged })
+        Ok(Changed { gone: removed.into_iter().cloned().collect(), damaged: before.damaged })
     }
 
     fn path(&self) -> PathBuf {
@@ -186,8 +185,15 @@ impl DecisionWriter {
         })
     }
 
-    fn log<'a>(&self, lines: impl Iterator<Item = Line<'a>>) -> Result<(), StoreError> {
-        log::add_lines(&self.root.join(LOG), lines, self.owner)
+    /// Does what `lines` say, once the log knows of it: nothing is decided without a trace, on a full disk neither.
+    fn logged<'a>(
+        &self,
+        lines: impl Iterator<Item = Line<'a>>,
+        decide: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let added = log::add_lines(&self.root.join(LOG), lines, self.owner)?;
+        killpoint("overlay-logged");
+        decide().inspect_err(|_| added.undo())
     }
 }
 

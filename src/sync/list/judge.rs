@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::Desk;
+use crate::config::shown_url;
 use crate::feed::decode::{decode, is_packed};
-use crate::feed::fetch::{Fetched, masked};
-use crate::feed::secret::Secret;
+use crate::feed::fetch::Fetched;
+use crate::feed::secret::Masks;
 use crate::guard::entries::{Before, Decision, Difference, Judgement, Reason, compare, judge};
 use crate::guard::{is_error_code, payload};
 use crate::parse::{self, Diag, Parsed, Trailer};
@@ -42,7 +43,7 @@ pub(super) struct Body<'a> {
     pub(super) complete: bool,
     pub(super) validators: Option<&'a Validators>,
     /// What was shown to get it.
-    pub(super) secret: Option<&'a Secret>,
+    pub(super) masks: Option<&'a Masks>,
     /// Its bad lines are told by whoever reads it after this.
     pub(super) quiet: bool,
 }
@@ -53,14 +54,14 @@ impl<'a> Body<'a> {
             path: fetched.body.path(),
             complete: fetched.complete,
             validators: Some(&fetched.validators),
-            secret: fetched.secret.as_ref(),
+            masks: Some(&fetched.masks),
             quiet: false,
         }
     }
 
     /// Of the store: it came whole once.
     pub(super) fn stored(path: &'a Path, validators: Option<&'a Validators>) -> Self {
-        Self { path, complete: true, validators, secret: None, quiet: false }
+        Self { path, complete: true, validators, masks: None, quiet: false }
     }
 }
 
@@ -164,12 +165,12 @@ impl Desk<'_> {
     /// Text → set, judged. `Err` says why the body as a whole is of no use. The body's secret is in nothing that is told.
     pub(super) fn read(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
         self.read_plainly(body, against)
-            .map(|read| Judged { reasons: all_masked(body.secret, read.reasons), ..read })
-            .map_err(|refusal| Refusal { reasons: all_masked(body.secret, refusal.reasons), ..refusal })
+            .map(|read| Judged { reasons: all_masked(body.masks, read.reasons), ..read })
+            .map_err(|refusal| Refusal { reasons: all_masked(body.masks, refusal.reasons), ..refusal })
     }
 
     fn read_plainly(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
-        let Body { path, complete, validators, secret, quiet } = *body;
+        let Body { path, complete, validators, masks, quiet } = *body;
         let list = self.list;
         if !complete && ends_within_a_line(path).map_err(|error| Refusal::unreadable(&error))? {
             return Err(Refusal::rejected("cut", "the connection closed within a line: the body may be cut"));
@@ -184,13 +185,13 @@ impl Desk<'_> {
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;
         }
-        let (parsed, decoded) = self.parse(path, secret, quiet)?;
+        let (parsed, decoded) = self.parse(path, masks, quiet)?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
         Ok(self.judge(parsed, decoded, dates, against))
     }
 
-    fn parse(&self, path: &Path, secret: Option<&Secret>, quiet: bool) -> Result<(Parsed, u64), Refusal> {
+    fn parse(&self, path: &Path, masks: Option<&Masks>, quiet: bool) -> Result<(Parsed, u64), Refusal> {
         let list = self.list;
         let file = File::open(path).map_err(|error| Refusal::unreadable(&error))?;
         let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
@@ -200,7 +201,9 @@ impl Desk<'_> {
             if quiet {
                 return;
             }
-            diag.text = masked(secret, diag.text);
+            if let Some(masks) = masks {
+                diag.text = masks.masked(&diag.text);
+            }
             self.watcher.event(&Event::BadLine { list: &list.name, file: None, diag: &diag });
         };
         let parsed = parse::parse(list.format, &self.options(), text, &mut bad_line)
@@ -262,7 +265,7 @@ impl Desk<'_> {
     fn check_age(&self, dates: &Dates, against: Against) -> Result<(), Refusal> {
         let last = self.status.validators.as_ref().filter(|_| against == Against::LastVersion);
         let same_source =
-            |last: &Validators| self.list.source.urls().iter().any(|url| url.as_str() == last.url);
+            |last: &Validators| self.list.source.urls().iter().any(|url| shown_url(url) == last.url);
         // Another publisher's dates say nothing of this one's.
         if !last.is_some_and(same_source) {
             return Ok(());
@@ -306,8 +309,9 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-fn all_masked(secret: Option<&Secret>, reasons: Vec<String>) -> Vec<String> {
-    reasons.into_iter().map(|reason| masked(secret, reason)).collect()
+fn all_masked(masks: Option<&Masks>, reasons: Vec<String>) -> Vec<String> {
+    let Some(masks) = masks else { return reasons };
+    reasons.iter().map(|reason| masks.masked(reason)).collect()
 }
 
 /// Whether a body that is not packed ends without a newline. (A packed one has a length or a checksum.)

@@ -9,12 +9,15 @@ use crate::config::Sync;
 use crate::feed::fetch::Times;
 use crate::feed::fetch::problem::{Problem, chain};
 use crate::feed::fetch::reach::PublicOnly;
+use crate::feed::secret::Secret;
 
 /// They and what they are made of.
 pub(in crate::feed::fetch) struct Clients {
     agent: String,
     times: Times,
     proxy: Option<Url>,
+    /// Read once: what it is in this sync.
+    proxy_secret: Option<Result<Secret, String>>,
     ca_file: Option<PathBuf>,
     public: OnceLock<Result<Client, String>>,
     any: OnceLock<Result<Client, String>>,
@@ -22,18 +25,20 @@ pub(in crate::feed::fetch) struct Clients {
 
 impl Clients {
     pub(in crate::feed::fetch) fn new(sync: &Sync, times: Times) -> Self {
-        let version = env!("CARGO_PKG_VERSION");
-        let agent = match &sync.contact {
-            Some(contact) => format!("gatepost/{version} (+{contact})"),
-            None => format!("gatepost/{version}"),
-        };
+        let agent = agent(sync.contact.as_deref(), env!("CARGO_PKG_REPOSITORY"));
         let (proxy, ca_file) = (sync.proxy.clone(), sync.ca_file.clone());
-        Self { agent, times, proxy, ca_file, public: OnceLock::new(), any: OnceLock::new() }
+        let proxy_secret = sync.proxy_credential.as_ref().filter(|_| proxy.is_some()).map(Secret::read);
+        Self { agent, times, proxy, proxy_secret, ca_file, public: OnceLock::new(), any: OnceLock::new() }
     }
 
     /// Whether somebody else resolves names and connects.
     pub(super) fn has_proxy(&self) -> bool {
         self.proxy.is_some()
+    }
+
+    /// What the proxy is shown.
+    pub(in crate::feed::fetch) fn proxy_secret(&self) -> Option<&Secret> {
+        self.proxy_secret.as_ref()?.as_ref().ok()
     }
 
     pub(super) fn client(&self, any_address: bool) -> Result<&Client, Problem> {
@@ -57,12 +62,28 @@ impl Clients {
         }
         match &self.proxy {
             Some(proxy) => {
-                builder = builder.proxy(Proxy::all(proxy.as_str()).map_err(|error| chain(&error))?);
+                let mut proxy = Proxy::all(proxy.as_str()).map_err(|error| chain(&error))?;
+                if let Some(secret) = &self.proxy_secret {
+                    let Some((user, password)) = secret.as_ref().map_err(String::clone)?.password() else {
+                        return Err("a proxy takes a credential `USER:PASSWORD` only".to_owned());
+                    };
+                    proxy = proxy.basic_auth(user, password);
+                }
+                builder = builder.proxy(proxy);
             }
             None if !any_address => builder = builder.dns_resolver(Arc::new(PublicOnly)),
             None => {}
         }
         builder.build().map_err(|error| chain(&error))
+    }
+}
+
+/// Who asks, and where to complain: to the operator, else to the program's home, if it has one.
+fn agent(contact: Option<&str>, home: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match contact.unwrap_or(home) {
+        "" => format!("gatepost/{version}"),
+        contact => format!("gatepost/{version} (+{contact})"),
     }
 }
 
@@ -75,4 +96,20 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
         return Err(failed("no certificate in it (expected PEM)".to_owned()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_to_write_to() {
+        let (version, home) = (env!("CARGO_PKG_VERSION"), "https://example.net/gatepost");
+        assert_eq!(
+            agent(Some("postmaster@example.org"), home),
+            format!("gatepost/{version} (+postmaster@example.org)")
+        );
+        assert_eq!(agent(None, home), format!("gatepost/{version} (+{home})"));
+        assert_eq!(agent(None, ""), format!("gatepost/{version}"));
+    }
 }
