@@ -81,7 +81,7 @@ fn machine() -> Option<Machine> {
          smtpd_tls_security_level=none mynetworks=127.0.0.0/8",
         "postconf -X smtpd_recipient_restrictions smtpd_authorized_xclient_hosts || true",
         "systemctl start unbound",
-        "systemctl start postfix@-",
+        "systemctl start postfix@- postfix",
     ] {
         machine.ok(&["sh", "-ec", line]);
     }
