@@ -120,6 +120,8 @@ fn the_package_is_as_debian_wants_it() {
         "/usr/share/fish/vendor_completions.d/gatepost.fish",
         "/usr/share/doc/gatepost/copyright",
         "/usr/share/doc/gatepost/changelog.gz",
+        "/usr/share/doc/gatepost/CHANGELOG.md.gz",
+        "/usr/share/doc/gatepost/docs/README.md",
         "/usr/share/doc/gatepost/examples/gatepost.toml",
         "/usr/share/doc/gatepost/examples/snippets/postfix.cf",
     ] {
@@ -156,6 +158,16 @@ fn the_package_is_as_debian_wants_it() {
     let config = run(["print-config", "--config", config.to_str().unwrap()]).expect(0).stdout;
     assert!(!config.contains("url"), "{config}");
     assert_eq!(config.matches("\n[list.").count(), 1, "{config}");
+}
+
+#[test]
+fn lintian_has_nothing_to_say() {
+    let test = "lintian_has_nothing_to_say";
+    let Some([_, package]) = packages(test) else { return };
+    let Some(lintian) = installed("lintian", "lintian", test) else { return };
+    let mut command = Command::new(lintian);
+    command.args(["--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"]).arg(package);
+    assert_eq!(ok(&mut command), "");
 }
 
 fn machine(test: &str) -> Option<Machine> {
