@@ -120,6 +120,8 @@ fn the_package_is_as_debian_wants_it() {
         "/usr/share/fish/vendor_completions.d/gatepost.fish",
         "/usr/share/doc/gatepost/copyright",
         "/usr/share/doc/gatepost/changelog.gz",
+        "/usr/share/doc/gatepost/CHANGELOG.md.gz",
+        "/usr/share/doc/gatepost/docs/README.md",
         "/usr/share/doc/gatepost/examples/gatepost.toml",
         "/usr/share/doc/gatepost/examples/snippets/postfix.cf",
     ] {
@@ -156,6 +158,16 @@ fn the_package_is_as_debian_wants_it() {
     let config = run(["print-config", "--config", config.to_str().unwrap()]).expect(0).stdout;
     assert!(!config.contains("url"), "{config}");
     assert_eq!(config.matches("\n[list.").count(), 1, "{config}");
+}
+
+#[test]
+fn lintian_has_nothing_to_say() {
+    let test = "lintian_has_nothing_to_say";
+    let Some([_, package]) = packages(test) else { return };
+    let Some(lintian) = installed("lintian", "lintian", test) else { return };
+    let mut command = Command::new(lintian);
+    command.args(["--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"]).arg(package);
+    assert_eq!(ok(&mut command), "");
 }
 
 fn machine(test: &str) -> Option<Machine> {
@@ -237,6 +249,12 @@ fn installed_upgraded_removed_and_purged() {
     machine.ok(&["systemctl", "reload", "gatepost"]);
     machine.ok(&["systemctl", "start", "gatepost-sync"]);
     machine.until("its own list answers", |_| lists("198.51.100.9") == Some(1));
+    // Where the timer runs, an upgrade has a sync make at once what has another form now.
+    let synced = || machine.show("gatepost-sync", "ExecMainStartTimestampMonotonic");
+    let then = synced();
+    dpkg(&["-i", "/old.deb"]);
+    machine.until("a sync after the upgrade", |_| synced() != then);
+    machine.until("it answers after it", is_right);
     let refused = machine.run(&["gatepost", "feeds", "enable", "uceprotect-1"]);
     assert!(refused.code == Some(2) && refused.err.contains("--accept-terms"), "{}", refused.err);
     assert!(!machine.path("/etc/gatepost/conf.d/feeds.toml").exists());
@@ -252,7 +270,7 @@ fn installed_upgraded_removed_and_purged() {
         let files = ["generation.json", "terms.json", "feeds/own/status.json"];
         files.map(|file| machine.read(&format!("/var/lib/gatepost/{file}")))
     };
-    let (before, pid) = (store(), machine.show("gatepost", "MainPID"));
+    let (before, pid, then) = (store(), machine.show("gatepost", "MainPID"), synced());
     dpkg(&["-i", "/new.deb"]);
     let version = || machine.ok(&["dpkg-query", "-W", "-f=${Version}", "gatepost"]);
     assert_eq!(version(), "0.1.0");
@@ -263,6 +281,7 @@ fn installed_upgraded_removed_and_purged() {
     assert_eq!((machine.read(CONFIG), lists("198.51.100.9")), (edited.clone(), Some(1)));
     assert_eq!(state("gatepost-sync.timer", "is-enabled"), "disabled");
     assert_eq!(state("gatepost-sync.timer", "is-active"), "inactive");
+    assert_eq!(synced(), then, "whoever has stopped the timer fetches in another way");
 
     // With a mistake in the configuration what runs goes on.
     let pid = machine.show("gatepost", "MainPID");

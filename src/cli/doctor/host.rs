@@ -1,9 +1,8 @@
-//! What of the host will bite: socket buffers, the clock, files of the store, units, own networks that a list could name.
+//! What of the host will bite: socket buffers, the clock, files of the store and of the configuration, units, own networks.
 //!
 //! Reads files and asks systemd; changes nothing.
 
 use std::fs;
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
@@ -12,26 +11,26 @@ use std::time::Duration;
 use super::super::output::{short_duration, since};
 use super::super::view::View;
 use super::finding::{Area, Check, Cure};
-use super::who;
-use crate::config::is_public;
+use super::{files, own, who};
 use crate::feed::schedule::{Asker, Due, due};
-use crate::guard::NeverList;
 
 /// What is shipped for it.
 const SYSCTL: &str = include_str!("../../../deploy/sysctl.d/60-gatepost.conf");
 /// Later than this nobody looks for lists that are due.
 const OVERDUE: Duration = Duration::from_secs(2 * 3600);
 
-pub(super) fn look(view: &View) -> Vec<Check> {
+/// `main`: the configuration's main file, where a person wrote it.
+pub(super) fn look(view: &View, main: Option<&Path>) -> Vec<Check> {
     let mut checks = Vec::new();
     checks.extend(buffers(fs::read_to_string("/proc/sys/net/core/rmem_max").ok().as_deref()));
     checks.push(clock(view));
-    checks.extend(files(&view.config.state));
+    checks.extend(store(&view.config.state));
+    checks.extend(main.into_iter().flat_map(|main| files::look(main, &view.config)));
     checks.extend(syncs(view));
     if who::has_systemd() {
         checks.extend(units(view));
     }
-    checks.extend(networks(view, &who::own_addresses()));
+    checks.extend(own::look(view, &who::own_addresses(), own::mynetworks().as_deref()));
     checks
 }
 
@@ -61,7 +60,7 @@ fn clock(view: &View) -> Check {
 }
 
 /// Who may write into the store, and whether all of it is its owner's.
-fn files(state: &Path) -> Option<Check> {
+fn store(state: &Path) -> Option<Check> {
     let folder = fs::metadata(state).ok()?;
     if folder.mode() & 0o022 != 0 {
         let what =
@@ -133,31 +132,6 @@ fn units(view: &View) -> Vec<Check> {
     checks
 }
 
-/// Public addresses of this host that a list could name.
-fn networks(view: &View, addresses: &[IpAddr]) -> Option<Check> {
-    let own = NeverList::default().with(&view.config.reloadable.sync.own_networks);
-    let is_protected = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => own.contains_v4((*v4).into()),
-        IpAddr::V6(v6) => own.contains_v6((*v6).into()),
-    };
-    let mut public: Vec<IpAddr> = addresses.iter().copied().filter(|address| is_public(*address)).collect();
-    public.sort();
-    public.dedup();
-    let open: Vec<String> =
-        public.iter().filter(|address| !is_protected(address)).map(|ip| format!("\"{ip}\"")).collect();
-    let fetches = view.config.reloadable.lists.values().any(|list| !list.is_own());
-    if open.is_empty() || !fetches {
-        return (!public.is_empty())
-            .then(|| Check::ok(Area::Host, "no feed can list this host's own addresses"));
-    }
-    let lines = format!("own-networks = [{}]", open.join(", "));
-    Some(
-        Check::warn(Area::Host, "own-networks", format!("a feed may list this host: {}", open.join(", ")))
-            .because("what is not in `own-networks` is listed when a feed says so, and mail between own machines is refused")
-            .cured(Cure { how: "under [sync] in the configuration, beside what is there; better the whole network".to_owned(), lines }),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -177,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mode = |mode| {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            files(folder.path()).unwrap().name()
+            store(folder.path()).unwrap().name()
         };
         assert_eq!([mode(0o750), mode(0o770), mode(0o757)], ["", "open-store", "open-store"]);
     }

@@ -5,9 +5,11 @@
 //! questions, waiting longer than a server may need.
 
 mod cure;
+mod files;
 mod finding;
 mod host;
 mod mail;
+mod own;
 mod resolv_conf;
 mod resolver;
 mod server;
@@ -112,6 +114,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
         }
         Err(error) => checks.push(Check::bad(Area::Resolver, "nothing-to-wire", error.to_string())),
     }
-    checks.extend(host::look(&view));
+    // What `up` wrote is nobody's to protect.
+    checks.extend(host::look(&view, from.service().ok().as_deref()));
     checks
 }

@@ -1,0 +1,100 @@
+//! The files of the configuration: who may write them, and who may read what looks like a secret in them.
+//!
+//! Reads files and their modes; changes nothing.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::finding::{Area, Check};
+use crate::config::Config;
+
+/// Words that stand before a key in the query of a URL.
+const KEYS: [&str; 6] = ["key=", "token=", "auth=", "secret=", "password=", "passwd="];
+/// A part of a path that is so long, with digits and letters, is no name that a person chose.
+const KEY_LEN: usize = 20;
+
+/// `main`: the configuration's main file; `conf.d` stands beside it.
+pub(super) fn look(main: &Path, config: &Config) -> Vec<Check> {
+    let files = files(main);
+    let open = files.iter().chain(folders(main).iter()).find(|path| mode(path) & 0o022 != 0).cloned();
+    let mut checks = Vec::new();
+    if let Some(path) = open {
+        let what = format!("{} may be written by others (mode {:o})", path.display(), mode(&path));
+        checks.push(
+            Check::warn(Area::Host, "open-configuration", what)
+                .because("whoever writes there decides what is listed, and whom the service asks")
+                .cured_by(format!("chmod go-w {}", path.display())),
+        );
+    }
+    let lists = config.reloadable.lists.values();
+    let secrets: Vec<&str> = lists
+        .flat_map(|list| list.source.urls())
+        .map(|url| url.as_str())
+        .filter(|url| has_key(url))
+        .collect();
+    let told = files.iter().filter(|path| mode(path) & 0o004 != 0).find(|path| {
+        fs::read_to_string(path).is_ok_and(|text| secrets.iter().any(|secret| text.contains(secret)))
+    });
+    if let Some(path) = told {
+        let what = format!("{} has a URL with a key in it, and everybody may read it", path.display());
+        let at = path.display();
+        checks.push(
+            Check::warn(Area::Host, "open-secret", what)
+                .because("whoever has the key is who you are to that publisher")
+                .cured_by(format!("chgrp gatepost {at} && chmod 640 {at} (the group of the service)")),
+        );
+    }
+    if checks.is_empty() && !files.is_empty() {
+        checks.push(Check::ok(Area::Host, format!("{} is its owner's alone to write", main.display())));
+    }
+    checks
+}
+
+/// The main file and those that are read after it.
+fn files(main: &Path) -> Vec<PathBuf> {
+    let beside = fs::read_dir(main.with_file_name("conf.d")).into_iter().flatten().flatten();
+    let beside =
+        beside.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let mut files: Vec<PathBuf> = beside.collect();
+    files.sort();
+    files.insert(0, main.to_owned());
+    files.retain(|path| path.is_file());
+    files
+}
+
+/// Who may write into these may put another file in the place of one.
+fn folders(main: &Path) -> [PathBuf; 2] {
+    [main.parent().map(Path::to_owned).unwrap_or_default(), main.with_file_name("conf.d")]
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).map_or(0, |found| found.mode() & 0o7777)
+}
+
+/// A key that stands in a URL: in its query, or as a part of its path.
+fn has_key(url: &str) -> bool {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let query = query.to_ascii_lowercase();
+    let is_key = |part: &str| {
+        part.len() >= KEY_LEN
+            && part.bytes().all(|octet| octet.is_ascii_alphanumeric())
+            && part.bytes().any(|octet| octet.is_ascii_digit())
+            && part.bytes().any(|octet| octet.is_ascii_alphabetic())
+    };
+    KEYS.iter().any(|key| query.contains(key)) || path.split('/').skip(3).any(is_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_urls() {
+        assert!(has_key("https://lists.example/get?format=txt&Token=abc"));
+        assert!(has_key("https://lists.example/api/0123456789abcdef01234567/list.txt"));
+        assert!(!has_key("https://lists.example/rbldnsd-all/dnsbl-1.uceprotect.net.gz"));
+        assert!(!has_key("https://lists.example/list.txt?format=txt"));
+        assert!(!has_key("https://raw.example/disposable-email-domains/master/disposable.conf"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Own networks that a list could name: the addresses of this host's interfaces, and what Postfix lets pass as `mynetworks`.
+//!
+//! Asks `postconf`, reads the sets of allow lists; changes nothing.
+
+use std::net::IpAddr;
+use std::process::Command;
+
+use super::super::view::View;
+use super::finding::{Area, Check, Cure};
+use crate::config::{ZoneConfig, is_public};
+use crate::guard::NeverList;
+use crate::model::{Subject, Use};
+use crate::store::Store;
+
+/// sbin is not on everybody's path.
+const POSTCONF: [&str; 2] = ["postconf", "/usr/sbin/postconf"];
+
+/// What Postfix calls its own networks; nothing where there is no Postfix.
+pub(super) fn mynetworks() -> Option<String> {
+    let said = POSTCONF.iter().find_map(|at| Command::new(at).args(["-h", "mynetworks"]).output().ok())?;
+    said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
+}
+
+/// Networks of one's own that some feed may list in some zone.
+pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: Option<&str>) -> Option<Check> {
+    let addresses = addresses.iter().filter_map(|address| address.to_string().parse().ok());
+    let mut own: Vec<Subject> = Vec::new();
+    for network in addresses.chain(networks(mynetworks.unwrap_or_default())).filter(is_ours_in_public) {
+        if !own.contains(&network) {
+            own.push(network);
+        }
+    }
+    if own.is_empty() {
+        return None;
+    }
+    let named = NeverList::default().with(&view.config.reloadable.sync.own_networks);
+    own.retain(|network| !covers(&named, network));
+    let zones = view.config.reloadable.zones.iter().filter(|zone| asks_a_feed(view, zone));
+    let excepted: Vec<NeverList> = match own.is_empty() {
+        true => Vec::new(),
+        false => zones.map(|zone| named.clone().with(&excepts(view, zone))).collect(),
+    };
+    own.retain(|network| excepted.iter().any(|never| !covers(never, network)));
+    // An address in a network that is told already.
+    let wide = own.clone();
+    own.retain(|network| !wide.iter().any(|other| other != network && other.covers(network)));
+    let open: Vec<String> = own.iter().map(|network| format!("\"{network}\"")).collect();
+    if open.is_empty() {
+        return Some(Check::ok(Area::Host, "no feed can list this host's own networks"));
+    }
+    let open = open.join(", ");
+    Some(
+        Check::warn(Area::Host, "own-networks", format!("a feed may list own networks: {open}"))
+            .because("what is neither in `own-networks` nor in an allow list under `except` is listed when a feed says so, and mail between own machines is refused")
+            .cured(Cure {
+                how: "under [sync] in the configuration, beside what is there; better the whole network".to_owned(),
+                lines: format!("own-networks = [{open}]"),
+            }),
+    )
+}
+
+/// The networks in a value of `mynetworks`; tables (`hash:…`, `/file`) and exclusions (`!`) are not followed.
+fn networks(mynetworks: &str) -> impl Iterator<Item = Subject> {
+    let words = mynetworks.split([' ', ',', '\t', '\n']).filter(|word| !word.starts_with(['!', '/']));
+    words.filter_map(|word| match word.replace(['[', ']'], "").parse::<Subject>().ok()?.unmapped() {
+        Subject::Name(_) => None,
+        network => Some(network),
+    })
+}
+
+/// What no list of the world names anyway is none to be protected.
+fn is_ours_in_public(network: &Subject) -> bool {
+    match network {
+        Subject::V4(span) => is_public(IpAddr::from(span.first.to_be_bytes())),
+        Subject::V6(span) => is_public(IpAddr::from(span.first.to_be_bytes())),
+        Subject::Name(_) => false,
+    }
+}
+
+fn covers(never: &NeverList, network: &Subject) -> bool {
+    match network {
+        Subject::V4(span) => never.covers_v4(*span),
+        Subject::V6(span) => never.covers_v6(*span),
+        Subject::Name(_) => true,
+    }
+}
+
+/// Whether a list that others publish can refuse somebody there.
+fn asks_a_feed(view: &View, zone: &ZoneConfig) -> bool {
+    zone.members.iter().any(|member| {
+        let list = view.list(member.list.as_str());
+        list.is_some_and(|list| !list.config.is_own() && list.config.use_ != Use::Allow)
+    })
+}
+
+/// What the zone's allow lists have, as far as they can be read.
+fn excepts(view: &View, zone: &ZoneConfig) -> Vec<Subject> {
+    let Ok(store) = Store::existing(&view.config.state) else { return Vec::new() };
+    let lists = zone.excepts.iter().filter_map(|name| view.list(name.as_str()));
+    let sets = lists.filter_map(|list| {
+        let set = list.status.set.as_ref()?;
+        store.list(&list.config.name).set(&set.hash).ok()
+    });
+    let networks = sets.flat_map(|set| {
+        let hosts = set.v4.hosts.iter().map(|host| Subject::V4(crate::model::Span::host(*host)));
+        let v4 = set.v4.blocks.iter().filter(|block| !block.exclude).map(|block| Subject::V4(block.span));
+        let v6 = set.v6.iter().filter(|block| !block.exclude).map(|block| Subject::V6(block.span));
+        hosts.chain(v4).chain(v6).collect::<Vec<_>>()
+    });
+    networks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mynetworks_as_postfix_has_them() {
+        let shown = |text| networks(text).map(|network| network.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            shown(
+                "127.0.0.0/8 [::ffff:127.0.0.0]/104, [::1]/128\n5.6.7.0/24 !5.6.7.9 hash:/etc/postfix/nets /etc/postfix/nets 9.9.9.9"
+            ),
+            ["127.0.0.0/8", "127.0.0.0/8", "::1", "5.6.7.0/24", "9.9.9.9"]
+        );
+    }
+
+    #[test]
+    fn only_what_the_world_can_list() {
+        let is = |text: &str| is_ours_in_public(&text.parse().unwrap());
+        assert!(is("5.6.7.0/24") && is("2a00:1::/32"));
+        assert!(!is("10.0.0.0/8") && !is("127.0.0.1") && !is("fe80::1") && !is("::1"));
+    }
+}

@@ -1,0 +1,227 @@
+//! `gatepost doctor` on what of a host will bite: each thing set up on purpose, named, and set right by what is printed.
+#![cfg(feature = "full")]
+
+mod common;
+mod doctor_support;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use common::site::Site;
+use common::skipped;
+use doctor_support::{Diagnosis, Host, in_own_network};
+
+const DAY: i64 = 86_400;
+
+/// The host's finding of this name: what, and the cure's words and lines. What the kernel of this machine allows is not looked at.
+#[track_caller]
+fn finding(found: &Diagnosis, name: &str) -> (String, String, String) {
+    let json = found.json();
+    let check = json["checks"].as_array().unwrap().iter().find(|check| check["name"] == name);
+    let check = check.unwrap_or_else(|| panic!("no {name}: {found:#?}"));
+    assert_eq!(check["area"], "host");
+    assert_eq!(found.0.code, Some(1));
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&check["what"]), text(&check["cures"][0]["how"]), text(&check["cures"][0]["lines"]))
+}
+
+/// What is wrong with the host, but for its kernel.
+fn findings(found: &Diagnosis) -> Vec<String> {
+    let mut names = found.findings(&["host"]);
+    names.retain(|name| name != "buffers");
+    names
+}
+
+/// A host whose one list is somebody else's: `fed`, in bl.example, with what `more` says of the zone.
+fn fed(under_sync: &str, more: &str) -> Host {
+    let host = Host::start(&["bl.example"], "");
+    host.site.put("fed", "9.9.9.9\n");
+    let own = "[list.partners]\nfile = \"own.txt\"\nformat = \"plain\"\nuse = \"allow\"\n";
+    host.site.configure(
+        &(format!("[sync]\n{under_sync}\n{own}")
+            + &Site::list("fed", 7, "")
+            + &Site::zone("bl.example", &["fed"], more)),
+    );
+    host.site.sync(&[]).expect(0);
+    host
+}
+
+/// Moves all stamps of a list: by so many seconds, as if another boot had made them.
+fn restamp(host: &Host, list: &str, seconds: i64) {
+    let path = host.site.state().join("feeds").join(list).join("status.json");
+    let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for stamp in ["last_attempt", "last_contact", "last_confirmed", "content_since"] {
+        let stamp = &mut status[stamp];
+        stamp["wall"] = (stamp["wall"].as_i64().unwrap() + seconds).into();
+        stamp["boottime"] = 0.into();
+        stamp["boot"] = "another boot".into();
+    }
+    fs::write(&path, serde_json::to_vec(&status).unwrap()).unwrap();
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Types a cure that is a command.
+fn type_in(line: &str) {
+    let done = Command::new("sh").args(["-ec", line]).output().unwrap();
+    assert!(done.status.success(), "{line}: {done:?}");
+}
+
+#[test]
+fn a_clock_that_is_behind() {
+    in_own_network("a_clock_that_is_behind", || {
+        let host = Host::start(&["bl.example"], "");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        restamp(&host, "own", DAY);
+        let (what, ..) = finding(&host.doctor(&[]), "clock");
+        assert!(what.contains("behind"), "{what}");
+        restamp(&host, "own", -DAY);
+        assert!(!findings(&host.doctor(&[])).contains(&"clock".to_owned()));
+    });
+}
+
+#[test]
+fn a_store_that_is_others_too() {
+    in_own_network("a_store_that_is_others_too", || {
+        let host = Host::start(&["bl.example"], "");
+        let state = host.site.state();
+        set_mode(&state, 0o775);
+        let (what, how, _) = finding(&host.doctor(&[]), "open-store");
+        assert!(what.contains("775"), "{what}");
+        type_in(&how);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+
+        let generation = state.join("generation.json");
+        if chown(&generation, Some(65534), None).is_err() {
+            return skipped("a_store_that_is_others_too", "only root may give files away");
+        }
+        let (what, how, _) = finding(&host.doctor(&[]), "owner");
+        assert!(what.contains("generation.json"), "{what}");
+        type_in(&how);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+#[test]
+fn a_configuration_that_is_others_too() {
+    in_own_network("a_configuration_that_is_others_too", || {
+        let host = fed("", "");
+        let main = host.site.config();
+        let conf_d = host.site.path("conf.d");
+        fs::create_dir(&conf_d).unwrap();
+        let more = conf_d.join("more.toml");
+        fs::write(&more, "version = 1\n").unwrap();
+        set_mode(&main, 0o644);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        for (path, mode) in [(&main, 0o664), (&more, 0o646), (&conf_d, 0o777)] {
+            set_mode(path, mode);
+            let (what, how, _) = finding(&host.doctor(&[]), "open-configuration");
+            assert!(what.contains(path.to_str().unwrap()), "{what}");
+            type_in(&how);
+            assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        }
+
+        // A key in a URL is everybody's as long as the file is.
+        let text = fs::read_to_string(&main).unwrap();
+        fs::write(&main, text.replacen("/fed\"", "/fed?key=0123456789abcdef\"", 1)).unwrap();
+        let (what, how, _) = finding(&host.doctor(&[]), "open-secret");
+        assert!(what.contains(main.to_str().unwrap()) && how.contains("chmod 640"), "{what}: {how}");
+        assert!(!what.contains("0123456789abcdef"), "{what}");
+        set_mode(&main, 0o640);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+#[test]
+fn a_timer_that_does_not_run() {
+    in_own_network("a_timer_that_does_not_run", || {
+        let host = fed("", "");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        restamp(&host, "fed", -3 * 3600);
+        let (what, how, _) = finding(&host.doctor(&[]), "timer");
+        assert!(what.contains("fed") && how.contains("gatepost-sync.timer"), "{what}: {how}");
+        // Which the timer would do.
+        host.site.sync(&[]).expect(0);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+/// What systemd says is said by a script here, in which the words are those that `systemctl` has.
+#[test]
+fn units_that_nobody_starts() {
+    let test = "units_that_nobody_starts";
+    in_own_network(test, move || {
+        if !Path::new("/usr/bin/systemctl").exists() {
+            return skipped(test, "systemd is not installed (apt-get install systemd)");
+        }
+        let host = Host::start(&["bl.example"], "");
+        type_in("mount -t tmpfs nothing /run && mkdir -p /run/systemd/system");
+        let says = |enabled: &str, active: &str, timer: &str| {
+            let script = format!(
+                "#!/bin/sh\ncase \"$*\" in\n\"is-enabled gatepost.service\") echo {enabled};;\n\
+                 \"is-active gatepost.service\") echo {active};;\n\"is-enabled gatepost-sync.timer\") echo {timer};;\n\
+                 \"is-active gatepost-sync.timer\") echo active;;\nesac\n"
+            );
+            host.instead_of("/usr/bin/systemctl", &script);
+            set_mode(&host.site.path("_usr_bin_systemctl"), 0o755);
+            host.doctor(&[])
+        };
+        assert_eq!(findings(&says("enabled", "active", "enabled")), [""; 0]);
+        for (enabled, active) in [("disabled", "active"), ("enabled", "failed"), ("masked", "inactive")] {
+            let (what, how, _) = finding(&says(enabled, active, "enabled"), "unit");
+            assert_eq!(what, format!("gatepost.service is {enabled} and {active}"));
+            assert_eq!(how, "systemctl enable --now gatepost.service");
+        }
+        let (what, ..) = finding(&says("enabled", "active", "disabled"), "unit");
+        assert_eq!(what, "gatepost-sync.timer is disabled and active");
+        // What is not installed is not missed: it runs in another way.
+        assert_eq!(findings(&says("not-found", "inactive", "not-found")), [""; 0]);
+    });
+}
+
+#[test]
+fn own_networks_that_a_feed_may_list() {
+    let test = "own_networks_that_a_feed_may_list";
+    in_own_network(test, move || {
+        // Public, as the world sees it.
+        type_in("ip address add 5.6.7.8/32 dev lo");
+        let host = fed("", "");
+        let (what, _, lines) = finding(&host.doctor(&[]), "own-networks");
+        assert!(what.contains("5.6.7.8"), "{what}");
+        assert_eq!(lines, "own-networks = [\"5.6.7.8\"]");
+
+        let has_postfix = host.main_cf("mynetworks = 127.0.0.0/8 5.6.7.0/24 [2a00:1::]/32 10.0.0.0/8\n");
+        let has_postfix = has_postfix && Path::new("/usr/sbin/postconf").exists();
+        let wanted = match has_postfix {
+            true => "own-networks = [\"5.6.7.0/24\", \"2a00:1::/32\"]",
+            false => lines.as_str(),
+        };
+        if !has_postfix {
+            skipped(test, "postfix is not installed (apt-get install postfix)");
+        }
+        let (_, _, lines) = finding(&host.doctor(&[]), "own-networks");
+        assert_eq!(lines, wanted);
+
+        // Each cure by itself: under [sync], or an allow list under `except` of the zone.
+        let cured = fed(&lines, "");
+        assert_eq!(findings(&cured.doctor(&[])), [""; 0]);
+        drop(cured);
+        fs::write(host.site.path("own.txt"), "5.6.7.0/24\n2a00:1::/32\n").unwrap();
+        let config = fs::read_to_string(host.site.config()).unwrap();
+        let zone = "lists = [\"fed\"]\n";
+        fs::write(host.site.config(), config.replace(zone, &format!("{zone}except = [\"partners\"]\n")))
+            .unwrap();
+        host.site.sync(&[]).expect(0);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        // Half of it is not all of it.
+        fs::write(host.site.path("own.txt"), "5.6.7.0/25\n2a00:1::/32\n").unwrap();
+        host.site.sync(&[]).expect(0);
+        finding(&host.doctor(&[]), "own-networks");
+    });
+}
