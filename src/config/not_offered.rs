@@ -66,7 +66,7 @@ keys! {
 fn read(path: &Path, text: &str) -> Result<Vec<NotOffered>, Problems> {
     let mut problems = Problems::default();
     let document = Arc::new(Document { path: path.to_owned(), text: text.to_owned() });
-    let entries = parse(&document, &mut problems);
+    let Some(entries) = parse(&document, &mut problems) else { return Err(problems) };
     let mut root = Table::root(document.clone(), &entries);
     let mut all = Vec::new();
     for (name, mut table) in root.tables::<Slug>("list", &mut problems) {
