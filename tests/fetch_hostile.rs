@@ -636,10 +636,11 @@ fn a_mirror_with_rubbish_hides_nobody() {
     assert_eq!(outcome(0), ("accepted".into(), (1, 0)));
 }
 
-/// What a server says again of what it was shown is neither kept nor told, whatever it calls it.
+/// What a server says again of what it was shown is neither kept nor told, whatever it calls it, nor where it sends on to.
 #[test]
-fn a_secret_for_a_validator() {
+fn a_secret_said_again() {
     let hostile = Hostile::start();
+    let elsewhere = Hostile::start();
     let site = Site::new();
     let secret = "s3cr3t-t0ken";
     let file = site.path("credential");
@@ -653,12 +654,17 @@ fn a_secret_for_a_validator() {
     ));
     hostile.does(Act::Say(response(&format!("200 OK\nETag: \"{secret}\"\nLast-Modified: {secret}"), GOOD)));
     let mut told = format!("{:?}", site.sync(&["one"]).expect(0));
+    elsewhere.does(Act::Say(response("200 OK", b"5.6.7.8\n")));
+    let to = format!("302 X\nLocation: http://{}/get/{secret}/list", elsewhere.address);
+    hostile.does(Act::Say(response(&to, b"")));
+    told += &format!("{:?}", site.sync(&["one"]).expect(0));
+    assert!(elsewhere.asked().concat().contains(&format!("/get/{secret}/list")));
     told += &site.status().to_string();
     told += &site.on_list("history", "one", &["--json"]).expect(0).stdout;
     for name in site.files("") {
         told += &String::from_utf8_lossy(&fs::read(site.state().join(name)).unwrap());
     }
-    assert!(!told.contains(secret) && told.contains("accepted"), "{told}");
+    assert!(!told.contains(secret) && told.contains("accepted") && told.contains("/get/***/list"), "{told}");
     assert!(hostile.asked().concat().contains(secret), "it was shown");
 }
 

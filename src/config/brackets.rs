@@ -51,7 +51,7 @@ pub(super) fn unclosed(text: &str) -> Option<Unclosed> {
             }
             b'[' | b'{' => open.push(at),
             close @ (b']' | b'}') => {
-                let Some(top) = open.pop() else { return None };
+                let top = open.pop()?;
                 if (octets[top] == b'[') != (close == b']') {
                     return missing(top, at);
                 }

@@ -1,7 +1,7 @@
 //! Passwords and tokens: read from a file when they are needed, never printed.
 //!
 //! A [`Secret`] is one line of a file that others may not read: `USER:PASSWORD`, or a header as it is sent
-//! (`Authorization: Bearer …`, `X-Api-Key: …`). It has no way to be shown; [`Masks`] take it out of what others
+//! (`Authorization: Bearer …`, `X-Api-Key: …`). It has no way to be shown; `Masks` take it out of what others
 //! say. Never: putting one into an argument, a URL or the store.
 
 use std::fmt;

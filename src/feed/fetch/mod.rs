@@ -224,9 +224,12 @@ impl Fetcher {
             None => Err((Problem::unreached(format!("`{}:` is no way to fetch a list", url.scheme())), body)),
         };
         let masks = Masks::new(secret.iter().chain(self.http.proxy_secret()), url);
+        // A redirect may lead to an address with the secret in it.
+        let masked = |answered: Answered| Answered { url: masks.masked(&answered.url), ..answered };
         match got {
-            Ok(Got::NotModified(answered)) => Ok(Outcome::NotModified(answered)),
+            Ok(Got::NotModified(answered)) => Ok(Outcome::NotModified(masked(answered))),
             Ok(Got::Body { body, validators, received, complete, answered }) => {
+                let answered = masked(answered);
                 Ok(Outcome::Fetched(Fetched { body, validators, received, complete, answered, masks }))
             }
             Err((problem, body)) => {
