@@ -396,6 +396,12 @@ fn servers_are_compared_and_none_is_left_behind() {
         ran.end().ended_with(3).talks(told);
         assert_eq!(with_word(&list), Vec::<String>::new(), "after {bad}");
     }
+    // In the middle of the rounds, too: what it lost from then on says nothing.
+    let mut ending = command(&["--rounds", "1000", "--duration", "500ms"]);
+    ending.args(["--compare", &format!("timeout --foreground 4 {ours}")]);
+    Running::new(ending).end().ended_with(3).talks("exit status: 124");
+    assert_eq!(with_word(&list), Vec::<String>::new());
+
     let mut command = command(&["--count", "100", "--rounds", "1"]);
     let running = Running::new({
         command.args(["--compare", &other]);

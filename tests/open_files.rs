@@ -15,6 +15,7 @@ use cli_support::{Place, Ran, Running, own_lists, under, until};
 use gatepost::client::{Client, Over};
 use gatepost::model::Rtype;
 use gatepost::wire::Rcode;
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
@@ -71,7 +72,14 @@ fn the_lowest_limit_will_do() {
     place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
     until("the new data are in service", || rcode(server, "99.2.0.192.bl.example.net") == Rcode::NOERROR);
     drop(many);
-    service.stop().ended_with(0);
+    // What there is no room for is not taken over while it runs, either.
+    let more: Vec<String> = (1..9).map(|n| format!("127.0.0.{n}:0")).collect();
+    own_lists(&place, &more.join("\", \""));
+    service.signal(Signal::SIGHUP);
+    service.talks(&format!("the limit of {needed} open files is too low"));
+    assert_eq!(rcode(server, "99.2.0.192.bl.example.net"), Rcode::NOERROR);
+    let ran = service.stop().ended_with(0);
+    assert_eq!(ran.err.matches("listening on").count(), 1, "{}", ran.err);
 }
 
 /// Descriptors are gone when a new generation comes. It is tried again each second, not twice a minute, and told of once.

@@ -63,6 +63,7 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     locate::keep_off_up(&config)?;
     let store = Store::open(&config.state)?;
     tell_absent(&config);
+    let wanted = config.server.tcp_connections;
     config.server.tcp_connections = connections(&config, files)?;
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
@@ -70,6 +71,8 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     tell_complaint(identity.as_ref());
     let access = clients.lists().clone();
     let server = start(&config, handed(), access, identity, store.clone(), &lists, args.private_copy)?;
+    // A configuration that is read again is held against what was read, not against what there was room for.
+    config.server.tcp_connections = wanted;
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer, Nohup::Overruled)?;
     tell_addresses(service.server(), &config.server.doh_path);
@@ -217,6 +220,8 @@ impl Conduct for Daemon {
         // All that can fail comes first: files, the world of the zones, addresses. Then nothing is in the way of any of it.
         let read = locate::read(&self.path).and_then(|config| {
             let (clients, identity) = (Clients::read(&config)?, identity(&config)?);
+            // As at the start: sockets and zones that there is no room for would take it from connections and generations.
+            connections(&config, raise_open_files()?)?;
             Ok((config, clients, identity))
         });
         let (config, clients, identity) = match read {

@@ -58,7 +58,7 @@ pub(super) fn unclosed(text: &str) -> Option<Unclosed> {
             }
             _ => {}
         }
-        at += 1;
+        at += rest.chars().next().map_or(1, char::len_utf8);
     }
     open.last().and_then(|&top| missing(top, text.trim_end().len()))
 }
@@ -76,7 +76,11 @@ fn string(text: &str) -> usize {
         }
         match rest.as_bytes()[0] {
             b'\n' if !lines => return at,
-            b'\\' if is_basic && !rest.starts_with("\\\n") => at += 1,
+            // What is escaped ends nothing.
+            b'\\' if is_basic && !rest.starts_with("\\\n") => {
+                at += 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                continue;
+            }
             _ => {}
         }
         at += rest.chars().next().map_or(1, char::len_utf8);
@@ -154,6 +158,26 @@ mod tests {
             "a = \"[\nb = 1",
         ] {
             found(text, None);
+        }
+    }
+
+    /// Whatever stands in a text: characters of several octets, ends in the middle of everything.
+    #[test]
+    fn any_text() {
+        const PARTS: [&str; 13] = ["[", "{", "]", "}", "\"", "'", "\\", "\n", "#", "=", "a", "“", "\u{a0}"];
+        let mut text = String::new();
+        for mut number in 0..PARTS.len().pow(5) {
+            text.clear();
+            while number > 0 {
+                text.push_str(PARTS[number % PARTS.len()]);
+                number /= PARTS.len();
+            }
+            if let Some(Unclosed { at, shows, .. }) = unclosed(&text) {
+                assert!(
+                    "[{".contains(&text[at..=at]) && at < shows && text.is_char_boundary(shows),
+                    "{text:?}"
+                );
+            }
         }
     }
 }

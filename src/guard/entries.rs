@@ -86,7 +86,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The same for a list of bogons: half of IPv6 is 8000::/1, and 60 % of what registries have of IPv6 is not given out yet
+    /// The same for a list of bogons: half of IPv6 is 8000::/1, and 58 % of what registries have of IPv6 is not given out yet
     /// (less each year). Of IPv4 everything is given out that is not special-purpose, and that is not judged: the limits
     /// are everybody's.
     #[must_use]

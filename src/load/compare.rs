@@ -79,6 +79,16 @@ pub fn round(
     Ok(rounds.into_iter().flatten().collect())
 }
 
+/// An error when one of the servers that were started with `commands` has ended.
+pub fn all_run(servers: &mut [Server], commands: &[String]) -> Result<(), CompareError> {
+    for (server, command) in servers.iter_mut().zip(commands) {
+        if let Some(why) = server.has_ended()? {
+            return Err(CompareError::Server { command: command.clone(), why });
+        }
+    }
+    Ok(())
+}
+
 /// Waits until each of the servers that were just started with `commands` answers rightly, one after the other; the end of any
 /// of them ends it. `waiting` is told once for each server that takes long, what for.
 pub fn await_answers(
@@ -89,7 +99,6 @@ pub fn await_answers(
     stop: &AtomicBool,
     mut waiting: impl FnMut(&str),
 ) -> Result<(), CompareError> {
-    let failed = |at: usize, why: String| CompareError::Server { command: commands[at].clone(), why };
     for at in 0..servers.len() {
         let address = servers[at].address;
         let (mut quiet, deadline) = (Some(Instant::now() + QUIET), Instant::now() + patience);
@@ -98,11 +107,7 @@ pub fn await_answers(
             if let Some(Ok(())) = answer {
                 break;
             }
-            for (other, server) in servers.iter_mut().enumerate() {
-                if let Some(why) = server.has_ended()? {
-                    return Err(failed(other, why));
-                }
-            }
+            all_run(servers, commands)?;
             if stop.load(Ordering::Relaxed) {
                 return Err(CompareError::Interrupted);
             }
@@ -112,7 +117,8 @@ pub fn await_answers(
                 _ => format!("it does not answer `{}`", question()),
             };
             if Instant::now() > deadline {
-                return Err(failed(at, so_far() + &servers[at].last_words()));
+                let why = so_far() + &servers[at].last_words();
+                return Err(CompareError::Server { command: commands[at].clone(), why });
             }
             if quiet.take_if(|quiet| Instant::now() > *quiet).is_some() {
                 let left = deadline.saturating_duration_since(Instant::now()).as_secs();

@@ -22,7 +22,7 @@ mod tally;
 
 pub use around::around;
 pub use check::Fault;
-pub use compare::{CompareError, Quartiles, Round, await_answers, round, try_question};
+pub use compare::{CompareError, Quartiles, Round, all_run, await_answers, round, try_question};
 pub use draw::{Draw, DrawError, draw};
 pub use file::{FileError, read, type_name};
 pub use process::{Cores, Server, pin};

@@ -53,16 +53,17 @@ impl Mapped {
         Self::of(&File::open(path)?)
     }
 
-    /// Maps the file at `path` and keeps it open, so that [`Mapped::file`] can be looked at; not where descriptors run out.
+    /// Maps the file at `path` and keeps it open, so that [`Mapped::file`] can be looked at.
     pub fn watched(path: &Path) -> Result<Self, SnapshotError> {
         let file = File::open(path)?;
-        Ok(Self { file: file.try_clone().ok(), ..Self::of(&file)? })
+        let mapped = Self::of(&file)?;
+        Ok(Self { file: Some(file), ..mapped })
     }
 
     /// Maps the same file again, as it is now.
     pub fn again(&self) -> Result<Self, SnapshotError> {
         let file = self.file.as_ref().ok_or(SnapshotError::Foreign)?;
-        Ok(Self { file: file.try_clone().ok(), ..Self::of(file)? })
+        Ok(Self { file: Some(file.try_clone()?), ..Self::of(file)? })
     }
 
     /// The file behind the mapping, if it was kept open.

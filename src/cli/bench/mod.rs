@@ -22,8 +22,8 @@ use super::targets;
 use crate::config::parse_duration;
 use crate::error::ExitStatus;
 use crate::load::{
-    CompareError, Cores, Pace, Plan, Questions, Round, Server, Tally, await_answers, load, pin, round,
-    try_question,
+    CompareError, Cores, Pace, Plan, Questions, Round, Server, Tally, all_run, await_answers, load, pin,
+    round, try_question,
 };
 use crate::model::{Name, Rtype};
 use crate::ops::{Nohup, Signal};
@@ -254,7 +254,11 @@ fn compared(
     await_answers(&mut servers, &args.compare, questions, START_PATIENCE, stop, waiting)?;
     let mut rounds = Vec::new();
     for number in 0..usize::from(args.rounds) {
-        match round(&servers, plan, questions, number, stop) {
+        let round = round(&servers, plan, questions, number, stop);
+        if !stop.load(Ordering::Relaxed) {
+            all_run(&mut servers, &args.compare)?;
+        }
+        match round {
             Ok(round) => rounds.push(round),
             Err(CompareError::Interrupted) if !rounds.is_empty() => {
                 talk(styled(WARN, format_args!("interrupted after {number} of {} rounds", args.rounds)));
