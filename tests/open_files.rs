@@ -128,6 +128,33 @@ fn a_generation_that_met_a_lack_is_tried_again_soon() {
     assert_eq!(ran.err.matches("what is in service stays").count(), 1, "once a minute: {}", ran.err);
 }
 
+/// The same of lists that the loader of rbldnsd's command line hands over: the next check brings what did not arrive.
+#[test]
+fn a_zone_that_did_not_arrive_is_handed_over_again() {
+    let place = Place::new();
+    std::fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
+    place.write("list", "192.0.2.7\n");
+    let user: &[&str] = if geteuid().is_root() { &["-u", "nobody"] } else { &[] };
+    let args =
+        [&["rbldnsd", "-n", "-c", "1", "-b", "127.0.0.1/0"], user, &["bl.example:ip4set:list"]].concat();
+    let mut command = limited(&place, 34, &args);
+    command.env("GATEPOST_CACHE", place.path("cache"));
+    let service = Running::new(command);
+    let talk = service.talks("zones reloaded");
+    let port = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    // Connections take all descriptors.
+    let many: Vec<_> = (0..100).map(|_| TcpStream::connect(server).unwrap()).collect();
+    place.write("list", "192.0.2.7\n192.0.2.100\n");
+    service.talks("its file did not arrive");
+    assert_eq!(rcode(server, "7.2.0.192.bl.example"), Rcode::NOERROR, "the old data stay");
+    assert_eq!(rcode(server, "100.2.0.192.bl.example"), Rcode::NXDOMAIN);
+    drop(many);
+    until("it is in service", || rcode(server, "100.2.0.192.bl.example") == Rcode::NOERROR);
+    service.stop().ended_with(0);
+}
+
 /// A hundred who come at once, again and again, where there is no descriptor for them.
 #[test]
 fn who_cannot_be_let_in_is_told_of_once() {

@@ -93,11 +93,11 @@ fn connections(config: &Config, descriptors: u64) -> Result<u32, TooFewFiles> {
     let workers = server.workers.map_or_else(cores, usize::from);
     // Each worker's socket twice, and the listeners.
     let sockets = server.listen.len() * (2 * workers + 1) + server.dot.len() + server.doh.len();
-    let zones = config.reloadable.zones.len() as u64;
-    let others = FEWEST_FILES + sockets as u64 + zones;
-    TooFewFiles::check(descriptors, others + 1)?;
     // Each zone's file is there twice while a new one comes.
-    let room = u32::try_from(descriptors.saturating_sub(others + zones)).unwrap_or(u32::MAX).max(1);
+    let files = 2 * config.reloadable.zones.len() as u64;
+    let others = FEWEST_FILES + sockets as u64 + files;
+    TooFewFiles::check(descriptors, others + 1)?;
+    let room = u32::try_from(descriptors - others).unwrap_or(u32::MAX);
     if room < server.tcp_connections {
         tracing::warn!(
             "the limit of {descriptors} open files has room for {room} connections, not for the {} of `tcp-connections` \

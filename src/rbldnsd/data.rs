@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::daemon::Happening;
 use super::handle::{Handle, Heard};
 use super::reports::{Job, Report};
-use super::zones::{Opened, Zones};
+use super::zones::{Opened, Unusable, Zones};
 use crate::ops::{GRACE, is_told_to_end};
 
 /// Why a dead loader is missed after `-r`.
@@ -196,8 +196,12 @@ impl Data {
                     Ok(()) if cached => tracing::info!("zone {origin}: as compiled before"),
                     Ok(()) => {}
                     Err(error) => {
-                        self.zones.forget_coming(&base);
                         self.trouble(format!("zone {origin}: {error}"));
+                        if let (Unusable::Missing, Some(loader)) = (&error, &self.loader) {
+                            // Where it is dead, the next one hands over everything.
+                            let _ = loader.again(base.clone());
+                        }
+                        self.zones.forget_coming(base);
                     }
                 }
             }

@@ -11,6 +11,7 @@ use std::thread;
 use super::channel::Channel;
 use super::reports::{Job, Report, Request};
 use super::zones::{self, Opened};
+use crate::model::Name;
 use crate::ops::{NOT_INHERITED, this_program};
 
 /// The command of the loader, which no person gives.
@@ -69,6 +70,11 @@ impl Handle {
     /// Asks it to look at the files.
     pub(super) fn check(&self) -> io::Result<()> {
         self.channel.send(&Request::Check, None)
+    }
+
+    /// Has it hand over a zone once more, with the next check.
+    pub(super) fn again(&self, origin: Name) -> io::Result<()> {
+        self.channel.send(&Request::Again(origin), None)
     }
 }
 

@@ -25,7 +25,7 @@ use super::options::{DataSet, DataSetKind, ZoneSpec};
 use super::privileges;
 use super::reports::{BadLines, Job, Part, Report, Request};
 use crate::compile::{compile, expand};
-use crate::model::ContentHash;
+use crate::model::{ContentHash, Name};
 use crate::ops::leave_to_parent;
 use crate::parse::Diag;
 use crate::set::codec;
@@ -45,6 +45,7 @@ pub fn run(socket: UnixStream) -> anyhow::Result<()> {
         match request {
             Request::Job(_) => {}
             Request::Check => loader.check()?,
+            Request::Again(origin) => loader.forget(&origin),
         }
     }
     Ok(())
@@ -113,6 +114,12 @@ impl Loader {
         let shared = several.flat_map(|zone| zone.lists.iter().copied()).collect();
         let (access, told) = (HashMap::new(), HashMap::new());
         Self { job, channel, cache, zones, access, last_use, shared, told }
+    }
+
+    /// What this zone was made of last is to be handed over again.
+    fn forget(&mut self, origin: &Name) {
+        let zones = self.job.specs.zones.iter().zip(&mut self.zones);
+        zones.filter(|(zone, _)| zone.origin == *origin).for_each(|(_, known)| known.key = None);
     }
 
     /// Looks at every file, and loads the zones whose files have changed. Errors are those of the channel.

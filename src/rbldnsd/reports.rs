@@ -16,6 +16,8 @@ pub(super) enum Request {
     Job(Box<Job>),
     /// Look at the files, and load what has changed.
     Check,
+    /// What was handed over of this zone did not arrive: the next check is to hand it over once more.
+    Again(Name),
 }
 
 /// What a loader is told once.

@@ -1,6 +1,6 @@
 //! What is served: the zones as they were handed over last, and whether their data have ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(super) struct Zones {
     zones: BTreeMap<Name, Loaded>,
     /// Handed over, but the round is not yet done.
     coming: BTreeMap<Name, Loaded>,
+    /// Of those that came this round, a part was lost.
+    torn: BTreeSet<Name>,
     /// The server's access list.
     of_server: Option<usize>,
     /// Those of zones.
@@ -74,6 +76,7 @@ impl Zones {
         Self {
             zones: zones.collect(),
             coming: BTreeMap::new(),
+            torn: BTreeSet::new(),
             of_server: specs.access,
             of_zones: of_zones.collect(),
             lists: BTreeMap::new(),
@@ -102,16 +105,16 @@ impl Zones {
         Ok(())
     }
 
-    /// A zone could not be handed over whole: it stays as it is.
-    pub(super) fn forget_coming(&mut self, base: &Name) {
-        self.coming.remove(base);
+    /// A zone could not be handed over whole: it stays as it is, whatever else of it comes in this round.
+    pub(super) fn forget_coming(&mut self, base: Name) {
+        self.torn.insert(base);
     }
 
     /// The round is done: what came is to be served. `now` and the result: see [`Zones::look_at_ends`].
     pub(super) fn settle(&mut self, now: i64) -> bool {
-        for (base, loaded) in std::mem::take(&mut self.coming) {
-            self.zones.insert(base, loaded);
-        }
+        let torn = std::mem::take(&mut self.torn);
+        let coming = std::mem::take(&mut self.coming);
+        self.zones.extend(coming.into_iter().filter(|(base, _)| !torn.contains(base)));
         self.look_at_ends(now)
     }
 
