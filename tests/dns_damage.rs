@@ -123,6 +123,19 @@ fn what_is_overwritten_answers_servfail_until_it_is_whole_again() {
 }
 
 #[test]
+fn what_is_damaged_before_the_start_is_told_as_invalid_data() {
+    let mut fixture = fixture(false);
+    let mut file = fixture.open("bl.example");
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    file.write_all(&[0xff; 64]).unwrap();
+    let another = Server::start(&fixture.settings, Box::new(Default::default)).unwrap();
+    std::mem::replace(&mut fixture.server, another).stop();
+    assert_eq!(fixture.told("bl.example"), (Rcode::SERVFAIL, Some(24)));
+    assert_eq!(fixture.told("other.example"), (Rcode::NOERROR, None));
+    fixture.server.stop();
+}
+
+#[test]
 fn what_is_overwritten_is_found_under_whatever_name_it_is_now() {
     let fixture = fixture(false);
     let path = fixture.path("bl.example");

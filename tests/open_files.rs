@@ -5,6 +5,7 @@ mod cli_support;
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -28,6 +29,56 @@ fn limited(place: &Place, files: u32, args: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
     under(shell, &place.command(args))
+}
+
+/// By rbldnsd's command line, with a list and hardly a descriptor to spare; the files are looked at every `check` seconds.
+fn rbldnsd(place: &Place, check: &str) -> (Running, SocketAddr) {
+    // For the user whom it becomes when it is started by root.
+    std::fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
+    place.write("list", "192.0.2.7\n");
+    let user: &[&str] = if geteuid().is_root() { &["-u", "nobody"] } else { &[] };
+    let args =
+        [&["rbldnsd", "-n", "-c", check, "-b", "127.0.0.1/0"], user, &["bl.example:ip4set:list"]].concat();
+    let mut command = limited(place, 34, &args);
+    command.env("GATEPOST_CACHE", place.path("cache"));
+    let service = Running::new(command);
+    let talk = service.talks("zones reloaded");
+    let port = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let server = format!("127.0.0.1:{port}").parse().unwrap();
+    (service, server)
+}
+
+/// The lowest limit with which `serve` starts.
+fn lowest(place: &Place) -> u32 {
+    let refused = Running::new(limited(place, 32, &["serve", "-c", "gatepost.toml"])).end().ended_with(3);
+    refused.err.split(" are needed").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// The descriptors that a service has.
+fn open_files(service: &Running) -> BTreeSet<u64> {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap();
+    let number = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
+    open.map(|file| number(file).parse().unwrap()).collect()
+}
+
+/// From now on no descriptor is to be had, until [`have_files`].
+fn take_files(service: &Running) {
+    until("it is at rest", || {
+        let before = open_files(service);
+        thread::sleep(Duration::from_millis(300));
+        before == open_files(service)
+    });
+    let open = open_files(service);
+    // The limit is one of numbers, not of how many there are.
+    have_files(service, (0..).find(|number| !open.contains(number)).unwrap());
+}
+
+fn have_files(service: &Running, limit: u64) {
+    // It has inherited the upper one from here.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit { current: Some(limit), maximum };
+    prlimit(Pid::from_raw(service.pid()), Resource::Nofile, limit).unwrap();
 }
 
 #[test]
@@ -60,9 +111,8 @@ fn the_lowest_limit_will_do() {
     own_lists(&place, "127.0.0.1:0");
     let sync = Running::new(limited(&place, 32, &["sync", "-c", "gatepost.toml"]));
     sync.end().ended_with(0);
-    let refused = Running::new(limited(&place, 32, &["serve", "-c", "gatepost.toml"])).end().ended_with(3);
-    let needed = refused.err.split(" are needed").next().unwrap().rsplit(' ').next().unwrap();
-    let service = Running::new(limited(&place, needed.parse().unwrap(), &["serve", "-c", "gatepost.toml"]));
+    let needed = lowest(&place);
+    let service = Running::new(limited(&place, needed, &["serve", "-c", "gatepost.toml"]));
     let server = service.address();
     until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
     // A new generation, while more come than are let in.
@@ -72,14 +122,99 @@ fn the_lowest_limit_will_do() {
     place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
     until("the new data are in service", || rcode(server, "99.2.0.192.bl.example.net") == Rcode::NOERROR);
     drop(many);
-    // What there is no room for is not taken over while it runs, either.
-    let more: Vec<String> = (1..9).map(|n| format!("127.0.0.{n}:0")).collect();
-    own_lists(&place, &more.join("\", \""));
+    service.stop().ended_with(0);
+}
+
+/// What there is no room for is not taken over while it runs, either: beside the threads and connections that there are, not
+/// those of the file.
+#[test]
+fn addresses_without_room_are_refused_while_it_runs() {
+    let place = Place::new();
+    let configure = |listen: &str, workers: &str| {
+        own_lists(&place, listen);
+        let text = std::fs::read_to_string(place.path("gatepost.toml")).unwrap();
+        let server = format!("tcp-connections = 1\nworkers = {workers}\n[list.own]");
+        place.write("gatepost.toml", text.replacen("[list.own]", &server, 1));
+    };
+    configure("127.0.0.1:0", "2");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let files = lowest(&place) + 7;
+    let service = Running::new(limited(&place, files, &["serve", "-c", "gatepost.toml"]));
+    let server = service.address();
+    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    configure("127.0.0.1:0\", \"127.0.0.2:0\", \"127.0.0.3:0", "1");
     service.signal(Signal::SIGHUP);
-    service.talks(&format!("the limit of {needed} open files is too low"));
-    assert_eq!(rcode(server, "99.2.0.192.bl.example.net"), Rcode::NOERROR);
+    service.talks(&format!("the limit of {files} open files is too low"));
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
+    configure("127.0.0.1:0\", \"127.0.0.2:0", "2");
+    service.signal(Signal::SIGHUP);
+    service.talks("listening on 127.0.0.2:");
+    service.stop().ended_with(0);
+}
+
+/// What a list's file has of subzones is not known before it is read: however many, a low limit will do for the next
+/// generation as well.
+#[test]
+fn subzones_need_no_descriptors() {
+    let place = Place::new();
+    combined(&place, "198.51.100.7");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let service = Running::new(limited(&place, lowest(&place), &["serve", "-c", "gatepost.toml"]));
+    let server = service.address();
+    until("data in service", || rcode(server, "7.100.51.198.s149.bl.example") == Rcode::NOERROR);
+    combined(&place, "198.51.100.8");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    until("the new data are in service", || rcode(server, "8.100.51.198.s149.bl.example") == Rcode::NOERROR);
+    assert_eq!(rcode(server, "7.100.51.198.s0.bl.example"), Rcode::NXDOMAIN);
+    // Those whose files are not kept open are watched as well.
+    let file = place.path("state/snapshots").read_dir().unwrap().map(|file| file.unwrap().path());
+    let last = file.filter(|path| path.to_str().unwrap().contains("s149.bl.example")).max().unwrap();
+    std::fs::set_permissions(&last, Permissions::from_mode(0o600)).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&last).unwrap().write_all(b"xxxx").unwrap();
+    until("damage is seen", || rcode(server, "8.100.51.198.s149.bl.example") == Rcode::SERVFAIL);
+    assert_eq!(rcode(server, "8.100.51.198.s148.bl.example"), Rcode::NOERROR);
     let ran = service.stop().ended_with(0);
-    assert_eq!(ran.err.matches("listening on").count(), 1, "{}", ran.err);
+    assert!(!ran.err.contains("Too many open files"), "{}", ran.err);
+}
+
+/// A zone with 150 subzones that list `address`.
+fn combined(place: &Place, address: &str) {
+    let parts = (0..150).map(|part| format!("$DATASET ip4set:t{part} s{part}\n{address}\n"));
+    place.write("own.txt", parts.collect::<String>());
+    place.write(
+        "gatepost.toml",
+        r#"version = 1
+state = "state"
+[server]
+listen = ["127.0.0.1:0"]
+[list.own]
+file = "own.txt"
+format = "rbldnsd:combined"
+use = "block"
+[zone."bl.example"]
+lists = ["own"]
+"#,
+    );
+}
+
+/// A file that was touched is held against what was verified, for which no descriptor is needed.
+#[test]
+fn a_touched_file_serves_on_where_there_is_no_descriptor() {
+    let place = Place::new();
+    own_lists(&place, "127.0.0.1:0");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let service = place.start(&["serve", "-c", "gatepost.toml"]);
+    let server = service.address();
+    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    take_files(&service);
+    for file in place.path("state/snapshots").read_dir().unwrap() {
+        std::fs::set_permissions(file.unwrap().path(), Permissions::from_mode(0o400)).unwrap();
+    }
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
+    have_files(&service, 1000);
+    let ran = service.stop().ended_with(0);
+    assert!(!ran.err.contains("was changed while it was in service"), "{}", ran.err);
 }
 
 /// Descriptors are gone when a new generation comes. It is tried again each second, not twice a minute, and told of once.
@@ -91,28 +226,7 @@ fn a_generation_that_met_a_lack_is_tried_again_soon() {
     let service = place.start(&["serve", "-c", "gatepost.toml"]);
     let server = service.address();
     until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
-    let files = || {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap();
-        let number =
-            |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
-        open.map(|file| number(file).parse().unwrap()).collect::<BTreeSet<u64>>()
-    };
-    // The limit is one of numbers, not of how many there are.
-    let lowest_free = || {
-        let open = files();
-        (0..).find(|number| !open.contains(number)).unwrap()
-    };
-    // It has inherited the upper one from here.
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let limit = |current| {
-        prlimit(Pid::from_raw(service.pid()), Resource::Nofile, Rlimit { current, maximum }).unwrap();
-    };
-    until("it is at rest", || {
-        let before = files();
-        thread::sleep(Duration::from_millis(300));
-        before == files()
-    });
-    limit(Some(lowest_free()));
+    take_files(&service);
     place.write("own.txt", "192.0.2.100\n");
     place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
     service.talks("what is in service stays");
@@ -120,7 +234,7 @@ fn a_generation_that_met_a_lack_is_tried_again_soon() {
     let name = "100.2.0.192.bl.example.net";
     assert_eq!(rcode(server, name), Rcode::NXDOMAIN, "the old data stay");
     assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
-    limit(Some(1000));
+    have_files(&service, 1000);
     let begin = Instant::now();
     until("it is in service", || rcode(server, name) == Rcode::NOERROR);
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
@@ -132,18 +246,7 @@ fn a_generation_that_met_a_lack_is_tried_again_soon() {
 #[test]
 fn a_zone_that_did_not_arrive_is_handed_over_again() {
     let place = Place::new();
-    std::fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
-    place.write("list", "192.0.2.7\n");
-    let user: &[&str] = if geteuid().is_root() { &["-u", "nobody"] } else { &[] };
-    let args =
-        [&["rbldnsd", "-n", "-c", "1", "-b", "127.0.0.1/0"], user, &["bl.example:ip4set:list"]].concat();
-    let mut command = limited(&place, 34, &args);
-    command.env("GATEPOST_CACHE", place.path("cache"));
-    let service = Running::new(command);
-    let talk = service.talks("zones reloaded");
-    let port = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
-    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
-    let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    let (service, server) = rbldnsd(&place, "1");
     // Connections take all descriptors.
     let many: Vec<_> = (0..100).map(|_| TcpStream::connect(server).unwrap()).collect();
     place.write("list", "192.0.2.7\n192.0.2.100\n");
@@ -152,25 +255,16 @@ fn a_zone_that_did_not_arrive_is_handed_over_again() {
     assert_eq!(rcode(server, "100.2.0.192.bl.example"), Rcode::NXDOMAIN);
     drop(many);
     until("it is in service", || rcode(server, "100.2.0.192.bl.example") == Rcode::NOERROR);
-    service.stop().ended_with(0);
+    let ran = service.stop().ended_with(0);
+    let told = ran.err.matches("zones reloaded").count();
+    assert_eq!(told, 2, "at the start, and when it arrived: {}", ran.err);
 }
 
 /// A hundred who come at once, again and again, where there is no descriptor for them.
 #[test]
 fn who_cannot_be_let_in_is_told_of_once() {
     let place = Place::new();
-    // For the user whom it becomes when it is started by root.
-    std::fs::set_permissions(place.path("."), Permissions::from_mode(0o777)).unwrap();
-    place.write("list", "192.0.2.7\n");
-    let user: &[&str] = if geteuid().is_root() { &["-u", "nobody"] } else { &[] };
-    let args = [&["rbldnsd", "-n", "-q", "-b", "127.0.0.1/0"], user, &["bl.example:ip4set:list"]].concat();
-    let mut command = limited(&place, 34, &args);
-    command.env("GATEPOST_CACHE", place.path("cache"));
-    let service = Running::new(command);
-    let talk = service.talks("zones reloaded");
-    let port = talk.split("listening on 127.0.0.1/").nth(1).unwrap();
-    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
-    let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    let (service, server) = rbldnsd(&place, "60");
     for _ in 0..5 {
         let many: Vec<_> = (0..100).map(|_| TcpStream::connect(server).unwrap()).collect();
         thread::sleep(Duration::from_millis(300));

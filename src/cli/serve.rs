@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tracing::Level;
 
 use super::failure::Usage;
@@ -64,7 +65,8 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     let store = Store::open(&config.state)?;
     tell_absent(&config);
     let wanted = config.server.tcp_connections;
-    config.server.tcp_connections = connections(&config, files)?;
+    let connections = connections(&config.server, files)?;
+    config.server.tcp_connections = connections;
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let identity = identity(&config)?;
@@ -76,7 +78,8 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     // Takes the signals before anybody is told that it listens: whoever reads that may send one at once.
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer, Nohup::Overruled)?;
     tell_addresses(service.server(), &config.server.doh_path);
-    let mut daemon = Daemon { path, config, store, clients, lists, progress: Progress::log() };
+    let progress = Progress::log();
+    let mut daemon = Daemon { path, config, connections, store, clients, lists, progress };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {
         tracing::info!("looks for lists that are due every {}", short_duration(timer));
@@ -87,17 +90,12 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 /// As many as are configured, or as many as there are descriptors for: above that nobody would be let in any more, while here
-/// those who are idle make room. An error where there is no room for the sockets and zones themselves.
-fn connections(config: &Config, descriptors: u64) -> Result<u32, TooFewFiles> {
-    let server = &config.server;
-    let workers = server.workers.map_or_else(cores, usize::from);
-    // Each worker's socket twice, and the listeners.
-    let sockets = server.listen.len() * (2 * workers + 1) + server.dot.len() + server.doh.len();
-    // Each zone's file is there twice while a new one comes.
-    let files = 2 * config.reloadable.zones.len() as u64;
-    let others = FEWEST_FILES + sockets as u64 + files;
-    TooFewFiles::check(descriptors, others + 1)?;
-    let room = u32::try_from(descriptors - others).unwrap_or(u32::MAX);
+/// those who are idle make room. An error where there is no room for the sockets themselves.
+fn connections(server: &config::Server, descriptors: u64) -> Result<u32, TooFewFiles> {
+    let needed = descriptors_without_connections(server);
+    TooFewFiles::check(descriptors, needed + 1)?;
+    // The files of zones are kept open as long as there are many descriptors, whatever number of zones there is.
+    let room = u32::try_from(descriptors - needed.max(descriptors / 2)).unwrap_or(u32::MAX);
     if room < server.tcp_connections {
         tracing::warn!(
             "the limit of {descriptors} open files has room for {room} connections, not for the {} of `tcp-connections` \
@@ -106,6 +104,13 @@ fn connections(config: &Config, descriptors: u64) -> Result<u32, TooFewFiles> {
         );
     }
     Ok(room.min(server.tcp_connections))
+}
+
+fn descriptors_without_connections(server: &config::Server) -> u64 {
+    let workers = server.workers.map_or_else(cores, usize::from);
+    // Each worker's socket twice, and the listeners.
+    let sockets = server.listen.len() * (2 * workers + 1) + server.dot.len() + server.doh.len();
+    FEWEST_FILES + sockets as u64
 }
 
 /// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.
@@ -181,6 +186,9 @@ fn help_with(error: &StartError) -> Option<String> {
             "cannot listen on {address}, {transport}: ports below 1024 need root or CAP_NET_BIND_SERVICE; \
              the default, 127.0.0.1:5354, needs neither"
         )),
+        _ if cause.raw_os_error() == Some(Errno::EMFILE as i32) => Some(format!(
+            "cannot listen on {address}, {transport}: {cause}: raise the limit (ulimit -n; LimitNOFILE= in a unit of systemd)"
+        )),
         std::io::ErrorKind::AddrNotAvailable => {
             Some(format!("cannot listen on {address}, {transport}: this machine has no such address"))
         }
@@ -195,6 +203,8 @@ const LOOK: Duration = Duration::from_secs(1);
 struct Daemon {
     path: PathBuf,
     config: Config,
+    /// How many are let in, until the next start.
+    connections: u32,
     store: Store,
     clients: Clients,
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
@@ -220,8 +230,10 @@ impl Conduct for Daemon {
         // All that can fail comes first: files, the world of the zones, addresses. Then nothing is in the way of any of it.
         let read = locate::read(&self.path).and_then(|config| {
             let (clients, identity) = (Clients::read(&config)?, identity(&config)?);
-            // As at the start: sockets and zones that there is no room for would take it from connections and generations.
-            connections(&config, raise_open_files()?)?;
+            // Sockets that there is no room for would take it from connections and generations.
+            let running = config::Server { workers: self.config.server.workers, ..config.server.clone() };
+            let needed = descriptors_without_connections(&running) + u64::from(self.connections);
+            TooFewFiles::check(raise_open_files()?, needed)?;
             Ok((config, clients, identity))
         });
         let (config, clients, identity) = match read {
@@ -248,7 +260,8 @@ impl Conduct for Daemon {
             let _ = prepared.apply();
         });
         if let Err(error) = moved {
-            tracing::error!("the old configuration stays: {error}");
+            let why = help_with(&error).unwrap_or_else(|| error.to_string());
+            tracing::error!("the old configuration stays: {why}");
             return None;
         }
         if wanted != addresses(&self.config.server) {

@@ -1,5 +1,6 @@
 //! What the serving process has of its data: the zones, and the loader that brings them.
 
+use std::collections::BTreeSet;
 use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use super::daemon::Happening;
 use super::handle::{Handle, Heard};
 use super::reports::{Job, Report};
 use super::zones::{Opened, Unusable, Zones};
+use crate::model::Name;
 use crate::ops::{GRACE, is_told_to_end};
 
 /// Why a dead loader is missed after `-r`.
@@ -31,6 +33,8 @@ pub(super) struct Data {
     sender: Sender<Happening>,
     /// What went wrong in this round and the last: said once, not with every check.
     troubles: Vec<String>,
+    /// Of these some did not arrive.
+    lost: BTreeSet<Name>,
     known_troubles: Vec<String>,
 }
 
@@ -77,6 +81,7 @@ impl Data {
             job: Some(job),
             sender,
             troubles: Vec::new(),
+            lost: BTreeSet::new(),
             known_troubles: Vec::new(),
         };
         data.start_loader()?;
@@ -201,6 +206,7 @@ impl Data {
                             // Where it is dead, the next one hands over everything.
                             let _ = loader.again(base.clone());
                         }
+                        self.lost.insert(base.clone());
                         self.zones.forget_coming(base);
                     }
                 }
@@ -213,6 +219,9 @@ impl Data {
             Report::Done { changed, failed, milliseconds } => {
                 self.work = Work::Idle;
                 self.known_troubles = std::mem::take(&mut self.troubles);
+                // The loader does not know what became of what it handed over.
+                let lost = std::mem::take(&mut self.lost).len();
+                let (changed, failed) = (changed.saturating_sub(lost), failed + lost);
                 if changed > 0 {
                     tracing::info!("zones reloaded: {changed} changed, {failed} failed, {milliseconds} ms");
                 }

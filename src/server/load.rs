@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
+use super::damage::has_room;
 use super::proof::prove;
 use super::reload::wall_clock;
 use super::sealed::sealed;
@@ -67,10 +68,14 @@ pub(super) fn piecewise(
     let parts = subzones(settings, &generation.zones, previous.subzones());
     let base = |origin: &Name| parts.get(origin).unwrap_or(origin).clone();
     let (mut zones, mut errors, mut stays) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let mut damaged = BTreeSet::new();
     for origin in settings.zones.iter().chain(parts.keys()) {
         match serve(settings, origin, store, &generation.zones, expired, previous.zone(origin)) {
             Ok(served) => _ = zones.insert(origin.clone(), served),
             Err(error) => {
+                if !error.is_a_lack() {
+                    damaged.insert(base(origin));
+                }
                 errors.push(error);
                 stays.insert(base(origin));
             }
@@ -100,7 +105,11 @@ pub(super) fn piecewise(
         // What was there before cannot fail but by damage that a question would meet.
         let served = fresh
             .or_else(|| serve(settings, origin, store, &used.zones, expired, previous.zone(origin)).ok());
-        (origin.clone(), served.unwrap_or(Served::Waiting))
+        let served = match served.unwrap_or(Served::Waiting) {
+            Served::Waiting if damaged.contains(&base(origin)) => Served::Useless,
+            served => served,
+        };
+        (origin.clone(), served)
     });
     let world = World::new(all, settings.version.clone(), number).with_subzones(parts.clone());
     Piecewise { world: world.guarded(&settings.access).placed(settings), used, errors }
@@ -161,16 +170,6 @@ fn unchanged(served: &Served, path: &Path, entry: &ZoneEntry) -> Option<Arc<Snap
     same.then(|| Arc::clone(snapshot))
 }
 
-/// The same zone over its file that was touched, when it still holds what it did.
-pub(super) fn untouched(zone: &Zone<Mapped>) -> Result<Zone<Mapped>, SnapshotError> {
-    let snapshot = Snapshot::open(zone.snapshot().data().again()?)?;
-    snapshot.verify()?;
-    if snapshot.content_hash() != zone.snapshot().content_hash() {
-        return Err(SnapshotError::Foreign);
-    }
-    Ok(zone.over(Arc::new(snapshot)))
-}
-
 fn open(
     settings: &Settings,
     origin: &Name,
@@ -178,7 +177,11 @@ fn open(
     entry: &ZoneEntry,
 ) -> Result<Snapshot<Mapped>, ReloadError> {
     let read = || {
-        let mapped = if settings.private_copy { copy(path)? } else { Mapped::watched(path)? };
+        let mapped = if settings.private_copy {
+            copy(path)?
+        } else {
+            Mapped::watched(fs::File::open(path)?, has_room)?
+        };
         let snapshot = Snapshot::open(mapped)?;
         snapshot.verify()?;
         Ok(snapshot)

@@ -20,7 +20,7 @@ use nix::errno::Errno;
 use super::damage::{self, Fate};
 use super::decisions::{self, Watched};
 use super::idle::giving_way;
-use super::load::{Piecewise, piecewise, untouched};
+use super::load::{Piecewise, piecewise};
 use super::pulse::Pulse;
 use super::{AccessLists, Expired, Served, Settings, World};
 use crate::model::Name;
@@ -89,7 +89,7 @@ pub enum ReloadError {
 
 impl ReloadError {
     /// Descriptors or memory: there may be some again in a moment.
-    fn is_a_lack(&self) -> bool {
+    pub(super) fn is_a_lack(&self) -> bool {
         let (Self::Snapshot { source: SnapshotError::Io(error), .. }
         | Self::Store(StoreError::Io { cause: error, .. })) = self
         else {
@@ -462,16 +462,13 @@ impl Loader {
             if damage::is_gone(path, zone.snapshot().data()) && self.unlinked.insert(path.clone()) {
                 tracing::warn!(zone = %origin, path = %path.display(), "its file is gone or another; what is mapped serves on");
             }
-            match damage::look(zone.snapshot().data()) {
-                Fate::Untouched => {}
-                Fate::Touched => match giving_way(|| untouched(zone)) {
-                    Ok(zone) => _ = changed.insert(origin.clone(), Served::Ready(zone)),
-                    Err(source) => _ = changed.insert(origin.clone(), self.damaged(origin, path, source)),
-                },
-                Fate::Cut => {
-                    let source = SnapshotError::Io(io::ErrorKind::UnexpectedEof.into());
-                    changed.insert(origin.clone(), self.damaged(origin, path, source));
-                }
+            let whole = match damage::look(path, zone.snapshot().data()) {
+                Fate::Untouched => Ok(()),
+                Fate::Touched(now) => giving_way(|| damage::check(zone.snapshot(), now)),
+                Fate::Cut => Err(SnapshotError::Io(io::ErrorKind::UnexpectedEof.into())),
+            };
+            if let Err(source) = whole {
+                changed.insert(origin.clone(), self.damaged(origin, path, source));
             }
         }
         self.files = files;

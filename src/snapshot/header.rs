@@ -10,7 +10,7 @@ use super::{Section, SnapshotError};
 use crate::model::ContentHash;
 
 /// The section table, checked.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Table {
     pub(super) content: ContentHash,
     /// In ascending order of ids.
@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 /// A section that lies in the file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) section: Section,
     pub(super) place: Range<usize>,

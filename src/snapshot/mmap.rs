@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::SnapshotError;
 
@@ -14,7 +15,7 @@ use super::SnapshotError;
 #[derive(Debug)]
 pub struct Mapped {
     map: memmap2::Mmap,
-    id: FileId,
+    id: Mutex<FileId>,
     /// Kept where what becomes of the file is to be known, whatever its name is by then.
     file: Option<File>,
 }
@@ -53,17 +54,15 @@ impl Mapped {
         Self::of(&File::open(path)?)
     }
 
-    /// Maps the file at `path` and keeps it open, so that [`Mapped::file`] can be looked at.
-    pub fn watched(path: &Path) -> Result<Self, SnapshotError> {
-        let file = File::open(path)?;
+    /// Maps an open file and keeps it open where `keeps` says so, so that [`Mapped::file`] can be looked at.
+    pub fn watched(file: File, keeps: impl FnOnce(&File) -> bool) -> Result<Self, SnapshotError> {
         let mapped = Self::of(&file)?;
-        Ok(Self { file: Some(file), ..mapped })
+        Ok(Self { file: Some(file).filter(keeps), ..mapped })
     }
 
-    /// Maps the same file again, as it is now.
-    pub fn again(&self) -> Result<Self, SnapshotError> {
-        let file = self.file.as_ref().ok_or(SnapshotError::Foreign)?;
-        Ok(Self { file: Some(file.try_clone()?), ..Self::of(file)? })
+    /// The file is known as this one from now on: something was done to it, and what is mapped was found to be whole.
+    pub fn found_whole(&self, id: FileId) {
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
     /// The file behind the mapping, if it was kept open.
@@ -84,17 +83,17 @@ impl Mapped {
         // SAFETY: files of a store are never written, cut or extended after they got their name (see above), so the
         // octets behind the slice do not change while it lives. Nothing else is asked of them: any content is checked.
         let map = unsafe { memmap2::Mmap::map(file)? };
-        Ok(Self { map, id: FileId::of(&metadata), file: None })
+        Ok(Self { map, id: Mutex::new(FileId::of(&metadata)), file: None })
     }
 
     /// Maps a private copy of the file that is `id`.
     pub fn copy_of(id: FileId, copy: &File) -> Result<Self, SnapshotError> {
-        Ok(Self { id, ..Self::of(copy)? })
+        Ok(Self { id: Mutex::new(id), ..Self::of(copy)? })
     }
 
     /// Which file this is.
     pub fn id(&self) -> FileId {
-        self.id
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -99,6 +99,14 @@ impl<D: AsRef<[u8]>> Snapshot<D> {
         verify::verify(self.data.as_ref(), &self.table)
     }
 
+    /// The same where the octets may have been changed since they were opened: what was read of them then must hold, too.
+    pub fn verify_again(&self) -> Result<(), SnapshotError> {
+        if header::open(self.data.as_ref())? != self.table {
+            return Err(SnapshotError::Foreign);
+        }
+        self.verify()
+    }
+
     /// The hash of the content: equal for zones that answer alike. Provenance and padding are no part of it.
     pub fn content_hash(&self) -> ContentHash {
         self.table.content

@@ -113,12 +113,6 @@ impl<D: AsRef<[u8]>> Zone<D> {
         members.peek().is_some() && members.all(|list| !list.use_.can_list())
     }
 
-    /// The same zone over another mapping of the same content.
-    #[must_use]
-    pub fn over(&self, snapshot: Arc<Snapshot<D>>) -> Self {
-        Self { snapshot, ..self.clone() }
-    }
-
     /// The origin.
     pub fn origin(&self) -> &Name {
         &self.snapshot.zone().origin

@@ -314,7 +314,11 @@ fn quartiles(Quartiles { low, median, high }: Quartiles, digits: usize) -> Strin
 
 fn thousands(rate: Quartiles) -> String {
     let Quartiles { low, median, high } = rate;
-    format!("{} ({:.0}..{:.0} k)", grouped(median as u64), low / 1e3, high / 1e3)
+    let median = grouped(median as u64);
+    if low < 1e4 {
+        return format!("{median} ({low:.0}..{high:.0})");
+    }
+    format!("{median} ({:.0}..{:.0} k)", low / 1e3, high / 1e3)
 }
 
 fn micros(duration: Duration) -> f64 {
