@@ -19,6 +19,7 @@ use gatepost::wire::Rcode;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use socket2::{Domain, Socket, Type};
 
 fn rcode(server: SocketAddr, name: &str) -> Rcode {
     Client::new(server).ask(&name.parse().unwrap(), Rtype::A, Over::Udp).expect("a reply").rcode
@@ -125,15 +126,14 @@ fn the_lowest_limit_will_do() {
     service.stop().ended_with(0);
 }
 
-/// What there is no room for is not taken over while it runs, either: beside the threads and connections that there are, not
-/// those of the file.
+/// What there is no room for is not taken over while it runs, either: with the threads that there are, not those of the file.
 #[test]
 fn addresses_without_room_are_refused_while_it_runs() {
     let place = Place::new();
     let configure = |listen: &str, workers: &str| {
         own_lists(&place, listen);
         let text = std::fs::read_to_string(place.path("gatepost.toml")).unwrap();
-        let server = format!("tcp-connections = 1\nworkers = {workers}\n[list.own]");
+        let server = format!("workers = {workers}\n[list.own]");
         place.write("gatepost.toml", text.replacen("[list.own]", &server, 1));
     };
     configure("127.0.0.1:0", "2");
@@ -142,7 +142,7 @@ fn addresses_without_room_are_refused_while_it_runs() {
     let service = Running::new(limited(&place, files, &["serve", "-c", "gatepost.toml"]));
     let server = service.address();
     until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
-    configure("127.0.0.1:0\", \"127.0.0.2:0\", \"127.0.0.3:0", "1");
+    configure("127.0.0.1:0\", \"127.0.0.2:0\", \"127.0.0.3:0\", \"127.0.0.4:0", "1");
     service.signal(Signal::SIGHUP);
     service.talks(&format!("the limit of {files} open files is too low"));
     assert_eq!(rcode(server, "7.2.0.192.bl.example.net"), Rcode::NOERROR);
@@ -175,6 +175,46 @@ fn subzones_need_no_descriptors() {
     assert_eq!(rcode(server, "8.100.51.198.s148.bl.example"), Rcode::NOERROR);
     let ran = service.stop().ended_with(0);
     assert!(!ran.err.contains("Too many open files"), "{}", ran.err);
+}
+
+/// Files and connections have what new addresses would need: none of them is taken over, and nothing is lost. When there is
+/// room, all are.
+#[test]
+fn addresses_are_taken_over_whole_or_not_at_all() {
+    let place = Place::new();
+    let more = (2..=12).map(|last| format!(", \"127.0.0.{last}:0\"")).collect::<String>();
+    combined(&place, "198.51.100.7");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let service = Running::new(limited(&place, 120, &["serve", "-c", "gatepost.toml"]));
+    let server = service.address();
+    let name = "7.100.51.198.s149.bl.example";
+    until("data in service", || rcode(server, name) == Rcode::NOERROR);
+    let connect = |client: u8| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 1, client], 0)).into()).unwrap();
+        socket.connect(&server.into()).unwrap();
+        socket
+    };
+    let many: Vec<_> = (0..60).map(|number| connect(number / 20)).collect();
+    until("all are let in", || open_files(&service).len() > 60 + 16);
+    let text = std::fs::read_to_string(place.path("gatepost.toml")).unwrap();
+    place.write("gatepost.toml", text.replace("\"127.0.0.1:0\"", &format!("\"127.0.0.1:0\"{more}")));
+    service.signal(Signal::SIGHUP);
+    let talk = service.talks("the old configuration stays");
+    assert!(talk.contains("Too many open files") && talk.contains("ulimit -n"), "{talk}");
+    assert_eq!(rcode(server, name), Rcode::NOERROR);
+    drop(many);
+    until("all have left", || open_files(&service).len() < 60);
+    service.signal(Signal::SIGHUP);
+    service.talks("listening on 127.0.0.12:");
+    // There are fewer places for connections now, so that the next generation has its room.
+    let many: Vec<_> = (0..60).map(|number| connect(number / 20)).collect();
+    combined(&place, "198.51.100.8");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    until("the new data are in service", || rcode(server, "8.100.51.198.s149.bl.example") == Rcode::NOERROR);
+    drop(many);
+    let ran = service.stop().ended_with(0);
+    assert!(!ran.err.contains("not all new addresses"), "{}", ran.err);
 }
 
 /// A zone with 150 subzones that list `address`.

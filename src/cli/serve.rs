@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use tracing::Level;
 
 use super::failure::Usage;
@@ -65,8 +64,7 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     let store = Store::open(&config.state)?;
     tell_absent(&config);
     let wanted = config.server.tcp_connections;
-    let connections = connections(&config.server, files)?;
-    config.server.tcp_connections = connections;
+    config.server.tcp_connections = connections(&config.server, workers(&config.server), files)?;
     let clients = Clients::read(&config)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let identity = identity(&config)?;
@@ -79,7 +77,7 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     let service = Service::new(server, path.clone(), config.reloadable.sync.timer, Nohup::Overruled)?;
     tell_addresses(service.server(), &config.server.doh_path);
     let progress = Progress::log();
-    let mut daemon = Daemon { path, config, connections, store, clients, lists, progress };
+    let mut daemon = Daemon { path, config, store, clients, lists, progress };
     tracing::info!("{}", daemon.status(service.server()));
     if let Some(timer) = daemon.config.reloadable.sync.timer {
         tracing::info!("looks for lists that are due every {}", short_duration(timer));
@@ -89,10 +87,16 @@ fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
-/// As many as are configured, or as many as there are descriptors for: above that nobody would be let in any more, while here
-/// those who are idle make room. An error where there is no room for the sockets themselves.
-fn connections(server: &config::Server, descriptors: u64) -> Result<u32, TooFewFiles> {
-    let needed = descriptors_without_connections(server);
+/// How many connections are let in: as many as are configured, or as many as there are descriptors for. Above that nobody would
+/// be let in any more, while here those who are idle make room. An error where there is no room for the sockets themselves.
+pub(crate) fn connections(
+    server: &config::Server,
+    workers: usize,
+    descriptors: u64,
+) -> Result<u32, TooFewFiles> {
+    // A socket for each worker, and the listeners.
+    let sockets = server.listen.len() * (workers + 1) + server.dot.len() + server.doh.len();
+    let needed = FEWEST_FILES + sockets as u64;
     TooFewFiles::check(descriptors, needed + 1)?;
     // The files of zones are kept open as long as there are many descriptors, whatever number of zones there is.
     let room = u32::try_from(descriptors - needed.max(descriptors / 2)).unwrap_or(u32::MAX);
@@ -106,11 +110,9 @@ fn connections(server: &config::Server, descriptors: u64) -> Result<u32, TooFewF
     Ok(room.min(server.tcp_connections))
 }
 
-fn descriptors_without_connections(server: &config::Server) -> u64 {
-    let workers = server.workers.map_or_else(cores, usize::from);
-    // Each worker's socket twice, and the listeners.
-    let sockets = server.listen.len() * (2 * workers + 1) + server.dot.len() + server.doh.len();
-    FEWEST_FILES + sockets as u64
+/// As configured, or one for each core.
+pub(crate) fn workers(server: &config::Server) -> usize {
+    server.workers.map_or_else(cores, usize::from)
 }
 
 /// Starts the server of `config`. Which lists are too old is decided by what `lists` says then.
@@ -143,7 +145,7 @@ fn settings(config: &Config, access: AccessLists, identity: Option<Identity>) ->
     let server = &config.server;
     Settings {
         listen: server.listen.clone(),
-        workers: server.workers.map_or_else(cores, usize::from),
+        workers: workers(server),
         pin_workers: server.pin_workers,
         streams: Limits {
             connections: server.tcp_connections as usize,
@@ -186,9 +188,6 @@ fn help_with(error: &StartError) -> Option<String> {
             "cannot listen on {address}, {transport}: ports below 1024 need root or CAP_NET_BIND_SERVICE; \
              the default, 127.0.0.1:5354, needs neither"
         )),
-        _ if cause.raw_os_error() == Some(Errno::EMFILE as i32) => Some(format!(
-            "cannot listen on {address}, {transport}: {cause}: raise the limit (ulimit -n; LimitNOFILE= in a unit of systemd)"
-        )),
         std::io::ErrorKind::AddrNotAvailable => {
             Some(format!("cannot listen on {address}, {transport}: this machine has no such address"))
         }
@@ -203,8 +202,6 @@ const LOOK: Duration = Duration::from_secs(1);
 struct Daemon {
     path: PathBuf,
     config: Config,
-    /// How many are let in, until the next start.
-    connections: u32,
     store: Store,
     clients: Clients,
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
@@ -228,15 +225,16 @@ impl Conduct for Daemon {
 
     fn reload(&mut self, server: &mut Server) -> Option<Option<Duration>> {
         // All that can fail comes first: files, the world of the zones, addresses. Then nothing is in the way of any of it.
+        let files = raise_open_files();
         let read = locate::read(&self.path).and_then(|config| {
             let (clients, identity) = (Clients::read(&config)?, identity(&config)?);
-            // Sockets that there is no room for would take it from connections and generations.
-            let running = config::Server { workers: self.config.server.workers, ..config.server.clone() };
-            let needed = descriptors_without_connections(&running) + u64::from(self.connections);
-            TooFewFiles::check(raise_open_files()?, needed)?;
-            Ok((config, clients, identity))
+            // Until the next start there are as many threads and, where there is room, connections as there are.
+            let tcp_connections = self.config.server.tcp_connections;
+            let running = config::Server { tcp_connections, ..config.server.clone() };
+            let connections = connections(&running, server.workers(), files?)?;
+            Ok((config, clients, identity, connections))
         });
-        let (config, clients, identity) = match read {
+        let (config, clients, identity, connections) = match read {
             Ok(read) => read,
             Err(error) => {
                 log_refusal(&error);
@@ -260,10 +258,10 @@ impl Conduct for Daemon {
             let _ = prepared.apply();
         });
         if let Err(error) = moved {
-            let why = help_with(&error).unwrap_or_else(|| error.to_string());
-            tracing::error!("the old configuration stays: {why}");
+            tracing::error!("the old configuration stays: {error}");
             return None;
         }
+        server.let_in(connections as usize);
         if wanted != addresses(&self.config.server) {
             tell_addresses(server, &config.server.doh_path);
         }

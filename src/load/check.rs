@@ -68,8 +68,8 @@ pub(super) fn check(reply: &[u8], question: &[u8], expected: &Expected) -> Resul
         return Err(Fault::Truncated);
     }
     let answers = u16::from_be_bytes([header[6], header[7]]);
-    let rtype = &question[question.len() - 4..question.len() - 2];
-    let answers = Answers { rest: records, left: answers, rtype };
+    let kind = &question[question.len() - 4..];
+    let answers = Answers { rest: records, left: answers, kind };
     let mut count = 0;
     for data in answers.clone() {
         data?;
@@ -102,12 +102,13 @@ fn wrong_code(rcode: Rcode, expected: &Expected) -> Result<(), Fault> {
     }
 }
 
-/// The data of the records of one type in the answer section.
+/// The data of the records of one type and class in the answer section.
 #[derive(Clone)]
 struct Answers<'a> {
     rest: &'a [u8],
     left: u16,
-    rtype: &'a [u8],
+    /// Type and class, as in the question.
+    kind: &'a [u8],
 }
 
 impl<'a> Iterator for Answers<'a> {
@@ -116,12 +117,12 @@ impl<'a> Iterator for Answers<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         while self.left > 0 {
             self.left -= 1;
-            let Some((rtype, data, rest)) = record(self.rest) else {
+            let Some((kind, data, rest)) = record(self.rest) else {
                 self.left = 0;
                 return Some(Err(Fault::Malformed));
             };
             self.rest = rest;
-            if rtype == self.rtype {
+            if kind == self.kind {
                 return Some(Ok(data));
             }
         }
@@ -129,7 +130,7 @@ impl<'a> Iterator for Answers<'a> {
     }
 }
 
-/// Type and data of the record that stands first, and what follows it.
+/// Type and class together, and data of the record that stands first, and what follows it.
 fn record(octets: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let mut rest = octets;
     loop {
@@ -149,7 +150,7 @@ fn record(octets: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     }
     let (fixed, rest) = rest.split_at_checked(10)?;
     let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([fixed[8], fixed[9]])))?;
-    Some((&fixed[..2], data, rest))
+    Some((&fixed[..4], data, rest))
 }
 
 #[cfg(test)]
@@ -169,6 +170,12 @@ mod tests {
         reply
     }
 
+    /// The same with an answer of another class.
+    fn of_chaos(mut reply: Vec<u8>) -> Vec<u8> {
+        reply[HEADER + QUESTION.len() + 5] = 3;
+        reply
+    }
+
     #[test]
     fn right_and_wrong() {
         let two = [127, 0, 0, 2];
@@ -184,6 +191,7 @@ mod tests {
             (reply(0, 0, &[two]), Expected::NotListed, Err(Fault::Listed)),
             (reply(0, 0, &[two]), none(Rcode::NXDOMAIN), Err(Fault::Listed)),
             (reply(0, 0, &[two]), none(Rcode::NOERROR), Err(Fault::Listed)),
+            (of_chaos(reply(0, 0, &[two])), Expected::Listed, Err(Fault::NotListed)),
             (reply(0, 3, &[]), none(Rcode::NXDOMAIN), Ok(())),
             (reply(0, 3, &[]), none(Rcode::NOERROR), Err(Fault::Rcode)),
             (reply(0, 3, &[]), Expected::NotListed, Ok(())),

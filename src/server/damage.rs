@@ -32,6 +32,19 @@ pub(super) fn has_room(file: &File) -> bool {
     u64::try_from(file.as_raw_fd()).is_ok_and(|number| number < limit / 4)
 }
 
+/// Keeps the file that stands at `path` and is mapped as `mapped`, where it could not be kept before; whether there is room for
+/// others.
+pub(super) fn keep(path: &Path, mapped: &Mapped) -> bool {
+    let Ok(file) = File::open(path) else { return true };
+    if !has_room(&file) {
+        return false;
+    }
+    if file.metadata().is_ok_and(|metadata| FileId::of(&metadata) == mapped.id()) {
+        mapped.keep(file);
+    }
+    true
+}
+
 /// Looks at the file that is mapped as `mapped`: under whatever name it is now if it was kept open, else at `path`.
 pub(super) fn look(path: &Path, mapped: &Mapped) -> Fate {
     let found = match mapped.file() {
@@ -113,6 +126,8 @@ mod tests {
         let (one, other) = look_at_both();
         assert!(touched(one) && touched(other), "mode");
         go_on_with_both();
+        let late = open(false);
+        assert!(keep(&path, &late) && late.file().is_some());
         let elsewhere = folder.path().join("elsewhere");
         fs::rename(&path, &elsewhere).unwrap();
         assert!(is_gone(&path, &kept));

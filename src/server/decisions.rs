@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::reload::{file_at, wall_clock};
+use super::reload::{file_at, is_a_lack, wall_clock};
 use crate::snapshot::FileId;
 use crate::store::{DECISIONS, DamagedLine, Decisions, InForce, LocalDecision, Store, StoreError};
 
@@ -27,9 +27,16 @@ pub(super) struct Watched {
     /// Its last line did not end: it was on its way, or somebody was interrupted.
     cut: Option<FileId>,
     /// When it could not be read.
-    failed: Option<Instant>,
+    failed: Option<Failed>,
     known: Decisions,
     in_force: InForce,
+}
+
+#[derive(Debug)]
+struct Failed {
+    at: Instant,
+    /// The system lacked something, which says nothing of the file.
+    lacked: bool,
 }
 
 impl Watched {
@@ -62,17 +69,21 @@ impl Watched {
     fn look_at_file(&mut self, now: i64) -> bool {
         // Taken before reading: when the file changes in between, the next look finds another one.
         let stamp = file_at(&self.state.join(DECISIONS));
-        let again = self.failed.is_some_and(|at| at.elapsed() >= RETRY);
+        let again = self.failed.as_ref().is_some_and(|failed| failed.lacked || failed.at.elapsed() >= RETRY);
         if stamp == self.stamp && !again {
             return false;
         }
         self.stamp = stamp;
-        self.failed = None;
+        let before = self.failed.take();
         match self.read(now) {
             Ok(read) => self.take(read),
             Err(error) => {
-                tracing::error!(%error, "local decisions stay as they are");
-                self.failed = Some(Instant::now());
+                let lacked = is_a_lack(&error);
+                // A lack is met with each look.
+                if !(lacked && before.is_some_and(|failed| failed.lacked)) {
+                    tracing::error!(%error, "local decisions stay as they are");
+                }
+                self.failed = Some(Failed { at: Instant::now(), lacked });
                 false
             }
         }

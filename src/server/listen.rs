@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Once;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
@@ -36,7 +37,7 @@ pub enum StartError {
     #[error("no address to listen on")]
     NoAddress,
     /// An address cannot be had.
-    #[error("cannot listen on {address}, {transport}: {cause}")]
+    #[error("cannot listen on {address}, {transport}: {cause}{}", cure(cause))]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -119,6 +120,14 @@ pub(super) struct Binding<'a> {
     pub(super) udp_will_do: bool,
     /// What is listened on still, but not for long: in the way of nobody.
     pub(super) leaving: &'a [SocketAddr],
+}
+
+/// Of a lack of descriptors.
+fn cure(cause: &io::Error) -> &'static str {
+    match cause.raw_os_error() == Some(Errno::EMFILE as i32) {
+        true => "; raise the limit (ulimit -n; LimitNOFILE= in a unit of systemd)",
+        false => "",
+    }
 }
 
 impl Sockets {

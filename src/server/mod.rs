@@ -247,6 +247,16 @@ impl Server {
         &self.addresses.doh
     }
 
+    /// UDP threads an address, whatever the system would say now.
+    pub fn workers(&self) -> usize {
+        self.settings.workers
+    }
+
+    /// Lets so many connections in from now on; of more than that, those who are idle lose theirs.
+    pub fn let_in(&self, connections: usize) {
+        self.places.resize(connections);
+    }
+
     /// Shows this certificate to those who connect from now on; whether it is another than before.
     pub fn renew(&mut self, identity: &Identity) -> bool {
         self.places.show(identity)

@@ -80,8 +80,9 @@ impl Places {
         })
     }
 
-    /// Answers on these as well. A certificate must be shown before DNS over TLS or HTTPS can be. An error is a lack of the
-    /// system's; the address that it met is not listened on, nor are those behind it.
+    /// Answers on these as well, for which no descriptor is needed: once sockets are bound nothing is in the way. A certificate
+    /// must be shown before DNS over TLS or HTTPS can be. An error is a lack of threads; the address that it met is not listened
+    /// on, nor are those behind it.
     pub(super) fn open(&mut self, sockets: Sockets, path: Option<&HttpPath>) -> io::Result<()> {
         for Pair { at, tcp, udp } in sockets.pairs {
             let mut place = Plain { at, workers: Vec::new(), door: None };
@@ -107,7 +108,8 @@ impl Places {
         place.door = tcp.map(|listener| self.streams.open(listener, Speaks::Tcp)).transpose()?;
         let spawn = if self.batches { udp::spawn::<udp::Batch> } else { udp::spawn::<udp::Single> };
         for socket in udp {
-            let (seat, books) = self.board.seat(socket.try_clone()?.into());
+            let socket = Arc::new(socket);
+            let (seat, books) = self.board.seat(Arc::clone(&socket));
             // Counted over all addresses: each has a core of its own as long as there are as many.
             let core = self.pin_workers.then_some(seat);
             let stop = Arc::default();
@@ -193,6 +195,11 @@ impl Places {
             dot: real(&self.dot),
             doh: real(&self.doh),
         }
+    }
+
+    /// So many connections are let in from now on.
+    pub(super) fn resize(&self, connections: usize) {
+        self.streams.resize(connections);
     }
 
     /// Connections from now on are shown this certificate; whether it is another than before.

@@ -90,14 +90,22 @@ pub enum ReloadError {
 impl ReloadError {
     /// Descriptors or memory: there may be some again in a moment.
     pub(super) fn is_a_lack(&self) -> bool {
-        let (Self::Snapshot { source: SnapshotError::Io(error), .. }
-        | Self::Store(StoreError::Io { cause: error, .. })) = self
-        else {
-            return false;
-        };
-        let lacks = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM];
-        error.raw_os_error().is_some_and(|code| lacks.contains(&Errno::from_raw(code)))
+        match self {
+            Self::Snapshot { source: SnapshotError::Io(error), .. } => says_lack(error),
+            Self::Store(error) => is_a_lack(error),
+            _ => false,
+        }
     }
+}
+
+/// See [`ReloadError::is_a_lack`].
+pub(super) fn is_a_lack(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { cause, .. } if says_lack(cause))
+}
+
+fn says_lack(error: &io::Error) -> bool {
+    let lacks = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| lacks.contains(&Errno::from_raw(code)))
 }
 
 /// The thread that watches. Dropping its commands ends it.
@@ -319,7 +327,11 @@ impl Loader {
         // Taken before reading: when the file is replaced in between, the next look finds another one.
         let (stamp, failed) = (self.look(), self.failed.take());
         let previous = self.worlds.load_full();
+        let mut nothing = Served::Waiting;
         let read = self.read().unwrap_or_else(|error| {
+            if !error.is_a_lack() {
+                nothing = Served::Useless;
+            }
             self.note_failure(&error, "zones stay as they are, or wait (SERVFAIL)");
             None
         });
@@ -328,7 +340,7 @@ impl Loader {
         }
         let Some((store, generation)) = read.or_else(|| self.last.clone()) else {
             let failed = std::mem::replace(&mut self.failed, failed);
-            return Draft { world: World::waiting(settings), stamp, found: None, failed };
+            return Draft { world: World::without_data(settings, &nothing), stamp, found: None, failed };
         };
         let make = || piecewise(settings, &store, &generation, &self.expired, &previous);
         // At the start there is nobody to give way to.
@@ -456,6 +468,7 @@ impl Loader {
         }
         let world = self.worlds.load_full();
         let mut changed = BTreeMap::new();
+        let mut has_room = true;
         let files = std::mem::take(&mut self.files);
         for (origin, path) in &files {
             let Some(Served::Ready(zone)) = world.zone(origin) else { continue };
@@ -463,7 +476,11 @@ impl Loader {
                 tracing::warn!(zone = %origin, path = %path.display(), "its file is gone or another; what is mapped serves on");
             }
             let whole = match damage::look(path, zone.snapshot().data()) {
-                Fate::Untouched => Ok(()),
+                Fate::Untouched => {
+                    let mapped = zone.snapshot().data();
+                    has_room = has_room && (mapped.file().is_some() || damage::keep(path, mapped));
+                    Ok(())
+                }
                 Fate::Touched(now) => giving_way(|| damage::check(zone.snapshot(), now)),
                 Fate::Cut => Err(SnapshotError::Io(io::ErrorKind::UnexpectedEof.into())),
             };

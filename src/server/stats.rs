@@ -1,7 +1,8 @@
 //! What the server counts, without sharing a cache line between threads.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -100,7 +101,7 @@ pub(super) struct Board {
 struct Seat {
     counters: Arc<Counters>,
     /// The worker's socket, for what the system counts; `None` when the seat is free.
-    socket: Option<OwnedFd>,
+    socket: Option<Arc<UdpSocket>>,
     /// What the system threw away at the sockets of those that sat here before; `None` where it did not tell.
     dropped_before: Option<u64>,
 }
@@ -202,7 +203,7 @@ impl Board {
     }
 
     /// The books of a worker that comes, and the number of its seat.
-    pub(super) fn seat(&self, socket: OwnedFd) -> (usize, Books) {
+    pub(super) fn seat(&self, socket: Arc<UdpSocket>) -> (usize, Books) {
         let mut seats = self.seats();
         let number = seats.iter().position(|seat| seat.socket.is_none()).unwrap_or_else(|| {
             seats.push(Seat { counters: Arc::default(), socket: None, dropped_before: Some(0) });
@@ -334,7 +335,7 @@ mod tests {
     #[test]
     fn rows_belong_to_one_worker_or_are_shared() {
         let board = Board::new(Tallies::new(3), None, true);
-        let socket = || UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let socket = || Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
         let come = || {
             let (number, books) = board.seat(socket());
             (number, books.row, books.shares_row)
@@ -350,10 +351,10 @@ mod tests {
     #[test]
     fn drops_of_closed_sockets_stay_counted() {
         let board = Board::new(Tallies::new(2), None, false);
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
         SockRef::from(&socket).set_recv_buffer_size(0).unwrap();
         let address = socket.local_addr().unwrap();
-        let (number, _books) = board.seat(socket.try_clone().unwrap().into());
+        let (number, _books) = board.seat(Arc::clone(&socket));
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         (0..200).for_each(|_| drop(client.send_to(&[0; 512], address)));
         let before = board.stats().overflowed;

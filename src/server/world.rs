@@ -80,7 +80,12 @@ pub enum Served {
 impl World {
     /// The world before the first generation: every zone waits.
     pub(super) fn waiting(settings: &Settings) -> Self {
-        let zones = settings.zones.iter().map(|origin| (origin.clone(), Served::Waiting));
+        Self::without_data(settings, &Served::Waiting)
+    }
+
+    /// A world without any data: each zone has `nothing`.
+    pub(super) fn without_data(settings: &Settings, nothing: &Served) -> Self {
+        let zones = settings.zones.iter().map(|origin| (origin.clone(), nothing.clone()));
         Self::new(zones, settings.version.clone(), None).guarded(&settings.access).placed(settings)
     }
 

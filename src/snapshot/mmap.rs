@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::SnapshotError;
 
@@ -17,7 +17,7 @@ pub struct Mapped {
     map: memmap2::Mmap,
     id: Mutex<FileId>,
     /// Kept where what becomes of the file is to be known, whatever its name is by then.
-    file: Option<File>,
+    file: OnceLock<File>,
 }
 
 /// Which file was mapped, to tell later whether another has taken its name.
@@ -57,7 +57,16 @@ impl Mapped {
     /// Maps an open file and keeps it open where `keeps` says so, so that [`Mapped::file`] can be looked at.
     pub fn watched(file: File, keeps: impl FnOnce(&File) -> bool) -> Result<Self, SnapshotError> {
         let mapped = Self::of(&file)?;
-        Ok(Self { file: Some(file).filter(keeps), ..mapped })
+        if keeps(&file) {
+            mapped.keep(file);
+        }
+        Ok(mapped)
+    }
+
+    /// Keeps the file that is mapped, which was opened again.
+    pub fn keep(&self, file: File) {
+        // Where it was kept already, one will do.
+        let _ = self.file.set(file);
     }
 
     /// The file is known as this one from now on: something was done to it, and what is mapped was found to be whole.
@@ -67,7 +76,7 @@ impl Mapped {
 
     /// The file behind the mapping, if it was kept open.
     pub fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+        self.file.get()
     }
 
     /// Maps an open file, such as one handed over as a descriptor; it may be closed afterwards.
@@ -83,7 +92,7 @@ impl Mapped {
         // SAFETY: files of a store are never written, cut or extended after they got their name (see above), so the
         // octets behind the slice do not change while it lives. Nothing else is asked of them: any content is checked.
         let map = unsafe { memmap2::Mmap::map(file)? };
-        Ok(Self { map, id: Mutex::new(FileId::of(&metadata)), file: None })
+        Ok(Self { map, id: Mutex::new(FileId::of(&metadata)), file: OnceLock::new() })
     }
 
     /// Maps a private copy of the file that is `id`.

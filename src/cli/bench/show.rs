@@ -309,12 +309,16 @@ fn limited(busy: f64) -> String {
 }
 
 fn quartiles(Quartiles { low, median, high }: Quartiles, digits: usize) -> String {
+    // Of times that are shorter than what the system counts in.
+    if [low, median, high].iter().any(|value| !value.is_finite()) {
+        return NOTHING.to_owned();
+    }
     format!("{median:.digits$} ({low:.digits$}..{high:.digits$})")
 }
 
 fn thousands(rate: Quartiles) -> String {
     let Quartiles { low, median, high } = rate;
-    let median = grouped(median as u64);
+    let median = grouped(median.round() as u64);
     if low < 1e4 {
         return format!("{median} ({low:.0}..{high:.0})");
     }

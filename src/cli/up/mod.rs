@@ -20,7 +20,7 @@ use super::files::give_to_owner_of;
 use super::locate::{UP_CONFIG, default_state};
 use super::logs;
 use super::progress::Progress;
-use super::serve::start;
+use super::serve::{connections, start, workers};
 use super::terms;
 use crate::config::{Config, Feeds, Overrides, Slug, defaults, reaches_the_public};
 use crate::error::ExitStatus;
@@ -92,7 +92,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 
     let progress = Progress::new(config.reloadable.lists.keys().map(Slug::as_str), false);
     logs::init_above(&progress);
-    raise_open_files()?;
+    config.server.tcp_connections =
+        connections(&config.server, workers(&config.server), raise_open_files()?)?;
     let store = Store::open(&config.state)?;
     let lists = Arc::new(Mutex::new(config.reloadable.lists.clone()));
     let server =

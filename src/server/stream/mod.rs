@@ -193,6 +193,11 @@ impl Streams {
         let _ = self.runtime.block_on(door.loop_);
     }
 
+    /// So many connections are let in from now on.
+    pub(super) fn resize(&self, connections: usize) {
+        self.room.resize(connections);
+    }
+
     /// Connections from now on are shown this certificate; whether it is another than before.
     pub(super) fn show(&mut self, identity: &Identity) -> bool {
         match &self.keys {

@@ -9,6 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ const TELL: Duration = Duration::from_secs(60);
 /// The seats that there are.
 #[derive(Clone)]
 pub(super) struct Room {
-    all: usize,
     per_client: usize,
     inner: Arc<Inner>,
 }
 
 struct Inner {
+    all: AtomicUsize,
     taken: Mutex<Taken>,
     /// Tells that a seat was left.
     left: Notify,
@@ -82,8 +83,8 @@ pub(super) struct Due(Arc<Place>);
 
 impl Room {
     pub(super) fn new(all: usize, per_client: usize) -> Self {
-        let inner = Inner { taken: Mutex::default(), left: Notify::new() };
-        Self { all, per_client, inner: Arc::new(inner) }
+        let inner = Inner { all: AtomicUsize::new(all), taken: Mutex::default(), left: Notify::new() };
+        Self { per_client, inner: Arc::new(inner) }
     }
 
     /// A seat for a connection of `address`, if need be that of somebody else; `None` when all are taken that one client may
@@ -94,9 +95,10 @@ impl Room {
         if taken.of(client) >= self.per_client {
             return None;
         }
-        if taken.seats.len() >= self.all {
+        let all = self.inner.all.load(Ordering::Relaxed);
+        if taken.seats.len() >= all {
             let victim = taken.least_worth(client, now).and_then(|number| taken.leave(number));
-            taken.shortage.note(victim.is_some(), self.all, now);
+            taken.shortage.note(victim.is_some(), all, now);
             victim?.lost.notify_one();
         }
         *taken.clients.entry(client).or_default() += 1;
@@ -106,6 +108,18 @@ impl Room {
         let place = Arc::new(Place { client, standing: Mutex::new(standing), lost: Notify::new() });
         taken.seats.insert(number, Arc::clone(&place));
         Some(Seat { number, place, inner: Arc::clone(&self.inner) })
+    }
+
+    /// There are so many seats from now on. Where there were more, who is idle loses one; nobody who waits for an answer does.
+    pub(super) fn resize(&self, all: usize) {
+        self.inner.all.store(all, Ordering::Relaxed);
+        let (mut taken, now) = (self.inner.taken(), Instant::now());
+        while taken.seats.len() > all {
+            let nobody = Ipv6Addr::UNSPECIFIED.into();
+            let victim = taken.least_worth(nobody, now).and_then(|number| taken.leave(number));
+            let Some(victim) = victim else { return };
+            victim.lost.notify_one();
+        }
     }
 
     /// Completes when nobody has a seat.

@@ -3,13 +3,14 @@
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use super::sys::{Packets, is_supported};
 use super::{BATCH, Backend, PATIENCE, Slot};
 
 /// Many packets a call. Waits for one and takes what else is there, so that a lone packet waits for no others.
 pub struct Batch {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     packets: Packets,
     lens: [usize; BATCH],
     count: usize,
@@ -23,7 +24,7 @@ impl Batch {
 }
 
 impl Backend for Batch {
-    fn open(socket: UdpSocket) -> io::Result<Self> {
+    fn open(socket: Arc<UdpSocket>) -> io::Result<Self> {
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { socket, packets: Packets::new(), lens: [0; BATCH], count: 0 })
     }

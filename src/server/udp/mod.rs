@@ -11,6 +11,7 @@ mod worker;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 pub use batch::Batch;
 pub use single::Single;
@@ -20,8 +21,8 @@ pub(super) use worker::spawn;
 /// A way of getting packets in and out, a batch at a time. All buffers are allocated by [`open`](Self::open); the
 /// other calls allocate nothing. Used from the one thread that opened it.
 pub trait Backend: Sized {
-    /// Takes over a bound socket.
-    fn open(socket: UdpSocket) -> io::Result<Self>;
+    /// Reads from and writes to a bound socket from now on; needs no other descriptor.
+    fn open(socket: Arc<UdpSocket>) -> io::Result<Self>;
 
     /// Waits for packets and tells how many there are; 0 when none came within [`PATIENCE`], or none is there and
     /// `wait` is not set.

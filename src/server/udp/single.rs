@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use crate::wire::UDP_MAX;
 
 /// One packet a call.
 pub struct Single {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     packet: Box<[u8]>,
     reply: Box<[u8; UDP_MAX]>,
     control: Vec<u8>,
@@ -36,7 +37,7 @@ enum Asked {
 }
 
 impl Backend for Single {
-    fn open(socket: UdpSocket) -> io::Result<Self> {
+    fn open(socket: Arc<UdpSocket>) -> io::Result<Self> {
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
             socket,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -56,7 +57,7 @@ fn packets_come_back<B: Backend>(bind: &str) -> usize {
         return 0; // no IPv6 here
     };
     let server = socket.local_addr().unwrap();
-    let mut backend = B::open(socket).unwrap();
+    let mut backend = B::open(Arc::new(socket)).unwrap();
     let clients: Vec<_> = (0..3).map(|_| client(server)).collect();
     let mut batches = 0;
     for round in 0..5usize {
@@ -103,7 +104,7 @@ fn from_where_it_was_asked<B: Backend>() {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).unwrap();
     let port = socket.local_addr().unwrap().port();
-    let mut backend = B::open(socket).unwrap();
+    let mut backend = B::open(Arc::new(socket)).unwrap();
     let client = UdpSocket::bind("0.0.0.0:0").unwrap();
     client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     for round in 0..3u8 {
@@ -132,7 +133,7 @@ fn from_where_it_was_asked_in_batches() {
 fn long_packets<B: Backend>() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = socket.local_addr().unwrap();
-    let mut backend = B::open(socket).unwrap();
+    let mut backend = B::open(Arc::new(socket)).unwrap();
     let client = client(server);
     const LONGEST: usize = 65_535 - 20 - 8;
     const { assert!(LONGEST < RECEIVE_MAX) };

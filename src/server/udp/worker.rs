@@ -26,7 +26,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts a worker on `socket`, and where `core` is a number, on that core of those that this process may use.
 pub(in crate::server) fn spawn<B: Backend>(
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     core: Option<usize>,
     worlds: &Arc<ArcSwap<World>>,
     mut books: Books,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     impl Backend for Scripted {
-        fn open(_: UdpSocket) -> io::Result<Self> {
+        fn open(_: Arc<UdpSocket>) -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())
         }
 
@@ -221,7 +221,7 @@ mod tests {
             sent: Arc::clone(&sent),
         };
         let worlds = ArcSwap::from_pointee(World::new([], None, None));
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
         let board = Board::new(Tallies::new(2), None, false);
         let (_, mut books) = board.seat(socket);
         let stop = Arc::new(AtomicBool::new(false));
