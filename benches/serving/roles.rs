@@ -24,7 +24,7 @@ pub(crate) fn echo(port: &str) {
     let socket = UdpSocket::bind(("127.0.0.1", port)).expect("a free port");
     // As gatepost's sockets are, so that it stays the floor.
     set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE).expect("a socket");
-    let mut batch = Batch::open(socket).expect("a socket");
+    let mut batch = Batch::open(socket.into()).expect("a socket");
     loop {
         if batch.receive(true).expect("a socket") == 0 {
             continue;
