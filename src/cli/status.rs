@@ -258,7 +258,7 @@ fn next(list: &ListView, view: &View) -> String {
     if list.config.is_own() {
         return "every sync".to_owned();
     }
-    match due(&list.status, list.config.floor, Asker::Timer, &view.now) {
+    match due(&list.status, list.config.source.urls(), list.config.floor, Asker::Timer, &view.now) {
         Due::Wait(left, _) => format!("in {}", short_duration(left)),
         Due::Now => "is due".to_owned(),
     }

@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
+
+use crate::config::shown_url;
 use crate::model::ContentHash;
 use crate::store::{ListStatus, Now, Pause};
 
@@ -71,20 +74,31 @@ pub enum Trouble {
     Refused,
 }
 
-/// Whether the list with this status and floor may be asked for now.
-pub fn due(status: &ListStatus, floor: Duration, asker: Asker, now: &Now) -> Due {
+/// Whether the list with this status, at these places and with this floor may be asked for now.
+pub fn due(status: &ListStatus, places: &[Url], floor: Duration, asker: Asker, now: &Now) -> Due {
     let since_contact = status.last_contact.as_ref().map(|stamp| now.age(stamp));
     let floor_left = since_contact.map_or(Duration::ZERO, |age| floor.saturating_sub(age));
-    let left = |pause: &Option<Pause>| pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(now));
     let pause = match asker {
-        Asker::Timer => left(&status.next),
+        Asker::Timer => status.next.as_ref().map_or(Duration::ZERO, |pause| pause.left(now)),
         Asker::Person => Duration::ZERO,
     };
-    [(floor_left, Why::Floor), (left(&status.retry_after), Why::RetryAfter), (pause, Why::Pause)]
+    let resting = all_rest(status, places, now).unwrap_or_default();
+    [(floor_left, Why::Floor), (resting, Why::RetryAfter), (pause, Why::Pause)]
         .into_iter()
         .max_by_key(|(wait, _)| *wait)
         .filter(|(wait, _)| !wait.is_zero())
         .map_or(Due::Now, |(wait, why)| Due::Wait(wait, why))
+}
+
+/// How long until the first of these places may be asked, when all of them want to be left alone. Others that wanted to, and
+/// are not asked any more, say nothing.
+pub fn all_rest(status: &ListStatus, places: &[Url], now: &Now) -> Option<Duration> {
+    let left = |place: &Url| {
+        let left = status.resting.get(&shown_url(place))?.left(now);
+        (!left.is_zero()).then_some(left)
+    };
+    let all: Option<Vec<Duration>> = places.iter().map(left).collect();
+    all?.into_iter().min()
 }
 
 /// The timer's pause after an attempt that brought the list or "not modified".
@@ -199,10 +213,10 @@ mod tests {
         let status = asked(&at(0, "a"));
         let stored: ListStatus = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
         for asker in [Asker::Timer, Asker::Person] {
-            assert_eq!(due(&stored, HOUR, asker, &at(600, "a")), Due::Wait(HOUR * 5 / 6, Why::Floor));
-            assert_eq!(due(&stored, HOUR, asker, &at(3600, "a")), Due::Now);
+            assert_eq!(due(&stored, &[], HOUR, asker, &at(600, "a")), Due::Wait(HOUR * 5 / 6, Why::Floor));
+            assert_eq!(due(&stored, &[], HOUR, asker, &at(3600, "a")), Due::Now);
         }
-        assert_eq!(due(&ListStatus::default(), HOUR, Asker::Timer, &at(0, "a")), Due::Now);
+        assert_eq!(due(&ListStatus::default(), &[], HOUR, Asker::Timer, &at(0, "a")), Due::Now);
     }
 
     #[test]
@@ -211,12 +225,12 @@ mod tests {
         let mut forwards = at(60, "a");
         forwards.clocks.wall += 86_400;
         assert_eq!(
-            due(&status, HOUR, Asker::Person, &forwards),
+            due(&status, &[], HOUR, Asker::Person, &forwards),
             Due::Wait(HOUR - Duration::from_secs(60), Why::Floor)
         );
         let mut backwards = at(3601, "a");
         backwards.clocks.wall -= 86_400;
-        assert_eq!(due(&status, HOUR, Asker::Person, &backwards), Due::Now);
+        assert_eq!(due(&status, &[], HOUR, Asker::Person, &backwards), Due::Now);
     }
 
     #[test]
@@ -224,7 +238,7 @@ mod tests {
         let mut status = ListStatus::default();
         status.attempt(&at(0, "a"));
         status.not_accepted(Outcome::Failed, vec!["no route".to_owned()], &at(0, "a"));
-        assert_eq!(due(&status, HOUR, Asker::Person, &at(1, "a")), Due::Now);
+        assert_eq!(due(&status, &[], HOUR, Asker::Person, &at(1, "a")), Due::Now);
     }
 
     #[test]
@@ -232,10 +246,25 @@ mod tests {
         let now = at(0, "a");
         let mut status = asked(&now);
         status.next = Some(Pause { since: now.stamp(), seconds: 7200 });
-        assert_eq!(due(&status, HOUR, Asker::Person, &at(3600, "a")), Due::Now);
-        assert_eq!(due(&status, HOUR, Asker::Timer, &at(3600, "a")), Due::Wait(HOUR, Why::Pause));
-        status.retry_after = Some(retry_after(HOUR * 3, &now));
-        assert_eq!(due(&status, HOUR, Asker::Person, &at(3600, "a")), Due::Wait(HOUR * 2, Why::RetryAfter));
+        assert_eq!(due(&status, &[], HOUR, Asker::Person, &at(3600, "a")), Due::Now);
+        assert_eq!(due(&status, &[], HOUR, Asker::Timer, &at(3600, "a")), Due::Wait(HOUR, Why::Pause));
+    }
+
+    #[test]
+    fn a_list_rests_when_all_its_places_want_to() {
+        let now = at(0, "a");
+        let mut status = asked(&now);
+        let [one, two]: [Url; 2] =
+            ["https://a.example/l", "https://b.example/l"].map(|url| url.parse().unwrap());
+        status.resting.insert(shown_url(&one), retry_after(HOUR * 3, &now));
+        let due = |status: &ListStatus, places: &[Url]| due(status, places, HOUR, Asker::Person, &at(3600, "a"));
+        assert_eq!(due(&status, std::slice::from_ref(&one)), Due::Wait(HOUR * 2, Why::RetryAfter));
+        // Another one beside it, in its place, or none at all.
+        assert_eq!(due(&status, &[one.clone(), two.clone()]), Due::Now);
+        assert_eq!(due(&status, std::slice::from_ref(&two)), Due::Now);
+        assert_eq!(due(&status, &[]), Due::Now);
+        status.resting.insert(shown_url(&two), retry_after(HOUR * 2, &now));
+        assert_eq!(due(&status, &[one, two]), Due::Wait(HOUR, Why::RetryAfter));
         assert_eq!(retry_after(HOUR * 9999, &now).seconds, 7 * 86_400);
     }
 

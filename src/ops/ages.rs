@@ -85,7 +85,7 @@ pub fn next_due<'a>(
     let wait = |list: &ListConfig| {
         let status = store.list(&list.name).status().ok()?;
         let now = store.now([&status]);
-        match due(&status, list.floor, Asker::Timer, &now) {
+        match due(&status, list.source.urls(), list.floor, Asker::Timer, &now) {
             Due::Now => Some((Duration::ZERO, list.name.clone())),
             Due::Wait(wait, _) => Some((wait, list.name.clone())),
         }

@@ -77,10 +77,7 @@ pub struct ListStatus {
     /// When the timer comes back to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Pause>,
-    /// What its server asked for (`Retry-After`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<Pause>,
-    /// Places that asked for the same while another one gave the list: they are passed over.
+    /// Places that asked to be left alone (`Retry-After`), also such as are not asked any more.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resting: BTreeMap<String, Pause>,
 }

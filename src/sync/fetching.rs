@@ -42,7 +42,7 @@ impl<'a> Run<'a> {
             };
             let now = self.writer.now([&status]);
             let crowd = crowd.filter(|_| is_elsewhere(list) && minds_crowd(&status, list.floor));
-            match (due(&status, list.floor, asker, &now), crowd) {
+            match (due(&status, list.source.urls(), list.floor, asker, &now), crowd) {
                 (Due::Now, None) => ready.push(list),
                 (Due::Now, Some(wait)) => {
                     self.summary.come_back = Some(wait);

@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use reqwest::Url;
 use tempfile::NamedTempFile;
 
 mod by_hand;
@@ -108,7 +107,7 @@ impl<'a> Desk<'a> {
         let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
         self.status.resting.retain(|_, pause| !pause.left(&self.now).is_zero());
         // Whoever asks although all of them want to be left alone knows what that risks; what they say now counts.
-        if self.earliest_of_all_resting().is_some() {
+        if schedule::all_rest(&self.status, self.list.source.urls(), &self.now).is_some() {
             self.status.resting.clear();
         }
         let resting = self.status.resting.keys().cloned().collect();
@@ -226,7 +225,6 @@ impl<'a> Desk<'a> {
                 for (url, asked) in error.rests() {
                     self.rest(url, asked);
                 }
-                self.status.retry_after = self.earliest_of_all_resting();
                 self.refuse(Refusal::failed(error.to_string()), &mut report);
             }
         }
@@ -245,16 +243,6 @@ impl<'a> Desk<'a> {
     fn rest(&mut self, url: &str, asked: Duration) {
         let pause = schedule::retry_after(asked, &self.now);
         self.status.resting.insert(url.to_owned(), pause);
-    }
-
-    /// When all places want to be left alone: until the first of them may be asked again.
-    fn earliest_of_all_resting(&self) -> Option<Pause> {
-        let resting = |url: &Url| {
-            let pause = self.status.resting.get(&shown_url(url))?;
-            Some((pause.left(&self.now), pause)).filter(|(left, _)| !left.is_zero())
-        };
-        let all: Option<Vec<_>> = self.list.source.urls().iter().map(resting).collect();
-        all?.into_iter().min_by_key(|(left, _)| *left).map(|(_, pause)| pause.clone())
     }
 
     /// Writes down what became of the list, and when it may be asked for again.
