@@ -782,6 +782,74 @@ gatepost.toml:3:8: NiX Spam is no more since 2025-01-16: shut down by its operat
   |        ^^^^^^^^^
   = blocklist-de-mail or uceprotect-1 may do instead"#,
     );
+    // From where it could be fetched, too, also as an own copy of another feed.
+    for keys in [
+        "url = \"rsync://rsync.sorbs.net/zones/spam\"\nformat = \"plain\"\nuse = \"block\"",
+        "urls = [\"https://a.example/\", \"https://www.sorbs.net/spam\"]\nformat = \"plain\"\nuse = \"block\"",
+        "feed = \"blocklist-de-mail\"\nurl = \"https://dnsbl.sorbs.net/spam\"",
+    ] {
+        let said = said(&format!("version = 1\n[list.x]\n{keys}\n"));
+        assert!(said.contains("SORBS is no more since 2024-06-05: shut down by its owner"), "{keys}: {said}");
+    }
+}
+
+/// Whatever was mistyped around it, a password is in nothing that is said.
+#[test]
+fn passwords_in_mistyped_addresses() {
+    let secret = "s3cr3tPa55";
+    for address in [
+        "http://joe:PW@h.example/x",
+        "http//joe:PW@h.example/x",
+        "joe:PW@h.example/x",
+        "http:/joe:PW@h.example/x",
+        "http:joe:PW@h.example/x",
+        "//joe:PW@h.example/x",
+        "http://joe:?PW@h.example/x",
+        "http://joe:#PW@h.example/x",
+        "http://joe:1?PW@h.example/x",
+        "http://joe:PW/x@h.example/x",
+        "http://joe:p@PW@h.example/x",
+        "http://joe:PW@h.example:99999/x",
+        " http://joe:PW@h.example/x",
+        "rsync://joe:PW@h.example/m/x",
+        "rsync+ssh://joe:PW@h.example/x",
+        "ftp://joe:PW@h.example/x",
+        "http://joe:PW@[::1/x",
+        "http://joe:PW x@h.example/x",
+        "http://joe:PW\\u0001@h.example/x",
+        "http://joe:'PW'@h.example/x",
+        "http://joe:PW",
+    ] {
+        let address = address.replace("PW", secret);
+        for keys in [
+            format!("[list.x]\nurl = \"{address}\"\nformat = \"plain\"\nuse = \"block\"\n"),
+            format!(
+                "[list.x]\nurls = [\"https://a.example/\", \"{address}\"]\nformat = \"plain\"\nuse = \"block\"\n"
+            ),
+            format!("[sync]\nproxy = \"{address}\"\n"),
+            format!(
+                "[list]\nx = {{ url = \"{address}\", format = \"plain\", use = \"block\", {}frob = 1 }}\n",
+                " ".repeat(120)
+            ),
+            format!("[list.x]\nurl = \"{address}\n"),
+        ] {
+            let said = said(&format!("version = 1\n{keys}"));
+            assert!(!said.contains(secret) && said.contains("***"), "{keys}\n{said}");
+        }
+    }
+    for credential in ["joe:PW", "Authorization: Bearer PW", "systemd:joe:PW", "joe:PW/x", "X-Api-Key: /PW"] {
+        let credential = credential.replace("PW", secret);
+        for keys in [
+            format!(
+                "[list.x]\nurl = \"https://a.example/\"\nformat = \"plain\"\nuse = \"block\"\ncredential = \"{credential}\"\n"
+            ),
+            format!("[sync]\nproxy = \"http://a.example/\"\nproxy-credential = '{credential}'\n"),
+            format!("[sync]\nproxy-credential = {credential}\n"),
+        ] {
+            let said = said(&format!("version = 1\n{keys}"));
+            assert!(!said.contains(secret) && said.contains("***"), "{keys}\n{said}");
+        }
+    }
 }
 
 #[test]

@@ -9,115 +9,19 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use common::dns::{A, Over, ask};
+use common::hostile::{Act, Hostile, response};
 use common::program::{self, Server};
 use common::say;
 use common::site::Site;
 use gatepost::feed::catalogue;
 use gatepost::store::Store;
 use gatepost::sync::{self, Event, Watcher};
-
-/// What the server does with a question.
-#[derive(Clone)]
-enum Act {
-    /// Says these octets and closes.
-    Say(Vec<u8>),
-    /// Says these octets and then nothing, until the end of the test.
-    Stall(Vec<u8>),
-    /// Says these octets, then this one for ever.
-    Endless(Vec<u8>, u8),
-}
-
-/// A server that writes what it is told, octet by octet.
-struct Hostile {
-    address: SocketAddr,
-    act: Arc<Mutex<Act>>,
-    asked: Arc<Mutex<Vec<String>>>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Hostile {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = Self {
-            address,
-            act: Arc::new(Mutex::new(Act::Say(Vec::new()))),
-            asked: Arc::default(),
-            stop: Arc::default(),
-        };
-        let (act, asked, stop) = (server.act.clone(), server.asked.clone(), server.stop.clone());
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let (act, stop) = (act.lock().unwrap().clone(), stop.clone());
-                let asked = asked.clone();
-                thread::spawn(move || answer(stream, act, &asked, &stop));
-            }
-        });
-        server
-    }
-
-    fn does(&self, act: Act) {
-        *self.act.lock().unwrap() = act;
-    }
-
-    /// The heads of the questions since the last time.
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-}
-
-impl Drop for Hostile {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn answer(mut stream: TcpStream, act: Act, asked: &Mutex<Vec<String>>, stop: &AtomicBool) {
-    let mut question = Vec::new();
-    let mut buffer = [0; 1024];
-    while !question.windows(4).any(|end| end == b"\r\n\r\n") {
-        match stream.read(&mut buffer) {
-            Ok(read @ 1..) => question.extend_from_slice(&buffer[..read]),
-            _ => return,
-        }
-    }
-    asked.lock().unwrap().push(String::from_utf8_lossy(&question).into_owned());
-    // Who goes away is welcome to.
-    let _ = match act {
-        Act::Say(octets) => stream.write_all(&octets),
-        Act::Stall(octets) => stream.write_all(&octets).map(|()| {
-            while !stop.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(20));
-            }
-        }),
-        Act::Endless(octets, octet) => stream.write_all(&octets).and_then(|()| {
-            let more = [octet; 1 << 14];
-            loop {
-                stream.write_all(&more)?;
-            }
-        }),
-    };
-}
-
-/// A head and a body of the right length.
-fn response(head: &str, body: &[u8]) -> Vec<u8> {
-    let head = head.replace('\n', "\r\n");
-    [
-        format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(),
-        body,
-    ]
-    .concat()
-}
 
 fn ok(body: &[u8]) -> Vec<u8> {
     response("200 OK\nETag: \"bad\"\nLast-Modified: Sun, 22 Nov 2026 10:00:00 GMT", body)
@@ -470,80 +374,6 @@ fn a_folder_is_a_list() {
     assert_eq!(entries(1), 1, "the last good list stays");
 }
 
-/// A mirror that asks to be left alone is, while another gives the list.
-#[test]
-fn a_mirror_may_rest() {
-    let (first, second) = (Hostile::start(), Hostile::start());
-    let site = Site::new();
-    let urls = [&first, &second].map(|server| format!("http://{}/list", server.address));
-    site.configure(&format!(
-        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
-    ));
-    first.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
-    second.does(Act::Say(response(GOOD_HEAD, GOOD)));
-    for asked in [1, 0, 0] {
-        site.sync(&["one"]).expect(0);
-        assert_eq!((first.asked().len(), second.asked().len()), (asked, 1));
-    }
-    second.does(Act::Say(response("500 X", b"")));
-    let reasons = site.sync(&["one"]).expect(1).json()["lists"][0]["reasons"].to_string();
-    assert!(reasons.contains("passed over") && reasons.contains("500"), "{reasons}");
-}
-
-/// One that wants to be left alone for a week does not silence those that are only ill for a moment; when all of them want to,
-/// the list waits for the first.
-#[test]
-fn a_mirror_rests_for_itself_alone() {
-    let (first, second) = (Hostile::start(), Hostile::start());
-    let site = Site::new();
-    let urls = [&first, &second].map(|server| format!("http://{}/list", server.address));
-    site.configure(&format!(
-        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
-    ));
-    let asked = || (first.asked().len(), second.asked().len());
-    let waits = |site: &Site| site.sync(&["one"]).expect(0).json()["lists"][0]["waits"].clone();
-    first.does(Act::Say(response("429 X\nRetry-After: 604800", b"")));
-    second.does(Act::Say(response("503 X", b"")));
-    site.sync(&["one"]).expect(1);
-    assert_eq!(asked(), (1, 1));
-    second.does(Act::Say(response(GOOD_HEAD, GOOD)));
-    assert_eq!((waits(&site), asked()), (serde_json::Value::Null, (0, 1)));
-    second.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
-    site.sync(&["one"]).expect(1);
-    assert_eq!(asked(), (0, 1));
-    let left = waits(&site)[0].as_u64().unwrap();
-    assert!((3500..=3600).contains(&left), "{left}");
-    assert_eq!(asked(), (0, 0));
-    // By force all of them are asked.
-    site.on_list("sync", "one", &["--force"]).expect(1);
-    assert_eq!(asked(), (1, 1));
-}
-
-/// One that wants to be left alone is, also when it was asked only since the one before it gave rubbish.
-#[test]
-fn a_mirror_behind_rubbish_may_rest() {
-    let servers = [(); 3].map(|()| Hostile::start());
-    let site = Site::new();
-    let urls = servers.each_ref().map(|server| format!("http://{}/list", server.address));
-    site.configure(&format!(
-        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
-    ));
-    let asked = || servers.each_ref().map(|server| server.asked().len());
-    let [rubbish, rests, last] = &servers;
-    rubbish.does(Act::Say(response(GOOD_HEAD, b"<html>")));
-    rests.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
-    // Whatever the last one does: nothing of use, something of use, "not modified".
-    last.does(Act::Say(response("500 X", b"")));
-    site.sync(&["one"]).expect(1);
-    assert_eq!(asked(), [1, 1, 1]);
-    last.does(Act::Say(response(GOOD_HEAD, GOOD)));
-    site.sync(&["one"]).expect(0);
-    assert_eq!(asked(), [1, 0, 1]);
-    rubbish.does(Act::Say(response(GOOD_HEAD, GOOD)));
-    site.sync(&["one"]).expect(0);
-    assert_eq!(asked(), [1, 0, 0]);
-}
-
 /// A key behind the `?` of a URL goes to its server, and nowhere else: not into the store, not to any output but that of the
 /// configuration, not when the server says it again.
 #[test]
@@ -592,50 +422,6 @@ fn a_key_in_a_url_is_shown_to_nobody() {
     assert!(run(&["print-config"]).contains("/list?key=hunter2two"));
 }
 
-/// A mirror that gives rubbish, or an old version, does not hide the one behind it, and is asked again the next time.
-#[test]
-fn a_mirror_with_rubbish_hides_nobody() {
-    let (first, second) = (Hostile::start(), Hostile::start());
-    let site = Site::new();
-    let urls = [&first, &second].map(|server| format!("http://{}/list", server.address));
-    site.configure(&format!(
-        "[list.one]\nurls = {urls:?}\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n"
-    ));
-    let dated = |day: u32, body: &[u8]| {
-        response(&format!("200 OK\nLast-Modified: Sat, {day:02} Nov 2025 10:00:00 GMT"), body)
-    };
-    let outcome = |code: i32| {
-        let done = site.sync(&["one"]).expect(code).json();
-        let asked = (first.asked().len(), second.asked().len());
-        (done["lists"][0]["outcome"].as_str().unwrap().to_owned(), asked)
-    };
-    second.does(Act::Say(dated(15, GOOD)));
-    for rubbish in
-        [ok(b"<html>"), ok(b""), ok(&gzip(GOOD)[..20]), response("200 OK", b"5.6.7.8\nnonsense\n\x00\n")]
-    {
-        first.does(Act::Say(rubbish));
-        assert_ne!(outcome(0).0, "rejected");
-    }
-    first.does(Act::Say(ok(b"<html>")));
-    assert_eq!(outcome(0), ("accepted".into(), (1, 1)));
-    // Both give nothing of use: what the first one said is told.
-    second.does(Act::Say(ok(b"{\"error\":1}")));
-    let done = site.sync(&["one"]).expect(1).json();
-    assert!(done["lists"][0]["reasons"].to_string().contains("web page"), "{done:#}");
-    // A stale cache in front of a newer version.
-    first.does(Act::Say(dated(8, b"5.6.7.8\n")));
-    second.does(Act::Say(dated(22, b"5.6.7.8\n5.6.7.9\n5.6.7.10\n")));
-    first.asked();
-    second.asked();
-    assert_eq!(outcome(0), ("accepted".into(), (1, 1)));
-    second.does(Act::Say(response("500 X", b"")));
-    assert_eq!(outcome(0).0, "stale");
-    // The first is well again: nobody else is asked.
-    first.does(Act::Say(dated(29, GOOD)));
-    second.asked();
-    assert_eq!(outcome(0), ("accepted".into(), (1, 0)));
-}
-
 /// What a server says again of what it was shown is neither kept nor told, whatever it calls it, nor where it sends on to.
 #[test]
 fn a_secret_said_again() {
@@ -668,48 +454,61 @@ fn a_secret_said_again() {
     assert!(hostile.asked().concat().contains(secret), "it was shown");
 }
 
-/// "Not modified" is no answer to a question for whatever there is.
-#[test]
-fn not_modified_although_nobody_asked_so() {
-    let hostile = Hostile::start();
-    let site = Site::new();
-    site.configure(&format!(
-        "[list.one]\nurl = \"http://{}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n",
-        hostile.address
-    ));
-    hostile.does(Act::Say(response("200 OK", GOOD)));
-    site.sync(&["one"]).expect(0);
-    let confirmed = site.first_list()["confirmed"].clone();
-    hostile.does(Act::Say(b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n".to_vec()));
-    let done = site.sync(&["one"]).expect(1).json();
-    assert_eq!(done["lists"][0]["outcome"], "failed", "{done:#}");
-    assert_eq!(site.first_list()["confirmed"]["at"], confirmed["at"]);
-}
-
-/// Whoever speaks no TLS was asked all the same: the floor holds.
+/// Whoever speaks no TLS, hangs up in the middle of it or says nothing was asked all the same: the floor holds.
 #[test]
 fn a_server_without_tls_is_left_alone_too() {
+    type Manner = fn(&mut TcpStream) -> std::io::Result<()>;
+    fn hear(stream: &mut TcpStream) -> std::io::Result<()> {
+        stream.read(&mut [0; 4096]).map(drop)
+    }
+    let manners: [(&str, Manner); 5] = [
+        ("another protocol", |stream| {
+            stream.write_all(b"220 mail.example.net ESMTP\r\n")?;
+            hear(stream)
+        }),
+        ("hangs up", hear),
+        // What has not been read makes the kernel reset the connection.
+        ("resets", |stream| stream.peek(&mut [0; 16]).map(drop)),
+        ("hangs up in the middle", |stream| {
+            hear(stream)?;
+            stream.write_all(b"\x16\x03\x03\0\x7a\x02")
+        }),
+        ("says nothing", |stream| {
+            hear(stream)?;
+            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+            hear(stream)
+        }),
+    ];
+    thread::scope(|scope| {
+        for (name, manner) in manners {
+            scope.spawn(move || shakes_no_hands(name, manner));
+        }
+    });
+}
+
+fn shakes_no_hands(name: &str, manner: fn(&mut TcpStream) -> std::io::Result<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let came = Arc::new(AtomicUsize::new(0));
-    let counted = came.clone();
+    let greeted = Arc::new(AtomicUsize::new(0));
+    let counted = greeted.clone();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            counted.fetch_add(1, Ordering::Relaxed);
-            let _ = stream.write_all(b"220 mail.example.net ESMTP\r\n");
-            let _ = stream.read(&mut [0; 1024]);
+            // Who says nothing either was not let in for long.
+            if stream.peek(&mut [0; 1]).is_ok_and(|read| read > 0) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = manner(&mut stream);
+            }
         }
     });
     let site = Site::new();
     site.configure(&format!(
-        "[list.one]\nurl = \"https://{}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"1h\"\n",
-        address
+        "[list.one]\nurl = \"https://{address}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"1h\"\n"
     ));
     for _ in 0..5 {
         site.sync(&["one"]);
     }
     let reasons = site.first_list()["reasons"].to_string();
-    assert_eq!(came.load(Ordering::Relaxed), 1, "{reasons}");
+    assert_eq!(greeted.load(Ordering::Relaxed), 1, "{name}: {reasons}");
 }
 
 struct Quiet;

@@ -70,7 +70,7 @@ fn sync() -> SyncKeys {
 }
 
 async fn fetch_known(list: &ListConfig, known: Option<&Validators>) -> Result<Outcome, FetchError> {
-    let known = Known { validators: known.cloned(), ..Known::default() };
+    let known = Known { validators: known.cloned().into_iter().collect(), ..Known::default() };
     fetcher().fetch(list, &known, NamedTempFile::new().unwrap(), &|_| {}).await
 }
 
@@ -164,6 +164,7 @@ async fn a_body_and_what_it_is_called() {
     assert_eq!(fetched.answered.status, Some(200));
     let expected = Validators {
         url,
+        from: None,
         etag: Some("\"one\"".to_owned()),
         last_modified: Some("Sat, 22 Aug 2026 10:00:00 GMT".to_owned()),
     };
@@ -187,15 +188,13 @@ async fn not_modified_only_for_what_is_known_there() {
     let url = format!("{url}/list");
     let known = Validators {
         url: url.clone(),
+        from: None,
         etag: Some("\"one\"".to_owned()),
         last_modified: Some("D".to_owned()),
     };
     let list = list(std::slice::from_ref(&url), true);
     let outcome = fetch_known(&list, Some(&known)).await.unwrap();
-    assert!(
-        matches!(&outcome, Outcome::NotModified(answered) if answered.status == Some(304)),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, Outcome::NotModified(it) if it.answered.status == Some(304)), "{outcome:?}");
     // Validators of another place are not sent.
     let elsewhere = Validators { url: "http://127.0.0.1:1/other".to_owned(), ..known };
     assert!(matches!(fetch_known(&list, Some(&elsewhere)).await.unwrap(), Outcome::Fetched(_)));
@@ -225,7 +224,9 @@ async fn statuses_that_are_no_list() {
         (204, Trouble::Answered),
     ] {
         let error = say(status, &[("retry-after", "99")]).await;
-        assert_eq!((error.trouble(), error.causes[0].retry_after), (trouble, None), "{error}");
+        // Who refuses may ask to be left alone with whatever status.
+        let rest = (status >= 400).then_some(Duration::from_secs(99));
+        assert_eq!((error.trouble(), error.causes[0].retry_after), (trouble, rest), "{error}");
         assert!(error.reached() && text(&error).contains(&status.to_string()), "{error}");
         assert!(text(&error).starts_with("made-up: http://127.0.0.1:"), "{error}");
         assert_eq!(error.causes[0].status, Some(status));
@@ -340,8 +341,9 @@ async fn redirects() {
     let fetched = fetch(&format!("{url}/5")).await.unwrap();
     assert_eq!(body(&fetched), LIST);
     assert_eq!(fetched.answered.url, format!("{url}/0"));
-    // Validators belong to the address that was asked for: the redirect may lead elsewhere next time.
-    assert_eq!(fetched.validators.url, format!("{url}/5"));
+    // Validators belong to who gave them: the redirect may lead elsewhere next time.
+    let (asked, gave) = (format!("{url}/5"), Some(format!("{url}/0")));
+    assert_eq!((&fetched.validators.url, &fetched.validators.from), (&asked, &gave));
     for (path, message) in [
         ("6", "more than 5 redirects"),
         ("loop", "more than 5 redirects"),

@@ -75,7 +75,7 @@ impl Here {
     fn keep(&self, fetched: Fetched) -> Known {
         let path = self.path("body");
         fetched.body.persist(&path).unwrap();
-        Known { validators: Some(fetched.validators), body: Some(path), ..Known::default() }
+        Known { validators: vec![fetched.validators], body: Some(path), ..Known::default() }
     }
 }
 

@@ -185,7 +185,12 @@ fn status_remembers_validators_only_of_what_was_accepted() {
     let writer = writer(&store);
     let list = writer.list(&slug("psbl")).unwrap();
     let now = Now::read();
-    let tag = |tag: &str| Validators { url: "u".to_owned(), etag: Some(tag.to_owned()), last_modified: None };
+    let tag = |tag: &str| Validators {
+        url: "u".to_owned(),
+        from: None,
+        etag: Some(tag.to_owned()),
+        last_modified: None,
+    };
     let mut status = ListStatus::default();
     status.attempt(&now);
     status.accepted(list.keep_set(&set(&[1])).unwrap(), Some(tag("a")), Outcome::Accepted, Vec::new(), &now);

@@ -88,7 +88,7 @@ fn write(attempts: &[Attempt], most: usize, out: &mut Out) -> anyhow::Result<()>
             number(attempt.added).into(),
             number(attempt.removed).into(),
             attempt.set.map_or_else(|| NOTHING.to_owned(), |set| set.short()).into(),
-            attempt.reasons.join("; ").into(),
+            why(attempt).into(),
         ]);
     }
     table.write(out, "")?;
@@ -97,6 +97,13 @@ fn write(attempts: &[Attempt], most: usize, out: &mut Out) -> anyhow::Result<()>
         writeln!(out, "{}", styled(DIM, format_args!("and {} more (--all)", grouped(more as u64))))?;
     }
     Ok(())
+}
+
+/// What was said of it, and of the places that were asked in vain where another one gave the list.
+fn why(attempt: &Attempt) -> String {
+    let in_vain = attempt.in_vain.iter().filter(|_| !attempt.outcome.is_problem());
+    let in_vain = in_vain.map(|place| format!("{}: {}", place.url, place.what));
+    attempt.reasons.iter().cloned().chain(in_vain).collect::<Vec<_>>().join("; ")
 }
 
 fn what(attempt: &Attempt) -> Cell {

@@ -104,6 +104,7 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
     zone_table(view).write(out, "")?;
     writeln!(out)?;
     list_table(view).write(out, "")?;
+    write_passed_over(view, out)?;
     let troubles: Vec<_> = view.lists.iter().filter_map(|list| Some((list, trouble(list, view)?))).collect();
     let zone_troubles: Vec<_> = view
         .zones
@@ -137,6 +138,20 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
     }
     for (list, why) in troubles {
         writeln!(out, "  {}: {why}", styled(WARN, &list.config.name))?;
+    }
+    Ok(())
+}
+
+/// Places of lists that others stand in for: nothing is missing, but somebody should know.
+fn write_passed_over(view: &View, out: &mut Out) -> anyhow::Result<()> {
+    let places =
+        view.lists.iter().flat_map(|list| list.status.passed_over.iter().map(move |place| (list, place)));
+    for (at, (list, (url, place))) in places.enumerate() {
+        if at == 0 {
+            writeln!(out, "\n{}", styled(HEAD, "Passed over, another place gives the list"))?;
+        }
+        let since = ago(&view.now, Some(&place.since));
+        writeln!(out, "  {}: {url}, first {since}: {}", list.config.name, place.what)?;
     }
     Ok(())
 }
@@ -408,6 +423,11 @@ fn list_json(list: &ListView, view: &View) -> Value {
         })),
         "pinned": status.pinned.as_ref().map(|pin| When::new(&view.now, &pin.since)),
         "stale": status.stale,
+        "passed_over": status.passed_over.iter().map(|(url, place)| json!({
+            "url": url,
+            "since": When::new(&view.now, &place.since),
+            "what": place.what,
+        })).collect::<Vec<_>>(),
         "brought": status.brought,
         "failures": status.failures,
         "freshness": freshness,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::masked::is_secret;
+
 /// Where the credential of a list stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
@@ -15,19 +17,29 @@ pub enum Credential {
 /// How a [`Credential::Service`] begins where it is written.
 const SERVICE: &str = "systemd:";
 
+/// Not what stands there.
+const ITSELF: &str = "that is a credential itself, which a configuration does not hold: write it into a file (and `./` before \
+                      the path of one with a colon in it)";
+
 impl Credential {
     /// Reads what was typed. `Err` says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some(name) = text.strip_prefix(SERVICE) else {
             return if text.is_empty() {
                 Err("an empty path".to_owned())
+            } else if is_secret(text) {
+                // Not what stands there.
+                Err(ITSELF.to_owned())
             } else {
                 Ok(Self::File(text.into()))
             };
         };
         let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         if name.is_empty() || name.starts_with('.') || !is_plain {
-            return Err(format!("`{name}` is not the name of a credential"));
+            return Err(match is_secret(name) {
+                true => ITSELF.to_owned(),
+                false => format!("`{name}` is not the name of a credential"),
+            });
         }
         Ok(Self::Service(name.to_owned()))
     }

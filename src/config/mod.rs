@@ -28,6 +28,7 @@ mod feeds;
 mod file;
 mod format;
 mod list;
+mod masked;
 mod not_offered;
 mod problem;
 mod reach;

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::masked::{Masked, without_passwords};
+
 /// The text of one file, for messages that show it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Document {
@@ -130,58 +132,22 @@ impl Excerpt {
 
     fn of(rest: &str, span: &Range<usize>, start: usize) -> Self {
         let line = rest.lines().next().unwrap_or("");
-        let (before, from) = line.split_at((span.start - start).min(line.len()));
-        let len = from[..(span.end.max(span.start) - span.start).min(from.len())].chars().count();
+        let at = (span.start - start).min(line.len());
+        let len = line[at..][..(span.end.max(span.start) - span.start).min(line.len() - at)].chars().count();
+        // Before it is cut: what is left of a password would not be known as one.
+        let masked = Masked::of(line);
+        let (before, from) = (masked.shown(line, 0..at), masked.shown(line, at..line.len()));
         let (most_before, most_from) = Self::AROUND;
         let skipped = before.chars().count().saturating_sub(most_before);
         let before: String = before.chars().skip(skipped).collect();
         let before = if skipped > 0 { format!("…{before}") } else { before };
         let cut = if from.chars().count() > most_from { "…" } else { "" };
         let shown: String = from.chars().take(most_from).collect();
-        let before = without_passwords(&before);
         Self {
             indent: before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect(),
-            text: without_passwords(&format!("{before}{shown}{cut}")),
+            text: format!("{before}{shown}{cut}"),
             carets: "^".repeat(len.clamp(1, most_from)),
         }
-    }
-}
-
-/// Problems are shown and logged; what stands before the `@` of a URL or behind its `?` is nobody's business, whatever is wrong with the URL. One
-/// that is cut before it loses all of it.
-fn without_passwords(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (head, tail) = rest.split_at(at + 3);
-        shown.push_str(head);
-        let end = tail.find(['"', '\'', '`', ' ']).unwrap_or(tail.len());
-        let authority = &tail[..end];
-        match authority.rfind('@') {
-            Some(at) => {
-                shown.push_str("***");
-                shown.push_str(&without_query(&authority[at..]));
-                rest = &tail[end..];
-            }
-            None if authority.contains('…') && authority.contains(':') => {
-                shown.push_str("***…");
-                rest = &tail[end..];
-            }
-            None => {
-                shown.push_str(&without_query(authority));
-                rest = &tail[end..];
-            }
-        }
-    }
-    shown.push_str(rest);
-    shown
-}
-
-/// What stands behind `?` may be a key.
-fn without_query(url: &str) -> String {
-    match url.split_once('?') {
-        Some((before, query)) if !query.is_empty() => format!("{before}?..."),
-        _ => url.to_owned(),
     }
 }
 
@@ -301,22 +267,6 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::without_passwords;
-
-    #[test]
-    fn passwords_are_not_shown() {
-        for (text, shown) in [
-            ("url = \"http://joe:pw@example.net/x\", b", "url = \"http://***@example.net/x\", b"),
-            ("`http://joe:p/w?#@h@example.net` is none", "`http://***@example.net` is none"),
-            ("http://a.example/ and https://u:p@b.example", "http://a.example/ and https://***@b.example"),
-            ("url = \"http://joe:very long", "url = \"http://joe:very long"),
-            ("url = \"http://joe:verylo…", "url = \"http://***…"),
-            ("no address, a@b", "no address, a@b"),
-        ] {
-            assert_eq!(without_passwords(text), shown);
-        }
-    }
-
     use super::*;
 
     #[test]

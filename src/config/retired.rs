@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use reqwest::Url;
+
 use super::problem::{Document, Problems};
 use super::read::{Table, from_string, keys, parse};
 use super::words::Slug;
@@ -31,6 +33,8 @@ pub struct Retired {
     pub also: Vec<Slug>,
     /// The zones that it answered in.
     pub zones: Vec<Name>,
+    /// How the addresses begin that it could be fetched from, where its publisher's other lists live on.
+    pub urls: Vec<String>,
     /// Since when: a year, a month or a day (`2024-06-05`).
     pub date: String,
     /// What happened.
@@ -53,6 +57,14 @@ impl Retired {
     /// The list that answered in this zone or in one above it.
     pub fn of_zone(origin: &Name) -> Option<&'static Self> {
         ALL.iter().find(|retired| retired.zones.iter().any(|zone| origin.is_in(zone)))
+    }
+
+    /// The list that was to be had there: at a host of its publisher's, or at its own address.
+    pub fn of_url(url: &Url) -> Option<&'static Self> {
+        let host = url.host_str()?;
+        let place = format!("{host}{}", url.path());
+        let is_at = |retired: &&Self| retired.urls.iter().any(|start| place.starts_with(start));
+        host.parse().ok().and_then(|host| Self::of_zone(&host)).or_else(|| ALL.iter().find(is_at))
     }
 
     /// That it is no more, since when and why.
@@ -100,6 +112,7 @@ fn read(path: &Path, text: &str) -> Result<Vec<Retired>, Problems> {
         let keys = RetiredKeys::read(&mut table, &mut problems);
         let also = slugs(&mut table, "also", &mut problems);
         let zones = table.array::<Name>("zones", &mut problems).unwrap_or_default();
+        let urls = table.array::<String>("urls", &mut problems).unwrap_or_default();
         let instead = slugs(&mut table, "instead", &mut problems);
         table.finish(&mut problems);
         let (Some(title), Some(date), Some(reason)) = (keys.title, keys.date, keys.reason) else { continue };
@@ -108,6 +121,7 @@ fn read(path: &Path, text: &str) -> Result<Vec<Retired>, Problems> {
             title: title.value,
             also,
             zones: zones.into_iter().map(|at| at.value).collect(),
+            urls: urls.into_iter().map(|at| at.value).collect(),
             date: date.value.0,
             reason: reason.value,
             instead,
@@ -138,6 +152,23 @@ mod tests {
         assert_eq!(of("manitu.net"), None);
         assert_eq!(of("notsorbs.net"), None);
         assert_eq!(of("zen.spamhaus.org"), None);
+    }
+
+    #[test]
+    fn what_could_be_fetched() {
+        let of = |url: &str| Retired::of_url(&url.parse().unwrap()).map(|retired| retired.name.as_str());
+        assert_eq!(of("rsync://rsync.sorbs.net/zones/spam"), Some("sorbs"));
+        assert_eq!(of("https://WWW.wpbl.info/list.txt"), Some("wpbl"));
+        assert_eq!(of("https://www.spamhaus.org/drop/edrop.txt"), Some("spamhaus-edrop"));
+        assert_eq!(of("https://sslbl.abuse.ch/blacklist/sslipblacklist.csv"), Some("sslbl"));
+        for lives in [
+            "https://www.spamhaus.org/drop/drop.txt",
+            "https://sslbl.abuse.ch/blacklist/sslblacklist.csv",
+            "https://mirror.example/sorbs.net/list",
+            "http://192.0.2.1/drop/edrop.txt",
+        ] {
+            assert_eq!(of(lives), None, "{lives}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Passwords never stand in one: URLs end up in logs, in the store and in lists of processes. Of rsync's paths only what
 //! no shell and no rsync reads as a pattern is taken, so that one URL is one file.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 
 use crate::model::ContentHash;
@@ -67,6 +69,7 @@ pub(crate) fn shown(url: &Url) -> String {
 fn parse(text: &str) -> Result<(Url, Transport), String> {
     let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
     let Some(transport) = Transport::of(&url) else { return Err(no_way(&url, "a feed")) };
+    check_authority(text, &url)?;
     if url.password().is_some() || !url.username().is_empty() && transport != Transport::Ssh {
         return Err("a user name or password in a URL would end up in logs and in the store".to_owned());
     }
@@ -76,6 +79,31 @@ fn parse(text: &str) -> Result<(Url, Transport), String> {
         Transport::File => check_file(&url)?,
     }
     Ok((url, transport))
+}
+
+/// Whether it can be told which host a URL names. Parsers forgive missing slashes, and take a password with an unescaped
+/// `?`, `#` or `/` in it for a path.
+fn check_authority(text: &str, url: &Url) -> Result<(), String> {
+    let text = text.trim();
+    let behind = text.get(url.scheme().len()..).and_then(|text| text.strip_prefix("://"));
+    let Some(behind) = behind else { return Err(format!("`{}:` without `//` behind it", url.scheme())) };
+    let (authority, rest) = behind.split_at(behind.find(['/', '?', '#', '\\']).unwrap_or(behind.len()));
+    if authority.is_empty() && Transport::of(url) == Some(Transport::Http) {
+        return Err("a URL without a host".to_owned());
+    }
+    if authority.ends_with(':') {
+        return Err("a colon without a port behind it: it cannot be told which host is meant".to_owned());
+    }
+    let is_address =
+        url.host_str().is_some_and(|host| host.starts_with('[') || host.parse::<IpAddr>().is_ok());
+    if rest.contains('@') && authority.contains(':') && !is_address {
+        return Err(
+            "an `@` behind a colon: it cannot be told which host is meant (an `@` that belongs to the path \
+                    is written %40)"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn no_way(url: &Url, what: &str) -> String {
@@ -135,6 +163,9 @@ mod tests {
             "rsync://[2001:db8::1]/module/list.txt",
             "rsync+ssh://mirror@example.net/srv/list.txt",
             "rsync+ssh://example.net:2222/list",
+            "rsync://192.0.2.1:8730/module/@daily/list.txt",
+            "https://example.net/@daily/list.txt?to=me@example.net",
+            "https://example.net:8443/%40daily/list.txt",
         ] {
             assert!(
                 parse_remote(good).is_ok() && parse_source(good).is_ok(),
@@ -158,6 +189,16 @@ mod tests {
             ("ftp://example.net/", "`ftp:` is no way"),
             ("https://u:p@example.net/", "a user name or password"),
             ("https://", "not a URL"),
+            ("http:u:p@example.net/x", "without `//`"),
+            ("http:/u:p@example.net/x", "without `//`"),
+            ("http:example.net/x", "without `//`"),
+            ("https:///example.net/x", "without a host"),
+            ("https:\\\\example.net/x", "without `//`"),
+            ("http://u:?p@example.net/x", "a colon without a port"),
+            ("http://u:#p@example.net/x", "a colon without a port"),
+            ("http://u:1?p@example.net/x", "an `@` behind a colon"),
+            ("http://u:1/p@example.net/x", "an `@` behind a colon"),
+            (" http://u:p@example.net/x", "a user name or password"),
             ("rsync://u@example.net/module/x", "a user name or password"),
             ("rsync+ssh://u:p@example.net/x", "a user name or password"),
             ("rsync://example.net/module", "names no file"),

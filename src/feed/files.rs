@@ -129,6 +129,7 @@ pub fn validators(files: &[OwnFile]) -> Validators {
     };
     Validators {
         url: join(&|file| file.path.display().to_string()),
+        from: None,
         etag: Some(join(&etag)),
         last_modified: None,
     }

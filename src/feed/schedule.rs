@@ -137,7 +137,12 @@ pub fn after_failure(trouble: Trouble, failures: u32, floor: Duration, dice: &mu
 
 /// What a server asked for, within reason.
 pub fn retry_after(asked: Duration, now: &Now) -> Pause {
-    Pause { since: now.stamp(), seconds: asked.min(LONGEST_RETRY_AFTER).as_secs() }
+    Pause { since: now.stamp(), seconds: obeyed(asked.as_secs()) }
+}
+
+/// As many of the seconds that a server asked for as are obeyed.
+pub fn obeyed(asked: u64) -> u64 {
+    asked.min(LONGEST_RETRY_AFTER.as_secs())
 }
 
 fn pause(wait: Duration, dice: &mut Dice, now: &Now) -> Pause {
@@ -257,7 +262,8 @@ mod tests {
         let [one, two]: [Url; 2] =
             ["https://a.example/l", "https://b.example/l"].map(|url| url.parse().unwrap());
         status.resting.insert(shown_url(&one), retry_after(HOUR * 3, &now));
-        let due = |status: &ListStatus, places: &[Url]| due(status, places, HOUR, Asker::Person, &at(3600, "a"));
+        let due =
+            |status: &ListStatus, places: &[Url]| due(status, places, HOUR, Asker::Person, &at(3600, "a"));
         assert_eq!(due(&status, std::slice::from_ref(&one)), Due::Wait(HOUR * 2, Why::RetryAfter));
         // Another one beside it, in its place, or none at all.
         assert_eq!(due(&status, &[one.clone(), two.clone()]), Due::Now);

@@ -57,6 +57,9 @@ pub struct Attempt {
     /// When the body is from by its own words.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dates: Dates,
+    /// The places that were asked and gave nothing of use, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_vain: Vec<InVain>,
     /// Milliseconds from question to last octet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<u64>,
@@ -80,6 +83,21 @@ pub struct Attempt {
     /// Why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+}
+
+/// A place that gave nothing of use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InVain {
+    /// Which.
+    pub url: String,
+    /// What happened there.
+    pub what: String,
+    /// The HTTP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// For how many seconds it wants to be left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 /// At whose wish something was done.

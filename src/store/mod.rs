@@ -51,9 +51,11 @@ pub use error::StoreError;
 pub use fetched::Fetches;
 pub use generation::{BuiltZone, Generation, Past, ZoneEntry, next_serial};
 pub use list::{BodyRef, Held, ListDir, ListWriter, Retention, Sighting, hash_file};
-pub use log::{Act, Attempt, By, Logged};
+pub use log::{Act, Attempt, By, InVain, Logged};
 pub use overlay::{Changed, DECISIONS, DamagedLine, DecisionWriter, Decisions, InForce, LocalDecision};
-pub use status::{Dates, Decision, ListStatus, Outcome, Pause, Pin, Refused, SetRef, Told, Validators};
+pub use status::{
+    Dates, Decision, ListStatus, Outcome, PassedOver, Pause, Pin, Refused, SetRef, Told, Useless, Validators,
+};
 pub use terms::{Shown, Terms};
 pub use versions::{Unknown, Version, Versions};
 

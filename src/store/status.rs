@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Freshness, Now, Stamp, freshness};
@@ -77,6 +78,9 @@ pub struct ListStatus {
     /// When the timer comes back to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Pause>,
+    /// Places in front of the one that gave the list last: they gave nothing of use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed_over: BTreeMap<String, PassedOver>,
     /// Places that asked to be left alone (`Retry-After`), also such as are not asked any more.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resting: BTreeMap<String, Pause>,
@@ -109,12 +113,43 @@ pub struct Refused {
 pub struct Validators {
     /// Where it was asked for: good for nothing elsewhere.
     pub url: String,
+    /// Where a redirect led that gave them: they are shown there alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// `ETag`, as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// `Last-Modified`, as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
+}
+
+impl Validators {
+    /// When the body is from, in seconds since 1970.
+    pub fn modified(&self) -> Option<i64> {
+        // Servers that get the day of the week wrong mean the date.
+        const DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+        let text = self.last_modified.as_deref()?;
+        Some(DATES.parse_timestamp(text.trim()).ok()?.as_second())
+    }
+
+    /// Whether `other` is certainly about another body. Servers mark the name of a body that they pack on the way.
+    pub fn is_another(&self, other: &Self) -> bool {
+        fn opaque(etag: &str) -> &str {
+            let etag = etag.trim().trim_start_matches("W/").trim_matches('"');
+            ["--gzip", "-gzip", ";gzip", "-zstd"]
+                .iter()
+                .find_map(|mark| etag.strip_suffix(mark))
+                .unwrap_or(etag)
+        }
+        matches!((&self.etag, &other.etag), (Some(own), Some(other)) if opaque(own) != opaque(other))
+    }
+
+    /// The place alone: the next question there is for whatever there is.
+    #[must_use]
+    pub fn forgotten(&self) -> Self {
+        Self { etag: None, last_modified: None, ..self.clone() }
+    }
 }
 
 /// A trouble that has been told.
@@ -148,6 +183,34 @@ impl Dates {
         };
         (own < theirs).then_some((what, own, theirs))
     }
+}
+
+/// A place that gives nothing of use, while another one behind it gives the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Since when.
+    pub since: Stamp,
+    /// Why, the last time.
+    pub what: String,
+    /// The body that it gave then, when that need not be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub useless: Option<Useless>,
+}
+
+/// A body that is of no use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Useless {
+    /// What it is called. Never remembered as that of a version in service.
+    pub validators: Validators,
+    /// How it was read.
+    pub read_as: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, each reason in a word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+    /// When it came.
+    pub at: Stamp,
 }
 
 /// The version that a person wants in service, whatever comes.
@@ -277,6 +340,7 @@ impl ListStatus {
             self.dates = Dates::default();
             self.body = None;
         }
+        self.passed_over.clear();
         self.set = Some(set);
         self.pinned = Some(Pin { since: now.stamp(), passed_over: None });
         self.decide(Outcome::Pinned, vec![reason], now);

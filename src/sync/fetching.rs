@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::list::{Desk, status_of};
+use super::list::{Came, Desk, status_of};
 use super::{ListReport, Options, PATIENCE, Run, SyncError};
 use crate::config::{ListConfig, Transport};
-use crate::feed::fetch::{self, FetchError, Fetcher, Times};
+use crate::feed::fetch::{self, Fetcher, Times};
 use crate::feed::schedule::{Asker, Dice, Due, Why, crowd, due, minds_crowd};
 use crate::store::Outcome;
 
@@ -141,7 +141,7 @@ fn tell_risk(list: &ListConfig, left: Duration, why: Why) {
 }
 
 /// A list and what asking for it brought.
-type Brought<'a> = (Desk<'a>, Result<Result<fetch::Outcome, FetchError>, SyncError>);
+type Brought<'a> = (Desk<'a>, Result<Came, SyncError>);
 
 /// Asks host after host from the queue.
 fn ask<'a>(

@@ -1,22 +1,20 @@
 //! One list: what its source brought → set → status. The last good set stays whatever happens here.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
-
 use tempfile::NamedTempFile;
 
 mod by_hand;
 pub(super) mod hold;
 mod judge;
 mod own;
+mod places;
 mod remember;
 
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
-use crate::config::{Config, ListConfig, shown_url};
-use crate::feed::fetch::{
-    Answered, Cause, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress,
-};
+use crate::config::{Config, ListConfig};
+use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::parse::{Options, Trailer};
 use crate::store::{
@@ -24,6 +22,7 @@ use crate::store::{
     Stamp, StoreError, Told, Validators, Writer, hash_file,
 };
 use judge::{Against, Body, Judged, Refusal};
+pub(super) use places::Came;
 
 /// Everything around one list while it is worked on.
 pub(super) struct Desk<'a> {
@@ -111,7 +110,7 @@ impl<'a> Desk<'a> {
             self.status.resting.clear();
         }
         let resting = self.status.resting.keys().cloned().collect();
-        let known = Known { validators: self.known(), body, resting };
+        let known = Known { validators: self.all_known(), body, resting };
         self.status.attempt(&self.now);
         let mut asking = self.status.clone();
         asking.last_contact = Some(self.now.stamp());
@@ -134,115 +133,47 @@ impl<'a> Desk<'a> {
         fetcher.fetch(self.list, known, body, &progress).await
     }
 
-    /// Asks on at the places behind one that answered with something of no use (an error page, a cut archive, a version from a
-    /// stale cache). What the first useful one gives counts; where none is, what the first of all gave.
-    pub(super) async fn fetch_on(
-        &self,
-        fetcher: &Fetcher,
-        mut known: Known,
-        brought: Result<Brought, FetchError>,
-    ) -> Result<Brought, FetchError> {
-        let mut first = match brought {
-            Ok(Brought::Fetched(first)) => first,
-            other => return other,
-        };
-        let mut before = first.answered.before.clone();
-        let mut useless = self.why_useless(&first, &known);
-        while let Some(cause) = useless.take() {
-            before.push(cause);
-            // Nobody is asked twice.
-            known.resting.extend(before.iter().map(|cause| cause.url.clone()));
-            let Ok(body) = self.keeper.body_file() else { break };
-            match self.fetch(fetcher, &known, body).await {
-                Ok(Brought::Fetched(mut next)) => {
-                    before.append(&mut next.answered.before);
-                    useless = self.why_useless(&next, &known);
-                    if useless.is_none() && self.refusal(&next).is_none() {
-                        next.answered.before = before;
-                        return Ok(Brought::Fetched(next));
-                    }
-                }
-                Ok(Brought::NotModified(mut answered)) => {
-                    before.append(&mut answered.before);
-                    return Ok(Brought::NotModified(Answered { before, ..answered }));
-                }
-                Err(mut error) => before.append(&mut error.causes),
-            }
-        }
-        // Who asked to be left alone on the way is left alone.
-        first.answered.before = before;
-        Ok(Brought::Fetched(first))
-    }
-
-    /// Why somebody else is to be asked; `None` also where nobody else is left.
-    fn why_useless(&self, fetched: &Fetched, known: &Known) -> Option<Cause> {
-        let url = &fetched.validators.url;
-        let behind = self.list.source.urls().iter().skip_while(|place| shown_url(place) != *url).skip(1);
-        let is_left = behind.filter(|place| !known.resting.contains(&shown_url(place))).count() > 0;
-        let refusal = is_left.then(|| self.refusal(fetched)).flatten()?;
-        Some(Cause {
-            url: url.clone(),
-            what: refusal.reasons.join("; "),
-            trouble: Trouble::Answered,
-            status: fetched.answered.status,
-            retry_after: None,
-        })
-    }
-
-    /// What would be said of a body that is of no use as a whole.
-    fn refusal(&self, fetched: &Fetched) -> Option<Refusal> {
-        let body = Body { quiet: true, ..Body::of(fetched) };
-        match self.read(&body, Against::LastVersion) {
-            Ok(read) => (read.outcome == Outcome::Rejected).then(|| read.refusal()),
-            Err(refusal) => matches!(refusal.outcome, Outcome::Rejected | Outcome::Stale).then_some(refusal),
-        }
-    }
-
     /// Decides what the source brought, and writes it down.
-    pub(super) fn settle(mut self, brought: Result<Brought, FetchError>) -> Result<ListReport, SyncError> {
+    pub(super) fn settle(mut self, came: Came) -> Result<ListReport, SyncError> {
         self.now = self.writer.now([&self.status]);
         let mut report = ListReport::new(&self.list.name);
         let mut attempt = Attempt::new(self.now.stamp().wall);
         let mut trouble = Trouble::Answered;
-        match brought {
-            Ok(Brought::NotModified(answered)) => {
-                note_answer(&mut attempt, &answered);
-                self.let_rest(&answered);
-                self.confirm(&mut report);
-            }
-            Ok(Brought::Fetched(fetched)) => {
-                note_answer(&mut attempt, &fetched.answered);
-                self.let_rest(&fetched.answered);
-                attempt.received = Some(fetched.received);
-                attempt.validators = Some(fetched.validators.clone());
-                attempt.body = hash_file(fetched.body.path()).ok();
-                self.body(fetched, &mut report, &mut attempt)?;
+        let Came { brought, useless } = came;
+        let causes = match &brought {
+            Ok(brought) => {
+                note_answer(&mut attempt, brought.answered());
+                brought.answered().before.clone()
             }
             Err(error) => {
                 trouble = error.trouble();
                 attempt.url = error.causes.last().map(|cause| cause.url.clone());
                 attempt.status = error.causes.last().and_then(|cause| cause.status);
-                for (url, asked) in error.rests() {
-                    self.rest(url, asked);
+                error.causes.clone()
+            }
+        };
+        match brought {
+            Ok(Brought::NotModified(not_modified)) => match self.doubt(&not_modified) {
+                None => self.confirm(&mut report),
+                Some(refusal) => {
+                    self.forget_doubted(&not_modified);
+                    self.refuse(refusal, &mut report);
                 }
-                self.refuse(Refusal::failed(error.to_string()), &mut report);
+            },
+            Ok(Brought::Fetched(fetched)) => {
+                attempt.received = Some(fetched.received);
+                attempt.validators = Some(fetched.validators.clone());
+                attempt.body = hash_file(fetched.body.path()).ok();
+                self.body(fetched, &mut report, &mut attempt)?;
             }
+            Err(error) => self.refuse(Refusal::failed(error.to_string()), &mut report),
         }
+        let gives = report
+            .outcome
+            .is_some_and(|outcome| !matches!(outcome, Outcome::Rejected | Outcome::Failed | Outcome::Stale));
+        let serves = attempt.url.clone().filter(|_| gives);
+        self.note_places(&causes, &useless, serves.as_deref(), &mut attempt);
         self.finish(report, attempt, trouble)
-    }
-
-    /// Remembers who asked to be left alone before somebody else gave the list.
-    fn let_rest(&mut self, answered: &Answered) {
-        for cause in &answered.before {
-            if let Some(asked) = cause.retry_after {
-                self.rest(&cause.url, asked);
-            }
-        }
-    }
-
-    fn rest(&mut self, url: &str, asked: Duration) {
-        let pause = schedule::retry_after(asked, &self.now);
-        self.status.resting.insert(url.to_owned(), pause);
     }
 
     /// Writes down what became of the list, and when it may be asked for again.
@@ -438,8 +369,8 @@ impl<'a> Desk<'a> {
 }
 
 /// What is known of a list. A status that is lost costs what it said, not the list: its newest set is taken up again,
-/// and its body read again. Its publisher is not asked sooner for it, and what is there is no fresher: the log knows
-/// when either was last done, and without that it was long ago.
+/// and its body read again. Its publisher is not asked sooner for it, also one that has given nothing yet, and what is there is
+/// no fresher: the log knows when either was last done and who wants to be left alone, and without that it was long ago.
 pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
     // It would be taken for a list of which nothing is known yet, and its zones would go.
     if list.path().is_symlink() && !list.path().exists() {
@@ -447,7 +378,8 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
     }
     let damaged = match list.status() {
         Err(StoreError::Damaged { path, .. }) => Some(path),
-        Ok(status) if status.last_attempt.is_some() || list.sets()?.is_empty() => return Ok(status),
+        Ok(status) if status.last_attempt.is_some() => return Ok(status),
+        Ok(status) if list.sets()?.is_empty() && list.logged().asked.is_none() => return Ok(status),
         Ok(_) => None,
         Err(error) => return Err(error),
     };
@@ -475,8 +407,26 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
         last_contact: logged.asked.max(written).map(at),
         last_confirmed: confirmed.clone(),
         content_since: confirmed,
+        resting: resting(&history),
         ..ListStatus::default()
     })
+}
+
+/// Who asked to be left alone and has not been heard since, by the log.
+fn resting(history: &[Attempt]) -> BTreeMap<String, Pause> {
+    let mut resting = BTreeMap::new();
+    for attempt in history {
+        if let Some(validators) = &attempt.validators {
+            resting.remove(&validators.url);
+        }
+        for place in &attempt.in_vain {
+            if let Some(asked) = place.retry_after {
+                let since = Stamp { wall: attempt.wall, boot: None, boottime: 0 };
+                resting.insert(place.url.clone(), Pause { since, seconds: schedule::obeyed(asked) });
+            }
+        }
+    }
+    resting
 }
 
 fn note_answer(attempt: &mut Attempt, answered: &Answered) {

@@ -4,6 +4,7 @@
 
 pub(crate) mod dns;
 pub(crate) mod feed_server;
+pub(crate) mod hostile;
 pub(crate) mod loud;
 pub(crate) mod naive;
 pub(crate) mod program;

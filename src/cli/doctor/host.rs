@@ -89,7 +89,11 @@ fn store(state: &Path) -> Option<Check> {
 /// Somebody looks for lists that are due.
 fn syncs(view: &View) -> Option<Check> {
     let late = view.lists.iter().filter(|list| !list.config.is_own()).filter_map(|list| {
-        let Due::Now = due(&list.status, list.config.source.urls(), list.config.floor, Asker::Timer, &view.now) else { return None };
+        let Due::Now =
+            due(&list.status, list.config.source.urls(), list.config.floor, Asker::Timer, &view.now)
+        else {
+            return None;
+        };
         let age = list.status.last_attempt.as_ref().map(|stamp| view.now.age(stamp))?;
         (age > list.config.floor + OVERDUE).then_some((age, &list.config.name))
     });

@@ -132,7 +132,7 @@ fn one_list(
 /// in another way there.
 fn take_own_copy(list: &mut ListConfig, urls: &[At<SourceUrl>], typed: &ListFile, problems: &mut Problems) {
     let allow_private = typed.keys.allow_private.as_ref().is_some_and(|at| at.value);
-    urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allow_private, problems));
+    urls.iter().for_each(|url| check_place(url, allow_private, problems));
     check_twice(urls, |url| &url.0, problems);
     list.source = Source::Urls(urls.iter().map(|url| url.value.0.clone()).collect());
     list.own_copy = true;
@@ -140,6 +140,14 @@ fn take_own_copy(list: &mut ListConfig, urls: &[At<SourceUrl>], typed: &ListFile
         typed.format.refuse_beside_feed(problems);
     } else if let Some((format, options)) = typed.format.resolve(problems) {
         (list.format, list.options) = (format, options);
+    }
+}
+
+/// Whether anybody is there who may be asked.
+fn check_place(url: &At<SourceUrl>, allow_private: bool, problems: &mut Problems) {
+    check_private(&url.value.0, &url.place, allow_private, problems);
+    if let Some(retired) = Retired::of_url(&url.value.0) {
+        problems.push(Problem::new(&url.place, retired.sentence()).help(retired.advice()));
     }
 }
 
@@ -159,7 +167,7 @@ fn own_list(name: &At<Slug>, typed: &ListFile, folder: &Path, problems: &mut Pro
     let (source, ages, floor, max_size) = match (typed.own_urls(), files) {
         (Some(urls), _) if !urls.is_empty() => {
             let allowed = keys.allow_private.as_ref().is_some_and(|at| at.value);
-            urls.iter().for_each(|url| check_private(&url.value.0, &url.place, allowed, problems));
+            urls.iter().for_each(|url| check_place(url, allowed, problems));
             check_twice(urls, |url| &url.0, problems);
             let urls: Vec<_> = urls.iter().map(|at| at.value.0.clone()).collect();
             // Nobody minds how often a file here is looked at.

@@ -7,14 +7,14 @@ use std::time::Instant;
 use tempfile::NamedTempFile;
 
 use super::problem::Problem;
-use super::{Answered, Ask, Got, Progress};
+use super::{Answered, Ask, Got, Progress, not_modified};
 use crate::config::shown_url;
 use crate::feed::files::{self, OwnFile};
 use crate::store::Validators;
 
 pub(super) fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Problem, NamedTempFile)> {
     match copy(ask, &body) {
-        Ok((None, answered)) => Ok(Got::NotModified(answered)),
+        Ok((None, answered)) => Ok(not_modified(ask, answered)),
         Ok((Some((validators, received)), answered)) => {
             Ok(Got::Body { body, validators, received, complete: true, answered })
         }

@@ -10,28 +10,26 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER, TRANSFER_ENCODING,
 };
 use reqwest::{RequestBuilder, Response, StatusCode, Url, Version};
 use tempfile::NamedTempFile;
 
 use super::problem::{Problem, chain};
 use super::reach::{addresses, check_literal};
-use super::{Answered, Ask, Got, OnProgress, Progress, Trouble};
+use super::{Answered, Ask, Got, NotModified, OnProgress, Progress, Trouble};
 use crate::config::shown_url;
 use crate::feed::secret::Masks;
 use crate::store::Validators;
 
 mod clients;
+mod conditional;
 
 pub(super) use clients::Clients;
 
 /// Redirects that are followed.
 const HOPS: usize = 5;
-
-/// Longest validator that is remembered.
-const LONGEST_VALIDATOR: usize = 1024;
 
 /// What a hop came to.
 enum Hop {
@@ -39,6 +37,8 @@ enum Hop {
     To(Url),
     NotModified {
         remote: Option<IpAddr>,
+        asked: Validators,
+        told: Validators,
     },
     Body {
         remote: Option<IpAddr>,
@@ -75,8 +75,9 @@ impl Clients {
             };
             match hop {
                 Ok(Hop::To(next)) => at = next,
-                Ok(Hop::NotModified { remote }) => {
-                    return Ok(Got::NotModified(answered(StatusCode::NOT_MODIFIED, remote)));
+                Ok(Hop::NotModified { remote, asked, told }) => {
+                    let answered = answered(StatusCode::NOT_MODIFIED, remote);
+                    return Ok(Got::NotModified(NotModified { asked, told, answered }));
                 }
                 Ok(Hop::Body { remote, validators, received, complete }) => {
                     let answered = answered(StatusCode::OK, remote);
@@ -99,18 +100,37 @@ impl Clients {
                 _ => {}
             }
         }
-        let request = headers(self.client(any_address)?.get(at.clone()), ask, at)?;
-        let response = request.send().await.map_err(Problem::of)?;
+        let masks = Masks::new(ask.secret.into_iter().chain(self.proxy_secret()), ask.url);
+        let known = conditional::known_at(ask, &masks, at);
+        let mut request = headers(self.client(any_address)?.get(at.clone()), ask, at)?;
+        if let Some(known) = known {
+            request = conditional::newer_than(request, known);
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                let is_silent = error.is_connect() && error.is_timeout() && at.scheme() == "https";
+                let problem = Problem::of(error);
+                return Err(
+                    match is_silent && !self.has_proxy() && takes_connections(at, any_address).await {
+                        true => Problem { trouble: Trouble::Answered, ..problem },
+                        false => problem,
+                    },
+                );
+            }
+        };
         let remote = response.remote_addr().map(|address| address.ip());
-        match response.status() {
-            StatusCode::OK => {
-                let masks = Masks::new(ask.secret.into_iter().chain(self.proxy_secret()), ask.url);
-                let validators = validators(ask, &masks, response.headers());
+        match (response.status(), known) {
+            (StatusCode::OK, _) => {
+                let validators = conditional::validators(ask, &masks, at, response.headers());
                 let (received, complete) = receive(response, ask.list.max_size, body, ask.progress).await?;
                 Ok(Hop::Body { remote, validators, received, complete })
             }
-            StatusCode::NOT_MODIFIED if ask.is_conditional() => Ok(Hop::NotModified { remote }),
-            status if status.is_redirection() && response.headers().contains_key(LOCATION) => {
+            (StatusCode::NOT_MODIFIED, Some(asked)) => {
+                let told = conditional::validators(ask, &masks, at, response.headers());
+                Ok(Hop::NotModified { remote, asked: asked.clone(), told })
+            }
+            (status, _) if status.is_redirection() && response.headers().contains_key(LOCATION) => {
                 next_hop(at, response.headers()).map(Hop::To)
             }
             _ => Err(refusal(&response)),
@@ -118,23 +138,8 @@ impl Clients {
     }
 }
 
-impl Ask<'_> {
-    /// Whether it asks for what is newer than something: only then "not modified" means anything.
-    fn is_conditional(&self) -> bool {
-        self.validators.is_some_and(|known| known.etag.is_some() || known.last_modified.is_some())
-    }
-}
-
 fn headers(request: RequestBuilder, ask: &Ask<'_>, at: &Url) -> Result<RequestBuilder, Problem> {
     let mut request = request.header(ACCEPT_ENCODING, "gzip, zstd");
-    if let Some(known) = ask.validators {
-        if let Some(etag) = &known.etag {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        if let Some(date) = &known.last_modified {
-            request = request.header(IF_MODIFIED_SINCE, date);
-        }
-    }
     if let Some(secret) = ask.secret.filter(|_| at.origin() == ask.url.origin()) {
         let (name, value) = secret.header();
         // Not what is wrong with it: that would show some of it.
@@ -145,6 +150,18 @@ fn headers(request: RequestBuilder, ask: &Ask<'_>, at: &Url) -> Result<RequestBu
         request = request.header(name, value);
     }
     Ok(request)
+}
+
+/// Whether somebody is there who takes connections, and then did not shake hands in time: it was asked. (From outside a client the
+/// one cannot be told from nobody being there.)
+async fn takes_connections(at: &Url, any_address: bool) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let Some(port) = at.port_or_known_default() else { return false };
+    let Ok(Some(address)) = addresses(at, any_address).await.map(|found| found.first().copied()) else {
+        return false;
+    };
+    let connection = tokio::net::TcpStream::connect((address, port));
+    tokio::time::timeout(PATIENCE, connection).await.is_ok_and(|connection| connection.is_ok())
 }
 
 /// A place for people. What a redirect adds behind `?` is for that one request.
@@ -186,10 +203,9 @@ fn refusal(response: &Response) -> Problem {
         407 => Trouble::Unreached,
         _ => Trouble::Answered,
     };
-    let retry_after = match status.as_u16() {
-        429 | 503 => retry_after(response.headers()),
-        _ => None,
-    };
+    // With whatever it refuses: some say 403 to who comes too often.
+    let is_refusal = (status.is_client_error() || status.is_server_error()) && status.as_u16() != 407;
+    let retry_after = is_refusal.then(|| retry_after(response.headers())).flatten();
     let what = match status.as_u16() {
         206 => "a part of the body (206), which nobody asked for".to_owned(),
         304 => "\"not modified\" (304), although nothing was known of it".to_owned(),
@@ -211,15 +227,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }
 
-/// One that holds what was shown to get the list is not remembered: it would be told.
-fn validators(ask: &Ask<'_>, masks: &Masks, headers: &HeaderMap) -> Validators {
-    let text = |name: HeaderName| {
-        let value = headers.get(name)?.to_str().ok()?;
-        (value.len() <= LONGEST_VALIDATOR && masks.masked(value) == value).then(|| value.to_owned())
-    };
-    Validators { url: shown_url(ask.url), etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
-}
-
 /// Streams the body to the file: octets received, and whether the transport said where the body ends.
 async fn receive(
     mut response: Response,
@@ -230,8 +237,12 @@ async fn receive(
     let bad = |what: String| Problem { status: Some(200), ..Problem::answered(what) };
     let headers = response.headers();
     for encoding in headers.get_all(CONTENT_ENCODING) {
-        let encoding = encoding.to_str().unwrap_or("?").to_ascii_lowercase();
-        if !encoding.split(',').all(|one| matches!(one.trim(), "identity" | "gzip" | "x-gzip" | "zstd")) {
+        let encoding = encoding.to_str().unwrap_or("?");
+        let is_asked = |one: &str| {
+            ["identity", "gzip", "x-gzip", "zstd"].iter().any(|asked| one.trim().eq_ignore_ascii_case(asked))
+        };
+        if !encoding.split(',').all(is_asked) {
+            // As it was sent: what was shown to the server is found in it again, and masked.
             return Err(bad(format!("packed with `{encoding}`, which nobody asked for")));
         }
     }

@@ -61,8 +61,8 @@ pub struct Fetcher {
 /// What there is of a list already.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    /// What the accepted body is called: may be answered with "not modified".
-    pub validators: Option<Validators>,
+    /// What bodies are called that need not be sent again: the accepted one, and such as were of no use; one of each place.
+    pub validators: Vec<Validators>,
     /// A body of before, so that only what differs has to travel.
     pub body: Option<PathBuf>,
     /// URLs that are passed over, since their servers want to be left alone.
@@ -74,17 +74,44 @@ pub struct Known {
 pub enum Outcome {
     /// A body.
     Fetched(Fetched),
-    /// The source says that what it gave last time is still what there is.
-    NotModified(Answered),
+    /// The source says that what it gave before is still what there is.
+    NotModified(NotModified),
 }
 
 impl Outcome {
-    fn answered_mut(&mut self) -> &mut Answered {
+    /// Who answered.
+    pub fn answered(&self) -> &Answered {
         match self {
-            Self::Fetched(fetched) => &mut fetched.answered,
-            Self::NotModified(answered) => answered,
+            Self::Fetched(fetched) => &fetched.answered,
+            Self::NotModified(not_modified) => &not_modified.answered,
         }
     }
+
+    pub(crate) fn answered_mut(&mut self) -> &mut Answered {
+        match self {
+            Self::Fetched(fetched) => &mut fetched.answered,
+            Self::NotModified(not_modified) => &mut not_modified.answered,
+        }
+    }
+
+    /// At which place of the configuration, before redirects.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::Fetched(fetched) => &fetched.validators.url,
+            Self::NotModified(not_modified) => &not_modified.asked.url,
+        }
+    }
+}
+
+/// "Not modified".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotModified {
+    /// What it was asked with.
+    pub asked: Validators,
+    /// What it says that it has: the same, unless it is about something else.
+    pub told: Validators,
+    /// Who says so.
+    pub answered: Answered,
 }
 
 /// A body that came whole, as far as the transport can tell.
@@ -148,7 +175,13 @@ struct Ask<'a> {
 /// What a place gave: the body is in the file then.
 enum Got {
     Body { body: NamedTempFile, validators: Validators, received: u64, complete: bool, answered: Answered },
-    NotModified(Answered),
+    NotModified(NotModified),
+}
+
+/// Of a place that has been looked at: it has what was known.
+fn not_modified(ask: &Ask<'_>, answered: Answered) -> Got {
+    let asked = ask.validators.cloned().unwrap_or_default();
+    Got::NotModified(NotModified { told: asked.clone(), asked, answered })
 }
 
 impl Fetcher {
@@ -210,7 +243,7 @@ impl Fetcher {
         let ask = Ask {
             url,
             list,
-            validators: known.validators.as_ref().filter(|known| known.url == shown_url(url)),
+            validators: known.validators.iter().find(|known| known.url == shown_url(url)),
             basis: known.body.as_deref(),
             secret: secret.as_ref(),
             turns: &self.turns,
@@ -227,7 +260,9 @@ impl Fetcher {
         // A redirect may lead to an address with the secret in it.
         let masked = |answered: Answered| Answered { url: masks.masked(&answered.url), ..answered };
         match got {
-            Ok(Got::NotModified(answered)) => Ok(Outcome::NotModified(masked(answered))),
+            Ok(Got::NotModified(NotModified { asked, told, answered })) => {
+                Ok(Outcome::NotModified(NotModified { asked, told, answered: masked(answered) }))
+            }
             Ok(Got::Body { body, validators, received, complete, answered }) => {
                 let answered = masked(answered);
                 Ok(Outcome::Fetched(Fetched { body, validators, received, complete, answered, masks }))

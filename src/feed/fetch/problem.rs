@@ -49,11 +49,6 @@ impl FetchError {
     pub fn reached(&self) -> bool {
         self.causes.iter().any(|cause| cause.trouble != Trouble::Unreached)
     }
-
-    /// What each of the servers that want to be left alone asked for.
-    pub fn rests(&self) -> impl Iterator<Item = (&str, Duration)> {
-        self.causes.iter().filter_map(|cause| Some((&*cause.url, cause.retry_after?)))
-    }
 }
 
 /// A [`Cause`] without its place.
@@ -95,8 +90,9 @@ impl Problem {
     }
 
     pub(super) fn of(error: reqwest::Error) -> Self {
-        // Whoever says something that is no TLS, or shows a certificate that nobody knows, has been asked.
-        let unreached = error.is_connect() && !speaks_of_tls(&error);
+        // Whoever says something that is no TLS, shows a certificate that nobody knows or hangs up when he is greeted has been
+        // asked.
+        let unreached = error.is_connect() && !speaks_of_tls(&error) && !hung_up(&error);
         let trouble = if unreached { Trouble::Unreached } else { Trouble::Answered };
         Self::new(trouble, chain(&error.without_url()))
     }
@@ -105,6 +101,22 @@ impl Problem {
         let Self { trouble, what, status, retry_after } = self;
         Cause { url: shown_url(url), what, trouble, status, retry_after }
     }
+}
+
+/// There was a connection, and the other side ended it.
+fn hung_up(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let text = error.to_string();
+    // Where the connection itself, its name or the proxy's leave did not come about nobody was asked. (The types of these errors
+    // are nobody's to name.)
+    if ["tcp ", "dns ", "tunnel error"].iter().any(|start| text.starts_with(start)) {
+        return false;
+    }
+    let io = error.downcast_ref::<io::Error>();
+    let ended = io.map(io::Error::kind);
+    matches!(ended, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+        || io.and_then(io::Error::get_ref).is_some_and(|wrapped| hung_up(wrapped))
+        || error.source().is_some_and(hung_up)
 }
 
 fn speaks_of_tls(error: &(dyn Error + 'static)) -> bool {

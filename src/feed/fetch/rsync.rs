@@ -19,7 +19,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::problem::Problem;
 use super::reach::addresses;
-use super::{Answered, Ask, Got, Trouble};
+use super::{Answered, Ask, Got, Trouble, not_modified};
 use crate::config::{Transport, shown_url};
 use crate::feed::secret::path_of;
 use crate::store::Validators;
@@ -50,7 +50,7 @@ pub(super) async fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Prob
         before: Vec::new(),
     };
     let Some(Brought { folder, copy, validators, received }) = brought else {
-        return Ok(Got::NotModified(answered));
+        return Ok(not_modified(ask, answered));
     };
     let moved = match replace(&body, &copy) {
         Ok(file) => file,
@@ -146,6 +146,7 @@ async fn attempt(
     }
     let validators = Validators {
         url: shown_url(ask.url),
+        from: None,
         etag: Some(etag(after.len(), after.mtime(), after.mtime_nsec())),
         last_modified: Timestamp::from_second(after.mtime()).ok().and_then(http_date),
     };

@@ -21,6 +21,7 @@ impl Desk<'_> {
                 return Err(SyncError::NothingHeld(name));
             }
             self.status.dates = Dates::default();
+            self.status.passed_over.clear();
             self.status.validators = None;
             self.status.stale = 0;
             self.status.next = None;

@@ -8,8 +8,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiff::fmt::rfc2822::DateTimeParser;
-
 use super::Desk;
 use crate::config::shown_url;
 use crate::feed::decode::{decode, is_packed};
@@ -98,6 +96,11 @@ impl Refusal {
         Self { outcome: Outcome::Rejected, kinds: vec![kind.to_owned()], reasons: vec![reason.to_string()] }
     }
 
+    /// An older version, or somebody who speaks of one.
+    pub(super) fn stale(reason: String) -> Self {
+        Self { outcome: Outcome::Stale, kinds: vec!["stale".to_owned()], reasons: vec![reason] }
+    }
+
     pub(super) fn failed(reason: String) -> Self {
         Self { outcome: Outcome::Failed, kinds: Vec::new(), reasons: vec![reason] }
     }
@@ -180,7 +183,8 @@ impl Desk<'_> {
         let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
         payload::check(&head, len, list.format, list.limits.allow_empty)
             .map_err(|why| Refusal::rejected(why.kind(), why))?;
-        let mut dates = Dates { data: None, server: self.believable(validators.and_then(last_modified)) };
+        let mut dates =
+            Dates { data: None, server: self.believable(validators.and_then(Validators::modified)) };
         // Where the data bear dates those decide; they stand anywhere in it.
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;
@@ -271,28 +275,24 @@ impl Desk<'_> {
             return Ok(());
         }
         let Some((what, own, theirs)) = dates.older_than(&self.status.dates) else { return Ok(()) };
-        let shown =
-            |at| jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string());
         let reason = format!(
             "an older version from a stale cache: it is of {} by {what}, what is there of {}",
-            shown(own),
-            shown(theirs)
+            shown_date(own),
+            shown_date(theirs)
         );
-        Err(Refusal { outcome: Outcome::Stale, kinds: vec!["stale".to_owned()], reasons: vec![reason] })
+        Err(Refusal::stale(reason))
     }
 
     /// A date that lies far ahead is nobody's.
-    fn believable(&self, date: Option<i64>) -> Option<i64> {
+    pub(super) fn believable(&self, date: Option<i64>) -> Option<i64> {
         let now = self.now.stamp().wall;
         date.filter(|date| *date <= now.saturating_add(AHEAD)).map(|date| date.min(now))
     }
 }
 
-fn last_modified(validators: &Validators) -> Option<i64> {
-    // Servers that get the day of the week wrong mean the date.
-    const DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
-    let text = validators.last_modified.as_deref()?;
-    Some(DATES.parse_timestamp(text.trim()).ok()?.as_second())
+/// A date for people.
+pub(super) fn shown_date(at: i64) -> String {
+    jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 
 /// Counts what is read.

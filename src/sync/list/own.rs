@@ -46,6 +46,7 @@ impl Text {
             Self::Files(files) => files::validators(files),
             Self::Embedded(text) => Validators {
                 url: "embedded".to_owned(),
+                from: None,
                 etag: Some(ContentHash::of(text.as_bytes()).to_string()),
                 last_modified: None,
             },

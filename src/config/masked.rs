@@ -1,0 +1,192 @@
+//! What of a configuration is nobody's business, whatever is wrong with it: problems are shown and logged.
+//!
+//! Who mistypes an address may have typed a password into it, so this is generous: what stands before an `@` behind a colon or
+//! a slash, what stands where a port should and is none, what stands behind `?`, and what is no path where a credential's path should
+//! stand. It works on whole lines: of what is cut only parts could be told.
+
+use std::ops::Range;
+
+/// Parts of a text, in their order, and what is shown in their place.
+pub(super) struct Masked(Vec<(Range<usize>, &'static str)>);
+
+const MASK: &str = "***";
+const REST: &str = "...";
+
+/// Characters that texts stand between.
+const QUOTES: [char; 3] = ['"', '\'', '`'];
+
+impl Masked {
+    /// What of `text` is not shown.
+    pub(super) fn of(text: &str) -> Self {
+        let mut found = Vec::new();
+        credentials(text, &mut found);
+        before_at(text, &mut found);
+        behind_scheme(text, &mut found);
+        found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+        let mut parts: Vec<(Range<usize>, &'static str)> = Vec::new();
+        for (range, shown) in found {
+            match parts.last_mut() {
+                Some((last, _)) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => parts.push((range, shown)),
+            }
+        }
+        Self(parts)
+    }
+
+    /// This part of the text as it is shown.
+    pub(super) fn shown(&self, text: &str, part: Range<usize>) -> String {
+        let (mut shown, mut at) = (String::new(), part.start);
+        for (range, instead) in &self.0 {
+            let (from, to) = (range.start.max(part.start), range.end.min(part.end));
+            if from < to {
+                shown.push_str(&text[at..from]);
+                shown.push_str(instead);
+                at = to;
+            }
+        }
+        shown.push_str(&text[at..part.end]);
+        shown
+    }
+}
+
+/// All of the text as it is shown.
+pub(super) fn without_passwords(text: &str) -> String {
+    Masked::of(text).shown(text, 0..text.len())
+}
+
+/// Where the text that octet `at` stands in begins and ends: between quotes, else all of it. A quote within it may be a
+/// part of a password, so only such count that something begins behind or ends before.
+fn around(text: &str, at: usize) -> Range<usize> {
+    let opens = |(place, quote): (usize, char)| {
+        let before = text[..place].chars().next_back();
+        let free = before.is_none_or(|c| c.is_whitespace() || "[{(=,".contains(c) || QUOTES.contains(&c));
+        (QUOTES.contains(&quote) && free).then_some(place + 1)
+    };
+    let start = text[..at].char_indices().rev().find_map(opens).unwrap_or(0);
+    start..end_of(text, at)
+}
+
+fn end_of(text: &str, at: usize) -> usize {
+    let closes = |(place, quote): (usize, char)| {
+        let behind = text[at + place + 1..].chars().next();
+        let free = behind.is_none_or(|c| c.is_whitespace() || ",;:.)]}#".contains(c) || QUOTES.contains(&c));
+        (QUOTES.contains(&quote) && free).then_some(at + place)
+    };
+    text[at..].char_indices().filter(|(_, c)| QUOTES.contains(c)).find_map(closes).unwrap_or(text.len())
+}
+
+/// `USER:PASSWORD@HOST`, behind `://` or not. (`joe@example.net` is an address of mail.)
+fn before_at(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
+    let mut from = 0;
+    while let Some(at) = text[from..].find('@').map(|at| from + at) {
+        let whole = around(text, at);
+        let end = text[at..whole.end].rfind('@').map_or(at, |last| at + last);
+        let before = &text[whole.start..end];
+        let start = before.rfind("://").map_or(whole.start, |scheme| whole.start + scheme + 3);
+        if before.contains([':', '/']) && start < end {
+            found.push((start..end, MASK));
+        }
+        from = end + 1;
+    }
+}
+
+/// `://HOST:PASSWORD` without its `@`, and what stands behind `?`.
+fn behind_scheme(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("://").map(|at| from + at + 3) {
+        from = at;
+        let end = end_of(text, at);
+        let authority = &text[at..end];
+        let authority = &authority[..authority.find(['/', '?', '#', ' ']).unwrap_or(authority.len())];
+        // A colon within brackets is one of an IPv6 address.
+        let bracket = authority.rfind(']').unwrap_or(0);
+        let until = text[at..end].find("://").map_or(end, |next| at + next);
+        if let Some(sign) = text[at..until].rfind('@').filter(|sign| *sign > 0) {
+            found.push((at..at + sign, MASK));
+        } else if let Some(colon) = authority[bracket..].find(':').map(|colon| at + bracket + colon + 1)
+            && !text[colon..at + authority.len()].bytes().all(|b| b.is_ascii_digit())
+        {
+            found.push((colon..end, MASK));
+        }
+        // A `?` before the `@` is one of the password.
+        let from = text[at..end].rfind('@').map_or(at, |sign| at + sign);
+        let until = text[from..end].find(' ').map_or(end, |space| from + space);
+        if let Some(query) = text[from..until].find('?').map(|query| from + query + 1)
+            && query < until
+        {
+            found.push((query..until, REST));
+        }
+    }
+}
+
+/// The credential itself where the path of its file should stand.
+fn credentials(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
+    const KEY: &str = "credential";
+    let mut from = 0;
+    while let Some(key) = text[from..].find(KEY).map(|key| from + key + KEY.len()) {
+        from = key;
+        let rest = text[key..].trim_start_matches(QUOTES).trim_start();
+        let Some(value) = rest.strip_prefix('=') else { continue };
+        let value = value.trim_start().trim_start_matches(QUOTES);
+        let start = text.len() - value.len();
+        let end = end_of(text, start);
+        if is_secret(&text[start..end]) {
+            found.push((start..end, MASK));
+        }
+    }
+}
+
+/// Whether a text is a credential instead of the path of its file.
+pub(super) fn is_secret(text: &str) -> bool {
+    let text = text.strip_prefix("systemd:").unwrap_or(text);
+    text.split('/').next().is_some_and(|before| before.contains(':')) || text.contains(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (text, shown) in [
+            ("url = \"http://joe:pw@example.net/x\", b", "url = \"http://***@example.net/x\", b"),
+            ("`http://joe:p/w?#@h@example.net` is none", "`http://***@example.net` is none"),
+            ("http://a.example/ and https://u:p@b.example", "http://a.example/ and https://***@b.example"),
+            ("[\"https://a.example/\", \"https://u:p@b/\"]", "[\"https://a.example/\", \"https://***@b/\"]"),
+            ("url = \"http://joe:very long", "url = \"http://joe:***"),
+            ("url = \"http//joe:pw@h/x\"", "url = \"***@h/x\""),
+            ("url = \"http:joe:pw@h/x\"", "url = \"***@h/x\""),
+            ("url = \"//joe:pw@h/x\"", "url = \"***@h/x\""),
+            ("url = 'http://joe:p\"w@h/x'", "url = 'http://***@h/x'"),
+            ("url = \"http://joe:p'w`, @h/x\"", "url = \"http://***@h/x\""),
+            ("url = \"http://joe:p w@h/x\"", "url = \"http://***@h/x\""),
+            ("url = \"http://joe:p\\\"w@h/x\"", "url = \"http://***@h/x\""),
+            ("url = \"http://joe:?pw@h/x\"", "url = \"http://***@h/x\""),
+            ("{ credential = \"joe:pw\", x = 1 }", "{ credential = \"***\", x = 1 }"),
+            ("proxy-credential='Authorization: Bearer k/y'", "proxy-credential='***'"),
+            ("credential = joe:pw", "credential = ***"),
+            ("credential = \"systemd:joe:pw\"", "credential = \"***\""),
+            ("url = \"https://h/x?key=k&y\" # see", "url = \"https://h/x?...\" # see"),
+            // Nothing of these is a password.
+            ("no address, a@b", "no address, a@b"),
+            ("contact = \"me@example.net\"", "contact = \"me@example.net\""),
+            ("credential = \"/etc/gatepost/a:b\"", "credential = \"/etc/gatepost/a:b\""),
+            ("credential = \"systemd:feed\"", "credential = \"systemd:feed\""),
+            ("url = \"http://h:99999/x\"", "url = \"http://h:99999/x\""),
+            ("url = \"http://[2001:db8::1]:80/x\"", "url = \"http://[2001:db8::1]:80/x\""),
+            ("`https://h/x`: it isn't", "`https://h/x`: it isn't"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_part_no_more_is_shown_than_of_the_whole() {
+        let text = "url = \"http://joe:secret@h/x\"";
+        let masked = Masked::of(text);
+        for cut in 0..=text.len() {
+            let both = masked.shown(text, 0..cut) + &masked.shown(text, cut..text.len());
+            assert!(!["joe", "sec", "ret"].iter().any(|part| both.contains(part)), "{both}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Several places for one list: who is asked behind whom, by which names bodies are known there, and what is remembered of
+//! those that gave nothing of use.
+//!
+//! "Not modified" is believed when it is about the version in service. What a place gave that is of no use is remembered by
+//! its name, for a day: it need not be sent again while another place gives the list, and never counts as confirmed.
+
+use std::time::Duration;
+
+use super::Desk;
+use super::judge::{Against, Body, Refusal};
+use crate::config::{Transport, shown_url};
+use crate::feed::fetch::{Cause, FetchError, Fetcher, Known, NotModified, Outcome as Brought};
+use crate::feed::schedule::{self, Trouble};
+use crate::store::{Attempt, InVain, Outcome, PassedOver, Useless, Validators};
+
+/// So long a body that is of no use need not be sent again. A server that never changes the name of what it gives would
+/// not be heard again otherwise.
+const NAMED: Duration = Duration::from_secs(86_400);
+
+/// What came of asking.
+pub(in crate::sync) struct Came {
+    pub(super) brought: Result<Brought, FetchError>,
+    /// Bodies on the way to it that are of no use, by their names.
+    pub(super) useless: Vec<(Validators, Refusal)>,
+}
+
+impl Desk<'_> {
+    /// What need not be sent again: the version in service, and what was of no use elsewhere.
+    pub(super) fn all_known(&self) -> Vec<Validators> {
+        let mut all: Vec<Validators> = self.known().into_iter().collect();
+        let read_as = self.read_as();
+        let useless = self.status.passed_over.values().filter_map(|place| place.useless.as_ref());
+        let useless = useless.filter(|body| body.read_as == read_as && self.now.age(&body.at) < NAMED);
+        for body in useless {
+            if all.iter().all(|known| known.url != body.validators.url) {
+                all.push(body.validators.clone());
+            }
+        }
+        all
+    }
+
+    /// Asks on at the places behind one that answered with something of no use (an error page, a cut archive, a version from a
+    /// stale cache). What the first useful one gives counts; where none is, what the first of all gave.
+    pub(in crate::sync) async fn fetch_on(
+        &self,
+        fetcher: &Fetcher,
+        mut known: Known,
+        brought: Result<Brought, FetchError>,
+    ) -> Came {
+        let mut first = match brought {
+            Ok(first) => first,
+            error => return Came { brought: error, useless: Vec::new() },
+        };
+        let mut useless = Vec::new();
+        let mut before = first.answered().before.clone();
+        let mut goes_on = self.is_refused_before_others(&first, &known);
+        while let Some((cause, named)) = goes_on.take() {
+            before.push(cause);
+            useless.extend(named);
+            // Nobody is asked twice.
+            known.resting.extend(before.iter().map(|cause| cause.url.clone()));
+            let Ok(body) = self.keeper.body_file() else { break };
+            let (next, causes) = match self.fetch(fetcher, &known, body).await {
+                Ok(mut next) => {
+                    let causes = std::mem::take(&mut next.answered_mut().before);
+                    (Some(next), causes)
+                }
+                Err(error) => (None, error.causes),
+            };
+            for cause in causes {
+                if before.iter().all(|known| known.url != cause.url) {
+                    before.push(cause);
+                }
+            }
+            let Some(mut next) = next else { break };
+            goes_on = self.is_refused_before_others(&next, &known);
+            if goes_on.is_some() {
+                continue;
+            }
+            let Some(refusal) = self.refusal(&next) else {
+                next.answered_mut().before = before;
+                return Came { brought: Ok(next), useless };
+            };
+            before.push(refused(&next, &refusal));
+        }
+        // Who asked to be left alone on the way is left alone.
+        first.answered_mut().before = before;
+        Came { brought: Ok(first), useless }
+    }
+
+    /// Why somebody else is to be asked, and the name of a body that is of no use; `None` also where nobody else is left.
+    fn is_refused_before_others(
+        &self,
+        brought: &Brought,
+        known: &Known,
+    ) -> Option<(Cause, Option<(Validators, Refusal)>)> {
+        let urls = self.list.source.urls().iter().map(shown_url);
+        let mut behind = urls.skip_while(|url| url != brought.place()).skip(1);
+        if !behind.any(|url| !known.resting.contains(&url)) {
+            return None;
+        }
+        let refusal = self.refusal(brought)?;
+        let cause = refused(brought, &refusal);
+        let named = match brought {
+            Brought::Fetched(fetched) => Some((fetched.validators.clone(), refusal)),
+            Brought::NotModified(_) => None,
+        };
+        Some((cause, named))
+    }
+
+    /// What would be said of what is of no use as a whole.
+    fn refusal(&self, brought: &Brought) -> Option<Refusal> {
+        let fetched = match brought {
+            Brought::Fetched(fetched) => fetched,
+            Brought::NotModified(not_modified) => return self.doubt(not_modified),
+        };
+        let body = Body { quiet: true, ..Body::of(fetched) };
+        match self.read(&body, Against::LastVersion) {
+            Ok(read) => (read.outcome == Outcome::Rejected).then(|| read.refusal()),
+            Err(refusal) => matches!(refusal.outcome, Outcome::Rejected | Outcome::Stale).then_some(refusal),
+        }
+    }
+
+    /// Why "not modified" does not confirm the version in service.
+    pub(super) fn doubt(&self, not_modified: &NotModified) -> Option<Refusal> {
+        let NotModified { asked, told, .. } = not_modified;
+        let place = self.status.passed_over.get(&asked.url);
+        if let Some((place, useless)) = place.and_then(|place| Some((place, place.useless.as_ref()?)))
+            && useless.validators == *asked
+        {
+            let (outcome, kinds) = (useless.outcome, useless.kinds.clone());
+            return Some(Refusal { outcome, kinds, reasons: vec![place.what.clone()] });
+        }
+        let date = |named: &Validators| self.believable(named.modified());
+        let reason = match (date(told), date(asked)) {
+            (Some(own), Some(ours)) if own < ours => format!(
+                "\"not modified\" from a stale cache: what it has is of {} by its Last-Modified, what is there of {}",
+                super::judge::shown_date(own),
+                super::judge::shown_date(ours)
+            ),
+            _ if asked.is_another(told) => {
+                "\"not modified\", but about another version than the one that is there \
+                                            (its ETag is another): asked for in full next time"
+                    .to_owned()
+            }
+            _ => return None,
+        };
+        Some(Refusal::stale(reason))
+    }
+
+    /// What was not believed. Whoever cannot tell versions apart by their names is not asked with one again.
+    pub(super) fn forget_doubted(&mut self, not_modified: &NotModified) {
+        let NotModified { asked, told, .. } = not_modified;
+        let passed_over = self.status.pinned.as_mut().and_then(|pin| pin.passed_over.as_mut());
+        for known in passed_over.into_iter().chain(self.status.validators.as_mut()) {
+            if known == asked && asked.is_another(told) {
+                *known = known.forgotten();
+            }
+        }
+    }
+
+    /// Notes in the log, and for the next sync, who gave nothing of use. `came`: somebody else did.
+    pub(super) fn note_places(
+        &mut self,
+        causes: &[Cause],
+        useless: &[(Validators, Refusal)],
+        serves: Option<&str>,
+        attempt: &mut Attempt,
+    ) {
+        attempt.in_vain = causes.iter().map(in_vain).collect();
+        for cause in causes {
+            if let Some(asked) = cause.retry_after {
+                self.status.resting.insert(cause.url.clone(), schedule::retry_after(asked, &self.now));
+            }
+        }
+        // Where nobody gave anything that is told as what became of the list.
+        let Some(serves) = serves else { return };
+        let mut before = std::mem::take(&mut self.status.passed_over);
+        for cause in causes {
+            let known = before.remove(&cause.url);
+            if known.is_none() {
+                tracing::warn!(
+                    list = %self.list.name,
+                    "{} gives nothing of use ({}): the list comes from {serves} as long as that is so",
+                    cause.url,
+                    cause.what
+                );
+            }
+            let new = useless.iter().find(|(validators, _)| validators.url == cause.url);
+            let new = new.and_then(|(validators, refusal)| self.useless(validators, refusal));
+            let (since, old) =
+                known.map_or_else(|| (self.now.stamp(), None), |known| (known.since, known.useless));
+            let place = PassedOver { since, what: cause.what.clone(), useless: new.or(old) };
+            self.status.passed_over.insert(cause.url.clone(), place);
+        }
+    }
+
+    /// What is remembered of a body that is of no use. The date of an error page would hide a list that is older.
+    fn useless(&self, validators: &Validators, refusal: &Refusal) -> Option<Useless> {
+        let url = self.list.source.urls().iter().find(|url| shown_url(url) == validators.url)?;
+        let mut validators = validators.clone();
+        if refusal.outcome != Outcome::Stale {
+            validators.last_modified = None;
+        }
+        let is_named = validators.etag.is_some() || validators.last_modified.is_some();
+        (is_named && Transport::of(url) == Some(Transport::Http)).then(|| Useless {
+            validators,
+            read_as: self.read_as(),
+            outcome: refusal.outcome,
+            kinds: refusal.kinds.clone(),
+            at: self.now.stamp(),
+        })
+    }
+}
+
+fn refused(brought: &Brought, refusal: &Refusal) -> Cause {
+    Cause {
+        url: brought.place().to_owned(),
+        what: refusal.reasons.join("; "),
+        trouble: Trouble::Answered,
+        status: brought.answered().status,
+        retry_after: None,
+    }
+}
+
+fn in_vain(cause: &Cause) -> InVain {
+    InVain {
+        url: cause.url.clone(),
+        what: cause.what.clone(),
+        status: cause.status,
+        retry_after: cause.retry_after.map(|asked| asked.as_secs()),
+    }
+}
