@@ -428,7 +428,7 @@ fn a_secret_said_again() {
     let hostile = Hostile::start();
     let elsewhere = Hostile::start();
     let site = Site::new();
-    let secret = "s3cr3t-t0ken";
+    let secret = "S3cr3t-T0ken";
     let file = site.path("credential");
     fs::write(&file, format!("X-Api-Key: {secret}\n")).unwrap();
     fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -445,12 +445,16 @@ fn a_secret_said_again() {
     hostile.does(Act::Say(response(&to, b"")));
     told += &format!("{:?}", site.sync(&["one"]).expect(0));
     assert!(elsewhere.asked().concat().contains(&format!("/get/{secret}/list")));
+    hostile.does(Act::Say(response(&format!("200 OK\nContent-Encoding: {secret}"), GOOD)));
+    told += &format!("{:?}", site.sync(&["one"]).expect(1));
     told += &site.status().to_string();
     told += &site.on_list("history", "one", &["--json"]).expect(0).stdout;
     for name in site.files("") {
         told += &String::from_utf8_lossy(&fs::read(site.state().join(name)).unwrap());
     }
-    assert!(!told.contains(secret) && told.contains("accepted") && told.contains("/get/***/list"), "{told}");
+    assert!(told.contains("packed with `***`"), "{told}");
+    let said = told.to_lowercase().contains(&secret.to_lowercase());
+    assert!(!said && told.contains("accepted") && told.contains("/get/***/list"), "{told}");
     assert!(hostile.asked().concat().contains(secret), "it was shown");
 }
 

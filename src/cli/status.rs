@@ -13,11 +13,11 @@ use super::output::{
 };
 use super::probe::{self, Health};
 use super::view::{ENDED, ListView, View, When, ZoneState, ZoneView, listed_v4};
-use crate::config::Slug;
+use crate::config::{Slug, shown_url};
 use crate::error::ExitStatus;
 use crate::feed::schedule::{Asker, Due, due};
 use crate::ops::report;
-use crate::store::{Freshness, Held, Outcome};
+use crate::store::{Freshness, Held, Outcome, PassedOver};
 use crate::sync::{AGREEING, AGREEING_OVER};
 
 /// How long a server may need to notice a new generation, and a little more.
@@ -142,10 +142,15 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Places of lists that others stand in for: nothing is missing, but somebody should know.
+/// Places that another one behind them stands in for, in the order in which they are asked.
+fn passed_over(list: &ListView) -> impl Iterator<Item = (String, &PassedOver)> {
+    let urls = list.config.source.urls().iter().map(shown_url);
+    urls.filter_map(|url| list.status.passed_over.get(&url).map(|place| (url, place)))
+}
+
+/// Nothing is missing, but somebody should know.
 fn write_passed_over(view: &View, out: &mut Out) -> anyhow::Result<()> {
-    let places =
-        view.lists.iter().flat_map(|list| list.status.passed_over.iter().map(move |place| (list, place)));
+    let places = view.lists.iter().flat_map(|list| passed_over(list).map(move |place| (list, place)));
     for (at, (list, (url, place))) in places.enumerate() {
         if at == 0 {
             writeln!(out, "\n{}", styled(HEAD, "Passed over, another place gives the list"))?;
@@ -423,7 +428,7 @@ fn list_json(list: &ListView, view: &View) -> Value {
         })),
         "pinned": status.pinned.as_ref().map(|pin| When::new(&view.now, &pin.since)),
         "stale": status.stale,
-        "passed_over": status.passed_over.iter().map(|(url, place)| json!({
+        "passed_over": passed_over(list).map(|(url, place)| json!({
             "url": url,
             "since": When::new(&view.now, &place.since),
             "what": place.what,

@@ -137,9 +137,9 @@ impl Masks {
         Self(secrets.into_iter().flat_map(Secret::words).chain(keys).collect())
     }
 
-    /// `text` without them.
+    /// `text` without them, in capital letters or not: names of hosts and of encodings lose theirs.
     pub(crate) fn masked(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, word| text.replace(word, MASK))
+        self.0.iter().filter(|word| !word.is_empty()).fold(text.to_owned(), |text, word| without(&text, word))
     }
 }
 
@@ -147,6 +147,17 @@ impl fmt::Debug for Masks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Masks({})", self.0.len())
     }
+}
+
+fn without(text: &str, word: &str) -> String {
+    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
+    let (mut shown, mut from) = (String::new(), 0);
+    for (at, _) in lower.match_indices(&word) {
+        shown.push_str(&text[from..at]);
+        shown.push_str(MASK);
+        from = at + word.len();
+    }
+    shown + &text[from..]
 }
 
 /// RFC 7617.
@@ -182,7 +193,10 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(***)");
         let url = "https://example.net/l".parse().unwrap();
         let masked = |secret: &Secret, text| Masks::new([secret], &url).masked(text);
-        assert_eq!(masked(&secret, "you said hunter2 or bWU6aHVudGVyMg=="), "you said *** or ***");
+        assert_eq!(
+            masked(&secret, "you said hunter2, HUNTER2 or bWU6aHVudGVyMg=="),
+            "you said ***, *** or ***"
+        );
         let secret = Secret::parse("Authorization: Bearer t0ken").unwrap();
         assert_eq!(masked(&secret, "Bearer t0ken; t0ken; Bearer"), "***; ***; Bearer");
         // Keys in a URL, as they stand there and as they are meant.
