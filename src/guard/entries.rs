@@ -6,9 +6,11 @@
 //! finds is added with [`Judgement::add`].
 
 mod change;
+mod effect;
 mod reason;
 mod shape;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ pub use reason::{Decision, Reason};
 use super::NeverList;
 use crate::parse::{Report, Trailer};
 use crate::set::Set;
+use effect::in_effect;
 use shape::{Nobodys, Shape, spread_v6};
 
 /// Share of bad lines among all lines that should be entries: above it a list is held.
@@ -157,7 +160,7 @@ pub struct Judgement {
     pub coverage_v4: f64,
     /// The same of the IPv6 space that registries give out.
     pub coverage_v6: f64,
-    /// Distinct entries that list something, dropped ones taken off.
+    /// Distinct entries that list something: without dropped ones, and those that exclusions take off.
     pub entries: u64,
 }
 
@@ -178,11 +181,16 @@ pub fn judge(
     never: &NeverList,
     canaries: &NeverList,
 ) -> Judgement {
-    let shape = Shape::of(set, limits, &Nobodys::of(limits, never), canaries);
+    let nobodys = Nobodys::of(limits, never);
+    let shape = Shape::of(set, limits, &nobodys, canaries);
+    let entries = match in_effect(set) {
+        Cow::Borrowed(_) => shape.in_effect(),
+        Cow::Owned(left) => Shape::of(&left, limits, &nobodys, canaries).in_effect(),
+    };
     let mut judgement = Judgement {
         decision: Decision::Accept,
         reasons: Vec::new(),
-        entries: shape.listed - shape.dropped.total(),
+        entries,
         coverage_v4: shape.covered_v4 as f64 / 2f64.powi(32),
         coverage_v6: shape.share_v6(),
         dropped: Dropped { canaries: shape.canaries.count, ..shape.dropped },

@@ -12,6 +12,7 @@ pub mod codec;
 pub mod delta;
 mod first;
 mod names;
+mod overlap;
 mod rows;
 mod since;
 

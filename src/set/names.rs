@@ -181,7 +181,7 @@ impl NameList {
 
     /// Adds a row of another list behind all others, with this value.
     #[inline]
-    pub(super) fn push_row(&mut self, other: &Self, row: usize, value: ValueId) {
+    pub fn push_row(&mut self, other: &Self, row: usize, value: ValueId) {
         let row = &other.rows[row];
         let start = self.tails.len();
         self.tails.extend_from_slice(row.tail(&other.tails));

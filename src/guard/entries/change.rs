@@ -1,7 +1,10 @@
 //! Held against an earlier version: did it shrink, grow, or turn into another list?
 //!
-//! What the never-list takes out of a list counts in neither version: [`Difference::between`].
+//! What the never-list or the list's own exclusions take out of it counts in neither version: [`Difference::between`].
 
+use std::borrow::Cow;
+
+use super::effect::in_effect;
 use super::{Limits, MAX_SPREAD_V6, Reason, spread_v6};
 use crate::guard::NeverList;
 use crate::model::Span;
@@ -32,23 +35,28 @@ pub struct Difference {
 impl Difference {
     /// Walks over both versions of a list that `never` is taken out of.
     pub fn between(old: &Set, new: &Set, never: &NeverList) -> Self {
+        let (was, is) = (in_effect(old), in_effect(new));
         let (mut came, mut went) = (0, 0);
-        let published = changes(old, new, &mut |change, entry| {
-            if is_without_effect(&entry, never) {
+        let listed = changes(&was, &is, &mut |change, entry| {
+            if is_never(&entry, never) {
                 *(if change == Change::Added { &mut came } else { &mut went }) += 1;
             }
         });
-        let (idle_before, idle_now) = (without_effect(old, never), without_effect(new, never));
+        let (idle_before, idle_now) = (count_never(&was, never), count_never(&is, never));
         let changed = Changed {
-            added: published.added - came,
-            removed: published.removed - went,
-            kept: published.kept.saturating_sub(idle_before.saturating_sub(went)),
+            added: listed.added - came,
+            removed: listed.removed - went,
+            kept: listed.kept.saturating_sub(idle_before.saturating_sub(went)),
+        };
+        let published = match (&was, &is) {
+            (Cow::Borrowed(_), Cow::Borrowed(_)) => listed,
+            _ => changes(old, new, &mut |_, _| {}),
         };
         Self {
             published,
-            entries: (new.len() as u64).saturating_sub(idle_now),
+            entries: (is.len() as u64).saturating_sub(idle_now),
             before: Before {
-                entries: (old.len() as u64).saturating_sub(idle_before),
+                entries: (was.len() as u64).saturating_sub(idle_before),
                 changed: Some(changed),
             },
             spread_v6: spread_v6(old, new),
@@ -69,11 +77,7 @@ impl Difference {
     }
 }
 
-fn is_without_effect(entry: &Entry, never: &NeverList) -> bool {
-    // An exclusion lists nothing.
-    if entry.exclude {
-        return true;
-    }
+fn is_never(entry: &Entry, never: &NeverList) -> bool {
     match &entry.holds {
         Holds::V4(span) => never.covers_v4(*span),
         Holds::V6(span) => never.covers_v6(*span),
@@ -81,8 +85,8 @@ fn is_without_effect(entry: &Entry, never: &NeverList) -> bool {
     }
 }
 
-/// Exclusions, and entries wholly inside the never-list.
-fn without_effect(set: &Set, never: &NeverList) -> u64 {
+/// Entries wholly inside the never-list.
+fn count_never(set: &Set, never: &NeverList) -> u64 {
     let of_part = |part: &Set| {
         let hosts = &part.v4.hosts;
         let within = |span: &Span<u32>| {
@@ -90,9 +94,8 @@ fn without_effect(set: &Set, never: &NeverList) -> u64 {
                 - hosts.partition_point(|&host| host < span.first)
         };
         never.v4.iter().map(within).sum::<usize>()
-            + part.v4.blocks.iter().filter(|block| block.exclude || never.covers_v4(block.span)).count()
-            + part.v6.iter().filter(|block| block.exclude || never.covers_v6(block.span)).count()
-            + part.names.iter().filter(|entry| entry.exclude).count()
+            + part.v4.blocks.iter().filter(|block| never.covers_v4(block.span)).count()
+            + part.v6.iter().filter(|block| never.covers_v6(block.span)).count()
     };
     set.parts().map(of_part).sum::<usize>() as u64
 }
@@ -185,8 +188,19 @@ mod tests {
             let text: String = listed.chain((0..excluded).map(|n| format!("!{}", line(n)))).collect();
             parse(Format::Ip4set, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set
         };
-        assert_eq!(kinds(excluding(1000, 0), excluding(700, 300)), ["shrink"]);
-        assert_eq!(kinds(excluding(1000, 0), excluding(1000, 900)), [""; 0]);
+        assert_eq!(kinds(excluding(1000, 0), excluding(700, 0)), ["shrink"]);
+        assert_eq!(kinds(excluding(1000, 0), excluding(1000, 200)), [""; 0]);
+        assert_eq!(kinds(excluding(1000, 0), excluding(1000, 900)), ["shrink", "turnover"]);
+        assert_eq!(kinds(excluding(1000, 900), excluding(1000, 900)), [""; 0]);
+        let names = |excluded: u32| {
+            let listed = (0..1000).map(|n| format!(".a{n}.example\n"));
+            let text: String = listed.chain((0..excluded).map(|n| format!("!*.a{n}.example\n"))).collect();
+            parse(Format::Dnset, &Options::default(), text.as_bytes(), &mut |_| {}).unwrap().set
+        };
+        let difference = Difference::between(&names(0), &names(1000), &NeverList::default());
+        assert_eq!(difference.published, Changed { added: 1000, removed: 0, kept: 2000 });
+        let reasons = difference.reasons(&Limits::default());
+        assert_eq!(reasons.iter().map(Reason::kind).collect::<Vec<_>>(), ["turnover"]);
     }
 
     #[test]

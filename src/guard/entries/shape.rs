@@ -78,7 +78,7 @@ impl<'a> Nobodys<'a> {
 /// See the module's documentation.
 #[derive(Default)]
 pub(super) struct Shape {
-    pub(super) listed: u64,
+    listed: u64,
     pub(super) dropped: Dropped,
     pub(super) canaries: Canaries,
     pub(super) everything: Option<String>,
@@ -157,6 +157,11 @@ impl Shape {
         self.covered_v4 = self.covered_v4.max(covered(set, idle));
         let covered_v6 = REGISTRIES_V6.into_iter().map(|registry| covered_v6(set, registry)).sum();
         self.covered_v6 = self.covered_v6.max(covered_v6);
+    }
+
+    /// Entries that list something, whatever exclusions say.
+    pub(super) fn in_effect(&self) -> u64 {
+        self.listed - self.dropped.total()
     }
 
     pub(super) fn share_v6(&self) -> f64 {

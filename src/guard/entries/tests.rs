@@ -69,6 +69,8 @@ fn too_few() {
     assert_eq!(judged(Format::Plain, "1.2.3.4\n", &empty).decision, Decision::Hold);
     assert_eq!(plain("127.0.0.1\n10.0.0.1\n").decision, Decision::Hold, "nothing usable");
     assert_eq!(judged(Format::Ip4set, "!1.2.3.4\n", &Limits::default()).decision, Decision::Hold);
+    let excluded = judged(Format::Ip4trie, "1.2.3.0/24\n!1.2.3.0/25\n!1.2.3.128/25\n", &Limits::default());
+    assert_eq!((excluded.entries, excluded.decision), (0, Decision::Hold));
 }
 
 #[test]
