@@ -174,3 +174,54 @@ fn a_reboot_forgets_no_age() {
     assert_eq!(a(&server, "1.3.0.192.old.example").rcode, SERVFAIL, "from the first answer on");
     assert_eq!(server.stop().0, Some(0));
 }
+
+/// A clock that was stepped ahead makes earlier versions old: none of them goes by it, nor what is known of how they changed.
+#[test]
+fn a_clock_that_was_stepped_ahead_deletes_nothing() {
+    let site = Site::new();
+    let list = site.state().join("feeds/old");
+    let count = |folder: &str, prefix: &str| {
+        let names = std::fs::read_dir(list.join(folder)).expect("a folder");
+        names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().starts_with(prefix)).count()
+    };
+    let next = |n: u32| {
+        site.web.put("/old", Page::new(format!("192.0.3.1\n192.0.3.{}\n", n + 10)));
+        sync(&site.config(), &["old"]).expect(0);
+    };
+    (0..8).for_each(next);
+    assert_eq!((count("", "set-"), count("deltas", "delta-")), (8, 7));
+    // A year passes on the wall, and nothing since this machine booted.
+    let year = 365 * DAY;
+    let status = |change: &dyn Fn(&mut Value)| {
+        let mut status = serde_json::from_slice(&std::fs::read(list.join("status.json")).unwrap()).unwrap();
+        change(&mut status);
+        replace(&list.join("status.json"), &serde_json::to_vec(&status).unwrap());
+    };
+    let back = |stamp: &mut Value| stamp["wall"] = (stamp["wall"].as_i64().unwrap() - year).into();
+    status(&|status| {
+        for stamp in ["last_attempt", "last_contact", "last_confirmed", "content_since", "believed"] {
+            back(&mut status[stamp]);
+        }
+    });
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(year.cast_unsigned());
+    for file in std::fs::read_dir(&list).unwrap().map(|file| file.unwrap()) {
+        if file.file_name().to_string_lossy().starts_with("set-") {
+            std::fs::File::options().append(true).open(file.path()).unwrap().set_modified(then).unwrap();
+        }
+    }
+    for file in std::fs::read_dir(list.join("deltas")).unwrap().map(|file| file.unwrap()) {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let parts: Vec<&str> = name.split('-').collect();
+        if let ["delta", number, time, rest @ ..] = &parts[..] {
+            let time = time.parse::<i64>().unwrap() - year;
+            let renamed = format!("delta-{number}-{time}-{}", rest.join("-"));
+            std::fs::rename(file.path(), list.join("deltas").join(renamed)).unwrap();
+        }
+    }
+    (8..11).for_each(next);
+    assert_eq!((count("", "set-"), count("deltas", "delta-")), (11, 10));
+    // After a reboot nobody can tell; then few go at once.
+    status(&|status| status["believed"]["boot"] = "another boot".into());
+    next(11);
+    assert_eq!((count("", "set-"), count("deltas", "delta-")), (10, 9));
+}

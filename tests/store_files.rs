@@ -17,10 +17,15 @@ use gatepost::model::{ContentHash, Name, Value};
 use gatepost::set::{Overlap, Set, SetBuilder};
 use gatepost::store::{
     Act, Attempt, BuiltZone, By, Dates, Generation, Held, ListStatus, LocalDecision, Lock, Now, Outcome,
-    Retention, Sighting, Store, StoreError, Validators, Wait, Writer,
+    Retention, Sighting, Stamp, Store, StoreError, Validators, Wait, Writer,
 };
 use gatepost::zone::Ruling;
 use loud::skipped;
+
+/// A moment of a machine whose boots cannot be told.
+fn at(wall: i64) -> Now {
+    Now { clocks: Stamp { wall, boot: None, boottime: 0 }, newest: 0 }
+}
 
 fn slug(name: &str) -> Slug {
     name.parse().unwrap()
@@ -167,12 +172,16 @@ fn sets_are_pruned_by_age_and_size_but_never_below_three() {
         file.unwrap().set_modified(SystemTime::now() - day * age - day / 2).unwrap();
         hashes.push(kept.hash);
     }
-    let keep = Retention { age: 7 * day, size: 1 << 20 };
+    let keep = Retention { age: 7 * day, now: Now::read().clocks.wall, size: 1 << 20 };
     assert_eq!(list.prune_sets(&[hashes[9]], keep).unwrap(), 2);
     assert_eq!(list.sets().unwrap(), [&hashes[..7], &hashes[9..]].concat());
+    // Whatever a clock says, few go at once.
+    let ahead = Retention { now: keep.now + 365 * 86_400, ..keep };
+    assert_eq!(list.prune_sets(&[hashes[9]], ahead).unwrap(), 2);
+    assert_eq!(list.sets().unwrap(), [&hashes[..5], &hashes[9..]].concat());
     // A small cap leaves three and what is needed.
-    assert_eq!(list.prune_sets(&[hashes[5]], Retention { age: 7 * day, size: 0 }).unwrap(), 4);
-    assert_eq!(list.sets().unwrap(), [&hashes[..3], &hashes[5..6]].concat());
+    assert_eq!(list.prune_sets(&[hashes[5]], Retention { size: 0, ..keep }).unwrap(), 3);
+    assert_eq!(list.sets().unwrap(), &hashes[..3]);
     // A set that is current again is young again.
     list.keep_set(&set(&[5])).unwrap();
     assert_eq!(list.sets().unwrap()[0], hashes[5]);
@@ -609,14 +618,15 @@ fn on_a_full_disk_nothing_is_decided_without_a_trace() {
                 "{free} free"
             );
         };
-        let error = (0..1000).find_map(|n| store.decide().unwrap().put(&[decision(n)], 1).err()).unwrap();
+        let error =
+            (0..1000).find_map(|n| store.decide().unwrap().put(&[decision(n)], &at(1)).err()).unwrap();
         assert!(error.is_full() && error.to_string().contains("overlay"), "{error}");
         check();
         let all = store.decide().unwrap().remove(|_| true, "alice", 1);
         refused += u32::from(all.is_err());
         check();
         fs::remove_file(disk.0.join("filler")).unwrap();
-        store.decide().unwrap().put(&[decision(2000)], 1).unwrap();
+        store.decide().unwrap().put(&[decision(2000)], &at(1)).unwrap();
         check();
         fs::remove_dir_all(&state).unwrap();
     }
@@ -654,7 +664,7 @@ fn root_writes_through_no_link() {
         let what = "192.0.2.1".parse().unwrap();
         let (ruling, by) = (Ruling::Block, "root".to_owned());
         let decision = LocalDecision { wall: 1, ruling, what, zone: None, until: None, reason: None, by };
-        store.decide()?.put(&[decision], 1).map(|_| ())
+        store.decide()?.put(&[decision], &at(1)).map(|_| ())
     };
     let sync = || {
         let Lock::Taken(writer) = store.lock(Wait::No)? else { panic!("busy") };
@@ -729,7 +739,7 @@ fn a_clock_that_ran_ahead_takes_no_decision_away() {
         by: "alice".to_owned(),
     };
     let put = |decisions: &[LocalDecision], wall| {
-        store.decide().unwrap().put(decisions, wall).unwrap();
+        store.decide().unwrap().put(decisions, &at(wall)).unwrap();
     };
     put(&[decision("192.0.2.1", 10, Some(100))], 10);
     put(&[decision("192.0.2.2", 9000, None)], 9000);
@@ -760,11 +770,40 @@ fn decisions_that_are_over_stay_up_to_a_thousand() {
             by: "alice".to_owned(),
         };
         let made: Vec<_> = addresses.map(decision).collect();
-        store.decide().unwrap().put(&made, wall).unwrap();
+        store.decide().unwrap().put(&made, &at(wall)).unwrap();
         let log = fs::read_to_string(folder.path().join("overlay-log.jsonl")).unwrap();
         (store.decisions().unwrap().made.len(), log.matches("\"event\":\"ended\"").count())
     };
     assert_eq!(put(0..1500, 30, Some(40)), (1500, 0));
-    assert_eq!(put(2000..2001, 50, None), (1001, 1500));
-    assert_eq!(put(2001..2002, 60, None), (1002, 1500));
+    // Each new one takes two of them away.
+    assert_eq!(put(2000..2001, 50, None), (1499, 1500));
+    assert_eq!(put(2001..2200, 60, None), (1300, 1500));
+    assert_eq!(put(2200..2450, 70, None), (1450, 1500));
+}
+
+/// However many decisions there are, and however often the clock is asked while it is wrong.
+#[test]
+fn a_clock_that_is_stepped_within_a_boot_takes_no_decision_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let put = |addresses: std::ops::Range<u32>, wall, boottime| {
+        let decision = |n: u32| LocalDecision {
+            wall,
+            ruling: Ruling::Block,
+            what: format!("10.0.{}.{}", n / 250, n % 250).parse().unwrap(),
+            zone: None,
+            until: Some(wall + 7 * 86_400),
+            reason: None,
+            by: "fail2ban".to_owned(),
+        };
+        let made: Vec<_> = addresses.map(decision).collect();
+        let clocks = Stamp { wall, boot: Some("this boot".to_owned()), boottime };
+        store.decide().unwrap().put(&made, &Now { clocks, newest: 0 }).unwrap();
+    };
+    const T: i64 = 1_800_000_000;
+    put(0..1600, T, 100);
+    (0..5).for_each(|n| put(2000 + n * 100..2100 + n * 100, T + 365 * 86_400, 200 + u64::from(n)));
+    put(3000..3001, T + 10, 300);
+    let decisions = store.decisions().unwrap();
+    assert_eq!(decisions.standing(T + 10).count(), 2101);
 }

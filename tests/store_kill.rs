@@ -67,7 +67,7 @@ fn sync(store: &Store, round: u32) {
     let version = |set: ContentHash, time| Version { time, set, at_least: false };
     let before = status.set.map(|set| (list.set(&set.hash).unwrap(), version(set.hash, now.clocks.wall - 1)));
     let before = before.as_ref().map(|(set, version)| (set, version));
-    let keep = Retention { age: std::time::Duration::from_secs(86_400), size: 4096 };
+    let keep = Retention { age: std::time::Duration::from_secs(86_400), now: now.clocks.wall, size: 4096 };
     list.keep_change(before, (&content, &version(set.hash, now.clocks.wall)), keep).unwrap();
     status.accepted(set, None, Outcome::Accepted, Vec::new(), &now);
     list.put_status(&status).unwrap();
@@ -90,7 +90,7 @@ fn sync(store: &Store, round: u32) {
         agreeing: Vec::new(),
     };
     list.hold(list.body_file().unwrap(), &self::set(round), &held).unwrap();
-    list.prune_sets(&[set.hash], Retention { age: std::time::Duration::ZERO, size: 0 }).unwrap();
+    list.prune_sets(&[set.hash], Retention { age: std::time::Duration::ZERO, size: 0, ..keep }).unwrap();
     list.prune_deltas(Retention { size: 400, ..keep }).unwrap();
 
     let content = ContentHash::of(&round.to_le_bytes());

@@ -97,7 +97,8 @@ fn decide(args: &Args, ruling: Ruling) -> anyhow::Result<ExitStatus> {
     }
     let what: Vec<Subject> =
         args.what.iter().map(|text| decidable(&config, text)).collect::<anyhow::Result<_>>()?;
-    let now = Now::read().clocks.wall;
+    let clocks = Now::read();
+    let now = clocks.clocks.wall;
     // Seconds that have begun are not taken off.
     let until = hold.map(|hold| until(now + 1, hold)).transpose()?;
     let by = who();
@@ -113,7 +114,7 @@ fn decide(args: &Args, ruling: Ruling) -> anyhow::Result<ExitStatus> {
             by: by.clone(),
         })
         .collect();
-    let changed = open_store(&config.state)?.decide()?.put(&made, now)?;
+    let changed = open_store(&config.state)?.decide()?.put(&made, &clocks)?;
     for gone in changed.gone.iter().filter(|gone| !made.contains(gone)) {
         talk(format_args!("in the place of: {gone}"));
     }

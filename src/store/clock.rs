@@ -14,6 +14,9 @@ use crate::model::Use;
 /// 2026-01-01: this program was not there before. A clock that shows less has not been set yet.
 const PROGRAM_BIRTH: i64 = 1_767_225_600;
 
+/// So much more than has passed since boot, and the wall clock was stepped.
+const STEP: u64 = 3600;
+
 /// A moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -91,6 +94,26 @@ impl Now {
             _ => wall,
         };
         Duration::from_secs(seconds)
+    }
+
+    /// This moment as far as the wall clock can be believed, for what must not be done too early: `last` is what was believed
+    /// before. A clock that was stepped ahead while the machine ran is not believed until it boots: what is not done then is
+    /// done later. To be remembered is the second.
+    pub fn believed(&self, last: Option<&Stamp>) -> (i64, Stamp) {
+        let here = self.stamp();
+        let stepped = last.filter(|last| {
+            let Some(since) = self.clocks.boottime.checked_sub(last.boottime) else { return false };
+            let is_same_boot = self.clocks.boot.is_some() && self.clocks.boot == last.boot;
+            let passed = u64::try_from(here.wall.saturating_sub(last.wall)).unwrap_or(0);
+            is_same_boot && passed > since + STEP
+        });
+        match stepped {
+            Some(last) => {
+                let since = (self.clocks.boottime - last.boottime).cast_signed();
+                (last.wall.saturating_add(since), last.clone())
+            }
+            None => (here.wall, here),
+        }
     }
 
     /// `stamp`, but not later than now: a stamp from a clock that ran ahead would stay young for as long.
@@ -184,6 +207,18 @@ mod tests {
         assert_eq!(now.not_after(&ahead), now.stamp());
         assert_eq!(now.not_after(&at(T - 1, "a", 5)), at(T - 1, "a", 5));
         assert_eq!(now.age(&ahead).as_secs(), 60);
+    }
+
+    #[test]
+    fn a_clock_that_was_stepped_ahead_is_not_believed() {
+        let believed = |last: &Stamp, now: Stamp| Now { clocks: now, newest: 0 }.believed(Some(last));
+        let (last, year) = (at(T, "a", 100), 365 * 24 * HOUR);
+        assert_eq!(believed(&last, at(T + 3700, "a", 200)), (T + 3700, at(T + 3700, "a", 200)));
+        assert_eq!(believed(&last, at(T + 3601, "a", 100)), (T, last.clone()));
+        assert_eq!(believed(&last, at(T + year, "a", 1_000_100)), (T + 1_000_000, last.clone()));
+        assert_eq!(believed(&last, at(T + year, "b", 60)).0, T + year, "nobody can tell");
+        assert_eq!(believed(&last, at(T - year, "a", 200)).0, T - year, "nothing is too early by it");
+        assert_eq!(Now { clocks: at(T, "a", 1), newest: 0 }.believed(None), (T, at(T, "a", 1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -61,11 +61,16 @@ impl BodyRef {
     }
 }
 
+/// What goes at once for its age alone: a clock that runs ahead, unnoticed, costs no more.
+pub(super) const RETIRED: usize = 2;
+
 /// How long earlier versions are kept: of sets beyond the three that always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// For so long.
     pub age: Duration,
+    /// Up to here: now, in seconds since 1970, as far as the clock can be believed.
+    pub now: i64,
     /// While all of them together take no more octets.
     pub size: u64,
 }
@@ -338,22 +343,31 @@ impl<'a> ListWriter<'a> {
         }
     }
 
-    /// Removes sets that are neither in `needed`, nor among the newest three, nor young and small enough.
+    /// Removes sets that are neither in `needed`, nor among the newest three, nor young and small enough. Of those that are
+    /// too old, the oldest [`RETIRED`].
     pub fn prune_sets(&self, needed: &[ContentHash], keep: Retention) -> Result<usize, StoreError> {
         killpoint("sets-prune");
-        let now = SystemTime::now();
+        let now = UNIX_EPOCH + Duration::from_secs(u64::try_from(keep.now).unwrap_or(0));
         let mut removed = 0;
         let mut total = 0;
-        for (index, file) in self.dir.set_files()?.iter().enumerate() {
+        let mut old = Vec::new();
+        for (index, file) in self.dir.set_files()?.into_iter().enumerate() {
             // A time in the future is a clock that was stepped: as good as now.
             let age = now.duration_since(file.touched).unwrap_or(Duration::ZERO);
             total += file.size;
-            let stays =
-                index < SETS || needed.contains(&file.hash) || (age <= keep.age && total <= keep.size);
-            if !stays {
+            if index < SETS || needed.contains(&file.hash) {
+                continue;
+            }
+            if total > keep.size {
                 remove(&file.path)?;
                 removed += 1;
+            } else if age > keep.age {
+                old.push(file.path);
             }
+        }
+        for path in old.iter().rev().take(RETIRED) {
+            remove(path)?;
+            removed += 1;
         }
         if removed > 0 {
             sync_folder(&self.dir.0)?;

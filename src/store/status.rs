@@ -23,6 +23,9 @@ pub struct ListStatus {
     /// When its publisher last answered anything: the floor counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_contact: Option<Stamp>,
+    /// The last moment at which the wall clock was believed ([`Now::believed`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub believed: Option<Stamp>,
     /// When its publisher last said that the current set is what there is (a new body that was accepted, or 304).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_confirmed: Option<Stamp>,

@@ -211,6 +211,8 @@ impl<'a> Desk<'a> {
         if attempt.outcome.is_new() && attempt.body.is_some() {
             self.status.body = attempt.body;
         }
+        let (now, believed) = self.now.believed(self.status.believed.as_ref());
+        self.status.believed = Some(believed);
         self.keeper.put_status(&self.status)?;
         self.keeper.log(&attempt)?;
         if attempt.outcome.is_new() || attempt.outcome == Outcome::Confirmed {
@@ -218,7 +220,7 @@ impl<'a> Desk<'a> {
         }
         let current: Vec<_> = current.iter().map(|set| set.hash).collect();
         let sync = &self.config.reloadable.sync;
-        self.keeper.prune_sets(&current, Retention { age: sync.keep, size: sync.keep_size })?;
+        self.keeper.prune_sets(&current, Retention { age: sync.keep, now, size: sync.keep_size })?;
         self.forget_old_changes();
         Ok(())
     }

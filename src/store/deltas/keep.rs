@@ -2,14 +2,14 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{DeltaFile, Deltas, encoded, file};
 use crate::model::ContentHash;
 use crate::set::{Set, Since, Version, delta};
 use crate::store::error::StoreError;
 use crate::store::killpoint::killpoint;
-use crate::store::list::{ListWriter, Retention, remove};
+use crate::store::list::{ListWriter, RETIRED, Retention, remove};
 use crate::store::owner::open_folder;
 use crate::store::{atomic, make_folder};
 
@@ -134,17 +134,23 @@ fn since(deltas: &Deltas, set: &Set, version: &Version) -> Since {
     known.unwrap_or_else(|| Since::begin(set, *version))
 }
 
-/// How many of the oldest have to go.
+/// How many of the oldest have to go: for their age [`RETIRED`] at once, unless nothing is to be kept.
 fn too_many(files: &[DeltaFile], keep: Retention) -> Result<usize, StoreError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if keep.age.is_zero() {
+        return Ok(files.len());
+    }
     let mut total = 0;
     for (at, file) in files.iter().enumerate().rev() {
         let found = std::fs::metadata(&file.path).map_err(StoreError::io("read", &file.path))?;
         total += found.len();
-        // A time in the future is a clock that was stepped: as good as now.
-        let age = now.saturating_sub(u64::try_from(file.time).unwrap_or(0));
-        if age > keep.age.as_secs() || total > keep.size {
+        if total > keep.size {
             return Ok(at + 1);
+        }
+        // A time in the future is a clock that was stepped: as good as now.
+        let age = u64::try_from(keep.now.saturating_sub(file.time)).unwrap_or(0);
+        if age > keep.age.as_secs() {
+            // What is before it may be too much; it goes when its turn comes.
+            return Ok(RETIRED.min(at + 1));
         }
     }
     Ok(0)

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{DECISIONS, Decisions, LocalDecision};
 use crate::store::atomic;
+use crate::store::clock::{Now, Stamp};
 use crate::store::error::StoreError;
 use crate::store::killpoint::killpoint;
 use crate::store::owner::{Owner, open_in_place};
@@ -18,11 +19,15 @@ use crate::store::{Store, log};
 /// What was ever decided, in the state folder.
 const LOG: &str = "overlay-log.jsonl";
 
-/// Held by whoever writes decisions.
+/// Held by whoever writes decisions. In it stands when the wall clock was last believed ([`Now::believed`]).
 const LOCK: &str = "overlay-lock";
 
 /// Decisions that are over and stay in the file: a clock that once ran ahead, and made them so, takes none of them away.
 const ENDED: usize = 1000;
+
+/// Of those beyond that so many go with each new one: they do not pile up, and a clock that is wrong since a reboot, which
+/// nobody can tell, costs few.
+const GO_AT_ONCE: usize = 2;
 
 /// How temporary files begin. The writer of the rest of the store, who holds another lock, sweeps those of its own alone.
 const TEMPORARY: &str = ".overlay-";
@@ -32,7 +37,7 @@ const TEMPORARY: &str = ".overlay-";
 pub struct DecisionWriter {
     root: PathBuf,
     owner: Option<Owner>,
-    _lock: File,
+    lock: File,
 }
 
 /// What became of the decisions that were there.
@@ -76,13 +81,14 @@ impl Store {
         let file = self.lock_file(&path)?;
         file.lock().map_err(StoreError::io("take the lock", &path))?;
         atomic::sweep_called(TEMPORARY, self.path())?;
-        Ok(DecisionWriter { root: self.path().to_owned(), owner: self.owner, _lock: file })
+        Ok(DecisionWriter { root: self.path().to_owned(), owner: self.owner, lock: file })
     }
 }
 
 impl DecisionWriter {
     /// Puts decisions in force, in the place of those about the same.
-    pub fn put(&self, new: &[LocalDecision], wall: i64) -> Result<Changed, StoreError> {
+    pub fn put(&self, new: &[LocalDecision], now: &Now) -> Result<Changed, StoreError> {
+        let (wall, believed) = (now.clocks.wall, self.believed(now));
         // Of several about the same the last one is meant.
         let mut places = HashSet::new();
         let mut new: Vec<&LocalDecision> =
@@ -97,9 +103,11 @@ impl DecisionWriter {
         let last = before.made.iter().map(|decision| decision.wall).max().unwrap_or(i64::MIN);
         let over = before.made.iter().filter(|decision| is_over(decision) && decision.until > Some(last));
         let over: Vec<&LocalDecision> = over.collect();
-        let mut too_many = kept.iter().filter(|decision| is_over(decision)).count().saturating_sub(ENDED);
+        let is_long_over = |decision: &&LocalDecision| believed.is_some_and(|wall| decision.is_over(wall));
+        let ended = kept.iter().filter(|decision| is_long_over(decision)).count();
+        let mut too_many = ended.saturating_sub(ENDED).min(GO_AT_ONCE * new.len());
         kept.retain(|decision| {
-            let goes = too_many > 0 && is_over(decision);
+            let goes = too_many > 0 && is_long_over(decision);
             too_many -= usize::from(goes);
             !goes
         });
@@ -135,6 +143,20 @@ impl DecisionWriter {
             })?;
         }
         Ok(Changed { gone: removed.into_iter().cloned().collect(), damaged: before.damaged })
+    }
+
+    /// The wall clock as far as it can be believed. Trouble here lets decisions that are over stay for longer.
+    fn believed(&self, now: &Now) -> Option<i64> {
+        let mut octets = Vec::new();
+        (&self.lock).read_to_end(&mut octets).ok()?;
+        let last: Option<Stamp> = serde_json::from_slice(&octets).ok();
+        let (wall, stamp) = now.believed(last.as_ref());
+        if last.as_ref() != Some(&stamp) {
+            let octets = serde_json::to_vec(&stamp).ok()?;
+            self.lock.set_len(0).ok()?;
+            self.lock.write_all_at(&octets, 0).ok()?;
+        }
+        last.map(|_| wall)
     }
 
     fn path(&self) -> PathBuf {

@@ -35,6 +35,11 @@ impl Desk<'_> {
 
     fn history(&self) -> Retention {
         let sync = &self.config.reloadable.sync;
-        Retention { age: sync.keep_history, size: sync.keep_history_size }
+        Retention { age: sync.keep_history, now: self.believed_now(), size: sync.keep_history_size }
+    }
+
+    /// The wall clock, as far as it can be believed: nothing is forgotten because it was wrong for a while.
+    pub(super) fn believed_now(&self) -> i64 {
+        self.now.believed(self.status.believed.as_ref()).0
     }
 }
