@@ -38,7 +38,7 @@ pub const MAX_SPREAD_V6: f64 = 0.1;
 pub const SHORTEST_V4: u8 = 8;
 /// The shortest IPv6 prefix that one entry may be.
 pub const SHORTEST_V6: u8 = 16;
-/// Labels that a name must have for all names below it to be listed by one entry.
+/// Labels that a name must have for all names below it to be listed by one entry; a public suffix (`co.uk`) is one label.
 pub const SHORTEST_NAME: u8 = 2;
 /// Share of its entries that a list may lose at once. Replayed over 90 list-years, this and [`MAX_GROWTH`] ask a person
 /// one question a list every three years.

@@ -134,7 +134,7 @@ pub enum Reason {
         limit: f64,
     },
     /// All names below a name that is too short: a top-level domain, or everything.
-    #[error("{count} entries list all names below one of fewer than {limit} labels: {}", .examples.join(", "))]
+    #[error("{count} entries list all names below one of fewer than {limit} labels (a public suffix is one): {}", .examples.join(", "))]
     ShortName {
         /// How many.
         count: u64,

@@ -5,9 +5,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use psl::Psl as _;
+
 use super::super::{NeverList, is_error_code};
 use super::{Dropped, Limits, Reason, SAMPLE};
-use crate::model::{Address, Span};
+use crate::model::{Address, Name, Span};
 use crate::set::{Block, Column, Scope, Set, ValueId};
 
 /// Entries above a size.
@@ -144,9 +146,7 @@ impl Shape {
             if errors.contains(&entry.value) {
                 self.dropped.error_code += 1;
                 self.dropped.example(&entry.name);
-            } else if entry.scope == Scope::Below
-                && entry.name.labels().count() < usize::from(limits.shortest_name)
-            {
+            } else if entry.scope == Scope::Below && depth(&entry.name) < usize::from(limits.shortest_name) {
                 self.short_names.count += 1;
                 if self.short_names.examples.len() < SAMPLE {
                     self.short_names.examples.push(format!("*.{}", entry.name));
@@ -245,6 +245,24 @@ const REGISTRIES_V6: [Span<u128>; 9] = [
 const fn registry(group: u128) -> Span<u128> {
     let first = group << 112;
     Span { first, last: first | ((1 << 116) - 1) }
+}
+
+/// Labels of a name, those of a public suffix counted as one: below `co.uk` are as many owners as below `com`.
+fn depth(name: &Name) -> usize {
+    let mut labels: Vec<&[u8]> = name.labels().collect();
+    labels.reverse();
+    let suffix = psl::List.find(labels.iter().copied());
+    // What anybody may call one in the other part of the list, such as a service with names for its customers, is one owner's.
+    if suffix.typ != Some(psl::Type::Icann) {
+        return labels.len();
+    }
+    let mut len = 0;
+    let beyond = labels.iter().skip_while(|label| {
+        let is_suffix = len < suffix.len;
+        len += label.len() + 1;
+        is_suffix
+    });
+    1 + beyond.count()
 }
 
 fn error_values(set: &Set) -> BTreeSet<ValueId> {

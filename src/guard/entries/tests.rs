@@ -185,11 +185,17 @@ fn whole_domains() {
     assert_eq!(names("com\n*.example.com\n.example.org\n").decision, Decision::Accept, "com itself");
     assert_eq!(
         only(&names("example.org\n*.com\n.net\n")),
-        "2 entries list all names below one of fewer than 2 labels: *.com, *.net"
+        "2 entries list all names below one of fewer than 2 labels (a public suffix is one): *.com, *.net"
     );
     assert_eq!(
         judged(Format::Names, "*.zip\n", &Limits { shortest_name: 1, ..Limits::default() }).decision,
         Decision::Accept
+    );
+    assert_eq!(
+        only(&names(
+            "*.bbc.co.uk\nco.uk\n*.co.uk\n.com.br\n*.x.kawasaki.jp\n*.city.kawasaki.jp\n*.github.io\n"
+        )),
+        "3 entries list all names below one of fewer than 2 labels (a public suffix is one): *.com.br, *.x.kawasaki.jp, *.co.uk"
     );
     // The root is no name to begin with.
     for root in ["..", "*..", ".", "*", "*."] {
