@@ -131,6 +131,13 @@ gatepost.toml:4:12: nobody could ask in time
         ("keep-size", "\"10 megs\"", "`10 megs` is not a size"),
         ("own-networks", "[\"10.0.0.1/8\"]", "`10.0.0.1/8` is not an address or a prefix: host bits set"),
         ("own-networks", "[\"mail.example\"]", "`mail.example` is not an address or a prefix"),
+        (
+            "own-networks",
+            "[\"0.0.0.0/0\"]",
+            "`0.0.0.0/0` is nobody's own network: no feed could list anything there",
+        ),
+        ("own-networks", "[\"22.0.0.0/7\"]", "`22.0.0.0/7` is nobody's own network"),
+        ("own-networks", "[\"2000::/3\"]", "`2000::/3` is nobody's own network"),
         ("own-networks", "\"10.0.0.0/8\"", "a value of the wrong type: string"),
         ("contact", "\"caf\\u00e9\"", "a character that an SMTP reply cannot hold"),
         ("proxy", "\"socks5://127.0.0.1\"", "`socks5:` is no way to fetch"),
@@ -142,6 +149,14 @@ gatepost.toml:4:12: nobody could ask in time
         let said = said(&format!("{HEAD}[sync]\n{key} = {value}\n"));
         assert!(said.starts_with("gatepost.toml:3:") && said.contains(message), "{key} = {value}:\n{said}");
     }
+}
+
+/// As wide as a network is that somebody has; of what is not public, all of it.
+#[test]
+fn wide_networks_of_ones_own() {
+    good(
+        "version = 1\n[sync]\nown-networks = [\"17.0.0.0/8\", \"10.0.0.0/7\", \"2a00::/16\", \"fc00::/7\", \"240.0.0.0/4\"]\n",
+    );
 }
 
 #[test]

@@ -18,8 +18,11 @@ use super::feeds::Feeds;
 use super::file::File;
 use super::problem::{At, Place, Problem, Problems};
 use super::reach::lets_strangers_in;
+use super::values::Network;
 use super::{AccessConfig, Config, Overrides, Reloadable, Server, Sync, defaults};
-use crate::model::Name;
+use crate::guard::NeverList;
+use crate::guard::entries::{SHORTEST_V4, SHORTEST_V6};
+use crate::model::{Address, Name, Subject};
 use crate::zone::Access;
 
 /// A file as typed and the folder that its relative paths start from.
@@ -37,6 +40,7 @@ pub(crate) fn resolve(
     problems: &mut Problems,
 ) -> Config {
     let Typed { file, folder } = main;
+    check_own_networks(&file.own_networks, problems);
     let own_networks = file.own_networks.into_iter().map(|at| at.value.0).collect();
     let canaries = file.canaries.into_iter().map(|at| at.value.0).collect();
     let hook = file.hook.and_then(|hook| self::hook(hook, problems));
@@ -138,6 +142,23 @@ pub(crate) fn resolve(
 /// an open server can be made to send replies to others.
 ///
 /// What files say is known when they are read.
+/// Networks of so many addresses that are public are nobody's; were everything one's own, no feed could list anything.
+fn check_own_networks(networks: &[At<Network>], problems: &mut Problems) {
+    let never = NeverList::special_purpose();
+    for At { value: Network(network), place } in networks {
+        let is_too_wide = match network {
+            Subject::V4(span) => never.left_of_v4(*span) > u32::ZERO.prefix(SHORTEST_V4).extent(),
+            Subject::V6(span) => never.left_of_v6(*span) > u128::ZERO.prefix(SHORTEST_V6).extent(),
+            Subject::Name(_) => false,
+        };
+        if is_too_wide {
+            let said = format!("`{network}` is nobody's own network: no feed could list anything there");
+            let expected = format!("expected /{SHORTEST_V4} or longer, of IPv6 /{SHORTEST_V6}");
+            problems.push(Problem::new(place, said).help(expected));
+        }
+    }
+}
+
 fn check_strangers<'a>(
     addresses: impl Iterator<Item = &'a At<SocketAddr>>,
     access: &AccessConfig,
