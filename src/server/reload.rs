@@ -472,7 +472,12 @@ impl Loader {
         let files = std::mem::take(&mut self.files);
         for (origin, path) in &files {
             let Some(Served::Ready(zone)) = world.zone(origin) else { continue };
-            if damage::is_gone(path, zone.snapshot().data()) && self.unlinked.insert(path.clone()) {
+            // A generation that was put in service since takes files with it, and is looked at next.
+            let is_wanted = || self.look() == self.stamp;
+            if damage::is_gone(path, zone.snapshot().data())
+                && is_wanted()
+                && self.unlinked.insert(path.clone())
+            {
                 tracing::warn!(zone = %origin, path = %path.display(), "its file is gone or another; what is mapped serves on");
             }
             let whole = match damage::look(path, zone.snapshot().data()) {
