@@ -1,6 +1,7 @@
 //! `gatepost sync`: fetches what is due and puts it in service.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use tracing::Level;
 
@@ -10,11 +11,11 @@ use super::locate::EitherArgs;
 use super::logs::LogArgs;
 use super::output::{counted, json, out, short_duration, talk};
 use super::progress::Progress;
-use crate::config::Slug;
+use crate::config::{Config, Slug};
 use crate::error::ExitStatus;
 use crate::ops::{EventLines, Report, be_called, enough_open_files, leave_to_parent, with_parent};
 use crate::server::give_way;
-use crate::store::{Lock, Outcome, Wait};
+use crate::store::{Lock, Outcome, Store, Wait};
 use crate::sync::{self, Options, Summary};
 
 /// Fetch the lists that are due, check and compile them, and put them in service
@@ -87,21 +88,15 @@ fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
     if by_name && let Lock::Busy(by) = store.lock(Wait::No)? {
         progress.line(&format!("waits for the sync that is running ({by})"));
     }
-    let run = || -> anyhow::Result<Summary> {
-        let summary = sync::run(&config, &store, &options, &progress)?;
-        // What calls this every hour on the hour would never fetch otherwise. Nobody is kept from the store meanwhile.
-        let Some(wait) = summary.come_back else { return Ok(summary) };
+    let sleep = |wait| {
         progress.line(&format!(
             "everybody asks at the hour and half hour: what is due is fetched in {}; with LIST at once",
             short_duration(wait)
         ));
         std::thread::sleep(wait);
-        // Nor from the configuration: what is published is what it says then.
-        let config = args.from.read_to_write()?;
-        let store = open_store(&config.state)?;
-        Ok(summary.followed_by(sync::run(&config, &store, &options, &progress)?))
     };
-    let done = run();
+    let sync = |config: &Config, store: &Store| Ok(sync::run(config, store, &options, &progress)?);
+    let done = over_the_hour(config, store, &args.from, sync, sleep);
     progress.clear();
     let summary = done?;
     if args.json {
@@ -110,6 +105,24 @@ fn run_for_person(args: &Args) -> anyhow::Result<ExitStatus> {
         progress.line(&sentence(&summary));
     }
     Ok(status(&summary))
+}
+
+/// Syncs, and again after the crowd if there was one: what calls this every hour on the hour would never fetch otherwise.
+/// Nobody is kept from the store while this sleeps, nor from the configuration: what is published then is what it says then.
+fn over_the_hour(
+    config: Config,
+    store: Store,
+    from: &EitherArgs,
+    sync: impl Fn(&Config, &Store) -> anyhow::Result<Summary>,
+    sleep: impl FnOnce(Duration),
+) -> anyhow::Result<Summary> {
+    let summary = sync(&config, &store)?;
+    let Some(wait) = summary.come_back else { return Ok(summary) };
+    drop((config, store));
+    sleep(wait);
+    let config = from.read_to_write()?;
+    let store = open_store(&config.state)?;
+    Ok(summary.followed_by(sync(&config, &store)?))
 }
 
 fn run_as_child(args: &Args) -> anyhow::Result<ExitStatus> {
@@ -202,10 +215,56 @@ fn sentence(summary: &Summary) -> String {
     let service = match (summary.published, next) {
         (Some(number), _) => format!("; generation {number} is in service"),
         (None, Some((seconds, list))) if new + confirmed + passed_over + problems == 0 => {
-            let wait = short_duration(std::time::Duration::from_secs(seconds));
+            let wait = short_duration(Duration::from_secs(seconds));
             format!("; next is {list} in {wait}")
         }
         _ => "; what is in service stays".to_owned(),
     };
     format!("{}{service}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    /// Who sleeps over the hour wakes up with the lists, zones and networks of then, in the state folder of then.
+    #[test]
+    fn what_sleeps_over_the_hour_reads_the_configuration_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gatepost.toml");
+        let write = |state: &str, lists: &[&str]| {
+            let list = |name: &&str| {
+                format!(
+                    "[list.{name}]\nfile = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.1\"\n"
+                )
+            };
+            let lists: String = lists.iter().map(list).collect();
+            std::fs::write(&path, format!("version = 1\nstate = \"{state}\"\n{lists}")).unwrap();
+        };
+        std::fs::write(folder.path().join("own.txt"), "192.0.2.1\n").unwrap();
+        write("here", &["a"]);
+        let command = Args::augment_args(clap::Command::new("sync"));
+        let matches = command.try_get_matches_from(["sync", "--config", path.to_str().unwrap()]).unwrap();
+        let from = Args::from_arg_matches(&matches).unwrap().from;
+        let config = from.read_to_write().unwrap();
+        let store = open_store(&config.state).unwrap();
+        let seen = RefCell::new(Vec::new());
+        let sync = |config: &Config, store: &Store| {
+            let lists: Vec<&str> = config.reloadable.lists.keys().map(Slug::as_str).collect();
+            let state = store.path().file_name().unwrap().to_str().unwrap();
+            seen.borrow_mut().push(format!("{state}: {}", lists.join(", ")));
+            let come_back = (seen.borrow().len() == 1).then_some(Duration::from_secs(540));
+            Ok(Summary { come_back, ..Summary::default() })
+        };
+        let sleep = |wait| {
+            assert_eq!(wait, Duration::from_secs(540));
+            write("there", &["a", "b"]);
+        };
+        over_the_hour(config, store, &from, sync, sleep).unwrap();
+        assert_eq!(seen.into_inner(), ["here: a", "there: a, b"]);
+    }
 }
