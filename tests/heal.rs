@@ -279,3 +279,34 @@ fn what_cannot_be_read_of_one_list_costs_no_other() {
         all_is_well(&site);
     }
 }
+
+/// A log that cannot be written is trouble of its list; what is told of it is what is in service.
+#[test]
+fn trouble_in_the_folder_of_a_list_that_has_a_version() {
+    let site = site();
+    site.sync(&[]).expect(0);
+    let log = site.state().join("feeds/one/log.jsonl");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    site.put("one", "5.6.7.8\n9.9.9.10\n");
+    let config = site.config();
+    let ended = common::program::run(["sync", "one", "--config", config.to_str().unwrap()]).expect(1);
+    assert!(ended.stderr.contains("log.jsonl"), "{ended:?}");
+    assert!(ended.stderr.contains("the last good version stays (2 entries)"), "{ended:?}");
+    assert!(!ended.stderr.contains("there is no earlier version"), "{ended:?}");
+}
+
+/// Generations that follow each other faster than a server looks take files with them that nobody needs any more.
+#[test]
+fn many_generations_at_once_are_no_trouble() {
+    let site = site();
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    for turn in 0..40 {
+        site.put("one", format!("5.6.7.8\n5.6.8.{turn}\n"));
+        site.sync(&["one"]).expect(0);
+    }
+    let (code, said) = server.stop();
+    assert_eq!(code, Some(0));
+    assert!(!said.contains("its file is gone"), "{said}");
+}

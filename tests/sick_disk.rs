@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -193,6 +194,42 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+/// A list whose folder is a small file system of its own, and full, fails; the others of the run do not.
+#[test]
+fn the_full_disk_of_one_list() {
+    let site = Site::new();
+    site.configure(
+        &(Site::list("one", 1, "")
+            + &Site::list("two", 2, "")
+            + &Site::zone("one.example", &["one"], "")
+            + &Site::zone("two.example", &["two"], "")),
+    );
+    site.put("one", version(1));
+    site.put("two", version(1));
+    let folder = site.state().join("feeds/one");
+    fs::create_dir_all(&folder).unwrap();
+    let disk = Disk(folder.clone());
+    if !disk.mount(&["-t", "tmpfs", "-o", "size=400k", "tmpfs"]) {
+        return skipped("the_full_disk_of_one_list", "cannot mount a small file system here");
+    }
+    site.sync(&["one", "two"]).expect(0);
+    let mut file = fs::File::create(folder.join("filler")).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    site.put("one", version(1) + "6.6.6.6\n");
+    site.put("two", version(1) + "6.6.6.6\n");
+    let summary = site.sync(&["one", "two"]).expect(1).json();
+    let of = |name: &str| {
+        let lists = summary["lists"].as_array().unwrap();
+        lists.iter().find(|list| list["list"] == name).unwrap_or_else(|| panic!("{summary}")).clone()
+    };
+    assert_eq!((&of("two")["outcome"], &of("two")["entries"]), (&"accepted".into(), &3001.into()));
+    // And of the other one is told what stays.
+    assert_eq!((&of("one")["outcome"], &of("one")["entries"]), (&"failed".into(), &3000.into()));
+    assert!(of("one")["reasons"][0].as_str().unwrap().contains("No space left on device"), "{summary}");
+    fs::remove_file(folder.join("filler")).unwrap();
+    site.sync(&["one", "two"]).expect(0);
 }
 
 /// Files of the store with their octets.

@@ -311,12 +311,22 @@ impl<'a> Run<'a> {
             }
             Err(SyncError::Store(error)) if error.is_within(self.writer.store().list(&list.name).path()) => {
                 let (outcome, reasons) = (Some(Outcome::Failed), vec![error.to_string()]);
-                ListReport { outcome, reasons, ..ListReport::new(&list.name) }
+                let entries = self.entries_in_service(&list.name);
+                ListReport { outcome, reasons, entries, ..ListReport::new(&list.name) }
             }
             Err(error) => return Err(error),
         };
         self.done(report);
         Ok(false)
+    }
+
+    /// Of a list whose folder is in trouble: by its status, or else by the newest set that can be read.
+    fn entries_in_service(&self, list: &Slug) -> Option<u64> {
+        let list = self.writer.store().list(list);
+        if let Ok(status) = list.status() {
+            return status.set.map(|set| set.entries);
+        }
+        list.sets().ok()?.iter().find_map(|hash| Some(list.set(hash).ok()?.len() as u64))
     }
 
     fn desk(&self, list: &'a ListConfig) -> Result<Desk<'a>, SyncError> {
