@@ -3,6 +3,10 @@
 
 mod cli_support;
 
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
 use cli_support::{Place, Publisher, Running, own_lists};
 use gatepost::store::{Lock, Store, Wait};
 use serde_json::Value;
@@ -299,7 +303,7 @@ fn a_second_sync_leaves_and_a_persons_waits() {
     let busy = place.run(&["sync", "-c", "gatepost.toml", "--json"]).ended_with(0).json();
     assert!(busy["busy"].is_string());
     let mut waiting: Running = place.start(&["sync", "-c", "gatepost.toml", "own"]);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     assert!(!waiting.has_ended(), "it did not wait for the lock");
     drop(writer);
     waiting.end().ended_with(0).talks("own");
@@ -312,6 +316,83 @@ fn a_closed_pipe_does_not_unlist() {
     let mut command = place.command(&["lookup", "-c", "gatepost.toml", "192.0.2.7"]);
     let (read, write) = std::io::pipe().unwrap();
     drop(read);
-    let status = command.stdout(write).stderr(std::process::Stdio::null()).status().unwrap();
+    let status = command.stdout(write).stderr(Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(1));
+}
+
+/// Whoever may write in the state folder can put a pipe in the place of a file: nobody waits there for ever.
+#[test]
+fn pipes_and_links_in_the_place_of_files() {
+    let place = synced();
+    place.run(&["block", "-c", "gatepost.toml", "203.0.113.9"]).ended_with(0);
+    let named = |folder: &str, start: &str| {
+        let mut files = std::fs::read_dir(place.path(folder)).unwrap();
+        let name = files.find_map(|file| {
+            file.unwrap().file_name().into_string().ok().filter(|name| name.starts_with(start))
+        });
+        name.unwrap()
+    };
+    let (set, snapshot) = (named("state/feeds/own", "set-"), named("state/snapshots", "bl."));
+    let mkfifo =
+        |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    mkfifo(&place.path("pipe"));
+    let files = [
+        "feeds/own/status.json",
+        "feeds/own/log.jsonl",
+        "feeds/own/held/held.json",
+        &format!("feeds/own/{set}"),
+        &format!("snapshots/{snapshot}"),
+        "overlay.jsonl",
+        "overlay-lock",
+        "generation.json",
+        "seed",
+    ];
+    let commands: [&[&str]; 9] = [
+        &["status"],
+        &["lookup", "192.0.2.7"],
+        &["history", "own"],
+        &["overlay"],
+        &["block", "203.0.113.10"],
+        &["accept", "own"],
+        &["rollback", "own", "0"],
+        &["sync", "own"],
+        &["sync"],
+    ];
+    let all = |what: &str| {
+        for command in commands {
+            let mut program = place.command(&[command, &["-c", "gatepost.toml"]].concat());
+            let mut child = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let ended = (0..600).any(|_| {
+                std::thread::sleep(Duration::from_millis(if child.try_wait().unwrap().is_some() {
+                    0
+                } else {
+                    50
+                }));
+                child.try_wait().unwrap().is_some()
+            });
+            if !ended {
+                child.kill().unwrap();
+            }
+            assert!(ended, "{command:?} waits for ever at {what}");
+        }
+    };
+    for file in files {
+        let path = place.path("state").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let kept = path.exists().then(|| std::fs::read(&path).unwrap());
+        let put = |make: &dyn Fn()| {
+            let _ = std::fs::remove_file(&path);
+            make();
+        };
+        put(&|| mkfifo(&path));
+        all(&format!("a pipe: {file}"));
+        put(&|| std::os::unix::fs::symlink(place.path("pipe"), &path).unwrap());
+        all(&format!("a link: {file}"));
+        std::fs::remove_file(&path).unwrap();
+        if let Some(octets) = kept {
+            std::fs::write(&path, octets).unwrap();
+        }
+    }
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    lookup(&place, "192.0.2.7", 1);
 }

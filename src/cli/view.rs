@@ -14,6 +14,7 @@ use crate::model::{Name, Span};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::store::{
     Decisions, Freshness, Generation, Held, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry,
+    open_plain,
 };
 use crate::sync::status_of;
 use crate::zone::{Overlay, Trouble, Verdict, Zone};
@@ -306,7 +307,7 @@ pub(crate) fn lists_test_point(zone: &Zone<Mapped>) -> bool {
 
 fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>, overlay: &Arc<Overlay>) -> ZoneState {
     let open = || -> Result<Zone<Mapped>, SnapshotError> {
-        let snapshot = Snapshot::open(Mapped::open(path)?)?;
+        let snapshot = Snapshot::open(Mapped::of(&open_plain(path)?)?)?;
         let zone = Zone::new(Arc::new(snapshot), entry.serial).masked(|list| expired.contains(list))?;
         Ok(zone.overlaid(overlay))
     };

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::atomic;
 use super::error::StoreError;
-use super::owner::Owner;
+use super::owner::{Owner, read_if_there};
 
 /// A kind of JSON file.
 pub(crate) trait Versioned: Serialize + DeserializeOwned {
@@ -31,10 +31,7 @@ struct Head {
 
 /// The file at `path`; `None` when there is none.
 pub(crate) fn read<T: Versioned>(path: &Path) -> Result<Option<T>, StoreError> {
-    let octets = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(StoreError::io("read", path))?,
-    };
+    let Some(octets) = read_if_there(path)? else { return Ok(None) };
     let head: Head = serde_json::from_slice(&octets).map_err(|error| StoreError::damaged(path, error))?;
     if head.version != T::VERSION {
         return Err(StoreError::Version { path: path.to_owned(), found: head.version, known: T::VERSION });

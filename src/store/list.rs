@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::json::{self, Versioned};
 use super::killpoint::killpoint;
 use super::log::{self, Attempt, Logged};
-use super::owner::{Owner, open_folder, open_in_place};
+use super::owner::{Owner, open_folder, open_in_place, open_plain, read_plain};
 use super::status::{Dates, ListStatus, SetRef, Validators};
 use super::{Store, make_folder};
 use crate::model::{ContentHash, Hasher};
@@ -258,7 +258,7 @@ impl<'a> ListWriter<'a> {
         let (octets, hash) = codec::encode(set);
         let path = self.dir.set_path(&hash);
         let known = SetRef { hash, entries: set.len() as u64 };
-        if std::fs::read(&path).is_ok_and(|there| there == octets) {
+        if read_plain(&path).is_ok_and(|there| there == octets) {
             self.touch_set(&hash)?;
             return Ok(known);
         }
@@ -383,7 +383,7 @@ impl<'a> ListWriter<'a> {
 
 /// The set in the file at `path`, which must be the one called `hash`.
 pub(super) fn read_set(path: &Path, hash: &ContentHash) -> Result<Set, StoreError> {
-    let octets = std::fs::read(path).map_err(StoreError::io("read", path))?;
+    let octets = read_plain(path)?;
     let set = decode(path, &octets)?;
     match octets.last_chunk::<32>() {
         Some(name) if name == hash.as_bytes() => Ok(set),
@@ -397,7 +397,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 
 /// The hash of a file's content.
 pub fn hash_file(path: &Path) -> Result<ContentHash, StoreError> {
-    let mut file = File::open(path).map_err(StoreError::io("read", path))?;
+    let mut file = open_plain(path).map_err(StoreError::io("read", path))?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -1,10 +1,13 @@
 //! Whose the files of a store are. Root writes there for the owner of the state folder, who need not be trusted: a server that
 //! reads hostile bodies may have been taken over, and have put a link in the place of a file.
 //!
+//! What is read has to be a plain file, not behind a link: whoever waits at a pipe that nobody fills waits for ever.
+//!
 //! So what is written in place (locks, logs, appended decisions) is opened without following a link, only plain files are
 //! given away, and never by their path; and root goes through no link in the place of a folder.
 
 use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -36,6 +39,37 @@ pub(crate) fn open_in_place(
     }
     give(&file, path, owner)?;
     Ok(file)
+}
+
+/// Opens a file of a store to read it, as all of them are opened: nothing but a plain file.
+pub(crate) fn open_plain(path: &Path) -> std::io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => Ok(file),
+        (_, true) => Err(Errno::EISDIR.into()),
+        // As the kernel says of a socket.
+        _ => Err(Errno::ENXIO.into()),
+    }
+}
+
+/// What stands in a file of a store.
+pub(crate) fn read_plain(path: &Path) -> Result<Vec<u8>, StoreError> {
+    let mut octets = Vec::new();
+    let read = open_plain(path).and_then(|mut file| {
+        octets.reserve_exact(file.metadata().map_or(0, |found| found.len() as usize));
+        file.read_to_end(&mut octets)
+    });
+    read.map(|_| octets).map_err(refused("read", path))
+}
+
+/// The same; `None` when there is no such file.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match read_plain(path) {
+        Err(StoreError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// Makes what is open, at `path`, the owner's.

@@ -21,7 +21,7 @@ use crate::model::{ContentHash, Name, Subject, Template, Use};
 use crate::parse::Format;
 use crate::set::Set;
 use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
-use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry};
+use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry, open_plain};
 
 /// Raised whenever the same sets and settings compile to something else.
 const COMPILER: u32 = 4;
@@ -136,7 +136,8 @@ impl<'g> Parts<'g> {
 
 /// Whether the snapshot in service is still what was written; if not it is built again.
 fn is_usable(writer: &Writer, entry: &ZoneEntry) -> bool {
-    let opened = Mapped::open(&writer.snapshot(&entry.file)).and_then(Snapshot::open);
+    let mapped = || Mapped::of(&open_plain(&writer.snapshot(&entry.file))?);
+    let opened = mapped().and_then(Snapshot::open);
     opened.is_ok_and(|snapshot| snapshot.content_hash() == entry.content && snapshot.verify().is_ok())
 }
 

@@ -16,6 +16,7 @@ use crate::model::ContentHash;
 use crate::set::Version;
 use crate::set::delta::Delta;
 use crate::store::error::StoreError;
+use crate::store::owner::read_plain;
 
 const MAGIC: &[u8; 6] = b"GPDELT";
 const VERSION: u16 = 1;
@@ -85,7 +86,7 @@ pub fn unpacked(packed: &[u8], len: usize) -> std::io::Result<Vec<u8>> {
 
 /// What the file at `path` holds. Its hash is checked.
 pub(super) fn read(path: &Path) -> Result<Stored, StoreError> {
-    let octets = std::fs::read(path).map_err(StoreError::io("read", path))?;
+    let octets = read_plain(path)?;
     let damaged = || StoreError::damaged(path, "its hash does not fit its content");
     if let Some([.., low, high]) = octets.first_chunk::<8>().filter(|head| head.starts_with(MAGIC)) {
         let found = u16::from_le_bytes([*low, *high]);

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::error::StoreError;
+use super::owner::read_if_there;
 pub use writer::{Changed, DecisionWriter};
 
 use crate::model::{Name, Subject};
@@ -158,10 +159,7 @@ impl Decisions {
     }
 
     fn read(path: &Path) -> Result<Self, StoreError> {
-        let text = match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            read => read.map_err(StoreError::io("read", path))?,
-        };
+        let Some(text) = read_if_there(path)? else { return Ok(Self::default()) };
         let lines: Vec<&[u8]> = text.split(|&octet| octet == b'\n').collect();
         let mut decisions = Self { is_open: !text.is_empty() && !text.ends_with(b"\n"), ..Self::default() };
         for (at, &line) in lines.iter().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()) {

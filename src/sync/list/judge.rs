@@ -3,7 +3,6 @@
 //! In this order: is it whole, is it a list at all, is it older than what is there, then its entries, and what changed
 //! since the version in service. Nothing is written here.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +16,7 @@ use crate::guard::entries::{Before, Decision, Difference, Judgement, Reason, com
 use crate::guard::{is_error_code, payload};
 use crate::parse::{self, Diag, Parsed, Trailer};
 use crate::set::{Changed, codec};
-use crate::store::{Attempt, Dates, Outcome, SetRef, Validators};
+use crate::store::{Attempt, Dates, Outcome, SetRef, Validators, open_plain};
 use crate::sync::Event;
 
 /// A date so many seconds ahead of the clock says nothing of the body: were it believed, nothing would ever be newer. One
@@ -197,7 +196,7 @@ impl Desk<'_> {
 
     fn parse(&self, path: &Path, masks: Option<&Masks>, quiet: bool) -> Result<(Parsed, u64), Refusal> {
         let list = self.list;
-        let file = File::open(path).map_err(|error| Refusal::unreadable(&error))?;
+        let file = open_plain(path).map_err(|error| Refusal::unreadable(&error))?;
         let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
         let decoded = AtomicU64::new(0);
         let text = Counted { text, count: &decoded };
@@ -260,7 +259,7 @@ impl Desk<'_> {
     /// The first octets of the text.
     fn head(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
-        let text = decode(File::open(path)?, self.list.max_decoded())?;
+        let text = decode(open_plain(path)?, self.list.max_decoded())?;
         text.take(payload::HEAD as u64).read_to_end(&mut head)?;
         Ok(head)
     }
@@ -316,7 +315,7 @@ fn all_masked(masks: Option<&Masks>, reasons: Vec<String>) -> Vec<String> {
 
 /// Whether a body that is not packed ends without a newline. (A packed one has a length or a checksum.)
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = open_plain(path)?;
     let mut first = Vec::new();
     (&file).take(4).read_to_end(&mut first)?;
     if first.len() < 2 || is_packed(&first) {
