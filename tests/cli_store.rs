@@ -378,20 +378,17 @@ fn pipes_and_links_in_the_place_of_files() {
     };
     for file in files {
         let path = place.path("state").join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let kept = path.exists().then(|| std::fs::read(&path).unwrap());
         let put = |make: &dyn Fn()| {
             let _ = std::fs::remove_file(&path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             make();
         };
         put(&|| mkfifo(&path));
         all(&format!("a pipe: {file}"));
         put(&|| std::os::unix::fs::symlink(place.path("pipe"), &path).unwrap());
         all(&format!("a link: {file}"));
-        std::fs::remove_file(&path).unwrap();
-        if let Some(octets) = kept {
-            std::fs::write(&path, octets).unwrap();
-        }
+        put(&|| kept.iter().for_each(|octets| std::fs::write(&path, octets).unwrap()));
     }
     place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
     lookup(&place, "192.0.2.7", 1);

@@ -228,6 +228,7 @@ fn the_full_disk_of_one_list() {
     // And of the other one is told what stays.
     assert_eq!((&of("one")["outcome"], &of("one")["entries"]), (&"failed".into(), &3000.into()));
     assert!(of("one")["reasons"][0].as_str().unwrap().contains("No space left on device"), "{summary}");
+    drop(file);
     fs::remove_file(folder.join("filler")).unwrap();
     site.sync(&["one", "two"]).expect(0);
 }
