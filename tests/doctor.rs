@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use common::site::Site;
 use common::{installed, skipped};
 use doctor_support::{Host, Resolver, file, in_own_network, without};
 
@@ -88,6 +89,86 @@ fn unbound_that_validates() {
 #[test]
 fn unbound_that_filters() {
     unbound_cured("unbound_that_filters", &ZONES[..1], "private-domain", "resolver-empties-answer", 0);
+}
+
+/// Two traps at once, which hide each other: one cure opens both.
+#[test]
+fn unbound_that_validates_and_filters() {
+    let test = "unbound_that_validates_and_filters";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let told = without(&without(&host.snippet("unbound"), "domain-insecure"), "private-domain");
+        let resolver = unbound(&program, "", &told);
+        let found = host.doctor(&[]);
+        let cures = found.first("resolver-validates");
+        assert!(found.json()["first"]["cause"].as_str().unwrap().contains("two things"), "{found:#?}");
+        drop(resolver);
+        let _cured = unbound(&program, "", &format!("{told}{}\n", cures[0]));
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// Of all the names that a resolver is told of each is asked, and where they are very many that is said.
+#[test]
+fn one_name_of_many_that_was_forgotten() {
+    let test = "one_name_of_many_that_was_forgotten";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&["a.example", "b.example", "c.example", "d.example"], "");
+        let snippet = host.snippet("unbound");
+        let forgotten = unbound(&program, "", &snippet.replace("c.example", "e.example"));
+        let found = host.doctor(&[]);
+        let cures = found.first("resolver-unreached");
+        assert!(
+            found.json()["first"]["what"].as_str().unwrap().ends_with("for 2.0.0.127.c.example"),
+            "{found:#?}"
+        );
+        assert!(cures.iter().any(|lines| lines.contains("c.example")), "{cures:?}");
+        drop(forgotten);
+        let _told = unbound(&program, "", &snippet);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// Zones as they come from rbldnsd, which has no test points: an entry in service is asked instead.
+#[test]
+fn zones_without_test_points() {
+    let test = "zones_without_test_points";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "test-points = false\n");
+        let resolver = unbound(&program, "", "");
+        let found = host.doctor(&[]);
+        let cures = found.first("resolver-unreached");
+        let what = found.json()["first"]["what"].as_str().unwrap().to_owned();
+        assert!(what.ends_with("for 9.113.0.203.block.gatepost.internal"), "{what}");
+        drop(resolver);
+        let _told = unbound(&program, "", &cures[1]);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// dnsdist passes on what gatepost says, which has authority and asks nobody, and what the resolver behind says.
+#[test]
+fn dnsdist_in_front() {
+    let test = "dnsdist_in_front";
+    let Some(program) = installed("dnsdist", "dnsdist", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES, "");
+        let snippet = host.snippet("dnsdist");
+        let _resolver = Resolver::start(|folder| {
+            // Whoever resolves the rest is away.
+            let text = format!(
+                "setLocal(\"127.0.0.1:53\")\nnewServer(\"127.0.0.1:9\")\n{snippet}\n{}",
+                "addAction(AndRule({QNameRule(\"is.it.up.example.\")}), RCodeAction(DNSRCode.REFUSED))\n"
+            );
+            let mut command = Command::new(&program);
+            command.args(["--supervised", "--disable-syslog", "-C"]).arg(file(folder, "dnsdist.conf", &text));
+            command
+        });
+        host.doctor(&[]).is_right_in(&WAY);
+    });
 }
 
 #[test]
@@ -256,6 +337,157 @@ fn a_server_behind_its_store() {
     });
 }
 
+/// A zone of which the server has not been told, one that waits for data, and one that has nothing left.
+#[test]
+fn zones_that_do_not_answer() {
+    in_own_network("zones_that_do_not_answer", || {
+        let mut host = Host::start(&ZONES[..1], "");
+        // With data that the server has not looked for, and without.
+        host.configure_more("[zone.\"late.gatepost.internal\"]\nlists = [\"own\"]\n");
+        let found = host.doctor(&[]);
+        let cures = found.first("not-told");
+        assert_eq!(cures[0], "systemctl reload gatepost");
+        assert!(
+            found.json()["first"]["what"].as_str().unwrap().contains("late.gatepost.internal"),
+            "{found:#?}"
+        );
+        host.site.sync(&[]).expect(0);
+        assert_eq!(host.doctor(&[]).first("not-told")[0], "systemctl reload gatepost");
+        // Which is what the cure does.
+        host.reload("late.gatepost.internal");
+        assert_eq!(host.doctor(&[]).findings(&["server"]), [""; 0]);
+
+        // More zones than are asked: each that has no data is named.
+        let more: String = ["p", "q", "r", "s", "t"]
+            .map(|name| format!("[zone.\"{name}.example\"]\nlists = [\"none\"]\n"))
+            .concat();
+        host.configure_more(
+            &("[list.none]\nfile = \"none.txt\"\nformat = \"plain\"\nuse = \"block\"\n".to_owned() + &more),
+        );
+        let found = host.doctor(&[]);
+        let named = format!("{found:#?}");
+        for zone in ["p.example", "q.example", "r.example", "s.example", "t.example"] {
+            assert!(named.contains(zone), "{zone}: {named}");
+        }
+        found.finding("no-data");
+    });
+}
+
+/// A list that is too old: that is said first, not what it looks like from outside.
+#[test]
+fn a_zone_whose_lists_are_too_old() {
+    in_own_network("a_zone_whose_lists_are_too_old", || {
+        let mut host = Host::start(&["bl.example"], "");
+        host.site.put("fed", "9.9.9.9\n");
+        let fed = Site::list("fed", 7, "soft-age = \"1s\"\nhard-age = \"2s\"\n");
+        host.configure_more(&(fed + &Site::zone("fed.example", &["fed"], "")));
+        host.site.sync(&[]).expect(0);
+        host.reload("fed.example");
+        thread::sleep(Duration::from_secs(4));
+        let found = host.doctor(&[]);
+        found.first("zone-down");
+        assert!(!found.findings(&["server"]).contains(&"wrong-answer".to_owned()), "{found:#?}");
+    });
+}
+
+/// Postfix's services in a chroot ask whom the copy of resolv.conf there names.
+#[test]
+fn a_chroot_with_an_old_copy_of_resolv_conf() {
+    let test = "a_chroot_with_an_old_copy_of_resolv_conf";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let _resolver = unbound(&program, "", &host.snippet("unbound"));
+        if !host.main_cf(&host.snippet("postfix")) || !host.empty("/var/spool/postfix") {
+            return skipped(test, "there is no Postfix");
+        }
+        let master = "smtp inet n - y - - smtpd\n";
+        fs::write("/etc/postfix/master.cf", master).unwrap();
+        fs::create_dir("/var/spool/postfix/etc").unwrap();
+        let copy = "/var/spool/postfix/etc/resolv.conf";
+        fs::write(copy, "nameserver 127.0.0.9\n").unwrap();
+        let cures = host.doctor(&[]).first("mail-other-resolver");
+        assert_eq!(cures[0].lines().next(), Some(format!("cp /etc/resolv.conf {copy}").as_str()));
+        // Without a chroot nobody reads it.
+        fs::write("/etc/postfix/master.cf", master.replace(" y ", " n ")).unwrap();
+        host.doctor(&[]).is_right_in(&["server", "resolver", "mail"]);
+        fs::write("/etc/postfix/master.cf", master).unwrap();
+        fs::copy("/etc/resolv.conf", copy).unwrap();
+        host.doctor(&[]).is_right_in(&["server", "resolver", "mail"]);
+    });
+}
+
+/// SpamAssassin and rspamd with a resolver of their own, and SpamAssassin that asks no lists.
+#[test]
+fn mail_programs_that_ask_elsewhere() {
+    let test = "mail_programs_that_ask_elsewhere";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let _resolver = unbound(&program, "", &host.snippet("unbound"));
+        if !host.main_cf(&host.snippet("postfix"))
+            || !Path::new("/etc/spamassassin").is_dir()
+            || !Path::new("/etc/rspamd").is_dir()
+        {
+            return skipped(test, "there is no /etc/postfix, /etc/spamassassin or /etc/rspamd");
+        }
+        let rules = host.snippet("spamassassin");
+        let cf = "/etc/spamassassin/gatepost.cf";
+        fs::write(cf, format!("{rules}dns_server 127.0.0.9\n")).unwrap();
+        host.doctor(&[]).first("mail-other-resolver");
+        fs::write(cf, format!("{rules}dns_server 127.0.0.1\nskip_rbl_checks 1\n")).unwrap();
+        host.doctor(&[]).first("mail-no-effect");
+        fs::write(cf, rules).unwrap();
+        fs::create_dir("/etc/rspamd/local.d").unwrap();
+        fs::write("/etc/rspamd/local.d/options.inc", "dns { nameserver = [\"127.0.0.9:53\"]; }\n").unwrap();
+        host.doctor(&[]).first("mail-other-resolver");
+        fs::write("/etc/rspamd/local.d/options.inc", "dns { nameserver = [\"127.0.0.1:53\"]; }\n").unwrap();
+        host.doctor(&[]).is_right_in(&["server", "resolver", "mail"]);
+    });
+}
+
+/// What Postfix has in effect counts, not what its files say somewhere; and all the codes that are answered now.
+#[test]
+fn postfix_whose_lines_have_no_effect() {
+    let test = "postfix_whose_lines_have_no_effect";
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let main_cf = host.snippet("postfix");
+        if !host.main_cf(&main_cf) || !Path::new("/usr/sbin/postconf").exists() {
+            return skipped(test, "postfix is not installed (apt-get install postfix)");
+        }
+        let service = "smtp inet n - n - - smtpd\n";
+        let found = |main: &str, master: &str| {
+            fs::write("/etc/postfix/main.cf", main).unwrap();
+            fs::write("/etc/postfix/master.cf", master).unwrap();
+            host.doctor(&[])
+        };
+        let own = "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\n";
+        assert_eq!(found(&main_cf, service).findings(&["mail"]), [""; 0]);
+        assert_eq!(found(&format!("{main_cf}{own}"), service).findings(&["mail"]), ["mail-no-effect"]);
+        assert_eq!(found(&format!("{own}{main_cf}"), service).findings(&["mail"]), [""; 0]);
+        let with = format!("{service}  -o smtpd_recipient_restrictions=reject_unauth_destination\n");
+        let overridden = found(&main_cf, &with);
+        assert_eq!(overridden.findings(&["mail"]), ["mail-no-effect"]);
+        let cure = overridden.finding("mail-no-effect")["cures"][0]["lines"].as_str().unwrap().to_owned();
+        let cure = cure.lines().next().unwrap().to_owned();
+        let done = Command::new("sh").args(["-ec", &cure]).output().unwrap();
+        assert!(done.status.success(), "{cure}: {done:?}");
+        assert_eq!(host.doctor(&[]).findings(&["mail"]), [""; 0]);
+
+        // A list that came after the filter was pasted.
+        host.configure_more(
+            "[list.more]\nfile = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.9\"\n",
+        );
+        let config = fs::read_to_string(host.site.config()).unwrap();
+        fs::write(host.site.config(), config.replace("lists = [\"own\"]", "lists = [\"own\", \"more\"]"))
+            .unwrap();
+        let lacks = host.doctor(&[]).finding("mail-lacks-code");
+        assert!(lacks["what"].as_str().unwrap().contains("127.0.1.9 (more)"), "{lacks}");
+        assert!(lacks["cures"][0]["lines"].as_str().unwrap().contains("127.0.1.[5;9]"), "{lacks}");
+    });
+}
+
 /// Everything as `snippet` has it, and with a filter lost.
 #[test]
 fn a_healthy_host_and_a_filter_that_is_lost() {
@@ -331,7 +563,7 @@ fn findings_are_explained() {
     let mut names = BTreeSet::new();
     for source in &sources {
         let source = source.split("#[cfg(test)]").next().unwrap();
-        for mark in ["Check::bad(", "Check::warn(", "Check::unknown(", " told(", "=told("] {
+        for mark in ["Check::bad(", "Check::warn(", "Check::unknown(", " told(", "=told(", "of_weight("] {
             for rest in source.split(mark).skip(1) {
                 // The first string of the call; a call whose name comes from elsewhere has none before its end.
                 let name = rest.split('"').nth(1).filter(|_| !rest.split('"').next().unwrap().contains(')'));

@@ -73,6 +73,12 @@ fn type_in(line: &str) {
     assert!(done.status.success(), "{line}: {done:?}");
 }
 
+/// Whether it could be done.
+fn type_in_if(command: &str, path: &Path) -> bool {
+    let line = format!("{command} {}", path.display());
+    Command::new("sh").args(["-ec", &line]).status().unwrap().success()
+}
+
 #[test]
 fn a_clock_that_is_behind() {
     in_own_network("a_clock_that_is_behind", || {
@@ -105,6 +111,51 @@ fn a_store_that_is_others_too() {
         assert!(what.contains("generation.json"), "{what}");
         type_in(&how);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+/// However deep it lies: the list behind it would never change again.
+#[test]
+fn a_file_of_the_store_that_is_somebody_elses() {
+    let test = "a_file_of_the_store_that_is_somebody_elses";
+    in_own_network(test, move || {
+        let host = Host::start(&["bl.example"], "");
+        let status = host.site.state().join("feeds/own/status.json");
+        if chown(&status, Some(65534), None).is_err() {
+            return skipped(test, "only root may give files away");
+        }
+        let (what, how, _) = finding(&host.doctor(&[]), "owner");
+        assert!(what.contains("feeds/own/status.json"), "{what}");
+        type_in(&how);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        set_mode(&status, 0o000);
+        type_in(&finding(&host.doctor(&[]), "owner").1);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+/// What root has written for itself alone, and the service has to read.
+#[test]
+fn a_configuration_that_the_service_may_not_read() {
+    let test = "a_configuration_that_the_service_may_not_read";
+    in_own_network(test, move || {
+        let host = Host::start(&["bl.example"], "");
+        let state = host.site.state();
+        if !type_in_if("chown -R 65534:65533", &state) {
+            return skipped(test, "only root may give files away");
+        }
+        let conf_d = host.site.path("conf.d");
+        fs::create_dir(&conf_d).unwrap();
+        let more = conf_d.join("more.toml");
+        fs::write(&more, "version = 1\n").unwrap();
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        for path in [more, host.site.path("own.txt")] {
+            set_mode(&path, 0o600);
+            let (what, how, _) = finding(&host.doctor(&[]), "closed-configuration");
+            assert!(what.contains(path.to_str().unwrap()), "{what}");
+            type_in(&how);
+            assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        }
     });
 }
 
@@ -162,11 +213,13 @@ fn units_that_nobody_starts() {
         }
         let host = Host::start(&["bl.example"], "");
         type_in("mount -t tmpfs nothing /run && mkdir -p /run/systemd/system");
+        let failed = std::cell::Cell::new("inactive");
         let says = |enabled: &str, active: &str, timer: &str| {
+            let sync = failed.get();
             let script = format!(
                 "#!/bin/sh\ncase \"$*\" in\n\"is-enabled gatepost.service\") echo {enabled};;\n\
                  \"is-active gatepost.service\") echo {active};;\n\"is-enabled gatepost-sync.timer\") echo {timer};;\n\
-                 \"is-active gatepost-sync.timer\") echo active;;\nesac\n"
+                 \"is-active gatepost-sync.timer\") echo active;;\n\"is-failed gatepost-sync.service\") echo {sync};;\nesac\n"
             );
             host.instead_of("/usr/bin/systemctl", &script);
             set_mode(&host.site.path("_usr_bin_systemctl"), 0o755);
@@ -180,6 +233,11 @@ fn units_that_nobody_starts() {
         }
         let (what, ..) = finding(&says("enabled", "active", "disabled"), "unit");
         assert_eq!(what, "gatepost-sync.timer is disabled and active");
+        // The timer runs, and what it starts does not end well.
+        failed.set("failed");
+        let (what, _, lines) = finding(&says("enabled", "active", "enabled"), "sync-failed");
+        assert!(what.contains("gatepost-sync.service") && lines.contains("journalctl"), "{what}: {lines}");
+        failed.set("inactive");
         // What is not installed is not missed: it runs in another way.
         assert_eq!(findings(&says("not-found", "inactive", "not-found")), [""; 0]);
     });

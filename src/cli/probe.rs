@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::output::{BAD, GOOD, Out, WARN, counted, styled};
 use super::view::{View, ZoneView};
-use crate::client::{Client, ClientError, Over, probe, probe_subzone};
+use crate::client::{Client, ClientError, Over, probe, probe_subzone, rcode_name};
 use crate::error::ExitStatus;
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
@@ -35,6 +35,23 @@ pub(crate) enum Found {
     Wrong(Vec<String>),
     /// No reply.
     Silence(String),
+}
+
+impl Checked {
+    /// The server knows no such zone, or does not answer this host.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.is_all("REFUSED")
+    }
+
+    /// SERVFAIL from a server that has had data of the zone.
+    pub(crate) fn is_failure(&self) -> bool {
+        self.is_all("SERVFAIL")
+    }
+
+    /// Each thing that is wrong is that it answers with this code.
+    fn is_all(&self, code: &str) -> bool {
+        matches!(&self.found, Found::Wrong(wrong) if wrong.iter().all(|what| what.contains(code)))
+    }
 }
 
 /// Asks the server of `view` on every address it listens on, over UDP and TCP.
@@ -82,8 +99,9 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
             // A sync has put its first data in service since the store was read, or what the store says of it can no
             // longer be read: the server decides.
             Rcode::NOERROR => Found::Right,
-            Rcode(code) => {
-                Found::Wrong(vec![format!("it has no data and answers with code {code}, not SERVFAIL")])
+            other => {
+                let code = rcode_name(other);
+                Found::Wrong(vec![format!("it has no data and answers with {code}, as it must not")])
             }
         };
         if !matches!(found, Found::Right) {

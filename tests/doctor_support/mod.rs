@@ -106,8 +106,32 @@ impl Host {
         has_place
     }
 
+    /// Puts an empty folder before a system's, for this thread and what it starts; `false` where there is none.
+    pub(crate) fn empty(&self, folder: &str) -> bool {
+        let is_there = Path::new(folder).is_dir();
+        if is_there {
+            did("mount", &["-t", "tmpfs", "nothing", folder]);
+        }
+        is_there
+    }
+
     pub(crate) fn snippet(&self, program: &str) -> String {
         run(["snippet", program, "--config", self.site.config().to_str().unwrap()]).expect(0).stdout
+    }
+
+    /// Lines more in the configuration, of which the server knows nothing.
+    pub(crate) fn configure_more(&self, more: &str) {
+        let config = fs::read_to_string(self.site.config()).unwrap();
+        let more = more.replace("WEB", &self.site.web.url(""));
+        fs::write(self.site.config(), config + &more).unwrap();
+    }
+
+    /// Has the server read its configuration again, and waits until it serves `zone`.
+    pub(crate) fn reload(&mut self, zone: &str) {
+        let serial = self.site.serial(zone);
+        let server = self.server.as_mut().unwrap();
+        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+        server.wait_for_serial(zone, serial);
     }
 
     /// `gatepost doctor --json` with more arguments.
@@ -146,6 +170,14 @@ impl Diagnosis {
                 "{self:#?}"
             );
         }
+    }
+
+    /// The finding of this name.
+    #[track_caller]
+    pub(crate) fn finding(&self, name: &str) -> Value {
+        let json = self.json();
+        let mut checks = json["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {self:#?}")).clone()
     }
 
     /// The first thing that is wrong is `name`: its cures.

@@ -10,8 +10,8 @@ use super::trap::Trap;
 enum Part {
     /// All lines that are no comments.
     All,
-    /// The lines with this in them, and the section that they stand in.
-    With(&'static str),
+    /// The lines with one of these in them, and the section that they stand in.
+    With(&'static [&'static str]),
     /// The comments that begin so, without the sign of a comment.
     Commented(&'static str),
     /// The comments behind the one that begins so, without the sign of a comment.
@@ -42,20 +42,28 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
     const TOLD: &str = "where it has been told of gatepost";
     const NOT_TOLD: &str = "where it has not been told of gatepost";
     match (trap, program) {
-        (Trap::Validates, Program::Unbound) => vec![(Part::With("domain-insecure"), "")],
-        (Trap::Validates, Program::Bind) => vec![(Part::With("validate-except"), "")],
+        (Trap::Validates, Program::Unbound) => vec![(Part::With(&["domain-insecure"]), "")],
+        (Trap::Validates, Program::Bind) => vec![(Part::With(&["validate-except"]), "")],
         (Trap::Validates, Program::PdnsRecursor) => vec![(Part::Commented("addNTA("), "")],
         (Trap::Validates, Program::SystemdResolved) => vec![(Part::After("Where DNSSEC is on"), "")],
-        (Trap::EmptiesAnswer, Program::Unbound) => vec![(Part::With("private-domain"), "")],
-        (Trap::EmptiesAnswer, Program::Dnsmasq) => vec![(Part::With("rebind-domain-ok"), "")],
+        (Trap::ValidatesAndFilters, Program::Unbound) => {
+            vec![(Part::With(&["domain-insecure", "private-domain"]), "")]
+        }
+        (Trap::ValidatesAndFilters, Program::Bind) => vec![
+            (Part::With(&["validate-except"]), "and the next"),
+            (Part::Commented("deny-answer-addresses {"), "with the one before it"),
+        ],
+        (Trap::ValidatesAndFilters, _) => vec![(Part::All, "")],
+        (Trap::EmptiesAnswer, Program::Unbound) => vec![(Part::With(&["private-domain"]), "")],
+        (Trap::EmptiesAnswer, Program::Dnsmasq) => vec![(Part::With(&["rebind-domain-ok"]), "")],
         (Trap::RefusesAddress, Program::Bind) => vec![(Part::Commented("deny-answer-addresses {"), "")],
         (Trap::RefusesAddress, Program::KnotResolver) => vec![(Part::All, "")],
-        (Trap::BuiltIn, Program::Unbound) => vec![(Part::With("local-zone"), TOLD), (Part::All, NOT_TOLD)],
+        (Trap::BuiltIn, Program::Unbound) => vec![(Part::With(&["local-zone"]), TOLD), (Part::All, NOT_TOLD)],
         (Trap::BuiltIn, Program::Bind) => {
-            vec![(Part::With("disable-empty-zone"), TOLD), (Part::From("zone \""), NOT_TOLD)]
+            vec![(Part::With(&["disable-empty-zone"]), TOLD), (Part::From("zone \""), NOT_TOLD)]
         }
         (Trap::Unreached, Program::Unbound) if loopback => {
-            vec![(Part::With("do-not-query-localhost"), TOLD), (Part::All, NOT_TOLD)]
+            vec![(Part::With(&["do-not-query-localhost"]), TOLD), (Part::All, NOT_TOLD)]
         }
         (Trap::Unreached | Trap::AsksTheWorld(_) | Trap::Minimises, Program::Bind) => {
             vec![(Part::From("zone \""), "")]
@@ -109,7 +117,7 @@ fn picked(part: Part, text: &str) -> String {
             let mut kept = Vec::new();
             let mut section = None;
             for line in lines() {
-                if line.contains(what) {
+                if what.iter().any(|what| line.contains(what)) {
                     // The head of the section once, where the line stands in one.
                     kept.extend(section.take().filter(|_| line.starts_with(' ')));
                     kept.push(line);
@@ -234,6 +242,7 @@ mod tests {
     fn every_trap_that_a_resolver_sets_has_lines() {
         let all = [
             Trap::Validates,
+            Trap::ValidatesAndFilters,
             Trap::EmptiesAnswer,
             Trap::RefusesAddress,
             Trap::BuiltIn,

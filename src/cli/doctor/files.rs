@@ -2,12 +2,15 @@
 //!
 //! Reads files and their modes; changes nothing.
 
+use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Uid, User, getgrouplist};
+
 use super::finding::{Area, Check};
-use crate::config::Config;
+use crate::config::{Config, Source};
 
 /// Words that stand before a key in the query of a URL.
 const KEYS: [&str; 6] = ["key=", "token=", "auth=", "secret=", "password=", "passwd="];
@@ -27,6 +30,7 @@ pub(super) fn look(main: &Path, config: &Config) -> Vec<Check> {
                 .cured_by(format!("chmod go-w {}", path.display())),
         );
     }
+    checks.extend(unreadable(&config.state, &files, config));
     let lists = config.reloadable.lists.values();
     let secrets: Vec<&str> = lists
         .flat_map(|list| list.source.urls())
@@ -49,6 +53,53 @@ pub(super) fn look(main: &Path, config: &Config) -> Vec<Check> {
         checks.push(Check::ok(Area::Host, format!("{} is its owner's alone to write", main.display())));
     }
     checks
+}
+
+/// What the service, which runs as the owner of the state folder, may not read.
+fn unreadable(state: &Path, files: &[PathBuf], config: &Config) -> Option<Check> {
+    let owner = fs::metadata(state).ok()?;
+    let service = Service { user: owner.uid(), groups: groups(owner.uid(), owner.gid()) };
+    let own = config.reloadable.lists.values().filter_map(|list| match &list.source {
+        Source::Files(paths) => Some(paths.iter()),
+        _ => None,
+    });
+    let path = files.iter().chain(own.flatten()).find(|path| !service.may_read(path))?;
+    let at = path.display();
+    Some(
+        Check::bad(Area::Host, "closed-configuration", format!("the service may not read {at} (mode {:o})", mode(path)))
+            .because("it goes on with what it has read before, or does not start; a list in such a file does not change any more")
+            .cured_by(format!("chgrp --reference={} {at} && chmod g+r {at}", state.display())),
+    )
+}
+
+/// Whom the service runs as.
+struct Service {
+    user: u32,
+    groups: Vec<u32>,
+}
+
+impl Service {
+    fn may_read(&self, path: &Path) -> bool {
+        let Ok(found) = fs::metadata(path) else { return true };
+        let mode = found.mode();
+        match () {
+            () if self.user == 0 => true,
+            () if found.uid() == self.user => mode & 0o400 != 0,
+            () if self.groups.contains(&found.gid()) => mode & 0o040 != 0,
+            () => mode & 0o004 != 0,
+        }
+    }
+}
+
+/// The groups of a user, `first` among them.
+fn groups(user: u32, first: u32) -> Vec<u32> {
+    let mut groups = vec![first];
+    if let Ok(Some(user)) = User::from_uid(Uid::from_raw(user)) {
+        let name = CString::new(user.name).unwrap_or_default();
+        let more = getgrouplist(&name, user.gid).unwrap_or_default();
+        groups.extend(more.into_iter().map(nix::unistd::Gid::as_raw));
+    }
+    groups
 }
 
 /// The main file and those that are read after it.

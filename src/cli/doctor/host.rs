@@ -1,28 +1,36 @@
 //! What of the host will bite: socket buffers, the clock, files of the store and of the configuration, units, own networks.
 //!
-//! Reads files and asks systemd; changes nothing.
+//! Reads files, asks systemd and `ss`; changes nothing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::output::{short_duration, since};
 use super::super::view::View;
+use super::child::said;
 use super::finding::{Area, Check, Cure};
 use super::{files, own, who};
 use crate::feed::schedule::{Asker, Due, due};
 
 /// What is shipped for it.
 const SYSCTL: &str = include_str!("../../../deploy/sysctl.d/60-gatepost.conf");
+/// Where the package puts it.
+const SHIPPED: &str = "/usr/lib/sysctl.d/60-gatepost.conf";
+/// What the timer starts.
+const SYNC: &str = "gatepost-sync.service";
+/// Files of the store that are looked at.
+const FILES: usize = 20_000;
 /// Later than this nobody looks for lists that are due.
 const OVERDUE: Duration = Duration::from_secs(2 * 3600);
 
 /// `main`: the configuration's main file, where a person wrote it.
 pub(super) fn look(view: &View, main: Option<&Path>) -> Vec<Check> {
     let mut checks = Vec::new();
-    checks.extend(buffers(fs::read_to_string("/proc/sys/net/core/rmem_max").ok().as_deref()));
+    let limit = fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
+    checks.extend(buffers(limit.as_deref(), || sockets(view), Path::new(SHIPPED).exists()));
     checks.push(clock(view));
     checks.extend(store(&view.config.state));
     checks.extend(main.into_iter().flat_map(|main| files::look(main, &view.config)));
@@ -34,17 +42,54 @@ pub(super) fn look(view: &View, main: Option<&Path>) -> Vec<Check> {
     checks
 }
 
-/// `limit`: what /proc says; in a network of its own there is nothing to read.
-fn buffers(limit: Option<&str>) -> Option<Check> {
+/// `limit`: what /proc says; in a network of its own there is nothing to read. `sockets`: what those have that are there, which
+/// systemd may have opened with more than the limit.
+fn buffers(limit: Option<&str>, sockets: impl Fn() -> Option<u64>, is_shipped: bool) -> Option<Check> {
     let limit: u64 = limit?.trim().parse().ok()?;
     let line = SYSCTL.lines().last()?;
     let wanted: u64 = line.rsplit(' ').next()?.parse().ok()?;
-    Some(match limit >= wanted {
-        true => Check::ok(Area::Host, format!("receive buffers may have {limit} octets (rmem_max)")),
-        false => Check::warn(Area::Host, "buffers", format!("receive buffers may have {limit} octets (rmem_max), not {wanted}"))
+    if limit >= wanted {
+        return Some(Check::ok(Area::Host, format!("receive buffers may have {limit} octets (rmem_max)")));
+    }
+    // The kernel doubles what is asked for.
+    if let Some(octets) = sockets().filter(|octets| *octets >= 2 * wanted) {
+        let what = format!("the sockets that are open have receive buffers of {octets} octets");
+        return Some(Check::ok(Area::Host, what));
+    }
+    let cure = match is_shipped {
+        true => Cure {
+            how: format!("{SHIPPED} says so from the next start of this machine on; to have it now"),
+            lines: "sysctl --system\nsystemctl restart gatepost".to_owned(),
+        },
+        false => Cure {
+            how: "in a file in /etc/sysctl.d, then `sysctl --system`, and restart gatepost".to_owned(),
+            lines: line.to_owned(),
+        },
+    };
+    let what = format!("receive buffers may have {limit} octets (rmem_max), not {wanted}");
+    Some(
+        Check::warn(Area::Host, "buffers", what)
             .because("questions are lost when more come at once than the buffer holds; a small mail server need not care")
-            .cured(Cure { how: "in a file in /etc/sysctl.d, then `sysctl --system`, and restart gatepost".to_owned(), lines: line.to_owned() }),
-    })
+            .cured(cure),
+    )
+}
+
+/// The smallest receive buffer of the UDP sockets that are open where gatepost listens.
+fn sockets(view: &View) -> Option<u64> {
+    let ports: BTreeSet<u16> = view.config.server.listen.iter().map(|at| at.port()).collect();
+    let mut smallest = None;
+    for port in ports {
+        let (well, text) = said("ss", &["-Hlnum", &format!("sport = :{port}")])?;
+        let found = smallest_buffer(&text).filter(|_| well)?;
+        smallest = Some(smallest.map_or(found, |octets: u64| octets.min(found)));
+    }
+    smallest
+}
+
+/// `skmem:(r0,rb16640000,t0,…)` for each socket.
+fn smallest_buffer(text: &str) -> Option<u64> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter_map(|word| word.strip_prefix("rb")?.parse().ok()).min()
 }
 
 fn clock(view: &View) -> Check {
@@ -71,19 +116,39 @@ fn store(state: &Path) -> Option<Check> {
                 .cured_by(format!("chmod go-w {}", state.display())),
         );
     }
-    let below = ["generation.json", "overlay.jsonl", "lock", "feeds", "snapshots"];
-    let foreign =
-        below.iter().find(|name| fs::metadata(state.join(name)).is_ok_and(|file| file.uid() != folder.uid()));
-    Some(match foreign {
-        Some(name) => Check::warn(
-            Area::Host,
-            "owner",
-            format!("{} is not its folder's owner's", state.join(name).display()),
-        )
-        .because("the service cannot replace what belongs to somebody else")
-        .cured_by(format!("chown -R --reference={} {}", state.display(), state.display())),
-        None => Check::ok(Area::Host, format!("{} is its owner's alone", state.display())),
-    })
+    let owner = folder.uid();
+    let what = match all_below(state).into_iter().find(|path| !is_usable(path, owner)) {
+        Some(path) => format!("{} cannot be read or replaced by whose folder it is in", path.display()),
+        None => return Some(Check::ok(Area::Host, format!("{} is its owner's alone", state.display()))),
+    };
+    let at = state.display();
+    Some(
+        Check::warn(Area::Host, "owner", what)
+            .because("the service runs as the owner of the state folder: what is somebody else's stays as it is, and the lists behind it grow old")
+            .cured_by(format!("chown -R --reference={at} {at} && chmod -R u+rwX {at}")),
+    )
+}
+
+/// What is in a folder and below it, as far as it is worth looking.
+fn all_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop().filter(|_| found.len() < FILES) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+/// Its owner's, who may do with it what a service must.
+fn is_usable(path: &Path, owner: u32) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return true };
+    let needed = if found.is_dir() { 0o700 } else { 0o400 };
+    found.is_symlink() || found.uid() == owner && found.mode() & needed == needed
 }
 
 /// Somebody looks for lists that are due.
@@ -111,10 +176,8 @@ fn syncs(view: &View) -> Option<Check> {
 
 /// The service comes back after a restart of the machine.
 fn units(view: &View) -> Vec<Check> {
-    let says = |verb: &str, unit: &str| {
-        let said = Command::new("systemctl").args([verb, unit]).output().ok()?;
-        Some(String::from_utf8_lossy(&said.stdout).trim().to_owned())
-    };
+    let says =
+        |verb: &str, unit: &str| said("systemctl", &[verb, unit]).map(|(_, text)| text.trim().to_owned());
     let mut checks = Vec::new();
     for (unit, wanted) in
         [("gatepost.service", true), ("gatepost-sync.timer", view.config.reloadable.sync.timer.is_none())]
@@ -133,6 +196,16 @@ fn units(view: &View) -> Vec<Check> {
             _ => Check::ok(Area::Host, format!("{unit} is {enabled} and {active}")),
         });
     }
+    if says("is-failed", SYNC).as_deref() == Some("failed") {
+        checks.push(
+            Check::bad(Area::Host, "sync-failed", format!("{SYNC} failed when it last ran"))
+                .because("the timer starts it, and it does not end well: lists grow old, own ones among them")
+                .cured(Cure {
+                    how: "see why; when that is mended, start it".to_owned(),
+                    lines: format!("journalctl -n 50 -u {SYNC}\nsystemctl start {SYNC}"),
+                }),
+        );
+    }
     checks
 }
 
@@ -144,10 +217,25 @@ mod tests {
 
     #[test]
     fn buffers_are_those_that_are_shipped() {
-        let level = |limit| buffers(limit).map(|check| check.name());
-        assert_eq!(level(Some("212992\n")), Some("buffers"));
-        assert_eq!(level(Some("8320000\n")), Some(""));
-        assert_eq!(level(None), None);
+        let found = |limit, sockets, shipped| buffers(limit, || sockets, shipped);
+        let level = |limit, sockets| found(limit, sockets, false).map(|check| check.name());
+        assert_eq!(level(Some("212992\n"), None), Some("buffers"));
+        assert_eq!(level(Some("8320000\n"), None), Some(""));
+        assert_eq!(level(None, None), None);
+        // What systemd has opened, and what the service has opened itself within the limit.
+        assert_eq!(level(Some("4194304\n"), Some(16_640_000)), Some(""));
+        assert_eq!(level(Some("4194304\n"), Some(8_388_608)), Some("buffers"));
+        let cure = |shipped| format!("{:?}", found(Some("212992"), None, shipped));
+        assert!(cure(true).contains(SHIPPED) && cure(true).contains("sysctl --system"));
+        assert!(!cure(false).contains(SHIPPED) && cure(false).contains("net.core.rmem_max"));
+    }
+
+    #[test]
+    fn buffers_as_ss_shows_them() {
+        let line = "UNCONN 0 0 127.0.0.1:5354 0.0.0.0:* skmem:(r0,rb16640000,t0,tb212992,f0,w0,o0,bl0,d0)\n";
+        assert_eq!(smallest_buffer(line), Some(16_640_000));
+        assert_eq!(smallest_buffer(&(line.to_owned() + &line.replace("rb1664", "rb42"))), Some(420_000));
+        assert_eq!(smallest_buffer(""), None);
     }
 
     #[test]

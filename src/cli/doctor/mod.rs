@@ -4,6 +4,7 @@
 //! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
 //! questions, waiting longer than a server may need.
 
+mod child;
 mod cure;
 mod files;
 mod finding;
@@ -12,12 +13,14 @@ mod mail;
 mod own;
 mod resolv_conf;
 mod resolver;
+mod sample;
 mod server;
 mod trap;
 mod who;
 
 use std::cell::Cell;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -101,16 +104,17 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
     let mut checks = station.checks;
     let resolv_conf = Path::new("/etc/resolv.conf");
     let values = values::of(config).unwrap_or_default();
+    let resolvers = std::fs::read_to_string(resolv_conf).map(|text| resolv_conf::servers(&text));
+    let resolvers: Vec<IpAddr> = resolvers.unwrap_or_default().into_iter().map(|(ip, _)| ip).collect();
     match Wiring::of(config, |zone| values.get(zone).cloned()) {
         Ok(wiring) => {
+            let mail = mail::read_all(&resolvers);
             // A resolver cannot have an answer that nobody gives.
             if station.answers {
                 let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
-                checks.extend(resolver::look(&view, &wiring, &paths, questions));
+                checks.extend(resolver::look(&view, &wiring, &paths, mail.elsewhere(), questions));
             }
-            let resolvers = std::fs::read_to_string(resolv_conf).map(|text| resolv_conf::servers(&text));
-            let first = resolvers.ok().and_then(|servers| Some(servers.first()?.0));
-            checks.extend(mail::look(&wiring, first));
+            checks.extend(mail::look(mail, config, &wiring, resolvers.first().copied()));
         }
         Err(error) => checks.push(Check::bad(Area::Resolver, "nothing-to-wire", error.to_string())),
     }

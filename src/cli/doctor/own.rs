@@ -3,22 +3,18 @@
 //! Asks `postconf`, reads the sets of allow lists; changes nothing.
 
 use std::net::IpAddr;
-use std::process::Command;
 
 use super::super::view::View;
+use super::child::postconf;
 use super::finding::{Area, Check, Cure};
 use crate::config::{ZoneConfig, is_public};
 use crate::guard::NeverList;
 use crate::model::{Subject, Use};
 use crate::store::Store;
 
-/// sbin is not on everybody's path.
-const POSTCONF: [&str; 2] = ["postconf", "/usr/sbin/postconf"];
-
 /// What Postfix calls its own networks; nothing where there is no Postfix.
 pub(super) fn mynetworks() -> Option<String> {
-    let said = POSTCONF.iter().find_map(|at| Command::new(at).args(["-h", "mynetworks"]).output().ok())?;
-    said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
+    postconf(&["-x", "-h", "mynetworks"])
 }
 
 /// Networks of one's own that some feed may list in some zone.

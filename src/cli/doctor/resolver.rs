@@ -13,14 +13,17 @@ use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
 use super::super::view::{View, ZoneView};
 use super::finding::{Area, Check, Cure};
+use super::mail::Elsewhere;
 use super::resolv_conf::{Server, asks_dns, servers};
+use super::sample::Sample;
 use super::trap::{InService, Observed, Trap, is_right, judge};
 use super::{Questions, TIMEOUT, cure, who};
 use crate::client::{Client, Data, Manner, Over, Reply};
 use crate::model::{Name, Rtype};
+use crate::wire::Rcode;
 
-/// Zones that are asked, each for another of the names that a resolver is told of.
-const ZONES: usize = 2;
+/// Zones that are asked of the first server, each for another of the names that a resolver is told of; of the others.
+const ZONES: [usize; 2] = [16, 2];
 /// How long the C library may take: it tries each server twice, five seconds each.
 const PATIENCE: Duration = Duration::from_secs(6);
 
@@ -32,14 +35,22 @@ pub(super) struct Paths<'a> {
     pub(super) nsswitch: &'a Path,
 }
 
-pub(super) fn look(view: &View, wiring: &Wiring, paths: &Paths<'_>, questions: &Questions) -> Vec<Check> {
+/// What the resolvers say; `elsewhere` are programs that ask others.
+pub(super) fn look(
+    view: &View,
+    wiring: &Wiring,
+    paths: &Paths<'_>,
+    elsewhere: &[Elsewhere],
+    questions: &Questions,
+) -> Vec<Check> {
     let zones = chosen(view, wiring);
-    if zones.is_empty() {
-        let what = "no zone has data and test points yet, so nobody can be asked for one";
+    let Some(first) = zones.first() else {
+        let what = "no zone has an entry in service yet, so nobody can be asked for one";
         return vec![
-            Check::unknown(Area::Resolver, "nothing-to-ask", what).cured_by("`gatepost sync`, then again"),
+            Check::unknown(Area::Resolver, "nothing-to-ask", what)
+                .cured_by("`gatepost status` says what is in service, `gatepost sync` fetches what is due"),
         ];
-    }
+    };
     let text = match std::fs::read_to_string(paths.resolv_conf) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -51,26 +62,56 @@ pub(super) fn look(view: &View, wiring: &Wiring, paths: &Paths<'_>, questions: &
     let mut checks = Vec::new();
     let mut wrong = false;
     for (at, server) in servers(&text).iter().enumerate() {
-        let asked = Resolver::new(server, questions).look(&zones, wiring, at == 0);
+        let most = ZONES[at.min(1)].min(zones.len());
+        let asked = Resolver::new(server, questions).look(&zones[..most], wiring, at == 0);
         wrong |= asked.iter().any(|check| check.level != super::finding::Level::Ok);
         checks.extend(asked);
     }
+    if zones.len() > ZONES[0] && !wrong {
+        let what = format!("{} of {} names that a resolver is told of were asked", ZONES[0], zones.len());
+        checks.push(Check::ok(Area::Resolver, what));
+    }
     let nsswitch = std::fs::read_to_string(paths.nsswitch).unwrap_or_default();
     questions.count(2);
-    checks.push(c_library(zones[0].origin(), wrong, &nsswitch));
+    checks.push(c_library(first, wrong, &nsswitch));
+    for program in elsewhere {
+        checks.extend(of_program(program, first, questions));
+    }
     checks
 }
 
-/// Of each name that resolvers are told of one zone whose test points are there.
-fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<&'a ZoneView> {
-    let has_points =
-        |zone: &&ZoneView| zone.answering().is_some_and(|zone| zone.snapshot().zone().test_points);
-    let mut zones: Vec<&ZoneView> =
-        view.zones.iter().filter(|zone| !zone.is_subzone()).filter(has_points).collect();
+/// What a mail program gets that asks others than all the rest here.
+fn of_program(program: &Elsewhere, zone: &Asked<'_>, questions: &Questions) -> Option<Check> {
+    // The C library, and what does as it does, asks the others only when the first is silent.
+    let server = program.servers.first()?;
+    let trap = judge(&Resolver::new(&(*server, None), questions).observe(zone))?;
+    let told = Told::of(&trap, None, false);
+    let what = format!("{} asks {server}: {} for {}", program.who, told.looks_like, zone.sample.listed);
+    let check = Check::bad(Area::Resolver, "mail-other-resolver", what).because(
+        "it does not ask the servers of /etc/resolv.conf, and this one does not bring what gatepost lists",
+    );
+    Some(check.cured(program.cure.clone()))
+}
+
+/// A zone, and what is asked of it.
+struct Asked<'a> {
+    zone: &'a ZoneView,
+    sample: Sample,
+}
+
+/// Of each name that resolvers are told of one zone that lists something.
+fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
+    let mut zones: Vec<&ZoneView> = view.zones.iter().filter(|zone| !zone.is_subzone()).collect();
     // What mail programs ask goes before what they do not.
-    zones.sort_by_key(|zone| !wiring.zones.iter().any(|wired| wired.origin == *zone.origin()));
-    let of_domain = |domain: &Name| zones.iter().find(|zone| zone.origin().is_in(domain)).copied();
-    wiring.domains.iter().filter_map(of_domain).take(ZONES).collect()
+    let is_wired = |origin: &Name| wiring.zones.iter().any(|wired| wired.origin == *origin);
+    zones.sort_by_key(|zone| !is_wired(zone.origin()));
+    let of_domain = |domain: &Name| {
+        let mut zones = zones.iter().filter(|zone| zone.origin().is_in(domain));
+        zones.find_map(|zone| Some(Asked { zone, sample: Sample::of(zone)? }))
+    };
+    let mut asked: Vec<Asked<'_>> = wiring.domains.iter().filter_map(of_domain).collect();
+    asked.sort_by_key(|asked| !is_wired(asked.zone.origin()));
+    asked
 }
 
 /// A server of `/etc/resolv.conf`.
@@ -92,20 +133,19 @@ impl<'a> Resolver<'a> {
     }
 
     /// A check for each zone, up to the first that is wrong: what stands in the way of one does so for all.
-    fn look(&self, zones: &[&ZoneView], wiring: &Wiring, is_first: bool) -> Vec<Check> {
+    fn look(&self, zones: &[Asked<'_>], wiring: &Wiring, is_first: bool) -> Vec<Check> {
         let mut checks = Vec::new();
         for zone in zones {
-            match self.observe(zone).and_then(|observed| judge(&observed)) {
+            match judge(&self.observe(zone)) {
                 None => {
-                    let what = format!(
-                        "{}: 127.0.0.2 is listed in {} and 127.0.0.1 is not",
-                        self.ip(),
-                        zone.origin()
-                    );
+                    let sample = &zone.sample;
+                    let but = if sample.unlisted.is_some() { " and 127.0.0.1 is not" } else { "" };
+                    let origin = zone.zone.origin();
+                    let what = format!("{}: {} is listed in {origin}{but}", self.ip(), sample.subject);
                     checks.push(Check::ok(Area::Resolver, what));
                 }
                 Some(trap) => {
-                    checks.push(self.trapped(&trap, zone.origin(), wiring, is_first));
+                    checks.push(self.trapped(&trap, &zone.sample.listed, wiring, is_first));
                     break;
                 }
             }
@@ -117,29 +157,43 @@ impl<'a> Resolver<'a> {
         self.client.server.ip()
     }
 
-    fn observe<'z>(&self, zone: &'z ZoneView) -> Option<Observed<'z>> {
-        let origin = zone.origin();
-        let entry = zone.entry.as_ref()?;
-        let listed = below("2.0.0.127", origin)?;
-        let reply = self.try_ask(&listed, Rtype::A, RECURSIVE);
-        let right = is_right(&reply);
+    fn observe<'z>(&self, asked: &'z Asked<'_>) -> Observed<'z> {
+        let Asked { zone, sample } = asked;
+        let Sample { listed, answers, .. } = sample;
+        let reply = self.try_ask(listed, Rtype::A, RECURSIVE);
+        let right = is_right(&reply, answers);
         // Who says nothing is asked what it is: that costs nobody a way to gatepost.
         let is_alive = reply.is_ok() || self.version().is_some();
-        let unlisted = is_alive.then(|| self.ask(&below("1.0.0.127", origin)?, RECURSIVE)).flatten();
-        let unchecked =
-            (is_alive && !right).then(|| self.ask(&listed, Manner { unchecked: true, ..RECURSIVE }));
-        Some(Observed {
-            zone: origin,
+        let unlisted = |manner| self.ask(sample.unlisted.as_ref()?, manner);
+        let unlisted_checked = is_alive.then(|| unlisted(RECURSIVE)).flatten();
+        let unchecked = Manner { unchecked: true, ..RECURSIVE };
+        let is_wrong = is_alive && !right;
+        let listed_unchecked = is_wrong.then(|| self.ask(listed, unchecked)).flatten();
+        // Whoever hides even what is not listed may do so for two reasons.
+        let is_hidden =
+            |reply: &Option<Reply>| reply.as_ref().is_none_or(|reply| reply.rcode == Rcode::SERVFAIL);
+        let both = is_wrong && is_hidden(&unlisted_checked) && listed_unchecked.is_some();
+        let both = both && listed_unchecked.as_ref().is_none_or(|reply| reply.answers.is_empty());
+        let looks_like_ours = reply.as_ref().is_ok_and(|reply| reply.authoritative && !reply.recursive);
+        Observed {
+            zone: zone.origin(),
             in_service: InService {
-                serial: entry.serial,
-                since: age(entry.built),
+                serial: zone.entry.as_ref().map_or(0, |entry| entry.serial),
+                since: age(zone.entry.as_ref().map_or(0, |entry| entry.built)),
                 negative_ttl: Duration::from_secs(zone.config.soa.minimum.into()),
             },
+            expected: answers,
+            unlisted: unlisted_checked,
+            unchecked: listed_unchecked,
+            unlisted_unchecked: both.then(|| unlisted(unchecked)).flatten(),
+            root: (right && looks_like_ours).then(|| self.ask_for(&Name::root(), Rtype::SOA)).flatten(),
             listed: reply,
-            unlisted,
-            unchecked: unchecked.flatten(),
             is_alive,
-        })
+        }
+    }
+
+    fn ask_for(&self, name: &Name, rtype: Rtype) -> Option<Reply> {
+        self.try_ask(name, rtype, RECURSIVE).ok()
     }
 
     fn ask(&self, name: &Name, manner: Manner) -> Option<Reply> {
@@ -167,7 +221,7 @@ impl<'a> Resolver<'a> {
         Some(texts.collect())
     }
 
-    fn trapped(&self, trap: &Trap, zone: &Name, wiring: &Wiring, is_first: bool) -> Check {
+    fn trapped(&self, trap: &Trap, name: &Name, wiring: &Wiring, is_first: bool) -> Check {
         let version =
             if *trap == Trap::Silent { None } else { self.version().filter(|version| !version.is_empty()) };
         let is_here = who::is_here(self.ip());
@@ -181,8 +235,8 @@ impl<'a> Resolver<'a> {
             (None, Some(program)) => format!(" ({})", cure::name(program)),
             (None, None) => String::new(),
         };
-        let told = Told::of(trap, program, wiring);
-        let what = format!("{}{called}: {} for 2.0.0.127.{zone}", self.ip(), told.looks_like);
+        let told = Told::of(trap, program, wiring.server.ip().is_loopback());
+        let what = format!("{}{called}: {} for {name}", self.ip(), told.looks_like);
         let check = match is_first {
             true => Check::bad(Area::Resolver, told.name, what),
             // The C library asks it when the first one is silent.
@@ -224,7 +278,8 @@ struct Told {
 }
 
 impl Told {
-    fn of(trap: &Trap, program: Option<Program>, wiring: &Wiring) -> Self {
+    /// `loopback`: gatepost answers there.
+    fn of(trap: &Trap, program: Option<Program>, loopback: bool) -> Self {
         let told = |name, looks_like: &str, cause: &str| Self {
             name,
             looks_like: looks_like.to_owned(),
@@ -246,8 +301,12 @@ impl Told {
                 "SERVFAIL, but the answer when signatures need not be right (CD)",
                 "it validates, and nobody signs the zone: it must be told not to look for signatures there",
             ),
+            Trap::ValidatesAndFilters => told(
+                "resolver-validates",
+                "SERVFAIL, and an empty answer or an error when signatures need not be right (CD)",
+                "two things at once: it validates, and nobody signs the zone; and a filter against rebinding takes addresses in 127.0.0.0/8 for an attack",
+            ),
             Trap::Unreached => {
-                let loopback = wiring.server.ip().is_loopback();
                 let cause = match program {
                     Some(Program::Unbound) if loopback => {
                         "it gets no answer: unbound asks nobody on loopback unless told to, or it has not been told of gatepost"
@@ -324,8 +383,9 @@ impl Told {
 }
 
 /// The C library, as mail programs ask it.
-fn c_library(zone: &Name, wrong: bool, nsswitch: &str) -> Check {
-    let name = format!("2.0.0.127.{zone}.");
+fn c_library(asked: &Asked<'_>, wrong: bool, nsswitch: &str) -> Check {
+    let (zone, Sample { subject, listed, answers, .. }) = (asked.zone.origin(), &asked.sample);
+    let name = format!("{listed}.");
     let (tell, told) = mpsc::channel();
     let question = name.clone();
     // It knows no time limit of ours. What it still waits for ends with the process.
@@ -335,8 +395,10 @@ fn c_library(zone: &Name, wrong: bool, nsswitch: &str) -> Check {
         let _ = tell.send(found);
     });
     let found = match told.recv_timeout(PATIENCE) {
-        Ok(Ok(found)) if !found.is_empty() && found.iter().all(|ip| *ip == IpAddr::from([127, 0, 0, 2])) => {
-            return Check::ok(Area::Resolver, format!("the C library finds 127.0.0.2 listed in {zone}"));
+        Ok(Ok(found))
+            if !found.is_empty() && found.iter().all(|ip| answers.iter().any(|a| IpAddr::V4(*a) == *ip)) =>
+        {
+            return Check::ok(Area::Resolver, format!("the C library finds {subject} listed in {zone}"));
         }
         Ok(Ok(found)) => found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Ok(Err(error)) => error.to_string(),
@@ -345,7 +407,7 @@ fn c_library(zone: &Name, wrong: bool, nsswitch: &str) -> Check {
     let check = Check::bad(
         Area::Resolver,
         "c-library",
-        format!("the C library does not find 127.0.0.2 listed in {zone}: {found}"),
+        format!("the C library does not find {subject} listed in {zone}: {found}"),
     );
     if wrong {
         return check.because("it asks the servers above").cured_by("set those right first");
@@ -358,10 +420,6 @@ fn c_library(zone: &Name, wrong: bool, nsswitch: &str) -> Check {
             .because("the line `hosts:` in /etc/nsswitch.conf does not have it ask DNS")
             .cured(Cure { how: "in /etc/nsswitch.conf".to_owned(), lines: "hosts: files dns".to_owned() }),
     }
-}
-
-fn below(labels: &str, zone: &Name) -> Option<Name> {
-    labels.parse::<Name>().ok()?.below(zone)
 }
 
 /// How long ago a wall clock time was.

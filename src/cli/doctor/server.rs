@@ -7,11 +7,11 @@ use super::super::output::{counted, wall_ago};
 use super::super::probe::{Checked, Found, ask_over, reachable};
 use super::super::status;
 use super::super::view::{ListView, View, ZoneState, ZoneView};
-use super::finding::{Area, Check};
+use super::finding::{Area, Check, Cure};
 use super::{Questions, TIMEOUT, who};
 use crate::client::{Client, Over};
 use crate::config::Slug;
-use crate::model::Rtype;
+use crate::model::{Name, Rtype};
 use crate::store::Freshness;
 
 /// Addresses that are asked: more are not what a resolver beside it asks.
@@ -53,7 +53,8 @@ pub(super) fn look(view: &View, from: &EitherArgs, questions: &Questions) -> Sta
         }
     }
     station.answers = answers;
-    station.checks.extend(store(view));
+    let asked: Vec<&Name> = zones.iter().map(|zone| zone.origin()).collect();
+    station.checks.extend(store(view, &asked));
     station
 }
 
@@ -67,10 +68,13 @@ fn no_address(any: bool) -> Check {
         .cured_by("under [server] in the configuration: listen = [\"127.0.0.1:5354\"]")
 }
 
-/// Zones that answer come first: those that wait for their data say the same of all.
+/// Zones that answer come first; one of those that wait for their data is among them, for all of those.
 fn chosen(view: &View, most: usize) -> Vec<&ZoneView> {
     let (mut zones, waiting): (Vec<&ZoneView>, Vec<&ZoneView>) =
         view.zones.iter().filter(|zone| !zone.is_subzone()).partition(|zone| zone.answering().is_some());
+    if !waiting.is_empty() {
+        zones.truncate((most - 1).max(1));
+    }
     zones.extend(waiting);
     zones.truncate(most);
     zones
@@ -99,9 +103,15 @@ fn told(checks: &mut Vec<Check>, checked: Vec<Checked>, view: &View, from: &Eith
         let zones = counted(right, "zone", "zones");
         checks.push(Check::ok(Area::Server, format!("{way}: test points right, A and TXT, in {zones}{of}")));
     }
-    for Checked { zone, found, .. } in &checked {
+    let unknown = checked.iter().filter(|checked| checked.is_unknown()).count();
+    for of_zone @ Checked { zone, found, .. } in &checked {
         match found {
             Found::Right | Found::Silence(_) => {}
+            // What is wrong with its data is told below, from the data.
+            Found::Wrong(_) if of_zone.is_failure() && is_down(view, zone) => {}
+            Found::Wrong(wrong) if of_zone.is_unknown() => {
+                checks.push(unknown_there(&way, of_zone, wrong, unknown == checked.len()));
+            }
             Found::Waits => checks.push(
                 Check::warn(Area::Server, "no-data", format!("{way}: {zone}: SERVFAIL, since it has no data yet"))
                     .because("no sync has brought a list of this zone; until then mail passes unchecked")
@@ -117,6 +127,31 @@ fn told(checks: &mut Vec<Check>, checked: Vec<Checked>, view: &View, from: &Eith
         }
     }
     false
+}
+
+/// A zone that the server refuses to know.
+fn unknown_there(way: &str, of_zone: &Checked, wrong: &[String], all: bool) -> Check {
+    let what = format!("{way}: {}: {}", of_zone.zone, wrong.join("; "));
+    let check = Check::bad(Area::Server, "not-told", what);
+    let reload = Cure {
+        how: "have it read the configuration again (without systemd: send it SIGHUP)".to_owned(),
+        lines: "systemctl reload gatepost".to_owned(),
+    };
+    match all {
+        false => check
+            .because("the server knows no such zone: it has not read the configuration again since the zone was added")
+            .cured(reload),
+        true => check
+            .because("the server has not read the configuration again since it was changed, `access` refuses this host, or another server answers there")
+            .cured(reload)
+            .cured_by(format!("see who listens: `ss -lnptu sport = :{}`, and what `access` says in `gatepost print-config`", of_zone.server.port())),
+    }
+}
+
+/// A zone whose own data say why it does not answer.
+fn is_down(view: &View, origin: &Name) -> bool {
+    let zone = view.zones.iter().find(|zone| zone.origin() == origin);
+    zone.is_some_and(|zone| zone.entry.is_some() && zone.answering().is_none())
 }
 
 fn silent(way: &str, why: &str, from: &EitherArgs) -> Check {
@@ -165,8 +200,20 @@ fn letters_and_serial(client: &Client, zone: &ZoneView) -> Vec<Check> {
     checks
 }
 
+/// Zones that wait for their data and that were not `asked`.
+fn waiting(view: &View, asked: &[&Name]) -> Option<Check> {
+    let waits = |zone: &&ZoneView| matches!(zone.state, ZoneState::NoData) && !asked.contains(&zone.origin());
+    let zones = view.zones.iter().filter(|zone| !zone.is_subzone()).filter(waits);
+    let names: Vec<String> = zones.map(|zone| zone.origin().to_string()).collect();
+    let number = counted(names.len() as u64, "more zone has", "more zones have");
+    let check = Check::warn(Area::Server, "no-data", format!("{number} no data yet: {}", names.join(", ")))
+        .because("no sync has brought a list of it; until then mail passes unchecked there")
+        .cured_by("fetch the lists: `gatepost sync`; then `gatepost status --probe` asks all zones");
+    (!names.is_empty()).then_some(check)
+}
+
 /// What the store says: generation, zones, lists and their ages.
-fn store(view: &View) -> Vec<Check> {
+fn store(view: &View, asked: &[&Name]) -> Vec<Check> {
     let mut checks = Vec::new();
     for why in &view.unreadable {
         checks.push(
@@ -192,6 +239,7 @@ fn store(view: &View) -> Vec<Check> {
         None => {}
     }
     checks.extend(view.zones.iter().filter(|zone| !zone.is_subzone()).filter_map(|zone| state(zone, view)));
+    checks.extend(waiting(view, asked).filter(|_| view.generation.is_some()));
     checks.extend(lists(view));
     checks
 }

@@ -1,6 +1,6 @@
 //! What stands between a resolver and gatepost, told from what the resolver says of a zone's test points. Pure.
 //!
-//! [`judge`] tells the traps apart. 127.0.0.2 is always listed and 127.0.0.1 never is, so that whatever else comes back is a trap's
+//! [`judge`] tells the traps apart. What is listed and what is not is known, so that whatever else comes back is a trap's
 //! doing, and how it looks says whose.
 
 use std::net::Ipv4Addr;
@@ -10,9 +10,6 @@ use crate::client::{ClientError, Data, Reply};
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
 
-/// What 127.0.0.2 answers.
-const LISTED: Data = Data::A(Ipv4Addr::new(127, 0, 0, 2));
-
 /// What the resolver said of a zone.
 #[derive(Debug)]
 pub(super) struct Observed<'a> {
@@ -20,12 +17,17 @@ pub(super) struct Observed<'a> {
     pub(super) zone: &'a Name,
     /// What is in service.
     pub(super) in_service: InService,
-    /// Of 127.0.0.2.
+    /// What the name that is listed answers.
+    pub(super) expected: &'a [Ipv4Addr],
+    /// Of that name.
     pub(super) listed: Result<Reply, ClientError>,
-    /// Of 127.0.0.1, if it was asked.
+    /// Of the name that is not, if it was asked.
     pub(super) unlisted: Option<Reply>,
-    /// Of 127.0.0.2 when it need not validate, if it was asked.
+    /// Of both when it need not validate, if it was asked.
     pub(super) unchecked: Option<Reply>,
+    pub(super) unlisted_unchecked: Option<Reply>,
+    /// Of the root, if it was asked: whether it resolves anything besides.
+    pub(super) root: Option<Reply>,
     /// It answers anything at all.
     pub(super) is_alive: bool,
 }
@@ -46,6 +48,8 @@ pub(super) enum Trap {
     Silent,
     /// It wants to see signatures.
     Validates,
+    /// It wants to see signatures, and would not give the addresses either.
+    ValidatesAndFilters,
     /// It gets no answer from gatepost: it was not told of it, may not ask loopback, or cannot reach it.
     Unreached,
     /// It gets the answers and gives an error for those in 127.0.0.0/8.
@@ -69,19 +73,23 @@ pub(super) enum Trap {
 }
 
 /// Whether another question has to be asked for [`judge`] to tell: not when all is right.
-pub(super) fn is_right(listed: &Result<Reply, ClientError>) -> bool {
-    listed.as_ref().is_ok_and(is_listed)
+pub(super) fn is_right(listed: &Result<Reply, ClientError>, expected: &[Ipv4Addr]) -> bool {
+    listed.as_ref().is_ok_and(|reply| is_listed(reply, expected))
 }
 
 /// What is in the way, if anything is.
 pub(super) fn judge(seen: &Observed<'_>) -> Option<Trap> {
     let ours =
         |reply: &Reply| start_of_authority(reply).filter(|(owner, ..)| is_ours(owner, seen.zone)).is_some();
-    let unlisted_is_ours =
-        seen.unlisted.as_ref().is_some_and(|reply| reply.rcode == Rcode::NXDOMAIN && ours(reply));
+    let is_ours = |reply: &Option<Reply>| {
+        reply.as_ref().is_some_and(|reply| reply.rcode == Rcode::NXDOMAIN && ours(reply))
+    };
+    let unlisted_is_ours = is_ours(&seen.unlisted);
+    let is_listed = |reply: &Reply| is_listed(reply, seen.expected);
     let no_answer = || match () {
         () if seen.unchecked.as_ref().is_some_and(is_listed) => Trap::Validates,
         () if unlisted_is_ours => Trap::RefusesAddress,
+        () if is_ours(&seen.unlisted_unchecked) => Trap::ValidatesAndFilters,
         () => Trap::Unreached,
     };
     let reply = match &seen.listed {
@@ -108,7 +116,7 @@ pub(super) fn judge(seen: &Observed<'_>) -> Option<Trap> {
 
 /// The listing is right; is the rest?
 fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
-    if listed.authoritative && !listed.recursive {
+    if listed.authoritative && !listed.recursive && seen.root.as_ref().is_some_and(refuses_the_world) {
         return Some(Trap::IsNoResolver);
     }
     let unlisted = seen.unlisted.as_ref()?;
@@ -123,7 +131,12 @@ fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
     (is_ours(&owner, seen.zone) && serial != now && !may_remember).then_some(Trap::Remembers(serial))
 }
 
-/// That 127.0.0.2 does not exist: who says so?
+/// What stands before a resolver (dnsdist) passes gatepost's answers on as they are, and the resolver's, too.
+fn refuses_the_world(root: &Reply) -> bool {
+    root.rcode == Rcode::REFUSED || !root.recursive && root.rcode != Rcode::SERVFAIL
+}
+
+/// That what is listed does not exist: who says so?
 fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
     // Who filters, or answers a name by itself, often leaves it out.
     let Some((owner, primary, serial)) = start_of_authority(reply) else { return Trap::BuiltIn };
@@ -138,11 +151,13 @@ fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
     if by_itself { Trap::BuiltIn } else { Trap::AsksTheWorld(owner) }
 }
 
-fn is_listed(reply: &Reply) -> bool {
-    let mut addresses = reply.answers.iter().filter(|record| record.rtype == Rtype::A);
+fn is_listed(reply: &Reply, expected: &[Ipv4Addr]) -> bool {
+    let mut addresses: Vec<&Data> = Vec::new();
+    addresses
+        .extend(reply.answers.iter().filter(|record| record.rtype == Rtype::A).map(|record| &record.data));
     reply.rcode == Rcode::NOERROR
-        && addresses.next().is_some_and(|record| record.data == LISTED)
-        && addresses.next().is_none()
+        && addresses.len() == expected.len()
+        && expected.iter().all(|address| addresses.contains(&&Data::A(*address)))
 }
 
 /// Owner, primary server and serial.
@@ -209,12 +224,22 @@ mod tests {
         listed: Result<Reply, ClientError>,
         unlisted: Option<Reply>,
         unchecked: Option<Reply>,
+        unlisted_unchecked: Option<Reply>,
+        root: Option<Reply>,
         is_alive: bool,
         since: u64,
     }
 
     fn of(listed: Reply) -> Case {
-        Case { listed: Ok(listed), unlisted: None, unchecked: None, is_alive: true, since: 3600 }
+        Case {
+            listed: Ok(listed),
+            unlisted: None,
+            unchecked: None,
+            unlisted_unchecked: None,
+            root: None,
+            is_alive: true,
+            since: 3600,
+        }
     }
 
     fn judged(case: Case) -> Option<Trap> {
@@ -225,9 +250,12 @@ mod tests {
                 since: Duration::from_secs(case.since),
                 negative_ttl: Duration::from_secs(60),
             },
+            expected: &[Ipv4Addr::new(127, 0, 0, 2)],
             listed: case.listed,
             unlisted: case.unlisted,
             unchecked: case.unchecked,
+            unlisted_unchecked: case.unlisted_unchecked,
+            root: case.root,
             is_alive: case.is_alive,
         })
     }
@@ -296,7 +324,27 @@ mod tests {
 
     #[test]
     fn an_authoritative_server_is_no_resolver() {
-        let gatepost = Reply { authoritative: true, recursive: false, ..right() };
-        assert_eq!(judged(of(gatepost)), Some(Trap::IsNoResolver));
+        let gatepost = || of(Reply { authoritative: true, recursive: false, ..right() });
+        let root = |rcode, recursive| Some(Reply { recursive, ..reply(rcode) });
+        assert_eq!(
+            judged(Case { root: root(Rcode::REFUSED, false), ..gatepost() }),
+            Some(Trap::IsNoResolver)
+        );
+        // dnsdist, with a resolver behind it, and with one that is away.
+        assert_eq!(judged(Case { root: root(Rcode::NOERROR, true), ..gatepost() }), None);
+        assert_eq!(judged(Case { root: root(Rcode::SERVFAIL, false), ..gatepost() }), None);
+        assert_eq!(judged(gatepost()), None);
+    }
+
+    #[test]
+    fn two_traps_at_once() {
+        // unbound that validates and takes addresses out: without validation both show.
+        let both = Case {
+            unchecked: Some(reply(Rcode::NOERROR)),
+            unlisted: Some(reply(Rcode::SERVFAIL)),
+            unlisted_unchecked: Some(ours(SERIAL)),
+            ..of(reply(Rcode::SERVFAIL))
+        };
+        assert_eq!(judged(both), Some(Trap::ValidatesAndFilters));
     }
 }

@@ -1,21 +1,120 @@
-//! Exim: `dnslists` in its ACLs.
+//! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
+//!
+//! Pure but for what the given function reads.
+
+use std::path::Path;
 
 use super::super::super::snippet::Program;
 use super::filter::Filter;
 use super::{Does, Mention};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
+/// Files within files.
+const DEPTH: usize = 8;
 
-pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
+/// A line as Exim has it in the end, and where it stands.
+struct Line {
+    at: String,
+    text: String,
+}
+
+/// What a configuration is read with.
+struct Reader<'a> {
+    read: &'a dyn Fn(&Path) -> Option<String>,
+    macros: Vec<(String, String)>,
+    lines: Vec<Line>,
+}
+
+pub(super) fn mentions(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Mention> {
+    let mut reader = Reader { read, macros: Vec::new(), lines: Vec::new() };
+    reader.file(file, text, 0);
+    of_lines(&reader.lines)
+}
+
+impl Reader<'_> {
+    fn file(&mut self, file: &str, text: &str, depth: usize) {
+        // Of each `.ifdef` that is open: whether its lines count, and whether one of its branches has.
+        let mut open: Vec<(bool, bool)> = Vec::new();
+        let mut lines = text.lines().enumerate();
+        while let Some((at, line)) = lines.next() {
+            let mut line = line.trim().to_owned();
+            if line.starts_with('#') {
+                continue;
+            }
+            while line.ends_with('\\') {
+                line.pop();
+                // A comment between two parts of a line is none of them.
+                let next = lines.by_ref().map(|(_, more)| more.trim()).find(|more| !more.starts_with('#'));
+                line.push_str(next.unwrap_or_default());
+            }
+            let counts = open.iter().all(|(counts, _)| *counts);
+            let (word, rest) = line.split_once([' ', '\t']).unwrap_or((&line, ""));
+            match word {
+                ".ifdef" | ".ifndef" => {
+                    let holds = self.names_a_macro(rest) == (word == ".ifdef");
+                    open.push((holds, holds));
+                }
+                ".elifdef" | ".elifndef" => {
+                    let holds = self.names_a_macro(rest) == (word == ".elifdef");
+                    if let Some((counts, had)) = open.last_mut() {
+                        *counts = holds && !*had;
+                        *had |= holds;
+                    }
+                }
+                ".else" => {
+                    if let Some((counts, had)) = open.last_mut() {
+                        *counts = !*had;
+                        *had = true;
+                    }
+                }
+                ".endif" => drop(open.pop()),
+                _ if !counts => {}
+                ".include" | ".include_if_exists" if depth < DEPTH => {
+                    let path = self.in_place(rest.trim());
+                    let path = Path::new(file).with_file_name(path.trim_matches('"'));
+                    if let Some(text) = (self.read)(&path) {
+                        self.file(&path.display().to_string(), &text, depth + 1);
+                    }
+                }
+                _ => self.line(format!("{file}:{}", at + 1), &line),
+            }
+        }
+    }
+
+    fn line(&mut self, at: String, line: &str) {
+        match definition(line) {
+            Some((name, value)) => {
+                let value = self.in_place(value);
+                self.macros.retain(|(other, _)| other != name);
+                self.macros.push((name.to_owned(), value));
+            }
+            None => self.lines.push(Line { at, text: self.in_place(line) }),
+        }
+    }
+
+    /// Whether a text has the name of a macro in it, which is what `.ifdef` looks at.
+    fn names_a_macro(&self, text: &str) -> bool {
+        self.macros.iter().any(|(name, _)| text.contains(name.as_str()))
+    }
+
+    fn in_place(&self, text: &str) -> String {
+        self.macros.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name.as_str(), value))
+    }
+}
+
+/// `NAME = value` and `NAME == value`; a name begins with a capital.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim_end();
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name.then(|| (name, value.strip_prefix('=').unwrap_or(value).trim()))
+}
+
+fn of_lines(lines: &[Line]) -> Vec<Mention> {
     let mut mentions: Vec<Mention> = Vec::new();
     let (mut does, mut first) = (Does::Weigh, 0);
-    let mut lines = text.lines().enumerate();
-    while let Some((at, line)) = lines.next() {
-        let mut line = line.trim().to_owned();
-        while line.ends_with('\\') {
-            line.pop();
-            line.push_str(lines.next().map_or("", |(_, more)| more.trim()));
-        }
+    for Line { at, text: line } in lines {
         let verb = line.split_whitespace().next().and_then(|word| VERBS.iter().find(|verb| **verb == word));
         if let Some(verb) = verb {
             does = if matches!(*verb, "deny" | "drop" | "defer") { Does::Reject } else { Does::Weigh };
@@ -24,21 +123,15 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
         let condition = verb.map_or(line.as_str(), |verb| line[verb.len()..].trim_start());
         let Some((name, value)) = condition.split_once('=') else { continue };
         let is_bounce = |does| if does == Does::Reject { Does::RejectBounces } else { does };
+        let items = || value.split(" :").map(str::trim);
         match name.trim() {
             // An empty sender alone: it holds for the lists before it, too.
             "senders" if value.trim() == ":" => {
                 does = is_bounce(does);
                 mentions[first..].iter_mut().for_each(|mention| mention.does = is_bounce(mention.does));
             }
-            "dnslists" => {
-                let items = value.split(" :").map(str::trim);
-                mentions.extend(items.filter_map(|item| mention(&format!("{file}:{}", at + 1), item, does)));
-            }
-            "!dnslists" => {
-                let items = value.split(" :").map(str::trim);
-                mentions
-                    .extend(items.filter_map(|item| mention(&format!("{file}:{}", at + 1), item, Does::Let)));
-            }
+            "dnslists" => mentions.extend(items().filter_map(|item| mention(at, item, does))),
+            "!dnslists" => mentions.extend(items().filter_map(|item| mention(at, item, Does::Let))),
             _ => {}
         }
     }
@@ -54,5 +147,9 @@ fn mention(at: &str, item: &str, does: Does) -> Option<Mention> {
         rest if rest.starts_with("==") || rest.starts_with("=&") || rest.starts_with('&') => Filter::Some,
         rest => rest.strip_prefix('=').map_or(Filter::Open, Filter::of),
     };
+    let zone = zone.trim_end_matches('.');
+    if zone.is_empty() {
+        return None;
+    }
     Some(Mention { program: Program::Exim, at: at.to_owned(), zone: zone.parse().ok()?, filter, does })
 }

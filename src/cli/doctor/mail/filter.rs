@@ -32,6 +32,17 @@ impl Filter {
         }
     }
 
+    /// Which of the codes that mean an error, or nothing, is surely taken (RFC 5782 section 2.1, and 127.255.255.x).
+    pub(super) fn error(&self) -> Option<Ipv4Addr> {
+        let errors = [[127, 255, 255, 254], [127, 255, 255, 252], [127, 255, 255, 255], [127, 0, 0, 1]];
+        errors.into_iter().map(Ipv4Addr::from).find(|code| self.lets(*code))
+    }
+
+    /// Whether `code` may be taken.
+    pub(super) fn may_let(&self, code: Ipv4Addr) -> bool {
+        *self == Self::Some || self.lets(code)
+    }
+
     /// Codes as Postfix writes them (`127.0.0.[4;6..9]`), parted by commas.
     pub(super) fn of(text: &str) -> Self {
         let patterns: Option<Vec<_>> = text.split(',').map(|code| pattern(code.trim())).collect();
@@ -53,4 +64,51 @@ fn octet(text: &str) -> Option<Vec<(u8, u8)>> {
         None => part.parse().ok().map(|one| (one, one)),
     };
     text.split(';').map(range).collect()
+}
+
+/// Codes as SpamAssassin's rules look for them: `127.0.1.5`, or the pattern that is printed for it,
+/// `^(?:127\.0\.0\.(?:4|5)|127\.0\.2\.2)$`.
+pub(super) fn of_pattern(text: &str) -> Filter {
+    let plain = text.replace("\\.", ".");
+    let plain = plain.strip_prefix('^').and_then(|text| text.strip_suffix('$')).unwrap_or(&plain);
+    let plain = plain.strip_prefix("(?:").and_then(|text| text.strip_suffix(')')).unwrap_or(plain);
+    let mut depth = 0;
+    let mut codes = String::new();
+    for c in plain.replace("(?:", "(").chars() {
+        match c {
+            '(' => {
+                depth += 1;
+                codes.push('[');
+            }
+            ')' => {
+                depth -= 1;
+                codes.push(']');
+            }
+            '|' => codes.push(if depth == 0 { ',' } else { ';' }),
+            c => codes.push(c),
+        }
+    }
+    Filter::of(&codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_that_are_printed_are_understood() {
+        let filter = of_pattern(r"^(?:127\.0\.0\.(?:4|5)|127\.0\.2\.(?:2))$");
+        let lets = |last: [u8; 2]| filter.lets(Ipv4Addr::new(127, 0, last[0], last[1]));
+        assert!(lets([0, 4]) && lets([0, 5]) && lets([2, 2]) && !lets([2, 4]) && !lets([0, 2]));
+        assert_eq!(of_pattern("127.0.1.5"), Filter::of("127.0.1.5"));
+        assert_eq!(of_pattern(r"^127\.0\.0\.\d+$"), Filter::Some);
+    }
+
+    #[test]
+    fn ranges_that_take_errors() {
+        let error = |text| Filter::of(text).error().map(|code| code.to_string());
+        assert_eq!(error("127.[0..255].[0..255].[0..255]").as_deref(), Some("127.255.255.254"));
+        assert_eq!(error("127.0.0.[1..11]").as_deref(), Some("127.0.0.1"));
+        assert_eq!(error("127.0.0.[2..11]"), None);
+    }
 }

@@ -1,14 +1,19 @@
-//! rspamd: rules of its `rbl` module.
+//! rspamd: rules of its `rbl` module, and which servers it asks.
+
+use std::net::IpAddr;
 
 use super::super::super::snippet::Program;
 use super::filter::Filter;
 use super::{Does, Mention};
 
-/// A block: the zone that it names, where, and whether it looks at the answer.
+/// A block: its name, the zone that it names, where, and what it looks at in the answer.
 #[derive(Debug, Default)]
 struct Block {
+    name: String,
     zone: Option<(String, usize)>,
     filtered: bool,
+    /// The codes that it knows.
+    codes: Vec<String>,
 }
 
 pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
@@ -21,6 +26,10 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
         for part in parted.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             if part == "}" {
                 let block = blocks.pop().unwrap_or_default();
+                if let Some(outer) = blocks.last_mut().filter(|_| block.name == "returncodes") {
+                    outer.codes.extend(block.codes);
+                    continue;
+                }
                 mentions.extend(mention(file, &block));
                 continue;
             }
@@ -30,9 +39,13 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
                 if let (true, Some((_, value))) = (word == "rbl", part.split_once('=')) {
                     block.zone = Some((value.trim().trim_matches('"').to_owned(), at + 1));
                 }
+                if block.name == "returncodes" {
+                    let values = part.split_once('=').map_or(part, |(_, values)| values);
+                    block.codes.extend(values.split('"').skip(1).step_by(2).map(str::to_owned));
+                }
             }
             if part.ends_with('{') {
-                blocks.push(Block::default());
+                blocks.push(Block { name: word.to_owned(), ..Block::default() });
             }
         }
     }
@@ -41,11 +54,31 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
 
 fn mention(file: &str, block: &Block) -> Option<Mention> {
     let (zone, line) = block.zone.as_ref()?;
-    Some(Mention {
-        program: Program::Rspamd,
-        at: format!("{file}:{line}"),
-        zone: zone.parse().ok()?,
-        filter: if block.filtered { Filter::Some } else { Filter::Open },
-        does: Does::Weigh,
-    })
+    let filter = match (block.filtered, block.codes.is_empty()) {
+        (false, _) => Filter::Open,
+        (true, true) => Filter::Some,
+        (true, false) => Filter::of(&block.codes.join(",")),
+    };
+    let zone = zone.trim_end_matches('.').parse().ok()?;
+    Some(Mention { program: Program::Rspamd, at: format!("{file}:{line}"), zone, filter, does: Does::Weigh })
+}
+
+/// The servers that `dns { nameserver = … }` names in the place of `/etc/resolv.conf`: `127.0.0.1`, `127.0.0.1:53:10`, `master-slave:…`.
+pub(super) fn servers(text: &str) -> Vec<IpAddr> {
+    let mut servers = Vec::new();
+    let plain: String =
+        text.lines().map(|line| line.split('#').next().unwrap_or_default().to_owned() + "\n").collect();
+    for (at, _) in plain.match_indices("nameserver") {
+        let rest = &plain[at..];
+        let Some((_, value)) = rest.split_once('=') else { continue };
+        let end = if value.trim_start().starts_with('[') { ']' } else { ';' };
+        let value = value.split([end, '}']).next().unwrap_or_default();
+        for word in value.split('"').skip(1).step_by(2) {
+            let word = word.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-');
+            let word = word.strip_prefix(':').filter(|rest| !rest.starts_with(':')).unwrap_or(word);
+            let v4: Option<IpAddr> = word.split(':').next().and_then(|word| word.parse().ok());
+            servers.extend(v4.or_else(|| word.replace(['[', ']'], "").parse().ok()));
+        }
+    }
+    servers
 }

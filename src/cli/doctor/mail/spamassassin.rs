@@ -1,33 +1,87 @@
-//! SpamAssassin: `check_rbl` and `urirhsbl` in its rules.
+//! SpamAssassin: `check_rbl` and `urirhsbl` in its rules, and settings that keep it from asking.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::super::super::snippet::Program;
-use super::filter::Filter;
+use super::filter::{Filter, of_pattern};
 use super::{Does, Mention};
 
 pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
+    let lines = || text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    // What other rules look for in the answer of a set.
+    let mut subtests: BTreeMap<String, Vec<Filter>> = BTreeMap::new();
+    for line in lines() {
+        let Some(arguments) = arguments(line, "eval:check_rbl_sub(") else { continue };
+        if let [set, pattern, ..] = &arguments[..] {
+            subtests.entry(set.clone()).or_default().push(of_pattern(pattern));
+        }
+    }
     let mut mentions = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default().trim();
+    for (at, line) in lines().enumerate() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let found = match words[..] {
-            ["header", rule, ..] => evaluated(line, rule),
-            ["urirhsbl", _, zone, ..] => Some((zone.to_owned(), Filter::Open)),
-            ["urirhssub", _, zone, _, code, ..] => Some((zone.to_owned(), Filter::of(code))),
-            _ => None,
+            ["header", rule, ..] => evaluated(line, rule, &subtests),
+            ["urirhsbl", _, zone, ..] => vec![(zone.to_owned(), Filter::Open)],
+            ["urirhssub", _, zone, _, code, ..] => vec![(zone.to_owned(), of_pattern(code))],
+            _ => continue,
         };
-        let Some((zone, filter)) = found else { continue };
-        let Ok(zone) = zone.parse() else { continue };
-        let at = format!("{file}:{}", at + 1);
-        mentions.push(Mention { program: Program::Spamassassin, at, zone, filter, does: Does::Weigh });
+        for (zone, filter) in found {
+            let Ok(zone) = zone.trim_end_matches('.').parse() else { continue };
+            let at = format!("{file}:{}", at + 1);
+            mentions.push(Mention { program: Program::Spamassassin, at, zone, filter, does: Does::Weigh });
+        }
     }
     mentions
 }
 
 /// `eval:check_rbl('SET', 'ZONE.', 'SUBTEST')`. A rule whose name begins with `__` scores nothing: others look at its answer.
-fn evaluated(line: &str, rule: &str) -> Option<(String, Filter)> {
-    let call = line.split_once("eval:check_rbl(").or_else(|| line.split_once("eval:check_rbl_txt("))?.1;
-    let mut arguments = call.split(')').next()?.split(',').map(|word| word.trim().trim_matches(['\'', '"']));
-    let zone = arguments.nth(1)?.to_owned();
-    let filtered = rule.starts_with("__") || arguments.next().is_some();
-    Some((zone, if filtered { Filter::Some } else { Filter::Open }))
+fn evaluated(line: &str, rule: &str, subtests: &BTreeMap<String, Vec<Filter>>) -> Vec<(String, Filter)> {
+    let found = arguments(line, "eval:check_rbl(").or_else(|| arguments(line, "eval:check_rbl_txt("));
+    let filters = match found.as_deref() {
+        Some([set, _]) if rule.starts_with("__") => {
+            subtests.get(set).cloned().unwrap_or_else(|| vec![Filter::Some])
+        }
+        Some([_, _]) => vec![Filter::Open],
+        Some([_, _, pattern, ..]) => vec![of_pattern(pattern)],
+        _ => return Vec::new(),
+    };
+    let zone = found.and_then(|found| found.get(1).cloned()).unwrap_or_default();
+    filters.into_iter().map(|filter| (zone.clone(), filter)).collect()
+}
+
+/// The strings that a function is called with.
+fn arguments(line: &str, function: &str) -> Option<Vec<String>> {
+    let call = line.split_once(function)?.1;
+    let quote = call.chars().find(|c| matches!(c, '\'' | '"'))?;
+    Some(call.split(quote).skip(1).step_by(2).map(str::to_owned).collect())
+}
+
+/// The value that a setting has in the end, and its line.
+fn setting<'a>(text: &'a str, name: &str) -> Option<(&'a str, usize)> {
+    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        Some((line.strip_prefix(name)?.strip_prefix([' ', '\t'])?.trim(), at + 1))
+    });
+    lines.last()
+}
+
+/// The servers that it asks in the place of `/etc/resolv.conf`'s: `dns_server 192.0.2.1`, `dns_server [::1]:53`.
+pub(super) fn servers(text: &str) -> Vec<IpAddr> {
+    let lines = text.lines().filter_map(|line| {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let value = line.strip_prefix("dns_server")?.strip_prefix([' ', '\t'])?.trim();
+        let v6 = value.strip_prefix('[').and_then(|rest| rest.split(']').next()?.parse().ok());
+        v6.or_else(|| value.parse().ok()).or_else(|| value.split(':').next()?.parse().ok())
+    });
+    lines.collect()
+}
+
+/// A setting that keeps it from asking any list: the line, its number.
+pub(super) fn off(text: &str) -> Option<(String, usize)> {
+    let off = |name: &str, is_off: fn(&str) -> bool| {
+        let (value, line) = setting(text, name)?;
+        is_off(value).then(|| (format!("{name} {value}"), line))
+    };
+    off("skip_rbl_checks", |value| value != "0").or_else(|| off("dns_available", |value| value == "no"))
 }

@@ -2,18 +2,33 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::config::Config;
+use crate::model::Use;
+
+fn config() -> Config {
+    let feeds = crate::feed::catalogue::load(None).unwrap();
+    let suffix = "gatepost.internal".parse().unwrap();
+    Config::for_up("state".into(), &suffix, &feeds, Vec::new()).unwrap()
+}
 
 /// What `gatepost up` serves: every use, combined and alone.
 fn wiring() -> Wiring {
-    let feeds = crate::feed::catalogue::load(None).unwrap();
-    let suffix = "gatepost.internal".parse().unwrap();
-    let config = Config::for_up("state".into(), &suffix, &feeds, Vec::new()).unwrap();
-    Wiring::of(&config, |_| None).unwrap()
+    Wiring::of(&config(), |_| None).unwrap()
+}
+
+/// What a program's text asks, and what of it is wrong.
+fn checks(program: Program, text: &str) -> (usize, Vec<Check>) {
+    let wiring = wiring();
+    let (mentions, idle) = match program {
+        Program::Postfix => postfix::effect(&postfix::Setup::read(text, None)),
+        _ => (mentions(program, Path::new("a.conf"), text), Vec::new()),
+    };
+    let mut checks = without_effect(&idle, &mentions, &wiring);
+    checks.extend(judge(&mentions, &Served::of(&config(), &wiring), Some([8, 8, 8, 8].into())));
+    (mentions.len(), checks)
 }
 
 fn findings(program: Program, text: &str) -> Vec<&'static str> {
-    let mentions = read(program, Path::new("a.conf"), text);
-    judge(&mentions, &wiring(), Some([8, 8, 8, 8].into())).iter().map(Check::name).collect()
+    checks(program, text).1.iter().map(Check::name).collect()
 }
 
 fn postfix(restrictions: &str) -> Vec<&'static str> {
@@ -35,9 +50,9 @@ fn what_is_printed_is_right() {
     ] {
         let text = program.text(&wiring()).unwrap();
         let program = if program == Program::Postscreen { Program::Postfix } else { program };
-        let mentions = read(program, Path::new("a.conf"), &text);
-        assert!(mentions.len() >= least, "{program:?}: {mentions:#?}");
-        assert_eq!(judge(&mentions, &wiring(), Some([8, 8, 8, 8].into())), [], "{program:?}");
+        let (number, checks) = checks(program, &text);
+        assert!(number >= least, "{program:?}: {number}");
+        assert_eq!(checks, [], "{program:?}");
     }
 }
 
@@ -54,11 +69,14 @@ fn postfix_with_every_mistake() {
     assert_eq!(postfix(&filter), ["mail-wrong-use"]);
     // For null senders alone it is what it is for.
     let class = format!(
-        "b = {filter}\nsmtpd_recipient_restrictions =\n # no\n check_sender_access inline:{{{{<> = b}}}}\n"
+        "smtpd_restriction_classes = b\nb = {filter}\nsmtpd_recipient_restrictions =\n # no\n check_sender_access inline:{{{{<> = b}}}}\n"
     );
     assert_eq!(findings(Program::Postfix, &class), [""; 0]);
     assert_eq!(
-        findings(Program::Postfix, "postscreen_dnsbl_sites = block.gatepost.internal*3\n"),
+        findings(
+            Program::Postfix,
+            "postscreen_dnsbl_sites = block.gatepost.internal*3\npostscreen_dnsbl_action = drop\n"
+        ),
         ["mail-no-filter"]
     );
 }
@@ -71,7 +89,7 @@ fn exim_with_mistakes() {
     assert_eq!(acl("dnslists = block.gatepost.internal!=127.255.255.254"), ["mail-no-filter"]);
     assert_eq!(
         acl("dnslists = block.gatepost.internal=127.0.2.2 : \\\n   dnsbl.sorbs.net=127.0.0.2"),
-        ["mail-retired"]
+        ["mail-retired", "mail-lacks-code"]
     );
     let bounce = wiring()
         .addresses(Use::Bounce)
@@ -96,14 +114,181 @@ fn rspamd_and_spamassassin_without_filters() {
         )
     };
     assert_eq!(findings(Program::Rspamd, &rule("")), ["mail-no-filter"]);
-    assert_eq!(findings(Program::Rspamd, &rule("returncodes { MINE = \"127.0.2.2\"; }\n")), [""; 0]);
+    assert_eq!(
+        findings(Program::Rspamd, &rule("returncodes { MINE = \"127.0.2.2\"; }\n")),
+        ["mail-lacks-code"]
+    );
     let header = |name: &str, sub: &str| {
         let text = format!("header {name} eval:check_rbl('mine', 'block.gatepost.internal.'{sub})\n");
         findings(Program::Spamassassin, &text)
     };
     assert_eq!(header("MINE", ""), ["mail-no-filter"]);
     assert_eq!(header("__MINE", ""), [""; 0]);
-    assert_eq!(header("MINE", ", '127.0.2.2'"), [""; 0]);
+    assert_eq!(header("MINE", ", '127.0.2.2'"), ["mail-lacks-code"]);
     let links = findings(Program::Spamassassin, "urirhsbl MINE multi.surbl.org. A\n");
     assert_eq!(links, ["mail-no-filter"]);
+}
+
+/// Names of what is wrong with a Postfix that has this `main.cf` and this `master.cf`, and the first cure.
+fn in_effect(main: &str, master: &str) -> (Vec<&'static str>, String) {
+    let wiring = wiring();
+    let (mentions, idle) = postfix::effect(&postfix::Setup::read(main, Some(master)));
+    let mut checks = without_effect(&idle, &mentions, &wiring);
+    checks.extend(judge(&mentions, &Served::of(&config(), &wiring), None));
+    (
+        checks.iter().map(Check::name).collect(),
+        checks.first().map(|check| format!("{check:?}")).unwrap_or_default(),
+    )
+}
+
+const SMTPD: &str = "smtp inet n - y - - smtpd\n";
+
+/// What stands in the text and has no effect is said to have none, with what would have one.
+#[test]
+fn postfix_in_effect_and_not() {
+    let text = Program::Postfix.text(&wiring()).unwrap();
+    assert_eq!(in_effect(&text, SMTPD), (vec![], String::new()));
+    let own = "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\n";
+
+    // Of several the last holds.
+    let (names, told) = in_effect(&(text.clone() + own), SMTPD);
+    assert_eq!(names[0], "mail-no-effect", "{names:?}");
+    assert!(told.contains("again") && told.contains("reject_rbl_client block.gatepost.internal="), "{told}");
+    let parameters = "a = permit_mynetworks\n".to_owned() + own + &text;
+    assert_eq!(in_effect(&parameters, SMTPD).0, [""; 0]);
+
+    // What master.cf says goes before main.cf; for other services it does not matter.
+    let instead = "  -o smtpd_recipient_restrictions=permit_mynetworks,reject_unauth_destination\n";
+    let (names, told) = in_effect(&text, &(SMTPD.to_owned() + instead));
+    assert_eq!(names[0], "mail-no-effect", "{names:?}");
+    assert!(told.contains("postconf -PX smtp/inet/smtpd_recipient_restrictions"), "{told}");
+    for service in ["submission inet n - y - - smtpd\n", "127.0.0.1:10025 inet n - y - - smtpd\n"] {
+        assert_eq!(in_effect(&text, &(SMTPD.to_owned() + service + instead)).0, [""; 0]);
+    }
+
+    // A parameter that is somebody's own counts where another has its value, or as a class.
+    let gp = "gp = reject_rbl_client block.gatepost.internal=127.0.2.2\n";
+    assert_eq!(in_effect(gp, SMTPD).0, ["mail-no-effect"]);
+    let used = "smtpd_client_restrictions = ${gp}\n";
+    assert_eq!(in_effect(&(gp.to_owned() + used), SMTPD).0, ["mail-lacks-code"]);
+    let class = "smtpd_restriction_classes = gp\nsmtpd_client_restrictions = check_client_access hash:/a\n";
+    assert_eq!(in_effect(&(gp.to_owned() + class), SMTPD).0, ["mail-lacks-code"]);
+}
+
+#[test]
+fn postscreen_in_effect_and_not() {
+    let text = Program::Postscreen.text(&wiring()).unwrap();
+    let (names, told) = in_effect(&text, SMTPD);
+    assert_eq!(names, ["mail-no-effect"]);
+    assert!(told.contains("level: Bad"), "{told}");
+    assert!(told.contains("smtpd     pass") && told.contains("dnsblog"), "{told}");
+    let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
+    assert_eq!(in_effect(&text, on).0, [""; 0]);
+    // Nobody is refused unless it is told to.
+    let (names, told) = in_effect(&text.replace("postscreen_dnsbl_action = enforce", ""), on);
+    assert_eq!(names, ["mail-no-effect"]);
+    assert!(told.contains("postscreen_dnsbl_action = enforce"), "{told}");
+    // Where postscreen asks, the smtpd behind it need not: it lacks what postscreen cannot do alone.
+    let both = text + &Program::Postfix.text(&wiring()).unwrap();
+    let behind = on.replace(" smtpd\n", " smtpd -o smtpd_recipient_restrictions=reject_unauth_destination\n");
+    let (names, told) = in_effect(&both, &behind);
+    assert_eq!(names, ["mail-no-effect"]);
+    assert!(told.contains("gatepost_bounce (main.cf, line "), "{told}");
+}
+
+#[test]
+fn filters_too_wide_too_narrow_or_of_nobody() {
+    let wide = "=127.[0..255].[0..255].[0..255]";
+    assert_eq!(postfix(&format!("reject_rbl_client block.gatepost.internal{wide}")), ["mail-wide-filter"]);
+    assert_eq!(postfix(&format!("reject_rbl_client zen.spamhaus.org{wide}")), ["mail-wide-filter"]);
+    // A filter from before a list came.
+    assert_eq!(postfix("reject_rbl_client block.gatepost.internal=127.0.2.2"), ["mail-lacks-code"]);
+    assert_eq!(postfix("reject_rbl_client block.gatepost.internal=127.0.0.2"), ["mail-dead-filter"]);
+    let (_, checks) = checks(
+        Program::Postfix,
+        "smtpd_client_restrictions = reject_rbl_client block.gatepost.internal=127.0.2.2\n",
+    );
+    let told = format!("{checks:?}");
+    assert!(
+        told.contains("is not asked for 127.0.0.")
+            && told.contains("reject_rbl_client block.gatepost.internal=127.0.0.["),
+        "{told}"
+    );
+    // rspamd and SpamAssassin as they are printed, with a code less.
+    for program in [Program::Rspamd, Program::Spamassassin] {
+        let text = program.text(&wiring()).unwrap();
+        let less = text.replacen("\"127.0.0.4\", ", "", 1).replacen("(?:4|", "(?:", 1);
+        assert_ne!(less, text);
+        assert_eq!(findings(program, &less), ["mail-lacks-code"], "{program:?}");
+    }
+}
+
+/// A zone whose lists a wider one has, too, is judged like any other.
+#[test]
+fn a_zone_within_another() {
+    let wiring = wiring();
+    let config = config();
+    let served = Served::of(&config, &wiring);
+    let drop: Name = "spamhaus-drop.gatepost.internal".parse().unwrap();
+    assert!(wiring.zones.iter().all(|zone| zone.origin != drop));
+    let code = *served.zone(&drop).unwrap().codes[&Use::Block].keys().next().unwrap();
+    assert_eq!(postfix(&format!("reject_rbl_client {drop}={code}")), ["mail-lacks-code"]);
+    assert_eq!(postfix(&format!("reject_rbl_client {drop}=127.0.0.2")), ["mail-dead-filter"]);
+    assert_eq!(postfix(&format!("permit_dnswl_client {drop}={code}")), ["mail-wrong-use"]);
+    let (_, checks) = checks(
+        Program::Postfix,
+        &format!("smtpd_client_restrictions = reject_rbl_client {drop}=127.0.0.2\n"),
+    );
+    assert!(format!("{checks:?}").contains("reject_rbl_client block.gatepost.internal="), "{checks:?}");
+}
+
+/// Debian's configuration: macros, conditions, and the file that `snippet exim` is for.
+#[test]
+fn exim_as_it_reads_its_configuration() {
+    let text = "\
+CHECK_RCPT_LOCAL_ACL_FILE = /etc/exim4/gatepost.acl
+MAIN_LISTS == block.gatepost.internal
+acl_check_rcpt:
+.ifdef CHECK_RCPT_IP_DNSBLS
+  deny
+    dnslists = CHECK_RCPT_IP_DNSBLS
+.elifdef MAIN_NOTHING
+  deny dnslists = dnsbl.sorbs.net
+.else
+  warn
+    # no part of it
+    dnslists = MAIN_LISTS=127.0.2.2 : \\
+      # neither
+      MAIN_LISTS=127.0.2.3
+.endif
+.ifndef MAIN_LISTS
+  deny dnslists = dnsbl.sorbs.net
+.endif
+.ifdef CHECK_RCPT_LOCAL_ACL_FILE
+.include CHECK_RCPT_LOCAL_ACL_FILE
+.endif
+";
+    let snippet = Program::Exim.text(&wiring()).unwrap();
+    let read = |path: &Path| (path == Path::new("/etc/exim4/gatepost.acl")).then(|| snippet.clone());
+    let mentions = exim::mentions("/var/lib/exim4/config.autogenerated", text, &read);
+    let wiring = wiring();
+    assert!(mentions.iter().all(|mention| is_ours(&mention.zone, &wiring)), "{mentions:?}");
+    assert_eq!(mentions[0].at, "/var/lib/exim4/config.autogenerated:12");
+    assert!(mentions[2].at.starts_with("/etc/exim4/gatepost.acl:"), "{:?}", mentions[2]);
+    assert_eq!(judge(&mentions[2..], &Served::of(&config(), &wiring), None), []);
+}
+
+#[test]
+fn who_asks_others() {
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let options = "dns {\n  # nameserver = \"9.9.9.9\";\n  nameserver = [\"192.0.2.53\", \"127.0.0.1:53:10\", \"[::1]:53\"];\n}\n";
+    assert_eq!(rspamd::servers(options)[..2], [ip("192.0.2.53"), ip("127.0.0.1")]);
+    assert_eq!(rspamd::servers("dns { nameserver = \"master-slave:192.0.2.1:53:10\"; }"), [ip("192.0.2.1")]);
+    assert_eq!(rspamd::servers("dns { timeout = 1s; }\nx = \"192.0.2.1\";"), [] as [IpAddr; 0]);
+    let servers = spamassassin::servers("dns_server 192.0.2.53\n# dns_server 1.1.1.1\ndns_server [::1]:53\n");
+    assert_eq!(servers, [ip("192.0.2.53"), ip("::1")]);
+    let off = |text| spamassassin::off(text).map(|(line, at)| format!("{at}: {line}"));
+    assert_eq!(off("skip_rbl_checks 0\nskip_rbl_checks 1\n").as_deref(), Some("2: skip_rbl_checks 1"));
+    assert_eq!(off("skip_rbl_checks 1\nskip_rbl_checks 0\n"), None);
+    assert_eq!(off("dns_available no\n").as_deref(), Some("1: dns_available no"));
 }

@@ -1,0 +1,55 @@
+//! What programs of the system say, within a time: whoever asks is never kept waiting by one of them.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Long enough for what reads a few files.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether it ended well, and what it printed. Nothing where there is no such program, or when it does not end.
+pub(super) fn said(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let mut stdout = child.stdout.take()?;
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = stdout.read_to_end(&mut text);
+        let _ = tell.send(text);
+    });
+    let text = told.recv_timeout(PATIENCE);
+    if text.is_err() {
+        let _ = child.kill();
+    }
+    let ended = child.wait().ok()?;
+    Some((ended.success(), String::from_utf8_lossy(&text.ok()?).into_owned()))
+}
+
+/// What one of Postfix's programs prints; sbin is not on everybody's path.
+pub(super) fn postconf(arguments: &[&str]) -> Option<String> {
+    let said = ["postconf", "/usr/sbin/postconf"].iter().find_map(|program| said(program, arguments));
+    said.filter(|(well, _)| *well).map(|(_, text)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_and_how_it_ended() {
+        assert_eq!(said("sh", &["-c", "echo yes"]), Some((true, "yes\n".to_owned())));
+        assert_eq!(said("sh", &["-c", "echo no; exit 3"]), Some((false, "no\n".to_owned())));
+        assert_eq!(said("/nonexistent/program", &[]), None);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_for_ever() {
+        let start = std::time::Instant::now();
+        assert_eq!(said("sleep", &["60"]), None);
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+}

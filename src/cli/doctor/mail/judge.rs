@@ -1,0 +1,247 @@
+//! What is wrong with the uses of zones that mail programs make. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::super::super::snippet::Program;
+use super::super::super::snippet::wiring::{LeftOut, WiredZone, Wiring};
+use super::super::cure;
+use super::super::finding::{Area, Check, Cure};
+use super::{Does, Idle, Mention};
+use crate::config::{Config, Retired, is_public};
+use crate::model::{Name, Use};
+
+/// What is served, as mail programs may use it.
+pub(super) struct Served<'a> {
+    wiring: &'a Wiring,
+    /// The zones whose lists stand in a wider one.
+    inner: Vec<WiredZone>,
+}
+
+impl<'a> Served<'a> {
+    pub(super) fn of(config: &Config, wiring: &'a Wiring) -> Self {
+        Self { wiring, inner: inner(config, wiring) }
+    }
+
+    pub(super) fn zone(&self, origin: &Name) -> Option<&WiredZone> {
+        self.wiring.zones.iter().chain(&self.inner).find(|zone| zone.origin == *origin)
+    }
+}
+
+/// The zones within others, each as if it were alone.
+fn inner(config: &Config, wiring: &Wiring) -> Vec<WiredZone> {
+    let within = wiring.left_out.iter().filter(|(_, why)| matches!(why, LeftOut::Within(_)));
+    let zones = within.filter_map(|(origin, _)| {
+        let mut alone = config.clone();
+        alone.reloadable.zones.retain(|zone| zone.origin == *origin);
+        Wiring::of(&alone, |_| None).ok()?.zones.pop()
+    });
+    zones.collect()
+}
+
+/// Of the lines without effect those that would ask gatepost.
+pub(super) fn without_effect(idle: &[Idle], mentions: &[Mention], wiring: &Wiring) -> Vec<Check> {
+    let asked = |zone: &Name| mentions.iter().any(|mention| mention.zone == *zone);
+    let checks = idle.iter().filter_map(|idle| {
+        let zones: Vec<&Name> = idle.zones.iter().filter(|zone| is_ours(zone, wiring)).collect();
+        let program = cure::name(idle.program);
+        let (what, is_bad) = match zones.first() {
+            Some(zone) => {
+                let what = format!("{program}, {}: what asks {zone} has no effect", idle.at);
+                (what, idle.matters || zones.iter().any(|zone| !asked(zone)))
+            }
+            // It concerns all that the program would ask.
+            None if idle.zones.is_empty()
+                && mentions
+                    .iter()
+                    .any(|mention| mention.program == idle.program && is_ours(&mention.zone, wiring)) =>
+            {
+                (format!("{program}, {}: what asks gatepost has no effect", idle.at), true)
+            }
+            None => return None,
+        };
+        let check = match is_bad {
+            true => Check::bad(Area::Mail, "mail-no-effect", what),
+            false => Check::warn(Area::Mail, "mail-no-effect", what),
+        };
+        Some(check.because(idle.cause.clone()).cured(idle.cure.clone()))
+    });
+    checks.collect()
+}
+
+pub(super) fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
+    wiring.domains.iter().any(|domain| zone.is_in(domain))
+}
+
+/// What is wrong with each, and with all of a program's together.
+pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
+    let each = mentions.iter().filter_map(|mention| wrong(mention, served, resolver));
+    each.chain(lacking(mentions, served)).collect()
+}
+
+fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Option<Check> {
+    let wiring = served.wiring;
+    let (zone, program) = (&mention.zone, cure::name(mention.program));
+    let what = |rest: &str| format!("{program}, {}: {zone} {rest}", mention.at);
+    let ours = is_ours(zone, wiring);
+    if let Some(retired) = Retired::of_zone(zone).filter(|_| !ours) {
+        let check = Check::bad(Area::Mail, "mail-retired", what("is a list that is no more"));
+        return Some(
+            check.because(retired.sentence()).cured_by(format!("take it out; {}", retired.advice())),
+        );
+    }
+    let wired = served.zone(zone);
+    let left_out = wiring.left_out.iter().find(|(origin, _)| origin == zone).map(|(_, why)| why);
+    if ours && wired.is_none() && left_out.is_none() {
+        let check = Check::bad(Area::Mail, "mail-unknown-zone", what("is not served"));
+        let zones: Vec<String> = wiring.zones.iter().map(|zone| zone.origin.to_string()).collect();
+        return Some(
+            check.because("gatepost has no such zone").cured_by(format!("one of {}", zones.join(", "))),
+        );
+    }
+    if mention.does == Does::Reject && left_out == Some(&LeftOut::Bogons) {
+        let check = Check::bad(Area::Mail, "mail-wrong-use", what("rejects your own networks"));
+        return Some(check.because("it lists addresses of private networks, too").cured_by("take it out"));
+    }
+    let of_weight = |name, what: String| match mention.does {
+        Does::Weigh => Check::warn(Area::Mail, name, what),
+        _ => Check::bad(Area::Mail, name, what),
+    };
+    if mention.filter.is_open() {
+        let check = of_weight("mail-no-filter", what("takes any answer for a listing"));
+        return Some(cured(
+            mention,
+            wiring,
+            check.because(
+                "an error code, or a stranger who gets the domain, would then reject or let in all mail",
+            ),
+        ));
+    }
+    if let Some(code) = mention.filter.error() {
+        let check = of_weight("mail-wide-filter", what(&format!("takes {code} for a listing")));
+        return Some(cured(mention, wiring, check.because(
+            "that is no listing: with 127.255.255.x lists say that they refuse to answer, and 127.0.0.1 is listed nowhere",
+        )));
+    }
+    if let Some(wired) = wired {
+        let misused = wired.codes.iter().filter(|(use_, _)| !may(mention.does, **use_));
+        let misused: Vec<String> = misused
+            .flat_map(|(use_, codes)| codes.iter().map(move |(code, of)| (use_, code, of)))
+            .filter(|(_, code, _)| mention.filter.lets(**code))
+            .map(|(use_, code, of)| format!("{code} ({of}) is for {}", meant(*use_)))
+            .collect();
+        if !misused.is_empty() {
+            let check = Check::bad(Area::Mail, "mail-wrong-use", what("is used for what it is not good for"));
+            let check = check.because(misused.join("; "));
+            return Some(match lines(mention, wiring) {
+                Some(_) => cured(mention, wiring, check),
+                None => check.cured_by(format!(
+                    "take it out there; `gatepost snippet {}` uses each list for what it is good for",
+                    cure::name(mention.program).to_lowercase()
+                )),
+            });
+        }
+        let mut codes = wired.codes.values().flat_map(BTreeMap::keys);
+        if !wired.unknown_values && !codes.any(|code| mention.filter.may_let(*code)) {
+            let check = of_weight("mail-dead-filter", what("is asked for codes that none of its lists has"));
+            return Some(cured(mention, wiring, check.because("so nothing that is listed there counts")));
+        }
+    }
+    let open = resolver.filter(|resolver| !ours && is_public(*resolver))?;
+    let check = Check::warn(Area::Mail, "mail-public-resolver", what(&format!("is asked through {open}")));
+    Some(
+        check
+            .because("operators of lists refuse public resolvers: such a list answers nothing, or an error code for every address")
+            .cured_by("run a resolver here and name it first in /etc/resolv.conf; or serve the list from here: `gatepost feeds`"),
+    )
+}
+
+fn cured(mention: &Mention, wiring: &Wiring, check: Check) -> Check {
+    match lines(mention, wiring) {
+        Some(lines) => check.cured(Cure {
+            how: format!("{}: as `gatepost snippet` has it", cure::name(mention.program)),
+            lines,
+        }),
+        None => check.cured_by("name the codes that are listings, as the list's operator documents them"),
+    }
+}
+
+/// Codes that a program does not take, of zones that it asks for others of the same use: what a list brings that came later passes.
+fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut seen = BTreeSet::new();
+    for mention in mentions {
+        let program = cure::name(mention.program);
+        let Some(wired) = served.zone(&mention.zone).filter(|wired| !wired.unknown_values) else { continue };
+        let same = |other: &&Mention| other.program == mention.program && other.zone == mention.zone;
+        for (use_, codes) in wired.codes.iter().filter(|(use_, _)| is_for(mention.does, **use_)) {
+            let takes = |other: &&Mention, code: &Ipv4Addr| {
+                other.filter.is_open() || is_for(other.does, *use_) && other.filter.may_let(*code)
+            };
+            if !codes.keys().any(|code| takes(&mention, code))
+                || !seen.insert((program, &mention.zone, *use_))
+            {
+                continue;
+            }
+            let lacking: Vec<String> = codes
+                .iter()
+                .filter(|(code, _)| !mentions.iter().filter(same).any(|other| takes(&other, code)))
+                .map(|(code, of)| format!("{code} ({of})"))
+                .collect();
+            if lacking.is_empty() {
+                continue;
+            }
+            let what = format!(
+                "{program}, {}: {} is not asked for {}",
+                mention.at,
+                mention.zone,
+                lacking.join(", ")
+            );
+            let check = Check::warn(Area::Mail, "mail-lacks-code", what)
+                .because("what has one of these codes alone passes; a filter has to be printed again when lists or codes change");
+            checks.push(cured(mention, served.wiring, check));
+        }
+    }
+    checks
+}
+
+/// Whether doing that is a way to use such lists.
+fn is_for(does: Does, use_: Use) -> bool {
+    does == Does::Weigh || may(does, use_) && (does, use_) != (Does::RejectBounces, Use::Block)
+}
+
+/// Whether a list of this use is good for that.
+fn may(does: Does, use_: Use) -> bool {
+    match does {
+        Does::Reject => use_ == Use::Block,
+        Does::RejectBounces => matches!(use_, Use::Block | Use::Bounce),
+        Does::Weigh => true,
+        Does::Let => use_ == Use::Allow,
+    }
+}
+
+fn meant(use_: Use) -> &'static str {
+    match use_ {
+        Use::Block => "rejecting",
+        Use::Score => "weighing",
+        Use::Bounce => "null senders alone",
+        Use::Allow => "letting in",
+    }
+}
+
+/// The lines of the program's text that name the zone, or the one that its lists stand in.
+fn lines(mention: &Mention, wiring: &Wiring) -> Option<String> {
+    let program = match mention.at.contains("postscreen_") {
+        true => Program::Postscreen,
+        false => mention.program,
+    };
+    let text = program.text(wiring).ok()?;
+    let within = wiring.left_out.iter().find_map(|(origin, why)| match why {
+        LeftOut::Within(wider) if *origin == mention.zone => Some(wider),
+        _ => None,
+    });
+    let zone = within.unwrap_or(&mention.zone).to_string();
+    let told = text.lines().filter(|line| !line.starts_with('#') && line.contains(&zone));
+    let told: Vec<&str> = told.map(str::trim).collect();
+    (!told.is_empty()).then(|| told.join("\n"))
+}

@@ -1,0 +1,75 @@
+//! Postfix: what it has in effect, as `postconf` says it where it is there, else as its files read. Asks and reads; changes nothing.
+//!
+//! `config` reads the files' text, `effect` finds the zones that are asked, and those that are named where that has no effect.
+
+mod config;
+mod effect;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::child::postconf;
+use config::{Parameters, Service, Written};
+
+pub(super) use effect::of as effect;
+
+/// Where its configuration is.
+const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
+/// Where it keeps its queue, and what a chroot shows of the system.
+const QUEUE: &str = "/var/spool/postfix";
+
+/// A Postfix.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    /// What `main.cf` has, word for word.
+    written: Vec<Written>,
+    /// What holds, with the values of other parameters in their places.
+    parameters: Parameters,
+    /// `None`: there is no `master.cf` to be read.
+    services: Option<Vec<Service>>,
+}
+
+impl Setup {
+    /// The one that is here, if one is.
+    pub(super) fn here() -> Option<Result<Self, (PathBuf, io::Error)>> {
+        FOLDERS.iter().find_map(|folder| {
+            let main = Path::new(folder).join("main.cf");
+            match fs::read_to_string(&main) {
+                Ok(text) => Some(Ok(Self::installed(folder, &text))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => Some(Err((main, error))),
+            }
+        })
+    }
+
+    fn installed(folder: &str, main: &str) -> Self {
+        let master = postconf(&["-c", folder, "-M"])
+            .or_else(|| fs::read_to_string(Path::new(folder).join("master.cf")).ok());
+        let setup = Self::read(main, master.as_deref());
+        match postconf(&["-c", folder, "-nx"]) {
+            Some(said) => Self { parameters: config::in_effect(&config::written(&said)), ..setup },
+            None => setup,
+        }
+    }
+
+    /// From the texts of its files alone.
+    pub(super) fn read(main: &str, master: Option<&str>) -> Self {
+        let written = config::written(main);
+        let raw = config::in_effect(&written);
+        let parameters = raw.iter().map(|(name, value)| (name.clone(), config::expanded(value, &raw)));
+        let parameters: Parameters = parameters.collect();
+        // Before compatibility level 1 `-` meant yes.
+        let old = parameters.get("compatibility_level").is_none_or(|level| level == "0");
+        let services = master.map(|text| config::services(text, old));
+        Self { written, parameters, services }
+    }
+
+    /// The `resolv.conf` that its chrooted services see, where those that ask lists run in one.
+    pub(super) fn chrooted(&self) -> Option<PathBuf> {
+        let asks = |service: &&Service| matches!(service.command.as_str(), "smtpd" | "dnsblog");
+        let mut services = self.services.iter().flatten().filter(asks);
+        let queue = self.parameters.get("queue_directory").map_or(QUEUE, String::as_str);
+        services.any(|service| service.chroot).then(|| Path::new(queue).join("etc/resolv.conf"))
+    }
+}
