@@ -7,6 +7,7 @@ mod cli_support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cli_support::{Place, Ran};
 
@@ -166,9 +167,10 @@ fn uses_go_where_they_belong() {
         "permit_mynetworks",
         "permit_sasl_authenticated",
         "reject_unauth_destination",
+        "reject_rbl_client bl.example.net=127.0.2.2",
+        "reject_rhsbl_sender dbl.test=127.0.2.2",
         "permit_dnswl_client ok.example.net=127.0.1.9",
         "reject_rbl_client bl.example.net=127.0.1.[5;6]",
-        "reject_rbl_client bl.example.net=127.0.2.2",
         "reject_rhsbl_sender dbl.test=127.0.1.10",
         "check_sender_access inline:{{<> = gatepost_bounce}}",
     ];
@@ -176,19 +178,24 @@ fn uses_go_where_they_belong() {
     assert!(!postfix.contains("broad.example.net") && !postfix.contains("own.bl"), "{postfix}");
 
     let postscreen = told(&snippet(&place, "postscreen"));
+    // Four filters of score lists, one of block lists; and one of allow lists, which a person's block outweighs.
     for part in [
-        "bl.example.net=127.0.1.[5;6]*3",
+        "bl.example.net=127.0.1.[5;6]*5",
         "broad.example.net=127.0.1.7*1",
-        "ok.example.net=127.0.1.9*-5",
-        "threshold = 3",
+        "own.bl.example.net=127.0.0.2*1",
+        "ok.example.net=127.0.1.9*-9",
+        "    bl.example.net=127.0.2.2*14",
+        "threshold = 5",
     ] {
         assert!(postscreen.contains(part), "{part}: {postscreen}");
     }
     assert!(!postscreen.contains("bounce.example.net"), "{postscreen}");
 
     let exim = told(&snippet(&place, "exim"));
-    assert!(exim.contains("dnslists = bl.example.net=127.0.1.5,127.0.1.6,127.0.2.2"), "{exim}");
-    assert!(exim.contains("dbl.test=127.0.1.10,127.0.2.2/$sender_address_domain"), "{exim}");
+    assert!(exim.contains("\n  dnslists = bl.example.net=127.0.2.2\n"), "{exim}");
+    let lists = "\n  !dnslists = ok.example.net=127.0.1.9\n  dnslists = bl.example.net=127.0.1.5,127.0.1.6\n";
+    assert!(exim.contains(lists), "{exim}");
+    assert!(exim.contains("dbl.test=127.0.1.10/${sg{$sender_address_domain}"), "{exim}");
     assert_eq!(exim.matches("!authenticated = *").count(), exim.matches("\n  dnslists = ").count(), "{exim}");
 
     // A client without a name would switch off a rule that also looks at links.
@@ -197,7 +204,10 @@ fn uses_go_where_they_belong() {
         "checks = [\"urls\", \"emails\"]",
         "checks = [\"helo\"]",
         "checks = [\"rdns\"]",
-        "returncodes { GATEPOST_BL_EXAMPLE_NET = [\"127.0.1.5\", \"127.0.1.6\", \"127.0.2.2\"]; }",
+        "returncodes { GATEPOST_BL_EXAMPLE_NET = [\"127.0.1.5\", \"127.0.1.6\"]; }",
+        "ignore_whitelist = true;",
+        "returncodes { GATEPOST_BL_EXAMPLE_NET_DECIDED = [\"127.0.2.2\"]; }",
+        "expression = \"GATEPOST_BL_EXAMPLE_NET_DECIDED\";",
         "expression = \"GATEPOST_BL_EXAMPLE_NET & !GATEPOST_OK_EXAMPLE_NET\";",
         "expression = \"GATEPOST_BOUNCE_EXAMPLE_NET & BOUNCE & !GATEPOST_OK_EXAMPLE_NET\";",
     ] {
@@ -216,8 +226,69 @@ fn uses_go_where_they_belong() {
         ),
         "{sendmail}"
     );
+    assert!(snippet(&place, "sendmail").contains("first address of an answer alone"));
     let opensmtpd = told(&snippet(&place, "opensmtpd"));
+    for program in ["haraka", "opensmtpd"] {
+        let said = snippet(&place, program);
+        assert!(said.contains("lets through, even whom a person blocks: ok.example.net"), "{said}");
+    }
     assert!(opensmtpd.contains("filter-dnsbl -m -w ok.example.net bl.example.net\""), "{opensmtpd}");
+}
+
+/// Without allow lists nothing has to be told apart.
+#[test]
+fn what_a_person_blocks_is_apart_where_allow_lists_are() {
+    let place = all_uses();
+    let without = ALL_USES.replace("use = \"allow\"", "use = \"score\"").replace("except = [\"good\"]\n", "");
+    place.write("gatepost.toml", without);
+    assert!(snippet(&place, "exim").contains("dnslists = bl.example.net=127.0.1.5,127.0.1.6,127.0.2.2\n"));
+    assert!(!snippet(&place, "rspamd").contains("_DECIDED"));
+    assert!(!snippet(&place, "spamassassin").contains("_DECIDED"));
+}
+
+/// A list of names alone in its zone answers what the test point answers.
+#[test]
+fn the_test_point_of_names_rejects_nobody() {
+    let place = all_uses();
+    place.write("gatepost.toml", ALL_USES.replace("code = \"127.0.1.10\"\n", ""));
+    for program in MAIL {
+        let ran = place.run(&["snippet", program, "--config", "gatepost.toml"]).ended_with(0);
+        let ran =
+            ran.talks("warning: dbl.test: 127.0.0.2 (domains) rejects no name").talks("code = \"127.0.1.1\"");
+        assert!(ran.out.contains("dbl.test: 127.0.0.2 (domains) rejects no name"), "{}", ran.out);
+        let told = told(&ran.out);
+        let near_zone = told.lines().filter(|line| line.contains("dbl.test"));
+        near_zone.for_each(|line| assert!(!line.contains("127.0.0.2"), "{line}"));
+        assert!(!told.contains("DBL_TEST = [\"127.0.0.2"), "{told}");
+    }
+    let postfix = told(&snippet(&place, "postfix"));
+    assert!(postfix.contains("reject_rhsbl_helo dbl.test=127.0.2.2"), "a person's block stands: {postfix}");
+    // Without test points it is a listing and nothing else.
+    let without = ALL_USES.replace("code = \"127.0.1.10\"\n", "");
+    place.write(
+        "gatepost.toml",
+        without.replace("lists = [\"domains\"]", "lists = [\"domains\"]\ntest-points = false"),
+    );
+    assert!(snippet(&place, "postfix").contains("reject_rhsbl_helo dbl.test=127.0.0.2"));
+}
+
+/// A zone's word and what is put behind it is not another zone's word.
+#[test]
+fn no_two_rules_have_one_name() {
+    let place = all_uses();
+    let zones = ALL_USES.replace("lists = [\"bad\", \"worse\"]", "lists = [\"bad\", \"broad\"]");
+    place.write("gatepost.toml", zones.replace("\"own.bl.example.net\"", "\"bl.example.net-score\""));
+    for (program, rule) in [("rspamd", "symbol = "), ("spamassassin", "describe ")] {
+        let told = told(&snippet(&place, program));
+        let mut names: Vec<&str> = told
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix(rule)?.split_whitespace().next())
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert!(all >= 7 && names.len() == all, "{program}: {told}");
+    }
 }
 
 #[test]
@@ -238,7 +309,7 @@ fn resolvers_are_told_of_their_traps() {
     assert!(!unbound.contains("local-zone: \"bl.example.net\""), "{unbound}");
     assert!(told(&snippet(&place, "dnsmasq")).contains("rebind-domain-ok=/bl.example.net/"));
     assert!(
-        told(&snippet(&place, "bind")).contains("validate-except { \"bad.example.net\"; \"bl.example.net\";")
+        snippet(&place, "bind").contains("\n// validate-except { \"bad.example.net\"; \"bl.example.net\";")
     );
     assert!(snippet(&place, "bind").contains("except-from { \"bad.example.net\"; \"bl.example.net\";"));
     assert!(snippet(&place, "pdns-recursor").contains("addNTA(\"bl.example.net\""));
@@ -275,6 +346,11 @@ fn a_file_is_written_once_and_never_over_another() {
     std::os::unix::fs::symlink("target", place.path("link.conf")).unwrap();
     write("link.conf").ended_with(2).talks("link.conf is there already");
     assert!(!place.path("target").exists(), "a link was followed");
+    // A pipe has no end to be compared with.
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let _reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    write("pipe").ended_with(2).talks("pipe is there already");
     write("nowhere/new.conf").ended_with(3).talks("cannot write nowhere/new.conf");
 }
 

@@ -1,7 +1,8 @@
 //! Real mail programs that `gatepost snippet` alone has told whom to refuse, behind a real unbound that it has told where to
 //! ask: a listed client is refused with the list's text, an unlisted one passes, and so on through [`mail_support::proves`].
 //!
-//! Exim's package cannot be installed beside Postfix's: `.ci/run` unpacks it below the target folder, and puts Haraka there.
+//! The packages of Exim and Sendmail cannot be installed beside Postfix's: `.ci/run` unpacks them below the target folder, and puts
+//! Haraka there.
 #![cfg(feature = "full")]
 
 mod common;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use common::{installed, skipped};
 use mail_support::{
-    BACKSCATTER, BAD_DOMAIN, BROAD, Host, LISTED, LISTED_AND_GOOD, UNLISTED, proves, refusal,
+    BACKSCATTER, BAD_DOMAIN, BLOCKED, BROAD, Host, LISTED, LISTED_AND_GOOD, LISTED_LATE, UNLISTED,
+    people_decide, proves, refusal,
 };
 
 const SENDER: &str = "me@good.example";
@@ -75,6 +77,7 @@ fn postfix_smtpd() {
     assert!(host.session(25, UNLISTED, "").starts_with("250 "));
     // Own networks come first, an allow list later: it opens no relay.
     assert!(host.session(25, "127.0.0.1", SENDER).starts_with("250 "));
+    people_decide(&host, |client| refusal(host.session(25, client, SENDER)));
     proves(&host, |client| refusal(host.session(25, client, SENDER)));
 }
 
@@ -90,8 +93,9 @@ fn postfix_postscreen() {
         reply,
         format!("550 5.7.1 Service unavailable; client [{LISTED}] blocked using block.gatepost.internal")
     );
+    people_decide(&host, |client| refusal(host.session(2525, client, SENDER)));
     proves(&host, |client| refusal(host.session(2525, client, SENDER)));
-    assert!(host.read("postfix.log").contains(&format!("DNSBL rank 3 for [{LISTED}]")));
+    assert!(host.read("postfix.log").contains(&format!("DNSBL rank 5 for [{LISTED}]")));
 }
 
 #[test]
@@ -129,9 +133,15 @@ fn exim() {
     );
     let named = host.session(25, UNLISTED, &format!("me@{BAD_DOMAIN}"));
     assert!(named.starts_with("550 ") && named.contains("dbl.gatepost.internal"), "{named}");
+    let said = host.session_of(25, UNLISTED, SENDER, BAD_DOMAIN);
+    assert!(said.starts_with("550 ") && said.contains("dbl.gatepost.internal"), "{said}");
+    // An address literal is no list of zones.
+    assert!(host.session_of(25, UNLISTED, SENDER, "[IPv6:2001:db8::1]").starts_with("250 "));
+    assert!(!host.read("exim/mainlog").contains("strange characters"), "{}", host.read("exim/mainlog"));
     let bounce = host.session(25, BACKSCATTER, "");
     assert!(bounce.starts_with("550 ") && bounce.contains("bounce.gatepost.internal"), "{bounce}");
     assert!(host.session(25, UNLISTED, "").starts_with("250 "));
+    people_decide(&host, |client| refusal(host.session(25, client, SENDER)));
     proves(&host, |client| refusal(host.session(25, client, SENDER)));
 }
 
@@ -196,6 +206,7 @@ fn rspamd() {
     assert!(listed.contains("Service unavailable; client blocked using block.gatepost.internal"), "{listed}");
     assert!(scan(BROAD, SENDER).contains("GATEPOST_BROAD (2.00)"));
     assert!(scan(LISTED_AND_GOOD, SENDER).contains("GATEPOST_OK (-5.00)"));
+    people_decide(&host, |client| Some(scan(client, SENDER)).filter(|said| said.contains("Action: reject")));
     proves(&host, |client| Some(scan(client, SENDER)).filter(|said| said.contains("Action: reject")));
 }
 
@@ -230,6 +241,7 @@ fn spamassassin() {
     assert!(is_spam(&bounce) && bounce.contains("GATEPOST_BOUNCE"), "{bounce}");
     assert!(!scan(UNLISTED, "", "").contains("GATEPOST"));
     assert!(scan(BROAD, SENDER, "").contains("GATEPOST_BROAD"));
+    people_decide(&host, |client| Some(scan(client, SENDER, "")).filter(is_spam));
     proves(&host, |client| Some(scan(client, SENDER, "")).filter(is_spam));
 }
 
@@ -259,4 +271,67 @@ fn haraka() {
     let reply = host.session(25, LISTED, SENDER);
     assert_eq!(reply, format!("554 host [{LISTED}] is listed on block.gatepost.internal"));
     proves(&host, |client| refusal(host.session(25, client, SENDER)));
+}
+
+/// It refuses and lets pass. What it cannot do its text says: no allow lists, and the first address of an answer alone.
+#[test]
+fn sendmail() {
+    let test = "sendmail";
+    let (program, macros) =
+        (unpacked("sendmail/usr/libexec/sendmail/sendmail"), unpacked("sendmail/usr/share/sendmail/cf"));
+    if !program.is_file() || !macros.join("m4/cf.m4").is_file() {
+        return skipped(test, "no Sendmail below the target folder (.ci/run unpacks it there)");
+    }
+    let Some(m4) = installed("m4", "m4", test) else { return };
+    let Some(host) = Host::boot(test) else { return };
+    let said = host.command(&program).args(["-d0.1", "-bv"]).output().unwrap();
+    if said.status.code() == Some(127) {
+        return skipped(
+            test,
+            &format!("it lacks a library: {}", String::from_utf8_lossy(&said.stderr).trim()),
+        );
+    }
+    let snippet = host.snippet("sendmail");
+    let source = host.file(
+        "sendmail.mc",
+        &format!(
+            "divert(0)dnl\nOSTYPE(`linux')dnl\ndefine(`confPID_FILE', `FOLDER/sendmail/pid')dnl\n\
+             define(`QUEUE_DIR', `FOLDER/sendmail/queue')dnl\ndefine(`STATUS_FILE', `FOLDER/sendmail/status')dnl\n\
+             define(`ALIAS_FILE', `')dnl\ndefine(`confDOMAIN_NAME', `mx.example.org')dnl\nLOCAL_DOMAIN(`example.org')dnl\n\
+             define(`confTO_RESOLVER_RETRANS', `1s')dnl\ndefine(`confTO_RESOLVER_RETRY', `2')dnl\nFEATURE(`no_default_msa')dnl\nFEATURE(`accept_unresolvable_domains')dnl\n\
+             DAEMON_OPTIONS(`Family=inet, Name=MTA, Port=25, Addr=192.0.2.1')dnl\n{snippet}\
+             MAILER(`local')dnl\nMAILER(`smtp')dnl\n"
+        ),
+    );
+    std::fs::create_dir_all(host.path("sendmail/queue")).unwrap();
+    let mut m4 = host.command(&m4);
+    m4.arg(format!("-D_CF_DIR_={}/", macros.display())).arg(macros.join("m4/cf.m4")).arg(source);
+    let made = m4.output().unwrap();
+    assert!(made.status.success() && made.stderr.is_empty(), "{made:?}");
+    let config = host.file("sendmail.cf", &String::from_utf8(made.stdout).unwrap());
+    // It asks who it is, and waits a minute when nobody knows.
+    let hosts = host.file("hosts", "127.0.0.1 localhost\n192.0.2.1 mx.example.org mx\n");
+    let script = "mount --bind \"$0\" /etc/hosts; exec \"$1\" -C \"$2\" -bD";
+    let paths = [&hosts, &program, &config].map(|path| path.to_str().unwrap());
+    let unshare = installed("unshare", "util-linux", test).unwrap();
+    host.start(
+        "sendmail",
+        &unshare,
+        &["--mount", "--uts", "sh", "-c", &format!("hostname mx; {script}"), paths[0], paths[1], paths[2]],
+    );
+    host.wait_for_port("sendmail", "192.0.2.1", 25);
+    let reply = host.session(25, LISTED, SENDER);
+    assert!(
+        reply.starts_with("550 ") && reply.contains(&format!("{LISTED} listed at block.gatepost.internal")),
+        "{reply}"
+    );
+    for client in [UNLISTED, BROAD, BACKSCATTER] {
+        assert_eq!(refusal(host.session(25, client, SENDER)), None, "{client}");
+    }
+    host.gatepost(&["block", BLOCKED]).expect(0);
+    host.wait("gatepost", || host.is_listed(BLOCKED, 5354));
+    assert!(refusal(host.session(25, BLOCKED, SENDER)).is_some());
+    host.stop("gatepost");
+    host.wait("gatepost", || !host.is_listed(LISTED_LATE, 5354));
+    assert_eq!(refusal(host.session(25, LISTED_LATE, SENDER)), None);
 }

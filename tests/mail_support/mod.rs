@@ -19,15 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const LISTED: &str = "5.6.7.9";
 /// There, and asked for only when nobody answers any more.
 pub(crate) const LISTED_LATE: &str = "5.6.7.10";
-/// There, and on the allow list.
+/// On both own block lists, and on the allow list.
 pub(crate) const LISTED_AND_GOOD: &str = "5.6.7.11";
+/// There, and on the allow list; and then a person decides.
+pub(crate) const GOOD_BUT_BLOCKED: &str = "5.6.7.17";
 /// On no list until the sync brings it.
 pub(crate) const COMES: &str = "5.6.7.12";
 /// On no list until a person blocks it.
 pub(crate) const BLOCKED: &str = "5.6.7.13";
 /// On no list.
 pub(crate) const UNLISTED: &str = "5.6.7.14";
-/// On the score list alone.
+/// On all three score lists, and on no other.
 pub(crate) const BROAD: &str = "5.6.7.15";
 /// On the bounce list alone.
 pub(crate) const BACKSCATTER: &str = "5.6.7.16";
@@ -52,15 +54,30 @@ text = "$ is on own"
 url = "file://FOLDER/fetched.txt"
 format = "plain"
 use = "block"
-code = "127.0.1.6"
+code = "127.0.3.6"
 floor = "0s"
 soft-age = "10s"
 hard-age = "20s"
+[list.also]
+file = "also.txt"
+format = "plain"
+use = "block"
+code = "127.0.4.6"
 [list.broad]
 file = "broad.txt"
 format = "plain"
 use = "score"
 code = "127.0.1.7"
+[list.broader]
+file = "broad.txt"
+format = "plain"
+use = "score"
+code = "127.0.3.7"
+[list.broadest]
+file = "broad.txt"
+format = "plain"
+use = "score"
+code = "127.0.4.7"
 [list.backscatter]
 file = "backscatter.txt"
 format = "plain"
@@ -77,11 +94,11 @@ format = "names"
 use = "block"
 code = "127.0.1.10"
 [zone."block.gatepost.internal"]
-lists = ["own", "fetched"]
+lists = ["own", "fetched", "also"]
 ttl = "1s"
 negative-ttl = "1s"
 [zone."broad.gatepost.internal"]
-lists = ["broad"]
+lists = ["broad", "broader", "broadest"]
 [zone."bounce.gatepost.internal"]
 lists = ["backscatter"]
 [zone."ok.gatepost.internal"]
@@ -206,11 +223,12 @@ impl Host {
 
     fn serve(&self) {
         self.file("gatepost.toml", CONFIG);
-        self.file("own.txt", &format!("{LISTED}\n{LISTED_LATE}\n{LISTED_AND_GOOD}\n"));
+        self.file("own.txt", &format!("{LISTED}\n{LISTED_LATE}\n{LISTED_AND_GOOD}\n{GOOD_BUT_BLOCKED}\n"));
+        self.file("also.txt", &format!("{LISTED_AND_GOOD}\n"));
         self.file("fetched.txt", &format!("{EXPIRES}\n"));
         self.file("broad.txt", &format!("{BROAD}\n"));
         self.file("backscatter.txt", &format!("{BACKSCATTER}\n"));
-        self.file("good.txt", &format!("{LISTED_AND_GOOD}\n"));
+        self.file("good.txt", &format!("{LISTED_AND_GOOD}\n{GOOD_BUT_BLOCKED}\n"));
         self.file("domains.txt", &format!("{BAD_DOMAIN}\n"));
         self.gatepost(&["sync"]).expect(0);
         let config = self.path("gatepost.toml");
@@ -237,12 +255,22 @@ impl Host {
 
     /// Whether the block zone has `address`, by whoever answers on `port`.
     pub(crate) fn is_listed(&self, address: &str, port: u16) -> bool {
+        self.answers(address, port).starts_with("127.")
+    }
+
+    /// What the block zone has of `address`, by whoever answers on `port`.
+    fn answers(&self, address: &str, port: u16) -> String {
+        self.asked("127.0.0.1", address, port)
+    }
+
+    /// The same, by the server at another address.
+    pub(crate) fn asked(&self, server: &str, address: &str, port: u16) -> String {
         let mut octets: Vec<&str> = address.split('.').collect();
         octets.reverse();
         let mut dig = self.command("dig");
-        dig.args(["@127.0.0.1", "-p", &port.to_string(), "+short", "+tries=1", "+time=2", "A"]);
+        dig.args([&format!("@{server}"), "-p", &port.to_string(), "+short", "+tries=1", "+time=2", "A"]);
         let output = dig.arg(format!("{}.block.gatepost.internal", octets.join("."))).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).starts_with("127.")
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Waits until `done`; what `name` said when it never is.
@@ -267,9 +295,14 @@ impl Host {
 
     /// The reply that decided about a mail from `client`.
     pub(crate) fn session(&self, port: u16, client: &str, sender: &str) -> String {
+        self.session_of(port, client, sender, "client.example")
+    }
+
+    /// The same of a client that says `helo`.
+    pub(crate) fn session_of(&self, port: u16, client: &str, sender: &str, helo: &str) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail_support/session.py");
         let mut python = self.command("python3");
-        let output = python.arg(script).arg(port.to_string()).args([client, sender]).output().unwrap();
+        let output = python.arg(script).arg(port.to_string()).args([client, sender, helo]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         assert!(!said.is_empty(), "{client}: {}", String::from_utf8_lossy(&output.stderr));
         said
@@ -283,6 +316,16 @@ pub(crate) fn refusal(reply: String) -> Option<String> {
         "5" => Some(reply),
         _ => panic!("neither passed nor refused: {reply}"),
     }
+}
+
+/// A person's word counts more than all lists: a block more than allow lists, an allow more than block lists. `see` as below.
+pub(crate) fn people_decide(host: &Host, see: impl Fn(&str) -> Option<String>) {
+    host.gatepost(&["block", GOOD_BUT_BLOCKED]).expect(0);
+    host.wait("gatepost", || host.answers(GOOD_BUT_BLOCKED, 53).contains("127.0.2.2"));
+    assert!(see(GOOD_BUT_BLOCKED).is_some(), "an allow list outweighs what a person blocks");
+    host.gatepost(&["allow", GOOD_BUT_BLOCKED]).expect(0);
+    host.wait("gatepost", || !host.is_listed(GOOD_BUT_BLOCKED, 53));
+    assert_eq!(see(GOOD_BUT_BLOCKED), None);
 }
 
 /// The life of a mail server's wiring. `see` lets a client send a mail: the refusal, or nothing when it passes.

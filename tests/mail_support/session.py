@@ -1,11 +1,11 @@
-"""An SMTP session up to RCPT. Arguments: port, client's address, sender. Prints the first reply that is no success, else RCPT's."""
+"""An SMTP session up to RCPT. Arguments: port, client's address, sender, name for EHLO. Prints the first reply that is no success, else RCPT's."""
 import smtplib
 import sys
 
-port, client, sender = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+port, client, sender, helo = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 smtp = smtplib.SMTP(timeout=60, source_address=(client, 0), local_hostname="client.example")
 reply = smtp.connect("192.0.2.1", port)
-for command in ("EHLO client.example", "MAIL FROM:<%s>" % sender, "RCPT TO:<user@example.org>"):
+for command in ("EHLO %s" % helo, "MAIL FROM:<%s>" % sender, "RCPT TO:<user@example.org>"):
     if reply[0] >= 400:
         break
     reply = smtp.docmd(command)

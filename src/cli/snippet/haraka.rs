@@ -17,6 +17,10 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.legend(wiring);
     text.cannot("The plugin cannot tell null senders and so cannot use", &zones(wiring, Use::Bounce, false));
     text.cannot("The plugin asks for no names", &zones(wiring, Use::Block, true));
+    text.cannot(
+        "The plugin tells no codes apart: whom these have it lets through, even whom a person blocks",
+        &zones(wiring, Use::Allow, false),
+    );
     let rejects = |zone: &&WiredZone| zone.codes.keys().all(|use_| *use_ == Use::Block);
     let asked: Vec<(&WiredZone, &str, bool)> = wiring
         .zones

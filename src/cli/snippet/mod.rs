@@ -88,6 +88,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let config = args.from.read()?;
     let wiring = wiring_of(&config)?;
     let text = args.program.text(&wiring)?;
+    if !args.program.is_resolver() {
+        wiring
+            .zones
+            .iter()
+            .filter_map(text::same_as_test)
+            .for_each(|warning| talk(format!("warning: {warning}")));
+    }
     if let Some(path) = &args.write {
         talk(write(path, &text)?);
         return Ok(ExitStatus::Ok);
@@ -153,7 +160,9 @@ fn write(path: &Path, text: &str) -> anyhow::Result<String> {
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o644).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+            // What is no file has no end that could be read to.
+            let is_file = std::fs::metadata(path).is_ok_and(|there| there.is_file());
+            if is_file && std::fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
                 return Ok(format!("{} is there already and says the same", path.display()));
             }
             bail!(Usage(format!(

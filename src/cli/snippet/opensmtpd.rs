@@ -8,7 +8,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
         "#",
         "opensmtpd",
-        "OpenSMTPD: filter-dnsbl marks what gatepost lists. For smtpd.conf. Not tried.",
+        "OpenSMTPD: filter-dnsbl marks what gatepost lists. For smtpd.conf. Not tried with the filter.",
     );
     text.note("Without -m the filter disconnects whoever is listed, and everybody as long as a zone cannot be answered: it fails closed.");
     text.note("With -m it adds `X-Spam: Yes`, on which your delivery agent can act. It has no filter for values: to it any answer is a");
@@ -18,6 +18,10 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.legend(wiring);
     text.cannot("The filter cannot weigh", &zones(wiring, Use::Score, false));
     text.cannot("The filter cannot tell null senders and so cannot use", &zones(wiring, Use::Bounce, false));
+    text.cannot(
+        "The filter tells no codes apart: whom these have it lets through, even whom a person blocks",
+        &zones(wiring, Use::Allow, false),
+    );
     let rejects = |zone: &&WiredZone| zone.addresses && zone.codes.keys().all(|use_| *use_ == Use::Block);
     let mut arguments: Vec<String> =
         wiring.addresses(Use::Allow).map(|asked| format!("-w {}", asked.zone.origin)).collect();

@@ -7,11 +7,14 @@ use crate::model::Use;
 
 /// Restrictions that reject what `asked` lists, one for each group of codes that share three octets. The filter lets nothing
 /// but a real listing reject mail: no test point, no error code. What a person blocks is one.
-pub(crate) fn rejects(asked: Asked<'_>) -> Vec<String> {
+pub(crate) fn rejects(asked: &Asked<'_>) -> Vec<String> {
     restrictions("reject_rbl_client", asked)
 }
 
-fn restrictions(word: &str, asked: Asked<'_>) -> Vec<String> {
+/// What is looked up in zones of names.
+const NAMES: [&str; 3] = ["reject_rhsbl_client", "reject_rhsbl_helo", "reject_rhsbl_sender"];
+
+fn restrictions(word: &str, asked: &Asked<'_>) -> Vec<String> {
     let filters = brackets(asked.codes.keys());
     filters.iter().map(|filter| format!("{word} {}={filter}", asked.zone.origin)).collect()
 }
@@ -29,7 +32,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     );
     text.line("");
 
-    let bounce: Vec<String> = wiring.addresses(Use::Bounce).flat_map(rejects).collect();
+    let bounce: Vec<String> = wiring.addresses(Use::Bounce).flat_map(|asked| rejects(&asked)).collect();
     if !bounce.is_empty() {
         text.note("Null senders alone: bounces for mail that nobody here sent.");
         text.line("smtpd_restriction_classes = gatepost_bounce");
@@ -39,12 +42,16 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         ["permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"]
             .map(str::to_owned)
             .into();
-    all.extend(wiring.addresses(Use::Allow).flat_map(|asked| restrictions("permit_dnswl_client", asked)));
-    all.extend(wiring.names(Use::Allow).flat_map(|asked| restrictions("permit_rhswl_client", asked)));
-    all.extend(wiring.addresses(Use::Block).flat_map(rejects));
-    for word in ["reject_rhsbl_client", "reject_rhsbl_helo", "reject_rhsbl_sender"] {
-        all.extend(wiring.names(Use::Block).flat_map(|asked| restrictions(word, asked)));
-    }
+    let (addresses, names) = (wiring.rejecting(false), wiring.rejecting(true));
+    let rejected = |addresses: &[Asked<'_>], names: &[Asked<'_>]| -> Vec<String> {
+        let names = NAMES.iter().flat_map(|word| names.iter().flat_map(|asked| restrictions(word, asked)));
+        addresses.iter().flat_map(rejects).chain(names).collect()
+    };
+    // What a person blocks stays blocked, whatever an allow list says.
+    all.extend(rejected(&addresses.always, &names.always));
+    all.extend(wiring.addresses(Use::Allow).flat_map(|asked| restrictions("permit_dnswl_client", &asked)));
+    all.extend(wiring.names(Use::Allow).flat_map(|asked| restrictions("permit_rhswl_client", &asked)));
+    all.extend(rejected(&addresses.unless_allowed, &names.unless_allowed));
     if !bounce.is_empty() {
         all.push("check_sender_access inline:{{<> = gatepost_bounce}}".to_owned());
     }

@@ -18,25 +18,46 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.cannot("postscreen knows no sender and so cannot use", &zones(wiring, Use::Bounce, false));
     text.cannot("postscreen asks for no names", &zones(wiring, Use::Block, true));
     text.line("");
-    let score = wiring.addresses(Use::Score).count();
-    let enough = LEAST.max(score + 1);
-    let most = wiring.addresses(Use::Block).count() * enough + score;
-    let mut sites: Vec<String> = Vec::new();
-    for (use_, weight) in [(Use::Block, enough as i64), (Use::Score, 1), (Use::Allow, -(most as i64))] {
-        sites.extend(wiring.addresses(use_).flat_map(|asked| weighed(asked, weight)));
-    }
+    let sites = sites(wiring);
     text.line("postscreen_access_list = permit_mynetworks");
     text.line("postscreen_dnsbl_sites =");
     for (at, site) in sites.iter().enumerate() {
         let comma = if at + 1 < sites.len() { "," } else { "" };
         text.line(&format!("    {site}{comma}"));
     }
-    text.line(&format!("postscreen_dnsbl_threshold = {enough}"));
+    text.line(&format!("postscreen_dnsbl_threshold = {}", enough(wiring)));
     text.line("postscreen_dnsbl_action = enforce");
     text.end()
 }
 
-fn weighed(asked: Asked<'_>, weight: i64) -> Vec<String> {
+/// Each with its weight. postscreen adds those of all sites whose filter matches, and a zone has as many sites as filters: so
+/// whatever may come together is counted in filters.
+fn sites(wiring: &Wiring) -> Vec<String> {
+    let rejecting = wiring.rejecting(false);
+    let of = |asked: &[Asked<'_>]| -> Vec<String> { asked.iter().flat_map(filters).collect() };
+    let (decided, block) = (of(&rejecting.always), of(&rejecting.unless_allowed));
+    let score = of(&wiring.addresses(Use::Score).collect::<Vec<_>>());
+    let allow = of(&wiring.addresses(Use::Allow).collect::<Vec<_>>());
+    // Any one outweighs all that stands before it.
+    let enough = enough(wiring);
+    let most = block.len() * enough + score.len();
+    let always = allow.len() * most + enough;
+    let weighed = |sites: Vec<String>, sign: &'static str, weight: usize| {
+        sites.into_iter().map(move |site| format!("{site}*{sign}{weight}"))
+    };
+    weighed(decided, "", always)
+        .chain(weighed(block, "", enough))
+        .chain(weighed(score, "", 1))
+        .chain(weighed(allow, "-", most))
+        .collect()
+}
+
+/// What one block list weighs, and from which on a client is refused: more than all score lists together.
+fn enough(wiring: &Wiring) -> usize {
+    LEAST.max(wiring.addresses(Use::Score).map(|asked| filters(&asked).len()).sum::<usize>() + 1)
+}
+
+fn filters(asked: &Asked<'_>) -> Vec<String> {
     let filters = brackets(asked.codes.keys());
-    filters.iter().map(|filter| format!("{}={filter}*{weight}", asked.zone.origin)).collect()
+    filters.iter().map(|filter| format!("{}={filter}", asked.zone.origin)).collect()
 }

@@ -18,7 +18,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.line("");
 
     text.line("rbl {\n  rbls {");
-    let rules: Vec<Rule<'_>> = rules(wiring);
+    let rules = rules(wiring);
     rules.iter().for_each(|rule| rule.write(&mut text));
     text.line("  }\n}");
 
@@ -36,6 +36,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.line("\nforce_actions {\n  rules {");
     for rule in rules.iter().filter(|rule| !rule.names) {
         match rule.use_ {
+            Use::Block if rule.always => rule.reject(&mut text, ""),
             Use::Block => rule.reject(&mut text, &unless),
             // rspamd's own symbol for mail with a null sender that looks like a bounce.
             Use::Bounce => rule.reject(&mut text, &format!(" & BOUNCE{unless}")),
@@ -50,6 +51,8 @@ struct Rule<'a> {
     asked: Asked<'a>,
     use_: Use,
     names: bool,
+    /// Whatever allow lists say: rspamd does not ask at all for what one has, unless it is told to.
+    always: bool,
     checks: &'static str,
     symbol: String,
 }
@@ -62,14 +65,31 @@ const NAMES: [(&str, &str); 3] =
 fn rules(wiring: &Wiring) -> Vec<Rule<'_>> {
     let mut rules = Vec::new();
     for use_ in [Use::Allow, Use::Block, Use::Score, Use::Bounce] {
-        for asked in wiring.addresses(use_) {
-            let symbol = symbol(asked, use_, false);
-            rules.push(Rule { asked, use_, names: false, checks: r#""from""#, symbol });
-        }
-        for asked in wiring.names(use_) {
-            for (what, checks) in NAMES {
-                let symbol = symbol(asked, use_, true) + what;
-                rules.push(Rule { asked, use_, names: true, checks, symbol });
+        for names in [false, true] {
+            let rejecting = wiring.rejecting(names);
+            let (always, others): (Vec<_>, Vec<_>) = match (use_, names) {
+                (Use::Block, _) => (rejecting.always, rejecting.unless_allowed),
+                (_, true) => (Vec::new(), wiring.names(use_).collect()),
+                (_, false) => (Vec::new(), wiring.addresses(use_).collect()),
+            };
+            for (asked, always) in others
+                .into_iter()
+                .map(|asked| (asked, false))
+                .chain(always.into_iter().map(|asked| (asked, true)))
+            {
+                let symbol = symbol(&asked, use_, names) + if always { "_DECIDED" } else { "" };
+                let rule = |what: &str, checks| Rule {
+                    asked: asked.clone(),
+                    use_,
+                    names,
+                    always,
+                    checks,
+                    symbol: symbol.clone() + what,
+                };
+                match names {
+                    true => rules.extend(NAMES.map(|(what, checks)| rule(what, checks))),
+                    false => rules.push(rule("", r#""from""#)),
+                }
             }
         }
     }
@@ -77,7 +97,7 @@ fn rules(wiring: &Wiring) -> Vec<Rule<'_>> {
 }
 
 /// The zone's word, and what makes it another one where a zone has more than one rule.
-pub(crate) fn symbol(asked: Asked<'_>, use_: Use, names: bool) -> String {
+pub(crate) fn symbol(asked: &Asked<'_>, use_: Use, names: bool) -> String {
     let zone = asked.zone;
     let mut symbol = format!("GATEPOST_{}", zone.tag);
     if zone.codes.len() > 1 {
@@ -111,6 +131,9 @@ impl Rule<'_> {
         }
         if self.use_ == Use::Allow {
             text.line("      is_whitelist = true;");
+        }
+        if self.always {
+            text.line("      ignore_whitelist = true;");
         }
         text.line("      exclude_users = true;\n      exclude_local = true;");
         text.line("      unknown = false;");

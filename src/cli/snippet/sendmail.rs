@@ -11,10 +11,12 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
         "dnl #",
         "sendmail",
-        "Sendmail: refuses what gatepost lists. For sendmail.mc, before MAILER. Not tried.",
+        "Sendmail: refuses what gatepost lists. For sendmail.mc, before MAILER.",
     );
     text.note("delay_checks asks when recipients are named, so that clients that authenticate are let through before; your own networks");
     text.note("stand in the access map (Connect:192.0.2 OK). The third argument stays empty: when nothing is answered, mail passes.");
+    text.note("It looks at the first address of an answer alone, and for clients with an IPv4 address alone: a client that comes by IPv6");
+    text.note("passes, and so does one whose first address is of a list that only weighs. A milter (rspamd, SpamAssassin) sees them all.");
     text.mail_test("connect from there: 550 at RCPT.");
     text.legend(wiring);
     text.cannot("Sendmail cannot weigh", &zones(wiring, Use::Score, false));

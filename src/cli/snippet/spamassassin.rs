@@ -4,6 +4,7 @@ use super::codes::expression;
 use super::rspamd::symbol;
 use super::text::Text;
 use super::wiring::{Asked, Wiring};
+use crate::config::Code;
 use crate::model::Use;
 
 /// Above the 5 from which mail is spam.
@@ -20,24 +21,44 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note("It marks, and whoever calls it rejects. The client is the last relay outside trusted_networks and internal_networks.");
     text.mail_test("spamassassin -D dns -t < a.mail that came from there: GATEPOST_… among its tests.");
     text.legend(wiring);
+    // What a person blocks stays blocked, whatever allow lists say.
+    let allowing = wiring.addresses(Use::Allow).count();
+    let always = BLOCK - ALLOW * allowing as f64;
+    let (by_address, by_name) = (wiring.rejecting(false), wiring.rejecting(true));
+    for (asked, score) in with(by_address.always, always).chain(with(by_address.unless_allowed, BLOCK)) {
+        addresses(&mut text, &asked, Use::Block, score);
+    }
+    for (asked, score) in with(by_name.always, always).chain(with(by_name.unless_allowed, BLOCK)) {
+        names(&mut text, &asked, Use::Block, score);
+    }
     let mut null_sender = false;
-    for (use_, score) in [(Use::Block, BLOCK), (Use::Score, SCORE), (Use::Allow, ALLOW), (Use::Bounce, 0.0)] {
+    for (use_, score) in [(Use::Score, SCORE), (Use::Allow, ALLOW), (Use::Bounce, 0.0)] {
         for asked in wiring.addresses(use_) {
             if use_ == Use::Bounce && !null_sender {
                 null_sender = true;
                 text.line("\nheader   __GATEPOST_NULL_SENDER Return-Path =~ /<>/");
             }
-            addresses(&mut text, asked, use_, score);
+            addresses(&mut text, &asked, use_, score);
         }
-        for asked in wiring.names(use_).filter(|_| matches!(use_, Use::Block | Use::Score)) {
-            names(&mut text, asked, use_, score);
+        for asked in wiring.names(use_).filter(|_| use_ == Use::Score) {
+            names(&mut text, &asked, use_, score);
         }
     }
     text.end()
 }
 
-fn addresses(text: &mut Text, asked: Asked<'_>, use_: Use, score: f64) {
-    let (zone, symbol) = (&asked.zone.origin, symbol(asked, use_, false));
+fn with(asked: Vec<Asked<'_>>, score: f64) -> impl Iterator<Item = (Asked<'_>, f64)> {
+    asked.into_iter().map(move |asked| (asked, score))
+}
+
+/// With an ending of its own for what a person blocks, where that is apart.
+fn named(asked: &Asked<'_>, use_: Use, names: bool) -> String {
+    let is_decided = use_ == Use::Block && asked.codes.keys().all(|code| *code == Code::OVERLAY);
+    symbol(asked, use_, names) + if is_decided { "_DECIDED" } else { "" }
+}
+
+fn addresses(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
+    let (zone, symbol) = (&asked.zone.origin, named(asked, use_, false));
     let set = format!("{}-lastexternal", symbol.to_ascii_lowercase());
     let filter = expression(asked.codes.keys());
     // For null senders alone: the listing itself scores nothing, what is made of both does.
@@ -58,8 +79,8 @@ fn addresses(text: &mut Text, asked: Asked<'_>, use_: Use, score: f64) {
 }
 
 /// Domains of links: a rule for each code, since a sub-test there is one code.
-fn names(text: &mut Text, asked: Asked<'_>, use_: Use, score: f64) {
-    let (zone, symbol) = (&asked.zone.origin, symbol(asked, use_, true));
+fn names(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
+    let (zone, symbol) = (&asked.zone.origin, named(asked, use_, true));
     let mut rules = Vec::new();
     text.line("");
     for code in asked.codes.keys() {

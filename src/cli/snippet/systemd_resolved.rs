@@ -7,10 +7,10 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
         "#",
         "systemd-resolved",
-        "systemd-resolved: asks gatepost for its zones. For a file in /etc/systemd/resolved.conf.d. Not tried.",
+        "systemd-resolved: asks gatepost for its zones. For a file in /etc/systemd/resolved.conf.d.",
     );
     text.note("It asks a global server for all else, too; gatepost refuses that, and the server of the link answers. A mail server");
-    text.note("is better served by one of the other resolvers.");
+    text.note("is better served by one of the other resolvers. It asks nobody while loopback is the only interface that is up.");
     text.resolver_test(wiring, "");
     text.line("[Resolve]");
     text.line(&format!("DNS={}", wiring.server));

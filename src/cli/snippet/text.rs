@@ -58,6 +58,9 @@ impl Text {
                     self.note(&format!("{} {use_}: {code}", zone.origin));
                 }
             }
+            if let Some(warning) = same_as_test(zone) {
+                self.note(&warning);
+            }
             if zone.unknown_values {
                 self.note(&format!(
                     "{}: its entries bring values of their own, which are known when it is in service; print this again then.",
@@ -85,6 +88,16 @@ impl Text {
     pub(crate) fn end(self) -> String {
         self.text
     }
+}
+
+/// That a zone's names are not looked up for 127.0.0.2.
+pub(crate) fn same_as_test(zone: &WiredZone) -> Option<String> {
+    let list = zone.same_as_test.as_ref()?;
+    Some(format!(
+        "{}: 127.0.0.2 ({list}) rejects no name, since the test point answers it, too: a client that says \"EHLO test\" would be \
+         refused. Give the list a code, such as code = \"127.0.1.1\", and print this again.",
+        zone.origin
+    ))
 }
 
 /// `127.0.0.4 uceprotect-1, …`, a few on a line.

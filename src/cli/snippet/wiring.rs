@@ -41,6 +41,9 @@ pub(crate) struct WiredZone {
     pub(crate) names: bool,
     /// What it may answer, by what that is good for; no use without codes.
     pub(crate) codes: BTreeMap<Use, Codes>,
+    /// Names are not looked up for 127.0.0.2, though this list answers it: the name `test`, which anybody can say in HELO, is
+    /// answered the same.
+    pub(crate) same_as_test: Option<String>,
     /// Entries bring values of their own, and no data are in service that would show which.
     pub(crate) unknown_values: bool,
     /// The test points are there.
@@ -60,10 +63,19 @@ pub(crate) enum LeftOut {
 }
 
 /// A zone, and those of its codes that are good for one thing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked<'a> {
     pub(crate) zone: &'a WiredZone,
-    pub(crate) codes: &'a Codes,
+    pub(crate) codes: Codes,
+}
+
+/// What mail is rejected for.
+#[derive(Debug)]
+pub(crate) struct Rejecting<'a> {
+    /// Whatever allow lists say: what a person blocks. Empty where there are no allow lists, since then nothing has to be told apart.
+    pub(crate) always: Vec<Asked<'a>>,
+    /// Unless an allow list has it.
+    pub(crate) unless_allowed: Vec<Asked<'a>>,
 }
 
 /// Why there is nothing to wire.
@@ -117,11 +129,34 @@ impl Wiring {
 
     /// The zones of names that list something good for `use_`.
     pub(crate) fn names(&self, use_: Use) -> impl Iterator<Item = Asked<'_>> + Clone {
-        self.asked(use_).filter(|asked| asked.zone.names)
+        let is_test =
+            |zone: &WiredZone, code: Ipv4Addr| zone.same_as_test.is_some() && code == Code::ALONE.address();
+        self.asked(use_).filter(|asked| asked.zone.names).filter_map(move |asked| {
+            let zone = asked.zone;
+            asked.only(|code| !is_test(zone, code))
+        })
+    }
+
+    /// What mail is rejected for: of addresses, or of names.
+    pub(crate) fn rejecting(&self, names: bool) -> Rejecting<'_> {
+        let all: Vec<Asked<'_>> = match names {
+            true => self.names(Use::Block).collect(),
+            false => self.addresses(Use::Block).collect(),
+        };
+        if self.asked(Use::Allow).next().is_none() {
+            return Rejecting { always: Vec::new(), unless_allowed: all };
+        }
+        let only = |wanted: fn(Ipv4Addr) -> bool| {
+            all.iter().cloned().filter_map(|asked| asked.only(wanted)).collect()
+        };
+        Rejecting {
+            always: only(|code| code == Code::OVERLAY),
+            unless_allowed: only(|code| code != Code::OVERLAY),
+        }
     }
 
     fn asked(&self, use_: Use) -> impl Iterator<Item = Asked<'_>> + Clone {
-        self.zones.iter().filter_map(move |zone| Some(Asked { zone, codes: zone.codes.get(&use_)? }))
+        self.zones.iter().filter_map(move |zone| Some(Asked { zone, codes: zone.codes.get(&use_)?.clone() }))
     }
 
     /// What to ask to see that the way is open, and what must come back.
@@ -156,10 +191,11 @@ impl Wiring {
         }
     }
 
-    /// A word for each zone: its name below the usual suffix where it is there.
+    /// A word for each zone: its name below the usual suffix where it is there, and never one that another zone's word becomes
+    /// with what is put behind it.
     fn tags(&mut self) {
         let suffix: Name = defaults::UP_SUFFIX.parse().expect("a name");
-        let mut taken = BTreeSet::new();
+        let mut taken: Vec<String> = Vec::new();
         for zone in &mut self.zones {
             let name = zone.origin.relative_to(&suffix).filter(|name| *name != Name::root());
             let name = name.unwrap_or_else(|| zone.origin.clone()).to_string();
@@ -167,12 +203,33 @@ impl Wiring {
                 name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
             let word = word.trim_matches('_').to_ascii_uppercase();
             let mut words = (2..).map(|number| format!("{word}_{number}"));
-            zone.tag = std::iter::once(word.clone())
-                .chain(&mut words)
-                .find(|tag| taken.insert(tag.clone()))
-                .expect("numbers do not end");
+            let is_free = |tag: &String| !taken.iter().any(|other| are_confused(tag, other));
+            zone.tag =
+                std::iter::once(word.clone()).chain(&mut words).find(is_free).expect("numbers do not end");
+            taken.push(zone.tag.clone());
         }
     }
+}
+
+impl Asked<'_> {
+    /// With the codes that are `wanted` alone; nothing when none is.
+    fn only(mut self, wanted: impl Fn(Ipv4Addr) -> bool) -> Option<Self> {
+        self.codes.retain(|code, _| wanted(*code));
+        Some(self).filter(|asked| !asked.codes.is_empty())
+    }
+}
+
+/// What programs' texts put behind a zone's word.
+const ENDINGS: [&str; 10] =
+    ["BLOCK", "SCORE", "BOUNCE", "ALLOW", "DECIDED", "NAMES", "HELO", "RDNS", "OTHER", "ANY"];
+
+/// Whether one word is the other, or becomes it with endings.
+fn are_confused(one: &str, other: &str) -> bool {
+    let ends = |long: &str, short: &str| {
+        let end = long.strip_prefix(short).and_then(|end| end.strip_prefix('_'));
+        end.is_some_and(|end| end.split('_').all(|word| ENDINGS.contains(&word)))
+    };
+    one == other || ends(one, other) || ends(other, one)
 }
 
 /// The first loopback address, so that nothing leaves the machine; else the first.
@@ -224,6 +281,7 @@ fn wired(
         addresses: false,
         names: false,
         codes: BTreeMap::new(),
+        same_as_test: None,
         unknown_values: false,
         test_points: zone.test_points,
     };
@@ -251,6 +309,10 @@ fn wired(
         wired.codes.entry(use_).or_default().extend(real.map(|code| (code, "its entries".to_owned())));
     }
     wired.codes.retain(|_, codes| !codes.is_empty());
+    if zone.test_points && wired.names {
+        let mut codes = wired.codes.values();
+        wired.same_as_test = codes.find_map(|codes| codes.get(&Code::ALONE.address())).cloned();
+    }
     wired
 }
 

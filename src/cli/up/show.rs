@@ -167,7 +167,7 @@ impl Screen {
             for line in wiring
                 .addresses(Use::Block)
                 .filter(|asked| asked.zone.origin == combined.origin)
-                .flat_map(postfix::rejects)
+                .flat_map(|asked| postfix::rejects(&asked))
             {
                 writeln!(out, "      {line}")?;
             }
