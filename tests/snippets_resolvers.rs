@@ -2,10 +2,11 @@
 //! 127.0.0.0/8 or from unsigned zones away: what is listed is found, what is not is not. And without the line that
 //! opens a trap, the trap is shut: a line that does nothing would not be told.
 //!
-//! systemd-resolved is not tried: it needs systemd as process 1.
+//! systemd-resolved runs by hand, without a systemd beside it; `.ci/run` unpacks it below the target folder.
 #![cfg(feature = "full")]
 
 mod common;
+mod mail_support;
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,9 +16,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::dns::{self, A, NOERROR, NXDOMAIN, SERVFAIL};
-use common::installed;
 use common::program::{Server, run};
 use common::site::Site;
+use common::{installed, skipped};
+use mail_support::{Host, LISTED, UNLISTED};
 
 /// Long enough for any machine; nothing waits for it unless the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -211,8 +213,13 @@ fn bind() {
     let Some(program) = installed("named", "bind9", "bind") else { return };
     let gatepost = Gatepost::start();
     let snippet = gatepost.snippet("bind");
-    let (within, beside) = snippet.split_once("// Beside options").expect("two parts");
-    let filter = uncommented(within, "//", "deny-answer-addresses {");
+    let within = uncommented(&snippet, "//", "validate-except {");
+    let filter = uncommented(&snippet, "//", "deny-answer-addresses {");
+    // What `--write` makes is a file that can be included as it is.
+    let folder = tempfile::tempdir().unwrap();
+    let mut check = Command::new("named-checkconf");
+    let checked = check.arg(file(folder.path(), "gatepost.conf", &snippet)).output();
+    assert!(checked.as_ref().is_ok_and(|checked| checked.status.success()), "{checked:?}");
     let start = |options: &str| {
         Resolver::start(|folder, port| {
             let at = folder.display();
@@ -220,7 +227,7 @@ fn bind() {
                 "options {{ directory \"{at}\"; managed-keys-directory \"{at}\"; pid-file none; session-keyfile none; \
                  listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion yes; \
                  dnssec-validation auto; trust-anchor-telemetry no; qname-minimization strict;\n{options}\n}};\n\
-                 controls {{ }};\n// Beside options{beside}"
+                 controls {{ }};\n{snippet}"
             );
             let mut command = Command::new(&program);
             command.args(["-g", "-c"]).arg(file(folder, "named.conf", &text));
@@ -228,8 +235,7 @@ fn bind() {
         })
     };
     start(&format!("{within}{filter}")).is_right();
-    let validated = without(within, "validate-except {");
-    assert!(start(&validated).is_shut_in(ZONES[0]), "validate-except opens nothing");
+    assert!(start("").is_shut_in(ZONES[0]), "validate-except opens nothing");
     let filtered = filter.split(" except-from").next().unwrap();
     assert!(start(&format!("{within}{filtered};")).is_shut_in(ZONES[0]), "except-from opens nothing");
 }
@@ -325,4 +331,32 @@ fn knot_resolver() {
     let shut = snippet.replace(", 'ALLOW_LOCAL'", "");
     assert_ne!(shut, snippet);
     assert!(start(&shut).is_shut_in(ZONES[0]), "ALLOW_LOCAL opens nothing");
+}
+
+/// It starts like any program, and asks nobody while the only interface is the loopback one.
+#[test]
+fn systemd_resolved() {
+    let test = "systemd_resolved";
+    let below = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("programs/resolved");
+    let places = [PathBuf::from("/"), below].map(|root| root.join("lib/systemd/systemd-resolved"));
+    let Some(program) = places.into_iter().find(|place| place.is_file()) else {
+        return skipped(
+            test,
+            "no systemd-resolved (apt-get install systemd-resolved, or .ci/run unpacks it)",
+        );
+    };
+    let Some(host) = Host::boot(test) else { return };
+    let snippet = host.file("resolved.conf", &host.snippet("systemd-resolved"));
+    let script = "set -e; mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/resolve /run/systemd/resolved.conf.d\n\
+                  chown systemd-resolve:systemd-resolve /run/systemd/resolve; cp \"$0\" /run/systemd/resolved.conf.d/gatepost.conf\n\
+                  ip link add up0 type veth peer name up1; ip addr add 192.0.2.77/24 dev up0\n\
+                  ip link set up1 up; ip link set up0 up; exec \"$1\"";
+    let paths = [&snippet, &program].map(|path| path.to_str().unwrap());
+    let unshare = installed("unshare", "util-linux", test).unwrap();
+    host.start("resolved", &unshare, &["--mount", "sh", "-c", script, paths[0], paths[1]]);
+    let ask = |address: &str| host.asked("127.0.0.53", address, 53);
+    host.wait("resolved", || ask(LISTED) == "127.0.1.5\n");
+    assert_eq!(ask("127.0.0.2"), "127.0.0.2\n");
+    assert_eq!(ask(UNLISTED), "");
+    assert_eq!(ask(LISTED), "127.0.1.5\n", "it still answers");
 }

@@ -43,14 +43,14 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
     const NOT_TOLD: &str = "where it has not been told of gatepost";
     match (trap, program) {
         (Trap::Validates, Program::Unbound) => vec![(Part::With(&["domain-insecure"]), "")],
-        (Trap::Validates, Program::Bind) => vec![(Part::With(&["validate-except"]), "")],
+        (Trap::Validates, Program::Bind) => vec![(Part::Commented("validate-except {"), "")],
         (Trap::Validates, Program::PdnsRecursor) => vec![(Part::Commented("addNTA("), "")],
         (Trap::Validates, Program::SystemdResolved) => vec![(Part::After("Where DNSSEC is on"), "")],
         (Trap::ValidatesAndFilters, Program::Unbound) => {
             vec![(Part::With(&["domain-insecure", "private-domain"]), "")]
         }
         (Trap::ValidatesAndFilters, Program::Bind) => vec![
-            (Part::With(&["validate-except"]), "and the next"),
+            (Part::Commented("validate-except {"), "and the next"),
             (Part::Commented("deny-answer-addresses {"), "with the one before it"),
         ],
         (Trap::ValidatesAndFilters, _) => vec![(Part::All, "")],
@@ -60,7 +60,7 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
         (Trap::RefusesAddress, Program::KnotResolver) => vec![(Part::All, "")],
         (Trap::BuiltIn, Program::Unbound) => vec![(Part::With(&["local-zone"]), TOLD), (Part::All, NOT_TOLD)],
         (Trap::BuiltIn, Program::Bind) => {
-            vec![(Part::With(&["disable-empty-zone"]), TOLD), (Part::From("zone \""), NOT_TOLD)]
+            vec![(Part::Commented("disable-empty-zone"), TOLD), (Part::From("zone \""), NOT_TOLD)]
         }
         (Trap::Unreached, Program::Unbound) if loopback => {
             vec![(Part::With(&["do-not-query-localhost"]), TOLD), (Part::All, NOT_TOLD)]

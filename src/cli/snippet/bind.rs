@@ -1,26 +1,27 @@
-//! BIND: a zone of type forward, and what keeps its answers.
+//! BIND: a zone of type forward, and, as comments since they belong elsewhere, the options that keep its answers.
 
 use super::text::Text;
 use super::wiring::Wiring;
 
-/// Where the text for outside of `options` begins.
-const BESIDE: &str = "Beside options { … }; Debian: named.conf.local.";
-
 pub(crate) fn text(wiring: &Wiring) -> String {
-    let mut text = Text::new("//", "bind", "BIND: asks gatepost for its zones. Two parts.");
+    let mut text = Text::new(
+        "//",
+        "bind",
+        "BIND: asks gatepost for its zones. For named.conf.local or a file that named.conf includes, beside options { … }.",
+    );
     text.resolver_test(wiring, "");
     let domains: Vec<String> = wiring.domains.iter().map(|domain| format!("\"{domain}\";")).collect();
     let domains = domains.join(" ");
-    text.line("");
-    text.note("Within options { … }; Debian: named.conf.options. Nobody signs these zones; add them to validate-except if it stands there.");
-    text.line(&format!("validate-except {{ {domains} }};"));
+    text.note("");
+    text.note("BIND takes the next line within options { … } alone (Debian: named.conf.options): put it there, without the sign of a");
+    text.note("comment, or add to validate-except if it stands there. Nobody signs these zones.");
+    text.note(&format!("validate-except {{ {domains} }};"));
+    if wiring.domains.iter().any(|domain| domain.is_in(&"home.arpa".parse().expect("a name"))) {
+        text.note("And this one, since BIND answers for it by itself:");
+        text.note("disable-empty-zone \"home.arpa\";");
+    }
     text.note("Where deny-answer-addresses stands (a rebinding filter), its end must be as here, or answers are SERVFAIL:");
     text.note(&format!("deny-answer-addresses {{ 127.0.0.0/8; }} except-from {{ {domains} }};"));
-    if wiring.domains.iter().any(|domain| domain.is_in(&"home.arpa".parse().expect("a name"))) {
-        text.line("disable-empty-zone \"home.arpa\";");
-    }
-    text.line("");
-    text.note(BESIDE);
     for domain in &wiring.domains {
         text.line(&format!("zone \"{domain}\" {{"));
         text.line("    type forward;\n    forward only;");
