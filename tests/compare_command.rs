@@ -147,6 +147,33 @@ fn every_difference_is_named() {
     }
 }
 
+/// Where mail goes is a record, too: rbldnsd's generic zones have it.
+#[test]
+fn mail_exchangers_are_compared() {
+    let Some(program) = rbldnsd("mail_exchangers_are_compared") else { return };
+    let site = Site::new();
+    let list = "[list.hosts]\nfile = \"hosts.txt\"\nformat = \"rbldnsd:generic\"\nuse = \"block\"\n";
+    site.configure(&(list.to_owned() + &Site::zone("g.example", &["hosts"], "")));
+    let text = "host A 127.0.0.5\nhost MX 10 mx.example.\n";
+    fs::write(site.path("hosts.txt"), text).unwrap();
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    let beside = |text: &str| {
+        let folder = Folder::new();
+        folder.put("hosts", text.as_bytes());
+        let theirs = Running::theirs(&program, &folder, &["g.example:generic:hosts".to_owned()]);
+        named(&compare(&site, server.dns, theirs.address, &["--json"]))
+    };
+    let is_mx = |names: &[String]| names.iter().filter(|name| name.ends_with(" MX")).count();
+    assert_eq!(is_mx(&beside(text)), 0);
+    let changed = beside(&text.replace("10", "20"));
+    assert_eq!(
+        (is_mx(&changed), changed.contains(&"host.g.example MX".to_owned())),
+        (1, true),
+        "{changed:?}"
+    );
+}
+
 #[test]
 fn who_is_not_asked() {
     let (site, server) = site();

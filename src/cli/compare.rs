@@ -22,7 +22,7 @@ use crate::model::{Name, Rtype};
 /// Ask two servers the same questions and list what they answer differently
 ///
 /// What is asked comes from the zones in service: of each entry its ends, what lies just outside, its text, the name above
-/// it, and the name in capitals; then start of authority, name servers, test points, and random names. Few questions are in
+/// it, where mail for a name goes, and the name in capitals; then start of authority, name servers, test points, and random names. Few questions are in
 /// flight at a time.
 ///
 /// Every answer that differs in response code or records is listed. What mail software never sees is counted and not listed:

@@ -88,7 +88,7 @@ impl<D: AsRef<[u8]>> Around<'_, D> {
     }
 
     fn the_zone_itself(&mut self) {
-        for rtype in [Rtype::SOA, Rtype::NS, Rtype::A, Rtype::TXT] {
+        for rtype in [Rtype::SOA, Rtype::NS, Rtype::A, Rtype::TXT, Rtype::MX] {
             self.push(&[], rtype, false);
         }
         self.push(&[], Rtype::SOA, true);
@@ -117,9 +117,10 @@ impl<D: AsRef<[u8]>> Around<'_, D> {
         self.above(&first);
     }
 
-    /// Itself in both cases, something below it, one next to it, and the name above.
+    /// Itself in both cases and for mail, something below it, one next to it, and the name above.
     fn name(&mut self, labels: &[u8], random: &mut Random) {
         self.a_and_txt(labels);
+        self.push(labels, Rtype::MX, false);
         self.push(labels, Rtype::A, true);
         self.a_and_txt(&under(labels, random));
         if let Some((&len @ 1..63, rest)) = labels.split_first() {
