@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use common::dns::{A, NOERROR, NXDOMAIN, Over, SERVFAIL, ask};
 use common::feed_server::Page;
-use common::program::{generation, serial};
+use common::program::{generation, run, serial};
 use common::site::Site;
 
 const ZONE: &str = "old.example";
@@ -77,6 +77,11 @@ fn it_is_read_and_kept() {
     let dns = server.dns;
     assert_eq!(ask(dns, Over::Udp, &format!("9.9.9.9.{ZONE}"), A).rcode, SERVFAIL);
     assert!(server.said().contains("format version 1"), "{}", server.said());
+    // It is whole: nobody is told to look for a sick disk.
+    let config = site.config();
+    let said = run(["status", "--config", config.to_str().unwrap()]).stdout;
+    assert!(said.contains("its snapshot has an older format, which the next sync makes again"), "{said}");
+    assert!(!said.contains("damaged") && !server.said().contains("damaged"), "{said}\n{}", server.said());
 
     // What its publisher gave then is here, and he is not needed.
     site.sync(&[]).expect(1);

@@ -203,9 +203,23 @@ fn installed_upgraded_removed_and_purged() {
     let is_right = |machine: &Machine| machine.run(&["gatepost", "status", "--probe"]).code == Some(0);
     let lists = |address: &str| machine.run(&["gatepost", "lookup", address]).code;
 
+    // Whoever is no container has receive buffers as after the next start; the real one knows what this machine is.
+    let tool = |path: &str, text: &str| {
+        machine.write(path, &format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    tool("/usr/local/bin/systemd-detect-virt", "exit 1");
+    let real = fs::read(machine.path("/usr/lib/systemd/systemd-sysctl")).unwrap();
+    tool("/usr/lib/systemd/systemd-sysctl", "echo \"$@\" >> /sysctl.ran; exit 1");
+    let may = |path: &str| machine.read(path).trim().parse::<u64>().unwrap_or_default();
+    let is_small = (1..8_320_000).contains(&may("/proc/sys/net/core/rmem_max"));
+
     // Installed, it answers from the list in the program; the timer runs, and has nobody to ask.
     dpkg(&["-i", "/old.deb"]);
     machine.until("it answers", is_right);
+    let ran = if is_small { "--prefix=/net/core/rmem_max\n" } else { "" };
+    assert_eq!(machine.read("/sysctl.ran"), ran, "never less than is allowed, and a failure stops nothing");
+    tool("/usr/local/bin/systemd-detect-virt", "exit 0");
     for (unit, enabled, active) in [
         ("gatepost.service", "enabled", "active"),
         ("gatepost-sync.timer", "enabled", "active"),
@@ -261,6 +275,27 @@ fn installed_upgraded_removed_and_purged() {
     machine.ok(&["gatepost", "feeds", "enable", "uceprotect-1", "--accept-terms"]);
     assert!(machine.path("/etc/gatepost/conf.d/feeds.toml").exists());
     assert!(machine.read("/var/lib/gatepost/terms.json").contains("uceprotect-1"));
+
+    assert_eq!(machine.read("/sysctl.ran"), ran, "a container's buffers are its host's");
+    fs::write(machine.path("/usr/lib/systemd/systemd-sysctl"), real).unwrap();
+
+    // Upgraded over zones of an older format: they are made again at once, nobody waits for the timer.
+    let snapshots = machine.ok(&["find", "/var/lib/gatepost/snapshots", "-type", "f"]);
+    for path in snapshots.lines() {
+        let mut octets = fs::read(machine.path(path)).unwrap();
+        assert!(octets.starts_with(b"GP") && octets[6] > 1, "{path}");
+        octets[6] = 1;
+        fs::remove_file(machine.path(path)).unwrap();
+        fs::write(machine.path(path), octets).unwrap();
+    }
+    assert!(!snapshots.is_empty());
+    let said = machine.run(&["gatepost", "status"]).out;
+    assert!(said.contains("has an older format") && !said.contains("damaged"), "{said}");
+    machine.ok(&["systemctl", "restart", "gatepost"]);
+    assert!(!is_right(&machine), "an older format is no data");
+    dpkg(&["-i", "/old.deb"]);
+    machine.until("zones of an older format are made again", is_right);
+    machine.until("its own list answers again", |_| lists("198.51.100.9") == Some(1));
 
     // Upgraded: the data, the configuration and what was disabled are as they were, another process answers.
     let edited = machine.read(CONFIG) + "# ours\n";

@@ -112,7 +112,7 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         // What is said of a zone is said of its subzones.
         .filter(|zone| !zone.is_subzone() || matches!(zone.state, ZoneState::Broken(_)))
         .filter_map(|zone| match &zone.state {
-            ZoneState::Broken(why) => Some((zone.origin().to_string(), why.clone())),
+            ZoneState::Broken(unusable) => Some((zone.origin().to_string(), unusable.why.clone())),
             // Something of it is there to answer from, or was once: no zone waits for its first data by this.
             ZoneState::NoData if view.missing(zone).count() < zone.config.lists().count() => {
                 Some((zone.origin().to_string(), "nothing is in service, though lists are there".to_owned()))
@@ -218,7 +218,7 @@ pub(crate) fn zone_state(zone: &ZoneView, view: &View) -> Cell {
     let Some(answering) = zone.answering() else {
         let style = if matches!(zone.state, ZoneState::NoData) { WARN } else { BAD };
         let why = match &zone.state {
-            ZoneState::Broken(_) => "its snapshot is damaged".to_owned(),
+            ZoneState::Broken(unusable) => unusable.brief().to_owned(),
             _ => zone.trouble().unwrap_or_default(),
         };
         return Cell::new(style, format!("SERVFAIL: {why}"));

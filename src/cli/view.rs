@@ -82,7 +82,30 @@ pub(crate) enum ZoneState {
     /// Its data have ended by their own words: SERVFAIL.
     Ended,
     /// Its snapshot cannot be used: SERVFAIL.
-    Broken(String),
+    Broken(Unusable),
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unusable {
+    /// In full.
+    pub(crate) why: String,
+    /// It is whole, and of an older format: the next sync makes it again.
+    pub(crate) is_older: bool,
+}
+
+impl Unusable {
+    fn damaged(why: String) -> Self {
+        Self { why, is_older: false }
+    }
+
+    /// In few words.
+    pub(crate) fn brief(&self) -> &'static str {
+        match self.is_older {
+            true => "its snapshot has an older format, which the next sync makes again",
+            false => "its snapshot is damaged",
+        }
+    }
 }
 
 impl View {
@@ -282,7 +305,7 @@ impl ZoneView {
             ZoneState::NoData => Some("no data yet".to_owned()),
             ZoneState::Expired(_) => Some("all its lists are too old".to_owned()),
             ZoneState::Ended => Some(ENDED.to_owned()),
-            ZoneState::Broken(why) => Some(why.clone()),
+            ZoneState::Broken(unusable) => Some(unusable.why.clone()),
         }
     }
 }
@@ -312,15 +335,20 @@ fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>, overlay: &A
         Ok(zone.overlaid(overlay))
     };
     match open() {
-        Ok(zone) if zone.snapshot().content_hash() != entry.content => {
-            ZoneState::Broken(format!("{} is not what the generation says", path.display()))
-        }
+        Ok(zone) if zone.snapshot().content_hash() != entry.content => ZoneState::Broken(Unusable::damaged(
+            format!("{} is not what the generation says", path.display()),
+        )),
         Ok(zone) => match zone.verdict(TEST_POINT) {
             Verdict::Unavailable(Trouble::Expired) => ZoneState::Expired(Box::new(zone)),
-            Verdict::Unavailable(Trouble::Damaged(damage)) => ZoneState::Broken(damage.to_string()),
+            Verdict::Unavailable(Trouble::Damaged(damage)) => {
+                ZoneState::Broken(Unusable::damaged(damage.to_string()))
+            }
             _ => ZoneState::Answers(Box::new(zone)),
         },
-        Err(error) => ZoneState::Broken(format!("{}: {error}", path.display())),
+        Err(error) => ZoneState::Broken(Unusable {
+            why: format!("{}: {error}", path.display()),
+            is_older: matches!(error, SnapshotError::Older(_)),
+        }),
     }
 }
 
