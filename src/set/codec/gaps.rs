@@ -8,23 +8,54 @@ const PIECE: usize = 256;
 /// Octets written for each, of which those that count are at most five.
 const WIDTH: usize = 8;
 
-/// Clustered lists have distances of all lengths, which no processor guesses: so there is no branch on them.
+/// Distances below this take four octets at most: all but a few of any list.
+const NARROW: u32 = 1 << 28;
+
+/// Clustered lists have distances of all lengths, which no processor guesses: so there is no branch on them, and what is made
+/// of the distances of a piece is made of several at once.
 pub(super) fn put_gaps(out: &mut impl Out, addresses: &[u32]) {
     let mut octets = [0; (PIECE + 1) * WIDTH];
+    let (mut gaps, mut words, mut widths) = ([0; PIECE], [0; PIECE], [0; PIECE]);
     let mut last = 0;
     for piece in addresses.chunks(PIECE) {
+        let gaps = &mut gaps[..piece.len()];
+        gaps[0] = piece[0] - last;
+        gaps[1..].iter_mut().zip(piece.windows(2)).for_each(|(gap, pair)| *gap = pair[1] - pair[0]);
+        last = piece[piece.len() - 1];
         let mut len = 0;
-        for &address in piece {
-            let (number, width) = leb128(address - last);
-            last = address;
-            octets[len..len + WIDTH].copy_from_slice(&number.to_le_bytes());
-            len += width;
+        if gaps.iter().fold(0, |all, gap| all | gap) < NARROW {
+            words.iter_mut().zip(&*gaps).for_each(|(word, &gap)| *word = narrow(gap));
+            widths.iter_mut().zip(&*gaps).for_each(|(width, &gap)| *width = narrow_width(gap));
+            for (word, width) in words.iter().zip(&widths).take(gaps.len()) {
+                octets[len..len + 4].copy_from_slice(&word.to_le_bytes());
+                len += *width as usize;
+            }
+        } else {
+            for &mut gap in gaps {
+                let (number, width) = leb128(gap);
+                octets[len..len + WIDTH].copy_from_slice(&number.to_le_bytes());
+                len += width;
+            }
         }
         out.extend_from_slice(&octets[..len]);
     }
 }
 
-/// The octets of a number, the first one lowest, and how many they are.
+/// The octets of a number below [`NARROW`], the first one lowest.
+#[inline]
+fn narrow(n: u32) -> u32 {
+    let spread = n & 0x7f | (n & 0x3f80) << 1 | (n & 0x001f_c000) << 2 | (n & 0x0fe0_0000) << 3;
+    let more = |bits: u32, octet: u32| u32::from(n >> bits != 0) << octet;
+    spread | more(7, 7) | more(14, 15) | more(21, 23)
+}
+
+/// How many they are.
+#[inline]
+fn narrow_width(n: u32) -> u32 {
+    1 + u32::from(n >> 7 != 0) + u32::from(n >> 14 != 0) + u32::from(n >> 21 != 0)
+}
+
+/// The octets of any number, the first one lowest, and how many they are.
 #[inline]
 fn leb128(n: u32) -> (u64, usize) {
     let n = u64::from(n);
@@ -56,7 +87,10 @@ mod tests {
         }
         assert_eq!(together, expected);
 
-        let addresses: Vec<u32> = (0..3000u32).map(|n| n * n * 400 + n % 7).collect();
+        // Of all widths, with a piece in the middle that has some of the widest.
+        let far = |n: u32| if n >= 1000 { 1 << 30 } else { 0 };
+        let addresses: Vec<u32> =
+            (0..3000u32).map(|n| n * n * 300 + n % 7 + far(n)).chain([u32::MAX]).collect();
         let (mut together, mut expected) = (Vec::new(), Vec::new());
         put_gaps(&mut together, &addresses);
         let mut last = 0;
