@@ -246,6 +246,25 @@ fn connections_that_are_gone_before_they_are_served() {
     fixture.server.stop();
 }
 
+/// Whoever loses the place to somebody else has every question answered that came before that.
+#[test]
+fn who_loses_a_place_is_answered_first() {
+    let fixture = Fixture::with(|settings| settings.streams.connections = 1);
+    let packet = query("4.3.2.1.bl.example", 1);
+    let door = fixture.doors()[0];
+    let from = |client: u8| connect_from(Ipv4Addr::new(127, 0, 8, client), door);
+    let mut has_it = from(0);
+    for turn in 1..=200 {
+        has_it.write_all(&framed(&packet)).unwrap();
+        let mut comes = from(turn);
+        comes.write_all(&framed(&packet)).unwrap();
+        assert!(read_framed(&mut has_it).is_some(), "turn {turn}");
+        assert!(read_framed(&mut comes).is_some(), "turn {turn}");
+        has_it = comes;
+    }
+    fixture.server.stop();
+}
+
 /// The addresses that a service says it listens on: TCP, TLS, HTTPS.
 fn doors(service: &Running) -> [SocketAddr; 3] {
     let talk = service.talks("DNS over HTTPS");

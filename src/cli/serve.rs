@@ -98,8 +98,10 @@ pub(crate) fn connections(
     let sockets = server.listen.len() * (workers + 1) + server.dot.len() + server.doh.len();
     let needed = FEWEST_FILES + sockets as u64;
     TooFewFiles::check(descriptors, needed + 1)?;
-    // The files of zones are kept open as long as there are many descriptors, whatever number of zones there is.
-    let room = u32::try_from(descriptors - needed.max(descriptors / 2)).unwrap_or(u32::MAX);
+    // The files of zones are kept open as long as three quarters of the descriptors are free, which a start takes some of.
+    let kept = (descriptors / 4).saturating_sub(FEWEST_FILES / 2);
+    let room = (descriptors - needed).saturating_sub(kept).max(1);
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
     if room < server.tcp_connections {
         tracing::warn!(
             "the limit of {descriptors} open files has room for {room} connections, not for the {} of `tcp-connections` \

@@ -13,6 +13,7 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::{FileId, Mapped, Snapshot, SnapshotError};
+use crate::store::open_plain;
 
 /// What became of a file that is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) fn has_room(file: &File) -> bool {
 /// Keeps the file that stands at `path` and is mapped as `mapped`, where it could not be kept before; whether there is room for
 /// others.
 pub(super) fn keep(path: &Path, mapped: &Mapped) -> bool {
-    let Ok(file) = File::open(path) else { return true };
+    let Ok(file) = open_plain(path) else { return true };
     if !has_room(&file) {
         return false;
     }

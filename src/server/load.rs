@@ -14,7 +14,7 @@ use super::sealed::sealed;
 use super::{ReloadError, Served, Settings, World};
 use crate::model::Name;
 use crate::snapshot::{FileId, Mapped, Snapshot, SnapshotError};
-use crate::store::{Generation, Store, ZoneEntry};
+use crate::store::{Generation, Store, ZoneEntry, open_plain};
 use crate::zone::Zone;
 
 impl World {
@@ -177,11 +177,8 @@ fn open(
     entry: &ZoneEntry,
 ) -> Result<Snapshot<Mapped>, ReloadError> {
     let read = || {
-        let mapped = if settings.private_copy {
-            copy(path)?
-        } else {
-            Mapped::watched(fs::File::open(path)?, has_room)?
-        };
+        let mapped =
+            if settings.private_copy { copy(path)? } else { Mapped::watched(open_plain(path)?, has_room)? };
         let snapshot = Snapshot::open(mapped)?;
         snapshot.verify()?;
         Ok(snapshot)
@@ -203,7 +200,7 @@ fn open(
 
 /// A copy of a file in memory that nobody can change.
 fn copy(path: &Path) -> Result<Mapped, SnapshotError> {
-    let mut file = fs::File::open(path)?;
+    let mut file = open_plain(path)?;
     let id = FileId::of(&file.metadata()?);
     let copy = sealed(|out| io::copy(&mut file, out).map(drop))?;
     Mapped::copy_of(id, &copy)

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::room::Room;
 use super::{Dropped, Ends, Host, Limits, Terms};
 
+/// How long a connection that has lost its seat may answer what had come by then.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Pause after a connection that was gone before it was taken: nobody can keep the loop busy with them.
 const ABORTED: Duration = Duration::from_millis(1);
 /// Pause when the system is out of descriptors or memory. Connections wait meanwhile, as many as the backlog holds.
@@ -56,15 +59,22 @@ pub(super) async fn run(
         };
         let host = Arc::clone(&host);
         let end = Instant::now() + limits.total;
-        let terms = Terms { limits, end, stop: stop.clone(), seat: Arc::clone(&seat) };
+        let (tell, lost) = watch::channel(false);
+        let terms = Terms { limits, end, stop: stop.clone(), lost, seat: Arc::clone(&seat) };
         tokio::spawn(async move {
+            let lose = async {
+                seat.lost().await;
+                tell.send_replace(true);
+                sleep(LAST_WORDS).await;
+            };
             let served = tokio::select! {
-                // First: who has lost the seat reads no question any more that would go without an answer.
+                // First: who has lost the seat knows it before another question is read.
                 biased;
-                () = seat.lost() => Err(Dropped::Connections),
+                () = lose => Err(Dropped::Connections),
                 served = host.serve(stream, peer, terms) => served,
             };
-            if let Err(why) = served {
+            let lost = *tell.borrow();
+            if let Err(why) = served.and(if lost { Err(Dropped::Connections) } else { Ok(()) }) {
                 host.desk().note_dropped(why);
             }
         });

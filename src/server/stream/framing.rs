@@ -19,7 +19,7 @@ const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 16 << 10;
 
 /// Serves messages until the client closes, a limit is met (an error when in the midst of a message), the client
-/// sends what deserves silence, or the server stops.
+/// sends what deserves silence, or the connection has to end; what has come by then is answered.
 pub(super) async fn serve<S>(stream: S, peer: SocketAddr, desk: &Desk, mut terms: Terms) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -28,10 +28,11 @@ where
     let mut replies = Vec::new();
     loop {
         let idle = terms.within(terms.limits.idle);
+        let is_last = terms.is_told_to_end();
         let begun = tokio::select! {
             biased;
-            () = terms.stopped() => break,
             begun = timeout_at(idle, stream.fill_buf()) => begun,
+            () = terms.told_to_end() => break,
         };
         match begun {
             Ok(Ok(octets)) if !octets.is_empty() => {}
@@ -43,7 +44,7 @@ where
         let (goes_on, due) = answer_what_came(&mut stream, peer, desk, &terms, &mut replies).await?;
         timeout_at(terms.within(terms.limits.message), send(&mut stream, &mut replies)).await??;
         drop(due);
-        if !goes_on || Instant::now() >= terms.end {
+        if !goes_on || is_last || Instant::now() >= terms.end {
             break;
         }
     }

@@ -128,7 +128,7 @@ where
         let wake = activity.idle_since().unwrap_or_else(Instant::now) + idle;
         tokio::select! {
             ended = connection.as_mut() => return ended.or_else(|error| forgive(error, activity)),
-            () = terms.stopped() => break,
+            () = terms.told_to_end() => break,
             () = sleep_until(wake.min(end)) => {}
         }
         let now = Instant::now();

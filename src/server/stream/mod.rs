@@ -124,6 +124,8 @@ struct Terms {
     /// The end of its time in all.
     end: Instant,
     stop: watch::Receiver<bool>,
+    /// Its place is somebody else's.
+    lost: watch::Receiver<bool>,
     /// Its place, which knows when an answer is due.
     seat: Arc<Seat>,
 }
@@ -251,9 +253,16 @@ impl Terms {
         (Instant::now() + time).min(self.end)
     }
 
-    /// Completes when the server stops.
-    async fn stopped(&mut self) {
+    /// Completes when the connection has to end soon: the server stops, or the place is lost.
+    async fn told_to_end(&mut self) {
         // An error is the end of the server as well.
-        let _ = self.stop.wait_for(|&stop| stop).await;
+        tokio::select! {
+            _ = self.stop.wait_for(|&stop| stop) => {}
+            _ = self.lost.wait_for(|&lost| lost) => {}
+        }
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        *self.stop.borrow() || *self.lost.borrow()
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! When all places are taken, whoever comes gets the place of somebody else ([`Room::admit`]): of the client that has most,
 //! first a connection that has never had an answer, then the one that has been idle longest. Nobody who waits for an answer
-//! loses a place. So clients that take places and ask nothing cost each other theirs, and nobody else.
+//! loses a place, and what came over a connection before it lost its place is still answered. So clients that take places and
+//! ask nothing cost each other theirs, and nobody else.
 //!
 //! Never: reading from a connection, closing one (whoever serves it does, told by [`Seat::lost`]).
 
