@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use dns_support::{hosts, member, query, spec, store};
 use gatepost::model::Use;
-use gatepost::server::{AccessLists, Addresses, HitLog, Server, Settings, StartError};
+use gatepost::server::{AccessLists, Addresses, Handed, HitLog, Server, Settings, Sockets, StartError};
 use stream_support::{PATIENCE, Pair, ask_udp, connect, eventually, exchange, greet, said, start};
 
 const LISTED: &str = "4.3.2.1.bl.example";
@@ -67,6 +67,30 @@ fn answers(server: SocketAddr) {
 fn is_free(address: SocketAddr) {
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     drop(UdpSocket::bind(address).expect("free"));
+}
+
+/// As a service manager does that hands the same sockets over at every start.
+#[test]
+fn sockets_that_were_handed_over_outlive_their_address() {
+    let state = tempfile::tempdir().unwrap();
+    let (one, other) = (at(1, free_port()), at(2, free_port()));
+    let (udp, tcp) = (UdpSocket::bind(one).unwrap(), TcpListener::bind(one).unwrap());
+    let settings = Settings { listen: vec![one], ..settings(state.path()) };
+    let start = || {
+        let handed = Handed { udp: vec![udp.try_clone().unwrap()], tcp: vec![tcp.try_clone().unwrap()] };
+        let sockets = Sockets::fit(handed, &settings).unwrap();
+        Server::start_bound(sockets, &settings, Box::new(Default::default)).unwrap()
+    };
+    let mut server = start();
+    eventually("data in service", || server.world().generation().is_some());
+    answers(one);
+    moved(&mut server, &listening(&[other])).unwrap();
+    answers(other);
+    server.stop();
+    let server = start();
+    eventually("data in service", || server.world().generation().is_some());
+    answers(one);
+    server.stop();
 }
 
 #[test]

@@ -40,7 +40,9 @@ impl Handed {
             let address = socket.local_addr()?;
             set_up(&SockRef::from(&socket), address)?;
             socket.set_nonblocking(false)?;
-            of(&mut pairs, address).udp.push(socket);
+            let pair = of(&mut pairs, address);
+            pair.udp.push(socket);
+            pair.shared = true;
         }
         for listener in self.tcp {
             let address = listener.local_addr()?;
@@ -54,7 +56,8 @@ impl Handed {
 /// The pair of this address, made where there is none.
 fn of(pairs: &mut Vec<Pair>, address: SocketAddr) -> &mut Pair {
     let known = pairs.iter().position(|pair| pair.at.real == address).unwrap_or_else(|| {
-        pairs.push(Pair { at: Bound { asked: address, real: address }, tcp: None, udp: Vec::new() });
+        let at = Bound { asked: address, real: address };
+        pairs.push(Pair { at, tcp: None, udp: Vec::new(), shared: false });
         pairs.len() - 1
     });
     &mut pairs[known]

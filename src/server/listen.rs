@@ -84,6 +84,8 @@ pub(super) struct Pair {
     pub(super) at: Bound,
     pub(super) tcp: Option<TcpListener>,
     pub(super) udp: Vec<UdpSocket>,
+    /// The UDP sockets were handed over: whoever has done so goes on with them when they are left.
+    pub(super) shared: bool,
 }
 
 /// The listener of one address.
@@ -215,7 +217,7 @@ impl Binding<'_> {
                 Err(error) => return Err(failed("TCP")(error)),
             };
             match udp_of(real, self.workers.max(1), how) {
-                Ok(udp) => return Ok(Pair { at: Bound { asked, real }, tcp, udp }),
+                Ok(udp) => return Ok(Pair { at: Bound { asked, real }, tcp, udp, shared: false }),
                 Err(error) if tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) => return Err(failed("UDP")(error)),
             }

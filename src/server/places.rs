@@ -38,6 +38,8 @@ struct Plain {
     workers: Vec<Worker>,
     /// `None` where TCP belongs to somebody else.
     door: Option<Door>,
+    /// Its UDP sockets are somebody else's as well.
+    shared: bool,
 }
 
 struct Worker {
@@ -84,8 +86,8 @@ impl Places {
     /// must be shown before DNS over TLS or HTTPS can be. An error is a lack of threads; the address that it met is not listened
     /// on, nor are those behind it.
     pub(super) fn open(&mut self, sockets: Sockets, path: Option<&HttpPath>) -> io::Result<()> {
-        for Pair { at, tcp, udp } in sockets.pairs {
-            let mut place = Plain { at, workers: Vec::new(), door: None };
+        for Pair { at, tcp, udp, shared } in sockets.pairs {
+            let mut place = Plain { at, workers: Vec::new(), door: None, shared };
             let begun = self.begin(&mut place, tcp, udp);
             if let Err(error) = begun {
                 self.end(place);
@@ -162,8 +164,15 @@ impl Places {
     pub(super) fn leave(&mut self, wanted: &Addresses) {
         let is_wanted = |at: &Bound, wanted: &[SocketAddr]| wanted.contains(&at.asked);
         let gone: Vec<_> = self.plain.extract_if(.., |place| !is_wanted(&place.at, &wanted.listen)).collect();
-        for worker in gone.iter().flat_map(|place| &place.workers) {
-            self.board.shut(worker.seat, &worker.stop);
+        for place in &gone {
+            if place.shared {
+                // Shut, they would be deaf for whoever goes on with them.
+                place.tell_to_stop();
+                continue;
+            }
+            for worker in &place.workers {
+                self.board.shut(worker.seat, &worker.stop);
+            }
         }
         for place in gone {
             let address = place.at.real;
