@@ -179,6 +179,11 @@ fn bodies_and_lengths() {
         ),
         ("two lengths", says(raw("Content-Length: 8\r\nContent-Length: 9\r\n\r\n5.6.7.8\n")), "http"),
         ("half a line", says(raw("Connection: close\r\n\r\n5.6.7.8\n5.6")), "within a line"),
+        (
+            "half a line in a coding without an end",
+            says(raw("Transfer-Encoding: identity\r\nConnection: close\r\n\r\n5.6.7.8\n5.6")),
+            "within a line",
+        ),
         ("said to be too large", says(raw("Content-Length: 2000001\r\n\r\n")), "larger than 2000000 octets"),
         ("without end", Act::Endless(raw("Connection: close\r\n\r\n"), b'\n'), "larger than 2000000 octets"),
         (

@@ -13,7 +13,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER, TRANSFER_ENCODING,
 };
-use reqwest::{RequestBuilder, Response, StatusCode, Url, Version};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use tempfile::NamedTempFile;
 
 use super::problem::{Problem, chain};
@@ -247,8 +247,13 @@ async fn receive(
         }
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let framed =
-        length.is_some() || headers.contains_key(TRANSFER_ENCODING) || response.version() == Version::HTTP_2;
+    // Any other coding at the end says nothing of the end (RFC 9112 section 6.3).
+    let last_coding =
+        headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|value| value.to_str().ok());
+    let is_chunked = last_coding
+        .and_then(|codings| codings.rsplit(',').next())
+        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+    let framed = length.is_some() || is_chunked;
     let too_large = || Problem { status: Some(200), ..Problem::too_large(max_size) };
     if length.is_some_and(|length| length > max_size) {
         return Err(too_large());

@@ -51,6 +51,8 @@ impl Clients {
         // reqwest panics without a provider. Somebody else having installed one is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
+            // Over HTTP/2 a body that breaks off without an error looks as one that has ended.
+            .http1_only()
             .user_agent(&self.agent)
             .connect_timeout(self.times.connect)
             .read_timeout(self.times.idle)
