@@ -14,7 +14,7 @@ use super::room::Room;
 use super::{Dropped, Ends, Host, Limits, Terms};
 
 /// How long a connection that has lost its seat may answer what had come by then.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Pause after a connection that was gone before it was taken: nobody can keep the loop busy with them.
 const ABORTED: Duration = Duration::from_millis(1);
 /// Pause when the system is out of descriptors or memory. Connections wait meanwhile, as many as the backlog holds.

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::Terms;
@@ -32,7 +33,14 @@ where
         let begun = tokio::select! {
             biased;
             begun = timeout_at(idle, stream.fill_buf()) => begun,
-            () = terms.told_to_end() => break,
+            () = terms.told_to_end() => {
+                if is_last {
+                    break;
+                }
+                // The runtime may not have heard yet of what has come.
+                yield_now().await;
+                continue;
+            }
         };
         match begun {
             Ok(Ok(octets)) if !octets.is_empty() => {}
@@ -42,7 +50,8 @@ where
             Ok(Err(error)) => return Err(error),
         }
         let (goes_on, due) = answer_what_came(&mut stream, peer, desk, &terms, &mut replies).await?;
-        timeout_at(terms.within(terms.limits.message), send(&mut stream, &mut replies)).await??;
+        let sent = timeout_at(terms.within(terms.limits.message), send(&mut stream, &mut replies));
+        terms.unless_lost(sent).await???;
         drop(due);
         if !goes_on || is_last || Instant::now() >= terms.end {
             break;
@@ -62,7 +71,8 @@ async fn answer_what_came<S: AsyncRead + Unpin>(
     terms: &Terms,
     replies: &mut Vec<u8>,
 ) -> io::Result<(bool, Due)> {
-    let mut message = timeout_at(terms.within(terms.limits.message), read_message(stream)).await??;
+    let message = timeout_at(terms.within(terms.limits.message), read_message(stream));
+    let mut message = terms.unless_lost(message).await???;
     let due = terms.seat.due();
     loop {
         let Answer::Reply(reply) = desk.answer(&message, peer).await else {

@@ -19,6 +19,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_rustls::server::TlsStream;
 
@@ -128,7 +129,15 @@ where
         let wake = activity.idle_since().unwrap_or_else(Instant::now) + idle;
         tokio::select! {
             ended = connection.as_mut() => return ended.or_else(|error| forgive(error, activity)),
-            () = terms.told_to_end() => break,
+            () = terms.told_to_end() => {
+                // The runtime may not have heard yet of what has come.
+                yield_now().await;
+                tokio::select! {
+                    biased;
+                    ended = connection.as_mut() => return ended.or_else(|error| forgive(error, activity)),
+                    () = std::future::ready(()) => break,
+                }
+            }
             () = sleep_until(wake.min(end)) => {}
         }
         let now = Instant::now();

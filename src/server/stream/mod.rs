@@ -236,11 +236,17 @@ impl Host {
         match self {
             Self::Tcp(desk) => framing::serve(stream, peer, desk, terms).await.map_err(broken),
             Self::Dot(desk, keys) => {
-                let stream = tls::greet(keys.dot(), stream, terms.limits.message).await?;
+                let stream = terms
+                    .unless_lost(tls::greet(keys.dot(), stream, terms.limits.message))
+                    .await
+                    .map_err(broken)??;
                 framing::serve(stream, peer, desk, terms).await.map_err(broken)
             }
             Self::Doh(http, keys) => {
-                let stream = tls::greet(keys.doh(), stream, terms.limits.message).await?;
+                let stream = terms
+                    .unless_lost(tls::greet(keys.doh(), stream, terms.limits.message))
+                    .await
+                    .map_err(broken)??;
                 http.serve(stream, peer, terms).await.map_err(broken)
             }
         }
@@ -259,6 +265,16 @@ impl Terms {
         tokio::select! {
             _ = self.stop.wait_for(|&stop| stop) => {}
             _ = self.lost.wait_for(|&lost| lost) => {}
+        }
+    }
+
+    /// What `work` gives, unless it has to wait and the place is somebody else's.
+    async fn unless_lost<T>(&self, work: impl Future<Output = T>) -> io::Result<T> {
+        let mut lost = self.lost.clone();
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            _ = lost.wait_for(|&lost| lost) => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 
