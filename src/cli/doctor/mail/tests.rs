@@ -175,6 +175,38 @@ fn postfix_in_effect_and_not() {
     assert_eq!(in_effect(&(gp.to_owned() + class), SMTPD).0, ["mail-lacks-code"]);
 }
 
+/// A service that no stranger's mail comes by needs no list, and nobody is told to open it.
+#[test]
+fn a_service_that_strangers_do_not_reach_is_left_alone() {
+    let text = Program::Postfix.text(&wiring()).unwrap();
+    let names = |service: &str, option: &str| {
+        let master = format!("{SMTPD}{service} inet n - y - - smtpd\n  -o {option}\n");
+        in_effect(&(text.clone() + "mua = permit_sasl_authenticated, reject\n"), &master)
+    };
+    let open = "smtpd_recipient_restrictions=permit_mynetworks,reject_unauth_destination";
+    for service in ["[127.0.0.1]:10025", "[::1]:10025", "::1:10025", "localhost:10025"] {
+        assert_eq!(names(service, open).0, [""; 0], "{service}");
+    }
+    for option in [
+        "smtpd_recipient_restrictions=permit_sasl_authenticated,reject",
+        "smtpd_recipient_restrictions=permit_mynetworks,reject -o smtpd_client_restrictions=",
+        "smtpd_client_restrictions=check_client_access,cidr:/a,reject -o smtpd_recipient_restrictions=",
+        "smtpd_recipient_restrictions=$mua",
+        "content_filter= -o smtpd_recipient_restrictions=permit_mynetworks",
+    ] {
+        assert_eq!(names("2525", option).0, [""; 0], "{option}");
+    }
+    // What strangers reach, and a value that may keep somebody out: it is not told to be taken out.
+    let (found, told) = names("2525", open);
+    assert_eq!(found[0], "mail-no-effect");
+    assert!(told.contains("postconf -PX 2525/inet/"), "{told}");
+    for more in ["permit_auth_destination,reject", "check_client_access,cidr:/a,reject_unauth_destination"] {
+        let (found, told) = names("2525", &format!("smtpd_recipient_restrictions={more}"));
+        assert_eq!(found[0], "mail-no-effect", "{more}");
+        assert!(!told.contains("postconf") && told.contains("    reject_rbl_client block."), "{told}");
+    }
+}
+
 #[test]
 fn postscreen_in_effect_and_not() {
     let text = Program::Postscreen.text(&wiring()).unwrap();

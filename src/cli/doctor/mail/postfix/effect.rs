@@ -68,7 +68,8 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
         }
         for name in RESTRICTIONS.into_iter().filter(|name| is_own(name)) {
             let main = setup.parameters.get(name).map_or("", String::as_str);
-            idle.extend(replaced(main, name, &place, &here));
+            let own = parameters.get(name).map_or("", String::as_str);
+            idle.extend(replaced(main, own, name, &place, &here));
         }
         add(&mut mentions, asked);
     }
@@ -104,12 +105,25 @@ fn doors(setup: &Setup) -> Vec<&Service> {
         "pass" => true,
         "inet" => {
             let (host, port) = service.name.rsplit_once(':').unwrap_or(("", &service.name));
-            let is_inner = host == "localhost" || host.starts_with("127.") || host == "[::1]";
-            !SUBMISSION.contains(&port) && !is_inner
+            let host = host.trim_matches(['[', ']']);
+            let is_inner = host == "localhost" || host.starts_with("127.") || host == "::1";
+            !SUBMISSION.contains(&port) && !is_inner && !is_closed(setup, service)
         }
         _ => false,
     };
     services.filter(is_door).collect()
+}
+
+/// Whether what `-o` says keeps strangers out, or mail comes there from a filter.
+fn is_closed(setup: &Setup, service: &Service) -> bool {
+    // These let strangers in whatever stands behind them.
+    const OPEN: [&str; 3] = ["permit", "permit_auth_destination", "permit_mx_backup"];
+    service.overrides.iter().any(|(name, value)| {
+        let value = expanded(value, &setup.parameters);
+        let mut words = words(&value).filter(|word| OPEN.contains(word) || *word == "reject");
+        let refuses = RESTRICTIONS.contains(&name.as_str()) && words.next() == Some("reject");
+        refuses || name == "content_filter" && value.is_empty()
+    })
 }
 
 /// postscreen, where it is on; where nothing says what runs it counts as on.
@@ -230,14 +244,32 @@ fn idle(at: String, zones: Vec<Name>, cause: String, cure: Cure) -> Option<Idle>
     (!zones.is_empty()).then_some(Idle { program: Program::Postfix, at, zones, matters: false, cause, cure })
 }
 
-/// `-o` in `master.cf`.
-fn replaced(main: &str, name: &str, place: &str, here: &BTreeSet<Name>) -> Option<Idle> {
+/// `-o` in `master.cf`, which sets `own` in the place of `main`.
+fn replaced(main: &str, own: &str, name: &str, place: &str, here: &BTreeSet<Name>) -> Option<Idle> {
+    // What lets in and keeps out as main.cf does anyhow: without it the service is no more open.
+    const PLAIN: [&str; 4] = [
+        "permit_mynetworks",
+        "permit_sasl_authenticated",
+        "reject_unauth_destination",
+        "defer_unauth_destination",
+    ];
     let mut zones = named(name, main);
     zones.retain(|zone| !here.contains(zone));
     let cause = format!("`-o {name}=…` in master.cf holds for this service in place of what main.cf says");
-    let cure = Cure {
-        how: "take it out of master.cf, or write the lines that ask gatepost into it".to_owned(),
-        lines: format!("postconf -PX {place}/{name}\npostfix reload"),
+    let in_main: Vec<&str> = words(main).collect();
+    let is_plain = words(own).all(|word| PLAIN.contains(&word) && in_main.contains(&word));
+    let cure = match is_plain {
+        true => Cure {
+            how: "take it out of master.cf: main.cf has all that it says".to_owned(),
+            lines: format!("postconf -PX {place}/{name}\npostfix reload"),
+        },
+        // Somebody may be kept out by it.
+        false => Cure {
+            how: format!(
+                "add these lines to what `-o {name}` says there (`-o {{ {name} = … }}` where it has blanks)"
+            ),
+            lines: lines(main),
+        },
     };
     Some(Idle { matters: true, ..idle(format!("{place} {name}"), zones, cause, cure)? })
 }
