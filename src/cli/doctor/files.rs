@@ -63,7 +63,21 @@ fn unreadable(state: &Path, files: &[PathBuf], config: &Config) -> Option<Check>
         Source::Files(paths) => Some(paths.iter()),
         _ => None,
     });
-    let path = files.iter().chain(own.flatten()).find(|path| !service.may_read(path))?;
+    let beside = files[0].with_file_name("conf.d");
+    let folders = [beside].into_iter().filter(|path| path.is_dir());
+    if let Some(path) = folders.into_iter().find(|path| !service.may(path, 0o5)) {
+        let at = path.display();
+        return Some(
+            Check::bad(
+                Area::Host,
+                "closed-configuration",
+                format!("the service may not look into {at} (mode {:o})", mode(&path)),
+            )
+            .because("it goes on with what it has read before, or does not start")
+            .cured_by(format!("chgrp --reference={} {at} && chmod g+rx {at}", state.display())),
+        );
+    }
+    let path = files.iter().chain(own.flatten()).find(|path| !service.may(path, 0o4))?;
     let at = path.display();
     Some(
         Check::bad(Area::Host, "closed-configuration", format!("the service may not read {at} (mode {:o})", mode(path)))
@@ -79,15 +93,16 @@ struct Service {
 }
 
 impl Service {
-    fn may_read(&self, path: &Path) -> bool {
+    /// What `bits` of a class of users mean: 4 to read, 1 to look for a name in a folder.
+    fn may(&self, path: &Path, bits: u32) -> bool {
         let Ok(found) = fs::metadata(path) else { return true };
-        let mode = found.mode();
-        match () {
-            () if self.user == 0 => true,
-            () if found.uid() == self.user => mode & 0o400 != 0,
-            () if self.groups.contains(&found.gid()) => mode & 0o040 != 0,
-            () => mode & 0o004 != 0,
-        }
+        let mode = match () {
+            () if self.user == 0 => return true,
+            () if found.uid() == self.user => found.mode() >> 6,
+            () if self.groups.contains(&found.gid()) => found.mode() >> 3,
+            () => found.mode(),
+        };
+        mode & bits == bits
     }
 }
 
@@ -139,6 +154,23 @@ fn has_key(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_may_read_a_folder_may_look_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |mode: u32| {
+            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let stranger = Service { user: u32::MAX - 1, groups: vec![u32::MAX - 1] };
+        for (mode, may) in [(0o755, true), (0o700, false), (0o750, false), (0o754, false)] {
+            at(mode);
+            assert_eq!(stranger.may(folder.path(), 0o5), may, "{mode:o}");
+        }
+        let owner = fs::metadata(folder.path()).unwrap();
+        let member = Service { user: u32::MAX - 1, groups: vec![owner.gid()] };
+        at(0o750);
+        assert!(member.may(folder.path(), 0o5));
+    }
 
     #[test]
     fn keys_in_urls() {
