@@ -1,5 +1,7 @@
 //! What opens a trap of resolvers: lines out of the text that `snippet` prints for them, so that both say the same.
 
+use std::net::SocketAddr;
+
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
 use super::finding::Cure;
@@ -32,9 +34,22 @@ pub(super) fn cures(trap: &Trap, program: Option<Program>, wiring: &Wiring) -> V
     };
     let cures = programs.iter().flat_map(|&program| {
         let parts = parts(trap, program, wiring.server.ip().is_loopback());
-        parts.into_iter().filter_map(move |(part, when)| cure(program, part, when, wiring))
+        let v6 = (*trap == Trap::Unreached && program == Program::Unbound && wiring.server.is_ipv6())
+            .then(|| by_ipv6(&wiring.server));
+        parts.into_iter().filter_map(move |(part, when)| cure(program, part, when, wiring)).chain(v6)
     });
     cures.collect()
+}
+
+/// unbound that was told to use IPv4 alone.
+fn by_ipv6(server: &SocketAddr) -> Cure {
+    Cure {
+        how: format!(
+            "unbound: where its configuration has `do-ip6: no`, which keeps it from asking {}; then `systemctl restart unbound`",
+            server.ip()
+        ),
+        lines: "server:\n    do-ip6: yes".to_owned(),
+    }
 }
 
 /// The parts to try one after the other, each with what has to be so for it.
@@ -230,6 +245,10 @@ mod tests {
         let unreached = lines(&Trap::Unreached, Program::Unbound);
         assert_eq!(unreached[0], "server:\n    do-not-query-localhost: no");
         assert!(unreached[1].contains("forward-zone:"));
+        assert!(!unreached.iter().any(|lines| lines.contains("do-ip6")), "{unreached:?}");
+        let v6 = Wiring { server: "[::1]:5354".parse().unwrap(), ..wiring("bl.test") };
+        let unreached = cures(&Trap::Unreached, Some(Program::Unbound), &v6);
+        assert!(unreached.iter().any(|cure| cure.lines == "server:\n    do-ip6: yes"), "{unreached:?}");
         let built_in = lines(&Trap::BuiltIn, Program::Unbound);
         assert_eq!(built_in[0], "server:\n    local-zone: \"bl.test\" transparent");
         assert!(lines(&Trap::Unreached, Program::Bind)[0].starts_with("zone \"bl.test\" {"));
