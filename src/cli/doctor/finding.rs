@@ -82,6 +82,11 @@ impl Check {
         self.name
     }
 
+    #[cfg(test)]
+    pub(super) fn cures(&self) -> &[Cure] {
+        &self.cures
+    }
+
     #[must_use]
     pub(super) fn because(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }

@@ -18,7 +18,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.cannot("postscreen knows no sender and so cannot use", &zones(wiring, Use::Bounce, false));
     text.cannot("postscreen asks for no names", &zones(wiring, Use::Block, true));
     text.line("");
-    let sites = sites(wiring);
+    let sites = sites(wiring, enough(wiring));
     text.line("postscreen_access_list = permit_mynetworks");
     text.line("postscreen_dnsbl_sites =");
     for (at, site) in sites.iter().enumerate() {
@@ -31,15 +31,14 @@ pub(crate) fn text(wiring: &Wiring) -> String {
 }
 
 /// Each with its weight. postscreen adds those of all sites whose filter matches, and a zone has as many sites as filters: so
-/// whatever may come together is counted in filters.
-fn sites(wiring: &Wiring) -> Vec<String> {
+/// whatever may come together is counted in filters. `enough`, what a block list weighs, is the threshold.
+pub(crate) fn sites(wiring: &Wiring, enough: usize) -> Vec<String> {
     let rejecting = wiring.rejecting(false);
     let of = |asked: &[Asked<'_>]| -> Vec<String> { asked.iter().flat_map(filters).collect() };
     let (decided, block) = (of(&rejecting.always), of(&rejecting.unless_allowed));
     let score = of(&wiring.addresses(Use::Score).collect::<Vec<_>>());
     let allow = of(&wiring.addresses(Use::Allow).collect::<Vec<_>>());
     // Any one outweighs all that stands before it.
-    let enough = enough(wiring);
     let most = block.len() * enough + score.len();
     let always = allow.len() * most + enough;
     let weighed = |sites: Vec<String>, sign: &'static str, weight: usize| {
@@ -53,7 +52,7 @@ fn sites(wiring: &Wiring) -> Vec<String> {
 }
 
 /// What one block list weighs, and from which on a client is refused: more than all score lists together.
-fn enough(wiring: &Wiring) -> usize {
+pub(crate) fn enough(wiring: &Wiring) -> usize {
     LEAST.max(wiring.addresses(Use::Score).map(|asked| filters(&asked).len()).sum::<usize>() + 1)
 }
 

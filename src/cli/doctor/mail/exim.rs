@@ -123,7 +123,7 @@ fn of_lines(lines: &[Line]) -> Vec<Mention> {
         let condition = verb.map_or(line.as_str(), |verb| line[verb.len()..].trim_start());
         let Some((name, value)) = condition.split_once('=') else { continue };
         let is_bounce = |does| if does == Does::Reject { Does::RejectBounces } else { does };
-        let items = || value.split(" :").map(str::trim);
+        let items = || items(value.trim());
         match name.trim() {
             // An empty sender alone: it holds for the lists before it, too.
             "senders" if value.trim() == ":" => {
@@ -136,6 +136,16 @@ fn of_lines(lines: &[Line]) -> Vec<Mention> {
         }
     }
     mentions
+}
+
+/// Of a list, parted by colons, or by what follows `<` at its start.
+fn items(value: &str) -> impl Iterator<Item = &str> {
+    let separator = value.strip_prefix('<').and_then(|rest| rest.chars().next());
+    let items: Vec<&str> = match separator.filter(char::is_ascii_punctuation) {
+        Some(separator) => value[2..].split(separator).collect(),
+        None => value.split(" :").collect(),
+    };
+    items.into_iter().map(str::trim)
 }
 
 /// `ZONE`, `ZONE=CODE,CODE`, `ZONE=CODE/KEY`; `!=` filters nothing that is not named, `&` some bits.

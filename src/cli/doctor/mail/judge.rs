@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::super::snippet::Program;
 use super::super::super::snippet::wiring::{LeftOut, WiredZone, Wiring};
 use super::super::cure;
-use super::super::finding::{Area, Check, Cure};
-use super::{Does, Idle, Mention};
+use super::super::finding::{Area, Check};
+use super::{Does, Idle, Mention, cured};
 use crate::config::{Config, Retired, is_public};
 use crate::model::{Name, Use};
 
@@ -16,11 +15,17 @@ pub(super) struct Served<'a> {
     wiring: &'a Wiring,
     /// The zones whose lists stand in a wider one.
     inner: Vec<WiredZone>,
+    /// postscreen's, where it is set.
+    threshold: Option<i64>,
 }
 
 impl<'a> Served<'a> {
     pub(super) fn of(config: &Config, wiring: &'a Wiring) -> Self {
-        Self { wiring, inner: inner(config, wiring) }
+        Self { wiring, inner: inner(config, wiring), threshold: None }
+    }
+
+    pub(super) fn screened_from(self, threshold: Option<i64>) -> Self {
+        Self { threshold, ..self }
     }
 
     pub(super) fn zone(&self, origin: &Name) -> Option<&WiredZone> {
@@ -76,7 +81,27 @@ pub(super) fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
 /// What is wrong with each, and with all of a program's together.
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
     let each = mentions.iter().filter_map(|mention| wrong(mention, served, resolver));
-    each.chain(lacking(mentions, served)).collect()
+    each.chain(lacking(mentions, served)).chain(unweighed(mentions, served)).collect()
+}
+
+/// postscreen refuses whom a score list has, since nobody has said how much it takes.
+fn unweighed(mentions: &[Mention], served: &Served<'_>) -> Option<Check> {
+    let is_score = |mention: &&Mention| {
+        let zone = served.zone(&mention.zone).filter(|_| mention.at == "postscreen_dnsbl_sites");
+        zone.is_some_and(|zone| {
+            zone.codes
+                .get(&Use::Score)
+                .is_some_and(|codes| codes.keys().any(|code| mention.filter.lets(*code)))
+        })
+    };
+    let site = mentions.iter().find(is_score).filter(|_| served.threshold.is_none())?;
+    let what = format!("Postfix, postscreen_dnsbl_threshold: {} alone refuses mail", site.zone);
+    let check = Check::bad(Area::Mail, "mail-wrong-use", what);
+    Some(
+        check
+            .because("it is not set, and is 1 then: a score list, which is for weighing, is enough")
+            .cured(cured::sites(served.wiring, None)),
+    )
 }
 
 fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Option<Check> {
@@ -111,7 +136,7 @@ fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Op
         let check = of_weight("mail-no-filter", what("takes any answer for a listing"));
         return Some(cured(
             mention,
-            wiring,
+            served,
             check.because(
                 "an error code, or a stranger who gets the domain, would then reject or let in all mail",
             ),
@@ -119,7 +144,7 @@ fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Op
     }
     if let Some(code) = mention.filter.error() {
         let check = of_weight("mail-wide-filter", what(&format!("takes {code} for a listing")));
-        return Some(cured(mention, wiring, check.because(
+        return Some(cured(mention, served, check.because(
             "that is no listing: with 127.255.255.x lists say that they refuse to answer, and 127.0.0.1 is listed nowhere",
         )));
     }
@@ -133,8 +158,8 @@ fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Op
         if !misused.is_empty() {
             let check = Check::bad(Area::Mail, "mail-wrong-use", what("is used for what it is not good for"));
             let check = check.because(misused.join("; "));
-            return Some(match lines(mention, wiring) {
-                Some(_) => cured(mention, wiring, check),
+            return Some(match cured::cure(mention, wiring, served.threshold) {
+                Some(cure) => check.cured(cure),
                 None => check.cured_by(format!(
                     "take it out there; `gatepost snippet {}` uses each list for what it is good for",
                     cure::name(mention.program).to_lowercase()
@@ -144,7 +169,7 @@ fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Op
         let mut codes = wired.codes.values().flat_map(BTreeMap::keys);
         if !wired.unknown_values && !codes.any(|code| mention.filter.may_let(*code)) {
             let check = of_weight("mail-dead-filter", what("is asked for codes that none of its lists has"));
-            return Some(cured(mention, wiring, check.because("so nothing that is listed there counts")));
+            return Some(cured(mention, served, check.because("so nothing that is listed there counts")));
         }
     }
     let open = resolver.filter(|resolver| !ours && is_public(*resolver))?;
@@ -156,12 +181,9 @@ fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Op
     )
 }
 
-fn cured(mention: &Mention, wiring: &Wiring, check: Check) -> Check {
-    match lines(mention, wiring) {
-        Some(lines) => check.cured(Cure {
-            how: format!("{}: as `gatepost snippet` has it", cure::name(mention.program)),
-            lines,
-        }),
+fn cured(mention: &Mention, served: &Served<'_>, check: Check) -> Check {
+    match cured::cure(mention, served.wiring, served.threshold) {
+        Some(cure) => check.cured(cure),
         None => check.cured_by("name the codes that are listings, as the list's operator documents them"),
     }
 }
@@ -199,7 +221,7 @@ fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
             );
             let check = Check::warn(Area::Mail, "mail-lacks-code", what)
                 .because("what has one of these codes alone passes; a filter has to be printed again when lists or codes change");
-            checks.push(cured(mention, served.wiring, check));
+            checks.push(cured(mention, served, check));
         }
     }
     checks
@@ -227,21 +249,4 @@ fn meant(use_: Use) -> &'static str {
         Use::Bounce => "null senders alone",
         Use::Allow => "letting in",
     }
-}
-
-/// The lines of the program's text that name the zone, or the one that its lists stand in.
-fn lines(mention: &Mention, wiring: &Wiring) -> Option<String> {
-    let program = match mention.at.contains("postscreen_") {
-        true => Program::Postscreen,
-        false => mention.program,
-    };
-    let text = program.text(wiring).ok()?;
-    let within = wiring.left_out.iter().find_map(|(origin, why)| match why {
-        LeftOut::Within(wider) if *origin == mention.zone => Some(wider),
-        _ => None,
-    });
-    let zone = within.unwrap_or(&mention.zone).to_string();
-    let told = text.lines().filter(|line| !line.starts_with('#') && line.contains(&zone));
-    let told: Vec<&str> = told.map(str::trim).collect();
-    (!told.is_empty()).then(|| told.join("\n"))
 }

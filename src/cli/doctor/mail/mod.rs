@@ -3,9 +3,11 @@
 //! A file for each program turns its text into [`Mention`]s; what is wrong with them `judge` says. Pure but for [`read_all`], which reads
 //! files, asks `postconf` and changes nothing.
 
+mod cured;
 mod exim;
 mod filter;
 mod judge;
+mod off;
 mod postfix;
 mod rspamd;
 mod spamassassin;
@@ -76,6 +78,8 @@ pub(super) struct Found {
     idle: Vec<Idle>,
     elsewhere: Vec<Elsewhere>,
     closed: Vec<Check>,
+    /// postscreen's, where it is set.
+    threshold: Option<i64>,
 }
 
 /// Of Exim's the first that is there is the one that it reads.
@@ -103,14 +107,16 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         Some(Ok(setup)) => {
             found.programs.insert(cure::name(Program::Postfix));
             (found.mentions, found.idle) = postfix::effect(&setup);
+            found.threshold = postfix::threshold(&setup);
             found.elsewhere.extend(setup.chrooted().and_then(|at| chrooted(&at)));
         }
         Some(Err((path, error))) => found.closed.push(closed(&path, &error)),
         None => {}
     }
     let exim = EXIM.iter().position(|path| Path::new(path).exists()).map_or(&[][..], |at| &EXIM[at..=at]);
+    let mut texts = Vec::new();
     for (program, paths) in std::iter::once((Program::Exim, exim)).chain(FILES) {
-        for path in paths.iter().flat_map(|path| files(Path::new(path))) {
+        for path in distinct(paths.iter().flat_map(|path| files(Path::new(path)))) {
             match fs::read_to_string(&path) {
                 Ok(text) => {
                     // Its other settings do not make a program one that asks lists.
@@ -118,12 +124,14 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
                         found.programs.insert(cure::name(program));
                     }
                     found.add(program, &path, &text);
+                    texts.push(off::Read { program, place: path.display().to_string(), text });
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => found.closed.push(closed(&path, &error)),
             }
         }
     }
+    found.idle.extend(off::off(&texts, &mut found.mentions));
     found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(|server| !resolvers.contains(server)));
     found
 }
@@ -200,7 +208,7 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
         checks.push(Check::ok(Area::Mail, what));
         return checks;
     }
-    let served = Served::of(config, wiring);
+    let served = Served::of(config, wiring).screened_from(found.threshold);
     let idle = without_effect(&found.idle, &found.mentions, wiring);
     let has_idle = !idle.is_empty();
     checks.extend(idle);
@@ -223,6 +231,12 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
             .push(Check::ok(Area::Mail, format!("{programs}: {number} uses of zones, each as it should be")));
     }
     checks
+}
+
+/// Without what is another name of one before it: Debian's /etc/mail/spamassassin is a link.
+fn distinct(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    paths.filter(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone()))).collect()
 }
 
 /// The file, or the `*.cf` in the folder.

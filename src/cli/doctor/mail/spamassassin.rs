@@ -51,7 +51,7 @@ fn evaluated(line: &str, rule: &str, subtests: &BTreeMap<String, Vec<Filter>>) -
 }
 
 /// The strings that a function is called with.
-fn arguments(line: &str, function: &str) -> Option<Vec<String>> {
+pub(super) fn arguments(line: &str, function: &str) -> Option<Vec<String>> {
     let call = line.split_once(function)?.1;
     let quote = call.chars().find(|c| matches!(c, '\'' | '"'))?;
     Some(call.split(quote).skip(1).step_by(2).map(str::to_owned).collect())
@@ -68,13 +68,23 @@ fn setting<'a>(text: &'a str, name: &str) -> Option<(&'a str, usize)> {
 
 /// The servers that it asks in the place of `/etc/resolv.conf`'s: `dns_server 192.0.2.1`, `dns_server [::1]:53`.
 pub(super) fn servers(text: &str) -> Vec<IpAddr> {
-    let lines = text.lines().filter_map(|line| {
+    let mut servers = Vec::new();
+    for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
-        let value = line.strip_prefix("dns_server")?.strip_prefix([' ', '\t'])?.trim();
-        let v6 = value.strip_prefix('[').and_then(|rest| rest.split(']').next()?.parse().ok());
-        v6.or_else(|| value.parse().ok()).or_else(|| value.split(':').next()?.parse().ok())
-    });
-    lines.collect()
+        if line == "clear_dns_servers" {
+            servers.clear();
+        }
+        let Some(value) = line.strip_prefix("dns_server").and_then(|rest| rest.strip_prefix([' ', '\t']))
+        else {
+            continue;
+        };
+        let value = value.trim();
+        let v6: Option<IpAddr> =
+            value.strip_prefix('[').and_then(|rest| rest.split(']').next()?.parse().ok());
+        let v4 = || value.split(':').next()?.parse().ok();
+        servers.extend(v6.or_else(|| value.parse().ok()).or_else(v4));
+    }
+    servers
 }
 
 /// A setting that keeps it from asking any list: the line, its number.

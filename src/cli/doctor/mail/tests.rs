@@ -18,12 +18,17 @@ fn wiring() -> Wiring {
 /// What a program's text asks, and what of it is wrong.
 fn checks(program: Program, text: &str) -> (usize, Vec<Check>) {
     let wiring = wiring();
-    let (mentions, idle) = match program {
-        Program::Postfix => postfix::effect(&postfix::Setup::read(text, None)),
-        _ => (mentions(program, Path::new("a.conf"), text), Vec::new()),
+    let (mentions, idle, threshold) = match program {
+        Program::Postfix => {
+            let setup = postfix::Setup::read(text, None);
+            let (mentions, idle) = postfix::effect(&setup);
+            (mentions, idle, postfix::threshold(&setup))
+        }
+        _ => (mentions(program, Path::new("a.conf"), text), Vec::new(), None),
     };
     let mut checks = without_effect(&idle, &mentions, &wiring);
-    checks.extend(judge(&mentions, &Served::of(&config(), &wiring), Some([8, 8, 8, 8].into())));
+    let served = Served::of(&config(), &wiring);
+    checks.extend(judge(&mentions, &served.screened_from(threshold), Some([8, 8, 8, 8].into())));
     (mentions.len(), checks)
 }
 
@@ -67,7 +72,13 @@ fn postfix_with_every_mistake() {
     let bounce = wiring().addresses(Use::Bounce).next().map(|asked| asked.zone.origin.clone()).unwrap();
     let filter = format!("reject_rbl_client {bounce}=127.0.[0..2].[2..254]");
     assert_eq!(postfix(&filter), ["mail-wrong-use"]);
-    // For null senders alone it is what it is for.
+    // For null senders alone it is what it is for; what a table of senders names, it may be for.
+    let table = format!(
+        "smtpd_restriction_classes = b\nb = {filter}\nsmtpd_recipient_restrictions = check_sender_access hash:/a\n"
+    );
+    assert_eq!(findings(Program::Postfix, &table), [""; 0]);
+    let table = table.replace("sender_access", "client_access");
+    assert_eq!(findings(Program::Postfix, &table), ["mail-wrong-use"]);
     let class = format!(
         "smtpd_restriction_classes = b\nb = {filter}\nsmtpd_recipient_restrictions =\n # no\n check_sender_access inline:{{{{<> = b}}}}\n"
     );
@@ -89,6 +100,12 @@ fn exim_with_mistakes() {
     assert_eq!(acl("dnslists = block.gatepost.internal!=127.255.255.254"), ["mail-no-filter"]);
     assert_eq!(
         acl("dnslists = block.gatepost.internal=127.0.2.2 : \\\n   dnsbl.sorbs.net=127.0.0.2"),
+        ["mail-retired", "mail-lacks-code"]
+    );
+    // Parted by something else.
+    let codes = "127.0.2.2 ; dnsbl.sorbs.net=127.0.0.2";
+    assert_eq!(
+        acl(&format!("dnslists = <; block.gatepost.internal={codes}")),
         ["mail-retired", "mail-lacks-code"]
     );
     let bounce = wiring()
@@ -132,9 +149,11 @@ fn rspamd_and_spamassassin_without_filters() {
 /// Names of what is wrong with a Postfix that has this `main.cf` and this `master.cf`, and the first cure.
 fn in_effect(main: &str, master: &str) -> (Vec<&'static str>, String) {
     let wiring = wiring();
-    let (mentions, idle) = postfix::effect(&postfix::Setup::read(main, Some(master)));
+    let setup = postfix::Setup::read(main, Some(master));
+    let (mentions, idle) = postfix::effect(&setup);
     let mut checks = without_effect(&idle, &mentions, &wiring);
-    checks.extend(judge(&mentions, &Served::of(&config(), &wiring), None));
+    let served = Served::of(&config(), &wiring).screened_from(postfix::threshold(&setup));
+    checks.extend(judge(&mentions, &served, None));
     (
         checks.iter().map(Check::name).collect(),
         checks.first().map(|check| format!("{check:?}")).unwrap_or_default(),
@@ -228,6 +247,111 @@ fn postscreen_in_effect_and_not() {
     assert!(told.contains("gatepost_bounce (main.cf, line "), "{told}");
 }
 
+/// Lines that stand where no mail comes by, or where nobody is refused for good.
+#[test]
+fn restrictions_that_nothing_comes_by() {
+    let text = Program::Postfix.text(&wiring()).unwrap();
+    let first = "    reject_unauth_destination,\n";
+    assert!(text.contains(first));
+    for before in ["permit", "permit_auth_destination", "check_client_access static:OK"] {
+        let (names, told) = in_effect(&text.replace(first, &format!("{first}    {before},\n")), SMTPD);
+        assert_eq!(names[0], "mail-no-effect", "{before}: {names:?}");
+        assert!(told.contains("stands before it") && told.contains("    reject_rbl_client block."), "{told}");
+    }
+    let (names, told) = in_effect(&text.replace("    reject_r", "    warn_if_reject reject_r"), SMTPD);
+    assert_eq!(names[0], "mail-no-effect", "{names:?}");
+    assert!(told.contains("take `warn_if_reject` out"), "{told}");
+    let (names, told) = in_effect(&(text + "soft_bounce = yes\n"), SMTPD);
+    assert_eq!(names, ["mail-no-effect"]);
+    assert!(told.contains("postconf -X soft_bounce") && told.contains("level: Warn"), "{told}");
+}
+
+/// Weights mean something beside the threshold alone.
+#[test]
+fn postscreen_is_told_weights_that_fit_its_threshold() {
+    let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
+    let text = Program::Postscreen.text(&wiring()).unwrap();
+    let number = |line: &str| line.rsplit(['*', ' ']).next()?.trim_end_matches(',').parse::<i64>().ok();
+    for set in ["1", "2", "20"] {
+        let own = format!(
+            "postscreen_dnsbl_sites = block.gatepost.internal*{set}\npostscreen_dnsbl_threshold = {set}\npostscreen_dnsbl_action = drop\n"
+        );
+        let (_, checks) = checks(Program::Postfix, &own);
+        let cure = cured::sites(&wiring(), set.parse().ok());
+        assert!(format!("{:?}", checks[0]).contains(&format!("{:?}", cure.lines)), "{checks:?}");
+        let line = cure.lines.lines().find(|line| line.starts_with("postscreen_dnsbl_threshold"));
+        assert_eq!(line.is_none(), set == "20", "{}", cure.lines);
+        let threshold = line.and_then(number).unwrap_or(20);
+        let weights: Vec<i64> =
+            cure.lines.lines().filter(|line| line.contains('*')).filter_map(number).collect();
+        let score: i64 = weights.iter().filter(|weight| **weight == 1).sum();
+        let block: i64 = weights.iter().filter(|weight| **weight == threshold).sum();
+        assert!(score > 0 && score < threshold && block >= threshold, "{}", cure.lines);
+        assert!(weights.iter().any(|weight| -weight >= block + score), "{}", cure.lines);
+        // As it is printed it gives no finding.
+        let cured = own.lines().skip(1).collect::<Vec<_>>().join("\n") + "\n" + &cure.lines + "\n";
+        assert_eq!(in_effect(&cured, on).0, [""; 0], "{cured}");
+    }
+    let unset: String =
+        text.lines().filter(|line| !line.contains("_threshold")).map(|line| format!("{line}\n")).collect();
+    let (names, told) = in_effect(&unset, on);
+    assert_eq!(names, ["mail-wrong-use"]);
+    assert!(told.contains("postscreen_dnsbl_threshold = "), "{told}");
+    let (names, told) = in_effect(&(text.clone() + "postscreen_dnsbl_threshold = 600\n"), on);
+    assert_eq!(names, ["mail-no-effect"]);
+    assert!(told.contains("it is 600"), "{told}");
+    let (names, told) = in_effect(&text, &on.replace("dnsblog", "other"));
+    assert_eq!(names, ["mail-no-effect"]);
+    assert!(told.contains("no service dnsblog"), "{told}");
+    // Sites that nobody asks are no restrictions of smtpd.
+    let both = text.clone() + &Program::Postfix.text(&wiring()).unwrap();
+    let (names, _) = in_effect(&both, SMTPD);
+    assert_eq!(names, ["mail-no-effect"]);
+    let (_, told) = in_effect(&(text + "postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]\n"), on);
+    assert!(
+        told.contains("add these sites to that one") && told.contains("    block.gatepost.internal="),
+        "{told}"
+    );
+}
+
+/// What is told, pasted as it is, sets it right.
+#[test]
+fn cures_as_they_are_printed() {
+    let lines = |program, text: &str| {
+        let (_, checks) = checks(program, text);
+        let lines: Vec<String> =
+            checks.iter().flat_map(Check::cures).map(|cure| cure.lines.clone()).collect();
+        lines.first().cloned().unwrap_or_default()
+    };
+    // Of a statement all conditions have to hold: one list, whatever was found.
+    for before in ["", "=127.0.2.2"] {
+        let acl = |list: &str| format!("acl_check_rcpt:\n  deny\n    {list}\n");
+        let list = lines(Program::Exim, &acl(&format!("dnslists = block.gatepost.internal{before}")));
+        assert_eq!(list.matches("dnslists =").count(), 1, "{list}");
+        assert!(list.starts_with("dnslists = block.gatepost.internal=127.0.2.2 : "), "{list}");
+        assert_eq!(findings(Program::Exim, &acl(&list)), [""; 0]);
+    }
+    let allow = wiring().addresses(Use::Allow).next().unwrap().zone.origin.clone();
+    let acl = |list: &str| format!("acl_check_rcpt:\n  accept\n    {list}\n");
+    let list = lines(Program::Exim, &acl(&format!("!dnslists = {allow}")));
+    assert!(list.starts_with("!dnslists = ") && list.matches("dnslists").count() == 1, "{list}");
+    assert_eq!(findings(Program::Exim, &acl(&list)), [""; 0]);
+    let rule = "rbls { mine { rbl = \"block.gatepost.internal\"; } }";
+    let rules = lines(Program::Rspamd, rule);
+    assert_eq!(findings(Program::Rspamd, &rules), [""; 0], "{rules}");
+    for word in ["rbl {", "returncodes {", "weight = ", "action = \"reject\";"] {
+        assert!(rules.contains(word), "{word}: {rules}");
+    }
+    assert_eq!(rules.matches('{').count(), rules.matches('}').count(), "{rules}");
+    assert!(!rules.contains("dbl.gatepost"), "{rules}");
+    let rules =
+        lines(Program::Spamassassin, "header MINE eval:check_rbl('mine', 'block.gatepost.internal.')\n");
+    assert_eq!(findings(Program::Spamassassin, &rules), [""; 0], "{rules}");
+    for word in ["check_rbl_sub(", "\nscore ", "\ntflags "] {
+        assert!(rules.contains(word), "{word}: {rules}");
+    }
+}
+
 #[test]
 fn filters_too_wide_too_narrow_or_of_nobody() {
     let wide = "=127.[0..255].[0..255].[0..255]";
@@ -311,6 +435,17 @@ acl_check_rcpt:
 }
 
 #[test]
+fn a_link_to_a_folder_is_no_second_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    fs::write(real.join("a.cf"), "").unwrap();
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let all = [real.clone(), link].into_iter().flat_map(|path| files(&path));
+    assert_eq!(distinct(all), [real.join("a.cf")]);
+}
+
+#[test]
 fn who_asks_others() {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let options = "dns {\n  # nameserver = \"9.9.9.9\";\n  nameserver = [\"192.0.2.53\", \"127.0.0.1:53:10\", \"[::1]:53\"];\n}\n";
@@ -319,6 +454,8 @@ fn who_asks_others() {
     assert_eq!(rspamd::servers("dns { timeout = 1s; }\nx = \"192.0.2.1\";"), [] as [IpAddr; 0]);
     let servers = spamassassin::servers("dns_server 192.0.2.53\n# dns_server 1.1.1.1\ndns_server [::1]:53\n");
     assert_eq!(servers, [ip("192.0.2.53"), ip("::1")]);
+    let cleared = spamassassin::servers("dns_server 192.0.2.53\nclear_dns_servers\ndns_server 127.0.0.1\n");
+    assert_eq!(cleared, [ip("127.0.0.1")]);
     let off = |text| spamassassin::off(text).map(|(line, at)| format!("{at}: {line}"));
     assert_eq!(off("skip_rbl_checks 0\nskip_rbl_checks 1\n").as_deref(), Some("2: skip_rbl_checks 1"));
     assert_eq!(off("skip_rbl_checks 1\nskip_rbl_checks 0\n"), None);

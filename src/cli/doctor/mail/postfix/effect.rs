@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
-use super::super::filter::Filter;
 use super::super::{Does, Idle, Mention};
 use super::Setup;
 use super::config::{Parameters, Service, Written, expanded};
+use super::restrictions::{Barred, Question, mention, questions, words};
+use super::screen::{self, SITES};
 use crate::model::Name;
 
 /// Where smtpd looks for restrictions.
@@ -20,15 +21,8 @@ const RESTRICTIONS: [&str; 7] = [
     "smtpd_data_restrictions",
     "smtpd_end_of_data_restrictions",
 ];
-const SITES: &str = "postscreen_dnsbl_sites";
 /// Services for one's own people, who authenticate: nobody there is asked for in lists.
 const SUBMISSION: [&str; 5] = ["submission", "submissions", "smtps", "587", "465"];
-/// What switches postscreen on, as in Postfix's own `master.cf`.
-const POSTSCREEN: &str = "smtp      inet  n       -       y       -       1       postscreen\n\
-                          smtpd     pass  -       -       y       -       -       smtpd\n\
-                          dnsblog   unix  -       -       y       -       0       dnsblog\n\
-                          tlsproxy  unix  -       -       y       -       0       tlsproxy";
-
 const LAST_HOLDS: &str = "and of several the last holds";
 
 /// What asks, and what would if it had an effect.
@@ -39,21 +33,24 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
     let doors = doors(setup);
     if doors.is_empty() {
         let asked = asked(&setup.parameters, str::to_owned);
-        refused.extend(zones(&asked));
-        add(&mut mentions, asked);
+        refused.extend(zones(&asked.mentions));
+        add(&mut mentions, asked.mentions);
+        add(&mut idle, asked.idle);
     }
     let mut screened = BTreeSet::new();
-    let mut ignored = None;
-    match postscreen(setup) {
+    let mut hindered = None;
+    match screen::service(setup) {
         Some(own) => {
             let parameters = overridden(setup, own);
             let sites = parameters.get(SITES).map_or("", String::as_str);
-            add(&mut mentions, self::sites(sites));
+            add(&mut mentions, screen::sites(sites));
             screened = named(SITES, sites).into_iter().collect();
-            let action = parameters.get("postscreen_dnsbl_action").map_or("ignore", String::as_str);
-            ignored = asks_for_nothing(sites).filter(|_| action == "ignore");
+            hindered = screen::hindered(setup, &parameters);
         }
-        None => idle.extend(switched_off(setup.parameters.get(SITES).map_or("", String::as_str))),
+        None => {
+            let sites = setup.parameters.get(SITES).map_or("", String::as_str);
+            idle.push(screen::switched_off(sites));
+        }
     }
     for service in doors {
         let place = format!("{}/{}", service.name, service.kind);
@@ -61,7 +58,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
         let parameters = overridden(setup, service);
         let at = |name: &str| if is_own(name) { format!("{place} {name}") } else { name.to_owned() };
         let asked = asked(&parameters, at);
-        let mut here = zones(&asked);
+        let mut here = zones(&asked.mentions);
         refused.extend(here.clone());
         if service.kind == "pass" {
             here.extend(screened.clone());
@@ -71,12 +68,15 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
             let own = parameters.get(name).map_or("", String::as_str);
             idle.extend(replaced(main, own, name, &place, &here));
         }
-        add(&mut mentions, asked);
+        add(&mut mentions, asked.mentions);
+        add(&mut idle, asked.idle);
     }
-    if let Some(ignored) = ignored {
-        let matters = ignored.zones.iter().any(|zone| !refused.contains(zone));
-        idle.push(Idle { matters, ..ignored });
+    if let Some(hindered) = hindered {
+        let matters = hindered.zones.iter().any(|zone| !refused.contains(zone));
+        idle.push(Idle { matters, ..hindered });
     }
+    idle.extend(soft(&setup.parameters, &refused));
+    idle.retain(|idle| !idle.zones.is_empty());
     let here = zones(&mentions);
     let unused = setup.written.iter().filter_map(|written| unused(written, setup, &here, &idle));
     let mut unused: Vec<Idle> = unused.collect();
@@ -86,10 +86,16 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
     (mentions, idle)
 }
 
-fn add(mentions: &mut Vec<Mention>, more: Vec<Mention>) {
-    for mention in more {
-        if !mentions.contains(&mention) {
-            mentions.push(mention);
+/// From which sum on postscreen refuses, where that is set.
+pub(in super::super) fn threshold(setup: &Setup) -> Option<i64> {
+    let own = screen::service(setup).map(|service| overridden(setup, service));
+    screen::threshold(own.as_ref().unwrap_or(&setup.parameters))
+}
+
+fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !all.contains(&one) {
+            all.push(one);
         }
     }
 }
@@ -126,21 +132,6 @@ fn is_closed(setup: &Setup, service: &Service) -> bool {
     })
 }
 
-/// postscreen, where it is on; where nothing says what runs it counts as on.
-fn postscreen(setup: &Setup) -> Option<&Service> {
-    static ON: std::sync::LazyLock<Service> = std::sync::LazyLock::new(|| Service {
-        name: "smtp".to_owned(),
-        kind: "inet".to_owned(),
-        chroot: false,
-        command: "postscreen".to_owned(),
-        overrides: Vec::new(),
-    });
-    match &setup.services {
-        None => Some(&ON),
-        Some(services) => services.iter().find(|service| service.command == "postscreen"),
-    }
-}
-
 /// The parameters as a service has them.
 fn overridden(setup: &Setup, service: &Service) -> Parameters {
     let mut parameters = setup.parameters.clone();
@@ -150,94 +141,96 @@ fn overridden(setup: &Setup, service: &Service) -> Parameters {
     parameters
 }
 
+/// What smtpd asks, and what it names and does not come to.
+struct Asked {
+    mentions: Vec<Mention>,
+    idle: Vec<Idle>,
+}
+
 /// What smtpd asks under these parameters; `at` says how a place is called.
-fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Vec<Mention> {
+fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
     let classes = parameters.get("smtpd_restriction_classes").map_or("", String::as_str);
     let classes: Vec<&str> = words(classes).collect();
     let is_of_bounces = |class: &str| {
         parameters.values().any(|value| value.replace(' ', "").contains(&format!("<>={class}")))
     };
-    let mut mentions = Vec::new();
+    let (mut mentions, mut idle) = (Vec::new(), Vec::new());
     let mut waiting: Vec<(&str, bool)> = RESTRICTIONS.iter().map(|name| (*name, false)).collect();
     let mut seen = BTreeSet::new();
     while let Some((name, of_bounces)) = waiting.pop() {
         let Some(value) = parameters.get(name).filter(|_| seen.insert((name, of_bounces))) else { continue };
-        for (does, question) in questions(value) {
-            let does = if of_bounces && does == Does::Reject { Does::RejectBounces } else { does };
-            mentions.extend(mention(&at(name), question, does));
+        let questions = questions(value);
+        for asks in questions.iter().filter(|asks| asks.barred.is_none()) {
+            let does = if of_bounces && asks.does == Does::Reject { Does::RejectBounces } else { asks.does };
+            mentions.extend(mention(&at(name), asks.zone, does));
         }
-        // A table outside may name any class.
-        let has_table = words(value)
-            .any(|word| word.contains(':') && !word.starts_with("inline:") && !word.starts_with("static:"));
+        let reasons: BTreeSet<Barred<'_>> = questions.iter().filter_map(|asks| asks.barred).collect();
+        for barred in reasons {
+            let asks: Vec<&Question<'_>> =
+                questions.iter().filter(|asks| asks.barred == Some(barred)).collect();
+            idle.push(self::barred(at(name), barred, &asks));
+        }
+        // A table outside may name any class; one of senders, for null senders.
+        let all: Vec<&str> = words(value).collect();
+        let is_outside =
+            |word: &str| word.contains(':') && !word.starts_with("inline:") && !word.starts_with("static:");
+        let tables = || all.windows(2).filter(|pair| is_outside(pair[1]));
+        let has_table = tables().next().is_some();
+        let of_senders = tables().all(|pair| pair[0] == "check_sender_access");
         for class in &classes {
             let is_named = words(value).any(|word| word.trim_matches(['{', '}']) == *class);
             let is_for_bounces = is_of_bounces(class);
             if is_named || has_table || (is_for_bounces && value.contains("<>")) {
-                waiting.push((class, of_bounces || is_for_bounces));
+                let may_be = !is_named && has_table && of_senders;
+                waiting.push((class, of_bounces || is_for_bounces || may_be));
             }
         }
     }
-    mentions
+    Asked { mentions, idle }
 }
 
-/// What the restrictions in a value ask.
-fn questions(value: &str) -> Vec<(Does, &str)> {
-    let mut questions = Vec::new();
-    let mut words = words(value);
-    while let Some(word) = words.next() {
-        let does = match word {
-            "reject_rbl_client"
-            | "reject_rhsbl_client"
-            | "reject_rhsbl_helo"
-            | "reject_rhsbl_sender"
-            | "reject_rhsbl_reverse_client"
-            | "reject_rhsbl_recipient" => Does::Reject,
-            "permit_dnswl_client" | "permit_rhswl_client" => Does::Let,
-            _ => continue,
-        };
-        questions.extend(words.next().map(|question| (does, question)));
-    }
-    questions
-}
-
-fn sites(value: &str) -> Vec<Mention> {
-    words(value).filter_map(|site| mention(SITES, site, Does::Weigh)).collect()
-}
-
-fn words(value: &str) -> impl Iterator<Item = &str> {
-    value.split([' ', '\t', ',']).filter(|word| !word.is_empty())
-}
-
-/// `ZONE`, `ZONE=FILTER`, `ZONE=FILTER*WEIGHT`.
-fn mention(at: &str, text: &str, does: Does) -> Option<Mention> {
-    let text = text.split('*').next().unwrap_or(text);
-    let (zone, filter) = match text.split_once('=') {
-        Some((zone, filter)) => (zone, Filter::of(filter)),
-        None => (text, Filter::Open),
+/// Questions that stand where they do nothing.
+fn barred(at: String, barred: Barred<'_>, asks: &[&Question<'_>]) -> Idle {
+    let zones = asks.iter().filter_map(|asks| mention(&at, asks.zone, asks.does)).map(|mention| mention.zone);
+    let zones = zones.collect();
+    let (cause, how) = match barred {
+        Barred::Behind(end) => (
+            format!("`{end}` stands before it, and no mail for your own domains comes as far"),
+            format!("move these lines before `{end}`, behind reject_unauth_destination"),
+        ),
+        Barred::Warns => (
+            "`warn_if_reject` stands before it: what it would refuse is written to the log, and let through"
+                .to_owned(),
+            "when the log has shown enough, take `warn_if_reject` out before these lines".to_owned(),
+        ),
     };
-    let zone = zone.trim_end_matches('.').parse().ok()?;
-    Some(Mention { program: Program::Postfix, at: at.to_owned(), zone, filter, does })
+    let lines = asks.iter().map(|asks| asks.line()).collect::<Vec<_>>().join("\n");
+    Idle { program: Program::Postfix, at, zones, matters: false, cause, cure: Cure { how, lines } }
+}
+
+/// `soft_bounce`, which is for trying things out.
+fn soft(parameters: &Parameters, refused: &BTreeSet<Name>) -> Option<Idle> {
+    parameters.get("soft_bounce").filter(|value| *value == "yes")?;
+    let cause = "soft_bounce is `yes`: nobody is refused for good, all are told to try again later (450 in the place of 554)";
+    let cure = Cure {
+        how: "out of main.cf".to_owned(),
+        lines: "postconf -X soft_bounce\npostfix reload".to_owned(),
+    };
+    idle("soft_bounce".to_owned(), refused.iter().cloned().collect(), cause.to_owned(), cure)
 }
 
 /// The zones that a value of any kind names.
 fn named(name: &str, value: &str) -> Vec<Name> {
     let mentions = match name {
-        SITES => sites(value),
-        _ => questions(value).into_iter().filter_map(|(does, text)| mention(name, text, does)).collect(),
+        SITES => screen::sites(value),
+        _ => questions(value).iter().filter_map(|asks| mention(name, asks.zone, asks.does)).collect(),
     };
     mentions.into_iter().map(|mention| mention.zone).collect()
 }
 
 /// The lines of a value that ask, as they are to be pasted elsewhere.
 fn lines(value: &str) -> String {
-    let mut lines = Vec::new();
-    let words: Vec<&str> = words(value).collect();
-    for pair in words.windows(2) {
-        if !questions(&pair.join(" ")).is_empty() {
-            lines.push(format!("    {} {},", pair[0], pair[1]));
-        }
-    }
-    lines.join("\n")
+    questions(value).iter().map(Question::line).collect::<Vec<_>>().join("\n")
 }
 
 fn idle(at: String, zones: Vec<Name>, cause: String, cure: Cure) -> Option<Idle> {
@@ -274,41 +267,22 @@ fn replaced(main: &str, own: &str, name: &str, place: &str, here: &BTreeSet<Name
     Some(Idle { matters: true, ..idle(format!("{place} {name}"), zones, cause, cure)? })
 }
 
-fn switched_off(sites: &str) -> Option<Idle> {
-    let cause = "postscreen is not on in master.cf, and nobody else looks at this parameter".to_owned();
-    let cure = Cure {
-        how: "in master.cf, in place of the line of `smtp inet … smtpd`, then `postfix reload`; or let smtpd ask: `gatepost snippet postfix`".to_owned(),
-        lines: POSTSCREEN.to_owned(),
-    };
-    idle(SITES.to_owned(), named(SITES, sites), cause, cure)
-}
-
-fn asks_for_nothing(sites: &str) -> Option<Idle> {
-    let cause =
-        "postscreen_dnsbl_action is `ignore`, which it is unless it is set: who is listed is let through"
-            .to_owned();
-    let cure = Cure {
-        how: "in main.cf, then `postfix reload`".to_owned(),
-        lines: "postscreen_dnsbl_action = enforce".to_owned(),
-    };
-    idle("postscreen_dnsbl_action".to_owned(), named(SITES, sites), cause, cure)
-}
-
 /// What stands in `main.cf` and is not looked at.
 fn unused(written: &Written, setup: &Setup, here: &BTreeSet<Name>, told: &[Idle]) -> Option<Idle> {
     let Written { name, value, line } = written;
-    let mut zones = named(name, value);
-    zones.retain(|zone| !here.contains(zone));
     let last = setup.written.iter().rfind(|other| other.name == *name)?;
-    if last.line == *line && told.iter().any(|idle| idle.zones == zones) {
-        return None;
-    }
+    let is_told = |zone: &Name| last.line == *line && told.iter().any(|idle| idle.zones.contains(zone));
+    let mut zones = named(name, value);
+    zones.retain(|zone| !here.contains(zone) && !is_told(zone));
     let (cause, how) = match last.line == *line {
         false => (
             format!("line {} of main.cf sets {name} again, {LAST_HOLDS}", last.line),
-            format!(
-                "add these lines to that one, behind reject_unauth_destination, and take out line {line}"
-            ),
+            match name.as_str() {
+                SITES => format!("add these sites to that one, and take out line {line}"),
+                _ => format!(
+                    "add these lines to that one, behind reject_unauth_destination, and take out line {line}"
+                ),
+            },
         ),
         true if is_class(setup, name) => (
             format!("no restriction that is in effect names {name}"),
@@ -319,7 +293,11 @@ fn unused(written: &Written, setup: &Setup, here: &BTreeSet<Name>, told: &[Idle]
             "put these lines into smtpd_recipient_restrictions, behind reject_unauth_destination".to_owned(),
         ),
     };
-    let lines = if cause.starts_with("no restriction") { class_lines(name) } else { lines(value) };
+    let lines = match name.as_str() {
+        SITES => screen::lines(value),
+        _ if cause.starts_with("no restriction") => class_lines(name),
+        _ => lines(value),
+    };
     idle(format!("{name} (main.cf, line {line})"), zones, cause, Cure { how, lines })
 }
 

@@ -1,9 +1,12 @@
 //! Postfix: what it has in effect, as `postconf` says it where it is there, else as its files read. Asks and reads; changes nothing.
 //!
-//! `config` reads the files' text, `effect` finds the zones that are asked, and those that are named where that has no effect.
+//! `config` reads the files' text, `restrictions` what a list of smtpd's asks, `screen` what postscreen does, and `effect` finds the zones
+//! that are asked, and those that are named where that has no effect.
 
 mod config;
 mod effect;
+mod restrictions;
+mod screen;
 
 use std::fs;
 use std::io;
@@ -12,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::super::child::postconf;
 use config::{Parameters, Service, Written};
 
-pub(super) use effect::of as effect;
+pub(super) use effect::{of as effect, threshold};
 
 /// Where its configuration is.
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];

@@ -1,0 +1,159 @@
+//! What is to be pasted in the place of a use of a zone that is wrong: what `snippet` prints for that zone, whole enough to do by itself what
+//! it is for. Pure.
+
+use super::super::super::snippet::wiring::{LeftOut, Wiring};
+use super::super::super::snippet::{Program, postscreen};
+use super::super::cure;
+use super::super::finding::Cure;
+use super::{Does, Mention};
+use crate::model::Name;
+
+/// `threshold` is postscreen's, where it is set. `None`: the text has nothing for that zone.
+pub(super) fn cure(mention: &Mention, wiring: &Wiring, threshold: Option<i64>) -> Option<Cure> {
+    let within = wiring.left_out.iter().find_map(|(origin, why)| match why {
+        LeftOut::Within(wider) if *origin == mention.zone => Some(wider),
+        _ => None,
+    });
+    let zone = within.unwrap_or(&mention.zone);
+    if mention.at.contains("postscreen_") {
+        let is_asked = Program::Postscreen.text(wiring).ok()?.contains(&format!(" {zone}="));
+        return is_asked.then(|| sites(wiring, threshold));
+    }
+    let text = mention.program.text(wiring).ok()?;
+    let (how, lines) = match mention.program {
+        Program::Exim => {
+            ("in the place of all that the statement asks of this zone", exim(&text, zone, mention.does))
+        }
+        Program::Rspamd => (
+            "in /etc/rspamd/rspamd.conf.local, in the place of your rule for this zone there or in another file",
+            rspamd(&text, zone),
+        ),
+        Program::Spamassassin => ("these rules in the place of yours", spamassassin(&text, zone)),
+        _ => ("as `gatepost snippet` has it", lines(&text, zone)),
+    };
+    (!lines.is_empty()).then(|| Cure { how: format!("{}: {how}", cure::name(mention.program)), lines })
+}
+
+/// All sites, with weights that fit the threshold: what one weighs says nothing but beside the others.
+pub(super) fn sites(wiring: &Wiring, threshold: Option<i64>) -> Cure {
+    let least = postscreen::enough(wiring);
+    let mut how =
+        "in main.cf, in the place of those of your sites that ask gatepost, and `postfix reload`".to_owned();
+    let set = threshold.and_then(|threshold| usize::try_from(threshold).ok()).filter(|set| *set > 0);
+    let unset = set.is_none();
+    let set = set.unwrap_or(1);
+    // Score lists together weigh less than the threshold: it may have to be raised, and other sites with it.
+    let times = least.div_ceil(set);
+    let enough = set * times;
+    let mut lines = vec!["postscreen_dnsbl_sites =".to_owned()];
+    lines.extend(postscreen::sites(wiring, enough).iter().map(|site| format!("    {site},")));
+    if unset || times > 1 {
+        lines.push(format!("postscreen_dnsbl_threshold = {enough}"));
+    }
+    if times > 1 {
+        how += &format!("; your other sites have to weigh {times} times what they do now");
+    }
+    Cure { how: format!("Postfix: {how}"), lines: lines.join("\n") }
+}
+
+/// The lines that name the zone.
+fn lines(text: &str, zone: &Name) -> String {
+    let told = text.lines().filter(|line| !line.starts_with('#') && line.contains(&format!(" {zone}=")));
+    told.map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+/// One list: of the conditions of a statement all have to hold, of a list one.
+fn exim(text: &str, zone: &Name, does: Does) -> String {
+    let condition = if does == Does::Let { "!dnslists = " } else { "dnslists = " };
+    let is_for = |statement: &&str| {
+        let of_bounces = statement.lines().any(|line| line.trim() == "senders = :");
+        match does {
+            Does::Reject => statement.starts_with("deny") && !of_bounces,
+            Does::RejectBounces => statement.starts_with("deny"),
+            Does::Weigh | Does::Let => true,
+        }
+    };
+    let mut items: Vec<&str> = Vec::new();
+    for statement in parts(text).filter(is_for) {
+        let lists = statement.lines().map(str::trim).skip_while(|line| !line.starts_with(condition));
+        for line in lists {
+            let line = line.strip_prefix(condition).unwrap_or(line);
+            for item in line.trim_end_matches(" : \\").split(" : ") {
+                if item.starts_with(&format!("{zone}=")) && !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+            if !line.ends_with('\\') {
+                break;
+            }
+        }
+    }
+    match items.is_empty() {
+        true => String::new(),
+        false => format!("{condition}{}", items.join(" : \\\n    ")),
+    }
+}
+
+/// Rules with what looks for the codes, and their scores.
+fn spamassassin(text: &str, zone: &Name) -> String {
+    const NULL_SENDER: &str = "__GATEPOST_NULL_SENDER";
+    let mut rules: Vec<&str> = parts(text)
+        .filter(|part| part.contains(&format!("'{zone}.'")) || part.contains(&format!(" {zone}. ")))
+        .collect();
+    if rules.iter().any(|rule| rule.contains(NULL_SENDER)) {
+        let defined = parts(text).find(|part| {
+            part.starts_with("header") && part.lines().count() == 1 && part.contains(NULL_SENDER)
+        });
+        rules.splice(0..0, defined);
+    }
+    rules.join("\n\n")
+}
+
+/// What stands between empty lines.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\n\n").map(str::trim).filter(|part| !part.is_empty() && !part.starts_with('#'))
+}
+
+/// The rules, what they weigh, and what they force, each within its section.
+fn rspamd(text: &str, zone: &Name) -> String {
+    let mut symbols: Vec<String> = Vec::new();
+    let mut sections = Vec::new();
+    for part in parts(text) {
+        let lines: Vec<&str> = part.lines().collect();
+        let [outer, inner, blocks @ .., end, last] = &lines[..] else { continue };
+        let mut kept: Vec<&str> = Vec::new();
+        for block in blocks_of(blocks) {
+            if block.iter().any(|line| line.trim() == format!("rbl = \"{zone}\";")) {
+                let codes = block.iter().filter_map(|line| line.trim().strip_prefix("returncodes { "));
+                symbols.extend(codes.filter_map(|line| line.split(' ').next()).map(str::to_owned));
+                kept.extend(block);
+            } else if symbols.iter().any(|symbol| {
+                block[0]
+                    .trim()
+                    .trim_start_matches('"')
+                    .strip_prefix(symbol.as_str())
+                    .is_some_and(|rest| rest.starts_with(['"', ' ']))
+            }) {
+                kept.extend(block);
+            }
+        }
+        if !kept.is_empty() {
+            sections.push([&[*outer, *inner], &kept[..], &[*end, *last]].concat().join("\n"));
+        }
+    }
+    sections.join("\n\n")
+}
+
+/// Each from its first line, which ends with a brace that is open, to the one that closes it.
+fn blocks_of<'a>(lines: &[&'a str]) -> Vec<Vec<&'a str>> {
+    let mut blocks: Vec<Vec<&str>> = Vec::new();
+    let mut depth = 0;
+    for line in lines {
+        match blocks.last_mut().filter(|_| depth > 0) {
+            Some(block) => block.push(line),
+            None => blocks.push(vec![line]),
+        }
+        depth += line.matches('{').count() as i32 - line.matches('}').count() as i32;
+    }
+    blocks
+}

@@ -1,0 +1,250 @@
+//! Settings of rspamd and SpamAssassin that switch rules off which stand in another file, or in another line. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::super::snippet::Program;
+use super::super::cure;
+use super::super::finding::Cure;
+use super::spamassassin::arguments;
+use super::{Idle, Mention};
+use crate::model::Name;
+
+/// A file that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) program: Program,
+    pub(super) place: String,
+    pub(super) text: String,
+}
+
+/// What is switched off; its uses of zones are taken out of `mentions` where nothing else makes them.
+pub(super) fn off(texts: &[Read], mentions: &mut Vec<Mention>) -> Vec<Idle> {
+    let of = |program| texts.iter().filter(move |read| read.program == program);
+    // What overrides goes last.
+    let mut rspamd: Vec<&Read> = of(Program::Rspamd).collect();
+    rspamd.sort_by_key(|read| read.place.contains("/override.d/"));
+    let spamassassin: Vec<&Read> = of(Program::Spamassassin).collect();
+    let mut idle = rules_off(&rspamd, mentions);
+    idle.extend(scored_nothing(&spamassassin));
+    idle.extend(denied(&spamassassin));
+    idle
+}
+
+fn idle(program: Program, at: &str, zones: Vec<Name>, matters: bool, line: &str, does: &str) -> Idle {
+    Idle {
+        program,
+        at: at.to_owned(),
+        zones,
+        matters,
+        cause: format!("`{line}` {does}"),
+        cure: Cure {
+            how: format!("take that line out of {at}, and restart {}", cure::name(program)),
+            lines: String::new(),
+        },
+    }
+}
+
+/// `enabled = false` of rspamd's module, or of one of its rules.
+fn rules_off(texts: &[&Read], mentions: &mut Vec<Mention>) -> Vec<Idle> {
+    // By the path of their blocks.
+    let mut zones: BTreeMap<Vec<String>, (Name, String)> = BTreeMap::new();
+    let mut switched: BTreeMap<Vec<String>, (bool, String)> = BTreeMap::new();
+    for read in texts {
+        let mut path = match read.place.ends_with("/rbl.conf") {
+            true => vec!["rbl".to_owned()],
+            false => Vec::new(),
+        };
+        for (at, line) in read.text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            let parted = line.replace('{', "{;").replace('}', ";};");
+            for part in parted.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+                let place = || format!("{}:{}", read.place, at + 1);
+                if part == "}" {
+                    path.pop();
+                } else if let Some(block) = part.strip_suffix('{') {
+                    path.push(block.trim().trim_end_matches('=').trim().trim_matches('"').to_owned());
+                } else if let Some((key, value)) = part.split_once('=') {
+                    let value = value.trim().trim_matches('"');
+                    match key.trim() {
+                        "enabled" => {
+                            let is_on = !matches!(value, "false" | "no" | "off");
+                            switched.insert(path.clone(), (is_on, place()));
+                        }
+                        "rbl" => {
+                            let zone = value.trim_end_matches('.').parse().ok();
+                            zones.extend(zone.map(|zone| (path.clone(), (zone, place()))));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    let off = switched.into_iter().filter(|(_, (is_on, _))| !is_on).filter_map(|(path, (_, at))| {
+        const LINE: &str = "enabled = false";
+        if path == ["rbl"] {
+            return Some(idle(Program::Rspamd, &at, Vec::new(), true, LINE, "switches the module off"));
+        }
+        let (zone, asks) = zones.get(&path)?;
+        mentions.retain(|mention| mention.at != *asks);
+        Some(idle(Program::Rspamd, &at, vec![zone.clone()], false, LINE, "switches the rule off"))
+    });
+    off.collect()
+}
+
+/// The lines of SpamAssassin's files, without comments, and where each stands.
+fn lines<'a>(texts: &'a [&Read]) -> impl Iterator<Item = (String, &'a str)> {
+    texts.iter().flat_map(|read| {
+        let lines = read.text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        lines.enumerate().map(|(at, line)| (format!("{}:{}", read.place, at + 1), line))
+    })
+}
+
+/// The zones that each of SpamAssassin's rules looks into, by itself or by those that it is made of.
+fn zones(texts: &[&Read]) -> BTreeMap<String, BTreeSet<Name>> {
+    let mut sets: BTreeMap<String, BTreeSet<Name>> = BTreeMap::new();
+    let mut rules: BTreeMap<String, BTreeSet<Name>> = BTreeMap::new();
+    let parsed = |zone: &str| zone.trim_end_matches('.').parse::<Name>().ok();
+    for (_, line) in lines(texts) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let zone = match words[..] {
+            ["header", rule, ..] => {
+                let Some(call) =
+                    arguments(line, "eval:check_rbl(").or_else(|| arguments(line, "eval:check_rbl_txt("))
+                else {
+                    continue;
+                };
+                let [set, zone, ..] = &call[..] else { continue };
+                sets.entry(set.clone()).or_default().extend(parsed(zone));
+                (rule, parsed(zone))
+            }
+            ["urirhsbl" | "urirhssub", rule, zone, ..] => (rule, parsed(zone)),
+            _ => continue,
+        };
+        rules.entry(zone.0.to_owned()).or_default().extend(zone.1);
+    }
+    for (_, line) in lines(texts) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (rule, more): (_, BTreeSet<Name>) = match words[..] {
+            ["header", rule, ..] => {
+                let Some(call) = arguments(line, "eval:check_rbl_sub(") else { continue };
+                let set = call.first().and_then(|set| sets.get(set));
+                (rule, set.into_iter().flatten().cloned().collect())
+            }
+            ["meta", rule, ref of @ ..] => {
+                let names =
+                    of.iter().flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+                (rule, names.filter_map(|name| rules.get(name)).flatten().cloned().collect())
+            }
+            _ => continue,
+        };
+        rules.entry(rule.to_owned()).or_default().extend(more);
+    }
+    rules
+}
+
+/// Rules that score 0, which SpamAssassin does not run.
+fn scored_nothing(texts: &[&Read]) -> Vec<Idle> {
+    let mut scores: BTreeMap<&str, (bool, String, &str)> = BTreeMap::new();
+    for (at, line) in lines(texts) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["score", rule, ref values @ ..] = words[..] else { continue };
+        let is_zero = !values.is_empty() && values.iter().all(|value| value.parse() == Ok(0.0));
+        scores.insert(rule, (is_zero, at, line));
+    }
+    let rules = zones(texts);
+    let is_off = |rule: &str| scores.get(rule).is_some_and(|(is_zero, ..)| *is_zero);
+    let off = scores.iter().filter(|(_, (is_zero, ..))| *is_zero).filter_map(|(rule, (_, at, line))| {
+        let asks = rules.get(*rule).filter(|asks| !asks.is_empty())?;
+        // What begins so scores nothing by itself.
+        let mut others =
+            rules.iter().filter(|(name, zones)| !name.starts_with("__") && !zones.is_disjoint(asks));
+        let matters = others.all(|(name, _)| is_off(name));
+        let zones = asks.iter().cloned().collect();
+        Some(idle(Program::Spamassassin, at, zones, matters, line, "switches the rule off"))
+    });
+    off.collect()
+}
+
+/// `dns_query_restriction deny DOMAIN`: of those that have a name the longest holds.
+fn denied(texts: &[&Read]) -> Vec<Idle> {
+    let mut restrictions: Vec<(Name, bool, String, &str)> = Vec::new();
+    for (at, line) in lines(texts) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["clear_dns_query_restriction"] => restrictions.clear(),
+            ["dns_query_restriction", does @ ("allow" | "deny"), ref domains @ ..] => {
+                let domains = domains.iter().filter_map(|domain| domain.parse().ok());
+                restrictions.extend(domains.map(|domain| (domain, does == "deny", at.clone(), line)));
+            }
+            _ => {}
+        }
+    }
+    let asked: BTreeSet<Name> = zones(texts).into_values().flatten().collect();
+    let mut denied: BTreeMap<(&str, &str), Vec<Name>> = BTreeMap::new();
+    for zone in asked {
+        let holds = restrictions.iter().filter(|(domain, ..)| zone.is_in(domain));
+        if let Some((_, true, at, line)) = holds.max_by_key(|(domain, ..)| domain.to_string().len()) {
+            denied.entry((at, line)).or_default().push(zone);
+        }
+    }
+    let denied = denied.into_iter().map(|((at, line), zones)| {
+        idle(Program::Spamassassin, at, zones, true, line, "keeps it from asking")
+    });
+    denied.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::mail::{rspamd, spamassassin};
+
+    /// How many uses are left, and what is said: where, and whether mail passes.
+    fn told(program: Program, files: &[(&str, &str)]) -> (usize, Vec<(String, bool)>) {
+        let texts: Vec<Read> = files
+            .iter()
+            .map(|(place, text)| Read { program, place: (*place).to_owned(), text: (*text).to_owned() })
+            .collect();
+        let each = texts.iter().flat_map(|read| match program {
+            Program::Rspamd => rspamd::mentions(&read.place, &read.text),
+            _ => spamassassin::mentions(&read.place, &read.text),
+        });
+        let mut mentions = each.collect();
+        let idle = off(&texts, &mut mentions).into_iter().map(|idle| (idle.at, idle.matters));
+        let idle = idle.collect();
+        (mentions.len(), idle)
+    }
+
+    #[test]
+    fn rules_of_rspamd() {
+        let rules = "rbl {\n rbls {\n  a { rbl = \"a.test\"; returncodes { A = [\"127.0.0.4\"]; } }\n  b { rbl = \"b.test\"; enabled = true; }\n }\n}\n";
+        let told =
+            |place, text| told(Program::Rspamd, &[(place, text), ("/etc/rspamd/rspamd.conf.local", rules)]);
+        assert_eq!(told("/etc/rspamd/local.d/rbl.conf", "rbls { x { enabled = false; } }"), (2, vec![]));
+        let module = "/etc/rspamd/local.d/rbl.conf:2".to_owned();
+        assert_eq!(
+            told("/etc/rspamd/local.d/rbl.conf", "# x\nenabled = false;\n"),
+            (2, vec![(module, true)])
+        );
+        let rule = "/etc/rspamd/override.d/rbl.conf:1".to_owned();
+        let text = "rbls { \"b\" = { enabled = no; } }";
+        assert_eq!(told("/etc/rspamd/override.d/rbl.conf", text), (1, vec![(rule, false)]));
+    }
+
+    #[test]
+    fn rules_of_spamassassin() {
+        let rules = "header __A_ANY eval:check_rbl('a', 'a.test.')\nheader A eval:check_rbl_sub('a', '127.0.0.4')\nscore A 6.0\n\
+                     urirhssub __B_1 b.test. A 127.0.0.4\nmeta B __B_1 || __B_2\nheader A2 eval:check_rbl_sub('a', '127.0.0.5')\n";
+        let told = |text| told(Program::Spamassassin, &[("a.cf", rules), ("z.cf", text)]).1;
+        let at = |matters| vec![("z.cf:1".to_owned(), matters)];
+        assert_eq!(told("score A 0"), at(false));
+        assert_eq!(told("score B 0 0 0 0"), at(true));
+        assert_eq!(told("score A 0\nscore A 1"), []);
+        assert_eq!(told("score C 0"), []);
+        assert_eq!(told("score B 0 0 1 0"), []);
+        assert_eq!(told("dns_query_restriction deny test"), at(true));
+        assert_eq!(told("dns_query_restriction deny x.test"), []);
+        assert_eq!(told("dns_query_restriction deny test\ndns_query_restriction allow a.test b.test"), []);
+        assert_eq!(told("dns_query_restriction deny test\nclear_dns_query_restriction"), []);
+    }
+}

@@ -1,0 +1,108 @@
+//! postscreen: its sites with their weights, and what keeps it from refusing whom they list. Pure.
+
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::{Does, Idle, Mention};
+use super::Setup;
+use super::config::{Parameters, Service};
+use super::restrictions::{mention, words};
+use crate::model::Name;
+
+pub(super) const SITES: &str = "postscreen_dnsbl_sites";
+const THRESHOLD: &str = "postscreen_dnsbl_threshold";
+/// What asks for it.
+const DNSBLOG: &str = "dnsblog   unix  -       -       y       -       0       dnsblog";
+/// What switches postscreen on, as in Postfix's own `master.cf`.
+const ON: &str = "smtp      inet  n       -       y       -       1       postscreen\n\
+                  smtpd     pass  -       -       y       -       -       smtpd";
+const TLSPROXY: &str = "tlsproxy  unix  -       -       y       -       0       tlsproxy";
+
+/// postscreen, where it is on; where nothing says what runs it counts as on.
+pub(super) fn service(setup: &Setup) -> Option<&Service> {
+    static ON: std::sync::LazyLock<Service> = std::sync::LazyLock::new(|| Service {
+        name: "smtp".to_owned(),
+        kind: "inet".to_owned(),
+        chroot: false,
+        command: "postscreen".to_owned(),
+        overrides: Vec::new(),
+    });
+    match &setup.services {
+        None => Some(&ON),
+        Some(services) => services.iter().find(|service| service.command == "postscreen"),
+    }
+}
+
+pub(super) fn sites(value: &str) -> Vec<Mention> {
+    words(value).filter_map(|site| mention(SITES, site, Does::Weigh)).collect()
+}
+
+/// The sites, as they are pasted.
+pub(super) fn lines(value: &str) -> String {
+    words(value).map(|site| format!("    {site},")).collect::<Vec<_>>().join("\n")
+}
+
+fn named(value: &str) -> Vec<Name> {
+    sites(value).into_iter().map(|site| site.zone).collect()
+}
+
+/// From which sum on a client is refused, where it is set.
+pub(super) fn threshold(parameters: &Parameters) -> Option<i64> {
+    parameters.get(THRESHOLD)?.parse().ok()
+}
+
+fn idle(at: &str, sites: &str, cause: String, how: &str, lines: String) -> Idle {
+    Idle {
+        program: Program::Postfix,
+        at: at.to_owned(),
+        zones: named(sites),
+        matters: false,
+        cause,
+        cure: Cure { how: how.to_owned(), lines },
+    }
+}
+
+pub(super) fn switched_off(sites: &str) -> Idle {
+    let cause = "postscreen is not on in master.cf, and nobody else looks at this parameter".to_owned();
+    let how = "in master.cf, in place of the line of `smtp inet … smtpd`, then `postfix reload`; or let smtpd ask: `gatepost snippet postfix`";
+    idle(SITES, sites, cause, how, [ON, DNSBLOG, TLSPROXY].join("\n"))
+}
+
+/// What keeps it from asking, or from refusing whom it found listed.
+pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
+    let sites = parameters.get(SITES).map_or("", String::as_str);
+    if setup
+        .services
+        .as_ref()
+        .is_some_and(|services| !services.iter().any(|service| service.name == "dnsblog"))
+    {
+        let cause = "master.cf has no service dnsblog, which asks for postscreen".to_owned();
+        return Some(idle(SITES, sites, cause, "in master.cf, then `postfix reload`", DNSBLOG.to_owned()));
+    }
+    if parameters.get("postscreen_dnsbl_action").is_none_or(|action| action == "ignore") {
+        let cause =
+            "postscreen_dnsbl_action is `ignore`, which it is unless it is set: who is listed is let through";
+        let action = "postscreen_dnsbl_action = enforce".to_owned();
+        return Some(idle(
+            "postscreen_dnsbl_action",
+            sites,
+            cause.to_owned(),
+            "in main.cf, then `postfix reload`",
+            action,
+        ));
+    }
+    let most: i64 = words(sites).map(weight).filter(|weight| *weight > 0).sum();
+    let threshold = threshold(parameters).filter(|threshold| *threshold > most)?;
+    let cause = format!("it is {threshold}, and all sites together weigh {most}");
+    Some(idle(
+        THRESHOLD,
+        sites,
+        cause,
+        "in main.cf: what one block list weighs, more than all score lists together, as `gatepost snippet postscreen` has it",
+        String::new(),
+    ))
+}
+
+/// `*WEIGHT` of a site.
+fn weight(site: &str) -> i64 {
+    site.rsplit_once('*').map_or(1, |(_, weight)| weight.parse().unwrap_or(1))
+}
