@@ -140,6 +140,43 @@ fn a_mirror_with_rubbish_hides_nobody() {
     assert_eq!(outcome(0), ("accepted".into(), (1, 0)));
 }
 
+/// A body without the end mark that the version in service has was cut: it waits for a person only when no mirror has a whole one.
+#[test]
+fn a_mirror_that_lost_the_end_mark_hides_nobody() {
+    let [first, second] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    site.configure(&list_at(&[&first, &second].map(url_of), "0s"));
+    let says = |server: &Hostile, body: &str| {
+        server.asked();
+        server.does(Act::Say(response("200 OK\nETag: \"x\"", body.as_bytes())));
+    };
+    let asked = || (first.asked().len(), second.asked().len());
+    says(&first, "5.6.7.8\n5.6.7.9\n# END 2 entries\n");
+    assert_eq!(outcome(&site, 0), "accepted");
+    says(&first, "5.6.7.8\n");
+    says(&second, "5.6.7.8\n5.6.7.9\n5.6.7.10\n# END 3 entries\n");
+    assert_eq!((outcome(&site, 0).as_str(), asked()), ("accepted", (1, 1)));
+    let status = site.first_list();
+    assert_eq!((&status["entries"], &status["brought"]["url"]), (&3.into(), &url_of(&second).into()));
+    assert!(status["passed_over"][0]["what"].to_string().contains("end mark"), "{status:#}");
+    // Nobody has a whole one: what waits is what only lacks its mark, whoever gave it.
+    for (one, two) in [("5.6.7.8\n5.6.7.9\n", "<html>"), ("<html>", "5.6.7.8\n5.6.7.9\n")] {
+        says(&first, one);
+        says(&second, two);
+        let done = site.sync(&["one"]).expect(1);
+        assert_eq!(asked(), (1, 1), "it is sent again, and asked for everywhere");
+        assert_eq!(done.json()["lists"][0]["outcome"], "held");
+        assert!(!done.stderr.contains("nothing of use"), "{}", done.stderr);
+        let status = site.first_list();
+        assert_eq!((&status["entries"], &status["held"]["entries"]), (&3.into(), &2.into()), "{status:#}");
+    }
+    // A person may know that there is to be none any more: then it is one like others.
+    site.on_list("accept", "one", &[]).expect(0);
+    says(&second, "5.6.7.8\n5.6.7.9\n");
+    says(&first, "5.6.7.8\n5.6.7.9\n5.6.7.11\n");
+    assert_eq!((outcome(&site, 0).as_str(), asked()), ("accepted", (1, 0)));
+}
+
 /// "Not modified" is no answer to a question for whatever there is.
 #[test]
 fn not_modified_although_nobody_asked_so() {

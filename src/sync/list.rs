@@ -139,7 +139,7 @@ impl<'a> Desk<'a> {
         let mut report = ListReport::new(&self.list.name);
         let mut attempt = Attempt::new(self.now.stamp().wall);
         let mut trouble = Trouble::Answered;
-        let Came { brought, useless } = came;
+        let Came { brought, useless, in_vain } = came;
         let causes = match &brought {
             Ok(brought) => {
                 note_answer(&mut attempt, brought.answered());
@@ -171,7 +171,7 @@ impl<'a> Desk<'a> {
         let gives = report
             .outcome
             .is_some_and(|outcome| !matches!(outcome, Outcome::Rejected | Outcome::Failed | Outcome::Stale));
-        let serves = attempt.url.clone().filter(|_| gives);
+        let serves = attempt.url.clone().filter(|_| gives && !in_vain);
         self.note_places(&causes, &useless, serves.as_deref(), &mut attempt);
         self.finish(report, attempt, trouble)
     }
@@ -256,7 +256,7 @@ impl<'a> Desk<'a> {
                 Ok(())
             }
             // Somebody has let these very entries through.
-            Outcome::Held if self.is_current(&read) && self.was_let_through() => {
+            Outcome::Held if self.is_let_through(&read) => {
                 let read = read.let_through("the entries are those in service".to_owned());
                 self.take(read, Some(fetched.body), Some(fetched.validators), report)
             }
@@ -273,9 +273,10 @@ impl<'a> Desk<'a> {
         self.status.set.is_some_and(|set| set.hash == read.set.hash)
     }
 
-    /// The version in service was held, and a person let it through.
-    fn was_let_through(&self) -> bool {
-        self.status.brought.as_ref().is_some_and(|brought| brought.act == Some(Act::Accept))
+    /// These are the entries in service, they were held, and a person let them through.
+    fn is_let_through(&self, read: &Judged) -> bool {
+        let by_hand = |brought: &Attempt| brought.act == Some(Act::Accept);
+        self.is_current(read) && self.status.brought.as_deref().is_some_and(by_hand)
     }
 
     fn is_pinned_to_another(&self, read: &Judged) -> bool {

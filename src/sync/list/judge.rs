@@ -73,6 +73,8 @@ pub(super) struct Judged {
     pub(super) kinds: Vec<String>,
     /// Nothing but its difference to the last version speaks against it.
     pub(super) changed_too_much: bool,
+    /// The version in service has a mark at its end, and it has none.
+    pub(super) lost_end_mark: bool,
     /// Some of its entries are left out.
     pub(super) trimmed: bool,
     /// What differs from the version in service.
@@ -129,6 +131,7 @@ impl Judged {
             reasons: Vec::new(),
             kinds: Vec::new(),
             changed_too_much: false,
+            lost_end_mark: false,
             trimmed: false,
             changed: None,
             dates: Dates::default(),
@@ -238,7 +241,9 @@ impl Desk<'_> {
         };
         found.into_iter().for_each(|reason| judgement.add(reason));
         let had_mark = self.status.end_mark && against == Against::LastVersion;
-        if had_mark && parsed.report.trailer == Trailer::Absent && !list.format.has_end_mark() {
+        let lost_end_mark =
+            had_mark && parsed.report.trailer == Trailer::Absent && !list.format.has_end_mark();
+        if lost_end_mark {
             judgement.add(Reason::LostEndMark);
         }
         Judged {
@@ -249,6 +254,7 @@ impl Desk<'_> {
             kinds: judgement.reasons.iter().map(|reason| reason.kind().to_owned()).collect(),
             changed_too_much: judgement.decision == Decision::Hold
                 && judgement.reasons.iter().all(Reason::is_change),
+            lost_end_mark,
             trimmed: judgement.dropped.total() > 0,
             changed: difference.map(|difference| difference.published),
             dates,

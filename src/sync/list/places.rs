@@ -22,6 +22,8 @@ pub(in crate::sync) struct Came {
     pub(super) brought: Result<Brought, FetchError>,
     /// Bodies on the way to it that are of no use, by their names.
     pub(super) useless: Vec<(Validators, Refusal)>,
+    /// Nobody gave anything better.
+    pub(super) in_vain: bool,
 }
 
 impl Desk<'_> {
@@ -40,23 +42,29 @@ impl Desk<'_> {
     }
 
     /// Asks on at the places behind one that answered with something of no use (an error page, a cut archive, a version from a
-    /// stale cache). What the first useful one gives counts; where none is, what the first of all gave.
+    /// stale cache, one without its end mark). What the first useful one gives counts; where none is, the first one that a person
+    /// may let through, or else what the first of all gave.
     pub(in crate::sync) async fn fetch_on(
         &self,
         fetcher: &Fetcher,
         mut known: Known,
         brought: Result<Brought, FetchError>,
     ) -> Came {
-        let mut first = match brought {
+        let first = match brought {
             Ok(first) => first,
-            error => return Came { brought: error, useless: Vec::new() },
+            error => return Came { brought: error, useless: Vec::new(), in_vain: false },
         };
-        let mut useless = Vec::new();
+        let asks_on = self.is_before_others(&first, &known);
+        let Some(refusal) = asks_on.then(|| self.refusal(&first)).flatten() else {
+            return Came { brought: Ok(first), useless: Vec::new(), in_vain: false };
+        };
         let mut before = first.answered().before.clone();
-        let mut goes_on = self.is_refused_before_others(&first, &known);
-        while let Some((cause, named)) = goes_on.take() {
-            before.push(cause);
-            useless.extend(named);
+        before.push(refused(&first, &refusal));
+        let mut may_wait = refusal.outcome == Outcome::Held;
+        let mut useless: Vec<_> = named(&first, refusal).into_iter().collect();
+        let mut best = first;
+        let mut asks_on = true;
+        while asks_on {
             // Nobody is asked twice.
             known.resting.extend(before.iter().map(|cause| cause.url.clone()));
             let Ok(body) = self.keeper.body_file() else { break };
@@ -73,42 +81,32 @@ impl Desk<'_> {
                 }
             }
             let Some(mut next) = next else { break };
-            goes_on = self.is_refused_before_others(&next, &known);
-            if goes_on.is_some() {
-                continue;
-            }
             let Some(refusal) = self.refusal(&next) else {
                 next.answered_mut().before = before;
-                return Came { brought: Ok(next), useless };
+                return Came { brought: Ok(next), useless, in_vain: false };
             };
             before.push(refused(&next, &refusal));
+            asks_on = self.is_before_others(&next, &known);
+            let is_better = refusal.outcome == Outcome::Held && !may_wait;
+            useless.extend(named(&next, refusal));
+            if is_better {
+                (best, may_wait) = (next, true);
+            }
         }
         // Who asked to be left alone on the way is left alone.
-        first.answered_mut().before = before;
-        Came { brought: Ok(first), useless }
+        best.answered_mut().before = before;
+        Came { brought: Ok(best), useless, in_vain: true }
     }
 
-    /// Why somebody else is to be asked, and the name of a body that is of no use; `None` also where nobody else is left.
-    fn is_refused_before_others(
-        &self,
-        brought: &Brought,
-        known: &Known,
-    ) -> Option<(Cause, Option<(Validators, Refusal)>)> {
+    /// Somebody behind this place can be asked.
+    fn is_before_others(&self, brought: &Brought, known: &Known) -> bool {
         let urls = self.list.source.urls().iter().map(shown_url);
         let mut behind = urls.skip_while(|url| url != brought.place()).skip(1);
-        if !behind.any(|url| !known.resting.contains(&url)) {
-            return None;
-        }
-        let refusal = self.refusal(brought)?;
-        let cause = refused(brought, &refusal);
-        let named = match brought {
-            Brought::Fetched(fetched) => Some((fetched.validators.clone(), refusal)),
-            Brought::NotModified(_) => None,
-        };
-        Some((cause, named))
+        behind.any(|url| !known.resting.contains(&url))
     }
 
-    /// What would be said of what is of no use as a whole.
+    /// What would be said of what is of no use as a whole. A body that has lost its end mark was probably cut on the way: it waits
+    /// for a person only when nobody has a whole one.
     fn refusal(&self, brought: &Brought) -> Option<Refusal> {
         let fetched = match brought {
             Brought::Fetched(fetched) => fetched,
@@ -116,7 +114,8 @@ impl Desk<'_> {
         };
         let body = Body { quiet: true, ..Body::of(fetched) };
         match self.read(&body, Against::LastVersion) {
-            Ok(read) => (read.outcome == Outcome::Rejected).then(|| read.refusal()),
+            Ok(read) if self.is_let_through(&read) => None,
+            Ok(read) => (read.outcome == Outcome::Rejected || read.lost_end_mark).then(|| read.refusal()),
             Err(refusal) => matches!(refusal.outcome, Outcome::Rejected | Outcome::Stale).then_some(refusal),
         }
     }
@@ -198,6 +197,10 @@ impl Desk<'_> {
     /// What is remembered of a body that is of no use. The date of an error page would hide a list that is older.
     fn useless(&self, validators: &Validators, refusal: &Refusal) -> Option<Useless> {
         let url = self.list.source.urls().iter().find(|url| shown_url(url) == validators.url)?;
+        // It has to be there to wait for a person.
+        if refusal.outcome == Outcome::Held {
+            return None;
+        }
         let mut validators = validators.clone();
         if refusal.outcome != Outcome::Stale {
             validators.last_modified = None;
@@ -210,6 +213,14 @@ impl Desk<'_> {
             kinds: refusal.kinds.clone(),
             at: self.now.stamp(),
         })
+    }
+}
+
+/// The name of a body that is of no use.
+fn named(brought: &Brought, refusal: Refusal) -> Option<(Validators, Refusal)> {
+    match brought {
+        Brought::Fetched(fetched) => Some((fetched.validators.clone(), refusal)),
+        Brought::NotModified(_) => None,
     }
 }
 
