@@ -2,7 +2,7 @@
 
 use super::list::ListDir;
 use super::log::Attempt;
-use super::owner::read_plain;
+use super::owner::read_small;
 use super::status::Outcome;
 use crate::set::Version;
 
@@ -18,7 +18,7 @@ impl ListDir {
     pub fn fetches(&self) -> Fetches {
         let log = self.path().join("log.jsonl");
         let aside = (1..).map(|number: u32| self.path().join(format!("log.jsonl.{number}")));
-        let texts = std::iter::once(log).chain(aside).map_while(|path| read_plain(&path).ok());
+        let texts = std::iter::once(log).chain(aside).map_while(|path| read_small(&path).ok());
         let mut fetches = Vec::new();
         for text in texts {
             let lines = text.rsplit(|&octet| octet == b'\n');

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::killpoint::killpoint;
-use super::owner::{Owner, open_in_place, read_plain};
+use super::owner::{Owner, open_in_place, read_small};
 use super::status::{Dates, Outcome, Validators};
 use crate::model::ContentHash;
 
@@ -228,7 +228,7 @@ pub(super) fn read(path: &Path) -> Logged {
 
 /// The whole lines of the log at `path`, oldest first.
 fn attempts(path: &Path) -> Vec<Attempt> {
-    let text = read_plain(path).unwrap_or_default();
+    let text = read_small(path).unwrap_or_default();
     let lines = text.split(|&octet| octet == b'\n');
     lines.filter_map(|line| serde_json::from_slice::<Attempt>(line).ok()).collect()
 }

@@ -61,7 +61,7 @@ pub use versions::{Unknown, Version, Versions};
 
 use crate::config::Slug;
 pub(crate) use owner::open_plain;
-use owner::{Owner, give, open_folder, open_in_place, read_plain};
+use owner::{Owner, give, open_folder, open_in_place, read_small};
 
 /// The state folder, for reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +216,7 @@ impl Writer {
     /// A number of this store's own, the same every time: sets the phase of its fetches apart from other stores'.
     pub fn seed(&self) -> Result<u64, StoreError> {
         let path = self.store.root.join("seed");
-        if let Ok(octets) = read_plain(&path)
+        if let Ok(octets) = read_small(&path)
             && let Ok(text) = String::from_utf8(octets)
             && let Ok(seed) = u64::from_str_radix(text.trim(), 16)
         {

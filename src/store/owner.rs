@@ -56,12 +56,32 @@ pub(crate) fn open_plain(path: &Path) -> std::io::Result<File> {
 
 /// What stands in a file of a store.
 pub(crate) fn read_plain(path: &Path) -> Result<Vec<u8>, StoreError> {
+    read_up_to(path, u64::MAX)
+}
+
+/// The same of a file that says what is known, not what is listed: such are never large, and one that is was put there to fill the
+/// memory of whoever reads it.
+pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, StoreError> {
+    const MOST: u64 = 64 << 20;
+    read_up_to(path, MOST)
+}
+
+fn read_up_to(path: &Path, most: u64) -> Result<Vec<u8>, StoreError> {
+    let too_large =
+        || StoreError::damaged(path, format!("larger than {} MiB, which no such file is", most >> 20));
+    let file = open_plain(path).map_err(refused("read", path))?;
+    let size = file.metadata().map_or(0, |found| found.len());
+    if size > most {
+        return Err(too_large());
+    }
     let mut octets = Vec::new();
-    let read = open_plain(path).and_then(|mut file| {
-        octets.reserve_exact(file.metadata().map_or(0, |found| found.len() as usize));
-        file.read_to_end(&mut octets)
-    });
-    read.map(|_| octets).map_err(refused("read", path))
+    octets.reserve_exact(size as usize);
+    file.take(most.saturating_add(1)).read_to_end(&mut octets).map_err(refused("read", path))?;
+    // It grew meanwhile.
+    if octets.len() as u64 > most {
+        return Err(too_large());
+    }
+    Ok(octets)
 }
 
 /// The same; `None` when there is no such file.
