@@ -160,6 +160,7 @@ mod tests {
         assert_eq!(of("rsync://rsync.sorbs.net/zones/spam"), Some("sorbs"));
         assert_eq!(of("https://WWW.wpbl.info/list.txt"), Some("wpbl"));
         assert_eq!(of("https://www.spamhaus.org/drop/edrop.txt"), Some("spamhaus-edrop"));
+        assert_eq!(of("https://www.dnsbl.manitu.net/download/nixspam-ip.dump.gz"), Some("nix-spam"));
         assert_eq!(of("https://sslbl.abuse.ch/blacklist/sslipblacklist.csv"), Some("sslbl"));
         for lives in [
             "https://www.spamhaus.org/drop/drop.txt",
