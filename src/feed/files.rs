@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::unistd::geteuid;
+
 use crate::config::is_folder;
 use crate::store::Validators;
 
@@ -33,6 +35,14 @@ struct Identity {
     changed: (i64, i64),
 }
 
+/// That a file cannot be read, why, and by whom: root's commands work as the owner of the state folder.
+pub(crate) fn cannot_read(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("cannot read it as user {}: {error}", geteuid()),
+        _ => format!("cannot read it: {error}"),
+    }
+}
+
 impl Identity {
     fn of(found: &Metadata) -> Self {
         Self {
@@ -48,14 +58,14 @@ impl OwnFile {
     /// Opens the file at `path`. `Err` says why not, with the path.
     pub fn open(path: &Path) -> Result<Self, String> {
         let failed = |what: &str| format!("{}: {what}", path.display());
-        let cannot = |what: &'static str| move |error: io::Error| failed(&format!("cannot {what}: {error}"));
+        let cannot = |error: io::Error| failed(&cannot_read(&error));
         // Opening a pipe would wait for somebody to write into it.
-        let found = std::fs::metadata(path).map_err(cannot("read it"))?;
+        let found = std::fs::metadata(path).map_err(cannot)?;
         if !found.is_file() {
             return Err(failed("not a regular file"));
         }
-        let file = File::open(path).map_err(cannot("open it"))?;
-        let identity = Identity::of(&file.metadata().map_err(cannot("read it"))?);
+        let file = File::open(path).map_err(cannot)?;
+        let identity = Identity::of(&file.metadata().map_err(cannot)?);
         Ok(Self { path: path.to_owned(), file, identity })
     }
 
@@ -97,7 +107,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
             continue;
         }
         let found =
-            in_folder(path).map_err(|error| format!("{}: cannot read it: {error}", path.display()))?;
+            in_folder(path).map_err(|error| format!("{}: {}", path.display(), cannot_read(&error)))?;
         if found.is_empty() {
             return Err(format!("{}: no file in it", path.display()));
         }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use super::ListReport;
 use crate::store::Outcome;
@@ -44,7 +44,11 @@ pub(super) fn run(hook: &[String], report: &ListReport) -> Option<JoinHandle<()>
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            tracing::warn!("the hook {program} cannot be run: {error}");
+            let whom = match error.kind() {
+                io::ErrorKind::PermissionDenied => format!(" as user {}", geteuid()),
+                _ => String::new(),
+            };
+            tracing::warn!("the hook {program} cannot be run{whom}: {error}");
             return None;
         }
     };

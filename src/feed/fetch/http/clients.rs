@@ -9,6 +9,7 @@ use crate::config::Sync;
 use crate::feed::fetch::Times;
 use crate::feed::fetch::problem::{Problem, chain};
 use crate::feed::fetch::reach::PublicOnly;
+use crate::feed::files::cannot_read;
 use crate::feed::secret::Secret;
 
 /// They and what they are made of.
@@ -92,7 +93,7 @@ fn agent(contact: Option<&str>, home: &str) -> String {
 /// The certificates in a PEM file.
 fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
     let failed = |what: String| format!("ca-file {}: {what}", path.display());
-    let text = std::fs::read(path).map_err(|error| failed(format!("cannot read it: {error}")))?;
+    let text = std::fs::read(path).map_err(|error| failed(cannot_read(&error)))?;
     let found = Certificate::from_pem_bundle(&text).map_err(|error| failed(chain(&error)))?;
     if found.is_empty() {
         return Err(failed("no certificate in it (expected PEM)".to_owned()));
