@@ -253,7 +253,7 @@ fn not_modified_of_another_version() {
     std::thread::sleep(std::time::Duration::from_millis(1100));
     for older in [
         "Last-Modified: Wed, 11 Nov 2026 10:00:00 GMT",
-        "ETag: \"good\"\nLast-Modified: Wed, 11 Nov 2026 10:00:00 GMT",
+        "ETag: W/\"good\"\nLast-Modified: Wed, 11 Nov 2026 10:00:00 GMT",
     ] {
         hostile.does(not_modified(older));
         assert_eq!((outcome(&site, 0).as_str(), confirmed()), ("stale", before.clone()), "{older}");
@@ -279,9 +279,28 @@ fn not_modified_of_another_version() {
         "ETag: \"good-gzip\"\nLast-Modified: Sat, 21 Nov 2026 10:00:00 GMT",
         "Last-Modified: yesterday",
         "Last-Modified: Sun, 22 Nov 2026 10:00:00 GMT",
+        // By a name of the very octets; another node of its server copied them at another time.
+        "ETag: \"good\"\nLast-Modified: Wed, 11 Nov 2026 10:00:00 GMT",
     ] {
         hostile.does(not_modified(same));
         assert_eq!(outcome(&site, 0), "confirmed", "{same}");
+    }
+}
+
+/// The same octets are the same version, whatever date another node of their server gives them; other ones of that date are older.
+#[test]
+fn the_same_body_with_an_older_date() {
+    let hostile = Hostile::start();
+    let site = Site::new();
+    site.configure(&list_at(&[url_of(&hostile)], "0s"));
+    let older = "200 OK\nETag: \"good\"\nLast-Modified: Sat, 21 Nov 2026 09:59:58 GMT";
+    hostile.does(Act::Say(response(GOOD_HEAD, GOOD)));
+    assert_eq!(outcome(&site, 0), "accepted");
+    hostile.does(Act::Say(response(older, GOOD)));
+    assert_eq!(outcome(&site, 0), "accepted");
+    for head in [older, "200 OK\nLast-Modified: Sat, 21 Nov 2026 09:59:59 GMT"] {
+        hostile.does(Act::Say(response(head, b"5.6.7.8\n")));
+        assert_eq!(outcome(&site, 0), "stale", "{head}");
     }
 }
 
@@ -421,6 +440,57 @@ fn what_is_of_no_use_is_not_sent_again() {
     second.asked();
     assert_eq!(outcome(&site, 0), "accepted");
     assert_eq!(second.asked().len(), 0);
+}
+
+/// What was of no use is asked for in full when the configuration says that it is of use.
+#[test]
+fn other_limits_look_again_at_what_was_of_no_use() {
+    let [first, second] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    let list = list_at(&[&first, &second].map(url_of), "0s");
+    site.configure(&list);
+    first.does(Act::Say(response("200 OK\nETag: \"empty\"", b"")));
+    second.does(Act::Say(response(GOOD_HEAD, GOOD)));
+    assert_eq!(outcome(&site, 0), "accepted");
+    first.asked();
+    first.does(not_modified("ETag: \"empty\""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    assert!(first.asked().concat().contains("if-none-match: \"empty\""));
+    site.configure(&(list + "allow-empty = true\nmin-entries = 0\n"));
+    first.does(Act::Say(response("200 OK\nETag: \"empty\"", b"")));
+    second.asked();
+    assert_eq!(outcome(&site, 0), "accepted");
+    assert!(!first.asked().concat().contains("if-none-match: \"empty\""));
+    assert_eq!((second.asked().len(), &site.first_list()["entries"]), (0, &0.into()));
+}
+
+/// Who did not want a credential is asked with another one; who is asked too often is not.
+#[test]
+fn another_credential_waits_for_nobody() {
+    use std::os::unix::fs::PermissionsExt;
+    for (status, waits) in [(401, false), (403, false), (404, false), (429, true), (503, true)] {
+        let hostile = Hostile::start();
+        let site = Site::new();
+        let files = ["one", "two"].map(|name| site.path(name));
+        let put = |file: &std::path::PathBuf, password: &str| {
+            std::fs::write(file, format!("joe:{password}\n")).unwrap();
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        let configure = |file: &std::path::PathBuf| {
+            site.configure(&format!("{}credential = {file:?}\n", list_at(&[url_of(&hostile)], "0s")));
+        };
+        files.iter().for_each(|file| put(file, "wrong"));
+        configure(&files[0]);
+        let refusal = response(&format!("{status} X\nRetry-After: 604800"), b"");
+        hostile.does(Act::Say(refusal.clone()));
+        assert_eq!(outcome(&site, 1), "failed");
+        assert_eq!(outcome(&site, 0), "waits", "{status}: the same one");
+        configure(&files[1]);
+        assert_eq!(outcome(&site, i32::from(!waits)), if waits { "waits" } else { "failed" }, "{status}");
+        put(&files[1], "correct");
+        hostile.does(Act::Say(response("200 OK", GOOD)));
+        assert_eq!(outcome(&site, 0), if waits { "waits" } else { "accepted" }, "{status}");
+    }
 }
 
 /// A status that is lost before there ever was a version: the log knows who was asked, and who wants to be left alone.

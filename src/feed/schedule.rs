@@ -137,7 +137,7 @@ pub fn after_failure(trouble: Trouble, failures: u32, floor: Duration, dice: &mu
 
 /// What a server asked for, within reason.
 pub fn retry_after(asked: Duration, now: &Now) -> Pause {
-    Pause { since: now.stamp(), seconds: obeyed(asked.as_secs()) }
+    Pause { since: now.stamp(), seconds: obeyed(asked.as_secs()), shown: None }
 }
 
 /// As many of the seconds that a server asked for as are obeyed.
@@ -146,7 +146,7 @@ pub fn obeyed(asked: u64) -> u64 {
 }
 
 fn pause(wait: Duration, dice: &mut Dice, now: &Now) -> Pause {
-    let mut pause = Pause { since: now.stamp(), seconds: wait.as_secs() };
+    let mut pause = Pause { since: now.stamp(), seconds: wait.as_secs(), shown: None };
     // Short pauses belong to own files and to first failures: nobody's crowd.
     if wait < FIRST_AFTER_ANSWER {
         return pause;
@@ -250,7 +250,7 @@ mod tests {
     fn only_the_timer_waits_for_its_pause() {
         let now = at(0, "a");
         let mut status = asked(&now);
-        status.next = Some(Pause { since: now.stamp(), seconds: 7200 });
+        status.next = Some(Pause { since: now.stamp(), seconds: 7200, shown: None });
         assert_eq!(due(&status, &[], HOUR, Asker::Person, &at(3600, "a")), Due::Now);
         assert_eq!(due(&status, &[], HOUR, Asker::Timer, &at(3600, "a")), Due::Wait(HOUR, Why::Pause));
     }

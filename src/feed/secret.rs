@@ -11,13 +11,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use reqwest::Url;
 
+use super::files::cannot_read;
 use crate::config::Credential;
+use crate::model::ContentHash;
 
 /// Longest credential file, in octets.
 const LONGEST: u64 = 4096;
+
+/// A shorter value in a URL is no key, and what is made of a shorter password stands everywhere.
+const SHORTEST_KEY: usize = 8;
 
 /// Stands where a secret stood.
 const MASK: &str = "***";
@@ -51,12 +56,24 @@ pub fn path_of(credential: &Credential) -> Result<PathBuf, String> {
     }
 }
 
+/// What tells a credential from another, and from itself after its file was changed; nothing of what stands in it. One of the service
+/// manager's is its name alone: it is written anew at each start.
+pub(crate) fn mark(credential: Option<&Credential>) -> String {
+    let Some(credential) = credential else { return "none".to_owned() };
+    let found = match credential {
+        Credential::File(path) => std::fs::metadata(path).ok(),
+        Credential::Service(_) => None,
+    };
+    let stood = found.map(|found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()));
+    ContentHash::of(format!("{credential} {stood:?}").as_bytes()).short()
+}
+
 impl Secret {
     /// Reads a credential. `Err` says why not, with its path and without what stands in it.
     pub fn read(credential: &Credential) -> Result<Self, String> {
         let path = path_of(credential)?;
         let failed = |what: &str| format!("credential {}: {what}", path.display());
-        let cannot = |error: io::Error| failed(&format!("cannot read it: {error}"));
+        let cannot = |error: io::Error| failed(&cannot_read(&error));
         // Opening a pipe would wait for somebody to write into it.
         if !std::fs::metadata(&path).map_err(cannot)?.is_file() {
             return Err(failed("not a regular file"));
@@ -109,14 +126,21 @@ impl Secret {
         }
     }
 
-    /// What of it nobody may see, the longer before what is in it.
-    fn words(&self) -> [String; 2] {
+    /// What of it nobody may see: it, and what a server may make of it.
+    fn words(&self) -> Vec<String> {
         let last = |value: &str| value.rsplit(' ').next().unwrap_or(value).to_owned();
-        match &self.0 {
-            Form::Password { user, password } => [last(&basic(user, password)), password.clone()],
+        let (mut words, packed) = match &self.0 {
+            Form::Password { user, password } => (
+                vec![last(&basic(user, password)), password.clone()],
+                [format!("{user}:{password}"), password.clone()],
+            ),
             // The last word is the token; the scheme before it is none.
-            Form::Header { value, .. } => [value.clone(), last(value)],
-        }
+            Form::Header { value, .. } => (vec![value.clone(), last(value)], [value.clone(), last(value)]),
+        };
+        let forms =
+            packed.iter().flat_map(|text| [STANDARD_NO_PAD.encode(text), URL_SAFE_NO_PAD.encode(text)]);
+        words.extend(forms.filter(|form| form.len() >= SHORTEST_KEY));
+        words
     }
 }
 
@@ -127,8 +151,6 @@ pub(crate) struct Masks(Vec<String>);
 impl Masks {
     /// Of these secrets, and of the keys in a URL.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, url: &Url) -> Self {
-        /// A shorter value is no key, and stands everywhere.
-        const SHORTEST_KEY: usize = 8;
         let written = url.query().unwrap_or_default().split('&');
         let written = written.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value).to_owned());
         let meant =
@@ -137,9 +159,25 @@ impl Masks {
         Self(secrets.into_iter().flat_map(Secret::words).chain(keys).collect())
     }
 
-    /// `text` without them, in capital letters or not: names of hosts and of encodings lose theirs.
+    /// `text` without them, in capital letters or not (names of hosts and of encodings lose theirs), and escaped as in a URL or
+    /// not.
     pub(crate) fn masked(&self, text: &str) -> String {
-        self.0.iter().filter(|word| !word.is_empty()).fold(text.to_owned(), |text, word| without(&text, word))
+        let readings = readings(text);
+        let words = self.0.iter().filter(|word| !word.is_empty());
+        let mut found: Vec<_> = words
+            .flat_map(|word| readings.iter().flat_map(move |reading| places(reading, word.as_bytes())))
+            .collect();
+        found.sort_unstable();
+        let (mut shown, mut from) = (Vec::new(), 0);
+        for (start, end) in found {
+            if start >= from {
+                shown.extend_from_slice(&text.as_bytes()[from..start]);
+                shown.extend_from_slice(MASK.as_bytes());
+            }
+            from = from.max(end);
+        }
+        shown.extend_from_slice(&text.as_bytes()[from..]);
+        String::from_utf8_lossy(&shown).into_owned()
     }
 }
 
@@ -149,15 +187,56 @@ impl fmt::Debug for Masks {
     }
 }
 
-fn without(text: &str, word: &str) -> String {
-    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
-    let (mut shown, mut from) = (String::new(), 0);
-    for (at, _) in lower.match_indices(&word) {
-        shown.push_str(&text[from..at]);
-        shown.push_str(MASK);
-        from = at + word.len();
+/// An octet that a text means, in small letters, and where it stands there: from and to.
+type Meant = (u8, usize, usize);
+
+/// What a text may mean: what stands there, and that with what is escaped with `%` put back, also when it was escaped again; a `+` is
+/// one or a space.
+fn readings(text: &str) -> Vec<Vec<Meant>> {
+    /// So often something is escaped at most.
+    const DEPTH: usize = 3;
+    let plain = text.bytes().enumerate().map(|(at, octet)| (octet.to_ascii_lowercase(), at, at + 1));
+    let plain: Vec<Meant> = plain.collect();
+    let spaced: Vec<Meant> =
+        plain.iter().map(|&(octet, from, to)| (if octet == b'+' { b' ' } else { octet }, from, to)).collect();
+    let mut all = Vec::new();
+    for first in if spaced == plain { vec![plain] } else { vec![plain, spaced] } {
+        let mut last = first;
+        for _ in 0..DEPTH {
+            let next = unescaped(&last);
+            if next.len() == last.len() {
+                break;
+            }
+            all.push(std::mem::replace(&mut last, next));
+        }
+        all.push(last);
     }
-    shown + &text[from..]
+    all
+}
+
+fn unescaped(text: &[Meant]) -> Vec<Meant> {
+    let digit = |at: usize| text.get(at).and_then(|&(octet, ..)| char::from(octet).to_digit(16));
+    let (mut out, mut at) = (Vec::with_capacity(text.len()), 0);
+    while let Some(&(octet, from, to)) = text.get(at) {
+        match (octet, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((((high * 16 + low) as u8).to_ascii_lowercase(), from, text[at + 2].2));
+                at += 3;
+            }
+            _ => {
+                out.push((octet, from, to));
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Where a word stands in a text that is read so.
+fn places(reading: &[Meant], word: &[u8]) -> Vec<(usize, usize)> {
+    let is_it =
+        |part: &&[Meant]| part.iter().zip(word).all(|(&(octet, ..), own)| octet == own.to_ascii_lowercase());
+    reading.windows(word.len()).filter(is_it).map(|part| (part[0].1, part[part.len() - 1].2)).collect()
 }
 
 /// RFC 7617.
@@ -192,13 +271,38 @@ mod tests {
         let secret = Secret::parse("me:hunter2").unwrap();
         assert_eq!(format!("{secret:?}"), "Secret(***)");
         let url = "https://example.net/l".parse().unwrap();
-        let masked = |secret: &Secret, text| Masks::new([secret], &url).masked(text);
+        let masked = |secret: &Secret, text: &str| Masks::new([secret], &url).masked(text);
         assert_eq!(
             masked(&secret, "you said hunter2, HUNTER2 or bWU6aHVudGVyMg=="),
             "you said ***, *** or ***"
         );
         let secret = Secret::parse("Authorization: Bearer t0ken").unwrap();
         assert_eq!(masked(&secret, "Bearer t0ken; t0ken; Bearer"), "***; ***; Bearer");
+        // As a URL has it, and in the other alphabets of base64.
+        let secret = Secret::parse("joe:p@ss/w+rd%1 ä?>>").unwrap();
+        let basic = STANDARD.encode("joe:p@ss/w+rd%1 ä?>>");
+        for said in [
+            "p%40ss%2Fw%2Brd%251%20%C3%A4%3F%3E%3E",
+            "p%40ss%2fw%2brd%251+%c3%a4%3f%3e%3E",
+            "p%2540ss%252Fw%252Brd%25251%2520%25C3%25A4%253F%253E%253E",
+            "P@ss/w+rd%1%20ä?>>",
+            &basic,
+            &basic.replace('=', "%3D").replace('+', "%2B").replace('/', "%2f"),
+            &URL_SAFE_NO_PAD.encode("joe:p@ss/w+rd%1 ä?>>"),
+            &STANDARD_NO_PAD.encode("joe:p@ss/w+rd%1 ä?>>"),
+            &STANDARD_NO_PAD.encode("p@ss/w+rd%1 ä?>>"),
+        ] {
+            let text = format!("http://a.example/%7Ejoe/{said}/ü+l.txt%");
+            let masked = masked(&secret, &text);
+            assert!(
+                ["", "=", "%3D"]
+                    .map(|pad| format!("http://a.example/%7Ejoe/***{pad}/ü+l.txt%"))
+                    .contains(&masked),
+                "{said}: {masked}"
+            );
+        }
+        let secret = Secret::parse("Authorization: Bearer AbCdEf123456==").unwrap();
+        assert_eq!(masked(&secret, "/dl/AbCdEf123456%3D%3D/l"), "/dl/***/l");
         // Keys in a URL, as they stand there and as they are meant.
         let url = "https://example.net/l?format=txt&key=hunter%202two&0123456789".parse().unwrap();
         let masked = Masks::new([], &url).masked("no hunter%202two, hunter 2two, 0123456789, txt");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::{ListConfig, Slug};
 use crate::feed::schedule::{Asker, Due, due};
+use crate::feed::secret::mark;
 use crate::store::{Freshness, ListStatus, Store};
 
 /// A question for [`Server::start`](crate::server::Server::start): the lists of `lists` (which a reload may replace)
@@ -83,7 +84,8 @@ pub fn next_due<'a>(
     lists: impl IntoIterator<Item = &'a ListConfig>,
 ) -> Option<(Duration, Slug)> {
     let wait = |list: &ListConfig| {
-        let status = store.list(&list.name).status().ok()?;
+        let mut status = store.list(&list.name).status().ok()?;
+        status.forget_rests_unless_shown(&mark(list.credential.as_ref()));
         let now = store.now([&status]);
         match due(&status, list.source.urls(), list.floor, Asker::Timer, &now) {
             Due::Now => Some((Duration::ZERO, list.name.clone())),

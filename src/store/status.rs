@@ -148,6 +148,14 @@ impl Validators {
         matches!((&self.etag, &other.etag), (Some(own), Some(other)) if opaque(own) != opaque(other))
     }
 
+    /// Whether `other` is certainly about the same body, octet for octet (RFC 9110 section 8.8.3.2).
+    pub fn is_surely(&self, other: &Self) -> bool {
+        let strong = |etag: &Option<String>| {
+            etag.as_deref().map(str::trim).filter(|etag| !etag.starts_with("W/")).map(str::to_owned)
+        };
+        strong(&self.etag).is_some_and(|own| strong(&other.etag) == Some(own))
+    }
+
     /// The place alone: the next question there is for whatever there is.
     #[must_use]
     pub fn forgotten(&self) -> Self {
@@ -205,7 +213,7 @@ pub struct PassedOver {
 pub struct Useless {
     /// What it is called. Never remembered as that of a version in service.
     pub validators: Validators,
-    /// How it was read.
+    /// How it was read, and by which limits it was judged.
     pub read_as: String,
     /// What became of it.
     pub outcome: Outcome,
@@ -281,6 +289,9 @@ pub struct Pause {
     pub since: Stamp,
     /// How long.
     pub seconds: u64,
+    /// The mark of the credential that was shown, where that may have been the reason: it ends when another is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
 }
 
 impl Pause {
@@ -308,6 +319,11 @@ impl ListStatus {
         for stamp in [&mut self.last_contact, &mut self.last_confirmed, &mut self.content_since] {
             *stamp = stamp.as_ref().map(|stamp| now.not_after(stamp));
         }
+    }
+
+    /// Who did not want the credential that he was shown may be asked with another one.
+    pub fn forget_rests_unless_shown(&mut self, mark: &str) {
+        self.resting.retain(|_, pause| pause.shown.as_deref().is_none_or(|shown| shown == mark));
     }
 
     /// Notes that the current set was confirmed.

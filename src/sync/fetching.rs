@@ -14,6 +14,7 @@ use super::{ListReport, Options, PATIENCE, Run, SyncError};
 use crate::config::{ListConfig, Transport};
 use crate::feed::fetch::{self, Fetcher, Times};
 use crate::feed::schedule::{Asker, Dice, Due, Why, crowd, due, minds_crowd};
+use crate::feed::secret;
 use crate::store::Outcome;
 
 /// Hosts that are asked at the same time.
@@ -33,13 +34,14 @@ impl<'a> Run<'a> {
         };
         let mut ready = Vec::new();
         for &list in feeds {
-            let status = match status_of(&self.writer.store().list(&list.name)) {
+            let mut status = match status_of(&self.writer.store().list(&list.name)) {
                 Ok(status) => status,
                 Err(error) => {
                     self.took(list, Err(error.into()))?;
                     continue;
                 }
             };
+            status.forget_rests_unless_shown(&secret::mark(list.credential.as_ref()));
             let now = self.writer.now([&status]);
             let crowd = crowd.filter(|_| is_elsewhere(list) && minds_crowd(&status, list.floor));
             match (due(&status, list.source.urls(), list.floor, asker, &now), crowd) {

@@ -16,6 +16,8 @@ use crate::compile::Diff;
 use crate::config::{Config, ListConfig};
 use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress};
 use crate::feed::schedule::{self, Dice, Trouble};
+use crate::feed::secret;
+use crate::model::ContentHash;
 use crate::parse::{Options, Trailer};
 use crate::store::{
     Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pause, Pin, Retention, SetRef,
@@ -105,6 +107,7 @@ impl<'a> Desk<'a> {
     pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
         let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
         self.status.resting.retain(|_, pause| !pause.left(&self.now).is_zero());
+        self.status.forget_rests_unless_shown(&secret::mark(self.list.credential.as_ref()));
         // Whoever asks although all of them want to be left alone knows what that risks; what they say now counts.
         if schedule::all_rest(&self.status, self.list.source.urls(), &self.now).is_some() {
             self.status.resting.clear();
@@ -365,6 +368,12 @@ impl<'a> Desk<'a> {
         Options { now: jiff::Timestamp::from_second(self.now.stamp().wall).ok(), ..self.list.options.clone() }
     }
 
+    /// How it asks for a body to be read and judged as a whole.
+    fn judged_as(&self) -> String {
+        let limits = format!("{:?}, {}", self.list.limits, self.list.max_size);
+        format!("{}, limits {}", self.read_as(), ContentHash::of(limits.as_bytes()).short())
+    }
+
     /// How the configuration asks for the list to be read.
     fn read_as(&self) -> String {
         format!("{}, {:?}", self.list.format, self.list.options)
@@ -425,7 +434,10 @@ fn resting(history: &[Attempt]) -> BTreeMap<String, Pause> {
         for place in &attempt.in_vain {
             if let Some(asked) = place.retry_after {
                 let since = Stamp { wall: attempt.wall, boot: None, boottime: 0 };
-                resting.insert(place.url.clone(), Pause { since, seconds: schedule::obeyed(asked) });
+                resting.insert(
+                    place.url.clone(),
+                    Pause { since, seconds: schedule::obeyed(asked), shown: None },
+                );
             }
         }
     }

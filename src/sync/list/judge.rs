@@ -16,7 +16,7 @@ use crate::guard::entries::{Before, Decision, Difference, Judgement, Reason, com
 use crate::guard::{is_error_code, payload};
 use crate::parse::{self, Diag, Parsed, Trailer};
 use crate::set::{Changed, codec};
-use crate::store::{Attempt, Dates, Outcome, SetRef, Validators, open_plain};
+use crate::store::{Attempt, Dates, Outcome, SetRef, Validators, hash_file, open_plain};
 use crate::sync::Event;
 
 /// A date so many seconds ahead of the clock says nothing of the body: were it believed, nothing would ever be newer. One
@@ -187,6 +187,13 @@ impl Desk<'_> {
             .map_err(|why| Refusal::rejected(why.kind(), why))?;
         let mut dates =
             Dates { data: None, server: self.believable(validators.and_then(Validators::modified)) };
+        // The very body that is in service is as new as that, whatever date another node of its server gives it.
+        if against == Against::LastVersion
+            && dates.server < self.status.dates.server
+            && self.status.body.is_some_and(|own| hash_file(path).is_ok_and(|hash| hash == own))
+        {
+            dates.server = self.status.dates.server;
+        }
         // Where the data bear dates those decide; they stand anywhere in it.
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;

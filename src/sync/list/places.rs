@@ -11,6 +11,7 @@ use super::judge::{Against, Body, Refusal};
 use crate::config::{Transport, shown_url};
 use crate::feed::fetch::{Cause, FetchError, Fetcher, Known, NotModified, Outcome as Brought};
 use crate::feed::schedule::{self, Trouble};
+use crate::feed::secret;
 use crate::store::{Attempt, InVain, Outcome, PassedOver, Useless, Validators};
 
 /// So long a body that is of no use need not be sent again. A server that never changes the name of what it gives would
@@ -30,9 +31,9 @@ impl Desk<'_> {
     /// What need not be sent again: the version in service, and what was of no use elsewhere.
     pub(super) fn all_known(&self) -> Vec<Validators> {
         let mut all: Vec<Validators> = self.known().into_iter().collect();
-        let read_as = self.read_as();
+        let judged_as = self.judged_as();
         let useless = self.status.passed_over.values().filter_map(|place| place.useless.as_ref());
-        let useless = useless.filter(|body| body.read_as == read_as && self.now.age(&body.at) < NAMED);
+        let useless = useless.filter(|body| body.read_as == judged_as && self.now.age(&body.at) < NAMED);
         for body in useless {
             if all.iter().all(|known| known.url != body.validators.url) {
                 all.push(body.validators.clone());
@@ -131,6 +132,10 @@ impl Desk<'_> {
             return Some(Refusal { outcome, kinds, reasons: vec![place.what.clone()] });
         }
         let date = |named: &Validators| self.believable(named.modified());
+        // Other nodes of its server may have copied it at another time.
+        if asked.is_surely(told) {
+            return None;
+        }
         let reason = match (date(told), date(asked)) {
             (Some(own), Some(ours)) if own < ours => format!(
                 "\"not modified\" from a stale cache: what it has is of {} by its Last-Modified, what is there of {}",
@@ -169,7 +174,11 @@ impl Desk<'_> {
         attempt.in_vain = causes.iter().map(in_vain).collect();
         for cause in causes {
             if let Some(asked) = cause.retry_after {
-                self.status.resting.insert(cause.url.clone(), schedule::retry_after(asked, &self.now));
+                let mut rest = schedule::retry_after(asked, &self.now);
+                if cause.trouble == Trouble::Refused {
+                    rest.shown = Some(secret::mark(self.list.credential.as_ref()));
+                }
+                self.status.resting.insert(cause.url.clone(), rest);
             }
         }
         // Where nobody gave anything that is told as what became of the list.
@@ -208,7 +217,7 @@ impl Desk<'_> {
         let is_named = validators.etag.is_some() || validators.last_modified.is_some();
         (is_named && Transport::of(url) == Some(Transport::Http)).then(|| Useless {
             validators,
-            read_as: self.read_as(),
+            read_as: self.judged_as(),
             outcome: refusal.outcome,
             kinds: refusal.kinds.clone(),
             at: self.now.stamp(),
