@@ -344,7 +344,7 @@ impl<'a> ListWriter<'a> {
     }
 
     /// Removes sets that are neither in `needed`, nor among the newest three, nor young and small enough. Of those that are
-    /// too old, the oldest [`RETIRED`].
+    /// too old, the oldest two.
     pub fn prune_sets(&self, needed: &[ContentHash], keep: Retention) -> Result<usize, StoreError> {
         killpoint("sets-prune");
         let now = UNIX_EPOCH + Duration::from_secs(u64::try_from(keep.now).unwrap_or(0));
