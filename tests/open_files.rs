@@ -75,6 +75,17 @@ fn take_files(service: &Running) {
     have_files(service, (0..).find(|number| !open.contains(number)).unwrap());
 }
 
+/// A service that has its data, and can open nothing more.
+fn without_descriptors(place: &Place) -> (Running, SocketAddr) {
+    own_lists(place, "127.0.0.1:0");
+    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
+    let service = place.start(&["serve", "-c", "gatepost.toml"]);
+    let server = service.address();
+    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
+    take_files(&service);
+    (service, server)
+}
+
 fn have_files(service: &Running, limit: u64) {
     // It has inherited the upper one from here.
     let maximum = getrlimit(Resource::Nofile).maximum;
@@ -241,12 +252,7 @@ lists = ["own"]
 #[test]
 fn a_touched_file_serves_on_where_there_is_no_descriptor() {
     let place = Place::new();
-    own_lists(&place, "127.0.0.1:0");
-    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
-    let service = place.start(&["serve", "-c", "gatepost.toml"]);
-    let server = service.address();
-    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
-    take_files(&service);
+    let (service, server) = without_descriptors(&place);
     for file in place.path("state/snapshots").read_dir().unwrap() {
         std::fs::set_permissions(file.unwrap().path(), Permissions::from_mode(0o400)).unwrap();
     }
@@ -261,12 +267,7 @@ fn a_touched_file_serves_on_where_there_is_no_descriptor() {
 #[test]
 fn a_generation_that_met_a_lack_is_tried_again_soon() {
     let place = Place::new();
-    own_lists(&place, "127.0.0.1:0");
-    place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
-    let service = place.start(&["serve", "-c", "gatepost.toml"]);
-    let server = service.address();
-    until("data in service", || rcode(server, "7.2.0.192.bl.example.net") == Rcode::NOERROR);
-    take_files(&service);
+    let (service, server) = without_descriptors(&place);
     place.write("own.txt", "192.0.2.100\n");
     place.run(&["sync", "-c", "gatepost.toml"]).ended_with(0);
     service.talks("what is in service stays");
