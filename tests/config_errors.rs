@@ -355,7 +355,11 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
         ("feed = \"bogons\"\ncredential = \"systemd:../x\"", "4:14: `../x` is not the name of a credential"),
         (
             "url = \"https://example.net/x\"\nformat = \"plain\"\nuse = \"score\"\ncredential = \"no-such\"",
-            "6:14: cannot read no-such",
+            "6:14: cannot read *** (it may be the credential itself): ",
+        ),
+        (
+            "url = \"https://example.net/x\"\nformat = \"plain\"\nuse = \"score\"\ncredential = \"./no-such\"",
+            "6:14: cannot read ./no-such: ",
         ),
         (
             "url = \"http://example.net/x\"\nformat = \"plain\"\nuse = \"score\"\ncredential = \"systemd:x\"",
@@ -434,6 +438,10 @@ gatepost.toml:5:8: list `y` asks rsync://psbl-mirror.surriel.com/psbl/psbl.txt a
             "urls = [\"https://mirror.example.net/l\", \"https://example.net/l\"]",
         ),
         ("url = \"https://example.net/l\"", "url = \"https://EXAMPLE.net:443/l#part\""),
+        ("url = \"https://example.net/l\"", "url = \"https://example.net.//%6C\""),
+        ("url = \"https://example.net/l\"", "url = \"http://example.net/l?\""),
+        ("url = \"rsync://example.net/m/l\"", "url = \"rsync://Example.NET:873/m//l\""),
+        ("url = \"rsync+ssh://a@example.net/l\"", "url = \"rsync+ssh://a@example.net:22/l\""),
         ("url = \"https://example.net/l?key=1\"", "url = \"https://example.net/l?key=1\""),
         ("url = \"rsync+ssh://a@example.net/l\"", "url = \"rsync+ssh://b@example.net/l\""),
         (
@@ -834,6 +842,9 @@ fn passwords_in_mistyped_addresses() {
         "http://joe:PW\\u0001@h.example/x",
         "http://joe:'PW'@h.example/x",
         "http://joe:PW",
+        "h.example:3128:joe:PW",
+        "192.0.2.1:3128:joe:PW",
+        "joe:PW:h.example:3128",
     ] {
         let address = address.replace("PW", secret);
         for keys in [
@@ -852,7 +863,16 @@ fn passwords_in_mistyped_addresses() {
             assert!(!said.contains(secret) && said.contains("***"), "{keys}\n{said}");
         }
     }
-    for credential in ["joe:PW", "Authorization: Bearer PW", "systemd:joe:PW", "joe:PW/x", "X-Api-Key: /PW"] {
+    for credential in [
+        "joe:PW",
+        "Authorization: Bearer PW",
+        "systemd:joe:PW",
+        "joe:PW/x",
+        "X-Api-Key: /PW",
+        "Bearer PW",
+        "PW",
+        "PW/x+y==",
+    ] {
         let credential = credential.replace("PW", secret);
         for keys in [
             format!(

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::masked::is_secret;
+use super::masked::{MASK, is_path, is_secret};
 
 /// Where the credential of a list stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// In a file that others may not read.
     File(PathBuf),
+    /// In one that was typed without anything that only a path has: it may be the credential itself.
+    Bare(PathBuf),
     /// In the one of this name that the service manager hands over (`LoadCredential=` of systemd.exec(5)).
     Service(String),
 }
@@ -31,7 +33,7 @@ impl Credential {
                 // Not what stands there.
                 Err(ITSELF.to_owned())
             } else {
-                Ok(Self::File(text.into()))
+                Ok(if is_path(text) { Self::File(text.into()) } else { Self::Bare(text.into()) })
             };
         };
         let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
@@ -49,7 +51,24 @@ impl Credential {
     pub(crate) fn from(self, folder: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(folder.join(path)),
+            Self::Bare(path) => Self::Bare(folder.join(path)),
             service @ Self::Service(_) => service,
+        }
+    }
+
+    /// The file of it, where it has one of its own.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Bare(path) => Some(path),
+            Self::Service(_) => None,
+        }
+    }
+
+    /// What it is called where something is wrong with it. What may be the credential itself is named when it is a file.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Bare(path) if !path.exists() => format!("{MASK} (it may be the credential itself)"),
+            other => other.to_string(),
         }
     }
 }
@@ -57,7 +76,7 @@ impl Credential {
 impl fmt::Display for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) | Self::Bare(path) => write!(f, "{}", path.display()),
             Self::Service(name) => write!(f, "{SERVICE}{name}"),
         }
     }

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Parts of a text, in their order, and what is shown in their place.
 pub(super) struct Masked(Vec<(Range<usize>, &'static str)>);
 
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 const REST: &str = "...";
 
 /// Characters that texts stand between.
@@ -20,6 +20,7 @@ impl Masked {
     pub(super) fn of(text: &str) -> Self {
         let mut found = Vec::new();
         credentials(text, &mut found);
+        proxies(text, &mut found);
         before_at(text, &mut found);
         behind_scheme(text, &mut found);
         found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
@@ -121,19 +122,45 @@ fn behind_scheme(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
 
 /// The credential itself where the path of its file should stand.
 fn credentials(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
-    const KEY: &str = "credential";
-    let mut from = 0;
-    while let Some(key) = text[from..].find(KEY).map(|key| from + key + KEY.len()) {
-        from = key;
-        let rest = text[key..].trim_start_matches(QUOTES).trim_start();
-        let Some(value) = rest.strip_prefix('=') else { continue };
-        let value = value.trim_start().trim_start_matches(QUOTES);
-        let start = text.len() - value.len();
-        let end = end_of(text, start);
-        if is_secret(&text[start..end]) {
-            found.push((start..end, MASK));
+    let is_one = |value: &str| is_secret(value) || !is_path(value) && !value.starts_with("systemd:");
+    found.extend(values(text, "credential").filter(|at| is_one(&text[at.clone()])).map(|at| (at, MASK)));
+}
+
+/// `HOST:PORT:USER:PASSWORD`, as other programs take it.
+fn proxies(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
+    for key in ["proxy", "url"] {
+        let all = values(text, key);
+        found.extend(all.filter(|at| has_parts(&text[at.clone()])).map(|at| (at, MASK)));
+    }
+    for at in values(text, "urls") {
+        let mut start = at.start;
+        for one in text[at.start..].split(QUOTES) {
+            if has_parts(one) {
+                found.push((start..start + one.len(), MASK));
+            }
+            start += one.len() + 1;
         }
     }
+}
+
+/// What a text gives to keys that end so.
+fn values(text: &str, key: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices(key).filter_map(move |(at, _)| {
+        let rest = text[at + key.len()..].trim_start_matches(QUOTES).trim_start();
+        let value = rest.strip_prefix('=')?.trim_start().trim_start_matches(QUOTES);
+        let start = text.len() - value.len();
+        Some(start..end_of(text, start)).filter(|at| !at.is_empty())
+    })
+}
+
+/// Whether more than a host and a port stand in what is no URL.
+pub(super) fn has_parts(text: &str) -> bool {
+    !text.contains("://") && text.matches(':').count() > 1
+}
+
+/// Whether a text begins as the path of a file, and no password or token does.
+pub(super) fn is_path(text: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| text.starts_with(start))
 }
 
 /// Whether a text is a credential instead of the path of its file.
@@ -155,7 +182,8 @@ mod tests {
             ("[\"https://a.example/\", \"https://u:p@b/\"]", "[\"https://a.example/\", \"https://***@b/\"]"),
             ("url = \"http://joe:very long", "url = \"http://joe:***"),
             ("url = \"http//joe:pw@h/x\"", "url = \"***@h/x\""),
-            ("url = \"http:joe:pw@h/x\"", "url = \"***@h/x\""),
+            ("url = \"http:joe:pw@h/x\"", "url = \"***\""),
+            ("proxy = \"h:3128:joe:p@w\"", "proxy = \"***\""),
             ("url = \"//joe:pw@h/x\"", "url = \"***@h/x\""),
             ("url = 'http://joe:p\"w@h/x'", "url = 'http://***@h/x'"),
             ("url = \"http://joe:p'w`, @h/x\"", "url = \"http://***@h/x\""),
@@ -165,6 +193,11 @@ mod tests {
             ("{ credential = \"joe:pw\", x = 1 }", "{ credential = \"***\", x = 1 }"),
             ("proxy-credential='Authorization: Bearer k/y'", "proxy-credential='***'"),
             ("credential = joe:pw", "credential = ***"),
+            ("credential = \"pw\" # mine", "credential = \"***\" # mine"),
+            ("credential = \"Bearer pw\"", "credential = \"***\""),
+            ("proxy = \"proxy.example:3128:joe:pw\"", "proxy = \"***\""),
+            ("url = 'joe:pw:proxy.example:3128'", "url = '***'"),
+            ("urls = [\"https://h/x\", \"h:1:joe:pw\"]", "urls = [\"https://h/x\", \"***\"]"),
             ("credential = \"systemd:joe:pw\"", "credential = \"***\""),
             ("url = \"https://h/x?key=k&y\" # see", "url = \"https://h/x?...\" # see"),
             // Nothing of these is a password.
@@ -172,6 +205,9 @@ mod tests {
             ("contact = \"me@example.net\"", "contact = \"me@example.net\""),
             ("credential = \"/etc/gatepost/a:b\"", "credential = \"/etc/gatepost/a:b\""),
             ("credential = \"systemd:feed\"", "credential = \"systemd:feed\""),
+            ("credential = \"./feed\"", "credential = \"./feed\""),
+            ("proxy = \"proxy.example:3128\"", "proxy = \"proxy.example:3128\""),
+            ("proxy-credential = \"/etc/p\"", "proxy-credential = \"/etc/p\""),
             ("url = \"http://h:99999/x\"", "url = \"http://h:99999/x\""),
             ("url = \"http://[2001:db8::1]:80/x\"", "url = \"http://[2001:db8::1]:80/x\""),
             ("`https://h/x`: it isn't", "`https://h/x`: it isn't"),

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use super::masked::{MASK, has_parts};
 use crate::model::ContentHash;
 
 /// How a feed is fetched, by the scheme of its URL.
@@ -66,8 +67,52 @@ pub(crate) fn shown(url: &Url) -> String {
     shown.to_string()
 }
 
+/// What a publisher hears, however it is spelt: for comparing alone. Who asks (a user name), what stands behind `#`, and whether a
+/// web server is asked in the clear, is not of it. `None`: nobody is asked for a file here.
+pub(crate) fn question(url: &Url) -> Option<String> {
+    let (scheme, port) = match Transport::of(url)? {
+        Transport::Http => ("http", None),
+        Transport::Rsync => ("rsync", Some(873)),
+        Transport::Ssh => ("rsync+ssh", Some(22)),
+        Transport::File => return None,
+    };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let port =
+        url.port().filter(|own| Some(*own) != port).map_or_else(String::new, |port| format!(":{port}"));
+    let mut path = plainly(url.path());
+    while path.contains("//") {
+        path = path.replace("//", "/");
+    }
+    let query = url.query().filter(|query| !query.is_empty());
+    let query = query.map_or_else(String::new, |query| format!("?{}", plainly(query)));
+    Some(format!("{scheme}://{host}{port}{path}{query}"))
+}
+
+/// With no escapes but those that mean something (RFC 3986 section 6.2.2).
+fn plainly(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('%') {
+        plain.push_str(before);
+        let code = behind.get(..2).filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let octet = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        let Some(octet) = octet else {
+            plain.push('%');
+            rest = behind;
+            continue;
+        };
+        match char::from(octet) {
+            c if c.is_ascii_alphanumeric() || "-._~".contains(c) => plain.push(c),
+            _ => plain.push_str(&format!("%{octet:02X}")),
+        }
+        rest = &behind[2..];
+    }
+    plain + rest
+}
+
 fn parse(text: &str) -> Result<(Url, Transport), String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    let shown = if has_parts(text) { MASK } else { text };
+    let url = Url::parse(text).map_err(|error| format!("`{shown}` is not a URL: {error}"))?;
     let Some(transport) = Transport::of(&url) else { return Err(no_way(&url, "a feed")) };
     check_authority(text, &url)?;
     if url.password().is_some() || !url.username().is_empty() && transport != Transport::Ssh {
@@ -180,6 +225,55 @@ mod tests {
                 .contains("no way to fetch a feed of the catalogue")
         );
         assert!(parse_web("https://example.net/").is_ok() && parse_web("rsync://example.net/a/b").is_err());
+    }
+
+    #[test]
+    fn one_question_has_many_spellings() {
+        let one = |text: &str| question(&parse_source(text).unwrap());
+        for (plain, others) in [
+            (
+                "https://a.example/l",
+                &[
+                    "https://A.example:443/l",
+                    "https://a.example./l",
+                    "https://a.example/%6c",
+                    "https://a.example//l",
+                    "https://a.example/x/..//l",
+                    "http://a.example/l",
+                    "https://a.example/l?",
+                    "https://a.example/l#x",
+                ][..],
+            ),
+            ("https://a.example/l%2fm?q=%7Eme", &["https://a.example/l%2Fm?%71=~me"]),
+            (
+                "rsync://h.example/m/l",
+                &["rsync://H.example./m/l", "rsync://h.example:873/m/l", "rsync://h.example/m//./l"],
+            ),
+            ("rsync+ssh://u@h.example/l", &["rsync+ssh://v@H.example:22//l"]),
+        ] {
+            for other in others {
+                assert_eq!(one(plain), one(other), "{plain} {other}");
+            }
+        }
+        let all = [
+            "https://a.example/l",
+            "https://a.example/L",
+            "https://a.example/l/",
+            "https://a.example/l%2fm",
+            "https://a.example/l/m",
+            "https://a.example/l?x",
+            "https://a.example/l?%26",
+            "https://a.example/l?&",
+            "https://a.example/l%",
+            "https://a.example:8443/l",
+            "https://b.example/l",
+            "rsync://a.example/m/l",
+            "rsync://a.example:8730/m/l",
+            "rsync+ssh://a.example/m/l",
+        ];
+        let apart: std::collections::BTreeSet<_> = all.iter().map(|text| one(text)).collect();
+        assert_eq!(apart.len(), all.len(), "{apart:?}");
+        assert_eq!(one("file:///l"), None);
     }
 
     #[test]

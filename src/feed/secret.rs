@@ -46,7 +46,7 @@ impl fmt::Debug for Secret {
 /// The file of a credential.
 pub fn path_of(credential: &Credential) -> Result<PathBuf, String> {
     match credential {
-        Credential::File(path) => Ok(path.clone()),
+        Credential::File(path) | Credential::Bare(path) => Ok(path.clone()),
         Credential::Service(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
             Some(folder) if !folder.is_empty() => Ok(Path::new(&folder).join(name)),
             _ => Err(format!(
@@ -61,7 +61,7 @@ pub fn path_of(credential: &Credential) -> Result<PathBuf, String> {
 pub(crate) fn mark(credential: Option<&Credential>) -> String {
     let Some(credential) = credential else { return "none".to_owned() };
     let found = match credential {
-        Credential::File(path) => std::fs::metadata(path).ok(),
+        Credential::File(path) | Credential::Bare(path) => std::fs::metadata(path).ok(),
         Credential::Service(_) => None,
     };
     let stood = found.map(|found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()));
@@ -72,7 +72,11 @@ impl Secret {
     /// Reads a credential. `Err` says why not, with its path and without what stands in it.
     pub fn read(credential: &Credential) -> Result<Self, String> {
         let path = path_of(credential)?;
-        let failed = |what: &str| format!("credential {}: {what}", path.display());
+        let shown = match credential {
+            Credential::Bare(_) => credential.shown(),
+            _ => path.display().to_string(),
+        };
+        let failed = |what: &str| format!("credential {shown}: {what}");
         let cannot = |error: io::Error| failed(&cannot_read(&error));
         // Opening a pipe would wait for somebody to write into it.
         if !std::fs::metadata(&path).map_err(cannot)?.is_file() {

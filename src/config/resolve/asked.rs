@@ -1,4 +1,4 @@
-//! Who is asked for what: two lists of one URL would ask its publisher twice within its floor, which is kept by list.
+//! Who is asked for what: two lists of one URL would ask its publisher twice within its floor, which each list keeps for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use reqwest::Url;
 use super::spot;
 use crate::config::list::ListConfig;
 use crate::config::problem::{At, Place, Problem, Problems};
-use crate::config::urls::{Transport, shown};
+use crate::config::urls::{question, shown};
 use crate::config::words::Slug;
 
 /// Which list asks where.
 #[derive(Default)]
-pub(super) struct Asked(BTreeMap<Url, (Slug, Place)>);
+pub(super) struct Asked(BTreeMap<String, (Slug, Place)>);
 
 impl Asked {
     /// Notes whom `list` asks; `places`: where its URLs stand, or the feed that they are of.
@@ -44,19 +44,9 @@ pub(crate) fn check_twice<T>(typed: &[At<T>], url: impl Fn(&T) -> &Url, problems
     let mut seen = BTreeSet::new();
     for at in typed {
         let url = url(&at.value);
-        if question(url).is_some_and(|one| !seen.insert(one)) {
+        // In the clear it may be a way that is there when the other is not.
+        if question(url).is_some_and(|one| !seen.insert((url.scheme(), one))) {
             problems.push(Problem::new(&at.place, format!("{} is in the list twice", shown(url))));
         }
     }
-}
-
-/// What a publisher hears: who asks, and what stands behind `#`, is not of it. `None`: nobody is asked for a file here.
-fn question(url: &Url) -> Option<Url> {
-    if Transport::of(url) == Some(Transport::File) {
-        return None;
-    }
-    let mut url = url.clone();
-    url.set_fragment(None);
-    let _ = url.set_username("");
-    Some(url)
 }

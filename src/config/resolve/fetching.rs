@@ -71,21 +71,22 @@ pub(super) fn check_proxy_credential(at: &At<Credential>, has_proxy: bool, probl
 }
 
 fn check_file(at: &At<Credential>, problems: &mut Problems) {
-    let Credential::File(path) = &at.value else { return };
+    let Some(path) = at.value.file() else { return };
+    let shown = at.value.shown();
     // A file that is not there costs its own list, not the service.
     let mut passing = |message: String, help: &str| {
         problems.push(Problem::new(&at.place, message).help(help).passing());
     };
     match std::fs::metadata(path) {
         Err(error) => passing(
-            format!("cannot read {}: {}", path.display(), crate::config::plain(&error)),
-            "expected a file that is there",
+            format!("cannot read {shown}: {}", crate::config::plain(&error)),
+            "expected the path of a file that is there, or \"systemd:NAME\"",
         ),
         Ok(found) if !found.is_file() => {
-            passing(format!("{} is not a regular file", path.display()), "expected a file");
+            passing(format!("{shown} is not a regular file"), "expected a file");
         }
         Ok(found) if found.permissions().mode() & 0o007 != 0 => passing(
-            format!("everybody on this machine may read or change {}", path.display()),
+            format!("everybody on this machine may read or change {shown}"),
             "expected a file that others may not (chmod o= it)",
         ),
         Ok(_) => {}
