@@ -101,6 +101,22 @@ fn names_and_ipv6() {
     );
 }
 
+/// A sync whose clock ran a year ahead makes no entry older, also before the next one.
+#[test]
+fn a_clock_that_ran_ahead() {
+    let place = synced();
+    becomes(&place, "192.0.2.7\n192.0.2.8\n");
+    let path = "state/feeds/own/status.json";
+    let mut status: Value = serde_json::from_str(&place.read(path)).unwrap();
+    let wall = &mut status["last_attempt"]["wall"];
+    *wall = (wall.as_i64().unwrap() + 365 * 86_400).into();
+    place.write(path, status.to_string());
+    let found = lookup(&place, "192.0.2.8", 1);
+    for when in [&found["lists"][0]["entries"][0]["since"], &found["history"][0]["events"][0]] {
+        assert!(when["age_seconds"].as_u64().unwrap() < 3600, "{found:#}");
+    }
+}
+
 /// What a fetched list says of where it is from, and where to get off.
 #[test]
 fn a_feed() {

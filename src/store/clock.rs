@@ -116,6 +116,18 @@ impl Now {
         }
     }
 
+    /// For times of which the wall clock alone is known: neither a clock that was stepped ahead nor what is left of one that ran
+    /// ahead makes them older. `last`: what was believed before.
+    #[must_use]
+    pub fn as_believed(&self, last: Option<&Stamp>) -> Self {
+        let Some(last) = last else { return self.clone() };
+        let (wall, _) = self.believed(Some(last));
+        // A clock that shows less within one boot was set; after another it may have none that keeps time.
+        let is_same_boot = self.clocks.boot.is_some() && self.clocks.boot == last.boot;
+        let wall = if is_same_boot { wall } else { wall.max(last.wall) };
+        Self { clocks: Stamp { wall, ..self.clocks.clone() }, newest: 0 }
+    }
+
     /// `stamp`, but not later than now: a stamp from a clock that ran ahead would stay young for as long.
     pub fn not_after(&self, stamp: &Stamp) -> Stamp {
         if stamp.wall > self.wall() { self.stamp() } else { stamp.clone() }
@@ -219,6 +231,24 @@ mod tests {
         assert_eq!(believed(&last, at(T + year, "b", 60)).0, T + year, "nobody can tell");
         assert_eq!(believed(&last, at(T - year, "a", 200)).0, T - year, "nothing is too early by it");
         assert_eq!(Now { clocks: at(T, "a", 1), newest: 0 }.believed(None), (T, at(T, "a", 1)));
+    }
+
+    #[test]
+    fn what_the_wall_clock_alone_knows_is_as_old_as_it_was_believed() {
+        let age = |last: Option<&Stamp>, clocks: Stamp, newest: i64| {
+            let now = Now { clocks, newest }.as_believed(last);
+            now.age(&Stamp { wall: T - 4 * HOUR, boot: None, boottime: 0 }).as_secs() as i64 / HOUR
+        };
+        let (last, year) = (at(T, "a", 100), 365 * 24 * HOUR);
+        // The clock is a year ahead, or was at the last sync, and believed then or not.
+        assert_eq!(age(Some(&last), at(T + year, "a", 200), T), 4);
+        assert_eq!(age(Some(&last), at(T + 100, "a", 200), T + year), 4);
+        assert_eq!(age(Some(&at(T + year, "a", 100)), at(T + 100, "a", 200), T + year), 4);
+        // After a boot without a clock it is no younger than it was; and with one all of the time has passed.
+        assert_eq!(age(Some(&last), at(60, "b", 60), T), 4);
+        assert_eq!(age(Some(&last), at(T - year, "b", 60), T), 4);
+        assert_eq!(age(Some(&last), at(T + year, "b", 60), T), 4 + year / HOUR);
+        assert_eq!(age(None, at(T, "a", 100), T + HOUR), 5);
     }
 
     #[test]

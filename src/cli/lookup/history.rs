@@ -64,6 +64,7 @@ pub(crate) fn history(view: &View, subject: &Subject, unreadable: &mut Vec<Strin
         let folder = store.list(&list.config.name);
         let taken = list.status.content_since.as_ref().map(|since| since.wall);
         let fetches = folder.fetches();
+        let clock = view.now.as_believed(list.status.believed.as_ref());
         let mut known_since = None;
         let mut known = Known::new();
         let mut last = 0;
@@ -71,12 +72,12 @@ pub(crate) fn history(view: &View, subject: &Subject, unreadable: &mut Vec<Strin
         let visit = |version: &Version, before: Option<&Set>, set: &Set| {
             let is_first = known_since.is_none();
             known_since.get_or_insert(version.time);
-            let after = (before.is_none() && !is_first).then(|| when(&view.now, last));
+            let after = (before.is_none() && !is_first).then(|| when(&clock, last));
             let now = known_entries(set, subject);
             for (event, entry) in compared(&known, &now, is_first) {
                 let fetch = Fetch::of(&fetches, version);
                 events.push(Event {
-                    when: when(&view.now, version.time),
+                    when: when(&clock, version.time),
                     event,
                     after: after.clone(),
                     entry,
@@ -90,7 +91,7 @@ pub(crate) fn history(view: &View, subject: &Subject, unreadable: &mut Vec<Strin
             unreadable.push(error.to_string());
         }
         if let Some(since) = known_since.filter(|_| !events.is_empty()) {
-            let known_since = when(&view.now, since);
+            let known_since = when(&clock, since);
             lists.push(InHistory { list: list.config.name.to_string(), known_since, events });
         }
     }

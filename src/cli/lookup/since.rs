@@ -41,25 +41,25 @@ impl Fetch {
 }
 
 /// What is known of the entries of one set.
-pub(super) struct Times<'a> {
-    now: &'a Now,
+pub(super) struct Times {
+    now: Now,
     since: Option<Since>,
     fetches: Fetches,
 }
 
-impl<'a> Times<'a> {
-    pub(super) fn of(now: &'a Now, list: &ListView, folder: &ListDir, hash: &ContentHash, set: &Set) -> Self {
+impl Times {
+    pub(super) fn of(now: &Now, list: &ListView, folder: &ListDir, hash: &ContentHash, set: &Set) -> Self {
         let is_current = list.status.set.is_some_and(|current| current.hash == *hash);
         let taken = list.status.content_since.as_ref().filter(|_| is_current).map(|since| since.wall);
         let since = folder.deltas().since(hash, set, taken);
-        Self { now, since, fetches: folder.fetches() }
+        Self { now: now.as_believed(list.status.believed.as_ref()), since, fetches: folder.fetches() }
     }
 
     /// Since when one of these rows is there.
     pub(super) fn at(&self, rows: Range<usize>) -> Option<ShownSince> {
         let version = self.since.as_ref()?.of(rows)?;
         Some(ShownSince {
-            when: when(self.now, version.time),
+            when: when(&self.now, version.time),
             at_least: version.at_least,
             fetch: Fetch::of(&self.fetches, version),
         })
