@@ -87,6 +87,59 @@ fn commands_become_the_owner() {
     assert!(log.lines().all(|line| line.contains("\"by\":\"root")), "who gave it: {log}");
 }
 
+/// Files that root alone may read are not read by its commands either, in the state folder of another user: it is said who that is.
+#[test]
+fn what_root_alone_may_read() {
+    let Some(place) = site() else { return };
+    let own = place.read("gatepost.toml");
+    let closed = |name: &str, mode: u32, text: &str| {
+        place.write(name, text);
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    closed("secret", 0o600, "joe:secret\n");
+    closed("authority.pem", 0o600, "none");
+    closed("closed.txt", 0o600, "192.0.2.7\n");
+    closed("hook", 0o700, "#!/bin/sh\n");
+    fs::create_dir(place.path("lists.d")).unwrap();
+    closed("lists.d/closed.txt", 0o600, "192.0.2.7\n");
+    let away = "url = \"http://127.0.0.1:1/l\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\n";
+    let file = format!(
+        "url = \"file://{}\"\nformat = \"plain\"\nuse = \"block\"\n",
+        place.path("closed.txt").display()
+    );
+    // (what is under [sync], what is in the list, the file that cannot be read)
+    for (sync, list, named) in [
+        ("", format!("{away}credential = \"./secret\"\n"), "secret"),
+        ("proxy = \"http://127.0.0.1:1\"\nproxy-credential = \"./secret\"\n", away.to_owned(), "secret"),
+        ("ca-file = \"authority.pem\"\n", away.to_owned(), "authority.pem"),
+        ("", file.clone(), "closed.txt"),
+        ("", "file = \"closed.txt\"\nformat = \"plain\"\nuse = \"block\"\n".to_owned(), "closed.txt"),
+        ("", "file = \"lists.d/\"\nformat = \"plain\"\nuse = \"block\"\n".to_owned(), "closed.txt"),
+    ] {
+        place.write("gatepost.toml", format!("{own}[list.closed]\n{list}[sync]\n{sync}"));
+        let said = place.run(&["sync", "-c", "gatepost.toml"]).ended_with(1).err;
+        let line = said.lines().find(|line| line.contains(named)).unwrap_or_else(|| panic!("{said}"));
+        assert!(
+            line.contains(&format!("as user {}", OWNER.0)) && line.contains("ermission denied"),
+            "{said}"
+        );
+        fs::remove_dir_all(place.path("state/feeds/closed")).unwrap();
+    }
+    place.write("page.html", "<html><body>Slow down.</body></html>\n");
+    let page = file.replace("closed.txt", "page.html");
+    place.write(
+        "gatepost.toml",
+        format!("{own}[list.closed]\n{page}[sync]\nhook = [{:?}]\n", place.path("hook")),
+    );
+    let said = place.run(&["sync", "-c", "gatepost.toml"]).ended_with(1).err;
+    assert!(said.contains("cannot be run as user 4242"), "{said}");
+    // Nor is root told to be root where the user may not even go.
+    fs::set_permissions(place.path("."), fs::Permissions::from_mode(0o700)).unwrap();
+    let said = place.run(&["sync", "-c", "gatepost.toml"]).ended_with(2).err;
+    assert!(said.contains("user 4242") && said.contains("may not go into a folder above it"), "{said}");
+    assert!(!said.contains("as root"), "{said}");
+}
+
 /// The owner exchanges a folder of the store for a link, again and again, while root gives commands.
 #[test]
 fn what_the_owner_exchanges_leads_root_nowhere() {

@@ -6,6 +6,7 @@
 //! starts them as the right user.
 
 use std::ffi::CString;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -19,6 +20,12 @@ pub(super) fn open_store(state: &Path) -> anyhow::Result<Store> {
     let Some((uid, gid)) = other_owner(state) else { return Ok(Store::open(state)?) };
     become_user(uid, gid)
         .with_context(|| format!("cannot become user {uid}, whose {} is", state.display()))?;
+    if std::fs::metadata(state).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+        anyhow::bail!(
+            "user {uid}, whose {} is, may not go into a folder above it (chmod o+x that, or let the group of the user in)",
+            state.display()
+        );
+    }
     Store::open(state).with_context(|| format!("as user {uid}, whose {} is", state.display()))
 }
 
