@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -432,7 +432,7 @@ async fn the_next_address_is_tried_and_every_failure_is_named() {
 #[tokio::test]
 async fn credentials() {
     use std::os::unix::fs::PermissionsExt;
-    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let note = seen.clone();
     let note = move |headers: HeaderMap| {
         let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -493,37 +493,67 @@ async fn credentials() {
     assert!(seen.lock().unwrap().is_empty(), "nobody was asked");
 }
 
-/// An authority of one's own vouches when it is named, and not when it is not.
-#[tokio::test]
-async fn certificates_of_an_own_authority() {
+/// What was agreed on by ALPN, and what was asked.
+type Asked = Arc<Mutex<Vec<(Option<String>, String)>>>;
+
+/// A server behind TLS that would rather speak HTTP/2, and the certificate of its own authority.
+async fn secure(folder: &Path) -> (String, std::path::PathBuf, Asked) {
     use rustls::pki_types::pem::PemObject;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("authority.pem");
+    let path = folder.join("authority.pem");
     std::fs::write(&path, made.cert.pem()).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes())
         .unwrap();
-    let config = rustls::ServerConfig::builder()
+    let mut config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/list", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let asked = seen.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, asked) = (acceptor.clone(), asked.clone());
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let agreed = stream.get_ref().1.alpn_protocol();
+                let agreed = agreed.map(|name| String::from_utf8_lossy(name).into_owned());
                 let mut question = [0; 4096];
-                let _ = stream.read(&mut question).await;
+                let read = stream.read(&mut question).await.unwrap_or(0);
+                asked.lock().unwrap().push((agreed, String::from_utf8_lossy(&question[..read]).into_owned()));
                 let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{LIST}", LIST.len());
                 let _ = stream.write_all(answer.as_bytes()).await;
                 let _ = stream.shutdown().await;
             });
         }
     });
+    (url, path, seen)
+}
+
+/// HTTP/2 is not spoken, also where a server offers it: what breaks off there may look as if it were whole.
+#[tokio::test]
+async fn nothing_but_http_1_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, path, seen) = secure(folder.path()).await;
+    let fetcher = Fetcher::new(&SyncKeys { ca_file: Some(path), ..sync() }, Times::default());
+    let (known, body) = (Known::default(), NamedTempFile::new().unwrap());
+    let came = fetcher.fetch(&list(&[url], true), &known, body, &|_| {}).await;
+    assert!(matches!(came, Ok(Outcome::Fetched(_))), "{came:?}");
+    let seen = seen.lock().unwrap();
+    let [(agreed, question)] = &seen[..] else { panic!("{seen:?}") };
+    assert_ne!(agreed.as_deref(), Some("h2"));
+    assert!(question.starts_with("GET /list HTTP/1.1\r\n"), "{question}");
+}
+
+/// An authority of one's own vouches when it is named, and not when it is not.
+#[tokio::test]
+async fn certificates_of_an_own_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, path, _) = secure(folder.path()).await;
     let list = list(&[url], true);
     let asked = |ca_file: Option<std::path::PathBuf>| {
         let fetcher = Fetcher::new(&SyncKeys { ca_file, ..sync() }, Times::default());
