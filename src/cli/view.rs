@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::output::utc;
 use crate::compile::Part;
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
+use crate::feed::schedule::Servers;
 use crate::model::{Name, Span};
 use crate::snapshot::{Mapped, Snapshot, SnapshotError};
 use crate::store::{
@@ -142,6 +143,12 @@ impl View {
             statuses.insert(name.clone(), status);
         }
         let now = store.now(statuses.values());
+        let servers = Servers::of(statuses.values(), &now);
+        for list in config.reloadable.lists.values() {
+            if let Some(status) = statuses.get_mut(&list.name) {
+                servers.tell(status, list.source.urls(), &now);
+            }
+        }
         let generation = readable(store.generation(), &mut unreadable)?.flatten();
         let lists: Vec<ListView> = config
             .reloadable

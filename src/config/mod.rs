@@ -62,7 +62,7 @@ pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;
 pub(crate) use units::parse_duration;
 pub use urls::Transport;
-pub(crate) use urls::shown as shown_url;
+pub(crate) use urls::{place, shown as shown_url};
 pub use words::{Code, CodeError, Slug};
 pub use zone::{MemberConfig, ZoneConfig};
 

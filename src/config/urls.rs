@@ -88,6 +88,15 @@ pub(crate) fn question(url: &Url) -> Option<String> {
     Some(format!("{scheme}://{host}{port}{path}{query}"))
 }
 
+/// The same for the store, where a key that stands behind `?` does not belong; files as they are.
+pub(crate) fn place(url: &Url) -> String {
+    let Some(question) = question(url) else { return shown(url) };
+    match question.split_once('?') {
+        Some((place, query)) => format!("{place}?...{}", ContentHash::of(query.as_bytes()).short()),
+        None => question,
+    }
+}
+
 /// With no escapes but those that mean something (RFC 3986 section 6.2.2).
 fn plainly(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

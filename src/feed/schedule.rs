@@ -3,13 +3,15 @@
 //! Three waits, all measured from stamps that survive restarts and clock steps: the publisher's floor, what its
 //! server asked for (`Retry-After`), and the pause of the timer (jitter after success, back-off after failures).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::config::shown_url;
+use super::fetch::server;
+use crate::config::{place, shown_url};
 use crate::model::ContentHash;
-use crate::store::{ListStatus, Now, Pause};
+use crate::store::{ListStatus, Now, Pause, Stamp};
 
 /// Longest back-off.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -25,6 +27,9 @@ const SHORTEST: Duration = Duration::from_secs(30);
 
 /// Longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Of so many places of a list it is remembered when they were asked.
+const MOST_PLACES: usize = 32;
 
 /// Most that is added to a floor, so that all mirrors of a feed do not come at once.
 const MOST_JITTER: Duration = Duration::from_secs(10 * 60);
@@ -76,11 +81,10 @@ pub enum Trouble {
 
 /// Whether the list with this status, at these places and with this floor may be asked for now.
 pub fn due(status: &ListStatus, places: &[Url], floor: Duration, asker: Asker, now: &Now) -> Due {
-    let since_contact = status.last_contact.as_ref().map(|stamp| now.age(stamp));
-    let floor_left = since_contact.map_or(Duration::ZERO, |age| floor.saturating_sub(age));
-    let pause = match asker {
-        Asker::Timer => status.next.as_ref().map_or(Duration::ZERO, |pause| pause.left(now)),
-        Asker::Person => Duration::ZERO,
+    let floor_left = floor_left(status, places, floor, now);
+    let pause = match (asker, &status.next) {
+        (Asker::Timer, Some(pause)) if !is_elsewhere(status, places) => pause.left(now),
+        _ => Duration::ZERO,
     };
     let resting = all_rest(status, places, now).unwrap_or_default();
     [(floor_left, Why::Floor), (resting, Why::RetryAfter), (pause, Why::Pause)]
@@ -88,6 +92,39 @@ pub fn due(status: &ListStatus, places: &[Url], floor: Duration, asker: Asker, n
         .max_by_key(|(wait, _)| *wait)
         .filter(|(wait, _)| !wait.is_zero())
         .map_or(Due::Now, |(wait, why)| Due::Wait(wait, why))
+}
+
+/// The floor is kept at each place: one that takes the place of another is asked at once, and the other, put back, not before
+/// its own is over.
+fn floor_left(status: &ListStatus, places: &[Url], floor: Duration, now: &Now) -> Duration {
+    let left = |stamp: &Stamp| floor.saturating_sub(now.age(stamp));
+    if status.asked.is_empty() {
+        return status.last_contact.as_ref().map_or(Duration::ZERO, left);
+    }
+    let known = places.iter().filter_map(|url| status.asked.get(&place(url))).map(left).max();
+    let is_new = places.iter().any(|url| !status.asked.contains_key(&place(url)));
+    // Whoever goes from place to place waits for the first of them when no more can be remembered.
+    let full = is_new && status.asked.len() >= MOST_PLACES;
+    let oldest = status.asked.values().map(left).min().filter(|_| full);
+    known.max(oldest).unwrap_or_default()
+}
+
+/// Whether it was at none of these places that the list was asked for last.
+pub fn is_elsewhere(status: &ListStatus, places: &[Url]) -> bool {
+    !status.next_at.is_empty() && places.iter().all(|url| !status.next_at.contains(&place(url)))
+}
+
+/// Forgets places that are not asked any more and whose floor is over, and the oldest when there are too many.
+pub fn forget_places(status: &mut ListStatus, places: &[Url], floor: Duration, now: &Now) {
+    let places: BTreeSet<String> = places.iter().map(place).collect();
+    status.asked.retain(|at, stamp| places.contains(at) || now.age(stamp) < floor);
+    while status.asked.len() > MOST_PLACES {
+        let others = status.asked.iter().filter(|(at, _)| !places.contains(*at));
+        let Some(oldest) = others.max_by_key(|(_, stamp)| now.age(stamp)).map(|(at, _)| at.clone()) else {
+            return;
+        };
+        status.asked.remove(&oldest);
+    }
 }
 
 /// How long until the first of these places may be asked, when all of them want to be left alone. Others that wanted to, and
@@ -99,6 +136,42 @@ pub fn all_rest(status: &ListStatus, places: &[Url], now: &Now) -> Option<Durati
     };
     let all: Option<Vec<Duration>> = places.iter().map(left).collect();
     all?.into_iter().min()
+}
+
+/// Which servers want to be left alone whatever they are asked for, and for how long, by what these lists were told.
+#[derive(Debug, Clone, Default)]
+pub struct Servers(BTreeMap<String, Pause>);
+
+impl Servers {
+    /// Of these lists.
+    pub fn of<'a>(lists: impl IntoIterator<Item = &'a ListStatus>, now: &Now) -> Self {
+        let mut all: BTreeMap<String, Pause> = BTreeMap::new();
+        for pause in lists.into_iter().flat_map(|list| list.resting.values()) {
+            let Some(server) = pause.server.as_ref().filter(|_| !pause.left(now).is_zero()) else { continue };
+            match all.get_mut(server) {
+                Some(known) if known.left(now) >= pause.left(now) => {}
+                Some(known) => *known = pause.clone(),
+                None => drop(all.insert(server.clone(), pause.clone())),
+            }
+        }
+        Self(all)
+    }
+
+    /// They, and how long each still rests.
+    pub fn left(&self, now: &Now) -> impl Iterator<Item = (&str, Duration)> {
+        self.0.iter().map(|(server, pause)| (server.as_str(), pause.left(now)))
+    }
+
+    /// What they said to other lists, noted for the places of this one.
+    pub fn tell(&self, status: &mut ListStatus, places: &[Url], now: &Now) {
+        for place in places {
+            let Some(pause) = server(place).and_then(|server| self.0.get(&server)) else { continue };
+            let known = status.resting.get(&shown_url(place)).map(|known| known.left(now));
+            if known.is_none_or(|known| known < pause.left(now)) {
+                status.resting.insert(shown_url(place), pause.clone());
+            }
+        }
+    }
 }
 
 /// The timer's pause after an attempt that brought the list or "not modified".
@@ -137,7 +210,7 @@ pub fn after_failure(trouble: Trouble, failures: u32, floor: Duration, dice: &mu
 
 /// What a server asked for, within reason.
 pub fn retry_after(asked: Duration, now: &Now) -> Pause {
-    Pause { since: now.stamp(), seconds: obeyed(asked.as_secs()), shown: None }
+    Pause { since: now.stamp(), seconds: obeyed(asked.as_secs()), shown: None, server: None }
 }
 
 /// As many of the seconds that a server asked for as are obeyed.
@@ -146,7 +219,7 @@ pub fn obeyed(asked: u64) -> u64 {
 }
 
 fn pause(wait: Duration, dice: &mut Dice, now: &Now) -> Pause {
-    let mut pause = Pause { since: now.stamp(), seconds: wait.as_secs(), shown: None };
+    let mut pause = Pause { since: now.stamp(), seconds: wait.as_secs(), shown: None, server: None };
     // Short pauses belong to own files and to first failures: nobody's crowd.
     if wait < FIRST_AFTER_ANSWER {
         return pause;
@@ -195,7 +268,7 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Outcome, Stamp};
+    use crate::store::Outcome;
 
     const HOUR: Duration = Duration::from_secs(3600);
     const T: i64 = 1_800_000_000;
@@ -250,7 +323,7 @@ mod tests {
     fn only_the_timer_waits_for_its_pause() {
         let now = at(0, "a");
         let mut status = asked(&now);
-        status.next = Some(Pause { since: now.stamp(), seconds: 7200, shown: None });
+        status.next = Some(Pause { since: now.stamp(), seconds: 7200, shown: None, server: None });
         assert_eq!(due(&status, &[], HOUR, Asker::Person, &at(3600, "a")), Due::Now);
         assert_eq!(due(&status, &[], HOUR, Asker::Timer, &at(3600, "a")), Due::Wait(HOUR, Why::Pause));
     }
@@ -275,6 +348,46 @@ mod tests {
     }
 
     #[test]
+    fn the_floor_and_the_pause_are_of_the_places_that_were_asked() {
+        let [one, two, three]: [Url; 3] =
+            ["https://a.example/l", "https://b.example/l", "http://A.example.//%6c"]
+                .map(|url| url.parse().unwrap());
+        let mut status = asked(&at(0, "a"));
+        status.asked.insert(place(&one), at(0, "a").stamp());
+        status.next = Some(Pause { since: at(0, "a").stamp(), seconds: 7200, shown: None, server: None });
+        status.next_at = vec![place(&one)];
+        let due = |status: &ListStatus, places: &[&Url], asker, seconds| {
+            let places: Vec<Url> = places.iter().copied().cloned().collect();
+            due(status, &places, HOUR, asker, &at(seconds, "a"))
+        };
+        // The same place, however it is spelt, and with others beside it.
+        for places in [&[&one][..], &[&three], &[&two, &one]] {
+            assert_eq!(due(&status, places, Asker::Person, 600), Due::Wait(HOUR * 5 / 6, Why::Floor));
+            assert_eq!(due(&status, places, Asker::Timer, 3600), Due::Wait(HOUR, Why::Pause));
+        }
+        assert_eq!(due(&status, &[&two], Asker::Timer, 600), Due::Now);
+        assert_eq!(due(&status, &[&two], Asker::Person, 600), Due::Now);
+        // Asked there as well: back at the first, its floor holds.
+        status.asked.insert(place(&two), at(600, "a").stamp());
+        status.next_at = vec![place(&two)];
+        assert_eq!(due(&status, &[&one], Asker::Timer, 1200), Due::Wait(HOUR * 2 / 3, Why::Floor));
+        assert_eq!(due(&status, &[&two], Asker::Person, 1200), Due::Wait(HOUR * 5 / 6, Why::Floor));
+        forget_places(&mut status, std::slice::from_ref(&two), HOUR, &at(3600, "a"));
+        assert_eq!(status.asked.len(), 1);
+        // From place to place: no more of them than can be remembered.
+        for n in 0..MOST_PLACES as i64 {
+            status.asked.insert(format!("http://{n}.example/"), at(700 + n, "a").stamp());
+        }
+        forget_places(&mut status, &[], HOUR, &at(800, "a"));
+        assert_eq!(status.asked.len(), MOST_PLACES);
+        assert_eq!(
+            due(&status, &[&one], Asker::Person, 1300),
+            Due::Wait(HOUR - Duration::from_secs(600), Why::Floor)
+        );
+        assert_eq!(due(&status, &[&one], Asker::Person, 4300), Due::Now);
+    }
+
+    #[test]
     fn pauses_keep_off_the_hour_and_half_hour() {
         let mut crowd = 0;
         for n in 0..2000 {
@@ -289,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_timer_that_comes_with_everybody_waits() {
-        let mut waits = std::collections::BTreeSet::new();
+        let mut waits = BTreeSet::new();
         for n in 0..3600 {
             let at = at(n, "a");
             let Some(wait) = crowd(&mut Dice::new(n as u64, "crowd", 0), &at) else {
@@ -314,7 +427,7 @@ mod tests {
         for floor in [HOUR, HOUR * 24, HOUR * 48] {
             for (trouble, failures) in [(Trouble::Answered, 1), (Trouble::Answered, 5), (Trouble::Refused, 1)]
             {
-                let waits: std::collections::BTreeSet<u64> = (0..200)
+                let waits: BTreeSet<u64> = (0..200)
                     .map(|n| {
                         let mut dice = Dice::new(n, "x", 0);
                         after_failure(trouble, failures, floor, &mut dice, &at(0, "a")).seconds
@@ -331,7 +444,7 @@ mod tests {
 
     #[test]
     fn stores_and_lists_come_at_different_times() {
-        let at_once: std::collections::BTreeSet<u64> = (0..100)
+        let at_once: BTreeSet<u64> = (0..100)
             .map(|seed| after_success(HOUR, &mut Dice::new(seed, "psbl", 1), &at(0, "a")).seconds)
             .collect();
         assert!(at_once.len() > 60, "{}", at_once.len());

@@ -98,6 +98,9 @@ pub struct InVain {
     /// For how many seconds it wants to be left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// Which server it is that wants so, whatever it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// At whose wish something was done.

@@ -20,9 +20,12 @@ pub struct ListStatus {
     /// When it was last asked for, whether or not anybody answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<Stamp>,
-    /// When its publisher last answered anything: the floor counts from here.
+    /// When its publisher last answered anything: the floor counts from here where `asked` says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_contact: Option<Stamp>,
+    /// When somebody last answered at each place that it was asked for at, also such as are not configured any more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub asked: BTreeMap<String, Stamp>,
     /// The last moment at which the wall clock was believed ([`Now::believed`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub believed: Option<Stamp>,
@@ -81,6 +84,9 @@ pub struct ListStatus {
     /// When the timer comes back to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Pause>,
+    /// The places of the configuration then; none: whatever they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next_at: Vec<String>,
     /// Places in front of the one that gave the list last: they gave nothing of use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub passed_over: BTreeMap<String, PassedOver>,
@@ -292,6 +298,9 @@ pub struct Pause {
     /// The mark of the credential that was shown, where that may have been the reason: it ends when another is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<String>,
+    /// The server that wants it, where it is for whatever that is asked for, by any list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 impl Pause {
@@ -318,6 +327,17 @@ impl ListStatus {
         self.last_attempt = Some(now.stamp());
         for stamp in [&mut self.last_contact, &mut self.last_confirmed, &mut self.content_since] {
             *stamp = stamp.as_ref().map(|stamp| now.not_after(stamp));
+        }
+        for stamp in self.asked.values_mut() {
+            *stamp = now.not_after(stamp);
+        }
+    }
+
+    /// Notes that somebody answered at these places.
+    pub fn contacted(&mut self, places: impl Iterator<Item = String>, now: &Now) {
+        for place in places {
+            self.asked.insert(place, now.stamp());
+            self.last_contact = Some(now.stamp());
         }
     }
 

@@ -33,8 +33,7 @@ pub fn decide(
     if known.is_own() {
         return Err(SyncError::OwnList(list.clone()));
     }
-    let mut run =
-        Run { config, writer, watcher, by: By::Person, summary: Summary::default(), hooks: Vec::new() };
+    let mut run = Run::new(config, writer, watcher, By::Person);
     let desk = run.desk(known)?;
     let report = match wish {
         Wish::Accept => desk.accept(),

@@ -12,10 +12,10 @@ use tokio::runtime::Runtime;
 use super::list::{Came, Desk, status_of};
 use super::{ListReport, Options, PATIENCE, Run, SyncError};
 use crate::config::{ListConfig, Transport};
-use crate::feed::fetch::{self, Fetcher, Times};
-use crate::feed::schedule::{Asker, Dice, Due, Why, crowd, due, minds_crowd};
+use crate::feed::fetch::{self, Fetcher, Rests, Times};
+use crate::feed::schedule::{Asker, Dice, Due, Servers, Why, all_rest, crowd, due, minds_crowd};
 use crate::feed::secret;
-use crate::store::Outcome;
+use crate::store::{ListStatus, Outcome};
 
 /// Hosts that are asked at the same time.
 const HOSTS_AT_A_TIME: usize = 4;
@@ -32,6 +32,9 @@ impl<'a> Run<'a> {
             Asker::Timer => self.crowd()?,
             Asker::Person => None,
         };
+        let servers = self.servers();
+        let now = self.writer.now([]);
+        servers.left(&now).for_each(|(server, left)| self.rests.note(server, left));
         let mut ready = Vec::new();
         for &list in feeds {
             let mut status = match status_of(&self.writer.store().list(&list.name)) {
@@ -43,6 +46,7 @@ impl<'a> Run<'a> {
             };
             status.forget_rests_unless_shown(&secret::mark(list.credential.as_ref()));
             let now = self.writer.now([&status]);
+            servers.tell(&mut status, list.source.urls(), &now);
             let crowd = crowd.filter(|_| is_elsewhere(list) && minds_crowd(&status, list.floor));
             match (due(&status, list.source.urls(), list.floor, asker, &now), crowd) {
                 (Due::Now, None) => ready.push(list),
@@ -52,12 +56,24 @@ impl<'a> Run<'a> {
                 }
                 (Due::Wait(left, why), _) if options.force && why != Why::Pause => {
                     tell_risk(list, left, why);
+                    // What they say this time counts.
+                    if all_rest(&status, list.source.urls(), &now).is_some() {
+                        list.source.urls().iter().for_each(|url| self.rests.lift(url));
+                    }
                     ready.push(list);
                 }
                 (Due::Wait(left, why), _) => self.done(ListReport::waits(&list.name, left, why)),
             }
         }
         Ok(ready)
+    }
+
+    /// Servers that want to be left alone, whichever list was told. Lists that cannot be read are told of elsewhere.
+    fn servers(&self) -> Servers {
+        let lists = self.config.reloadable.lists.values().filter(|list| !list.is_own());
+        let known: Vec<ListStatus> =
+            lists.filter_map(|list| status_of(&self.writer.store().list(&list.name)).ok()).collect();
+        Servers::of(&known, &self.writer.now(&known))
     }
 
     /// How long to keep off, if everybody asks now. One wait for all lists: they take their turn anyway.
@@ -79,6 +95,8 @@ impl<'a> Run<'a> {
             .build()
             .map_err(SyncError::Start)?;
         let fetcher = Fetcher::new(&self.config.reloadable.sync, Times::default());
+        let fetcher = fetcher.leaving_alone(self.rests.clone());
+        let rests = self.rests.clone();
         let mut hosts: BTreeMap<String, Vec<Desk<'a>>> = BTreeMap::new();
         for list in lists {
             let desk = match self.desk(list) {
@@ -97,7 +115,7 @@ impl<'a> Run<'a> {
         thread::scope(|scope| {
             for _ in 0..threads {
                 let sender = sender.clone();
-                scope.spawn(|| ask(&queue, &runtime, &fetcher, &stop, sender));
+                scope.spawn(|| ask(&queue, &runtime, &fetcher, &rests, &stop, sender));
             }
             drop(sender);
             let result = self.take_in(&results);
@@ -111,9 +129,12 @@ impl<'a> Run<'a> {
         let mut news = false;
         loop {
             match results.recv_timeout(PATIENCE) {
-                Ok((desk, brought)) => {
+                Ok((desk, Asked::NotNow(left))) => {
+                    self.done(ListReport::waits(&desk.list().name, left, Why::RetryAfter));
+                }
+                Ok((desk, Asked::Now(brought))) => {
                     let list = desk.list();
-                    let done = brought.and_then(|brought| desk.settle(brought));
+                    let done = brought.and_then(|brought| desk.settle(*brought));
                     news |= done.as_ref().is_ok_and(|report| report.outcome.is_some_and(Outcome::is_new));
                     self.took(list, done.map(Some))?;
                 }
@@ -142,14 +163,21 @@ fn tell_risk(list: &ListConfig, left: Duration, why: Why) {
     );
 }
 
-/// A list and what asking for it brought.
-type Brought<'a> = (Desk<'a>, Result<Came, SyncError>);
+/// A list and what became of asking for it.
+type Brought<'a> = (Desk<'a>, Asked);
+
+enum Asked {
+    Now(Result<Box<Came>, SyncError>),
+    /// Since others were asked, all of its servers want to be left alone.
+    NotNow(Duration),
+}
 
 /// Asks host after host from the queue.
 fn ask<'a>(
     queue: &Mutex<impl Iterator<Item = Vec<Desk<'a>>>>,
     runtime: &Runtime,
     fetcher: &Fetcher,
+    rests: &Rests,
     stop: &AtomicBool,
     results: mpsc::Sender<Brought<'a>>,
 ) {
@@ -160,13 +188,16 @@ fn ask<'a>(
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let brought = desk.begin().map(|(known, body)| {
-                runtime.block_on(async {
-                    let brought = desk.fetch(fetcher, &known, body).await;
-                    desk.fetch_on(fetcher, known, brought).await
-                })
-            });
-            if results.send((desk, brought)).is_err() {
+            let asked = match desk.rests(rests) {
+                Some(left) => Asked::NotNow(left),
+                None => Asked::Now(desk.begin().map(|(known, body)| {
+                    runtime.block_on(async {
+                        let brought = desk.fetch(fetcher, &known, body).await;
+                        Box::new(desk.fetch_on(fetcher, known, brought).await)
+                    })
+                })),
+            };
+            if results.send((desk, asked)).is_err() {
                 return;
             }
         }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use reqwest::Url;
 use tempfile::NamedTempFile;
 
 mod by_hand;
@@ -13,8 +16,10 @@ mod remember;
 
 use super::{Event, ListReport, SyncError, Watcher};
 use crate::compile::Diff;
-use crate::config::{Config, ListConfig};
-use crate::feed::fetch::{Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress};
+use crate::config::{Config, ListConfig, place, shown_url};
+use crate::feed::fetch::{
+    Answered, FetchError, Fetched, Fetcher, Known, Outcome as Brought, Progress, Rests,
+};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::feed::secret;
 use crate::model::ContentHash;
@@ -103,6 +108,17 @@ impl<'a> Desk<'a> {
         Ok(Some(report))
     }
 
+    /// How long to wait, when all that could be asked want to be left alone since others were asked in this sync.
+    pub(super) fn rests(&self, rests: &Rests) -> Option<Duration> {
+        let urls = self.list.source.urls();
+        let own = |url: &Url| self.status.resting.get(&shown_url(url)).map(|pause| pause.left(&self.now));
+        let all: Option<Vec<Duration>> = urls
+            .iter()
+            .map(|url| rests.left(url).or_else(|| own(url)).filter(|left| !left.is_zero()))
+            .collect();
+        all?.into_iter().min().filter(|_| urls.iter().any(|url| rests.left(url).is_some()))
+    }
+
     /// Notes in the store that the source is about to be asked, so that a killed sync does not ask again at once.
     pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
         let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
@@ -113,10 +129,15 @@ impl<'a> Desk<'a> {
             self.status.resting.clear();
         }
         let resting = self.status.resting.keys().cloned().collect();
-        let known = Known { validators: self.all_known(), body, resting };
+        let known = Known { validators: self.all_known(), body, resting, ..Known::default() };
+        let urls = self.list.source.urls();
+        if schedule::is_elsewhere(&self.status, urls) {
+            self.status.failures = 0;
+        }
+        schedule::forget_places(&mut self.status, urls, self.list.floor, &self.now);
         self.status.attempt(&self.now);
         let mut asking = self.status.clone();
-        asking.last_contact = Some(self.now.stamp());
+        asking.contacted(urls.iter().map(place), &self.now);
         self.keeper.put_status(&asking)?;
         Ok((known, self.keeper.body_file()?))
     }
@@ -143,6 +164,7 @@ impl<'a> Desk<'a> {
         let mut attempt = Attempt::new(self.now.stamp().wall);
         let mut trouble = Trouble::Answered;
         let Came { brought, useless, in_vain } = came;
+        let place_of = brought.as_ref().ok().map(|brought| brought.place().to_owned());
         let causes = match &brought {
             Ok(brought) => {
                 note_answer(&mut attempt, brought.answered());
@@ -171,6 +193,11 @@ impl<'a> Desk<'a> {
             }
             Err(error) => self.refuse(Refusal::failed(error.to_string()), &mut report),
         }
+        let answered = causes.iter().filter(|cause| cause.trouble != Trouble::Unreached);
+        let answered: Vec<&str> = answered.map(|cause| &*cause.url).chain(place_of.as_deref()).collect();
+        let urls = self.list.source.urls().iter();
+        let contacted = urls.filter(|url| answered.contains(&&*shown_url(url))).map(place);
+        self.status.contacted(contacted, &self.now);
         let gives = report
             .outcome
             .is_some_and(|outcome| !matches!(outcome, Outcome::Rejected | Outcome::Failed | Outcome::Stale));
@@ -190,6 +217,7 @@ impl<'a> Desk<'a> {
             self.status.last_contact = Some(self.now.stamp());
         }
         self.status.next = Some(self.pause(&report, trouble)?);
+        self.status.next_at = self.list.source.urls().iter().map(place).collect();
         self.write_down(&mut report, attempt)?;
         Ok(report)
     }
@@ -436,7 +464,12 @@ fn resting(history: &[Attempt]) -> BTreeMap<String, Pause> {
                 let since = Stamp { wall: attempt.wall, boot: None, boottime: 0 };
                 resting.insert(
                     place.url.clone(),
-                    Pause { since, seconds: schedule::obeyed(asked), shown: None },
+                    Pause {
+                        since,
+                        seconds: schedule::obeyed(asked),
+                        shown: None,
+                        server: place.server.clone(),
+                    },
                 );
             }
         }

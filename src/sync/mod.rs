@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::compile::Diff;
 use crate::config::{Config, ListConfig, Slug};
+use crate::feed::fetch::Rests;
 use crate::feed::schedule::Why;
 use crate::model::Name;
 use crate::parse::Diag;
@@ -249,8 +250,7 @@ pub fn run(
     match store.lock(wait)? {
         Lock::Taken(writer) => {
             let by = if options.lists.is_empty() { By::Timer } else { By::Person };
-            let (summary, hooks) = (Summary::default(), Vec::new());
-            Run { config, writer: &writer, watcher, by, summary, hooks }.run(options)
+            Run::new(config, &writer, watcher, by).run(options)
         }
         Lock::Busy(by) => Ok(Summary { busy: Some(by), ..Summary::default() }),
     }
@@ -264,9 +264,16 @@ struct Run<'a> {
     summary: Summary,
     /// Those that run.
     hooks: Vec<JoinHandle<()>>,
+    /// Servers that want to be left alone.
+    rests: Rests,
 }
 
 impl<'a> Run<'a> {
+    fn new(config: &'a Config, writer: &'a Writer, watcher: &'a dyn Watcher, by: By) -> Self {
+        let (summary, hooks, rests) = (Summary::default(), Vec::new(), Rests::default());
+        Self { config, writer, watcher, by, summary, hooks, rests }
+    }
+
     fn run(mut self, options: &Options) -> Result<Summary, SyncError> {
         let done = self.lists(options);
         // What they were told is true whatever came after it.

@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 
 use super::problem::{Problem, chain};
 use super::reach::{addresses, check_literal};
+use super::rests::server;
 use super::{Answered, Ask, Got, NotModified, OnProgress, Progress, Trouble};
 use crate::config::shown_url;
 use crate::feed::secret::Masks;
@@ -59,11 +60,21 @@ impl Clients {
         for _ in 0..=HOPS {
             // A host's turn ends before the next host's is waited for, and waiting is no part of the download.
             let turn = ask.turns.take(&at).await;
+            if let Some(problem) = ask.rests.refuses(&at, ask.url).or_else(|| ask.asked.refuses(&at, ask.url))
+            {
+                return Err((problem, body));
+            }
             let began = Instant::now();
             let left = ask.times.total.saturating_sub(took);
             let hop = tokio::time::timeout(left, self.hop(ask, &at, &body)).await.unwrap_or_else(|_| {
                 Err(Problem::answered(format!("not done after {} seconds", ask.times.total.as_secs())))
             });
+            if !matches!(hop, Ok(Hop::To(_))) {
+                ask.asked.note(&at);
+            }
+            if let Err(Problem { retry_after: Some(left), server: Some(server), .. }) = &hop {
+                ask.rests.note(server, *left);
+            }
             drop(turn);
             took += began.elapsed();
             let answered = |status: StatusCode, remote| Answered {
@@ -82,6 +93,11 @@ impl Clients {
                 Ok(Hop::Body { remote, validators, received, complete }) => {
                     let answered = answered(StatusCode::OK, remote);
                     return Ok(Got::Body { body, validators, received, complete, answered });
+                }
+                // Who led there has answered.
+                Err(problem) if at != *ask.url => {
+                    let trouble = problem.trouble.max(Trouble::Answered);
+                    return Err((Problem { trouble, ..problem }, body));
                 }
                 Err(problem) => return Err((problem, body)),
             }
@@ -133,7 +149,7 @@ impl Clients {
             (status, _) if status.is_redirection() && response.headers().contains_key(LOCATION) => {
                 next_hop(at, response.headers()).map(Hop::To)
             }
-            _ => Err(refusal(&response)),
+            _ => Err(refusal(&response, at)),
         }
     }
 }
@@ -195,7 +211,7 @@ fn check_hop(url: &Url, any_address: bool) -> Result<(), Problem> {
     check_literal(url, any_address)
 }
 
-fn refusal(response: &Response) -> Problem {
+fn refusal(response: &Response, at: &Url) -> Problem {
     let status = response.status();
     let trouble = match status.as_u16() {
         401 | 403 | 404 | 410 | 451 => Trouble::Refused,
@@ -214,7 +230,10 @@ fn refusal(response: &Response) -> Problem {
         }
         _ => format!("the server says {status}"),
     };
-    Problem { trouble, what, status: Some(status.as_u16()), retry_after }
+    // Who is asked too often, or has too much to do, means all that he is asked for.
+    let is_all = retry_after.is_some() && matches!(status.as_u16(), 429 | 503);
+    let server = is_all.then(|| server(at)).flatten();
+    Problem { trouble, what, status: Some(status.as_u16()), retry_after, server }
 }
 
 /// Seconds, or a date (RFC 9110 section 10.2.3). More seconds than can be counted are as many as can be.

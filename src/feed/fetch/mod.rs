@@ -20,11 +20,14 @@ mod file;
 mod http;
 mod problem;
 mod reach;
+mod rests;
 mod rsync;
 mod turns;
 
 pub use super::schedule::Trouble;
 pub use problem::{Cause, FetchError};
+pub(crate) use rests::server;
+pub use rests::{Asked, Rests};
 pub(crate) use turns::host;
 
 use problem::Problem;
@@ -51,10 +54,11 @@ impl Default for Times {
     }
 }
 
-/// Asks for bodies. Holds the HTTP clients, and whose turn it is at which host; make one for a sync.
+/// Asks for bodies. Holds the HTTP clients, whose turn it is at which host, and who wants to be left alone; make one for a sync.
 pub struct Fetcher {
     http: http::Clients,
     turns: Turns,
+    rests: Rests,
     times: Times,
 }
 
@@ -67,6 +71,8 @@ pub struct Known {
     pub body: Option<PathBuf>,
     /// URLs that are passed over, since their servers want to be left alone.
     pub resting: BTreeSet<String>,
+    /// Where it was asked for in this sync, redirects included: not there again.
+    pub asked: Asked,
 }
 
 /// What an attempt brought.
@@ -168,6 +174,8 @@ struct Ask<'a> {
     basis: Option<&'a Path>,
     secret: Option<&'a Secret>,
     turns: &'a Turns,
+    rests: &'a Rests,
+    asked: &'a Asked,
     times: Times,
     progress: OnProgress<'a>,
 }
@@ -188,7 +196,14 @@ impl Fetcher {
     /// As `sync` says: its contact goes into the User-Agent, so that a publisher can write before blocking; its proxy and its
     /// certificates are those of HTTP.
     pub fn new(sync: &Sync, times: Times) -> Self {
-        Self { http: http::Clients::new(sync, times), turns: Turns::default(), times }
+        let http = http::Clients::new(sync, times);
+        Self { http, turns: Turns::default(), rests: Rests::default(), times }
+    }
+
+    /// These are left alone from the start; whoever asks for it meanwhile is added.
+    #[must_use]
+    pub fn leaving_alone(self, rests: Rests) -> Self {
+        Self { rests, ..self }
     }
 
     /// Asks for the body of `list` at each of its URLs until one gives it, writes it to `body`, tells `progress` now
@@ -247,6 +262,8 @@ impl Fetcher {
             basis: known.body.as_deref(),
             secret: secret.as_ref(),
             turns: &self.turns,
+            rests: &self.rests,
+            asked: &known.asked,
             times: self.times,
             progress,
         };

@@ -32,6 +32,8 @@ pub struct Cause {
     pub status: Option<u16>,
     /// How long the server wants to be left alone.
     pub retry_after: Option<Duration>,
+    /// Which server that is, when it wants to be whatever it is asked for.
+    pub server: Option<String>,
 }
 
 fn text(causes: &[Cause]) -> String {
@@ -58,11 +60,12 @@ pub(super) struct Problem {
     pub(super) what: String,
     pub(super) status: Option<u16>,
     pub(super) retry_after: Option<Duration>,
+    pub(super) server: Option<String>,
 }
 
 impl Problem {
     pub(super) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
-        Self { trouble, what: what.into(), status: None, retry_after: None }
+        Self { trouble, what: what.into(), status: None, retry_after: None, server: None }
     }
 
     /// Somebody answered with something of no use.
@@ -98,8 +101,8 @@ impl Problem {
     }
 
     pub(super) fn at(self, url: &Url) -> Cause {
-        let Self { trouble, what, status, retry_after } = self;
-        Cause { url: shown_url(url), what, trouble, status, retry_after }
+        let Self { trouble, what, status, retry_after, server } = self;
+        Cause { url: shown_url(url), what, trouble, status, retry_after, server }
     }
 }
 

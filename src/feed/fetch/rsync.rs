@@ -37,6 +37,9 @@ const BLOCK: &str = "512";
 
 pub(super) async fn get(ask: &Ask<'_>, body: NamedTempFile) -> Result<Got, (Problem, NamedTempFile)> {
     let _turn = ask.turns.take(ask.url).await;
+    if let Some(problem) = ask.rests.refuses(ask.url, ask.url) {
+        return Err((problem, body));
+    }
     let began = Instant::now();
     let brought = match transfer(ask, body.path()).await {
         Ok(brought) => brought,

@@ -28,9 +28,10 @@ impl Turns {
     }
 }
 
-/// What tells hosts apart: names in lower case, whatever the port and the way.
+/// What tells hosts apart: names in lower case without a final dot, whatever the port and the way.
 pub(crate) fn host(url: &Url) -> Option<String> {
-    url.host_str().filter(|host| !host.is_empty()).map(str::to_ascii_lowercase)
+    let host = url.host_str()?.trim_end_matches('.');
+    (!host.is_empty()).then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ mod tests {
         let turns = Turns::default();
         let url = |text: &str| text.parse::<Url>().unwrap();
         let first = turns.take(&url("https://example.net/a")).await;
-        let again = url("rsync://EXAMPLE.net:873/module/b");
+        let again = url("rsync://EXAMPLE.net.:873/module/b");
         let waits = |url: Url| {
             let turns = &turns;
             async move { tokio::time::timeout(Duration::from_millis(20), turns.take(&url)).await.is_err() }

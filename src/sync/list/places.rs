@@ -175,6 +175,7 @@ impl Desk<'_> {
         for cause in causes {
             if let Some(asked) = cause.retry_after {
                 let mut rest = schedule::retry_after(asked, &self.now);
+                rest.server.clone_from(&cause.server);
                 if cause.trouble == Trouble::Refused {
                     rest.shown = Some(secret::mark(self.list.credential.as_ref()));
                 }
@@ -240,6 +241,7 @@ fn refused(brought: &Brought, refusal: &Refusal) -> Cause {
         trouble: Trouble::Answered,
         status: brought.answered().status,
         retry_after: None,
+        server: None,
     }
 }
 
@@ -249,5 +251,6 @@ fn in_vain(cause: &Cause) -> InVain {
         what: cause.what.clone(),
         status: cause.status,
         retry_after: cause.retry_after.map(|asked| asked.as_secs()),
+        server: cause.server.clone(),
     }
 }
