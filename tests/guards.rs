@@ -166,6 +166,67 @@ fn error_codes_are_no_listings() {
     assert!(listed(&server, "2.0.6.5") && !listed(&server, "1.0.6.5"));
 }
 
+/// Nor with an address that is no answer at all, nor with what a person's own block says.
+#[test]
+fn codes_that_are_no_answer() {
+    let site = Site::new();
+    let list = Site::list("victim", 1, "")
+        .replace("\"plain\"", "\"rbldnsd:ip4set\"")
+        .replace("code = \"127.0.1.1\"\n", "");
+    site.configure(&(list + &Site::zone("victim.example", &["victim"], "")));
+    let codes = ["127.0.0.1", "127.0.2.2", "1.2.3.4", "255.255.255.255"];
+    let bad: String = (1..).zip(codes).map(|(n, code)| format!("5.6.1.{n} :{code}:x\n")).collect();
+    site.put("victim", good() + &bad + "5.6.9.9 :127.0.0.9:x\n");
+    let done = site.sync(&["victim"]).expect(0).json();
+    assert!(only_list(&done)["reasons"].to_string().contains("4 entries left out"), "{done:#}");
+    let server = site.serve();
+    let reply = ask(server.dns, Over::Udp, "9.9.6.5.victim.example", A);
+    assert_eq!(reply.a, [[127, 0, 0, 9]]);
+}
+
+/// A name may spell an address as it is asked for. What no list may hold as an address it may not hold as such a name; and no
+/// list answers in the place of a test point: the server would refuse the zone.
+#[test]
+fn names_that_spell_addresses() {
+    let site = Site::new();
+    let sync = "[sync]\ncanaries = [\"17.0.0.0/8\"]\nown-networks = [\"23.9.0.0/16\"]\n".to_owned();
+    let list = Site::list("victim", 1, "").replace("\"plain\"", "\"rbldnsd:dnset\"");
+    let own =
+        "[list.own]\nfile = \"own.txt\"\nformat = \"rbldnsd:dnset\"\nuse = \"block\"\ncode = \"127.0.1.2\"\n";
+    site.configure(
+        &(sync
+            + &list
+            + own
+            + &"[list.ok]\nfile = \"ok.txt\"\nformat = \"plain\"\nuse = \"allow\"\n"
+            + &Site::zone("victim.example", &["victim", "own"], "except = [\"ok\"]\n")),
+    );
+    std::fs::write(site.path("own.txt"), "2.0.0.127 :127.0.0.9:x\n1.0.0.127\n*.0.127\n7.7.7.7\n7.1.9.23\n")
+        .unwrap();
+    std::fs::write(site.path("ok.txt"), "8.8.8.9\n").unwrap();
+    let names: String = (0..600).map(|n| format!(".a{n}.example\n")).collect();
+    site.put("victim", names.clone());
+    site.sync(&[]).expect(0);
+    let mut server = site.serve();
+    assert!(listed(&server, "a1.example") && listed(&server, "2.0.0.127") && !listed(&server, "1.0.0.127"));
+    // Own files list whatever they say; the test point is nobody's.
+    assert!(listed(&server, "7.7.7.7") && listed(&server, "7.1.9.23"));
+    assert_eq!(ask(server.dns, Over::Udp, "2.0.0.127.victim.example", A).a, [[127, 0, 0, 2]]);
+    let bad = "1.0.0.127\n2.0.0.127\n*.0.127\n1.1.9.23\n*.2.9.23\n3.3.3.17\n*.8.b.d.0.1.0.0.2\n8.8.8.8\n9.8.8.8\nnew.example\n";
+    site.put("victim", names.clone() + bad);
+    let done = site.sync(&["victim"]).expect(0).json();
+    let reasons = only_list(&done)["reasons"].to_string();
+    for word in ["7 entries left out", "1 entries name canary networks", "*.2.9.23"] {
+        assert!(reasons.contains(word), "{word}: {done:#}");
+    }
+    server.wait_for_serial("victim.example", site.serial("victim.example"));
+    assert!(listed(&server, "new.example") && listed(&server, "8.8.8.8"));
+    for name in ["1.0.0.127", "1.1.9.23", "5.2.9.23", "3.3.3.17", "9.8.8.8"] {
+        assert!(!listed(&server, name), "{name}");
+    }
+    assert_eq!(ask(server.dns, Over::Udp, "2.0.0.127.victim.example", A).a, [[127, 0, 0, 2]]);
+    assert_eq!(server.stop().0, Some(0));
+}
+
 /// Lists that cannot be told from broken ones by these numbers have their own.
 #[test]
 fn limits_of_a_list_go_before_the_defaults() {
@@ -215,6 +276,19 @@ fn a_lost_end_mark() {
     assert_eq!(site.fetch("victim", hosts(0, 201))["outcome"], "held");
     site.on_list("accept", "victim", &[]).expect(0);
     assert_eq!(site.fetch("victim", hosts(0, 202))["outcome"], "accepted");
+}
+
+/// Nor is a body taken that ends within a line, when those before did not: what is left of an address is another's.
+#[test]
+fn a_line_that_is_cut() {
+    let site = site();
+    assert_eq!(site.fetch("victim", hosts(0, 1000))["outcome"], "accepted");
+    let list = site.fetch("victim", hosts(0, 900) + "5.6.9.10");
+    assert_eq!(list["outcome"], "held", "{list:#}");
+    assert!(list["reasons"].to_string().contains("ends within a line"), "{list:#}");
+    // A person may know that it is whole; from then on that is how the list ends.
+    site.on_list("accept", "victim", &[]).expect(0);
+    assert_eq!(site.fetch("victim", hosts(0, 901) + "5.6.9.11")["outcome"], "accepted");
 }
 
 /// What is older than what is there, as it says itself, comes from a cache on the way: nothing is alarmed, nothing is

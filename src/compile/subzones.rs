@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Member, ZoneData, ZoneSpec};
+use crate::guard::NeverList;
+use crate::guard::entries::spells_any_below;
 use crate::model::{Name, Template, Value};
 use crate::set::{NameEntry, Scope, Section, Set, SetBuilder};
 
@@ -19,6 +21,8 @@ pub fn expand(mut spec: ZoneSpec, is_served: impl Fn(&Name) -> bool) -> Vec<Zone
     let subs: Vec<(Name, Name)> = named
         .into_iter()
         .filter(|sub| **sub != Name::root())
+        // In the place of a test point is no subzone.
+        .filter(|sub| !spec.zone.test_points || !spells_any_below(sub, &NeverList::loopback()))
         // A name that is too long for DNS is nobody's question.
         .filter_map(|sub| Some((sub.clone(), sub.below(&spec.zone.origin)?)))
         .filter(|(_, origin)| is_served(origin))

@@ -12,10 +12,13 @@ use super::merge::{Hits, Piece, Without, merge, union};
 use super::names::{Hit, visit};
 use super::resolve::{Listed, ListedV4, ListedV6};
 use super::{
-    AnswerId, Answered, Compiled, Except, ListData, NameTree, Part, SpansV4, SpansV6, ZoneData, ZoneSpec,
+    AnswerId, Answered, Compiled, Except, ListData, Member, NameTree, Part, SpansV4, SpansV6, ZoneData,
+    ZoneSpec,
 };
+use crate::guard::NeverList;
+use crate::guard::entries::spells_any_of;
 use crate::model::{Address, Name, RrData, RrSet, Span, Template, TreeName};
-use crate::set::{NameList, Set, ValueId};
+use crate::set::{NameList, Scope, Set, ValueId};
 
 /// Compiles a zone.
 pub fn compile(spec: &ZoneSpec) -> Compiled {
@@ -42,6 +45,9 @@ struct Compiler<'a> {
     said: Vec<Vec<u32>>,
     /// For each member: for each value the first one that says the same in this zone.
     stand_ins: Vec<Vec<ValueId>>,
+    /// For each member: addresses that it cannot list by names that spell them, either: those of exceptions, too, and of test
+    /// points, which say whether the zone answers.
+    taken: Vec<NeverList>,
     /// Of the present name; kept for its room.
     parts: Vec<Part>,
     /// The test points of RFC 5782 are forced. Never among records alone: those are no block list.
@@ -64,7 +70,7 @@ impl<'a> Compiler<'a> {
         let records =
             !spec.members.is_empty() && spec.members.iter().all(|member| holds_records(&member.set));
         let test_points = spec.zone.test_points && !records;
-        Self { spec, drop_texts, table, said, stand_ins, parts: Vec::new(), test_points }
+        Self { spec, drop_texts, table, said, stand_ins, taken: Vec::new(), parts: Vec::new(), test_points }
     }
 
     fn run(mut self) -> Result<Compiled, TooMany> {
@@ -117,8 +123,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn v6(&mut self) -> SpansV6 {
-        let excepts = self.spec.excepts.iter().flat_map(|except| ListedV6::new(&except.set, &[]));
-        let mask = union(excepts.map(|item| item.span).collect());
+        let mask = excepted_v6(&self.spec.excepts);
         let mut members: Vec<_> = (self.spec.members.iter().zip(&self.stand_ins))
             .map(|(member, stand_ins)| {
                 let never = member.never.as_ref().map_or(&[][..], |never| &never.v6);
@@ -170,6 +175,7 @@ impl<'a> Compiler<'a> {
         if !holds_names && subzones.is_empty() {
             return NameTree::default();
         }
+        self.taken = self.taken();
         let test = (self.test_points && holds_names)
             .then(|| ["test", "invalid"].map(|name| TreeName::of(&name.parse().expect("plain"))));
         let subzones: Vec<TreeName> = subzones.iter().map(TreeName::of).collect();
@@ -189,9 +195,9 @@ impl<'a> Compiler<'a> {
                     Some(self.table.answer(&[Part { list: Part::ZONE, value }], budget))
                 }
                 Some([_, unlisted]) if node.name == unlisted.as_octets() => None,
-                _ => self.name_answer(node.name, node.exact, Budget::name, &mut known),
+                _ => self.name_answer(node.name, Scope::Exact, node.exact, &mut known),
             };
-            let below = self.name_answer(node.name, node.below, Budget::below, &mut known);
+            let below = self.name_answer(node.name, Scope::Below, node.below, &mut known);
             // What a subzone holds is there as well, though it is another zone's to say.
             let parent = below.is_some() || !subzones.is_empty() && subzones.contains(node.name);
             path.truncate(node.depth);
@@ -209,20 +215,35 @@ impl<'a> Compiler<'a> {
         tree
     }
 
+    fn taken(&self) -> Vec<NeverList> {
+        let excepted = NeverList { v4: excepted_v4(&self.spec.excepts), v6: excepted_v6(&self.spec.excepts) };
+        let points = if self.test_points { NeverList::loopback() } else { NeverList::default() };
+        let all = excepted.and(&points);
+        let of = |member: &Member| member.never.as_ref().map_or_else(|| all.clone(), |never| never.and(&all));
+        self.spec.members.iter().map(of).collect()
+    }
+
     /// `known`: for each member the answer of each of its values alone, where it is the same for names of any length.
     fn name_answer(
         &mut self,
         node: &[u8],
+        scope: Scope,
         says: &[Option<Hit<'_>>],
-        budget: fn(&Name, &Name) -> Budget,
         known: &mut [Vec<Option<AnswerId>>],
     ) -> Option<AnswerId> {
         let (members, excepts) = says.split_at(self.spec.members.len());
         if excepts.iter().any(Option::is_some) {
             return None;
         }
-        let mut hits = members.iter().flatten();
-        let (first, others) = (hits.next()?, hits.next());
+        let taken = &self.taken;
+        let may_list = |hit: &&Hit<'_>| {
+            let scope = if hit.listed == node.len() { scope } else { Scope::Below };
+            !spells_any_of(&node[..hit.listed], scope, &taken[hit.list])
+        };
+        let hits = || members.iter().flatten().filter(may_list);
+        let budget = if scope == Scope::Exact { Budget::name } else { Budget::below };
+        let mut listing = hits();
+        let (first, others) = (listing.next()?, listing.next());
         let alone = match (first.values().next(), first.values().len(), others) {
             (Some(value), 1, None) if first.listed == node.len() => Some((first.list, value as usize)),
             _ => None,
@@ -233,7 +254,7 @@ impl<'a> Compiler<'a> {
             return Some(answer);
         }
         self.parts.clear();
-        for hit in members.iter().flatten() {
+        for hit in hits() {
             for value in hit.values().take(MAX_PARTS.saturating_sub(self.parts.len())) {
                 let mut value = self.said[hit.list][value as usize];
                 // `$` is the listed name. The encoder puts in the node's, so another one is put in here.
@@ -311,6 +332,11 @@ fn excepted_v4(excepts: &[Except]) -> Vec<Span<u32>> {
         spans.push(Span { first: *range.start(), last: *range.end() });
     }
     spans
+}
+
+fn excepted_v6(excepts: &[Except]) -> Vec<Span<u128>> {
+    let listed = excepts.iter().flat_map(|except| ListedV6::new(&except.set, &[]));
+    union(listed.map(|item| item.span).collect())
 }
 
 /// Which members hit with which of their groups → the zone's answer, remembered.

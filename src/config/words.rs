@@ -74,7 +74,7 @@ impl Code {
     /// What a list answers that is alone in its zone and has no code: what most lists answer.
     pub const ALONE: Self = Self(Ipv4Addr::new(127, 0, 0, 2));
     /// The code of local decisions (`gatepost block`).
-    pub const OVERLAY: Ipv4Addr = crate::zone::OVERLAY_CODE;
+    pub const OVERLAY: Ipv4Addr = crate::model::OVERLAY_CODE;
 
     /// As an address.
     pub fn address(self) -> Ipv4Addr {

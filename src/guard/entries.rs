@@ -9,6 +9,7 @@ mod change;
 mod effect;
 mod reason;
 mod shape;
+mod spelt;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,12 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{Before, Difference, compare};
 pub use reason::{Decision, Reason};
+pub use spelt::{spells_any_below, spells_any_of};
 
 use super::NeverList;
 use crate::parse::{Report, Trailer};
 use crate::set::Set;
 use effect::in_effect;
 use shape::{Nobodys, Shape, spread_v6};
+use spelt::spells_addresses;
 
 /// Share of bad lines among all lines that should be entries: above it a list is held.
 pub const MAX_BAD_SHARE: f64 = 0.01;
@@ -128,7 +131,7 @@ pub struct Dropped {
     /// loses that part.
     #[serde(default)]
     pub canaries: u64,
-    /// Entries that would answer with an error code ([`super::is_error_code`]).
+    /// Entries that would answer with a code that is no list's ([`super::is_answer`]).
     pub error_code: u64,
     /// The first of both, as published.
     pub sample: Vec<String>,
@@ -200,6 +203,9 @@ pub fn judge(
     found.extend(bad_lines(report, limits));
     found.extend(too_few(judgement.entries, limits));
     found.extend(shape.canaries.reason(limits.max_canaries));
+    let subs = set.sections.iter().flat_map(|section| &section.subs);
+    let sub = subs.into_iter().find(|sub| spells_addresses(sub)).map(ToString::to_string);
+    found.extend(sub.map(|sub| Reason::AddressSubzone { sub }));
     found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
     found.extend(shape.short_v4.reason(limits.shortest_v4));
     found.extend(shape.short_v6.reason(limits.shortest_v6));

@@ -147,6 +147,11 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     if few && spoken.iter().any(|line| says_no(line)) {
         return Err(Rejection::Message(excerpt(spoken[0])));
     }
+    // With nothing but a line or two of comments they are what there is to say. More of them are a list's header.
+    let all: Vec<&[u8]> = written(text).take(FEW_LINES + 1).collect();
+    if whole && spoken.is_empty() && all.len() <= FEW_LINES && all.iter().any(|line| says_no(line)) {
+        return Err(Rejection::Message(excerpt(all[0])));
+    }
     if format == Format::Csv {
         return csv(text, len, whole, &spoken);
     }
@@ -206,11 +211,12 @@ fn csv(text: &[u8], len: u64, whole: bool, spoken: &[&[u8]]) -> Result<(), Rejec
 
 /// The first `most` lines that are neither empty nor comments.
 fn lines(text: &[u8], most: usize) -> Vec<&[u8]> {
-    text.split(|&b| b == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !matches!(line.first(), None | Some(b'#' | b';')))
-        .take(most)
-        .collect()
+    written(text).filter(|line| !matches!(line[0], b'#' | b';')).take(most).collect()
+}
+
+/// The lines that are not empty.
+fn written(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
 
 fn says_no(line: &[u8]) -> bool {
@@ -228,6 +234,19 @@ mod tests {
 
     fn verdict(body: &str, format: Format) -> Result<(), Rejection> {
         check(body.as_bytes(), body.len() as u64, format, false)
+    }
+
+    #[test]
+    fn words_behind_a_sign_of_comments() {
+        let message = Err(Rejection::Message("# You fetch too often".to_owned()));
+        for format in Format::ALL.into_iter().filter(|format| *format != Format::DropJson) {
+            let verdict = |body: &str| check(body.as_bytes(), body.len() as u64, format, true);
+            assert_eq!(verdict("# You fetch too often\n"), message, "{format}");
+            // What a list says of itself may hold such words.
+            let header = "# A list\n#\n# Please do not fetch it too often\n# 2026-11-30\n";
+            assert_eq!(verdict(header), Ok(()), "{format}");
+            assert_eq!(verdict("# A list that is empty today\n"), Ok(()), "{format}");
+        }
     }
 
     #[test]

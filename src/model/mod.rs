@@ -15,7 +15,7 @@ pub use access::{AccessList, Given};
 pub use addr::{AddrError, Address, Span, Subject, parse_ipv4, parse_ipv6};
 pub use hash::{ContentHash, Hasher};
 pub use name::{Name, NameError, write_label};
-pub use record::{Ns, RrData, RrSet, Rtype, Soa, Ttl, Value};
+pub use record::{Ns, OVERLAY_CODE, RrData, RrSet, Rtype, Soa, Ttl, Value};
 pub use text::{Piece, Pieces, Template, is_unseen};
 pub use tree_name::TreeName;
 

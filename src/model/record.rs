@@ -4,6 +4,9 @@ use std::net::Ipv4Addr;
 
 use super::{Name, Template};
 
+/// What a person's own block answers (`gatepost block`): no list has this code.
+pub const OVERLAY_CODE: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 2);
+
 /// A TTL in seconds (RFC 2181 section 8: 31 bits).
 pub type Ttl = u32;
 

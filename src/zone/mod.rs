@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use access::{Access, Action};
 pub use authority::{Authority, InZoneName, Stencil};
-pub use overlay::{Entry, OVERLAY_CODE, OVERLAY_NAME, Overlay, Ruling};
+pub use overlay::{Entry, OVERLAY_NAME, Overlay, Ruling};
 use question::MAPPED;
 pub use question::{Nibbles, Octets, Question};
 pub use records::{Datum, Matched, Records, Said, SetRef, TextBuf};

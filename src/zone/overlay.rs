@@ -8,17 +8,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use foldhash::HashMap;
 
 use super::inner_v4;
 use super::question::{MAPPED, Nibbles, Question};
 use super::records::{Matched, Said};
-use crate::model::{Address, Name, RrData, RrSet, Rtype, Span, Subject, Template, Ttl};
-
-/// What a block answers: no list has this code.
-pub const OVERLAY_CODE: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 2);
+use crate::model::{Address, Name, OVERLAY_CODE, RrData, RrSet, Rtype, Span, Subject, Template, Ttl};
 
 /// What local decisions go by where lists are named.
 pub const OVERLAY_NAME: &str = "overlay";

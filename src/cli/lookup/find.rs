@@ -11,9 +11,9 @@ use super::history::InHistory;
 use super::lists::{InList, in_lists};
 use crate::compile::{Answered, Part};
 use crate::error::ExitStatus;
-use crate::model::{Address, Name, Span, Subject, Use};
+use crate::model::{Address, Name, OVERLAY_CODE, Span, Subject, Use};
 use crate::snapshot::{Damaged, Mapped};
-use crate::zone::{OVERLAY_CODE, OVERLAY_NAME, Ruling, Verdict, Zone};
+use crate::zone::{OVERLAY_NAME, Ruling, Verdict, Zone};
 
 /// What was found.
 #[derive(Debug, Serialize)]

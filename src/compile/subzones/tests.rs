@@ -144,6 +144,10 @@ fn subzones_that_others_serve_are_left_out() {
     let origins: Vec<_> = zones.iter().map(|zone| zone.zone.origin.to_string()).collect();
     assert_eq!(origins, ["z", "b.z"]);
     assert_eq!(zones[0].subzones, [name("b")]);
+    let text = "$DATASET ip4set a 127 0.127 2.0.0.127 1.0.0.127\n1.1.1.1\n";
+    let zones = expand(spec(vec![member("own", Format::Combined, text)]), |_| true);
+    let origins: Vec<_> = zones.iter().map(|zone| zone.zone.origin.to_string()).collect();
+    assert_eq!(origins, ["z", "a.z"], "no subzone stands in the place of a test point");
     let long = "x".repeat(63);
     let text = format!("$DATASET ip4set {long}.{long}.{long}.{} b\n1.1.1.1\n", "x".repeat(61));
     assert_eq!(expand(spec(vec![member("own", Format::Combined, &text)]), |_| true).len(), 2);

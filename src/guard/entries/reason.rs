@@ -49,6 +49,17 @@ pub enum Reason {
         "the end mark that the version in service has is missing: the file was cut, or its publisher writes none any more"
     )]
     LostEndMark,
+    /// The version in service ends with a line, and this one within one.
+    #[error(
+        "it ends within a line, and the version in service does not: the file was cut, or its publisher ends it in another way"
+    )]
+    CutLine,
+    /// A subzone is called as a part of an address: all other lists of the zone would no longer be asked there.
+    #[error("its subzone `{sub}` takes the place of addresses, for all lists of a zone")]
+    AddressSubzone {
+        /// Its name.
+        sub: String,
+    },
     /// Too many lines could not be understood.
     #[error("{bad} of {lines} lines are bad ({share:.2} %, at most {limit:.2} % may be): {}", .examples.join("; "))]
     BadLines {
@@ -180,6 +191,8 @@ impl Reason {
         match self {
             Self::EndMark { .. } => "end-mark",
             Self::NoEndMark { .. } | Self::LostEndMark => "no-end-mark",
+            Self::CutLine => "cut-line",
+            Self::AddressSubzone { .. } => "address-subzone",
             Self::BadLines { .. } => "bad-lines",
             Self::TooFew { .. } => "too-few",
             Self::Everything { .. } => "everything",

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use psl::Psl as _;
 
-use super::super::{NeverList, is_error_code};
+use super::super::{NeverList, says_no_answer};
+use super::spelt::{addresses, spells_any_of};
 use super::{Dropped, Limits, Reason, SAMPLE};
-use crate::model::{Address, Name, Span};
-use crate::set::{Block, Column, Scope, Set, ValueId};
+use crate::model::{Address, Name, Span, Subject};
+use crate::set::{Block, Column, NAME_BUFFER, NameEntry, NameList, Scope, Set, ValueId};
 
 /// Entries above a size.
 #[derive(Default)]
@@ -116,6 +117,12 @@ impl Shape {
         blocks.for_each(|block| self.canaries.add(&block.span));
         let blocks = set.v6.iter().filter(|b| !b.exclude && canaries.touches_v6(b.span));
         blocks.for_each(|block| self.canaries.add(&block.span));
+        let mut buffer = NAME_BUFFER;
+        for row in (0..set.names.len()).filter(|&row| !set.names.is_excluded(row)) {
+            if spells_any_of(set.names.name(row, &mut buffer), set.names.scope(row), canaries) {
+                self.canaries.add(&shown(&set.names.entry(row)));
+            }
+        }
     }
 
     fn add(&mut self, set: &Set, limits: &Limits, Nobodys { never, idle }: &Nobodys<'_>) {
@@ -141,22 +148,44 @@ impl Shape {
             self.block(&found, &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
-        for entry in set.names.iter().filter(|n| !n.exclude) {
+        let spelt = self.names(&set.names, limits.shortest_name, never, &errors);
+        // Sections answer in subzones of their own: each is as broad as it is.
+        self.covered_v4 = self.covered_v4.max(covered(set, idle) + spelt);
+        let covered_v6 = REGISTRIES_V6.into_iter().map(|registry| covered_v6(set, registry)).sum();
+        self.covered_v6 = self.covered_v6.max(covered_v6);
+    }
+
+    /// How many IPv4 addresses they list that they spell.
+    fn names(
+        &mut self,
+        names: &NameList,
+        shortest: u8,
+        never: &NeverList,
+        errors: &BTreeSet<ValueId>,
+    ) -> u64 {
+        let (mut buffer, mut spelt) = (NAME_BUFFER, 0);
+        for row in (0..names.len()).filter(|&row| !names.is_excluded(row)) {
             self.listed += 1;
-            if errors.contains(&entry.value) {
+            let (name, scope) = (names.name(row, &mut buffer), names.scope(row));
+            if errors.contains(&names.value(row)) {
                 self.dropped.error_code += 1;
-                self.dropped.example(&entry.name);
-            } else if entry.scope == Scope::Below && depth(&entry.name) < usize::from(limits.shortest_name) {
-                self.short_names.count += 1;
-                if self.short_names.examples.len() < SAMPLE {
-                    self.short_names.examples.push(format!("*.{}", entry.name));
+                self.dropped.example(&shown(&names.entry(row)));
+            } else if spells_any_of(name, scope, never) {
+                self.dropped.never += 1;
+                self.dropped.example(&shown(&names.entry(row)));
+            } else {
+                if let Some(Subject::V4(span)) = addresses(name, scope) {
+                    spelt += u64::from(span.last - span.first) + 1;
+                }
+                if scope == Scope::Below && depth(&names.entry(row).name) < usize::from(shortest) {
+                    self.short_names.count += 1;
+                    if self.short_names.examples.len() < SAMPLE {
+                        self.short_names.examples.push(shown(&names.entry(row)));
+                    }
                 }
             }
         }
-        // Sections answer in subzones of their own: each is as broad as it is.
-        self.covered_v4 = self.covered_v4.max(covered(set, idle));
-        let covered_v6 = REGISTRIES_V6.into_iter().map(|registry| covered_v6(set, registry)).sum();
-        self.covered_v6 = self.covered_v6.max(covered_v6);
+        spelt
     }
 
     /// Entries that list something, whatever exclusions say.
@@ -247,6 +276,11 @@ const fn registry(group: u128) -> Span<u128> {
     Span { first, last: first | ((1 << 116) - 1) }
 }
 
+fn shown(entry: &NameEntry) -> String {
+    let below = if entry.scope == Scope::Below { "*." } else { "" };
+    format!("{below}{}", entry.name)
+}
+
 /// Labels of a name, those of a public suffix counted as one: below `co.uk` are as many owners as below `com`.
 fn depth(name: &Name) -> usize {
     let mut labels: Vec<&[u8]> = name.labels().collect();
@@ -266,7 +300,7 @@ fn depth(name: &Name) -> usize {
 }
 
 fn error_values(set: &Set) -> BTreeSet<ValueId> {
-    let is_error = |id: &usize| set.values[*id].code.is_some_and(is_error_code);
+    let is_error = |id: &usize| says_no_answer(&set.values[*id]);
     (0..set.values.len()).filter(is_error).map(|id| id as ValueId).collect()
 }
 
