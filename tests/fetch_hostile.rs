@@ -184,6 +184,21 @@ fn bodies_and_lengths() {
             says(raw("Transfer-Encoding: identity\r\nConnection: close\r\n\r\n5.6.7.8\n5.6")),
             "within a line",
         ),
+        (
+            "pieces of gzip, and nobody says how many",
+            says([raw("Connection: close\r\n\r\n"), gzip(b"5.6.7.8\n"), gzip(b"5.6.7.9\n")].concat()),
+            "several pieces",
+        ),
+        (
+            "frames of zstd, and nobody says how many",
+            says([raw("Connection: close\r\n\r\n"), zstd(b"5.6.7.8\n"), zstd(b"5.6.7.9\n")].concat()),
+            "several pieces",
+        ),
+        (
+            "half a line in gzip",
+            says([raw("Connection: close\r\n\r\n"), gzip(b"5.6.7.8\n5.6")].concat()),
+            "within a line",
+        ),
         ("said to be too large", says(raw("Content-Length: 2000001\r\n\r\n")), "larger than 2000000 octets"),
         ("without end", Act::Endless(raw("Connection: close\r\n\r\n"), b'\n'), "larger than 2000000 octets"),
         (

@@ -73,3 +73,31 @@ fn a_feed_that_ends_falls_silent_alone() {
     assert_eq!(rcode(server.dns, "9.7.6.5.both.example"), NOERROR);
     assert_eq!(server.stop().0, Some(0));
 }
+
+/// Data that ended before they came do not take the place of good ones; and a person who goes back to a version does not get
+/// the end of the one that he left.
+#[test]
+fn the_end_of_another_version() {
+    let site = Site::new();
+    let feed = Site::list("feed", 1, "").replace("\"plain\"", "\"rbldnsd:ip4set\"");
+    site.configure(&(feed + &Site::zone("feed.example", &["feed"], "")));
+    site.put("feed", "5.6.7.8\n");
+    site.sync(&["feed"]).expect(0);
+    let mut server = site.serve();
+    let dns = server.dns;
+    let now = |name: &str| rcode(dns, &format!("{name}.7.6.5.feed.example"));
+    assert_eq!(now("8"), NOERROR);
+
+    site.put("feed", "$TIMESTAMP 2001:02:03 2002:01:01\n5.6.7.8\n5.6.7.9\n");
+    let refused = site.sync(&["feed"]).expect(1);
+    assert!(format!("{refused:?}").contains("its data have ended at 2002-01-01T00:00:00Z"), "{refused:?}");
+    assert_eq!((now("8"), now("9")), (NOERROR, NXDOMAIN));
+
+    site.put("feed", format!("$TIMESTAMP 0 {}\n5.6.7.8\n5.6.7.9\n", in_seconds(3)));
+    site.sync(&["feed"]).expect(0);
+    server.wait_for(|_| (now("9") == SERVFAIL).then_some(()));
+    run(["rollback", "feed", "--config", site.config().to_str().unwrap()]).expect(0);
+    server.wait_for(|_| (now("8") == NOERROR).then_some(()));
+    assert_eq!(now("9"), NXDOMAIN);
+    assert_eq!(server.stop().0, Some(0));
+}

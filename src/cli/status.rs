@@ -334,7 +334,7 @@ pub(crate) fn trouble(list: &ListView, view: &View) -> Option<String> {
     match list.freshness {
         None if all.is_empty() => all.push("there is nothing to answer from yet".to_owned()),
         None => {}
-        Some(_) if list.status.until.is_some_and(|end| view.now.stamp().wall >= end) => {
+        Some(_) if list.status.has_ended(&view.now) => {
             all.push(ENDED.to_owned());
         }
         Some(Freshness::Fresh) => {}
@@ -369,7 +369,8 @@ fn waits(held: &Held, list: &ListView, view: &View) -> String {
         )
     });
     format!(
-        "held {since}: {reasons}; `gatepost diff {name}` shows it, `gatepost accept {name}` takes it{}",
+        "held {since}: {reasons}; `gatepost diff {name}` shows it, `gatepost accept {name} {}` takes it{}",
+        held.set.hash.short(),
         agreement.unwrap_or_default()
     )
 }

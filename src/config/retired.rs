@@ -62,6 +62,7 @@ impl Retired {
     /// The list that was to be had there: at a host of its publisher's, or at its own address.
     pub fn of_url(url: &Url) -> Option<&'static Self> {
         let host = url.host_str()?;
+        let host = host.trim_end_matches('.');
         let place = format!("{host}{}", url.path());
         let is_at = |retired: &&Self| retired.urls.iter().any(|start| place.starts_with(start));
         host.parse().ok().and_then(|host| Self::of_zone(&host)).or_else(|| ALL.iter().find(is_at))

@@ -36,6 +36,9 @@ pub enum DecodeError {
     /// Compressed again and again.
     #[error("compressed more than {LAYERS} times over")]
     Layers,
+    /// Nothing says how many pieces there are.
+    #[error("the connection closed, and what came is packed in several pieces: others may be missing")]
+    Pieces,
 }
 
 /// How the layer of a body is packed.
@@ -61,15 +64,18 @@ impl Packing {
     }
 }
 
-/// Whether a body that begins like this is packed: then it has lengths and checksums of its own.
-pub fn is_packed(head: &[u8]) -> bool {
-    Packing::of(head).is_some()
-}
-
 /// The text of `body`: as it is, or unpacked when it is gzip or zstd (all members of it) or zip. Reading fails once more than
 /// `max_decoded` octets have come out, or more than a hundred times what went in.
 pub fn decode<'a>(body: impl Read + Send + 'a, max_decoded: u64) -> io::Result<Box<dyn Read + Send + 'a>> {
-    decode_with(body, max_decoded, None)
+    decode_with(body, max_decoded, Pieces::All)
+}
+
+/// The same, but a packed body is one gzip member or zstd frame: its own end is the end of the body, which nobody else told.
+pub fn decode_alone<'a>(
+    body: impl Read + Send + 'a,
+    max_decoded: u64,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    decode_with(body, max_decoded, Pieces::Alone)
 }
 
 /// The same, but what lies behind the last gzip member and begins no further one is ignored, as by rbldnsd; `has_tail`
@@ -79,13 +85,21 @@ pub fn decode_with_tail<'a>(
     max_decoded: u64,
     has_tail: &'a AtomicBool,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    decode_with(body, max_decoded, Some(has_tail))
+    decode_with(body, max_decoded, Pieces::AllAndTail(has_tail))
+}
+
+/// What a packed layer consists of.
+#[derive(Debug, Clone, Copy)]
+enum Pieces<'a> {
+    All,
+    AllAndTail(&'a AtomicBool),
+    Alone,
 }
 
 fn decode_with<'a>(
     body: impl Read + Send + 'a,
     max_decoded: u64,
-    has_tail: Option<&'a AtomicBool>,
+    mut pieces: Pieces<'a>,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     let received = Arc::new(AtomicU64::new(0));
     let counted = Counted { inner: body, count: received.clone() };
@@ -95,7 +109,11 @@ fn decode_with<'a>(
     };
     let mut reader: Box<dyn Read + Send + 'a> = Box::new(first);
     for _ in 0..LAYERS {
-        let unpacked = unpack(packing, io::BufReader::new(reader), has_tail)?;
+        let unpacked = unpack(packing, io::BufReader::new(reader), pieces)?;
+        // Whatever is in a whole piece is whole.
+        if let Pieces::Alone = pieces {
+            pieces = Pieces::All;
+        }
         let capped = Capped { inner: unpacked, given: 0, max: max_decoded, received: Some(received.clone()) };
         let (again, next) = peek(capped)?;
         reader = Box::new(next);
@@ -110,20 +128,45 @@ fn decode_with<'a>(
 fn unpack<'a>(
     packing: Packing,
     packed: impl BufRead + Send + 'a,
-    has_tail: Option<&'a AtomicBool>,
+    pieces: Pieces<'a>,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    Ok(match (packing, has_tail) {
-        (Packing::Gzip, None) => Box::new(MultiGzDecoder::new(packed)),
-        (Packing::Gzip, Some(has_tail)) => {
+    Ok(match (packing, pieces) {
+        (Packing::Gzip, Pieces::All) => Box::new(MultiGzDecoder::new(packed)),
+        (Packing::Gzip, Pieces::AllAndTail(has_tail)) => {
             Box::new(Members { member: Some(GzDecoder::new(packed)), has_tail })
+        }
+        (Packing::Gzip, Pieces::Alone) => {
+            Box::new(Alone { piece: GzDecoder::new(packed), rest: |piece| piece.get_mut().fill_buf() })
         }
         (Packing::Zip, _) => Box::new(zip::Member::open(packed)?),
         (Packing::Zstd, _) => {
             let mut decoder = zstd::Decoder::with_buffer(packed)?;
             decoder.window_log_max(WINDOW_LOG)?;
-            Box::new(decoder)
+            match pieces {
+                Pieces::Alone => Box::new(Alone {
+                    piece: decoder.single_frame(),
+                    rest: |piece| piece.get_mut().fill_buf(),
+                }),
+                _ => Box::new(decoder),
+            }
         }
     })
+}
+
+/// One piece, and an error when anything is behind it.
+struct Alone<D> {
+    piece: D,
+    rest: fn(&mut D) -> io::Result<&[u8]>,
+}
+
+impl<D: Read> Read for Alone<D> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.piece.read(buffer)?;
+        if read == 0 && !buffer.is_empty() && !(self.rest)(&mut self.piece)?.is_empty() {
+            return Err(invalid(DecodeError::Pieces));
+        }
+        Ok(read)
+    }
 }
 
 fn invalid(error: DecodeError) -> io::Error {
@@ -267,7 +310,6 @@ mod tests {
         for packed in
             zips.into_iter().chain([zstd(&text), zstd(&gzip(&text)), gzip(&zip(&text, Way::Deflate))])
         {
-            assert!(is_packed(&packed));
             assert_eq!(read(&packed, 1 << 20).unwrap(), text);
             for cut in [5, packed.len() / 2, packed.len() - 1] {
                 assert!(read(&packed[..cut], 1 << 20).is_err(), "cut at {cut}");
@@ -306,6 +348,28 @@ mod tests {
     fn all_members_are_read() {
         let both = [gzip(b"1.2.3.4\n"), gzip(b"5.6.7.8\n")].concat();
         assert_eq!(read(&both, 100).unwrap(), b"1.2.3.4\n5.6.7.8\n");
+    }
+
+    #[test]
+    fn one_piece_alone() {
+        let read = |body: &[u8]| {
+            let mut text = Vec::new();
+            decode_alone(body, 1 << 20)?.read_to_end(&mut text).map(|_| text)
+        };
+        let text = list(1000);
+        let plain = text.clone();
+        for body in [plain, gzip(&text), zstd(&text), zip(&text, Way::Deflate), gzip(&[gzip(&text)].concat())]
+        {
+            assert_eq!(read(&body).unwrap(), text);
+        }
+        // In a whole piece there may be several.
+        let halves = text.split_at(text.len() / 2);
+        assert_eq!(read(&gzip(&[gzip(halves.0), gzip(halves.1)].concat())).unwrap(), text);
+        for several in [[gzip(halves.0), gzip(halves.1)].concat(), [zstd(halves.0), zstd(halves.1)].concat()]
+        {
+            let error = read(&several).unwrap_err();
+            assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&DecodeError::Pieces));
+        }
     }
 
     fn read_with_tail(body: &[u8]) -> io::Result<(Vec<u8>, bool)> {

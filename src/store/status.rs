@@ -70,6 +70,9 @@ pub struct ListStatus {
     /// The body that gave the current set had a mark at its end ([`Trailer`](crate::parse::Trailer)): one without it was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub end_mark: bool,
+    /// The body that gave the current set ended with a line: one that ends within one was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_line: bool,
     /// Older versions that came in a row.
     #[serde(default)]
     pub stale: u32,
@@ -377,9 +380,12 @@ impl ListStatus {
             self.content_since = Some(now.stamp());
             self.validators = None;
             self.dates = Dates::default();
+            self.until = None;
             self.body = None;
         }
         self.passed_over.clear();
+        // What was held was held against another decision.
+        self.waits = false;
         self.set = Some(set);
         self.pinned = Some(Pin { since: now.stamp(), passed_over: None });
         self.decide(Outcome::Pinned, vec![reason], now);
@@ -409,14 +415,18 @@ impl ListStatus {
     pub fn freshness(&self, ages: &Ages, use_: Use, now: &Now) -> Option<Freshness> {
         self.set?;
         let confirmed = self.last_confirmed.as_ref()?;
-        if self.until.is_some_and(|end| now.stamp().wall >= end) {
-            return Some(if use_.can_list() { Freshness::Hard } else { Freshness::Soft });
-        }
-        match freshness(now.age(confirmed), ages, use_) {
-            // A person's word stays in service, with a warning.
-            Freshness::Hard if self.pinned.is_some() => Some(Freshness::Soft),
-            fresh => Some(fresh),
-        }
+        let fresh = match self.has_ended(now) {
+            true if use_.can_list() => Freshness::Hard,
+            true => Freshness::Soft,
+            false => freshness(now.age(confirmed), ages, use_),
+        };
+        // A person's word stays in service, with a warning.
+        Some(if fresh == Freshness::Hard && self.pinned.is_some() { Freshness::Soft } else { fresh })
+    }
+
+    /// Whether the data of the current set have ended by their own words.
+    pub fn has_ended(&self, now: &Now) -> bool {
+        self.until.is_some_and(|end| now.stamp().wall >= end)
     }
 
     /// How long the content has not changed, when that is longer than it should be.

@@ -65,9 +65,12 @@ impl<'a> Desk<'a> {
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
     /// read in another way than it was. Nothing is fetched. `None` when that is not needed.
     pub(super) fn read_again(mut self) -> Result<Option<ListReport>, SyncError> {
-        // A pinned version stays as it is.
-        let Some(set) = self.status.set.filter(|_| self.status.pinned.is_none()) else { return Ok(None) };
+        let Some(set) = self.status.set else { return Ok(None) };
         let is_there = self.keeper.set(&set.hash).is_ok();
+        // A pinned version stays as it is, as long as it can be read.
+        if is_there && self.status.pinned.is_some() {
+            return Ok(None);
+        }
         if is_there && self.status.read_as.as_deref() == Some(&*self.read_as()) {
             return Ok(None);
         }
@@ -349,6 +352,7 @@ impl<'a> Desk<'a> {
         self.status.read_as = Some(self.read_as());
         self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
         self.status.dates = read.dates;
+        self.status.end_line = read.ends_with_line;
         self.status.end_mark = read.parsed.report.trailer == Trailer::True;
         self.status.accepted(set, validators, read.outcome, read.reasons, &self.now);
         Ok(())

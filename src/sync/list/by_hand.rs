@@ -3,20 +3,25 @@
 use super::Desk;
 use super::judge::{Against, Body};
 use crate::model::ContentHash;
-use crate::store::{Act, Attempt, Dates, Outcome, SetRef, Versions};
+use crate::store::{Act, Attempt, Dates, Outcome, SetRef};
 use crate::sync::{ListReport, SyncError};
 
 impl Desk<'_> {
     /// Lets what is held through, whatever speaks against it. Where nothing is held, but older versions came, the dates
     /// of the version in service are forgotten: the next one is taken whatever it is dated.
-    pub(in crate::sync) fn accept(mut self) -> Result<ListReport, SyncError> {
+    /// `meant` is what was held when a person said so.
+    pub(in crate::sync) fn accept(mut self, meant: Option<ContentHash>) -> Result<ListReport, SyncError> {
         let name = self.list.name.clone();
         if self.status.pinned.is_some() {
             return Err(SyncError::Pinned(name));
         }
         let mut report = ListReport::new(&self.list.name);
         let mut attempt = self.by_hand(Act::Accept);
-        let Some(held) = self.keeper.held()?.filter(|_| self.status.waits) else {
+        let held = self.keeper.held()?.filter(|_| self.status.waits);
+        if held.as_ref().map(|held| held.set.hash) != meant {
+            return Err(SyncError::Replaced(name));
+        }
+        let Some(held) = held else {
             if self.status.stale == 0 {
                 return Err(SyncError::NothingHeld(name));
             }
@@ -54,25 +59,6 @@ impl Desk<'_> {
         Ok(report)
     }
 
-    /// Keeps a version in service: the current one unless another is named.
-    pub(in crate::sync) fn pin(self, version: Option<&str>) -> Result<ListReport, SyncError> {
-        let version = version.unwrap_or("current");
-        let set = self.versions()?.find(version, self.now.stamp().wall);
-        let set = set.map_err(|unknown| SyncError::NoVersion(self.list.name.clone(), unknown))?;
-        self.put_in_service(set, Act::Pin)
-    }
-
-    /// Puts an earlier version in service, the one before the current unless another is named, and keeps it there.
-    pub(in crate::sync) fn roll_back(self, version: Option<&str>) -> Result<ListReport, SyncError> {
-        let versions = self.versions()?;
-        let set = match version {
-            Some(version) => versions.find(version, self.now.stamp().wall),
-            None => versions.previous().map(|version| version.set).ok_or_else(|| versions.no_previous()),
-        };
-        let set = set.map_err(|unknown| SyncError::NoVersion(self.list.name.clone(), unknown))?;
-        self.put_in_service(set, Act::Rollback)
-    }
-
     /// Takes what comes again.
     pub(in crate::sync) fn unpin(mut self) -> Result<ListReport, SyncError> {
         if self.status.pinned.take().is_none() {
@@ -88,7 +74,12 @@ impl Desk<'_> {
         Ok(report)
     }
 
-    fn put_in_service(mut self, hash: ContentHash, act: Act) -> Result<ListReport, SyncError> {
+    /// Puts a version in service, if it is not the one that is, and keeps it there.
+    pub(in crate::sync) fn put_in_service(
+        mut self,
+        hash: ContentHash,
+        act: Act,
+    ) -> Result<ListReport, SyncError> {
         let mut report = ListReport::new(&self.list.name);
         let before = self.status.set;
         let set = self.keeper.set(&hash)?;
@@ -117,10 +108,6 @@ impl Desk<'_> {
         report.reasons = vec![reason];
         self.write_down(&mut report, attempt)?;
         Ok(report)
-    }
-
-    fn versions(&self) -> Result<Versions, SyncError> {
-        Ok(Versions::of(&self.keeper, self.status.set.map(|set| set.hash))?)
     }
 
     fn by_hand(&self, act: Act) -> Attempt {

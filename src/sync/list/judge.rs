@@ -3,17 +3,17 @@
 //! In this order: is it whole, is it a list at all, is it older than what is there, then its entries, and what changed
 //! since the version in service. Nothing is written here.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::Desk;
 use crate::config::shown_url;
-use crate::feed::decode::{decode, is_packed};
+use crate::feed::decode::{decode, decode_alone};
 use crate::feed::fetch::Fetched;
 use crate::feed::secret::Masks;
 use crate::guard::entries::{Before, Decision, Difference, Judgement, Reason, compare, judge};
-use crate::guard::{is_error_code, payload};
+use crate::guard::{payload, says_no_answer};
 use crate::parse::{self, Diag, Parsed, Trailer};
 use crate::set::{Changed, codec};
 use crate::store::{Attempt, Dates, Outcome, SetRef, Validators, hash_file, open_plain};
@@ -73,8 +73,10 @@ pub(super) struct Judged {
     pub(super) kinds: Vec<String>,
     /// Nothing but its difference to the last version speaks against it.
     pub(super) changed_too_much: bool,
-    /// The version in service has a mark at its end, and it has none.
-    pub(super) lost_end_mark: bool,
+    /// The version in service ends as a whole one does, and it does not.
+    pub(super) seems_cut: bool,
+    /// Its last line is whole.
+    pub(super) ends_with_line: bool,
     /// Some of its entries are left out.
     pub(super) trimmed: bool,
     /// What differs from the version in service.
@@ -131,7 +133,8 @@ impl Judged {
             reasons: Vec::new(),
             kinds: Vec::new(),
             changed_too_much: false,
-            lost_end_mark: false,
+            seems_cut: false,
+            ends_with_line: false,
             trimmed: false,
             changed: None,
             dates: Dates::default(),
@@ -177,8 +180,8 @@ impl Desk<'_> {
     fn read_plainly(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
         let Body { path, complete, validators, masks, quiet } = *body;
         let list = self.list;
-        if !complete && ends_within_a_line(path).map_err(|error| Refusal::unreadable(&error))? {
-            return Err(Refusal::rejected("cut", "the connection closed within a line: the body may be cut"));
+        if !complete {
+            self.check_last_line(path)?;
         }
         let head = self.head(path).map_err(|error| Refusal::unreadable(&error))?;
         // What is longer than the head is not measured: decoding a body twice to count it would be waste.
@@ -198,18 +201,42 @@ impl Desk<'_> {
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;
         }
-        let (parsed, decoded) = self.parse(path, masks, quiet)?;
+        let (parsed, text) = self.parse(path, masks, quiet)?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
-        Ok(self.judge(parsed, decoded, dates, against))
+        self.check_end(parsed.report.validity.until.map(jiff::Timestamp::as_second), against)?;
+        Ok(self.judge(parsed, text, dates, against))
     }
 
-    fn parse(&self, path: &Path, masks: Option<&Masks>, quiet: bool) -> Result<(Parsed, u64), Refusal> {
+    /// Whether the data have ended by their own words before they came: in the place of a version that has not, they would
+    /// silence the list.
+    fn check_end(&self, until: Option<i64>, against: Against) -> Result<(), Refusal> {
+        let has_good = self.status.set.is_some() && !self.status.has_ended(&self.now);
+        let ended = until.filter(|&end| self.now.stamp().wall >= end);
+        let Some(end) = ended.filter(|_| has_good && against == Against::LastVersion) else { return Ok(()) };
+        let reason = format!("its data have ended at {}, as their $TIMESTAMP says", shown_date(end));
+        Err(Refusal::rejected("ended", reason))
+    }
+
+    /// Where nobody says where a body ends, it has to end with a line, and in one piece if it is packed: further pieces may
+    /// have been cut off.
+    fn check_last_line(&self, path: &Path) -> Result<(), Refusal> {
+        let last = open_plain(path)
+            .and_then(|file| decode_alone(file, self.list.max_decoded()))
+            .and_then(last_octet)
+            .map_err(|error| Refusal::unreadable(&error))?;
+        if last.is_none_or(|last| last == b'\n') {
+            return Ok(());
+        }
+        Err(Refusal::rejected("cut", "the connection closed within a line: the body may be cut"))
+    }
+
+    fn parse(&self, path: &Path, masks: Option<&Masks>, quiet: bool) -> Result<(Parsed, Text), Refusal> {
         let list = self.list;
         let file = open_plain(path).map_err(|error| Refusal::unreadable(&error))?;
         let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
-        let decoded = AtomicU64::new(0);
-        let text = Counted { text, count: &decoded };
+        let (count, last) = (AtomicU64::new(0), AtomicU8::new(b'\n'));
+        let text = Counted { text, count: &count, last: &last };
         let mut bad_line = |mut diag: Diag| {
             if quiet {
                 return;
@@ -221,16 +248,16 @@ impl Desk<'_> {
         };
         let parsed = parse::parse(list.format, &self.options(), text, &mut bad_line)
             .map_err(|error| Refusal::unreadable(&error))?;
-        Ok((parsed, decoded.into_inner()))
+        Ok((parsed, Text { octets: count.into_inner(), last: last.into_inner() }))
     }
 
-    fn judge(&self, parsed: Parsed, decoded: u64, dates: Dates, against: Against) -> Judged {
+    fn judge(&self, parsed: Parsed, text: Text, dates: Dates, against: Against) -> Judged {
         let list = self.list;
         let (never, canaries) = self.config.reloadable.sync.never(list);
         let mut judgement = judge(&parsed.set, &parsed.report, &list.limits, &never, &canaries);
         let parsed = match judgement.dropped.error_code {
             0 => parsed,
-            _ => Parsed { set: parsed.set.without(|value| value.code.is_some_and(is_error_code)), ..parsed },
+            _ => Parsed { set: parsed.set.without(says_no_answer), ..parsed },
         };
         let entries = parsed.set.len() as u64;
         let set = SetRef { hash: codec::hash(&parsed.set), entries };
@@ -253,6 +280,12 @@ impl Desk<'_> {
         if lost_end_mark {
             judgement.add(Reason::LostEndMark);
         }
+        let ends_with_line = text.last == b'\n';
+        let had_line = self.status.end_line && against == Against::LastVersion;
+        let cut_line = had_line && !ends_with_line && parsed.report.trailer == Trailer::Absent;
+        if cut_line {
+            judgement.add(Reason::CutLine);
+        }
         Judged {
             parsed,
             set,
@@ -261,11 +294,12 @@ impl Desk<'_> {
             kinds: judgement.reasons.iter().map(|reason| reason.kind().to_owned()).collect(),
             changed_too_much: judgement.decision == Decision::Hold
                 && judgement.reasons.iter().all(Reason::is_change),
-            lost_end_mark,
+            seems_cut: lost_end_mark || cut_line,
+            ends_with_line,
             trimmed: judgement.dropped.total() > 0,
             changed: difference.map(|difference| difference.published),
             dates,
-            decoded,
+            decoded: text.octets,
         }
     }
 
@@ -307,16 +341,27 @@ pub(super) fn shown_date(at: i64) -> String {
     jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 
+/// What is known of a text that was read.
+struct Text {
+    octets: u64,
+    /// Its last one; of none a newline.
+    last: u8,
+}
+
 /// Counts what is read.
 struct Counted<'a, R> {
     text: R,
     count: &'a AtomicU64,
+    last: &'a AtomicU8,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.text.read(buffer)?;
         self.count.fetch_add(read as u64, Ordering::Relaxed);
+        if let Some(last) = buffer[..read].last() {
+            self.last.store(*last, Ordering::Relaxed);
+        }
         Ok(read)
     }
 }
@@ -326,18 +371,16 @@ fn all_masked(masks: Option<&Masks>, reasons: Vec<String>) -> Vec<String> {
     reasons.iter().map(|reason| masks.masked(reason)).collect()
 }
 
-/// Whether a body that is not packed ends without a newline. (A packed one has a length or a checksum.)
-fn ends_within_a_line(path: &Path) -> io::Result<bool> {
-    let mut file = open_plain(path)?;
-    let mut first = Vec::new();
-    (&file).take(4).read_to_end(&mut first)?;
-    if first.len() < 2 || is_packed(&first) {
-        return Ok(false);
+fn last_octet(mut text: impl Read) -> io::Result<Option<u8>> {
+    let (mut buffer, mut last) = (vec![0; 1 << 16], None);
+    loop {
+        match text.read(&mut buffer) {
+            Ok(0) => return Ok(last),
+            Ok(read) => last = Some(buffer[read - 1]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 fn outcome(judgement: &Judgement) -> Outcome {
@@ -353,7 +396,8 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
     let dropped = &judgement.dropped;
     let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let never = counted(dropped.never, "entries left out: no feed may list these addresses");
-    let errors = counted(dropped.error_code, "entries left out: their code means an error, not a listing");
+    let errors =
+        counted(dropped.error_code, "entries left out: their code is none that a list may answer with");
     let canaries = counted(dropped.canaries, "entries name canary networks, which no list may");
     let sample =
         (!dropped.sample.is_empty()).then(|| format!("left out, for example: {}", dropped.sample.join(", ")));

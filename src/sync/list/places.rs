@@ -83,6 +83,15 @@ impl Desk<'_> {
             }
             let Some(mut next) = next else { break };
             let Some(refusal) = self.refusal(&next) else {
+                // "Nothing newer" is no better than a version that may be whole: who gives it may have stood still.
+                if may_wait && matches!(next, Brought::NotModified(_)) {
+                    before.push(refused(
+                        &next,
+                        &Refusal::stale("nothing newer than the version in service".to_owned()),
+                    ));
+                    asks_on = self.is_before_others(&next, &known);
+                    continue;
+                }
                 next.answered_mut().before = before;
                 return Came { brought: Ok(next), useless, in_vain: false };
             };
@@ -106,7 +115,7 @@ impl Desk<'_> {
         behind.any(|url| !known.resting.contains(&url))
     }
 
-    /// What would be said of what is of no use as a whole. A body that has lost its end mark was probably cut on the way: it waits
+    /// What would be said of what is of no use as a whole. A body that does not end as the version in service does was probably cut on the way: it waits
     /// for a person only when nobody has a whole one.
     fn refusal(&self, brought: &Brought) -> Option<Refusal> {
         let fetched = match brought {
@@ -116,7 +125,7 @@ impl Desk<'_> {
         let body = Body { quiet: true, ..Body::of(fetched) };
         match self.read(&body, Against::LastVersion) {
             Ok(read) if self.is_let_through(&read) => None,
-            Ok(read) => (read.outcome == Outcome::Rejected || read.lost_end_mark).then(|| read.refusal()),
+            Ok(read) => (read.outcome == Outcome::Rejected || read.seems_cut).then(|| read.refusal()),
             Err(refusal) => matches!(refusal.outcome, Outcome::Rejected | Outcome::Stale).then_some(refusal),
         }
     }
