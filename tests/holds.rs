@@ -58,10 +58,17 @@ fn a_person_lets_it_through() {
     assert_eq!((diff["added"].as_array().unwrap().len(), &diff["kept"]), (201, &100.into()));
 
     let shown = run(["status", "--config", site.config().to_str().unwrap()]);
-    for word in ["broader than /8", "`gatepost diff victim` shows it, `gatepost accept victim` takes it"] {
+    let held = site.first_list()["held"]["set"].as_str().unwrap()[..12].to_owned();
+    for word in [
+        "broader than /8",
+        &format!("`gatepost diff victim` shows it, `gatepost accept victim {held}` takes it"),
+    ] {
         assert!(shown.stdout.contains(word), "{shown:?}");
     }
-    let done = site.on_list("accept", "victim", &["--json"]).expect(0);
+    // What is held may be another by the time that a person has looked at it.
+    let other = site.on_list("accept", "victim", &["123456789abc"]).expect(2);
+    assert!(other.stderr.contains("what is held is not `123456789abc`"), "{other:?}");
+    let done = site.on_list("accept", "victim", &[&held, "--json"]).expect(0);
     let list = done.json()["lists"][0].clone();
     assert_eq!(list["outcome"], "accepted", "{done:?}");
     assert!(list["reasons"].to_string().contains("accepted by hand"), "{list:#}");

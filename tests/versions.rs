@@ -102,6 +102,57 @@ fn back_and_pinned_and_on_again() {
     assert!(refused.stderr.contains("no version `ffffffff` is kept"), "{}", refused.stderr);
 }
 
+/// What a person went back from is not gone back to, unless it is named.
+#[test]
+fn a_version_that_was_left() {
+    let site = site();
+    let mut server = site.serve();
+    site.on_list("rollback", "victim", &[]).expect(0);
+    assert_eq!(said(&mut server, &site), 2);
+    site.on_list("unpin", "victim", &[]).expect(0);
+    site.put("victim", "5.6.7.4\n5.6.7.9\n");
+    assert_eq!(outcome(&site), "accepted");
+    assert_eq!(said(&mut server, &site), 4);
+    site.on_list("rollback", "victim", &[]).expect(0);
+    assert_eq!(said(&mut server, &site), 2, "not the third, which was left");
+    site.on_list("rollback", "victim", &["1"]).expect(0);
+    assert_eq!(said(&mut server, &site), 3);
+    site.on_list("rollback", "victim", &[]).expect(0);
+    assert_eq!(said(&mut server, &site), 2);
+}
+
+/// What was held before a person decided otherwise is not let through behind that.
+#[test]
+fn a_hold_ends_with_a_pin() {
+    let site = site();
+    site.put("victim", "64.0.0.0/7\n");
+    site.sync(&["victim"]).expect(1);
+    assert!(site.first_list()["held"].is_object());
+    site.on_list("rollback", "victim", &[]).expect(0);
+    assert!(site.first_list()["held"].is_null());
+    site.on_list("unpin", "victim", &[]).expect(0);
+    site.on_list("accept", "victim", &[]).expect(1);
+}
+
+/// A pinned version whose set was damaged is made again from its body: the zone does not wait for it.
+#[test]
+fn a_damaged_pinned_version() {
+    let site = site();
+    site.on_list("pin", "victim", &[]).expect(0);
+    let set = site.files("").into_iter().find(|name| {
+        let hash = site.first_list()["set"].as_str().map(str::to_owned);
+        hash.is_some_and(|hash| name.contains(&format!("set-{hash}")))
+    });
+    let path = site.state().join(set.expect("its set"));
+    let mut octets = fs::read(&path).unwrap();
+    let last = octets.len() - 1;
+    octets[last] ^= 1;
+    fs::write(&path, octets).unwrap();
+    site.sync(&["victim"]).expect(0);
+    site.on_list("diff", "victim", &["1", "current"]).expect(1);
+    assert!(site.first_list()["pinned"].is_object());
+}
+
 /// Whoever pins a version wants it in service: it grows old with a warning.
 #[test]
 fn a_pinned_version_stays_in_service() {
@@ -193,10 +244,11 @@ fn where_it_all_comes_from() {
     assert!(text.contains("TAKEN") && text.contains("person"), "{text}");
 }
 
-/// A person's command waits for a sync that is running, and says so.
+/// A person's command waits for a sync that is running, and says so; whatever that does, what it was given for is done.
 #[test]
 fn it_waits_for_the_lock() {
     let site = site();
+    let history = site.on_list("history", "victim", &["--json"]).expect(0).json();
     let store = Store::open(&site.state()).unwrap();
     let Lock::Taken(writer) = store.lock(Wait::No).unwrap() else { panic!("somebody has the lock") };
     let mut command = gatepost();
@@ -204,6 +256,10 @@ fn it_waits_for_the_lock() {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(300));
     assert!(child.try_wait().unwrap().is_none(), "it did not wait");
+    let path = site.state().join("feeds/victim/status.json");
+    let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    status["set"]["hash"] = history[0]["set"].clone();
+    fs::write(&path, serde_json::to_vec(&status).unwrap()).unwrap();
     drop(writer);
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -214,6 +270,8 @@ fn it_waits_for_the_lock() {
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.contains("waits for the sync that is running"), "{said}");
     assert!(site.first_list()["pinned"].is_object());
+    let now: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(now["set"]["hash"], history[1]["set"], "the one before what was in service then");
 }
 
 /// Run by root, they leave files that the service may replace.

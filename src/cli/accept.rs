@@ -14,13 +14,17 @@ use crate::sync::Wish;
 Examples:
   gatepost diff uceprotect-1 | head            what it would change
   gatepost accept uceprotect-1
+  gatepost accept uceprotect-1 1f3c9a2b        when that is what is held, and not when it is another by now
 
 Exit codes: 0 it is in service, 1 nothing is held, or a zone stays as it was, 2 usage, 3 could not do it")]
 pub(crate) struct Args {
     #[command(flatten)]
     of: OfList,
+    /// What is to be held, by the beginning of its hash
+    #[arg(value_name = "VERSION")]
+    version: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    decide(&args.of, Wish::Accept)
+    decide(&args.of, Wish::Accept(args.version.as_deref()))
 }

@@ -30,6 +30,8 @@ pub(crate) fn decide(args: &OfList, wish: Wish<'_>) -> anyhow::Result<ExitStatus
     let progress = Progress::new([list.as_str()], true);
     logs::init_above(&progress);
     let store = open_store(&config.state)?;
+    // What is meant is what there is now, however long it has to wait for.
+    let wish = sync::settle(&config, &store, &list, wish)?;
     let writer =
         wait_for_lock(&store, |by| progress.line(&format!("waits for the sync that is running ({by})")))?;
     let done = sync::decide(&config, &writer, &list, wish, &progress);

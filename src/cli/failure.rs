@@ -51,6 +51,8 @@ fn status(error: &anyhow::Error) -> ExitStatus {
             SyncError::UnknownList(_)
             | SyncError::OwnList(_)
             | SyncError::Pinned(_)
+            | SyncError::NotHeld(..)
+            | SyncError::Replaced(_)
             | SyncError::NoVersion(..),
         ) => ExitStatus::Usage,
         // What was wanted is so already.

@@ -37,6 +37,8 @@ pub struct Versions {
     all: Vec<Version>,
     /// What was in service from when on, oldest first.
     service: Vec<(i64, ContentHash)>,
+    /// Those that a person went back from and nobody has wanted since.
+    left: BTreeSet<ContentHash>,
     current: Option<ContentHash>,
 }
 
@@ -54,11 +56,18 @@ impl Versions {
         let kept = list.sets()?;
         let is_kept: BTreeSet<_> = kept.iter().copied().collect();
         let mut taken: Vec<Version> = Vec::new();
-        let mut service = Vec::new();
+        let mut service: Vec<(i64, ContentHash)> = Vec::new();
+        let mut left = BTreeSet::new();
         for attempt in list.history() {
             let Some(set) = attempt.set else { continue };
             let is_taken = attempt.outcome.is_new();
             if is_taken || matches!(attempt.act, Some(Act::Rollback | Act::Pin)) {
+                let age = |set| taken.iter().rposition(|version| version.set == set);
+                if attempt.act == Some(Act::Rollback) {
+                    let from = service.last().map(|(_, set)| *set);
+                    left.extend(from.filter(|&from| age(from) > age(set)));
+                }
+                left.remove(&set);
                 service.push((attempt.wall, set));
             }
             let is_other = taken.last().is_none_or(|last| last.set != set);
@@ -70,7 +79,7 @@ impl Versions {
         let logged: BTreeSet<_> = taken.iter().map(|version| version.set).collect();
         let others = kept.into_iter().filter(|set| !logged.contains(set));
         let all = taken.into_iter().chain(others.map(|set| Version { set, taken: None })).collect();
-        Ok(Self { all, service, current })
+        Ok(Self { all, service, left, current })
     }
 
     /// Newest first: the index is the number.
@@ -78,10 +87,11 @@ impl Versions {
         &self.all
     }
 
-    /// The one before the version in service.
+    /// The one before the version in service; not one that a person went back from.
     pub fn previous(&self) -> Option<&Version> {
         let at = self.all.iter().position(|version| Some(version.set) == self.current)?;
-        self.all[at..].iter().find(|version| Some(version.set) != self.current)
+        let mut before = self.all[at..].iter().filter(|version| Some(version.set) != self.current);
+        before.find(|version| !self.left.contains(&version.set))
     }
 
     /// The version that a person means by `text` at the time `now`: `current`, a number, the beginning of its hash, a time
@@ -164,6 +174,7 @@ mod tests {
         Versions {
             all: vec![version(0xcc, 3000), version(0xbb, 2000), version(0xaa, 1000)],
             service: vec![(1000, hash(0xaa)), (2000, hash(0xbb)), (3000, hash(0xcc)), (4000, hash(0xbb))],
+            left: BTreeSet::from([hash(0xcc)]),
             current: Some(hash(0xbb)),
         }
     }

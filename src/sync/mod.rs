@@ -29,7 +29,7 @@ use crate::store::killpoint::killpoint;
 use crate::store::{By, ListStatus, Lock, Outcome, Store, StoreError, Told, Unknown, Wait, Writer};
 use list::Desk;
 
-pub use by_hand::{Wish, decide};
+pub use by_hand::{Settled, Wish, decide, settle};
 pub(crate) use list::hold::{AGREEING, AGREEING_OVER};
 pub(crate) use list::status_of;
 
@@ -214,6 +214,14 @@ pub enum SyncError {
     /// Nothing to let through.
     #[error("{0}: nothing is held")]
     NothingHeld(Slug),
+    /// Another version is held than the one that was named.
+    #[error("{0}: what is held is not `{1}`; `gatepost diff {0}` shows what it is")]
+    NotHeld(Slug, String),
+    /// A sync that was waited for came first.
+    #[error(
+        "{0}: while this waited for a sync, that changed what is held; `gatepost status` and `gatepost diff {0}` show it"
+    )]
+    Replaced(Slug),
     /// What is held is not what was shown.
     #[error(
         "{0}: what is held is read as another list now than when it was held; the next fetch brings it again"
