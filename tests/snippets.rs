@@ -214,6 +214,15 @@ fn uses_go_where_they_belong() {
         assert!(rspamd.contains(rule), "{rule}: {rspamd}");
     }
 
+    // An allow list of names is asked for what the mail program has verified alone.
+    let trusted =
+        ALL_USES.replace("format = \"names\"\nuse = \"block\"", "format = \"names\"\nuse = \"allow\"");
+    place.write("gatepost.toml", trusted);
+    let of_names = told(&snippet(&place, "rspamd"));
+    assert!(of_names.contains("checks = [\"rdns\"]") && !of_names.contains("helo"), "{of_names}");
+    assert!(!of_names.contains("urls"), "{of_names}");
+    place.write("gatepost.toml", ALL_USES);
+
     let haraka = told(&snippet(&place, "haraka"));
     assert!(haraka.contains("[bl.example.net]\ntype=block\nipv6=true\nreject=true"), "{haraka}");
     assert!(haraka.contains("[broad.example.net]\ntype=block\nipv6=true\nreject=false"), "{haraka}");
@@ -232,7 +241,36 @@ fn uses_go_where_they_belong() {
         let said = snippet(&place, program);
         assert!(said.contains("lets through, even whom a person blocks: ok.example.net"), "{said}");
     }
-    assert!(opensmtpd.contains("filter-dnsbl -m -w ok.example.net bl.example.net\""), "{opensmtpd}");
+    assert!(opensmtpd.contains("filter-dnsbl -m -- -w ok.example.net bl.example.net\""), "{opensmtpd}");
+}
+
+/// Where a program can use no zone a text without one would do harm.
+#[test]
+fn programs_that_can_use_no_zone() {
+    let place = all_uses();
+    let names = "version = 1\nstate = \"state\"\n[list.domains]\nfile = \"names.txt\"\nformat = \"names\"\nuse = \"block\"\n\
+                 code = \"127.0.1.10\"\n[zone.\"dbl.test\"]\nlists = [\"domains\"]\n";
+    place.write("gatepost.toml", names);
+    for program in ["haraka", "opensmtpd"] {
+        let ran = place.run(&["snippet", program, "--config", "gatepost.toml"]).ended_with(2);
+        ran.talks("it can use none of the zones");
+    }
+}
+
+/// A zone that mixes uses is of no use to a program that tells no codes apart; the narrower one that lies in it is.
+#[test]
+fn beside_a_zone_that_mixes_uses() {
+    let place = all_uses();
+    let mixed = ALL_USES.replace("lists = [\"bad\", \"worse\"]", "lists = [\"bad\", \"worse\", \"broad\"]");
+    place.write("gatepost.toml", mixed);
+    for (program, line) in [
+        ("haraka", "[bad.example.net]\ntype=block\nipv6=true\nreject=true"),
+        ("opensmtpd", " bad.example.net\""),
+    ] {
+        let text = snippet(&place, program);
+        assert!(text.contains(line) && !text.contains("bad.example.net is not asked"), "{text}");
+    }
+    assert!(!told(&snippet(&place, "sendmail")).contains("bad.example.net"));
 }
 
 /// Without allow lists nothing has to be told apart.

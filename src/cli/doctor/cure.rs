@@ -218,6 +218,7 @@ mod tests {
             domains: vec![domain.parse().unwrap()],
             zones: Vec::new(),
             left_out: Vec::new(),
+            narrower: Vec::new(),
         }
     }
 

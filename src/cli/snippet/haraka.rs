@@ -4,7 +4,12 @@ use super::text::{Text, zones};
 use super::wiring::{WiredZone, Wiring};
 use crate::model::Use;
 
-pub(crate) fn text(wiring: &Wiring) -> String {
+/// `None` when it can use no zone: without one the plugin asks public lists of its own.
+pub(crate) fn text(wiring: &Wiring) -> Option<String> {
+    let wiring = &wiring.untold();
+    if !wiring.zones.iter().any(is_asked) {
+        return None;
+    }
     let mut text = Text::new(
         ";",
         "haraka",
@@ -25,7 +30,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     let asked: Vec<(&WiredZone, &str, bool)> = wiring
         .zones
         .iter()
-        .filter(|zone| zone.addresses && !zone.codes.contains_key(&Use::Bounce))
+        .filter(|zone| is_asked(zone))
         .map(|zone| match zone.codes.contains_key(&Use::Allow) {
             true => (zone, "allow", false),
             false => (zone, "block", rejects(&zone)),
@@ -43,5 +48,9 @@ pub(crate) fn text(wiring: &Wiring) -> String {
             text.line(&format!("{code}={of}"));
         }
     }
-    text.end()
+    Some(text.end())
+}
+
+fn is_asked(zone: &WiredZone) -> bool {
+    zone.addresses && !zone.codes.contains_key(&Use::Bounce)
 }

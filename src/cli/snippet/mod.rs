@@ -121,14 +121,19 @@ impl Program {
                     .to_owned()
             ));
         }
+        let of_no_use = || {
+            anyhow!(Usage(
+                "it can use none of the zones: it asks for addresses alone, and cannot weigh answers or tell them apart".to_owned()
+            ))
+        };
         Ok(match self {
             Self::Postfix => postfix::text(wiring),
             Self::Postscreen => postscreen::text(wiring),
             Self::Exim => exim::text(wiring),
             Self::Rspamd => rspamd::text(wiring),
             Self::Spamassassin => spamassassin::text(wiring),
-            Self::Haraka => haraka::text(wiring),
-            Self::Opensmtpd => opensmtpd::text(wiring),
+            Self::Haraka => haraka::text(wiring).ok_or_else(of_no_use)?,
+            Self::Opensmtpd => opensmtpd::text(wiring).ok_or_else(of_no_use)?,
             Self::Sendmail => sendmail::text(wiring),
             Self::Unbound => unbound::text(wiring),
             Self::Bind => bind::text(wiring),

@@ -4,13 +4,22 @@ use super::text::{Text, zones};
 use super::wiring::{WiredZone, Wiring};
 use crate::model::Use;
 
-pub(crate) fn text(wiring: &Wiring) -> String {
+/// `None` when it can use no zone: without one the filter ends, and the mail server with it.
+pub(crate) fn text(wiring: &Wiring) -> Option<String> {
+    let wiring = &wiring.untold();
+    let rejects = |zone: &&WiredZone| zone.addresses && zone.codes.keys().all(|use_| *use_ == Use::Block);
+    let rejecting: Vec<String> =
+        wiring.zones.iter().filter(rejects).map(|zone| zone.origin.to_string()).collect();
+    if rejecting.is_empty() {
+        return None;
+    }
     let mut text = Text::new(
         "#",
         "opensmtpd",
         "OpenSMTPD: filter-dnsbl marks what gatepost lists. For smtpd.conf. Not tried with the filter.",
     );
     text.note("Without -m the filter disconnects whoever is listed, and everybody as long as a zone cannot be answered: it fails closed.");
+    text.note("Releases that have no -w do so with -m as well, when a zone cannot be answered.");
     text.note("With -m it adds `X-Spam: Yes`, on which your delivery agent can act. It has no filter for values: to it any answer is a");
     text.note("listing. So the zones named here are those in which every code is one to reject on. Allow lists need a release that has -w.");
     text.note("Take the filter to port 25 alone: who authenticates comes by 587 or 465 (`listen on … filter \"gatepost\"` on the former).");
@@ -22,11 +31,11 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "The filter tells no codes apart: whom these have it lets through, even whom a person blocks",
         &zones(wiring, Use::Allow, false),
     );
-    let rejects = |zone: &&WiredZone| zone.addresses && zone.codes.keys().all(|use_| *use_ == Use::Block);
-    let mut arguments: Vec<String> =
-        wiring.addresses(Use::Allow).map(|asked| format!("-w {}", asked.zone.origin)).collect();
-    arguments.extend(wiring.zones.iter().filter(rejects).map(|zone| zone.origin.to_string()));
-    text.line(&format!("\nfilter \"gatepost\" proc-exec \"filter-dnsbl -m {}\"", arguments.join(" ")));
+    let allowed: String =
+        wiring.addresses(Use::Allow).map(|asked| format!(" -w {}", asked.zone.origin)).collect();
+    // Releases that have -w read it behind their other options alone.
+    let options = if allowed.is_empty() { "-m".to_owned() } else { format!("-m --{allowed}") };
+    text.line(&format!("\nfilter \"gatepost\" proc-exec \"filter-dnsbl {options} {}\"", rejecting.join(" ")));
     text.line("listen on egress filter \"gatepost\"");
-    text.end()
+    Some(text.end())
 }

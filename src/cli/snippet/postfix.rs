@@ -22,6 +22,9 @@ fn restrictions(word: &str, asked: &Asked<'_>) -> Vec<String> {
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new("#", "postfix", "Postfix: smtpd refuses what gatepost lists. For main.cf.");
     text.note("Where these parameters stand already, add the lines that ask gatepost to yours, behind reject_unauth_destination.");
+    if wiring.addresses(Use::Bounce).next().is_some() {
+        text.note("The class goes to yours in smtpd_restriction_classes: one that is named there no more is an error to whom it judges.");
+    }
     text.mail_test(&format!(
         "with smtpd_authorized_xclient_hosts = 127.0.0.1 say XCLIENT ADDR={TRIED}, MAIL and RCPT: 554."
     ));

@@ -87,6 +87,8 @@ fn rules(wiring: &Wiring) -> Vec<Rule<'_>> {
                     symbol: symbol.clone() + what,
                 };
                 match names {
+                    // What a client says and what a mail links to is anybody's word: it speaks for nobody.
+                    true if use_ == Use::Allow => rules.push(rule("_RDNS", r#""rdns""#)),
                     true => rules.extend(NAMES.map(|(what, checks)| rule(what, checks))),
                     false => rules.push(rule("", r#""from""#)),
                 }

@@ -26,6 +26,8 @@ pub(crate) struct Wiring {
     pub(crate) zones: Vec<WiredZone>,
     /// The other zones, each with the reason.
     pub(crate) left_out: Vec<(Name, LeftOut)>,
+    /// Zones whose lists stand in a wider one, with its name: for programs that cannot tell that one's codes apart.
+    pub(crate) narrower: Vec<(WiredZone, Name)>,
 }
 
 /// A zone that mail programs ask.
@@ -110,10 +112,16 @@ impl Wiring {
             domains: domains(zones),
             zones: Vec::new(),
             left_out: Vec::new(),
+            narrower: Vec::new(),
         };
         for zone in zones {
             match left_out(zone, zones, lists) {
-                Some(why) => wiring.left_out.push((zone.origin.clone(), why)),
+                Some(why) => {
+                    if let LeftOut::Within(wider) = &why {
+                        wiring.narrower.push((wired(zone, lists, &values), wider.clone()));
+                    }
+                    wiring.left_out.push((zone.origin.clone(), why));
+                }
                 None => wiring.zones.push(wired(zone, lists, &values)),
             }
         }
@@ -157,6 +165,17 @@ impl Wiring {
 
     fn asked(&self, use_: Use) -> impl Iterator<Item = Asked<'_>> + Clone {
         self.zones.iter().filter_map(move |zone| Some(Asked { zone, codes: zone.codes.get(&use_)?.clone() }))
+    }
+
+    /// For a program that tells no codes apart: beside a zone that mixes uses it asks those that lie in it and do not.
+    pub(crate) fn untold(&self) -> Self {
+        let is_mixed =
+            |origin: &Name| self.zones.iter().any(|zone| zone.origin == *origin && zone.is_mixed());
+        let narrower = self.narrower.iter().filter(|(zone, wider)| !zone.is_mixed() && is_mixed(wider));
+        let mut untold = self.clone();
+        untold.zones.extend(narrower.map(|(zone, _)| zone.clone()));
+        untold.left_out.retain(|(origin, _)| untold.zones.iter().all(|zone| zone.origin != *origin));
+        untold
     }
 
     /// What to ask to see that the way is open, and what must come back.
@@ -208,6 +227,13 @@ impl Wiring {
                 std::iter::once(word.clone()).chain(&mut words).find(is_free).expect("numbers do not end");
             taken.push(zone.tag.clone());
         }
+    }
+}
+
+impl WiredZone {
+    /// Its lists are good for different things.
+    fn is_mixed(&self) -> bool {
+        self.codes.len() > 1
     }
 }
 
