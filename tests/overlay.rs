@@ -334,6 +334,8 @@ fn what_makes_no_sense_is_refused() {
         &["block", "*.spam.example"],
         &["block", "192.0.2.7/24"],
         &["block", "192.0.2"],
+        &["block", "3.2.1.bl.example"],
+        &["allow", "1.2.3.4.5.bl.example"],
         &["block", "192.0.2.7", "--for", "0s"],
         &["block", "192.0.2.7", "--for", "soon"],
         &["block", "192.0.2.7", "--reason", "two\nlines"],

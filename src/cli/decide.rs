@@ -99,8 +99,7 @@ fn decide(args: &Args, ruling: Ruling) -> anyhow::Result<ExitStatus> {
         args.what.iter().map(|text| decidable(&config, text)).collect::<anyhow::Result<_>>()?;
     let clocks = Now::read();
     let now = clocks.clocks.wall;
-    // Seconds that have begun are not taken off.
-    let until = hold.map(|hold| until(now + 1, hold)).transpose()?;
+    let until = hold.map(|hold| until(&clocks, hold)).transpose()?;
     let by = who();
     let made: Vec<LocalDecision> = what
         .into_iter()
@@ -146,18 +145,21 @@ fn told(decision: &LocalDecision, hold: Option<Duration>) -> String {
     format!("{what}{wider} is {ruling} in {place} {until} (gatepost overlay remove {what}{only})")
 }
 
-/// A word on blocks that nobody makes by the way.
+/// A word on decisions that nobody makes by the way.
 fn width(decision: &LocalDecision) -> Option<String> {
     fn many<A: Address>(span: &Span<A>, wide: u8) -> Option<String> {
         let is_wide = span.prefix_len().is_none_or(|len| len < wide);
         is_wide.then(|| addresses(span.extent().saturating_add(1)))
     }
-    let many = match (&decision.what, decision.ruling) {
-        (_, Ruling::Allow) | (Subject::Name(_), _) => None,
-        (Subject::V4(span), _) => many(span, WIDE_V4),
-        (Subject::V6(span), _) => many(span, WIDE_V6),
-    };
-    many.map(|many| format!("that blocks {many}"))
+    let many = match &decision.what {
+        Subject::Name(_) => None,
+        Subject::V4(span) => many(span, WIDE_V4),
+        Subject::V6(span) => many(span, WIDE_V6),
+    }?;
+    Some(match decision.ruling {
+        Ruling::Allow => format!("that lets no list answer for {many}"),
+        Ruling::Block => format!("that blocks {many}"),
+    })
 }
 
 fn hold(text: &str) -> anyhow::Result<Duration> {
@@ -165,7 +167,14 @@ fn hold(text: &str) -> anyhow::Result<Duration> {
     hold.ok_or_else(|| usage(format!("--for {text}: expected a duration such as 90s, 36h or 7d")))
 }
 
-fn until(now: i64, hold: Duration) -> anyhow::Result<i64> {
+/// Seconds that have begun are not taken off.
+fn until(now: &Now, hold: Duration) -> anyhow::Result<i64> {
+    if now.clock_is_unset() {
+        let said =
+            "--for: the clock of this machine is not set yet, and when it is all of the time would be over";
+        return Err(usage(said.to_owned()));
+    }
+    let now = now.clocks.wall + 1;
     let until = i64::try_from(hold.as_secs()).ok().and_then(|hold| now.checked_add(hold));
     let until = until.filter(|&until| jiff::Timestamp::from_second(until).is_ok());
     until.ok_or_else(|| usage("--for: no clock goes that far; leave it away".to_owned()))
@@ -216,6 +225,10 @@ fn decidable(config: &Config, text: &str) -> anyhow::Result<Subject> {
         Subject::Name(name) if ["test", "invalid"].iter().any(|point| name.to_string() == *point) => {
             no("it is a test point of zones, which always answers as it does")
         }
+        // Labels of numbers below a zone that are no whole address.
+        Subject::Name(name) if name.to_string().parse::<Subject>().ok().as_ref() != Some(&meant) => {
+            no("it is neither an address nor a name that anybody has")
+        }
         _ => Ok(meant),
     }
 }
@@ -239,6 +252,7 @@ fn usage(what: String) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Stamp;
 
     #[test]
     fn durations_and_reasons() {
@@ -246,9 +260,17 @@ mod tests {
         for bad in ["", "0s", "7", "forever"] {
             assert!(hold(bad).unwrap_err().is::<Usage>(), "{bad}");
         }
-        assert_eq!(until(100, Duration::from_secs(7)).unwrap(), 107);
-        assert!(until(100, Duration::from_secs(u64::MAX)).is_err());
-        assert!(until(100, Duration::from_secs(1 << 60)).is_err());
+        let until = |wall, hold| {
+            until(
+                &Now { clocks: Stamp { wall, boot: None, boottime: 0 }, newest: 0 },
+                Duration::from_secs(hold),
+            )
+        };
+        const T: i64 = 1_800_000_000;
+        assert_eq!(until(T, 7).unwrap(), T + 8);
+        assert!(until(T, u64::MAX).is_err());
+        assert!(until(T, 1 << 60).is_err());
+        assert!(until(100, 7).unwrap_err().to_string().contains("is not set yet"));
         assert_eq!(reason(" why not ").unwrap().as_deref(), Some("why not"));
         assert_eq!(reason("  ").unwrap(), None);
         assert!(
@@ -286,5 +308,7 @@ mod tests {
         assert_eq!(width(&decision("10.0.0.0/15", None, None)).unwrap(), "that blocks 131,072 addresses");
         assert_eq!(width(&decision("::/0", None, None)).unwrap(), "that blocks about 3.4e38 addresses");
         assert_eq!(width(&decision("spam.example", None, None)), None);
+        let allow = LocalDecision { ruling: Ruling::Allow, ..decision("0.0.0.0/0", None, None) };
+        assert_eq!(width(&allow).unwrap(), "that lets no list answer for 4,294,967,296 addresses");
     }
 }

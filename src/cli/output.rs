@@ -10,6 +10,7 @@ use anstream::AutoStream;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
+use crate::model::is_unseen;
 pub(crate) use crate::ops::report::{grouped, short_duration};
 use crate::store::{Now, Stamp};
 
@@ -127,6 +128,11 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// What somebody else wrote; a terminal shall not obey it.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_unseen(c) { '?' } else { c }).collect()
 }
 
 /// `1 entry`, `12,345 entries`.

@@ -11,11 +11,12 @@ use super::locate::EitherArgs;
 use super::logs;
 use super::lookup::{asked_of, subject};
 use super::output::{
-    Align, BAD, Cell, GOOD, NOTHING, Out, Table, WARN, json, out, short_duration, styled, talk, utc, wall_ago,
+    Align, BAD, Cell, GOOD, NOTHING, Out, Table, WARN, json, out, printable, short_duration, styled, talk,
+    utc, wall_ago,
 };
 use crate::config::Config;
 use crate::error::ExitStatus;
-use crate::model::{Name, Subject, is_unseen};
+use crate::model::{Name, Subject};
 use crate::store::{Changed, Decisions, LocalDecision, Now, Store, StoreError};
 use crate::zone::Ruling;
 
@@ -178,11 +179,6 @@ pub(crate) fn write_table(
         ]);
     }
     table.write(out, indent)
-}
-
-/// The file may have been written by another hand; a terminal shall not obey it.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_unseen(c) { '?' } else { c }).collect()
 }
 
 fn remove(args: &RemoveArgs) -> anyhow::Result<ExitStatus> {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, File};
+use std::fs::{File, Permissions, create_dir, set_permissions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -143,7 +143,9 @@ fn make_folder(path: &Path) -> anyhow::Result<PathBuf> {
     };
     if !folder.is_dir() {
         let failed = || format!("cannot create {}", folder.display());
-        DirBuilder::new().mode(0o755).create(folder).with_context(failed)?;
+        create_dir(folder).with_context(failed)?;
+        // Whatever umask root has: the service reads it.
+        set_permissions(folder, Permissions::from_mode(0o755)).with_context(failed)?;
         give_to_owner_of(above, folder).with_context(failed)?;
     }
     Ok(folder.to_owned())

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::super::output::printable;
 use super::super::records;
 use super::super::view::{ListView, View, When, ZoneView};
 use super::since::{ShownSince, Times};
@@ -71,7 +72,7 @@ impl Entry {
             .flatten()
             .map(String::as_str)
             .collect();
-        says.join("; ")
+        printable(&says.join("; "))
     }
 
     /// Whether another one says the same.
@@ -290,5 +291,25 @@ fn valued(entry: String, rows: Range<usize>, exclude: bool, value: &Value) -> En
             None => records::of_entry(&value.records),
         },
         note: value.note.as_ref().map(ToString::to_string),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_no_publisher() {
+        let entry = Entry {
+            entry: "192.0.2.1".to_owned(),
+            rows: 0..1,
+            since: None,
+            subzones: Vec::new(),
+            exclude: false,
+            code: Some("127.0.0.2".to_owned()),
+            text: Some("a\x1b[31mb\rc\u{9b}d".to_owned()),
+            note: Some("\x07".to_owned()),
+        };
+        assert_eq!(entry.says(), "127.0.0.2; a?[31mb?c?d; ?");
     }
 }
