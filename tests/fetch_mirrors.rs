@@ -6,8 +6,10 @@ mod common;
 
 use std::io::Write;
 
+use common::dns::{A, Over, ask};
 use common::hostile::{Act, Hostile, response};
 use common::site::Site;
+use serde_json::Value;
 
 const GOOD: &[u8] = b"5.6.7.8\n5.6.7.9\n";
 const GOOD_HEAD: &str = "200 OK\nETag: \"good\"\nLast-Modified: Sat, 21 Nov 2026 10:00:00 GMT";
@@ -242,6 +244,48 @@ fn a_place_that_is_gone_silences_nobody() {
         assert_eq!(outcome(&site, 0), "waits");
         assert_eq!(gone.asked().len(), 0);
     }
+}
+
+/// A second mirror that is long gone does not make one hiccup of the first one cost half a day.
+#[test]
+fn a_dead_mirror_keeps_nobody_away() {
+    let [first, gone] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    site.configure(&list_at(&[&first, &gone].map(url_of), "30m"));
+    first.does(Act::Say(response("503 X", b"")));
+    gone.does(Act::Say(response("404 X", b"")));
+    assert_eq!(outcome(&site, 1), "failed");
+    let path = site.state().join("feeds/one/status.json");
+    let status: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert!(status["next"]["seconds"].as_u64().unwrap() < 3 * 3600, "{status:#}");
+    assert!(status["resting"][url_of(&gone)]["seconds"].as_u64().unwrap() > 6 * 3600, "{status:#}");
+    assert_eq!(status["resting"].as_object().unwrap().len(), 1);
+}
+
+/// A list's name that is given to another one, for another use: what the first had is not listed by the second.
+#[test]
+fn a_name_for_another_list() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    let list = |server: &Hostile, use_: &str| {
+        let list = list_at(&[url_of(server)], "0s").replace("use = \"block\"", &format!("use = \"{use_}\""));
+        list + &Site::zone("z.example", &["one"], "")
+    };
+    site.configure(&list(&friends, "allow"));
+    friends.does(Act::Say(response("200 OK", b"5.6.7.8\n")));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&list(&foes, "block"));
+    foes.does(Act::Say(response("503 X", b"")));
+    site.sync(&["one"]).expect(1);
+    assert!(site.first_list()["set"].is_null(), "{:#}", site.first_list());
+    foes.does(Act::Say(response("200 OK", b"5.6.7.9\n")));
+    assert_eq!(outcome(&site, 0), "accepted");
+    let server = site.serve();
+    let listed = |host: u8| !ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
+    assert!(listed(9) && !listed(8));
+    // Another use of what is there, and another place of what is listed alike, are a person's to choose.
+    site.configure(&list(&foes, "score"));
+    assert_eq!(site.first_list()["entries"], 1);
 }
 
 /// "Not modified" by somebody who has an older version, or another one, confirms nothing.

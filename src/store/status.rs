@@ -38,6 +38,9 @@ pub struct ListStatus {
     /// The current set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetRef>,
+    /// What the list was good for when that was taken.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub use_: Option<Use>,
     /// When the data of the current set end by their own words (`$TIMESTAMP` of rbldnsd's files), in seconds since
     /// 1970 by the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -65,6 +65,7 @@ impl<'a> Desk<'a> {
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
     /// read in another way than it was. Nothing is fetched. `None` when that is not needed.
     pub(super) fn read_again(mut self) -> Result<Option<ListReport>, SyncError> {
+        self.forget_another_list()?;
         let Some(set) = self.status.set else { return Ok(None) };
         let is_there = self.keeper.set(&set.hash).is_ok();
         // A pinned version stays as it is, as long as it can be read.
@@ -109,6 +110,31 @@ impl<'a> Desk<'a> {
         }
         self.write_down(&mut report, attempt)?;
         Ok(Some(report))
+    }
+
+    /// What was taken for another use, and from places that are not asked any more, is not this list's: good senders are not to
+    /// be refused because somebody gave their list's name to another one.
+    fn forget_another_list(&mut self) -> Result<(), SyncError> {
+        let has_other_use = self.status.use_.is_some_and(|use_| use_ != self.list.use_);
+        if !has_other_use || !schedule::is_elsewhere(&self.status, self.list.source.urls()) {
+            return Ok(());
+        }
+        tracing::warn!(
+            list = %self.list.name,
+            "it has another use and other places than when its version in service was taken: that is forgotten, and it answers from \
+             its first fetch on"
+        );
+        let old = std::mem::take(&mut self.status);
+        self.status = ListStatus {
+            attempts: old.attempts,
+            last_attempt: old.last_attempt,
+            last_contact: old.last_contact,
+            asked: old.asked,
+            believed: old.believed,
+            resting: old.resting,
+            ..ListStatus::default()
+        };
+        Ok(self.keeper.put_status(&self.status)?)
     }
 
     /// How long to wait, when all that could be asked want to be left alone since others were asked in this sync.
@@ -194,7 +220,12 @@ impl<'a> Desk<'a> {
                 attempt.body = hash_file(fetched.body.path()).ok();
                 self.body(fetched, &mut report, &mut attempt)?;
             }
-            Err(error) => self.refuse(Refusal::failed(error.to_string()), &mut report),
+            Err(error) => {
+                if trouble < Trouble::Refused {
+                    self.leave_refusing_places_alone(&causes)?;
+                }
+                self.refuse(Refusal::failed(error.to_string()), &mut report);
+            }
         }
         let answered = causes.iter().filter(|cause| cause.trouble != Trouble::Unreached);
         let answered: Vec<&str> = answered.map(|cause| &*cause.url).chain(place_of.as_deref()).collect();
@@ -350,6 +381,7 @@ impl<'a> Desk<'a> {
         report.entries = Some(set.entries);
         report.bad_lines = read.parsed.report.bad;
         self.status.read_as = Some(self.read_as());
+        self.status.use_ = Some(self.list.use_);
         self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
         self.status.dates = read.dates;
         self.status.end_line = read.ends_with_line;

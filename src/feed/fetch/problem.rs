@@ -42,9 +42,9 @@ fn text(causes: &[Cause]) -> String {
 }
 
 impl FetchError {
-    /// The kind of trouble, the worst when several places were asked.
+    /// The kind of trouble, the mildest when several places were asked: that is the one that may be over first.
     pub fn trouble(&self) -> Trouble {
-        self.causes.iter().map(|cause| cause.trouble).max().unwrap_or(Trouble::Unreached)
+        self.causes.iter().map(|cause| cause.trouble).min().unwrap_or(Trouble::Unreached)
     }
 
     /// Whether anybody answered: then the floor counts from now.
