@@ -165,6 +165,21 @@ fn only_files_are_replaced() {
     place.run(&["inspect", "--verify", "real"]).ended_with(0).says("2 addresses");
 }
 
+/// A snapshot is mapped, and nobody need ever write to a pipe.
+#[test]
+fn a_pipe_is_no_snapshot() {
+    let place = Place::new();
+    place.write("list.txt", "192.0.2.7\n");
+    compile(&place, &["list.txt", "-o", "s"]).ended_with(0);
+    assert!(std::process::Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("pipe", place.path("link")).unwrap();
+    for path in ["pipe", "link"] {
+        place.run(&["inspect", path]).ended_with(3).talks("write what a pipe brings to a file first");
+        place.run(&["export", path, "--format", "plain"]).ended_with(3).talks("no plain file");
+    }
+    place.run(&["inspect", "s"]).ended_with(0);
+}
+
 #[test]
 fn for_programs() {
     let place = Place::new();

@@ -153,6 +153,21 @@ fn single_entries_are_left_out() {
     assert!(listed(&server, "1.0.0.18") && !listed(&server, "1.0.0.10") && !listed(&server, "9.0.5.17"));
 }
 
+/// A list of names with one that cannot be meant is taken without it.
+#[test]
+fn junk_names_hold_no_list() {
+    let site = Site::new();
+    let list = Site::list("victim", 1, "").replace("\"plain\"", "\"names\"");
+    site.configure(&(list + &Site::zone("victim.example", &["victim"], "")));
+    site.put("victim", "bad.org\n*.bad.net\n*.ttp\n");
+    let done = site.sync(&["victim"]).expect(0).json();
+    let list = only_list(&done);
+    assert_eq!((&list["outcome"], &list["entries"]), (&"trimmed".into(), &2.into()), "{list:#}");
+    assert!(list["reasons"].to_string().contains("below a top-level domain that does not exist"), "{list:#}");
+    let server = site.serve();
+    assert!(listed(&server, "bad.org") && listed(&server, "x.bad.net") && !listed(&server, "x.ttp"));
+}
+
 /// An entry may not answer with a code that means an error.
 #[test]
 fn error_codes_are_no_listings() {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::dns::{A, NXDOMAIN, Over, SERVFAIL, ask};
+use common::hostile::{Act, Hostile, response};
 use common::site::Site;
 
 fn site() -> Site {
@@ -309,4 +310,51 @@ fn many_generations_at_once_are_no_trouble() {
     let (code, said) = server.stop();
     assert_eq!(code, Some(0));
     assert!(!said.contains("its file is gone"), "{said}");
+}
+
+/// A status that is lost costs neither the date of the version in service, nor its end mark, nor what waits.
+#[test]
+fn guards_outlive_the_status() {
+    let hostile = Hostile::start();
+    let site = Site::new();
+    site.configure(&format!(
+        "[list.one]\nurl = \"http://{}/list\"\nformat = \"plain\"\nuse = \"block\"\nallow-private = true\nfloor = \"0s\"\n",
+        hostile.address
+    ));
+    let outcome = |code| site.sync(&["one"]).expect(code).json()["lists"][0]["outcome"].clone();
+    let says = |day: u32, body: &str| {
+        let head = format!("200 OK\nETag: \"{day}\"\nLast-Modified: Sat, {day:02} Nov 2025 10:00:00 GMT");
+        hostile.does(Act::Say(response(&head, body.as_bytes())));
+    };
+    says(15, "5.6.7.8\n5.6.7.9\n# END 2 entries\n");
+    assert_eq!(outcome(0), "accepted");
+    let confirmed = site.first_list()["confirmed"]["at"].clone();
+    let path = site.state().join("feeds/one/status.json");
+    let lose = |damaged: bool| {
+        if damaged { fs::write(&path, "{") } else { fs::remove_file(&path) }.unwrap();
+    };
+    for damaged in [false, true, false] {
+        lose(damaged);
+        hostile.asked();
+        says(8, "5.6.7.8\n5.6.7.10\n# END 2 entries\n");
+        assert_eq!(outcome(0), "stale");
+        assert!(!hostile.asked().concat().contains("if-"), "what there is, whatever it is");
+        lose(damaged);
+        says(22, "5.6.7.8\n");
+        assert_eq!(outcome(1), "held");
+        let list = site.first_list();
+        assert_eq!(list["confirmed"]["at"], confirmed);
+        lose(damaged);
+        let lost = site.first_list();
+        assert!(lost["held"].is_object(), "{lost:#}");
+        for field in ["held", "reasons", "problem", "set"] {
+            assert_eq!(lost[field], list[field], "{field}");
+        }
+    }
+    // The stored body is read again for what nobody else knows of it, and what waits waits on.
+    site.on_list("accept", "one", &[]).expect(0);
+    lose(false);
+    says(15, "5.6.7.9\n");
+    assert_eq!(outcome(0), "stale");
+    assert_eq!(site.first_list()["entries"], 1);
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use flate2::read::MultiGzDecoder;
 use gatepost::guard::NeverList;
-use gatepost::guard::entries::{Decision, Judgement, Limits, Reason, judge};
+use gatepost::guard::entries::{self, Decision, Judgement, Limits, Reason, judge};
 use gatepost::guard::payload::{self, Rejection};
 use gatepost::parse::{Column, Columns, Diag, Format, Options, Parsed, REPEATS, Trailer, parse};
 
@@ -301,6 +301,37 @@ fn good_files_are_accepted() {
         let judgement = feeds.judge(file, &limits);
         assert_eq!((judgement.decision, judgement.reasons), (Decision::Accept, vec![]), "{file}");
     }
+}
+
+/// What publishers really change from one version to the next is far within the bands, by entries and by addresses.
+#[test]
+fn consecutive_versions_are_within_the_bands() {
+    let Some(feeds) = Feeds::find("consecutive_versions_are_within_the_bands") else { return };
+    let mut compared = 0;
+    for kind in [
+        "disposable/",
+        "dshield/",
+        "psbl/psbl-sorted",
+        "spamhaus-drop-json/drop_v4",
+        "spamhaus-drop-txt/",
+        "spamhaus-drop-v6/",
+        "threatfox/",
+        "tor/",
+        "urlhaus-filter/urlhaus-filter-domains",
+        "x4b/vpn-ipv4",
+    ] {
+        let files = feeds.rows.keys().filter(|file| file.starts_with(kind));
+        let sets: Vec<_> = files.map(|file| feeds.read(file).0.set).collect();
+        for pair in sets.windows(2) {
+            for [old, new] in [[&pair[0], &pair[1]], [&pair[1], &pair[0]]] {
+                let never = NeverList::special_purpose();
+                let difference = entries::Difference::between(old, new, &never);
+                assert_eq!(difference.reasons(&Limits::default()), [], "{kind}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 40, "{compared} pairs: versions are missing");
 }
 
 #[test]

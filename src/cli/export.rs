@@ -144,7 +144,7 @@ fn serial_of(snapshot: &Snapshot<Mapped>) -> u32 {
 
 fn whole(path: &Path) -> anyhow::Result<Snapshot<Mapped>> {
     let open = || {
-        let snapshot = Snapshot::open(Mapped::open(path)?)?;
+        let snapshot = Snapshot::open(files::mapped(path)?)?;
         snapshot.verify()?;
         Ok::<_, crate::snapshot::SnapshotError>(snapshot)
     };

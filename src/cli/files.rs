@@ -2,12 +2,13 @@
 
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 
 use super::failure::Usage;
+use crate::snapshot::{Mapped, SnapshotError};
 
 /// Octets written at a time.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -25,6 +26,19 @@ pub(super) fn target(typed: &Path) -> anyhow::Result<PathBuf> {
         )))),
         _ => Ok(target),
     }
+}
+
+/// The snapshot that a person named, or that stands in a store. It is mapped, which no pipe can be: whoever opens one to read
+/// waits until somebody writes there, and that may be nobody.
+pub(super) fn mapped(path: &Path) -> Result<Mapped, SnapshotError> {
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let why = "it is no plain file; a snapshot is mapped, so write what a pipe brings to a file first";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why).into());
+    }
+    Mapped::of(&file)
 }
 
 /// Whether two names are one file.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::files;
 use super::logs;
 use super::output::{
     Align, BAD, Cell, GOOD, HEAD, NOTHING, Out, Table, WARN, counted, grouped, json, octets, out,
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut out = out();
     let mut status = ExitStatus::Ok;
     for (at, file) in args.files.iter().enumerate() {
-        let opened = Mapped::open(file).and_then(Snapshot::open);
+        let opened = files::mapped(file).and_then(Snapshot::open);
         let snapshot = match opened {
             Err(SnapshotError::Io(error)) => {
                 return Err(error).with_context(|| format!("cannot read {}", file.display()));

@@ -164,6 +164,7 @@ impl Out {
             self.line("max-gone", format!("{:?}", list.limits.max_gone));
             self.line("compare-above", list.limits.compare_above.to_string());
             self.line("max-canaries", list.limits.max_canaries.to_string());
+            self.line("max-unknown-tlds", list.limits.max_unknown_tlds.to_string());
             self.line("allow-empty", list.limits.allow_empty.to_string());
         }
         self.line("bogons", list.limits.bogons.to_string());

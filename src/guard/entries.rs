@@ -10,20 +10,21 @@ mod effect;
 mod reason;
 mod shape;
 mod spelt;
+mod stretches;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use change::{Before, Difference, compare};
-pub use reason::{Decision, Reason};
+pub use reason::{Decision, Measure, Reason};
 pub use spelt::{spells_any_below, spells_any_of};
 
 use super::NeverList;
 use crate::parse::{Report, Trailer};
-use crate::set::Set;
-use effect::in_effect;
+use crate::set::{Holds, Set};
+use effect::{Effect, excludes};
+pub use shape::is_below_unknown;
 use shape::{Nobodys, Shape, spread_v6};
 use spelt::spells_addresses;
 
@@ -43,17 +44,23 @@ pub const SHORTEST_V4: u8 = 8;
 pub const SHORTEST_V6: u8 = 16;
 /// Labels that a name must have for all names below it to be listed by one entry; a public suffix (`co.uk`) is one label.
 pub const SHORTEST_NAME: u8 = 2;
-/// Share of its entries that a list may lose at once. Replayed over 90 list-years, this and [`MAX_GROWTH`] ask a person
+/// Share of its entries, and of the addresses that it covers, that a list may lose at once. Replayed over 90 list-years, this and [`MAX_GROWTH`] ask a person
 /// one question a list every three years.
 pub const MAX_SHRINK: f64 = 0.25;
-/// Share of its entries that a list may gain at once.
+/// Share of its entries, and of the addresses that it covers, that a list may gain at once.
 pub const MAX_GROWTH: f64 = 0.5;
-/// Share of the old entries that may be gone from the new version, however many came in their place.
+/// Share of the old entries, and of the addresses covered then, that may be gone from the new version, however many came in their place.
 pub const MAX_GONE: f64 = 0.4;
 /// Lists of so many entries or fewer are not held against their last version: a handful is gone quickly.
 pub const COMPARE_ABOVE: u64 = 500;
+/// A list that covers fewer IPv4 addresses counts as one that covers so many (a /14): one entry more or less is no shrinking
+/// or growing of a list of single addresses, however wide entries commonly are.
+pub const COMPARE_ABOVE_V4: u64 = 1 << 18;
 /// Entries in canary networks ([`Limits::max_canaries`]): a few are an accident and left out, more are a broken list.
 pub const MAX_CANARIES: u64 = 5;
+/// Entries for all names below a top-level domain that does not exist ([`Limits::max_unknown_tlds`]): single ones are junk and
+/// left out, more are a list of something else.
+pub const MAX_UNKNOWN_TLDS: u64 = 5;
 /// Entries that a reason or a report quotes.
 pub const SAMPLE: usize = 5;
 
@@ -84,6 +91,8 @@ pub struct Limits {
     pub compare_above: u64,
     /// See [`MAX_CANARIES`].
     pub max_canaries: u64,
+    /// See [`MAX_UNKNOWN_TLDS`].
+    pub max_unknown_tlds: u64,
     /// The feed is sometimes empty and means it.
     pub allow_empty: bool,
     /// The feed lists unusable space by design: less is taken out of it ([`NeverList::of_feed`]), and its limits on coverage
@@ -116,6 +125,7 @@ impl Default for Limits {
             max_gone: MAX_GONE,
             compare_above: COMPARE_ABOVE,
             max_canaries: MAX_CANARIES,
+            max_unknown_tlds: MAX_UNKNOWN_TLDS,
             allow_empty: false,
             bogons: false,
         }
@@ -133,14 +143,17 @@ pub struct Dropped {
     pub canaries: u64,
     /// Entries that would answer with a code that is no list's ([`super::is_answer`]).
     pub error_code: u64,
-    /// The first of both, as published.
+    /// Entries for all names below a top-level domain that does not exist ([`is_below_unknown`]).
+    #[serde(default)]
+    pub unknown_tld: u64,
+    /// The first of them, as published.
     pub sample: Vec<String>,
 }
 
 impl Dropped {
     /// Entries that are left out as a whole.
     pub fn total(&self) -> u64 {
-        self.never + self.error_code
+        self.never + self.error_code + self.unknown_tld
     }
 
     fn example(&mut self, entry: &impl fmt::Display) {
@@ -163,7 +176,7 @@ pub struct Judgement {
     pub coverage_v4: f64,
     /// The same of the IPv6 space that registries give out.
     pub coverage_v6: f64,
-    /// Distinct entries that list something: without dropped ones, and those that exclusions take off.
+    /// Distinct entries that list something: without dropped ones, and what exclusions take off of them.
     pub entries: u64,
 }
 
@@ -186,9 +199,14 @@ pub fn judge(
 ) -> Judgement {
     let nobodys = Nobodys::of(limits, never);
     let shape = Shape::of(set, limits, &nobodys, canaries);
-    let entries = match in_effect(set) {
-        Cow::Borrowed(_) => shape.in_effect(),
-        Cow::Owned(left) => Shape::of(&left, limits, &nobodys, canaries).in_effect(),
+    let in_effect = |part: &Set| {
+        let effect = Effect::of(part);
+        let shape = Shape::of(&effect.set, limits, &nobodys, canaries);
+        shape.in_effect() as f64 - effect.lost(|entry| !is_never(entry, never))
+    };
+    let entries = match set.parts().any(excludes) {
+        false => shape.in_effect(),
+        true => set.parts().map(in_effect).sum::<f64>().ceil() as u64,
     };
     let mut judgement = Judgement {
         decision: Decision::Accept,
@@ -196,7 +214,11 @@ pub fn judge(
         entries,
         coverage_v4: shape.covered_v4 as f64 / 2f64.powi(32),
         coverage_v6: shape.share_v6(),
-        dropped: Dropped { canaries: shape.canaries.count, ..shape.dropped },
+        dropped: Dropped {
+            canaries: shape.canaries.count,
+            unknown_tld: shape.unknown_tlds.count,
+            ..shape.dropped
+        },
     };
     let mut found: Vec<Reason> = Vec::new();
     found.extend(end_mark(report));
@@ -210,6 +232,7 @@ pub fn judge(
     found.extend(shape.short_v4.reason(limits.shortest_v4));
     found.extend(shape.short_v6.reason(limits.shortest_v6));
     found.extend(shape.short_names.reason(limits.shortest_name));
+    found.extend(shape.unknown_tlds.reason(limits.max_unknown_tlds));
     let covered = [
         ("IPv4", judgement.coverage_v4, limits.max_coverage_v4),
         ("what registries give out of IPv6", judgement.coverage_v6, limits.max_coverage_v6),
@@ -217,6 +240,15 @@ pub fn judge(
     found.extend(covered.into_iter().filter_map(|(of, share, limit)| coverage(of, share, limit)));
     found.into_iter().for_each(|reason| judgement.add(reason));
     judgement
+}
+
+/// Whether nobody may list any address of an entry.
+fn is_never(entry: &Holds, never: &NeverList) -> bool {
+    match entry {
+        Holds::V4(span) => never.covers_v4(*span),
+        Holds::V6(span) => never.covers_v6(*span),
+        Holds::Name(..) => false,
+    }
 }
 
 fn end_mark(report: &Report) -> Option<Reason> {

@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::{Block, NAME_BUFFER, NameList, Scope, Set};
 use crate::model::{Address, Name, Span};
@@ -21,7 +22,7 @@ pub struct Entry {
 }
 
 /// What an entry holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Holds {
     /// IPv4 addresses.
     V4(Span<u32>),
@@ -84,8 +85,21 @@ impl Changed {
 /// of the other version that answer in the same subzones.
 pub fn changes(old: &Set, new: &Set, tell: &mut dyn FnMut(Change, Entry)) -> Changed {
     let mut changed = Changed::default();
-    let nothing = Set::default();
+    pairs(old, new).into_iter().for_each(|[old, new]| part(old, new, &mut changed, tell));
+    changed
+}
+
+/// The same of two parts of lists ([`pairs`]), without their sections.
+pub fn changes_of_part(old: &Set, new: &Set, tell: &mut dyn FnMut(Change, Entry)) -> Changed {
+    let mut changed = Changed::default();
     part(old, new, &mut changed, tell);
+    changed
+}
+
+/// The parts of two versions that are held against each other: the entries of both, and section by section.
+pub fn pairs<'a>(old: &'a Set, new: &'a Set) -> Vec<[&'a Set; 2]> {
+    static NOTHING: LazyLock<Set> = LazyLock::new(Set::default);
+    let mut pairs = vec![[old, new]];
     // Of several sections for the same subzones the first belongs to the first, and so on.
     let mut sections: BTreeMap<_, (Vec<&Set>, Vec<&Set>)> = BTreeMap::new();
     for section in &old.sections {
@@ -96,11 +110,10 @@ pub fn changes(old: &Set, new: &Set, tell: &mut dyn FnMut(Change, Entry)) -> Cha
     }
     for (old, new) in sections.values() {
         for at in 0..old.len().max(new.len()) {
-            let [old, new] = [old, new].map(|sets| sets.get(at).copied().unwrap_or(&nothing));
-            part(old, new, &mut changed, tell);
+            pairs.push([old, new].map(|sets| sets.get(at).copied().unwrap_or(&NOTHING)));
         }
     }
-    changed
+    pairs
 }
 
 fn part(old: &Set, new: &Set, changed: &mut Changed, tell: &mut dyn FnMut(Change, Entry)) {

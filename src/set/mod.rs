@@ -18,7 +18,7 @@ mod since;
 
 pub use blocks_v6::BlocksV6;
 pub use builder::{Repeats, Row, RowKind, SetBuilder};
-pub use changes::{Change, Changed, Entry, Holds, changes};
+pub use changes::{Change, Changed, Entry, Holds, changes, changes_of_part, pairs};
 pub use names::{NAME_BUFFER, NameBuffer, NameList};
 pub use rows::Key;
 pub use since::{Since, Version};
@@ -216,10 +216,20 @@ impl Set {
     /// The same list with other values; entries whose value becomes `None` are left out. Exclusions stay.
     #[must_use]
     pub fn with_values(&self, mut change: impl FnMut(&Value) -> Option<Value>) -> Self {
-        self.changed(&mut change)
+        self.changed(&mut change, &|_, _| true)
     }
 
-    fn changed(&self, change: &mut dyn FnMut(&Value) -> Option<Value>) -> Self {
+    /// The same list without the listings of names that `drop` picks, which is told in which part of the list they stand.
+    #[must_use]
+    pub fn without_names(&self, drop: impl Fn(&Self, &NameEntry) -> bool) -> Self {
+        self.changed(&mut |value| Some(value.clone()), &|part, entry| !drop(part, entry))
+    }
+
+    fn changed(
+        &self,
+        change: &mut dyn FnMut(&Value) -> Option<Value>,
+        keeps: &dyn Fn(&Self, &NameEntry) -> bool,
+    ) -> Self {
         let mut builder = SetBuilder::new(self.overlap);
         builder.directives = self.directives.clone();
         let ids: Vec<Option<ValueId>> =
@@ -247,13 +257,13 @@ impl Set {
         for entry in self.names.iter() {
             match id(entry.value) {
                 _ if entry.exclude => builder.exclude_name(entry.name, entry.scope),
-                Some(value) => builder.name(entry.name, entry.scope, value),
-                None => {}
+                Some(value) if keeps(self, &entry) => builder.name(entry.name, entry.scope, value),
+                _ => {}
             }
         }
         let sections = self.sections.iter().map(|section| Section {
             subs: section.subs.clone(),
-            set: Arc::new(section.set.changed(change)),
+            set: Arc::new(section.set.changed(change, keeps)),
         });
         Self { sections: sections.collect(), ..builder.finish() }
     }

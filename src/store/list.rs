@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::json::{self, Versioned};
 use super::killpoint::killpoint;
 use super::log::{self, Attempt, Logged};
-use super::owner::{Owner, open_folder, open_in_place, open_plain, read_plain};
+use super::owner::{LARGEST, Owner, holds, open_folder, open_in_place, open_plain, read_sealed};
 use super::status::{Dates, ListStatus, SetRef, Validators};
 use super::{Store, make_folder};
 use crate::model::{ContentHash, Hasher};
@@ -57,7 +57,9 @@ impl BodyRef {
 
     /// Whether it is what was written.
     pub fn is_whole(&self) -> bool {
-        hash_file(&self.path).is_ok_and(|hash| hash.short() == self.hash)
+        let is_one = |found: std::fs::Metadata| found.len() <= LARGEST;
+        self.path.symlink_metadata().is_ok_and(is_one)
+            && hash_file(&self.path).is_ok_and(|hash| hash.short() == self.hash)
     }
 }
 
@@ -258,7 +260,7 @@ impl<'a> ListWriter<'a> {
         let (octets, hash) = codec::encode(set);
         let path = self.dir.set_path(&hash);
         let known = SetRef { hash, entries: set.len() as u64 };
-        if read_plain(&path).is_ok_and(|there| there == octets) {
+        if holds(&path, &octets) {
             self.touch_set(&hash)?;
             return Ok(known);
         }
@@ -320,12 +322,15 @@ impl<'a> ListWriter<'a> {
         Ok(())
     }
 
-    /// A copy of the body that waits.
-    pub fn copy_of_held_body(&self) -> Result<NamedTempFile, StoreError> {
+    /// A copy of the body that waits, which was no larger than `most` when it came.
+    pub fn copy_of_held_body(&self, most: u64) -> Result<NamedTempFile, StoreError> {
         let mut copy = self.body_file()?;
         let path = self.dir.held_body();
-        let mut held = open_in_place(File::options().read(true), &path, self.store.owner, "read")?;
-        std::io::copy(&mut held, &mut copy).map_err(StoreError::io("copy", &path))?;
+        let held = open_in_place(File::options().read(true), &path, self.store.owner, "read")?;
+        let mut held = held.take(most.saturating_add(1));
+        if std::io::copy(&mut held, &mut copy).map_err(StoreError::io("copy", &path))? > most {
+            return Err(StoreError::damaged(&path, "larger than the list may be (`max-size`)"));
+        }
         Ok(copy)
     }
 
@@ -383,7 +388,7 @@ impl<'a> ListWriter<'a> {
 
 /// The set in the file at `path`, which must be the one called `hash`.
 pub(super) fn read_set(path: &Path, hash: &ContentHash) -> Result<Set, StoreError> {
-    let octets = read_plain(path)?;
+    let octets = read_sealed(path)?;
     let set = decode(path, &octets)?;
     match octets.last_chunk::<32>() {
         Some(name) if name == hash.as_bytes() => Ok(set),

@@ -78,6 +78,9 @@ pub struct Attempt {
     /// Lines that could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_lines: Option<u64>,
+    /// It had a mark at its end, which said the truth.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub end_mark: bool,
     /// What became of it.
     pub outcome: Outcome,
     /// Why.

@@ -264,7 +264,7 @@ impl std::ops::Deref for Writer {
 fn holder(file: &mut File) -> String {
     for _ in 0..20 {
         let mut text = String::new();
-        let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+        let _ = file.rewind().and_then(|()| file.take(1 << 10).read_to_string(&mut text));
         if text.ends_with('\n') {
             return text.trim().to_owned();
         }

@@ -1,7 +1,5 @@
 //! One list: what its source brought → set → status. The last good set stays whatever happens here.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -10,6 +8,7 @@ use tempfile::NamedTempFile;
 mod by_hand;
 pub(super) mod hold;
 mod judge;
+mod lost;
 mod own;
 mod places;
 mod remember;
@@ -23,12 +22,13 @@ use crate::feed::fetch::{
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::feed::secret;
 use crate::model::ContentHash;
-use crate::parse::{Options, Trailer};
+use crate::parse::Options;
 use crate::store::{
-    Act, Attempt, BodyRef, By, ListDir, ListStatus, ListWriter, Now, Outcome, Pause, Pin, Retention, SetRef,
-    Stamp, StoreError, Told, Validators, Writer, hash_file,
+    Act, Attempt, BodyRef, By, ListStatus, ListWriter, Now, Outcome, Pause, Retention, Told, Validators,
+    Writer, hash_file,
 };
 use judge::{Against, Body, Judged, Refusal};
+pub(crate) use lost::status_of;
 pub(super) use places::Came;
 
 /// Everything around one list while it is worked on.
@@ -91,13 +91,21 @@ impl<'a> Desk<'a> {
         let validators = self.status.validators.clone();
         // Whoever asks for another way of reading knows that it comes to something else.
         match self.read(&Body::stored(&body.path, validators.as_ref()), Against::Nothing) {
+            // Its status was lost, and nothing else: what it said of the body is known again.
+            Ok(read) if self.status.read_as.is_none() && read.set.hash == set.hash => {
+                self.note_reading(&read);
+                self.keeper.put_status(&self.status)?;
+                return Ok(None);
+            }
             Ok(read) => {
                 read.note_in(&mut attempt);
                 if read.is_good() {
                     // Nobody has confirmed it by this.
-                    let confirmed = self.status.last_confirmed.clone();
+                    let (confirmed, dates) = (self.status.last_confirmed.clone(), self.status.dates);
                     self.take(read, None, validators, &mut report)?;
                     self.status.last_confirmed = confirmed.or(self.status.last_confirmed);
+                    // Nor is it any older.
+                    self.status.dates.server = self.status.dates.server.max(dates.server);
                 } else {
                     self.refuse(read.refusal(), &mut report);
                 }
@@ -380,14 +388,19 @@ impl<'a> Desk<'a> {
         report.reasons.clone_from(&read.reasons);
         report.entries = Some(set.entries);
         report.bad_lines = read.parsed.report.bad;
-        self.status.read_as = Some(self.read_as());
+        self.note_reading(&read);
         self.status.use_ = Some(self.list.use_);
-        self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
         self.status.dates = read.dates;
-        self.status.end_line = read.ends_with_line;
-        self.status.end_mark = read.parsed.report.trailer == Trailer::True;
         self.status.accepted(set, validators, read.outcome, read.reasons, &self.now);
         Ok(())
+    }
+
+    /// What the body of the version in service was read as.
+    fn note_reading(&mut self, read: &Judged) {
+        self.status.read_as = Some(self.read_as());
+        self.status.until = read.parsed.report.validity.until.map(|end| end.as_second());
+        self.status.end_mark = read.has_end_mark();
+        self.status.end_line = read.ends_with_line;
     }
 
     /// The source says that there is nothing newer than what it was asked with.
@@ -442,75 +455,6 @@ impl<'a> Desk<'a> {
     fn read_as(&self) -> String {
         format!("{}, {:?}", self.list.format, self.list.options)
     }
-}
-
-/// What is known of a list. A status that is lost costs what it said, not the list: its newest set is taken up again,
-/// and its body read again. Its publisher is not asked sooner for it, also one that has given nothing yet, and what is there is
-/// no fresher: the log knows when either was last done and who wants to be left alone, and without that it was long ago.
-pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
-    // It would be taken for a list of which nothing is known yet, and its zones would go.
-    if list.path().is_symlink() && !list.path().exists() {
-        return Err(StoreError::planted(list.path(), "a link to nothing"));
-    }
-    let damaged = match list.status() {
-        Err(StoreError::Damaged { path, .. }) => Some(path),
-        Ok(status) if status.last_attempt.is_some() => return Ok(status),
-        Ok(status) if list.sets()?.is_empty() && list.logged().asked.is_none() => return Ok(status),
-        Ok(_) => None,
-        Err(error) => return Err(error),
-    };
-    let newest = list.sets()?.into_iter().find_map(|hash| Some((hash, list.set(&hash).ok()?)));
-    let logged = list.logged();
-    // It was written, or damaged, no earlier than the publisher was asked.
-    let written = damaged.and_then(|path| std::fs::metadata(path).ok()).map(|file| file.mtime());
-    let at = |wall: i64| Stamp { wall, boot: None, boottime: 0 };
-    let confirmed = newest.as_ref().map(|_| at(logged.confirmed.unwrap_or(0)));
-    let history = list.history();
-    let is_its = |attempt: &&Attempt| {
-        attempt.outcome.is_new() && attempt.set == newest.as_ref().map(|(hash, _)| *hash)
-    };
-    let body = history.iter().rev().find(is_its).and_then(|attempt| attempt.body);
-    // What a person decided of it holds on: the set was touched then.
-    let decided = history.iter().rev().find_map(|attempt| match attempt.act? {
-        Act::Pin | Act::Rollback => Some(Some(attempt.wall)),
-        Act::Unpin => Some(None),
-        Act::Accept | Act::Reread => None,
-    });
-    Ok(ListStatus {
-        body,
-        pinned: decided.flatten().map(|wall| Pin { since: at(wall), passed_over: None }),
-        set: newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 }),
-        last_contact: logged.asked.max(written).map(at),
-        last_confirmed: confirmed.clone(),
-        content_since: confirmed,
-        resting: resting(&history),
-        ..ListStatus::default()
-    })
-}
-
-/// Who asked to be left alone and has not been heard since, by the log.
-fn resting(history: &[Attempt]) -> BTreeMap<String, Pause> {
-    let mut resting = BTreeMap::new();
-    for attempt in history {
-        if let Some(validators) = &attempt.validators {
-            resting.remove(&validators.url);
-        }
-        for place in &attempt.in_vain {
-            if let Some(asked) = place.retry_after {
-                let since = Stamp { wall: attempt.wall, boot: None, boottime: 0 };
-                resting.insert(
-                    place.url.clone(),
-                    Pause {
-                        since,
-                        seconds: schedule::obeyed(asked),
-                        shown: None,
-                        server: place.server.clone(),
-                    },
-                );
-            }
-        }
-    }
-    resting
 }
 
 fn note_answer(attempt: &mut Attempt, answered: &Answered) {

@@ -9,9 +9,10 @@ use anyhow::{Context, anyhow};
 
 use super::super::compile::listed_in;
 use super::super::failure::Usage;
+use super::super::files;
 use super::Args;
 use crate::load::{Draw, FileError, Questions, draw, read};
-use crate::snapshot::{self, Mapped, Snapshot};
+use crate::snapshot::{self, Snapshot};
 use crate::zone::Zone;
 
 /// Questions that are drawn from a list; then they begin anew. Enough to spread over any list's memory.
@@ -39,7 +40,7 @@ pub(super) fn make(args: &Args) -> anyhow::Result<Questions> {
         |exact| Draw { questions: number, hit_share: args.hit_share, rtype: args.rtype.rtype(), exact };
     let (path, drawn) = if let Some(path) = &args.snapshot {
         let zone =
-            opened(Mapped::open(path).with_context(|| format!("cannot read {}", path.display()))?, path)?;
+            opened(files::mapped(path).with_context(|| format!("cannot read {}", path.display()))?, path)?;
         (path, draw(&zone, &what(true), &mut questions))
     } else if let (Some(path), Some(origin)) = (&args.hits, &args.zone) {
         let compiled = listed_in(path, args.format.parse()?, origin)?;

@@ -120,6 +120,7 @@ keys! {
         "max-gone" max_gone: Share,
         "compare-above" compare_above: u64,
         "max-canaries" max_canaries: u64,
+        "max-unknown-tlds" max_unknown_tlds: u64,
         "allow-empty" allow_empty: bool,
         "bogons" bogons: bool,
     }
@@ -240,6 +241,7 @@ impl LimitKeys {
             ("max-gone", place(&self.max_gone)),
             ("compare-above", place(&self.compare_above)),
             ("max-canaries", place(&self.max_canaries)),
+            ("max-unknown-tlds", place(&self.max_unknown_tlds)),
             ("allow-empty", place(&self.allow_empty)),
         ]
         .into_iter()
@@ -275,6 +277,7 @@ impl LimitKeys {
             max_gone: or(&self.max_gone, Share(default.max_gone)).0,
             compare_above: or(&self.compare_above, default.compare_above),
             max_canaries: or(&self.max_canaries, default.max_canaries),
+            max_unknown_tlds: or(&self.max_unknown_tlds, default.max_unknown_tlds),
             allow_empty: or(&self.allow_empty, default.allow_empty),
             bogons: or(&self.bogons, default.bogons),
         }

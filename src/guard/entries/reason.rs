@@ -28,6 +28,25 @@ impl fmt::Display for Decision {
     }
 }
 
+/// What is counted of two versions of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Entries, each as far as exclusions leave it.
+    Entries,
+    /// The IPv4 addresses that are listed.
+    Addresses,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Entries => "entries",
+            Self::Addresses => "listed IPv4 addresses",
+        })
+    }
+}
+
 /// Why a list is not simply accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
@@ -108,36 +127,42 @@ pub enum Reason {
         /// The first of them.
         examples: Vec<String>,
     },
-    /// Fewer entries than the last version had.
-    #[error("{entries} entries after {before} are {share:.1} % fewer, at most {limit:.1} % may be")]
+    /// Fewer than the last version had.
+    #[error("{now} {of} after {before} are {share:.1} % fewer, at most {limit:.1} % may be")]
     Shrink {
-        /// Entries now.
-        entries: u64,
-        /// Entries before.
+        /// What was counted.
+        of: Measure,
+        /// So many now.
+        now: u64,
+        /// And before.
         before: u64,
         /// In per cent.
         share: f64,
         /// In per cent.
         limit: f64,
     },
-    /// More entries than the last version had.
-    #[error("{entries} entries after {before} are {share:.1} % more, at most {limit:.1} % may be")]
+    /// More than the last version had.
+    #[error("{now} {of} after {before} are {share:.1} % more, at most {limit:.1} % may be")]
     Growth {
-        /// Entries now.
-        entries: u64,
-        /// Entries before.
+        /// What was counted.
+        of: Measure,
+        /// So many now.
+        now: u64,
+        /// And before.
         before: u64,
         /// In per cent.
         share: f64,
         /// In per cent.
         limit: f64,
     },
-    /// Too many of the last version's entries are not there any more.
-    #[error("{gone} of the {before} old entries are gone ({share:.1} %, at most {limit:.1} % may be)")]
+    /// Too many of the last version's are not there any more.
+    #[error("{gone} of the {before} old {of} are gone ({share:.1} %, at most {limit:.1} % may be)")]
     Turnover {
-        /// Old entries that are gone.
+        /// What was counted.
+        of: Measure,
+        /// Old ones that are gone.
         gone: u64,
-        /// Old entries.
+        /// Old ones.
         before: u64,
         /// In per cent.
         share: f64,
@@ -151,6 +176,16 @@ pub enum Reason {
         count: u64,
         /// The fewest labels that it may have.
         limit: u8,
+        /// The first of them.
+        examples: Vec<String>,
+    },
+    /// All names below top-level domains that do not exist.
+    #[error("{count} entries list all names below a top-level domain that does not exist, at most {limit} may: {}", .examples.join(", "))]
+    UnknownTld {
+        /// How many.
+        count: u64,
+        /// How many may be.
+        limit: u64,
         /// The first of them.
         examples: Vec<String>,
     },
@@ -199,6 +234,7 @@ impl Reason {
             Self::ShortPrefix { .. } => "short-prefix",
             Self::ShortName { .. } => "short-name",
             Self::Canaries { .. } => "canaries",
+            Self::UnknownTld { .. } => "unknown-tld",
             Self::Shrink { .. } => "shrink",
             Self::Growth { .. } => "growth",
             Self::Turnover { .. } => "turnover",

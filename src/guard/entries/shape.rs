@@ -10,7 +10,7 @@ use psl::Psl as _;
 use super::super::{NeverList, says_no_answer};
 use super::spelt::{addresses, spells_any_of};
 use super::{Dropped, Limits, Reason, SAMPLE};
-use crate::model::{Address, Name, Span, Subject};
+use crate::model::{Address, Span, Subject};
 use crate::set::{Block, Column, NAME_BUFFER, NameEntry, NameList, Scope, Set, ValueId};
 
 /// Entries above a size.
@@ -36,6 +36,20 @@ pub(super) struct ShortNames {
 impl ShortNames {
     pub(super) fn reason(self, limit: u8) -> Option<Reason> {
         (self.count > 0).then_some(Reason::ShortName { count: self.count, limit, examples: self.examples })
+    }
+}
+
+/// Names below top-level domains that do not exist.
+#[derive(Default)]
+pub(super) struct UnknownTlds {
+    pub(super) count: u64,
+    examples: Vec<String>,
+}
+
+impl UnknownTlds {
+    pub(super) fn reason(&self, limit: u64) -> Option<Reason> {
+        let Self { count, examples } = self;
+        (*count > limit).then(|| Reason::UnknownTld { count: *count, limit, examples: examples.clone() })
     }
 }
 
@@ -88,6 +102,7 @@ pub(super) struct Shape {
     pub(super) short_v4: Short,
     pub(super) short_v6: Short,
     pub(super) short_names: ShortNames,
+    pub(super) unknown_tlds: UnknownTlds,
     pub(super) covered_v4: u64,
     /// Of what the registries have.
     covered_v6: u128,
@@ -148,7 +163,7 @@ impl Shape {
             self.block(&found, &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
-        let spelt = self.names(&set.names, limits.shortest_name, never, &errors);
+        let spelt = self.names(&set.names, limits, never, &errors);
         // Sections answer in subzones of their own: each is as broad as it is.
         self.covered_v4 = self.covered_v4.max(covered(set, idle) + spelt);
         let covered_v6 = REGISTRIES_V6.into_iter().map(|registry| covered_v6(set, registry)).sum();
@@ -159,7 +174,7 @@ impl Shape {
     fn names(
         &mut self,
         names: &NameList,
-        shortest: u8,
+        limits: &Limits,
         never: &NeverList,
         errors: &BTreeSet<ValueId>,
     ) -> u64 {
@@ -170,19 +185,31 @@ impl Shape {
             if errors.contains(&names.value(row)) {
                 self.dropped.error_code += 1;
                 self.dropped.example(&shown(&names.entry(row)));
-            } else if spells_any_of(name, scope, never) {
+                continue;
+            }
+            if spells_any_of(name, scope, never) {
                 self.dropped.never += 1;
                 self.dropped.example(&shown(&names.entry(row)));
-            } else {
-                if let Some(Subject::V4(span)) = addresses(name, scope) {
-                    spelt += u64::from(span.last - span.first) + 1;
+                continue;
+            }
+            if let Some(Subject::V4(span)) = addresses(name, scope) {
+                spelt += u64::from(span.last - span.first) + 1;
+            }
+            if scope != Scope::Below {
+                continue;
+            }
+            let entry = names.entry(row);
+            let (count, examples) = match broad(names, &entry, limits) {
+                None => continue,
+                Some(Broad::Unknown) => {
+                    self.dropped.example(&shown(&entry));
+                    (&mut self.unknown_tlds.count, &mut self.unknown_tlds.examples)
                 }
-                if scope == Scope::Below && depth(&names.entry(row).name) < usize::from(shortest) {
-                    self.short_names.count += 1;
-                    if self.short_names.examples.len() < SAMPLE {
-                        self.short_names.examples.push(shown(&names.entry(row)));
-                    }
-                }
+                Some(Broad::Short) => (&mut self.short_names.count, &mut self.short_names.examples),
+            };
+            *count += 1;
+            if examples.len() < SAMPLE {
+                examples.push(shown(&entry));
             }
         }
         spelt
@@ -190,7 +217,7 @@ impl Shape {
 
     /// Entries that list something, whatever exclusions say.
     pub(super) fn in_effect(&self) -> u64 {
-        self.listed - self.dropped.total()
+        self.listed - self.dropped.total() - self.unknown_tlds.count
     }
 
     pub(super) fn share_v6(&self) -> f64 {
@@ -281,15 +308,45 @@ fn shown(entry: &NameEntry) -> String {
     format!("{below}{}", entry.name)
 }
 
-/// Labels of a name, those of a public suffix counted as one: below `co.uk` are as many owners as below `com`.
-fn depth(name: &Name) -> usize {
-    let mut labels: Vec<&[u8]> = name.labels().collect();
+/// How an entry lists too much.
+enum Broad {
+    /// All names below too short a name.
+    Short,
+    /// All names below a top-level domain that does not exist.
+    Unknown,
+}
+
+/// Whether an entry lists all names below a top-level domain that does not exist: nobody can have meant that, and what it may
+/// list one day nobody knows.
+pub fn is_below_unknown(set: &Set, entry: &NameEntry, limits: &Limits) -> bool {
+    matches!(broad(&set.names, entry, limits), Some(Broad::Unknown))
+}
+
+/// Labels of a public suffix count as one: below `co.uk` are as many owners as below `com`.
+fn broad(names: &NameList, entry: &NameEntry, limits: &Limits) -> Option<Broad> {
+    let shortest = usize::from(limits.shortest_name);
+    if entry.exclude || entry.scope != Scope::Below {
+        return None;
+    }
+    let mut labels: Vec<&[u8]> = entry.name.labels().collect();
     labels.reverse();
     let suffix = psl::List.find(labels.iter().copied());
-    // What anybody may call one in the other part of the list, such as a service with names for its customers, is one owner's.
-    if suffix.typ != Some(psl::Type::Icann) {
-        return labels.len();
+    match suffix.typ {
+        Some(psl::Type::Icann) => (depth(&labels, &suffix) < shortest).then_some(Broad::Short),
+        // A suffix that its owner gives away (`uk.com`, `s3.amazonaws.com`): whoever means the abuse there lists names below
+        // it, or all of them and not its owner's own.
+        Some(psl::Type::Private) => {
+            let short = labels.len() < shortest
+                || depth(&labels, &suffix) < shortest && names.holds(&entry.name, Scope::Exact, false);
+            short.then_some(Broad::Short)
+        }
+        None if labels.len() >= shortest => None,
+        None if labels.len() == 1 => Some(Broad::Unknown),
+        None => Some(Broad::Short),
     }
+}
+
+fn depth(labels: &[&[u8]], suffix: &psl::Info) -> usize {
     let mut len = 0;
     let beyond = labels.iter().skip_while(|label| {
         let is_suffix = len < suffix.len;

@@ -233,6 +233,36 @@ fn subzones_in_the_place_of_addresses() {
     }
 }
 
+/// What an owner of a name gives away below it is as much as a public suffix to whoever lists the whole tree.
+#[test]
+fn whole_trees_below_private_suffixes() {
+    let names = |text: &str| judged(Format::Dnset, text, &Limits::default());
+    for suffix in ["uk.com", "eu.org", "s3.amazonaws.com", "org.ru"] {
+        let said = only(&names(&format!("a.example\n.{suffix}\n")));
+        assert!(said.ends_with(&format!("(a public suffix is one): *.{suffix}")), "{said}");
+        for part in [format!("*.{suffix}\n"), format!("{suffix}\n"), format!(".bad.{suffix}\n")] {
+            assert_eq!(names(&part).decision, Decision::Accept, "{part}");
+        }
+    }
+    let broad = Limits { shortest_name: 1, ..Limits::default() };
+    assert_eq!(judged(Format::Dnset, ".uk.com\n", &broad).decision, Decision::Accept);
+}
+
+#[test]
+fn junk_names_are_left_out() {
+    let names = |text: &str| judged(Format::Names, text, &Limits::default());
+    let junk = |count: usize| -> String { (0..count).map(|n| format!("*.tt{n}p\n")).collect() };
+    let few = names(&format!("example.org\n{}", junk(5)));
+    assert_eq!((few.decision, few.dropped.unknown_tld, few.entries), (Decision::Accept, 5, 1), "{few:?}");
+    assert_eq!(few.dropped.sample[0], "*.tt0p");
+    let many = names(&format!("example.org\n{}", junk(6)));
+    assert!(only(&many).starts_with("6 entries list all names below a top-level domain that does not exist"));
+    assert!(!many.reasons[0].is_change());
+    // A real one stays what it is, and so does the name alone.
+    assert_eq!(names("example.org\n*.com\n*.ttp\n").reasons[0].kind(), "short-name");
+    assert_eq!(names("ttp\nexample.org\n").dropped.total(), 0);
+}
+
 #[test]
 fn canaries() {
     let networks = ["17.0.0.0/8", "9.9.9.9", "2620:149::/32"].map(|network| network.parse().unwrap());

@@ -9,14 +9,14 @@
 //! hash      32   BLAKE3 of all before it
 //! ```
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::model::ContentHash;
 use crate::set::Version;
 use crate::set::delta::Delta;
 use crate::store::error::StoreError;
-use crate::store::owner::read_plain;
+use crate::store::owner::read_sealed;
 
 const MAGIC: &[u8; 6] = b"GPDELT";
 const VERSION: u16 = 1;
@@ -29,6 +29,9 @@ const WORTH_A_BLOCK: usize = 256;
 
 /// A delta that is longer was never written.
 const MOST: u64 = 1 << 32;
+
+/// How many times shorter packing makes most of them at the most.
+const USUAL: usize = 8;
 
 /// A delta and what it leads from and to.
 pub(super) struct Stored {
@@ -80,13 +83,15 @@ pub fn packed(delta: &Delta) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// When they are damaged, or not as many.
 pub fn unpacked(packed: &[u8], len: usize) -> std::io::Result<Vec<u8>> {
-    let octets = zstd::bulk::decompress(packed, len)?;
+    // As it comes, not as it says: a few octets may speak of any number.
+    let mut octets = Vec::with_capacity(len.min(packed.len().saturating_mul(USUAL)));
+    zstd::stream::read::Decoder::new(packed)?.take(len as u64 + 1).read_to_end(&mut octets)?;
     if octets.len() == len { Ok(octets) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// What the file at `path` holds. Its hash is checked.
 pub(super) fn read(path: &Path) -> Result<Stored, StoreError> {
-    let octets = read_plain(path)?;
+    let octets = read_sealed(path)?;
     let damaged = || StoreError::damaged(path, "its hash does not fit its content");
     if let Some([.., low, high]) = octets.first_chunk::<8>().filter(|head| head.starts_with(MAGIC)) {
         let found = u16::from_le_bytes([*low, *high]);

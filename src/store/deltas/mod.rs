@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use super::atomic::entries;
 use super::error::StoreError;
 use super::list::{ListDir, read_set};
-use super::owner::read_plain;
+use super::owner::read_sealed;
 use crate::model::ContentHash;
 use crate::set::{Set, Since, Version, codec, delta};
 
@@ -121,7 +121,7 @@ impl Deltas<'_> {
     /// As it was written down.
     fn kept_since(&self, hash: &ContentHash) -> Result<Since, StoreError> {
         let path = self.since_path(hash);
-        let octets = read_plain(&path)?;
+        let octets = read_sealed(&path)?;
         let since = Since::decode(&octets).map_err(|error| StoreError::damaged(&path, error))?;
         match since.set() == hash {
             true => Ok(since),

@@ -13,7 +13,7 @@ use crate::store::atomic;
 use crate::store::clock::{Now, Stamp};
 use crate::store::error::StoreError;
 use crate::store::killpoint::killpoint;
-use crate::store::owner::{Owner, open_in_place};
+use crate::store::owner::{Owner, SMALL, open_in_place};
 use crate::store::{Store, log};
 
 /// What was ever decided, in the state folder.
@@ -148,7 +148,7 @@ impl DecisionWriter {
     /// The wall clock as far as it can be believed. Trouble here lets decisions that are over stay for longer.
     fn believed(&self, now: &Now) -> Option<i64> {
         let mut octets = Vec::new();
-        (&self.lock).read_to_end(&mut octets).ok()?;
+        (&self.lock).take(1 << 10).read_to_end(&mut octets).ok()?;
         let last: Option<Stamp> = serde_json::from_slice(&octets).ok();
         let (wall, stamp) = now.believed(last.as_ref());
         if last.as_ref() != Some(&stamp) {
@@ -172,6 +172,11 @@ impl DecisionWriter {
         options.append(true).create(true).mode(0o644);
         let mut file = open_in_place(&mut options, &path, self.owner, "write")?;
         let before = file.metadata().map_err(StoreError::io("write", &path))?.len();
+        // Nobody would read it any more.
+        if before + text.len() as u64 > SMALL {
+            let full = std::io::ErrorKind::FileTooLarge;
+            return Err(StoreError::io("write", &path)(full.into()));
+        }
         let written = file.write_all(&text).and_then(|()| {
             killpoint("overlay-appended");
             file.sync_all()

@@ -35,7 +35,7 @@ impl Desk<'_> {
             self.write_down(&mut report, attempt)?;
             return Ok(report);
         };
-        let body = self.keeper.copy_of_held_body()?;
+        let body = self.keeper.copy_of_held_body(self.list.max_size)?;
         let read = match self.read(&Body::stored(body.path(), held.validators.as_ref()), Against::LastVersion)
         {
             Ok(read) if read.outcome == Outcome::Rejected => {

@@ -12,10 +12,12 @@ use crate::config::shown_url;
 use crate::feed::decode::{decode, decode_alone};
 use crate::feed::fetch::Fetched;
 use crate::feed::secret::Masks;
-use crate::guard::entries::{Before, Decision, Difference, Judgement, Reason, compare, judge};
+use crate::guard::entries::{
+    Before, Decision, Difference, Judgement, Reason, compare, is_below_unknown, judge,
+};
 use crate::guard::{payload, says_no_answer};
 use crate::parse::{self, Diag, Parsed, Trailer};
-use crate::set::{Changed, codec};
+use crate::set::{Changed, NameEntry, Set, codec};
 use crate::store::{Attempt, Dates, Outcome, SetRef, Validators, hash_file, open_plain};
 use crate::sync::Event;
 
@@ -153,6 +155,11 @@ impl Judged {
         Self { outcome, reasons, ..self }
     }
 
+    /// It has a mark at its end, and it fits.
+    pub(super) fn has_end_mark(&self) -> bool {
+        self.parsed.report.trailer == Trailer::True
+    }
+
     pub(super) fn refusal(&self) -> Refusal {
         Refusal { outcome: self.outcome, kinds: self.kinds.clone(), reasons: self.reasons.clone() }
     }
@@ -166,6 +173,7 @@ impl Judged {
         attempt.added = self.changed.map(|changed| changed.added);
         attempt.removed = self.changed.map(|changed| changed.removed);
         attempt.bad_lines = Some(self.parsed.report.bad);
+        attempt.end_mark = self.has_end_mark();
     }
 }
 
@@ -258,6 +266,13 @@ impl Desk<'_> {
         let parsed = match judgement.dropped.error_code {
             0 => parsed,
             _ => Parsed { set: parsed.set.without(says_no_answer), ..parsed },
+        };
+        let parsed = match judgement.dropped.unknown_tld {
+            0 => parsed,
+            _ => {
+                let is_junk = |part: &Set, entry: &NameEntry| is_below_unknown(part, entry, &list.limits);
+                Parsed { set: parsed.set.without_names(is_junk), ..parsed }
+            }
         };
         let entries = parsed.set.len() as u64;
         let set = SetRef { hash: codec::hash(&parsed.set), entries };
@@ -398,9 +413,13 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
     let never = counted(dropped.never, "entries left out: no feed may list these addresses");
     let errors =
         counted(dropped.error_code, "entries left out: their code is none that a list may answer with");
+    let unknown = counted(
+        dropped.unknown_tld,
+        "entries left out: they list all names below a top-level domain that does not exist",
+    );
     let canaries = counted(dropped.canaries, "entries name canary networks, which no list may");
     let sample =
         (!dropped.sample.is_empty()).then(|| format!("left out, for example: {}", dropped.sample.join(", ")));
     let reasons = judgement.reasons.iter().map(ToString::to_string);
-    reasons.chain(never).chain(errors).chain(canaries).chain(sample).collect()
+    reasons.chain(never).chain(errors).chain(unknown).chain(canaries).chain(sample).collect()
 }
