@@ -61,7 +61,7 @@ fn a_mirror_rests_for_itself_alone() {
     site.sync(&["one"]).expect(1);
     assert_eq!(asked(), (1, 1));
     second.does(Act::Say(response(GOOD_HEAD, GOOD)));
-    assert_eq!((waits(&site), asked()), (serde_json::Value::Null, (0, 1)));
+    assert_eq!((waits(&site), asked()), (Value::Null, (0, 1)));
     second.does(Act::Say(response("503 X\nRetry-After: 3600", b"")));
     site.sync(&["one"]).expect(1);
     assert_eq!(asked(), (0, 1));

@@ -334,16 +334,26 @@ fn broad(names: &NameList, entry: &NameEntry, limits: &Limits) -> Option<Broad> 
     match suffix.typ {
         Some(psl::Type::Icann) => (depth(&labels, &suffix) < shortest).then_some(Broad::Short),
         // A suffix that its owner gives away (`uk.com`, `s3.amazonaws.com`): whoever means the abuse there lists names below
-        // it, or all of them and not its owner's own.
+        // it, or all of them and not its owner's own. Where any name is one (`*.compute-1.amazonaws.com`), each is one host's.
         Some(psl::Type::Private) => {
             let short = labels.len() < shortest
-                || depth(&labels, &suffix) < shortest && names.holds(&entry.name, Scope::Exact, false);
+                || depth(&labels, &suffix) < shortest
+                    && names.holds(&entry.name, Scope::Exact, false)
+                    && !is_by_wildcard(&labels);
             short.then_some(Broad::Short)
         }
         None if labels.len() >= shortest => None,
         None if labels.len() == 1 => Some(Broad::Unknown),
         None => Some(Broad::Short),
     }
+}
+
+/// Whether a suffix is one because any name beside it is.
+fn is_by_wildcard(labels: &[&[u8]]) -> bool {
+    let Some((_, above)) = labels.split_last() else { return false };
+    let beside = [above, &[b"nobody--has--this"]].concat();
+    let len = beside.iter().map(|label| label.len() + 1).sum::<usize>() - 1;
+    psl::List.find(beside.into_iter()).len >= len
 }
 
 fn depth(labels: &[&[u8]], suffix: &psl::Info) -> usize {

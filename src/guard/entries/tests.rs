@@ -244,6 +244,8 @@ fn whole_trees_below_private_suffixes() {
             assert_eq!(names(&part).decision, Decision::Accept, "{part}");
         }
     }
+    let host = names(".ec2-192-0-2-7.compute-1.amazonaws.com\n");
+    assert_eq!(host.decision, Decision::Accept, "where every name is a suffix: {host:?}");
     let broad = Limits { shortest_name: 1, ..Limits::default() };
     assert_eq!(judged(Format::Dnset, ".uk.com\n", &broad).decision, Decision::Accept);
 }
