@@ -135,7 +135,7 @@ fn what_root_alone_may_read() {
     assert!(said.contains("cannot be run as user 4242"), "{said}");
     // Nor is root told to be root where the user may not even go.
     fs::set_permissions(place.path("."), fs::Permissions::from_mode(0o700)).unwrap();
-    let said = place.run(&["sync", "-c", "gatepost.toml"]).ended_with(2).err;
+    let said = place.run(&["sync", "-c", "gatepost.toml"]).ended_with(3).err;
     assert!(said.contains("user 4242") && said.contains("may not go into a folder above it"), "{said}");
     assert!(!said.contains("as root"), "{said}");
 }
