@@ -425,7 +425,7 @@ async fn the_next_address_is_tried_and_every_failure_is_named() {
     let error = fetch_known(&list(&urls[..2], true), None).await.unwrap_err();
     assert_eq!(error.causes.len(), 2);
     assert!(urls[..2].iter().all(|url| text(&error).contains(url)), "{error}");
-    assert_eq!(error.trouble(), Trouble::Refused);
+    assert_eq!(error.trouble(), Trouble::Answered);
 }
 
 /// The credential is shown to the host that it is for, and in nothing that is said.
