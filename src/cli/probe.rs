@@ -1,5 +1,6 @@
 //! The health check: does the running server answer as it should?
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -178,12 +179,27 @@ impl Health {
             }
         }
         let verdict = match self.status() {
+            ExitStatus::Ok if !self.waiting().is_empty() => styled(
+                WARN,
+                format_args!(
+                    "the server answers as it should; nothing is listed yet in {}, which {} for first data",
+                    self.waiting().join(", "),
+                    if self.waiting().len() == 1 { "waits" } else { "wait" }
+                ),
+            ),
             ExitStatus::Ok => styled(GOOD, "the server answers as it should"),
             ExitStatus::CannotTell => styled(BAD, "cannot tell: no reply"),
             _ => styled(BAD, "the server does not answer as it should"),
         };
         writeln!(out, "{verdict}")?;
         Ok(())
+    }
+
+    /// The zones that have nothing to answer from yet: mail is not checked against them.
+    fn waiting(&self) -> Vec<String> {
+        let waiting = self.checks.iter().filter(|check| matches!(check.found, Found::Waits));
+        let waiting: BTreeSet<String> = waiting.map(|check| check.zone.to_string()).collect();
+        waiting.into_iter().collect()
     }
 
     pub(crate) fn as_json(&self) -> Value {
@@ -200,6 +216,6 @@ impl Health {
                 json!({ "server": check.server, "over": check.over, "zone": check.zone, "result": result, "why": why })
             })
             .collect();
-        json!({ "right": self.status() == ExitStatus::Ok, "checks": checks })
+        json!({ "right": self.status() == ExitStatus::Ok, "waiting": self.waiting(), "checks": checks })
     }
 }
