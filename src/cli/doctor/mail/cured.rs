@@ -59,7 +59,8 @@ pub(super) fn sites(wiring: &Wiring, threshold: Option<i64>) -> Cure {
 /// The lines that name the zone.
 fn lines(text: &str, zone: &Name) -> String {
     let told = text.lines().filter(|line| !line.starts_with('#') && line.contains(&format!(" {zone}=")));
-    told.map(str::trim).collect::<Vec<_>>().join("\n")
+    // As they stand there: what begins a line is no part of a list in main.cf.
+    told.collect::<Vec<_>>().join("\n")
 }
 
 /// One list: of the conditions of a statement all have to hold, of a list one.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::super::super::snippet::Program;
 use super::super::super::snippet::wiring::{LeftOut, WiredZone, Wiring};
 use super::super::cure;
-use super::super::finding::{Area, Check};
-use super::{Does, Idle, Mention, cured};
+use super::super::finding::{Area, Check, Cure};
+use super::fault::{self, Fault};
+use super::{Does, Harsh, Idle, LooksUp, Mention, cured, postfix};
 use crate::config::{Config, Retired, is_public};
 use crate::model::{Name, Use};
 
@@ -44,8 +46,13 @@ fn inner(config: &Config, wiring: &Wiring) -> Vec<WiredZone> {
     zones.collect()
 }
 
-/// Of the lines without effect those that would ask gatepost.
-pub(super) fn without_effect(idle: &[Idle], mentions: &[Mention], wiring: &Wiring) -> Vec<Check> {
+/// Of the lines without effect those that would ask gatepost. `threshold` is postscreen's, where it is set.
+pub(super) fn without_effect(
+    idle: &[Idle],
+    mentions: &[Mention],
+    wiring: &Wiring,
+    threshold: Option<i64>,
+) -> Vec<Check> {
     let asked = |zone: &Name| mentions.iter().any(|mention| mention.zone == *zone);
     let checks = idle.iter().filter_map(|idle| {
         let zones: Vec<&Name> = idle.zones.iter().filter(|zone| is_ours(zone, wiring)).collect();
@@ -69,7 +76,22 @@ pub(super) fn without_effect(idle: &[Idle], mentions: &[Mention], wiring: &Wirin
             true => Check::bad(Area::Mail, "mail-no-effect", what),
             false => Check::warn(Area::Mail, "mail-no-effect", what),
         };
-        Some(check.because(idle.cause.clone()).cured(idle.cure.clone()))
+        // How much each site has to weigh is known beside the threshold alone.
+        let is_of_weights = idle.at == postfix::THRESHOLD;
+        let cure = if is_of_weights { cured::sites(wiring, threshold) } else { idle.cure.clone() };
+        Some(check.because(idle.cause.clone()).cured(cure))
+    });
+    checks.collect()
+}
+
+/// Lines that ask gatepost before they let one's own people pass.
+pub(super) fn harsh(harsh: &[Harsh], wiring: &Wiring) -> Vec<Check> {
+    let ours = |harsh: &&Harsh| harsh.zones.iter().any(|zone| is_ours(zone, wiring));
+    let checks = harsh.iter().filter(ours).map(|harsh| {
+        let what =
+            format!("Postfix, {}: {} is refused when a list of gatepost's has it", harsh.at, harsh.whom);
+        let check = Check::warn(Area::Mail, "mail-own-people", what);
+        check.because(harsh.cause.clone()).cured(harsh.cure.clone())
     });
     checks.collect()
 }
@@ -80,7 +102,8 @@ pub(super) fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
 
 /// What is wrong with each, and with all of a program's together.
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
-    let each = mentions.iter().filter_map(|mention| wrong(mention, served, resolver));
+    let each = mentions.iter().filter_map(|mention| wrong(mention, served, resolver)).collect();
+    let each = fault::checks(each).into_iter();
     each.chain(lacking(mentions, served)).chain(unweighed(mentions, served)).collect()
 }
 
@@ -104,49 +127,50 @@ fn unweighed(mentions: &[Mention], served: &Served<'_>) -> Option<Check> {
     )
 }
 
-fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Option<Check> {
+fn wrong<'a>(mention: &'a Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Option<Fault<'a>> {
     let wiring = served.wiring;
-    let (zone, program) = (&mention.zone, cure::name(mention.program));
-    let what = |rest: &str| format!("{program}, {}: {zone} {rest}", mention.at);
+    let zone = &mention.zone;
     let ours = is_ours(zone, wiring);
     if let Some(retired) = Retired::of_zone(zone).filter(|_| !ours) {
-        let check = Check::bad(Area::Mail, "mail-retired", what("is a list that is no more"));
-        return Some(
-            check.because(retired.sentence()).cured_by(format!("take it out; {}", retired.advice())),
-        );
+        let cure = by(format!("take it out; {}", retired.advice()));
+        let rest = "is a list that is no more";
+        return Some(Fault::bad(mention, "mail-retired", rest, retired.sentence(), cure));
     }
     let wired = served.zone(zone);
     let left_out = wiring.left_out.iter().find(|(origin, _)| origin == zone).map(|(_, why)| why);
     if ours && wired.is_none() && left_out.is_none() {
-        let check = Check::bad(Area::Mail, "mail-unknown-zone", what("is not served"));
         let zones: Vec<String> = wiring.zones.iter().map(|zone| zone.origin.to_string()).collect();
-        return Some(
-            check.because("gatepost has no such zone").cured_by(format!("one of {}", zones.join(", "))),
-        );
+        let cure = by(format!("one of {}", zones.join(", ")));
+        let cause = "gatepost has no such zone";
+        return Some(Fault::bad(mention, "mail-unknown-zone", "is not served", cause, cure));
     }
     if mention.does == Does::Reject && left_out == Some(&LeftOut::Bogons) {
-        let check = Check::bad(Area::Mail, "mail-wrong-use", what("rejects your own networks"));
-        return Some(check.because("it lists addresses of private networks, too").cured_by("take it out"));
+        let cause = "it lists addresses of private networks, too";
+        let rest = "rejects your own networks";
+        return Some(Fault::bad(mention, "mail-wrong-use", rest, cause, by("take it out")));
     }
-    let of_weight = |name, what: String| match mention.does {
-        Does::Weigh => Check::warn(Area::Mail, name, what),
-        _ => Check::bad(Area::Mail, name, what),
+    if let Some(rest) = wired.and_then(|wired| mistaken(mention, wired)) {
+        let cause = "what it is asked for stands in no such list, so nobody is ever listed there";
+        let cure = match cured::cure(mention, wiring, served.threshold) {
+            Some(cure) if mention.program == Program::Postfix => {
+                Cure { how: format!("{}, in the place of these", cure.how), ..cure }
+            }
+            Some(cure) => cure,
+            None => by_text(mention),
+        };
+        return Some(Fault::bad(mention, "mail-wrong-use", rest, cause, cure));
+    }
+    let of_weight = |name, rest: &str, cause: &str| {
+        let fault = Fault::bad(mention, name, rest, cause, cured(mention, served));
+        Some(Fault { is_bad: mention.does != Does::Weigh, ..fault })
     };
     if mention.filter.is_open() {
-        let check = of_weight("mail-no-filter", what("takes any answer for a listing"));
-        return Some(cured(
-            mention,
-            served,
-            check.because(
-                "an error code, or a stranger who gets the domain, would then reject or let in all mail",
-            ),
-        ));
+        let cause = "an error code, or a stranger who gets the domain, would then reject or let in all mail";
+        return of_weight("mail-no-filter", "takes any answer for a listing", cause);
     }
     if let Some(code) = mention.filter.error() {
-        let check = of_weight("mail-wide-filter", what(&format!("takes {code} for a listing")));
-        return Some(cured(mention, served, check.because(
-            "that is no listing: with 127.255.255.x lists say that they refuse to answer, and 127.0.0.1 is listed nowhere",
-        )));
+        let cause = "that is no listing: with 127.255.255.x lists say that they refuse to answer, and 127.0.0.1 is listed nowhere";
+        return of_weight("mail-wide-filter", &format!("takes {code} for a listing"), cause);
     }
     if let Some(wired) = wired {
         let misused = wired.codes.iter().filter(|(use_, _)| !may(mention.does, **use_));
@@ -156,36 +180,49 @@ fn wrong(mention: &Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Op
             .map(|(use_, code, of)| format!("{code} ({of}) is for {}", meant(*use_)))
             .collect();
         if !misused.is_empty() {
-            let check = Check::bad(Area::Mail, "mail-wrong-use", what("is used for what it is not good for"));
-            let check = check.because(misused.join("; "));
-            return Some(match cured::cure(mention, wiring, served.threshold) {
-                Some(cure) => check.cured(cure),
-                None => check.cured_by(format!(
-                    "take it out there; `gatepost snippet {}` uses each list for what it is good for",
-                    cure::name(mention.program).to_lowercase()
-                )),
-            });
+            let cure = cured::cure(mention, wiring, served.threshold).unwrap_or_else(|| by_text(mention));
+            let rest = "is used for what it is not good for";
+            return Some(Fault::bad(mention, "mail-wrong-use", rest, misused.join("; "), cure));
         }
         let mut codes = wired.codes.values().flat_map(BTreeMap::keys);
         if !wired.unknown_values && !codes.any(|code| mention.filter.may_let(*code)) {
-            let check = of_weight("mail-dead-filter", what("is asked for codes that none of its lists has"));
-            return Some(cured(mention, served, check.because("so nothing that is listed there counts")));
+            let cause = "so nothing that is listed there counts";
+            return of_weight("mail-dead-filter", "is asked for codes that none of its lists has", cause);
         }
     }
     let open = resolver.filter(|resolver| !ours && is_public(*resolver))?;
-    let check = Check::warn(Area::Mail, "mail-public-resolver", what(&format!("is asked through {open}")));
-    Some(
-        check
-            .because("operators of lists refuse public resolvers: such a list answers nothing, or an error code for every address")
-            .cured_by("run a resolver here and name it first in /etc/resolv.conf; or serve the list from here: `gatepost feeds`"),
-    )
+    let cause = "operators of lists refuse public resolvers: such a list answers nothing, or an error code for every address";
+    let cure = by(
+        "run a resolver here and name it first in /etc/resolv.conf; or serve the list from here: `gatepost feeds`",
+    );
+    let rest = format!("is asked through {open}");
+    Some(Fault::warn(mention, "mail-public-resolver", rest, cause, cure))
 }
 
-fn cured(mention: &Mention, served: &Served<'_>, check: Check) -> Check {
-    match cured::cure(mention, served.wiring, served.threshold) {
-        Some(cure) => check.cured(cure),
-        None => check.cured_by("name the codes that are listings, as the list's operator documents them"),
+/// Whether a zone is asked for addresses that lists names, or the other way round.
+fn mistaken(mention: &Mention, wired: &WiredZone) -> Option<&'static str> {
+    match mention.looks_up {
+        LooksUp::Addresses if !wired.addresses => Some("is asked for addresses, and lists names"),
+        LooksUp::Names if !wired.names => Some("is asked for names, and lists addresses"),
+        _ => None,
     }
+}
+
+fn by(how: impl Into<String>) -> Cure {
+    Cure { how: how.into(), lines: String::new() }
+}
+
+/// Where the text has nothing in its place.
+fn by_text(mention: &Mention) -> Cure {
+    by(format!(
+        "take it out there; `gatepost snippet {}` uses each list for what it is good for",
+        cure::name(mention.program).to_lowercase()
+    ))
+}
+
+fn cured(mention: &Mention, served: &Served<'_>) -> Cure {
+    cured::cure(mention, served.wiring, served.threshold)
+        .unwrap_or_else(|| by("name the codes that are listings, as the list's operator documents them"))
 }
 
 /// Codes that a program does not take, of zones that it asks for others of the same use: what a list brings that came later passes.
@@ -195,7 +232,12 @@ fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
     for mention in mentions {
         let program = cure::name(mention.program);
         let Some(wired) = served.zone(&mention.zone).filter(|wired| !wired.unknown_values) else { continue };
-        let same = |other: &&Mention| other.program == mention.program && other.zone == mention.zone;
+        if mistaken(mention, wired).is_some() {
+            continue;
+        }
+        let same = |other: &&Mention| {
+            other.program == mention.program && other.zone == mention.zone && mistaken(other, wired).is_none()
+        };
         for (use_, codes) in wired.codes.iter().filter(|(use_, _)| is_for(mention.does, **use_)) {
             let takes = |other: &&Mention, code: &Ipv4Addr| {
                 other.filter.is_open() || is_for(other.does, *use_) && other.filter.may_let(*code)
@@ -221,7 +263,7 @@ fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
             );
             let check = Check::warn(Area::Mail, "mail-lacks-code", what)
                 .because("what has one of these codes alone passes; a filter has to be printed again when lists or codes change");
-            checks.push(cured(mention, served, check));
+            checks.push(check.cured(cured(mention, served)));
         }
     }
     checks

@@ -5,17 +5,19 @@
 
 mod cured;
 mod exim;
+mod fault;
 mod filter;
 mod judge;
 mod off;
 mod postfix;
 mod rspamd;
 mod spamassassin;
+mod spamassassin_if;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
@@ -24,7 +26,7 @@ use super::{cure, resolv_conf};
 use crate::config::Config;
 use crate::model::Name;
 use filter::Filter;
-use judge::{Served, is_ours, judge, without_effect};
+use judge::{Served, harsh, is_ours, judge, without_effect};
 
 /// A zone that a mail program asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,16 @@ struct Mention {
     zone: Name,
     filter: Filter,
     does: Does,
+    looks_up: LooksUp,
+}
+
+/// What the program asks the zone for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LooksUp {
+    Addresses,
+    Names,
+    /// Nobody can tell here.
+    Something,
 }
 
 /// What the program does when the zone answers.
@@ -59,6 +71,17 @@ struct Idle {
     cure: Cure,
 }
 
+/// Lines that ask lists before they let one's own people pass.
+#[derive(Debug, Clone, PartialEq)]
+struct Harsh {
+    at: String,
+    zones: Vec<Name>,
+    /// Whom they refuse.
+    whom: &'static str,
+    cause: String,
+    cure: Cure,
+}
+
 /// A program that asks others than the servers of `/etc/resolv.conf`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Elsewhere {
@@ -76,6 +99,7 @@ pub(super) struct Found {
     programs: BTreeSet<&'static str>,
     mentions: Vec<Mention>,
     idle: Vec<Idle>,
+    harsh: Vec<Harsh>,
     elsewhere: Vec<Elsewhere>,
     closed: Vec<Check>,
     /// postscreen's, where it is set.
@@ -107,36 +131,49 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         Some(Ok(setup)) => {
             found.programs.insert(cure::name(Program::Postfix));
             (found.mentions, found.idle) = postfix::effect(&setup);
+            found.harsh = postfix::harsh(&setup);
             found.threshold = postfix::threshold(&setup);
             found.elsewhere.extend(setup.chrooted().and_then(|at| chrooted(&at)));
         }
         Some(Err((path, error))) => found.closed.push(closed(&path, &error)),
         None => {}
     }
-    let exim = EXIM.iter().position(|path| Path::new(path).exists()).map_or(&[][..], |at| &EXIM[at..=at]);
+    // Where nobody may look, something may be.
+    let is_there = |path: &str| {
+        fs::symlink_metadata(path)
+            .map_or_else(|error| error.kind() == io::ErrorKind::PermissionDenied, |_| true)
+    };
+    let exim = EXIM.iter().position(|path| is_there(path)).map_or(&[][..], |at| &EXIM[at..=at]);
     let mut texts = Vec::new();
     for (program, paths) in std::iter::once((Program::Exim, exim)).chain(FILES) {
-        for path in distinct(paths.iter().flat_map(|path| files(Path::new(path)))) {
+        let paths = distinct(paths.iter().map(PathBuf::from));
+        let (paths, more): (Vec<_>, Vec<_>) = paths.iter().map(|path| files(path)).unzip();
+        found.closed.extend(more.into_iter().flatten().map(|(path, error)| closed(&path, &error)));
+        for path in distinct(paths.into_iter().flatten()) {
             match fs::read_to_string(&path) {
                 Ok(text) => {
                     // Its other settings do not make a program one that asks lists.
                     if !path.ends_with("options.inc") {
                         found.programs.insert(cure::name(program));
                     }
-                    found.add(program, &path, &text);
                     texts.push(off::Read { program, place: path.display().to_string(), text });
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => found.closed.push(closed(&path, &error)),
             }
         }
     }
+    let hidden = spamassassin_if::resolve(&mut texts);
+    for read in &texts {
+        found.add(read.program, Path::new(&read.place), &read.text);
+    }
+    found.idle.extend(hidden);
     found.idle.extend(off::off(&texts, &mut found.mentions));
     found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(|server| !resolvers.contains(server)));
     found
 }
 
-fn closed(path: &Path, error: &std::io::Error) -> Check {
+fn closed(path: &Path, error: &io::Error) -> Check {
     let what = format!("cannot read {}: {error}", path.display());
     Check::unknown(Area::Mail, "mail-closed", what).cured_by("ask as root")
 }
@@ -146,7 +183,7 @@ fn chrooted(copy: &Path) -> Option<Elsewhere> {
     // Without a copy the C library asks this machine itself.
     let text = match fs::read_to_string(copy) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(_) => return None,
     };
     let at = copy.display();
@@ -163,7 +200,9 @@ fn chrooted(copy: &Path) -> Option<Elsewhere> {
 impl Found {
     fn add(&mut self, program: Program, path: &Path, text: &str) {
         let place = path.display().to_string();
-        self.mentions.extend(mentions(program, path, text));
+        let (mentions, idle) = uses(program, path, text);
+        self.mentions.extend(mentions);
+        self.idle.extend(idle);
         let (servers, parameter) = match program {
             Program::Rspamd => (rspamd::servers(text), "nameserver"),
             Program::Spamassassin => (spamassassin::servers(text), "dns_server"),
@@ -209,9 +248,10 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
         return checks;
     }
     let served = Served::of(config, wiring).screened_from(found.threshold);
-    let idle = without_effect(&found.idle, &found.mentions, wiring);
+    let idle = without_effect(&found.idle, &found.mentions, wiring, found.threshold);
     let has_idle = !idle.is_empty();
     checks.extend(idle);
+    checks.extend(harsh(&found.harsh, wiring));
     checks.extend(judge(&found.mentions, &served, resolver));
     let programs: Vec<&str> = found.programs.into_iter().collect();
     let programs = programs.join(", ");
@@ -226,9 +266,12 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
             );
         }
     } else if checks.is_empty() {
-        let number = found.mentions.len();
-        checks
-            .push(Check::ok(Area::Mail, format!("{programs}: {number} uses of zones, each as it should be")));
+        let number = found.mentions.len() as u64;
+        let uses = match number {
+            1 => "1 use of a zone, as it should be".to_owned(),
+            _ => format!("{number} uses of zones, each as it should be"),
+        };
+        checks.push(Check::ok(Area::Mail, format!("{programs}: {uses}")));
     }
     checks
 }
@@ -239,24 +282,28 @@ fn distinct(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     paths.filter(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone()))).collect()
 }
 
-/// The file, or the `*.cf` in the folder.
-fn files(path: &Path) -> Vec<PathBuf> {
+/// The file, or what SpamAssassin reads in the folder, in its order; and the folder that cannot be looked into.
+fn files(path: &Path) -> (Vec<PathBuf>, Option<(PathBuf, io::Error)>) {
     if !path.is_dir() {
-        return vec![path.to_owned()];
+        return (vec![path.to_owned()], None);
     }
-    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|end| end == "cf")).collect();
-    files.sort();
-    files
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()),
+        Err(error) => return (Vec::new(), Some((path.to_owned(), error))),
+    };
+    let ends = |path: &PathBuf, wanted: &str| path.extension().is_some_and(|end| end == wanted);
+    let mut files: Vec<PathBuf> = entries.filter(|path| ends(path, "pre") || ends(path, "cf")).collect();
+    files.sort_by_key(|path| (!ends(path, "pre"), path.clone()));
+    (files, None)
 }
 
-fn mentions(program: Program, path: &Path, text: &str) -> Vec<Mention> {
+/// What asks, and what has no effect by what stands in the same text.
+fn uses(program: Program, path: &Path, text: &str) -> (Vec<Mention>, Vec<Idle>) {
     let place = path.display().to_string();
     match program {
-        Program::Exim => exim::mentions(&place, text, &|path| fs::read_to_string(path).ok()),
-        Program::Rspamd => rspamd::mentions(&place, text),
-        _ => spamassassin::mentions(&place, text),
+        Program::Exim => exim::uses(&place, text, &|path| fs::read_to_string(path).ok()),
+        Program::Rspamd => (rspamd::mentions(&place, text), Vec::new()),
+        _ => (spamassassin::mentions(&place, text), Vec::new()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::super::snippet::Program;
 use super::filter::Filter;
-use super::{Does, Mention};
+use super::{Does, LooksUp, Mention};
 
 /// A block: its name, the zone that it names, where, and what it looks at in the answer.
 #[derive(Debug, Default)]
@@ -60,7 +60,8 @@ fn mention(file: &str, block: &Block) -> Option<Mention> {
         (true, false) => Filter::of(&block.codes.join(",")),
     };
     let zone = zone.trim_end_matches('.').parse().ok()?;
-    Some(Mention { program: Program::Rspamd, at: format!("{file}:{line}"), zone, filter, does: Does::Weigh })
+    let (at, looks_up) = (format!("{file}:{line}"), LooksUp::Something);
+    Some(Mention { program: Program::Rspamd, at, zone, filter, does: Does::Weigh, looks_up })
 }
 
 /// The servers that `dns { nameserver = … }` names in the place of `/etc/resolv.conf`: `127.0.0.1`, `127.0.0.1:53:10`, `master-slave:…`.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::super::super::snippet::Program;
 use super::filter::{Filter, of_pattern};
-use super::{Does, Mention};
+use super::{Does, LooksUp, Mention};
 
 pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
     let lines = || text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -29,7 +29,8 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
         for (zone, filter) in found {
             let Ok(zone) = zone.trim_end_matches('.').parse() else { continue };
             let at = format!("{file}:{}", at + 1);
-            mentions.push(Mention { program: Program::Spamassassin, at, zone, filter, does: Does::Weigh });
+            let (program, does, looks_up) = (Program::Spamassassin, Does::Weigh, LooksUp::Something);
+            mentions.push(Mention { program, at, zone, filter, does, looks_up });
         }
     }
     mentions

@@ -7,12 +7,12 @@ use super::super::super::finding::Cure;
 use super::super::{Does, Idle, Mention};
 use super::Setup;
 use super::config::{Parameters, Service, Written, expanded};
-use super::restrictions::{Barred, Question, mention, questions, words};
+use super::restrictions::{Barred, Question, questions, words};
 use super::screen::{self, SITES};
 use crate::model::Name;
 
 /// Where smtpd looks for restrictions.
-const RESTRICTIONS: [&str; 7] = [
+pub(super) const RESTRICTIONS: [&str; 7] = [
     "smtpd_client_restrictions",
     "smtpd_helo_restrictions",
     "smtpd_sender_restrictions",
@@ -22,7 +22,7 @@ const RESTRICTIONS: [&str; 7] = [
     "smtpd_end_of_data_restrictions",
 ];
 /// Services for one's own people, who authenticate: nobody there is asked for in lists.
-const SUBMISSION: [&str; 5] = ["submission", "submissions", "smtps", "587", "465"];
+pub(super) const SUBMISSION: [&str; 5] = ["submission", "submissions", "smtps", "587", "465"];
 const LAST_HOLDS: &str = "and of several the last holds";
 
 /// What asks, and what would if it had an effect.
@@ -105,35 +105,46 @@ fn zones(mentions: &[Mention]) -> BTreeSet<Name> {
 }
 
 /// The services by which strangers' mail comes to smtpd.
-fn doors(setup: &Setup) -> Vec<&Service> {
+pub(super) fn doors(setup: &Setup) -> Vec<&Service> {
     let services = setup.services.iter().flatten().filter(|service| service.command == "smtpd");
     let is_door = |service: &&Service| match service.kind.as_str() {
         "pass" => true,
         "inet" => {
-            let (host, port) = service.name.rsplit_once(':').unwrap_or(("", &service.name));
-            let host = host.trim_matches(['[', ']']);
-            let is_inner = host == "localhost" || host.starts_with("127.") || host == "::1";
-            !SUBMISSION.contains(&port) && !is_inner && !is_closed(setup, service)
+            let (is_inner, port) = at(service);
+            let is_filters = own(service, "content_filter", setup).is_some_and(|value| value.is_empty());
+            !SUBMISSION.contains(&port) && !is_inner && !is_closed(setup, service) && !is_filters
         }
         _ => false,
     };
     services.filter(is_door).collect()
 }
 
-/// Whether what `-o` says keeps strangers out, or mail comes there from a filter.
-fn is_closed(setup: &Setup, service: &Service) -> bool {
+/// Whether it listens on loopback, and its port.
+pub(super) fn at(service: &Service) -> (bool, &str) {
+    let (host, port) = service.name.rsplit_once(':').unwrap_or(("", &service.name));
+    let host = host.trim_matches(['[', ']']);
+    (host == "localhost" || host.starts_with("127.") || host == "::1", port)
+}
+
+/// What `-o` says.
+pub(super) fn own(service: &Service, name: &str, setup: &Setup) -> Option<String> {
+    let (_, value) = service.overrides.iter().rfind(|(own, _)| own == name)?;
+    Some(expanded(value, &setup.parameters))
+}
+
+/// Whether what `-o` says keeps strangers out.
+pub(super) fn is_closed(setup: &Setup, service: &Service) -> bool {
     // These let strangers in whatever stands behind them.
     const OPEN: [&str; 3] = ["permit", "permit_auth_destination", "permit_mx_backup"];
     service.overrides.iter().any(|(name, value)| {
         let value = expanded(value, &setup.parameters);
         let mut words = words(&value).filter(|word| OPEN.contains(word) || *word == "reject");
-        let refuses = RESTRICTIONS.contains(&name.as_str()) && words.next() == Some("reject");
-        refuses || name == "content_filter" && value.is_empty()
+        RESTRICTIONS.contains(&name.as_str()) && words.next() == Some("reject")
     })
 }
 
 /// The parameters as a service has them.
-fn overridden(setup: &Setup, service: &Service) -> Parameters {
+pub(super) fn overridden(setup: &Setup, service: &Service) -> Parameters {
     let mut parameters = setup.parameters.clone();
     for (name, value) in &service.overrides {
         parameters.insert(name.clone(), expanded(value, &setup.parameters));
@@ -162,7 +173,7 @@ fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
         let questions = questions(value);
         for asks in questions.iter().filter(|asks| asks.barred.is_none()) {
             let does = if of_bounces && asks.does == Does::Reject { Does::RejectBounces } else { asks.does };
-            mentions.extend(mention(&at(name), asks.zone, does));
+            mentions.extend(asks.mention(&at(name)).map(|mention| Mention { does, ..mention }));
         }
         let reasons: BTreeSet<Barred<'_>> = questions.iter().filter_map(|asks| asks.barred).collect();
         for barred in reasons {
@@ -191,7 +202,7 @@ fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
 
 /// Questions that stand where they do nothing.
 fn barred(at: String, barred: Barred<'_>, asks: &[&Question<'_>]) -> Idle {
-    let zones = asks.iter().filter_map(|asks| mention(&at, asks.zone, asks.does)).map(|mention| mention.zone);
+    let zones = asks.iter().filter_map(|asks| asks.mention(&at)).map(|mention| mention.zone);
     let zones = zones.collect();
     let (cause, how) = match barred {
         Barred::Behind(end) => (
@@ -223,7 +234,7 @@ fn soft(parameters: &Parameters, refused: &BTreeSet<Name>) -> Option<Idle> {
 fn named(name: &str, value: &str) -> Vec<Name> {
     let mentions = match name {
         SITES => screen::sites(value),
-        _ => questions(value).iter().filter_map(|asks| mention(name, asks.zone, asks.does)).collect(),
+        _ => questions(value).iter().filter_map(|asks| asks.mention(name)).collect(),
     };
     mentions.into_iter().map(|mention| mention.zone).collect()
 }

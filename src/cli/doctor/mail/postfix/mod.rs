@@ -1,10 +1,11 @@
 //! Postfix: what it has in effect, as `postconf` says it where it is there, else as its files read. Asks and reads; changes nothing.
 //!
 //! `config` reads the files' text, `restrictions` what a list of smtpd's asks, `screen` what postscreen does, and `effect` finds the zones
-//! that are asked, and those that are named where that has no effect.
+//! that are asked, and those that are named where that has no effect, and `order` whom they refuse that they should not.
 
 mod config;
 mod effect;
+mod order;
 mod restrictions;
 mod screen;
 
@@ -16,6 +17,8 @@ use super::super::child::postconf;
 use config::{Parameters, Service, Written};
 
 pub(super) use effect::{of as effect, threshold};
+pub(super) use order::harsh;
+pub(super) use screen::THRESHOLD;
 
 /// Where its configuration is.
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];

@@ -2,7 +2,7 @@
 
 use super::super::super::super::snippet::Program;
 use super::super::filter::Filter;
-use super::super::{Does, Mention};
+use super::super::{Does, LooksUp, Mention};
 
 /// A question, such as `reject_rbl_client block.example=127.0.0.4`.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,7 +11,12 @@ pub(super) struct Question<'a> {
     word: &'a str,
     pub(super) zone: &'a str,
     pub(super) barred: Option<Barred<'a>>,
+    /// Which of [`OWN`] stand before it.
+    pub(super) spares: [bool; 2],
 }
+
+/// What lets one's own people pass.
+pub(super) const OWN: [&str; 2] = ["permit_mynetworks", "permit_sasl_authenticated"];
 
 /// Why a question has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,12 +32,18 @@ impl Question<'_> {
     pub(super) fn line(&self) -> String {
         format!("    {} {},", self.word, self.zone)
     }
+
+    pub(super) fn mention(&self, at: &str) -> Option<Mention> {
+        let looks_up = if self.word.contains("_rhs") { LooksUp::Names } else { LooksUp::Addresses };
+        mention(at, self.zone, self.does, looks_up)
+    }
 }
 
 /// What the restrictions in a value ask.
 pub(super) fn questions(value: &str) -> Vec<Question<'_>> {
     let mut questions = Vec::new();
     let (mut end, mut warns, mut depth) = (None, false, 0);
+    let mut spares = [false; 2];
     let mut words = words(value).peekable();
     while let Some(word) = words.next() {
         // What stands in braces is a table's.
@@ -54,13 +65,16 @@ pub(super) fn questions(value: &str) -> Vec<Question<'_>> {
                 if outside && !warns && ends(word, words.peek()) {
                     end = end.or(Some(word));
                 }
+                if let Some(own) = OWN.iter().position(|own| outside && *own == word) {
+                    spares[own] = true;
+                }
                 warns = false;
                 continue;
             }
         };
         let warned = (warns && does == Does::Reject).then_some(Barred::Warns);
         let barred = end.map(Barred::Behind).or(warned);
-        questions.extend(words.next().map(|zone| Question { does, word, zone, barred }));
+        questions.extend(words.next().map(|zone| Question { does, word, zone, barred, spares }));
         warns = false;
     }
     questions
@@ -84,14 +98,14 @@ pub(super) fn words(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `ZONE`, `ZONE=FILTER`, `ZONE=FILTER*WEIGHT`.
-pub(super) fn mention(at: &str, text: &str, does: Does) -> Option<Mention> {
+pub(super) fn mention(at: &str, text: &str, does: Does, looks_up: LooksUp) -> Option<Mention> {
     let text = text.split('*').next().unwrap_or(text);
     let (zone, filter) = match text.split_once('=') {
         Some((zone, filter)) => (zone, Filter::of(filter)),
         None => (text, Filter::Open),
     };
     let zone = zone.trim_end_matches('.').parse().ok()?;
-    Some(Mention { program: Program::Postfix, at: at.to_owned(), zone, filter, does })
+    Some(Mention { program: Program::Postfix, at: at.to_owned(), zone, filter, does, looks_up })
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
-use super::super::{Does, Idle, Mention};
+use super::super::{Does, Idle, LooksUp, Mention};
 use super::Setup;
 use super::config::{Parameters, Service};
 use super::restrictions::{mention, words};
 use crate::model::Name;
 
 pub(super) const SITES: &str = "postscreen_dnsbl_sites";
-const THRESHOLD: &str = "postscreen_dnsbl_threshold";
+pub(in super::super) const THRESHOLD: &str = "postscreen_dnsbl_threshold";
 /// What asks for it.
 const DNSBLOG: &str = "dnsblog   unix  -       -       y       -       0       dnsblog";
 /// What switches postscreen on, as in Postfix's own `master.cf`.
@@ -33,7 +33,7 @@ pub(super) fn service(setup: &Setup) -> Option<&Service> {
 }
 
 pub(super) fn sites(value: &str) -> Vec<Mention> {
-    words(value).filter_map(|site| mention(SITES, site, Does::Weigh)).collect()
+    words(value).filter_map(|site| mention(SITES, site, Does::Weigh, LooksUp::Addresses)).collect()
 }
 
 /// The sites, as they are pasted.
@@ -93,13 +93,8 @@ pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
     let most: i64 = words(sites).map(weight).filter(|weight| *weight > 0).sum();
     let threshold = threshold(parameters).filter(|threshold| *threshold > most)?;
     let cause = format!("it is {threshold}, and all sites together weigh {most}");
-    Some(idle(
-        THRESHOLD,
-        sites,
-        cause,
-        "in main.cf: what one block list weighs, more than all score lists together, as `gatepost snippet postscreen` has it",
-        String::new(),
-    ))
+    // What cures it depends on what is served.
+    Some(idle(THRESHOLD, sites, cause, "", String::new()))
 }
 
 /// `*WEIGHT` of a site.

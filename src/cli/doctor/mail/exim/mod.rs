@@ -1,14 +1,15 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! Pure but for what the given function reads.
+//! `acl` finds the statements that ask, and those that nobody comes to. Pure but for what the given function reads.
+
+mod acl;
 
 use std::path::Path;
 
 use super::super::super::snippet::Program;
 use super::filter::Filter;
-use super::{Does, Mention};
+use super::{Does, Idle, LooksUp, Mention};
 
-const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Files within files.
 const DEPTH: usize = 8;
 
@@ -25,10 +26,15 @@ struct Reader<'a> {
     lines: Vec<Line>,
 }
 
-pub(super) fn mentions(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Mention> {
+/// What asks, and what would if somebody came to it.
+pub(super) fn uses(
+    file: &str,
+    text: &str,
+    read: &dyn Fn(&Path) -> Option<String>,
+) -> (Vec<Mention>, Vec<Idle>) {
     let mut reader = Reader { read, macros: Vec::new(), lines: Vec::new() };
     reader.file(file, text, 0);
-    of_lines(&reader.lines)
+    acl::uses(&reader.lines)
 }
 
 impl Reader<'_> {
@@ -111,41 +117,28 @@ fn definition(line: &str) -> Option<(&str, &str)> {
     is_name.then(|| (name, value.strip_prefix('=').unwrap_or(value).trim()))
 }
 
-fn of_lines(lines: &[Line]) -> Vec<Mention> {
-    let mut mentions: Vec<Mention> = Vec::new();
-    let (mut does, mut first) = (Does::Weigh, 0);
-    for Line { at, text: line } in lines {
-        let verb = line.split_whitespace().next().and_then(|word| VERBS.iter().find(|verb| **verb == word));
-        if let Some(verb) = verb {
-            does = if matches!(*verb, "deny" | "drop" | "defer") { Does::Reject } else { Does::Weigh };
-            first = mentions.len();
-        }
-        let condition = verb.map_or(line.as_str(), |verb| line[verb.len()..].trim_start());
-        let Some((name, value)) = condition.split_once('=') else { continue };
-        let is_bounce = |does| if does == Does::Reject { Does::RejectBounces } else { does };
-        let items = || items(value.trim());
-        match name.trim() {
-            // An empty sender alone: it holds for the lists before it, too.
-            "senders" if value.trim() == ":" => {
-                does = is_bounce(does);
-                mentions[first..].iter_mut().for_each(|mention| mention.does = is_bounce(mention.does));
-            }
-            "dnslists" => mentions.extend(items().filter_map(|item| mention(at, item, does))),
-            "!dnslists" => mentions.extend(items().filter_map(|item| mention(at, item, Does::Let))),
-            _ => {}
-        }
-    }
-    mentions
-}
-
 /// Of a list, parted by colons, or by what follows `<` at its start.
 fn items(value: &str) -> impl Iterator<Item = &str> {
     let separator = value.strip_prefix('<').and_then(|rest| rest.chars().next());
     let items: Vec<&str> = match separator.filter(char::is_ascii_punctuation) {
-        Some(separator) => value[2..].split(separator).collect(),
-        None => value.split(" :").collect(),
+        Some(separator) => value[1 + separator.len_utf8()..].split(separator).collect(),
+        None => parted(value),
     };
     items.into_iter().map(str::trim)
+}
+
+/// At colons; of two there is one in an item.
+fn parted(value: &str) -> Vec<&str> {
+    let (mut items, mut start) = (Vec::new(), 0);
+    let mut colons = value.match_indices(':').peekable();
+    while let Some((at, _)) = colons.next() {
+        if colons.next_if(|(next, _)| *next == at + 1).is_none() {
+            items.push(&value[start..at]);
+            start = at + 1;
+        }
+    }
+    items.push(&value[start..]);
+    items
 }
 
 /// `ZONE`, `ZONE=CODE,CODE`, `ZONE=CODE/KEY`; `!=` filters nothing that is not named, `&` some bits.
@@ -157,9 +150,18 @@ fn mention(at: &str, item: &str, does: Does) -> Option<Mention> {
         rest if rest.starts_with("==") || rest.starts_with("=&") || rest.starts_with('&') => Filter::Some,
         rest => rest.strip_prefix('=').map_or(Filter::Open, Filter::of),
     };
+    // With a key it is looked up instead of the client.
+    let looks_up = if rest.contains('/') { LooksUp::Something } else { LooksUp::Addresses };
     let zone = zone.trim_end_matches('.');
     if zone.is_empty() {
         return None;
     }
-    Some(Mention { program: Program::Exim, at: at.to_owned(), zone: zone.parse().ok()?, filter, does })
+    Some(Mention {
+        program: Program::Exim,
+        at: at.to_owned(),
+        zone: zone.parse().ok()?,
+        filter,
+        does,
+        looks_up,
+    })
 }

@@ -1,0 +1,281 @@
+//! The statements of Exim's ACLs that ask lists, and those of them that nobody comes to. Pure.
+
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::{Does, Idle, Mention};
+use super::{Line, items, mention};
+
+const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
+/// Of whomever their conditions hold for nothing more is asked.
+const FINAL: [&str; 5] = ["accept", "defer", "deny", "discard", "drop"];
+/// What stands in a statement and is no condition.
+const MODIFIERS: [&str; 13] = [
+    "add_header",
+    "continue",
+    "control",
+    "delay",
+    "endpass",
+    "log_message",
+    "log_reject_target",
+    "logwrite",
+    "message",
+    "queue",
+    "remove_header",
+    "set",
+    "udpsend",
+];
+
+/// A verb with its conditions.
+struct Statement<'a> {
+    verb: &'a str,
+    conditions: Vec<(&'a str, &'a str)>,
+    at: &'a str,
+}
+
+/// The statements below a label.
+#[derive(Default)]
+struct Acl<'a> {
+    /// Nothing in a file that stands in one.
+    name: Option<&'a str>,
+    statements: Vec<Statement<'a>>,
+}
+
+/// What asks, and what would if somebody came to it.
+pub(super) fn uses(lines: &[Line]) -> (Vec<Mention>, Vec<Idle>) {
+    let acls = acls(lines);
+    let (mut mentions, mut idle) = (Vec::new(), Vec::new());
+    for acl in &acls {
+        let nobody_calls = acl.name.filter(|name| is_uncalled(name, lines));
+        let end = acl.statements.iter().position(ends).unwrap_or(acl.statements.len());
+        let (before, behind) = acl.statements.split_at((end + 1).min(acl.statements.len()));
+        match nobody_calls {
+            Some(name) => idle.extend(uncalled(name, &acl.statements)),
+            None => {
+                mentions.extend(before.iter().flat_map(asked));
+                idle.extend(acl.statements.get(end).and_then(|end| unreached(end, behind)));
+            }
+        }
+    }
+    (mentions, idle)
+}
+
+/// By their labels; what stands outside of the section for them is none, where there is one.
+fn acls(lines: &[Line]) -> Vec<Acl<'_>> {
+    let mut acls = vec![Acl::default()];
+    let has_sections = lines.iter().any(|line| line.text.split_whitespace().eq(["begin", "acl"]));
+    let mut is_acl = !has_sections;
+    for line in lines {
+        if let Some(section) = line.text.strip_prefix("begin ") {
+            is_acl = section.trim() == "acl";
+            continue;
+        }
+        if !is_acl {
+            continue;
+        }
+        if let Some(name) = label(&line.text) {
+            acls.push(Acl { name: Some(name).filter(|_| has_sections), statements: Vec::new() });
+            continue;
+        }
+        let word = line.text.split_whitespace().next().unwrap_or_default();
+        if word.is_empty() {
+            continue;
+        }
+        let statements = &mut acls.last_mut().expect("one at least").statements;
+        let is_verb = VERBS.contains(&word);
+        if is_verb || statements.is_empty() {
+            let verb = if is_verb { word } else { "warn" };
+            statements.push(Statement { verb, conditions: Vec::new(), at: &line.at });
+        }
+        let condition = if is_verb { line.text[word.len()..].trim_start() } else { line.text.as_str() };
+        let last = statements.last_mut().expect("one at least");
+        last.conditions.extend(Some((line.at.as_str(), condition)).filter(|_| !condition.is_empty()));
+    }
+    acls
+}
+
+/// `NAME:`
+fn label(line: &str) -> Option<&str> {
+    let name = line.strip_suffix(':')?.trim_end();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
+}
+
+/// Whether no option and no condition names the ACL, as far as it can be told.
+fn is_uncalled(name: &str, lines: &[Line]) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let option = |line: &&Line| line.text.starts_with("acl_");
+    // What is made when mail comes may be any name, or a file.
+    let is_open = |line: &Line| line.text.contains('$') || line.text.contains('/');
+    let mut named = lines.iter().filter(|line| label(&line.text).is_none());
+    !lines.iter().filter(option).any(is_open)
+        && !named.any(|line| line.text.split(|c| !is_word(c)).any(|word| word == name))
+}
+
+/// The questions of a statement.
+fn asked(statement: &Statement<'_>) -> Vec<Mention> {
+    // An empty sender alone.
+    let of_bounces = values(statement, "senders").any(|(_, value)| value == ":");
+    let does = match statement.verb {
+        "deny" | "drop" | "defer" if of_bounces => Does::RejectBounces,
+        "deny" | "drop" | "defer" => Does::Reject,
+        _ => Does::Weigh,
+    };
+    let mut mentions = Vec::new();
+    for (name, does) in [("!dnslists", Does::Let), ("dnslists", does)] {
+        for (at, value) in values(statement, name) {
+            mentions.extend(items(value).filter_map(|item| mention(at, item, does)));
+        }
+    }
+    mentions
+}
+
+/// Of the conditions of this name.
+fn values<'a>(statement: &'a Statement<'_>, name: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    statement.conditions.iter().filter_map(move |(at, condition)| {
+        let (found, value) = condition.split_once('=')?;
+        (found.trim() == name).then_some((*at, value.trim()))
+    })
+}
+
+/// Whether nobody comes to what stands behind the statement.
+fn ends(statement: &Statement<'_>) -> bool {
+    FINAL.contains(&statement.verb)
+        && statement.conditions.iter().all(|(_, condition)| holds_always(condition))
+}
+
+fn holds_always(condition: &str) -> bool {
+    let (name, value) = condition.split_once('=').unwrap_or((condition, ""));
+    match (name.trim(), value.trim()) {
+        ("domains" | "hosts" | "local_parts" | "recipients" | "sender_domains" | "senders", value) => {
+            value == "*"
+        }
+        ("condition", value) => matches!(value, "true" | "yes" | "1"),
+        (name, _) => name.split_whitespace().next().is_some_and(|word| MODIFIERS.contains(&word)),
+    }
+}
+
+fn unreached(end: &Statement<'_>, behind: &[Statement<'_>]) -> Option<Idle> {
+    let cause =
+        format!("`{}` at {} stands before it and holds for everybody: nobody comes as far", end.verb, end.at);
+    let how =
+        format!("move these statements before that `{}`, behind what lets your own people pass", end.verb);
+    idle(behind, cause, how)
+}
+
+/// To name an ACL that was never in use could let everybody in, or nobody.
+fn uncalled(name: &str, statements: &[Statement<'_>]) -> Option<Idle> {
+    let cause = format!("no option (acl_smtp_rcpt …) and no condition names the ACL {name}");
+    let how =
+        "move these statements into the ACL that acl_smtp_rcpt names, behind what lets your own people pass";
+    idle(statements, cause, how.to_owned())
+}
+
+fn idle(statements: &[Statement<'_>], cause: String, how: String) -> Option<Idle> {
+    let asking: Vec<&Statement<'_>> =
+        statements.iter().filter(|statement| !asked(statement).is_empty()).collect();
+    let mentions: Vec<Mention> = asking.iter().copied().flat_map(asked).collect();
+    let at = mentions.first()?.at.clone();
+    let lines = asking.iter().map(|statement| {
+        let conditions = statement.conditions.iter().map(|(_, condition)| format!("\n    {condition}"));
+        format!("  {}{}", statement.verb, conditions.collect::<String>())
+    });
+    Some(Idle {
+        program: Program::Exim,
+        at,
+        zones: mentions.into_iter().map(|mention| mention.zone).collect(),
+        matters: false,
+        cause,
+        cure: Cure { how, lines: lines.collect::<Vec<_>>().join("\n\n") },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::uses;
+
+    /// How many uses there are, and what has no effect: where, why and what to move.
+    fn told(text: &str) -> (usize, Vec<(String, String, String)>) {
+        let (mentions, idle) = uses("e", text, &|_| None);
+        let idle = idle.into_iter().map(|idle| (idle.at, idle.cause, idle.cure.lines));
+        (mentions.len(), idle.collect())
+    }
+
+    const ASKS: &str = "  deny\n    dnslists = a.test=127.0.0.4 : b.test=127.0.0.4\n    message = no\n";
+
+    fn acl(name: &str, before: &str) -> String {
+        format!(
+            "acl_smtp_rcpt = acl_check_rcpt\nbegin acl\n{name}:\n{before}{ASKS}  accept\nbegin routers\nr:\n  driver = accept\n"
+        )
+    }
+
+    #[test]
+    fn what_nobody_comes_to() {
+        let ends = [
+            "accept",
+            "accept hosts = *",
+            "accept\n    message = x\n    hosts = *",
+            "deny",
+            "drop condition = true",
+            "accept endpass",
+        ];
+        for before in ends {
+            let (number, idle) = told(&acl("acl_check_rcpt", &format!("  {before}\n")));
+            let [(at, cause, lines)] = &idle[..] else { panic!("{before}: {idle:?}") };
+            assert_eq!(
+                (number, at.as_str()),
+                (0, if before.contains('\n') { "e:8" } else { "e:6" }),
+                "{before}"
+            );
+            assert!(cause.contains("at e:4 stands before it"), "{cause}");
+            assert_eq!(lines.as_str(), ASKS.trim_end());
+        }
+        let goes_on = [
+            "accept hosts = :",
+            "accept hosts = +relay_from_hosts",
+            "accept authenticated = *",
+            "accept domains = +local_domains\n    endpass",
+            "warn",
+            "require verify = sender",
+            "deny !hosts = *",
+        ];
+        for before in goes_on {
+            assert_eq!(told(&acl("acl_check_rcpt", &format!("  {before}\n"))), (2, vec![]), "{before}");
+        }
+        // Each ACL ends by itself; and a file that stands in one has no name.
+        let other =
+            acl("acl_check_rcpt", "").replace("begin acl\n", "begin acl\nacl_check_helo:\n  accept\n");
+        assert_eq!(told(&other), (2, vec![]));
+        assert_eq!(told(ASKS), (2, vec![]));
+    }
+
+    #[test]
+    fn what_nobody_calls() {
+        let (number, idle) = told(&acl("acl_lists", ""));
+        assert_eq!((number, idle.len()), (0, 1));
+        assert!(idle[0].1.contains("names the ACL acl_lists") && !idle[0].2.contains("acl_smtp"), "{idle:?}");
+        let called = acl("acl_lists", "") + "begin acl\nacl_check_rcpt:\n  deny acl = acl_lists\n";
+        assert_eq!(told(&called), (2, vec![]));
+        // What is made when mail comes may name it.
+        let made = acl("acl_lists", "").replace("= acl_check_rcpt", "= acl_${lc:LISTS}");
+        assert_eq!(told(&made), (2, vec![]));
+        let file = acl("acl_lists", "").replace("= acl_check_rcpt", "= /etc/exim/rcpt.acl");
+        assert_eq!(told(&file), (2, vec![]));
+    }
+
+    #[test]
+    fn lists_parted_in_any_way() {
+        let zones = |list: &str| {
+            let (mentions, _) = uses("e", &format!("deny dnslists = {list}\n"), &|_| None);
+            mentions.iter().map(|mention| mention.zone.to_string()).collect::<Vec<_>>()
+        };
+        for list in [
+            "a.test=127.0.0.4 : b.test",
+            "a.test:b.test",
+            "<; a.test=127.0.0.4; b.test",
+            "<, a.test , b.test",
+            "a.test/x::y:b.test",
+        ] {
+            assert_eq!(zones(list), ["a.test", "b.test"], "{list}");
+        }
+    }
+}

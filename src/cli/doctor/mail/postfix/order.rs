@@ -1,0 +1,241 @@
+//! Restrictions that ask lists before they let one's own people pass: whom a list has cannot send, though he is one of them.
+//!
+//! A cure here moves questions, or lets those pass who logged in: it takes out nothing that may keep a stranger out, and lets nobody
+//! relay. Pure.
+
+use super::super::super::finding::Cure;
+use super::super::{Does, Harsh};
+use super::Setup;
+use super::config::{Parameters, Service};
+use super::effect::{RESTRICTIONS, SUBMISSION, at, doors, is_closed, overridden, own};
+use super::restrictions::{OWN, Question, questions, words};
+use crate::model::Name;
+
+const RECIPIENT: &str = "smtpd_recipient_restrictions";
+/// What keeps strangers from relaying: lines that ask lists go behind it.
+const RELAY: [&str; 2] = ["reject_unauth_destination", "defer_unauth_destination"];
+
+pub(in super::super) fn harsh(setup: &Setup) -> Vec<Harsh> {
+    let mut all: Vec<Harsh> = Vec::new();
+    let services = services(setup);
+    for name in RESTRICTIONS {
+        let main = setup.parameters.get(name).map_or("", String::as_str);
+        let inherits = |service: &&Service| own(service, name, setup).is_none();
+        all.extend(disordered(name, &inlined(main, &setup.parameters)));
+        let asked: Vec<&Service> = services.iter().copied().filter(inherits).collect();
+        all.extend(for_who_logs_in(setup, name, main, &asked));
+        for service in services.iter().copied().chain(doors(setup)).filter(|service| !inherits(service)) {
+            let value = inlined(&own(service, name, setup).unwrap_or_default(), &setup.parameters);
+            let at = format!("{}/{} {name}", service.name, service.kind);
+            let found = disordered(&at, &value).or_else(|| {
+                services
+                    .contains(&service)
+                    .then(|| with_a_value_of_its_own(setup, service, &at, name, &value))
+                    .flatten()
+            });
+            all.extend(found);
+        }
+    }
+    all
+}
+
+/// The services by which one's own people send, who log in there.
+fn services(setup: &Setup) -> Vec<&Service> {
+    let services = setup.services.iter().flatten().filter(|service| service.command == "smtpd");
+    let logs_in = |service: &&Service| {
+        let (is_inner, port) = at(service);
+        let logs_in =
+            overridden(setup, service).get("smtpd_sasl_auth_enable").is_some_and(|value| value == "yes");
+        let is_own = own(service, "smtpd_sasl_auth_enable", setup).is_some();
+        let lets_in = || {
+            service.overrides.iter().any(|(name, value)| {
+                RESTRICTIONS.contains(&name.as_str()) && words(value).any(|word| word == OWN[1])
+            })
+        };
+        service.kind == "inet"
+            && !is_inner
+            && logs_in
+            && (SUBMISSION.contains(&port) || is_own || lets_in() && is_closed(setup, service))
+    };
+    services.filter(logs_in).collect()
+}
+
+/// A value with those of classes in their places.
+fn inlined(value: &str, parameters: &Parameters) -> String {
+    let classes = parameters.get("smtpd_restriction_classes").map_or("", String::as_str);
+    let classes: Vec<&str> = words(classes).collect();
+    let mut depth = 0;
+    let inlined = words(value).map(|word| {
+        let outside = depth == 0;
+        depth += word.matches('{').count() as i32 - word.matches('}').count() as i32;
+        match parameters.get(word).filter(|_| outside && classes.contains(&word)) {
+            Some(value) => value.as_str(),
+            None => word,
+        }
+    });
+    inlined.collect::<Vec<_>>().join(" ")
+}
+
+fn refuses(question: &Question<'_>) -> bool {
+    question.does == Does::Reject && question.barred.is_none()
+}
+
+fn zones<'a>(questions: impl Iterator<Item = &'a Question<'a>>) -> Vec<Name> {
+    questions.filter_map(|asks| asks.mention("")).map(|mention| mention.zone).collect()
+}
+
+fn lines(questions: &[&Question<'_>]) -> String {
+    questions.iter().map(|asks| asks.line()).collect::<Vec<_>>().join("\n")
+}
+
+/// Questions that stand before what lets one's own people pass.
+fn disordered(at: &str, value: &str) -> Option<Harsh> {
+    let questions = questions(value);
+    // What stands at the end of a list is looked at when somebody comes as far.
+    let reached = format!("{value} reject_rbl_client end.test");
+    let last = self::questions(&reached).pop().filter(|last| last.barred.is_none())?;
+    let late = |asks: &&Question<'_>| (0..OWN.len()).any(|own| last.spares[own] && !asks.spares[own]);
+    let early: Vec<&Question<'_>> = questions.iter().filter(late).collect();
+    let refusing = || early.iter().copied().filter(|asks| refuses(asks));
+    let missed: Vec<&str> = (0..OWN.len())
+        .filter(|own| refusing().any(|asks| last.spares[*own] && !asks.spares[*own]))
+        .map(|own| OWN[own])
+        .collect();
+    let first = missed.first()?;
+    let behind = words(value).filter(|word| OWN.contains(word) || RELAY.contains(word)).last()?;
+    Some(Harsh {
+        at: at.to_owned(),
+        zones: zones(refusing()),
+        whom: if *first == OWN[0] { "own networks" } else { "who logs in" },
+        cause: format!("{} stands behind it, and comes too late", missed.join(", ")),
+        cure: Cure {
+            how: format!("move these lines behind `{behind}`, in their order"),
+            lines: lines(&early),
+        },
+    })
+}
+
+/// Questions of `main.cf` that services for submission ask of who logs in.
+fn for_who_logs_in(setup: &Setup, name: &str, main: &str, services: &[&Service]) -> Option<Harsh> {
+    let value = inlined(main, &setup.parameters);
+    let questions = questions(&value);
+    // Before RCPT nobody knows yet who logs in, and with this each list is looked at as soon as it can be.
+    let is_early = setup.parameters.get("smtpd_delay_reject").is_some_and(|value| value == "no")
+        && matches!(name, "smtpd_client_restrictions" | "smtpd_helo_restrictions");
+    let is_harsh = |asks: &&Question<'_>| refuses(asks) && (is_early || !asks.spares[1]);
+    let harsh: Vec<&Question<'_>> = questions.iter().filter(is_harsh).collect();
+    let first = services.first().filter(|_| !harsh.is_empty())?;
+    // Told already, and right when that is.
+    if !is_early && words(&value).any(|word| word == OWN[1]) {
+        return None;
+    }
+    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    let cure = match is_plain(&value) {
+        // Who is no stranger there is let in by what `-o` says, and nobody else is.
+        true if services.iter().all(|service| is_closed(setup, service)) => Cure {
+            how: "who comes there has to log in anyway: leave this list out there".to_owned(),
+            lines: services
+                .iter()
+                .map(|service| format!("postconf -P \"{}/{}/{name}=\"\n", service.name, service.kind))
+                .chain(["postfix reload".to_owned()])
+                .collect(),
+        },
+        true if !is_early => Cure {
+            how: format!("in main.cf, at the front of {name}, then `postfix reload`"),
+            lines: format!("    {},", OWN[1]),
+        },
+        _ => moved(
+            setup,
+            first,
+            name,
+            &questions.iter().filter(|asks| asks.barred.is_none()).collect::<Vec<_>>(),
+        ),
+    };
+    Some(Harsh {
+        at: name.to_owned(),
+        zones: zones(harsh.into_iter()),
+        whom: "who logs in",
+        cause: format!(
+            "it holds for {} of master.cf, too, and nothing in it lets who logs in pass before",
+            names.join(", ")
+        ),
+        cure,
+    })
+}
+
+/// Nothing but questions, and what lets one's own people pass: it keeps out whom a list has, and nobody else.
+fn is_plain(value: &str) -> bool {
+    let mut words = words(value);
+    while let Some(word) = words.next() {
+        match word {
+            _ if OWN.contains(&word) || word == "permit" => {}
+            _ if questions(&format!("{word} a.test")).len() == 1 => drop(words.next()),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Questions go where who logs in has been let pass before; what stands beside them stays.
+fn moved(setup: &Setup, service: &Service, name: &str, asks: &[&Question<'_>]) -> Cure {
+    let there = setup.parameters.get(RECIPIENT).map_or("", String::as_str);
+    let is_asked_there = own(service, RECIPIENT, setup).is_none();
+    let mut behind = words(there).filter(|word| OWN.contains(word) || RELAY.contains(word));
+    let has = |wanted: &str| words(there).any(|word| word == wanted);
+    let lines = lines(asks);
+    match () {
+        () if name != RECIPIENT && there.is_empty() => Cure {
+            how: format!("in main.cf: out of {name}, and"),
+            lines: format!(
+                "{RECIPIENT} =\n    {},\n    {},\n{}",
+                OWN[0],
+                OWN[1],
+                lines.trim_end_matches(',')
+            ),
+        },
+        () if name != RECIPIENT && (has(OWN[1]) || !is_asked_there) && behind.next().is_some() => {
+            let last = behind
+                .last()
+                .or_else(|| words(there).find(|word| OWN.contains(word) || RELAY.contains(word)));
+            let last = last.unwrap_or(OWN[1]);
+            Cure { how: format!("in main.cf: out of {name}, and into {RECIPIENT}, behind `{last}`"), lines }
+        }
+        () => Cure {
+            how: format!(
+                "have `{}` stand before these lines, in a list where nothing behind them may keep somebody out",
+                OWN[1]
+            ),
+            lines,
+        },
+    }
+}
+
+/// Questions that `-o` of such a service asks.
+fn with_a_value_of_its_own(
+    setup: &Setup,
+    service: &Service,
+    at: &str,
+    name: &str,
+    value: &str,
+) -> Option<Harsh> {
+    let questions = questions(value);
+    let harsh: Vec<&Question<'_>> =
+        questions.iter().filter(|asks| refuses(asks) && !asks.spares[1]).collect();
+    if harsh.is_empty() {
+        return None;
+    }
+    let cure = match is_closed(setup, service) && is_plain(value) {
+        true => Cure {
+            how: "who comes there has to log in anyway: leave this list out there".to_owned(),
+            lines: format!("postconf -P \"{}/{}/{name}=\"\npostfix reload", service.name, service.kind),
+        },
+        false => moved(setup, service, RECIPIENT, &harsh),
+    };
+    Some(Harsh {
+        at: at.to_owned(),
+        zones: zones(harsh.into_iter()),
+        whom: "who logs in",
+        cause: "nothing in it lets who logs in pass before".to_owned(),
+        cure,
+    })
+}

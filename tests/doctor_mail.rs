@@ -1,0 +1,268 @@
+//! `gatepost doctor` on the configuration of mail programs, as Postfix's own `postconf` reads it: each mistake made on purpose, named once,
+//! and set right by what is printed.
+#![cfg(feature = "full")]
+
+mod common;
+mod doctor_support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use common::skipped;
+use doctor_support::{Diagnosis, Host, in_own_network};
+
+const BLOCK: &str = "block.gatepost.internal";
+const NAMES: &str = "dbl.gatepost.internal";
+const SMTP: &str = "smtp inet n - n - - smtpd\n";
+
+/// A host that lists addresses and names, with a Postfix that has nothing of its own; says so where there is no Postfix.
+fn with_postfix(test: &'static str, then: impl FnOnce(&Host) + Send + 'static) {
+    in_own_network(test, move || {
+        let host = Host::start(&[BLOCK], "");
+        host.configure_more(&format!(
+            "[list.names]\nfile = \"names.txt\"\nformat = \"names\"\nuse = \"block\"\ncode = \"127.0.1.6\"\n\
+             [zone.\"{NAMES}\"]\nlists = [\"names\"]\n"
+        ));
+        if !host.main_cf("") || !Path::new("/usr/sbin/postconf").exists() {
+            return skipped(test, "postfix is not installed (apt-get install postfix)");
+        }
+        then(&host);
+    });
+}
+
+/// What is wrong with mail under this `main.cf` and this `master.cf`.
+fn found(host: &Host, main: &str, master: &str) -> Diagnosis {
+    fs::write("/etc/postfix/main.cf", main).unwrap();
+    fs::write("/etc/postfix/master.cf", master).unwrap();
+    host.doctor(&[])
+}
+
+/// The lines of the first cure.
+fn lines(check: &Value) -> String {
+    check["cures"][0]["lines"].as_str().unwrap().to_owned()
+}
+
+/// Types a cure that is a command; Postfix does not run here, and is not told.
+fn type_in(lines: &str) {
+    for line in lines.lines().filter(|line| *line != "postfix reload") {
+        let done = Command::new("sh").args(["-ec", line]).output().unwrap();
+        assert!(done.status.success(), "{line}: {done:?}");
+    }
+}
+
+fn in_recipient(restrictions: &str) -> String {
+    format!(
+        "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    permit_sasl_authenticated,\n    reject_unauth_destination,\n{restrictions}\n"
+    )
+}
+
+/// Names are asked for where addresses are listed, and the other way round: nobody is ever refused, and nobody hears why.
+#[test]
+fn postfix_that_asks_for_what_no_such_zone_lists() {
+    with_postfix("postfix_that_asks_for_what_no_such_zone_lists", |host| {
+        let right = host.snippet("postfix");
+        assert_eq!(found(host, &right, SMTP).findings(&["mail"]), [""; 0]);
+        for (word, zone, code, wanted) in [
+            ("reject_rbl_client", NAMES, "127.0.1.6", "reject_rhsbl_sender dbl.gatepost.internal=127.0."),
+            ("reject_rhsbl_sender", BLOCK, "127.0.1.5", "reject_rbl_client block.gatepost.internal=127.0."),
+            ("reject_rhsbl_client", BLOCK, "127.0.1.5", "reject_rbl_client block.gatepost.internal=127.0."),
+        ] {
+            let wrong = found(host, &in_recipient(&format!("    {word} {zone}={code}")), SMTP);
+            assert_eq!(wrong.findings(&["mail"]), ["mail-wrong-use"], "{wrong:#?}");
+            let told = wrong.finding("mail-wrong-use");
+            assert_eq!(told["level"], "bad");
+            assert!(told["what"].as_str().unwrap().contains(zone), "{told}");
+            let lines = lines(&told);
+            assert!(lines.contains(wanted) && !lines.contains(&format!("{word} ")), "{lines}");
+            assert_eq!(found(host, &in_recipient(&lines), SMTP).findings(&["mail"]), [""; 0], "{lines}");
+        }
+    });
+}
+
+/// One mistake in many places is one finding.
+#[test]
+fn one_finding_for_all_the_places_of_a_mistake() {
+    with_postfix("one_finding_for_all_the_places_of_a_mistake", |host| {
+        let renamed: String = (0..40)
+            .map(|number| format!("    reject_rbl_client bl{number}.gatepost.internal=127.0.0.4,\n"))
+            .collect();
+        let told = found(host, &in_recipient(renamed.trim_end_matches(",\n")), SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-unknown-zone"], "{told:#?}");
+        let told = told.finding("mail-unknown-zone");
+        let what = told["what"].as_str().unwrap();
+        assert!(
+            what.contains("bl0.gatepost.internal, bl1.")
+                && what.contains("bl39.gatepost.internal is not served"),
+            "{what}"
+        );
+        assert_eq!(told["cures"].as_array().unwrap().len(), 1, "{told}");
+        // The lines of two zones that are asked for what they are not good for stand in one cure.
+        let wrong = format!(
+            "    reject_rhsbl_sender {BLOCK}=127.0.1.5,\n    reject_rhsbl_client {BLOCK}=127.0.1.5,\n    reject_rbl_client {NAMES}=127.0.1.6"
+        );
+        let told = found(host, &in_recipient(&wrong), SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-wrong-use"; 2], "{told:#?}");
+        let one =
+            format!("    reject_rbl_client {BLOCK}=127.0.1.5,\n    reject_rbl_client {BLOCK}=127.0.2.2");
+        let told = found(host, &in_recipient(&one), SMTP).0.stdout;
+        assert!(told.contains("Postfix: 2 uses of zones, each as it should be"), "{told}");
+    });
+}
+
+/// Who is asked for in lists before he is let pass as one's own.
+#[test]
+fn lists_before_own_people() {
+    with_postfix("lists_before_own_people", |host| {
+        let asks = format!("reject_rbl_client {BLOCK}=127.0.[1..2].[2;5]");
+        let main = format!(
+            "smtpd_recipient_restrictions =\n    reject_unknown_sender_domain,\n    {asks},\n    permit_mynetworks,\n    permit_sasl_authenticated,\n    reject_unauth_destination\n"
+        );
+        let told = found(host, &main, SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-own-people"], "{told:#?}");
+        let told = told.finding("mail-own-people");
+        assert_eq!(told["level"], "warn");
+        let how = told["cures"][0]["how"].as_str().unwrap();
+        assert!(how.contains("behind `reject_unauth_destination`"), "{how}");
+        assert_eq!(lines(&told), format!("    {asks},"));
+        let moved = main.replace(&format!("    {asks},\n"), "").replace(
+            "reject_unauth_destination\n",
+            &format!("reject_unauth_destination,\n{}\n", lines(&told)),
+        );
+        assert_eq!(found(host, &moved, SMTP).findings(&["mail"]), [""; 0]);
+        // A list without own people has no order, and one of another's zone is none of gatepost's.
+        let client = format!("smtpd_client_restrictions = {asks}\n");
+        assert_eq!(found(host, &client, SMTP).findings(&["mail"]), [""; 0]);
+        let other = main.replace(&asks, "reject_rbl_client zen.example=127.0.0.2");
+        assert_eq!(found(host, &other, SMTP).findings(&["mail"]), ["mail-not-asked"]);
+    });
+}
+
+/// What main.cf says holds at submission, too, where who logs in is refused when a list has his address.
+#[test]
+fn submission_that_asks_lists() {
+    with_postfix("submission_that_asks_lists", |host| {
+        let asks = format!("reject_rbl_client {BLOCK}=127.0.[1..2].[2;5]");
+        let main = format!("smtpd_client_restrictions = permit_mynetworks, {asks}\n");
+        let closed = "  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n";
+        let services = |more: &str| {
+            let of =
+                |port: &str| format!("{port} inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n{more}");
+            format!("{SMTP}{}{}", of("submission"), of("465"))
+        };
+        let master = |file: &str| fs::read_to_string(format!("/etc/postfix/{file}")).unwrap();
+
+        // Nobody but who logs in can send there anyway.
+        let told = found(host, &main, &services(closed));
+        assert_eq!(told.findings(&["mail"]), ["mail-own-people"], "{told:#?}");
+        let cure = lines(&told.finding("mail-own-people"));
+        assert_eq!(
+            cure,
+            "postconf -P \"submission/inet/smtpd_client_restrictions=\"\npostconf -P \"465/inet/smtpd_client_restrictions=\"\npostfix reload"
+        );
+        type_in(&cure);
+        assert_eq!(host.doctor(&[]).findings(&["mail"]), [""; 0], "{}", master("master.cf"));
+        // What keeps strangers out is where it was, and main.cf as it was.
+        assert_eq!(
+            master("master.cf").matches("smtpd_relay_restrictions=permit_sasl_authenticated,reject").count(),
+            2
+        );
+        assert_eq!(master("main.cf"), main);
+
+        // Where strangers may send the list stays for them.
+        let told = found(host, &main, &services("")).finding("mail-own-people");
+        assert_eq!(lines(&told), "    permit_sasl_authenticated,");
+        let cured = main.replace("= ", &format!("= {} ", lines(&told).trim()));
+        assert_eq!(found(host, &cured, &services("")).findings(&["mail"]), [""; 0]);
+
+        // What stands beside the list may keep somebody out: it stays, the list goes.
+        for more in ["check_client_access cidr:/etc/postfix/banned", "reject"] {
+            let main = format!("smtpd_client_restrictions = permit_mynetworks, {asks}, {more}\n");
+            for services in [services(closed), services("")] {
+                let told = found(host, &main, &services).finding("mail-own-people");
+                let how = told["cures"][0]["how"].as_str().unwrap();
+                assert!(how.contains("out of smtpd_client_restrictions"), "{how}");
+                let lines = lines(&told);
+                assert!(
+                    lines.starts_with("smtpd_recipient_restrictions =\n") && !lines.contains("postconf"),
+                    "{lines}"
+                );
+                let cured = main.replace(&format!("{asks}, "), "") + &lines + "\n";
+                assert_eq!(found(host, &cured, &services).findings(&["mail"]), [""; 0], "{cured}");
+            }
+        }
+        let there = in_recipient("    reject_unknown_sender_domain");
+        let told = found(host, &format!("{main}{there}").replace("5]\n", "5], reject\n"), &services(""))
+            .finding("mail-own-people");
+        assert!(
+            told["cures"][0]["how"].as_str().unwrap().contains("behind `reject_unauth_destination`"),
+            "{told}"
+        );
+
+        // Before RCPT nobody knows who will log in.
+        let early = format!(
+            "smtpd_delay_reject = no\nsmtpd_client_restrictions = permit_sasl_authenticated, {asks}, reject\n"
+        );
+        let told = found(host, &early, &services("")).finding("mail-own-people");
+        assert!(lines(&told).starts_with("smtpd_recipient_restrictions =\n"), "{told}");
+        // Who lets them pass before is right, and so is what nobody logs in at.
+        let right =
+            format!("smtpd_client_restrictions = permit_mynetworks, permit_sasl_authenticated, {asks}\n");
+        assert_eq!(found(host, &right, &services("")).findings(&["mail"]), [""; 0]);
+        let nobody = services("").replace("=yes", "=no");
+        assert_eq!(found(host, &main, &nobody).findings(&["mail"]), [""; 0]);
+        let own = services("  -o smtpd_client_restrictions=permit_sasl_authenticated,reject\n");
+        assert_eq!(found(host, &main, &own).findings(&["mail"]), [""; 0]);
+    });
+}
+
+/// A threshold that nobody ever reaches: all sites, with weights that do.
+#[test]
+fn a_threshold_above_all_weights() {
+    with_postfix("a_threshold_above_all_weights", |host| {
+        let on =
+            "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
+        let main =
+            host.snippet("postscreen") + &host.snippet("postfix") + "postscreen_dnsbl_threshold = 60\n";
+        let told = found(host, &main, on);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        let cure = lines(&told.finding("mail-no-effect"));
+        assert!(cure.starts_with("postscreen_dnsbl_sites =\n") && cure.contains("*60"), "{cure}");
+        // In the place of those that are there.
+        let head = main.split("postscreen_dnsbl_sites").next().unwrap();
+        let rest = main.split_once("postscreen_dnsbl_threshold = ").unwrap().1;
+        let cured = format!("{head}{cure}\npostscreen_dnsbl_threshold = {rest}");
+        assert_eq!(found(host, &cured, on).findings(&["mail"]), [""; 0], "{cured}");
+    });
+}
+
+/// Rules in a block that does not hold, and a folder that nobody may look into.
+#[test]
+fn spamassassin_whose_rules_are_not_there() {
+    let test = "spamassassin_whose_rules_are_not_there";
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/spamassassin").is_dir() {
+            return skipped(test, "there is no /etc/spamassassin (apt-get install spamassassin)");
+        }
+        fs::remove_file("/etc/postfix/main.cf").unwrap();
+        let rules = host.snippet("spamassassin");
+        let with = |pre: &str, rules: &str| {
+            fs::write("/etc/spamassassin/init.pre", pre).unwrap();
+            fs::write("/etc/spamassassin/gatepost.cf", rules).unwrap();
+            host.doctor(&[])
+        };
+        let within = format!("ifplugin Mail::SpamAssassin::Plugin::DNSEval\n{rules}endif\n");
+        let told = with("loadplugin Mail::SpamAssassin::Plugin::SPF\n", &within);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        let cure = lines(&told.finding("mail-no-effect"));
+        assert_eq!(with(&cure, &within).findings(&["mail"]), [""; 0]);
+        let told = with(&cure, &format!("if (0)\n{rules}endif\n"));
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert_eq!(
+            with(&cure, &format!("if (version >= 3.004)\n{rules}endif\n")).findings(&["mail"]),
+            [""; 0]
+        );
+    });
+}
