@@ -149,6 +149,53 @@ fn zones_without_test_points() {
     });
 }
 
+/// A zone of IPv6 addresses alone has no test point that would be an IPv4 address: an entry in service is asked.
+#[test]
+fn zones_of_ipv6_addresses_without_test_points() {
+    let test = "zones_of_ipv6_addresses_without_test_points";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let mut host = Host::start(&ZONES[..1], "");
+        fs::write(host.site.path("v6.txt"), "2001:db8:9::/48\n").unwrap();
+        host.configure_more(
+            "[list.v6]\nfile = \"v6.txt\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.6\"\n\
+             [zone.\"v6.example\"]\nlists = [\"v6\"]\ntest-points = false\n",
+        );
+        host.site.sync(&[]).expect(0);
+        host.reload("v6.example");
+        let snippet = host.snippet("unbound");
+        let forgotten = unbound(&program, "", &snippet.replace("v6.example", "v7.example"));
+        let found = host.doctor(&[]);
+        let cures = found.first("resolver-unreached");
+        let what = found.json()["first"]["what"].as_str().unwrap().to_owned();
+        assert!(what.ends_with("9.0.0.0.8.b.d.0.1.0.0.2.v6.example"), "{what}");
+        drop(forgotten);
+        let _told = unbound(&program, "", cures.last().unwrap());
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// Told of gatepost, and to leave IPv6 alone, on which gatepost is: what is not the cause is not told.
+#[test]
+fn unbound_that_may_not_use_ipv6() {
+    let test = "unbound_that_may_not_use_ipv6";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        if UdpSocket::bind("[::1]:0").is_err() {
+            return skipped(test, "no IPv6 here");
+        }
+        let host = Host::listening("[::1]:5354", &ZONES[..1], "");
+        let told = host.snippet("unbound");
+        let without = unbound(&program, " do-ip6: no\n", &told);
+        let found = host.doctor(&[]);
+        assert_eq!(found.first("resolver-unreached"), ["server:\n    do-ip6: yes"], "{found:#?}");
+        assert!(found.json()["first"]["cause"].as_str().unwrap().contains("do-ip6: no"), "{found:#?}");
+        drop(without);
+        let _with = unbound(&program, " do-ip6: yes\n", &told);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
 /// dnsdist passes on what gatepost says, which has authority and asks nobody, and what the resolver behind says.
 #[test]
 fn dnsdist_in_front() {
@@ -566,7 +613,16 @@ fn findings_are_explained() {
     let mut names = BTreeSet::new();
     for source in &sources {
         let source = source.split("#[cfg(test)]").next().unwrap();
-        for mark in ["Check::bad(", "Check::warn(", "Check::unknown(", " told(", "=told(", "of_weight("] {
+        for mark in [
+            "Check::bad(",
+            "Check::warn(",
+            "Check::unknown(",
+            "Fault::bad(",
+            "Fault::warn(",
+            " told(",
+            "=told(",
+            "of_weight(",
+        ] {
             for rest in source.split(mark).skip(1) {
                 // The first string of the call; a call whose name comes from elsewhere has none before its end.
                 let name = rest.split('"').nth(1).filter(|_| !rest.split('"').next().unwrap().contains(')'));

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use common::program::run;
 use common::site::Site;
 use common::skipped;
 use doctor_support::{Diagnosis, Host, in_own_network};
@@ -148,6 +149,13 @@ fn a_configuration_that_the_service_may_not_read() {
         fs::create_dir(&conf_d).unwrap();
         let more = conf_d.join("more.toml");
         fs::write(&more, "version = 1\n").unwrap();
+        set_mode(&host.site.path(""), 0o755);
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        // Through a folder that is shut nobody comes to what everybody may read.
+        set_mode(&host.site.path(""), 0o700);
+        let (what, how, _) = finding(&host.doctor(&[]), "closed-configuration");
+        assert!(what.contains("may not go through") && what.contains("(mode 700)"), "{what}");
+        type_in(&how);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         for path in [more, host.site.path("own.txt")] {
             set_mode(&path, 0o600);
@@ -227,9 +235,15 @@ fn units_that_nobody_starts() {
         };
         assert_eq!(findings(&says("enabled", "active", "enabled")), [""; 0]);
         for (enabled, active) in [("disabled", "active"), ("enabled", "failed"), ("masked", "inactive")] {
-            let (what, how, _) = finding(&says(enabled, active, "enabled"), "unit");
+            let found = says(enabled, active, "enabled");
+            let (what, how, _) = finding(&found, "unit");
             assert_eq!(what, format!("gatepost.service is {enabled} and {active}"));
-            assert_eq!(how, "systemctl enable --now gatepost.service");
+            // systemd enables nothing that is masked.
+            let unmask = if enabled == "masked" { "systemctl unmask gatepost.service && " } else { "" };
+            assert_eq!(how, format!("{unmask}systemctl enable --now gatepost.service"));
+            let cause = found.finding("unit")["cause"].as_str().unwrap().to_owned();
+            assert_eq!(cause.contains("does not run"), active != "active", "{cause}");
+            assert_eq!(cause.contains("nobody starts it"), enabled != "enabled", "{cause}");
         }
         let (what, ..) = finding(&says("enabled", "active", "disabled"), "unit");
         assert_eq!(what, "gatepost-sync.timer is disabled and active");
@@ -281,5 +295,90 @@ fn own_networks_that_a_feed_may_list() {
         fs::write(host.site.path("own.txt"), "5.6.7.0/25\n2a00:1::/32\n").unwrap();
         host.site.sync(&[]).expect(0);
         finding(&host.doctor(&[]), "own-networks");
+    });
+}
+
+/// Postfix may read its networks from files and tables: what stands there counts, and what cannot be read is said.
+#[test]
+fn own_networks_in_files_and_tables() {
+    let test = "own_networks_in_files_and_tables";
+    in_own_network(test, move || {
+        let host = fed("", "");
+        if !host.main_cf("") || !Path::new("/usr/sbin/postmap").exists() {
+            return skipped(test, "postfix is not installed (apt-get install postfix)");
+        }
+        let found = |mynetworks: &str| {
+            fs::write("/etc/postfix/main.cf", format!("mynetworks = 127.0.0.0/8 {mynetworks}\n")).unwrap();
+            host.doctor(&[])
+        };
+        assert_eq!(findings(&found("")), [""; 0]);
+        fs::write("/etc/postfix/nets", "# ours\n5.6.7.0/24\n10.0.0.0/8, 5.6.8.0/24\n").unwrap();
+        fs::write("/etc/postfix/nets.cidr", "!5.6.0.0/24 ok\n5.6.7.0/24 ok\n10.0.0.0/8 ok\n").unwrap();
+        fs::write("/etc/postfix/hosts", "5.6.7.8 ok\n10.0.0.1 ok\n").unwrap();
+        type_in("postmap -c /etc/postfix hash:/etc/postfix/hosts");
+        for (mynetworks, wanted) in [
+            ("/etc/postfix/nets", "\"5.6.7.0/24\", \"5.6.8.0/24\""),
+            ("$config_directory/nets", "\"5.6.7.0/24\", \"5.6.8.0/24\""),
+            ("cidr:/etc/postfix/nets.cidr", "\"5.6.7.0/24\""),
+            ("hash:/etc/postfix/hosts", "\"5.6.7.8\""),
+            ("cidr:{{5.6.9.0/24 ok}}", "\"5.6.9.0/24\""),
+        ] {
+            let found = found(mynetworks);
+            assert_eq!(findings(&found), ["own-networks"], "{found:#?}");
+            assert_eq!(
+                finding(&found, "own-networks").2,
+                format!("own-networks = [{wanted}]"),
+                "{mynetworks}"
+            );
+        }
+        // Once, however many there are; and nobody else is accused.
+        let shut = found("mysql:/etc/postfix/nets.cf, /etc/postfix/none hash:/etc/postfix/none");
+        assert_eq!(findings(&shut), ["own-networks-closed"]);
+        let told = shut.finding("own-networks-closed");
+        assert_eq!(told["level"], "?");
+        assert!(
+            told["what"]
+                .as_str()
+                .unwrap()
+                .contains("mysql:/etc/postfix/nets.cf, /etc/postfix/none, hash:/etc/postfix/none"),
+            "{told}"
+        );
+        // Where no feed is asked nobody can be listed by one.
+        fs::write("/etc/postfix/main.cf", "mynetworks = mysql:/etc/postfix/nets.cf\n").unwrap();
+        let own = Host::start(&["bl.example"], "");
+        assert_eq!(findings(&own.doctor(&[])), [""; 0]);
+    });
+}
+
+/// A zone that waits for its first data is no reason to restart what serves: the probe says which, and is content.
+#[test]
+fn a_zone_that_waits_and_the_health_check() {
+    in_own_network("a_zone_that_waits_and_the_health_check", || {
+        let site = Site::new();
+        fs::write(site.path("own.txt"), "203.0.113.9\n").unwrap();
+        let own = "[list.own]\nfile = \"own.txt\"\nformat = \"plain\"\nuse = \"block\"\n";
+        let zones = Site::zone("bl.example", &["own"], "") + &Site::zone("fed.example", &["fed"], "");
+        site.configure(&(own.to_owned() + &Site::list("fed", 7, "") + &zones));
+        site.sync(&["own"]).expect(0);
+        let server = site.serve();
+        let config = fs::read_to_string(site.config()).unwrap();
+        fs::write(site.config(), config.replace("127.0.0.1:0", &server.dns.to_string())).unwrap();
+        let probe = |more: &[&str]| {
+            let arguments =
+                ["status", "--probe", "--config", site.config().to_str().unwrap()].map(str::to_owned);
+            run(arguments.iter().map(String::as_str).chain(more.iter().copied())).expect(0)
+        };
+        let told = probe(&[]).stdout;
+        let verdict = told.lines().last().unwrap();
+        assert!(verdict.contains("fed.example") && verdict.contains("waits for first data"), "{told}");
+        let json = probe(&["--json"]).json();
+        assert_eq!(json["probe"]["waiting"], serde_json::json!(["fed.example"]), "{json:#}");
+        assert_eq!(json["probe"]["right"], true);
+        // With data it is like any other.
+        site.put("fed", "9.9.9.9\n");
+        site.sync(&[]).expect(0);
+        let mut server = server;
+        server.wait_for_serial("fed.example", site.serial("fed.example"));
+        assert!(probe(&[]).stdout.ends_with("the server answers as it should\n"));
     });
 }

@@ -215,7 +215,8 @@ pub(crate) fn exchange<T>(
 }
 
 fn udp(server: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let own = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+    let socket = UdpSocket::bind(own).expect("a free port");
     socket.connect(server).expect("a local server");
     socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
     socket

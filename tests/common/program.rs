@@ -165,7 +165,7 @@ fn listen(from: impl Read + Send + 'static, said: &Arc<Mutex<String>>) -> JoinHa
 
 /// The first loopback address with a port in what a server said.
 fn address_in(said: &str) -> Option<SocketAddr> {
-    let words = said.split(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':')));
+    let words = said.split(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')));
     words.filter_map(|word| word.parse::<SocketAddr>().ok()).find(|address| address.port() != 0)
 }
 

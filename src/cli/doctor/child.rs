@@ -29,9 +29,17 @@ pub(super) fn said(program: &str, arguments: &[&str]) -> Option<(bool, String)> 
     Some((ended.success(), String::from_utf8_lossy(&text.ok()?).into_owned()))
 }
 
-/// What one of Postfix's programs prints; sbin is not on everybody's path.
 pub(super) fn postconf(arguments: &[&str]) -> Option<String> {
-    let said = ["postconf", "/usr/sbin/postconf"].iter().find_map(|program| said(program, arguments));
+    postfix(["postconf", "/usr/sbin/postconf"], arguments)
+}
+
+pub(super) fn postmap(arguments: &[&str]) -> Option<String> {
+    postfix(["postmap", "/usr/sbin/postmap"], arguments)
+}
+
+/// What one of Postfix's programs prints; sbin is not on everybody's path.
+fn postfix(programs: [&str; 2], arguments: &[&str]) -> Option<String> {
+    let said = programs.iter().find_map(|program| said(program, arguments));
     said.filter(|(well, _)| *well).map(|(_, text)| text)
 }
 

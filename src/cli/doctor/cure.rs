@@ -6,6 +6,7 @@ use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
 use super::finding::Cure;
 use super::trap::Trap;
+use super::who::UnboundAsks;
 
 /// The part of a resolver's text that a trap wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,21 +25,43 @@ enum Part {
     Command(&'static str),
 }
 
-/// What opens `trap` in `program`, best first; of one that is not known in all that set it. Nothing where no line does.
-pub(super) fn cures(trap: &Trap, program: Option<Program>, wiring: &Wiring) -> Vec<Cure> {
+/// What opens `trap` in `program`, best first; of one that is not known in all that set it. Nothing where no line does. `unbound`:
+/// what is known of the one that runs here.
+pub(super) fn cures(
+    trap: &Trap,
+    program: Option<Program>,
+    wiring: &Wiring,
+    unbound: UnboundAsks,
+) -> Vec<Cure> {
     let suspects =
         [Program::Unbound, Program::Bind, Program::Dnsmasq, Program::PdnsRecursor, Program::KnotResolver];
     let programs = match &program {
         Some(program) => std::slice::from_ref(program),
         None => &suspects,
     };
+    if is_without_ipv6(trap, program, wiring, unbound) {
+        return vec![by_ipv6(&wiring.server)];
+    }
     let cures = programs.iter().flat_map(|&program| {
-        let parts = parts(trap, program, wiring.server.ip().is_loopback());
-        let v6 = (*trap == Trap::Unreached && program == Program::Unbound && wiring.server.is_ipv6())
+        let asks_localhost = program == Program::Unbound && unbound.localhost == Some(true);
+        let parts = parts(trap, program, wiring.server.ip().is_loopback() && !asks_localhost);
+        let may_lack_ipv6 = wiring.server.is_ipv6() && unbound.ipv6.is_none();
+        let v6 = (*trap == Trap::Unreached && program == Program::Unbound && may_lack_ipv6)
             .then(|| by_ipv6(&wiring.server));
         parts.into_iter().filter_map(move |(part, when)| cure(program, part, when, wiring)).chain(v6)
     });
     cures.collect()
+}
+
+/// Whether unbound is told not to use the one way on which gatepost can be asked.
+pub(super) fn is_without_ipv6(
+    trap: &Trap,
+    program: Option<Program>,
+    wiring: &Wiring,
+    unbound: UnboundAsks,
+) -> bool {
+    let is_unbound = *trap == Trap::Unreached && program == Some(Program::Unbound);
+    is_unbound && wiring.server.is_ipv6() && unbound.ipv6 == Some(false)
 }
 
 /// unbound that was told to use IPv4 alone.
@@ -223,7 +246,10 @@ mod tests {
     }
 
     fn lines(trap: &Trap, program: Program) -> Vec<String> {
-        cures(trap, Some(program), &wiring("bl.test")).into_iter().map(|cure| cure.lines).collect()
+        cures(trap, Some(program), &wiring("bl.test"), UnboundAsks::default())
+            .into_iter()
+            .map(|cure| cure.lines)
+            .collect()
     }
 
     #[test]
@@ -248,8 +274,22 @@ mod tests {
         assert!(unreached[1].contains("forward-zone:"));
         assert!(!unreached.iter().any(|lines| lines.contains("do-ip6")), "{unreached:?}");
         let v6 = Wiring { server: "[::1]:5354".parse().unwrap(), ..wiring("bl.test") };
-        let unreached = cures(&Trap::Unreached, Some(Program::Unbound), &v6);
-        assert!(unreached.iter().any(|cure| cure.lines == "server:\n    do-ip6: yes"), "{unreached:?}");
+        let unreached = |ipv6, localhost| {
+            let unbound = UnboundAsks { ipv6, localhost };
+            let cures = cures(&Trap::Unreached, Some(Program::Unbound), &v6, unbound);
+            cures.into_iter().map(|cure| cure.lines).collect::<Vec<_>>()
+        };
+        let (by_ipv6, by_localhost) = ("server:\n    do-ip6: yes", "server:\n    do-not-query-localhost: no");
+        let has = |cures: &[String], lines: &str| cures.iter().any(|cure| cure == lines);
+        assert!(has(&unreached(None, None), by_ipv6) && has(&unreached(None, None), by_localhost));
+        // Where its configuration can be read nothing is told that it has.
+        assert_eq!(unreached(Some(false), Some(false)), [by_ipv6]);
+        let rest = unreached(Some(true), Some(true));
+        assert!(
+            rest.len() == 1 && !has(&rest, by_localhost) && rest[0].contains("forward-zone:"),
+            "{rest:?}"
+        );
+        assert_eq!(unreached(Some(true), Some(false))[0], by_localhost);
         let built_in = lines(&Trap::BuiltIn, Program::Unbound);
         assert_eq!(built_in[0], "server:\n    local-zone: \"bl.test\" transparent");
         assert!(lines(&Trap::Unreached, Program::Bind)[0].starts_with("zone \"bl.test\" {"));
@@ -272,7 +312,7 @@ mod tests {
             Trap::Remembers(1),
         ];
         for trap in all {
-            let cures = cures(&trap, None, &wiring("bl.example"));
+            let cures = cures(&trap, None, &wiring("bl.example"), UnboundAsks::default());
             assert!(!cures.is_empty(), "{trap:?}");
             assert!(cures.iter().all(|cure| !cure.lines.contains("Test:")), "{cures:?}");
         }

@@ -77,13 +77,32 @@ fn unreadable(state: &Path, files: &[PathBuf], config: &Config) -> Option<Check>
             .cured_by(format!("chgrp --reference={} {at} && chmod g+rx {at}", state.display())),
         );
     }
-    let path = files.iter().chain(own.flatten()).find(|path| !service.may(path, 0o4))?;
+    let paths: Vec<&PathBuf> = files.iter().chain(own.flatten()).collect();
+    if let Some((path, folder)) = paths.iter().find_map(|path| Some((path, service.hindered(path)?))) {
+        return Some(behind(path, &folder, files[0].parent(), state));
+    }
+    let path = paths.into_iter().find(|path| !service.may(path, 0o4))?;
     let at = path.display();
     Some(
         Check::bad(Area::Host, "closed-configuration", format!("the service may not read {at} (mode {:o})", mode(path)))
             .because("it goes on with what it has read before, or does not start; a list in such a file does not change any more")
             .cured_by(format!("chgrp --reference={} {at} && chmod g+r {at}", state.display())),
     )
+}
+
+/// A file may be everybody's to read: who may not go through a folder above it does not come to it.
+fn behind(path: &Path, folder: &Path, beside: Option<&Path>, state: &Path) -> Check {
+    let at = folder.display();
+    let what = format!("the service may not go through {at} (mode {:o}) to {}", mode(folder), path.display());
+    let check = Check::bad(Area::Host, "closed-configuration", what)
+        .because("it goes on with what it has read before, or does not start; a list in such a file does not change any more");
+    // What else lies there is nobody's business.
+    match beside.and_then(|beside| fs::canonicalize(beside).ok()).is_some_and(|beside| beside == folder) {
+        true => check.cured_by(format!("chgrp --reference={} {at} && chmod g+x {at}", state.display())),
+        false => check.cured_by(
+            "put the file where the service may go, such as beside the configuration, and name it there",
+        ),
+    }
 }
 
 /// Whom the service runs as.
@@ -103,6 +122,14 @@ impl Service {
             () => found.mode(),
         };
         mode & bits == bits
+    }
+
+    /// The first folder on the way to a file that it may not go through.
+    fn hindered(&self, path: &Path) -> Option<PathBuf> {
+        let path = fs::canonicalize(path).ok()?;
+        let mut folders: Vec<&Path> = path.ancestors().skip(1).collect();
+        folders.reverse();
+        folders.into_iter().find(|folder| !self.may(folder, 0o1)).map(Path::to_owned)
     }
 }
 

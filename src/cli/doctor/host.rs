@@ -12,7 +12,7 @@ use super::super::output::{short_duration, since};
 use super::super::view::View;
 use super::child::said;
 use super::finding::{Area, Check, Cure};
-use super::{files, own, who};
+use super::{files, mynetworks, own, who};
 use crate::feed::schedule::{Asker, Due, due};
 
 /// What is shipped for it.
@@ -38,7 +38,7 @@ pub(super) fn look(view: &View, main: Option<&Path>) -> Vec<Check> {
     if who::has_systemd() {
         checks.extend(units(view));
     }
-    checks.extend(own::look(view, &who::own_addresses(), own::mynetworks().as_deref()));
+    checks.extend(own::look(view, &who::own_addresses(), &mynetworks::here()));
     checks
 }
 
@@ -187,14 +187,26 @@ fn units(view: &View) -> Vec<Check> {
             continue; // it runs in another way
         }
         let active = says("is-active", unit).unwrap_or_default();
-        checks.push(match (enabled.as_str(), active.as_str()) {
-            ("disabled" | "masked", _) | (_, "failed" | "inactive") => {
-                Check::warn(Area::Host, "unit", format!("{unit} is {enabled} and {active}"))
-                    .because("after the next restart of this machine nobody starts it")
-                    .cured_by(format!("systemctl enable --now {unit}"))
+        let what = format!("{unit} is {enabled} and {active}");
+        let cause = match (is_off(&enabled), matches!(active.as_str(), "failed" | "inactive")) {
+            (false, false) => {
+                checks.push(Check::ok(Area::Host, what));
+                continue;
             }
-            _ => Check::ok(Area::Host, format!("{unit} is {enabled} and {active}")),
-        });
+            (true, false) => "after the next restart of this machine nobody starts it",
+            (false, true) => "it does not run now; the next restart of this machine starts it",
+            (true, true) => "it does not run, and after the next restart of this machine nobody starts it",
+        };
+        let unmask = if enabled.starts_with("masked") {
+            format!("systemctl unmask {unit} && ")
+        } else {
+            String::new()
+        };
+        checks.push(
+            Check::warn(Area::Host, "unit", what)
+                .because(cause)
+                .cured_by(format!("{unmask}systemctl enable --now {unit}")),
+        );
     }
     if says("is-failed", SYNC).as_deref() == Some("failed") {
         checks.push(
@@ -207,6 +219,11 @@ fn units(view: &View) -> Vec<Check> {
         );
     }
     checks
+}
+
+/// Whether systemd does not start such a unit with the machine.
+fn is_off(enabled: &str) -> bool {
+    matches!(enabled, "disabled" | "masked" | "masked-runtime")
 }
 
 #[cfg(test)]

@@ -4,17 +4,20 @@
 //! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
 //! questions, waiting longer than a server may need.
 
+mod c_library;
 mod child;
 mod cure;
 mod files;
 mod finding;
 mod host;
 mod mail;
+mod mynetworks;
 mod own;
 mod resolv_conf;
 mod resolver;
 mod sample;
 mod server;
+mod told;
 mod trap;
 mod who;
 

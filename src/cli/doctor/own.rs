@@ -1,27 +1,39 @@
 //! Own networks that a list could name: the addresses of this host's interfaces, and what Postfix lets pass as `mynetworks`.
 //!
-//! Asks `postconf`, reads the sets of allow lists; changes nothing.
+//! Reads the sets of allow lists; changes nothing.
 
 use std::net::IpAddr;
 
 use super::super::view::View;
-use super::child::postconf;
 use super::finding::{Area, Check, Cure};
+use super::mynetworks::Networks;
 use crate::config::{ZoneConfig, is_public};
 use crate::guard::NeverList;
 use crate::model::{Subject, Use};
 use crate::store::Store;
 
-/// What Postfix calls its own networks; nothing where there is no Postfix.
-pub(super) fn mynetworks() -> Option<String> {
-    postconf(&["-x", "-h", "mynetworks"])
+/// Networks of one's own that some feed may list in some zone; and what of `mynetworks` cannot be read.
+pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: &Networks) -> Vec<Check> {
+    listable(view, addresses, &mynetworks.all).into_iter().chain(closed(view, &mynetworks.closed)).collect()
 }
 
-/// Networks of one's own that some feed may list in some zone.
-pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: Option<&str>) -> Option<Check> {
+/// Nobody can say whether a feed may list what stands there.
+fn closed(view: &View, tables: &[String]) -> Option<Check> {
+    if tables.is_empty() || !view.config.reloadable.zones.iter().any(|zone| asks_a_feed(view, zone)) {
+        return None;
+    }
+    let what = format!("Postfix's mynetworks are in {}, which cannot be read here", tables.join(", "));
+    Some(
+        Check::unknown(Area::Host, "own-networks-closed", what)
+            .because("what is neither in `own-networks` nor in an allow list under `except` is listed when a feed says so")
+            .cured_by("see that the public networks that stand there are in `own-networks` under [sync] in the configuration, too"),
+    )
+}
+
+fn listable(view: &View, addresses: &[IpAddr], mynetworks: &[Subject]) -> Option<Check> {
     let addresses = addresses.iter().filter_map(|address| address.to_string().parse().ok());
     let mut own: Vec<Subject> = Vec::new();
-    for network in addresses.chain(networks(mynetworks.unwrap_or_default())).filter(is_ours_in_public) {
+    for network in addresses.chain(mynetworks.iter().cloned()).filter(is_ours_in_public) {
         if !own.contains(&network) {
             own.push(network);
         }
@@ -53,15 +65,6 @@ pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: Option<&str>) 
                 lines: format!("own-networks = [{open}]"),
             }),
     )
-}
-
-/// The networks in a value of `mynetworks`; tables (`hash:…`, `/file`) and exclusions (`!`) are not followed.
-fn networks(mynetworks: &str) -> impl Iterator<Item = Subject> {
-    let words = mynetworks.split([' ', ',', '\t', '\n']).filter(|word| !word.starts_with(['!', '/']));
-    words.filter_map(|word| match word.replace(['[', ']'], "").parse::<Subject>().ok()?.unmapped() {
-        Subject::Name(_) => None,
-        network => Some(network),
-    })
 }
 
 /// What no list of the world names anyway is none to be protected.
@@ -109,17 +112,6 @@ fn excepts(view: &View, zone: &ZoneConfig) -> Vec<Subject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mynetworks_as_postfix_has_them() {
-        let shown = |text| networks(text).map(|network| network.to_string()).collect::<Vec<_>>();
-        assert_eq!(
-            shown(
-                "127.0.0.0/8 [::ffff:127.0.0.0]/104, [::1]/128\n5.6.7.0/24 !5.6.7.9 hash:/etc/postfix/nets /etc/postfix/nets 9.9.9.9"
-            ),
-            ["127.0.0.0/8", "127.0.0.0/8", "::1", "5.6.7.0/24", "9.9.9.9"]
-        );
-    }
 
     #[test]
     fn only_what_the_world_can_list() {

@@ -1,12 +1,10 @@
 //! The second station: the same names through the resolvers that mail programs ask, as the C library asks them.
 //!
 //! Each server of `/etc/resolv.conf` is asked by itself, then the C library. What is judged of their replies is in
-//! [`trap`](super::trap).
+//! [`trap`](super::trap), how it is told in [`told`](super::told).
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use super::super::snippet::Program;
@@ -14,18 +12,18 @@ use super::super::snippet::wiring::Wiring;
 use super::super::view::{View, ZoneView};
 use super::finding::{Area, Check, Cure};
 use super::mail::Elsewhere;
-use super::resolv_conf::{Server, asks_dns, servers};
+use super::resolv_conf::{Server, servers};
 use super::sample::Sample;
+use super::told::Told;
 use super::trap::{InService, Observed, Trap, is_right, judge};
-use super::{Questions, TIMEOUT, cure, who};
+use super::who::UnboundAsks;
+use super::{Questions, TIMEOUT, c_library, cure, who};
 use crate::client::{Client, Data, Manner, Over, Reply};
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
 
 /// Zones that are asked of the first server, each for another of the names that a resolver is told of; of the others.
 const ZONES: [usize; 2] = [16, 2];
-/// How long the C library may take: it tries each server twice, five seconds each.
-const PATIENCE: Duration = Duration::from_secs(6);
 
 const RECURSIVE: Manner = Manner { recursion: true, unchecked: false, chaos: false };
 
@@ -73,7 +71,7 @@ pub(super) fn look(
     }
     let nsswitch = std::fs::read_to_string(paths.nsswitch).unwrap_or_default();
     questions.count(2);
-    checks.push(c_library(first, wrong, &nsswitch));
+    checks.push(c_library::look(first.zone.origin(), &first.sample, wrong, &nsswitch));
     for program in elsewhere {
         checks.extend(of_program(program, first, questions));
     }
@@ -235,7 +233,10 @@ impl<'a> Resolver<'a> {
             (None, Some(program)) => format!(" ({})", cure::name(program)),
             (None, None) => String::new(),
         };
-        let told = Told::of(trap, program, wiring.server.ip().is_loopback());
+        let is_unbound = is_here && program == Some(Program::Unbound) && *trap == Trap::Unreached;
+        let unbound = if is_unbound { UnboundAsks::here() } else { UnboundAsks::default() };
+        let may_refuse = wiring.server.ip().is_loopback() && unbound.localhost != Some(true);
+        let told = Told::of(trap, program, may_refuse);
         let what = format!("{}{called}: {} for {name}", self.ip(), told.looks_like);
         let check = match is_first {
             true => Check::bad(Area::Resolver, told.name, what),
@@ -247,8 +248,14 @@ impl<'a> Resolver<'a> {
         if cannot_reach && is_far {
             return elsewhere(check, wiring);
         }
-        let check = check.because(told.cause);
-        let cures = cure::cures(trap, program, wiring);
+        let check = match cure::is_without_ipv6(trap, program, wiring, unbound) {
+            true => check.because(format!(
+                "it gets no answer: its configuration has `do-ip6: no`, and gatepost answers at {} alone",
+                wiring.server.ip()
+            )),
+            false => check.because(told.cause),
+        };
+        let cures = cure::cures(trap, program, wiring, unbound);
         match (cures.is_empty(), told.otherwise) {
             (true, Some(otherwise)) => check.cured_by(otherwise),
             _ => cures.into_iter().fold(check, Check::cured),
@@ -266,160 +273,6 @@ fn elsewhere(check: Check, wiring: &Wiring) -> Check {
             how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
             lines: String::new(),
         })
-}
-
-/// How a trap is told.
-struct Told {
-    name: &'static str,
-    looks_like: String,
-    cause: String,
-    /// What to do where no line helps.
-    otherwise: Option<String>,
-}
-
-impl Told {
-    /// `loopback`: gatepost answers there.
-    fn of(trap: &Trap, program: Option<Program>, loopback: bool) -> Self {
-        let told = |name, looks_like: &str, cause: &str| Self {
-            name,
-            looks_like: looks_like.to_owned(),
-            cause: cause.to_owned(),
-            otherwise: None,
-        };
-        let or = |told: Self, otherwise: &str| Self { otherwise: Some(otherwise.to_owned()), ..told };
-        match trap {
-            Trap::Silent => or(
-                told(
-                    "resolver-silent",
-                    "no reply",
-                    "nobody answers at this address of /etc/resolv.conf; every lookup waits for it",
-                ),
-                "start it, or take its line out of /etc/resolv.conf",
-            ),
-            Trap::Validates => told(
-                "resolver-validates",
-                "SERVFAIL, but the answer when signatures need not be right (CD)",
-                "it validates, and nobody signs the zone: it must be told not to look for signatures there",
-            ),
-            Trap::ValidatesAndFilters => told(
-                "resolver-validates",
-                "SERVFAIL, and an empty answer or an error when signatures need not be right (CD)",
-                "two things at once: it validates, and nobody signs the zone; and a filter against rebinding takes addresses in 127.0.0.0/8 for an attack",
-            ),
-            Trap::Unreached => {
-                let cause = match program {
-                    Some(Program::Unbound) if loopback => {
-                        "it gets no answer: unbound asks nobody on loopback unless told to, or it has not been told of gatepost"
-                    }
-                    _ => "it gets no answer: it has not been told of gatepost, or cannot reach it",
-                };
-                told("resolver-unreached", "SERVFAIL", cause)
-            }
-            Trap::RefusesAddress => told(
-                "resolver-refuses-address",
-                "SERVFAIL or REFUSED, though it gets the answers",
-                "a filter against rebinding: it takes answers in 127.0.0.0/8 for an attack",
-            ),
-            Trap::EmptiesAnswer => told(
-                "resolver-empties-answer",
-                "an empty answer, as if not listed",
-                "a filter against rebinding: it takes addresses in 127.0.0.0/8 out of answers",
-            ),
-            Trap::BuiltIn => told(
-                "resolver-built-in",
-                "NXDOMAIN of its own",
-                "it answers for this name by itself and asks nobody: a built-in local zone, or a blocking list of its own",
-            ),
-            Trap::AsksTheWorld(above) => told(
-                "resolver-asks-the-world",
-                &format!("NXDOMAIN from `{above}`"),
-                "it asks the world, which has no such zone: it has not been told of gatepost",
-            ),
-            Trap::Minimises => or(
-                told(
-                    "resolver-minimises",
-                    "NXDOMAIN, though gatepost lists it",
-                    "it asks for parts of the name first, and something that is not gatepost says that there is nothing below them",
-                ),
-                "let it forward the zone instead of minimising: `gatepost snippet`",
-            ),
-            Trap::Remembers(serial) => or(
-                told(
-                    "resolver-remembers",
-                    &format!("what serial {serial} said"),
-                    "it remembers what is not listed for longer than the zone allows (unbound: cache-min-ttl, serve-expired; BIND: min-ncache-ttl; dnsmasq: neg-ttl), so new listings come late",
-                ),
-                "restart it, and take such a setting out",
-            ),
-            Trap::RefusesClient => or(
-                told(
-                    "resolver-refuses",
-                    "REFUSED",
-                    "it does not answer this host, or is an authoritative server that has no such zone",
-                ),
-                "let it answer this host (unbound: access-control; BIND: allow-recursion), or name another in /etc/resolv.conf",
-            ),
-            Trap::Invents(data) => {
-                let data: Vec<String> = data.iter().map(ToString::to_string).collect();
-                or(
-                    told(
-                        "resolver-invents",
-                        &format!("the answer {}", data.join(", ")),
-                        "it, or something before it, answers instead of gatepost; without a value filter that rejects all mail",
-                    ),
-                    "take another resolver; `gatepost snippet unbound` has one ask gatepost",
-                )
-            }
-            Trap::IsNoResolver => or(
-                told(
-                    "resolver-is-gatepost",
-                    "the answer, from an authoritative server",
-                    "/etc/resolv.conf names a server that resolves nothing else: all other names are refused",
-                ),
-                "put a resolver in between: `gatepost snippet unbound`",
-            ),
-        }
-    }
-}
-
-/// The C library, as mail programs ask it.
-fn c_library(asked: &Asked<'_>, wrong: bool, nsswitch: &str) -> Check {
-    let (zone, Sample { subject, listed, answers, .. }) = (asked.zone.origin(), &asked.sample);
-    let name = format!("{listed}.");
-    let (tell, told) = mpsc::channel();
-    let question = name.clone();
-    // It knows no time limit of ours. What it still waits for ends with the process.
-    thread::spawn(move || {
-        let found =
-            (question.as_str(), 0).to_socket_addrs().map(|found| found.map(|at| at.ip()).collect::<Vec<_>>());
-        let _ = tell.send(found);
-    });
-    let found = match told.recv_timeout(PATIENCE) {
-        Ok(Ok(found))
-            if !found.is_empty() && found.iter().all(|ip| answers.iter().any(|a| IpAddr::V4(*a) == *ip)) =>
-        {
-            return Check::ok(Area::Resolver, format!("the C library finds {subject} listed in {zone}"));
-        }
-        Ok(Ok(found)) => found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    let check = Check::bad(
-        Area::Resolver,
-        "c-library",
-        format!("the C library does not find {subject} listed in {zone}: {found}"),
-    );
-    if wrong {
-        return check.because("it asks the servers above").cured_by("set those right first");
-    }
-    match asks_dns(nsswitch) {
-        true => check
-            .because("the servers answer rightly, so something stands before them: /etc/hosts, a module of /etc/nsswitch.conf, or a cache such as nscd")
-            .cured_by(format!("`getent hosts {name}` asks the same; take out of the line `hosts:` in /etc/nsswitch.conf what stands before dns")),
-        false => check
-            .because("the line `hosts:` in /etc/nsswitch.conf does not have it ask DNS")
-            .cured(Cure { how: "in /etc/nsswitch.conf".to_owned(), lines: "hosts: files dns".to_owned() }),
-    }
 }
 
 /// How long ago a wall clock time was.

@@ -2,7 +2,7 @@
 //!
 //! Reads the zone as it is in service. Never: asking.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::view::ZoneView;
 use crate::model::{Name, Rtype, Span};
@@ -41,9 +41,12 @@ impl Sample {
         let snapshot = data.snapshot();
         let addresses = || snapshot.v4_spans(Span { first: 0, last: u32::MAX }).flatten().take(TRIES);
         let of_addresses = || addresses().find_map(|found| of_address(found.span.first.into()));
+        let v6 = || snapshot.v6_spans(Span { first: 0, last: u128::MAX }).flatten().take(TRIES);
+        let of_v6 = |address: Ipv6Addr| sample(address.to_string(), &nibbles(address));
+        let of_v6_addresses = || v6().find_map(|found| of_v6(found.span.first.into()));
         let names = || snapshot.stored_names().flatten().take(TRIES);
         let of_names = || names().find_map(|name| sample(named(name.labels)?.to_string(), name.labels));
-        of_points.or_else(of_addresses).or_else(of_names)
+        of_points.or_else(of_addresses).or_else(of_v6_addresses).or_else(of_names)
     }
 }
 
@@ -55,6 +58,12 @@ fn named(labels: &[u8]) -> Option<Name> {
 fn reversed(address: Ipv4Addr) -> Vec<u8> {
     let octets = address.octets().map(|octet| octet.to_string());
     octets.iter().rev().flat_map(|octet| [&[octet.len() as u8], octet.as_bytes()].concat()).collect()
+}
+
+/// The labels of an IPv6 address.
+fn nibbles(address: Ipv6Addr) -> Vec<u8> {
+    let digits = format!("{:032x}", u128::from(address));
+    digits.bytes().rev().flat_map(|digit| [1, digit]).collect()
 }
 
 fn answers(zone: &Zone<Mapped>, labels: &[u8]) -> Option<Vec<Ipv4Addr>> {

@@ -1,10 +1,12 @@
 //! Which program a resolver is: by what it says of itself, or by what runs here.
 
 use std::fs::{self, DirEntry};
+use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::snippet::Program;
+use super::child::said;
 
 /// The names of resolvers' processes, cut as the kernel cuts them.
 const PROCESSES: [(&str, Program); 8] = [
@@ -46,21 +48,74 @@ pub(super) fn by_processes(names: &[String]) -> Option<Program> {
     running.all(|(_, other)| other == first).then_some(*first)
 }
 
+/// What keeps unbound from asking, as its configuration has it: nothing where nobody can say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct UnboundAsks {
+    /// `do-ip6`
+    pub(super) ipv6: Option<bool>,
+    /// The contrary of `do-not-query-localhost`
+    pub(super) localhost: Option<bool>,
+}
+
+impl UnboundAsks {
+    /// What the unbound that runs here has.
+    pub(super) fn here() -> Self {
+        let Some(file) = configuration_of("unbound") else { return Self::default() };
+        let says = |setting: &str| {
+            let mut arguments = vec!["-o", setting];
+            arguments.extend(file.as_deref());
+            let programs = ["unbound-checkconf", "/usr/sbin/unbound-checkconf"];
+            let (well, text) = programs.iter().find_map(|program| said(program, &arguments))?;
+            match text.trim() {
+                "yes" if well => Some(true),
+                "no" if well => Some(false),
+                _ => None,
+            }
+        };
+        Self { ipv6: says("do-ip6"), localhost: says("do-not-query-localhost").map(|does_not| !does_not) }
+    }
+}
+
+/// What the program that runs here, and sees the same files, was started with: `Some(None)` when it was told of no file (`-c`).
+fn configuration_of(program: &str) -> Option<Option<String>> {
+    let files = |folder: &Path| fs::read_link(folder.join("ns/mnt")).ok();
+    let own = files(Path::new("/proc/self"));
+    let mut processes = here().filter(|path| name(path).as_deref() == Some(program) && files(path) == own);
+    let words = fs::read_to_string(processes.next()?.join("cmdline")).ok()?;
+    let mut words = words.split('\0');
+    let file = words.find_map(|word| word.strip_prefix("-c").map(str::to_owned));
+    let file =
+        file.map(|file| if file.is_empty() { words.next().unwrap_or_default().to_owned() } else { file });
+    match file {
+        Some(file) if !file.starts_with('/') => None,
+        file => Some(file),
+    }
+}
+
 /// The names of the other processes in this network that can be seen: those of containers have one of their own.
 pub(super) fn processes() -> Vec<String> {
-    let network = |folder: &Path| fs::read_link(folder.join("ns/net")).ok();
-    let own = network(Path::new("/proc/self"));
+    here().filter_map(|path| name(&path)).collect()
+}
+
+fn name(process: &Path) -> Option<String> {
+    Some(fs::read_to_string(process.join("comm")).ok()?.trim_end().to_owned())
+}
+
+/// Their folders.
+fn here() -> impl Iterator<Item = PathBuf> {
+    let network = |folder: &Path| fs::read_link(folder.join("ns/net"));
+    let own = network(Path::new("/proc/self")).ok();
     let is_other = |folder: &DirEntry| {
         let pid = folder.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
         pid.is_some_and(|pid| pid != std::process::id())
     };
-    let names = fs::read_dir("/proc").into_iter().flatten().flatten().filter(is_other).filter_map(|folder| {
-        let path = folder.path();
-        // Whose network cannot be seen may be in this one.
-        let is_here = network(&path).is_none_or(|network| own.as_ref().is_none_or(|own| *own == network));
-        fs::read_to_string(path.join("comm")).ok().filter(|_| is_here)
-    });
-    names.map(|name| name.trim_end().to_owned()).collect()
+    let paths =
+        fs::read_dir("/proc").into_iter().flatten().flatten().filter(is_other).map(|folder| folder.path());
+    // Whose network may not be seen may be in this one; who has ended has none.
+    paths.filter(move |path| match network(path) {
+        Ok(network) => own.as_ref().is_none_or(|own| *own == network),
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    })
 }
 
 /// Whether `address` is one of this machine's.
