@@ -171,6 +171,20 @@ fn submission_that_asks_lists() {
         );
         assert_eq!(master("main.cf"), main);
 
+        let unsaid = format!(
+            "{SMTP}submission inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject\n"
+        );
+        let told = found(host, &main, &unsaid).finding("mail-own-people");
+        assert!(
+            lines(&told).starts_with("postconf -P \"submission/inet/smtpd_client_restrictions=\"\n"),
+            "{told}"
+        );
+
+        // What a stranger may say lets him in: the list stays for him.
+        let helo = services("  -o smtpd_helo_restrictions=check_helo_access,static:ok,reject\n");
+        let told = found(host, &main, &helo).finding("mail-own-people");
+        assert_eq!(lines(&told), "    permit_sasl_authenticated,");
+
         // Where strangers may send the list stays for them.
         let told = found(host, &main, &services("")).finding("mail-own-people");
         assert_eq!(lines(&told), "    permit_sasl_authenticated,");

@@ -52,10 +52,12 @@ fn services(setup: &Setup) -> Vec<&Service> {
                 RESTRICTIONS.contains(&name.as_str()) && words(value).any(|word| word == OWN[1])
             })
         };
-        service.kind == "inet"
-            && !is_inner
-            && logs_in
-            && (SUBMISSION.contains(&port) || is_own || lets_in() && is_closed(setup, service))
+        // On the ports for it who is let in by logging in is meant to, even where `main.cf` has not switched that on yet.
+        let is_for_own = match SUBMISSION.contains(&port) {
+            true => logs_in || lets_in(),
+            false => logs_in && (is_own || lets_in() && is_closed(setup, service)),
+        };
+        service.kind == "inet" && !is_inner && is_for_own
     };
     services.filter(logs_in).collect()
 }
@@ -132,7 +134,7 @@ fn for_who_logs_in(setup: &Setup, name: &str, main: &str, services: &[&Service])
     let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
     let cure = match is_plain(&value) {
         // Who is no stranger there is let in by what `-o` says, and nobody else is.
-        true if services.iter().all(|service| is_closed(setup, service)) => Cure {
+        true if services.iter().all(|service| is_shut(setup, service)) => Cure {
             how: "who comes there has to log in anyway: leave this list out there".to_owned(),
             lines: services
                 .iter()
@@ -160,6 +162,14 @@ fn for_who_logs_in(setup: &Setup, name: &str, main: &str, services: &[&Service])
             names.join(", ")
         ),
         cure,
+    })
+}
+
+/// Whether what `-o` says lets nobody in but own networks and who logged in: what else might, a stranger might say, too.
+fn is_shut(setup: &Setup, service: &Service) -> bool {
+    RESTRICTIONS.iter().filter_map(|name| own(service, name, setup)).any(|value| {
+        let mut words = words(&value).skip_while(|word| OWN.contains(word));
+        words.next() == Some("reject")
     })
 }
 
@@ -224,7 +234,7 @@ fn with_a_value_of_its_own(
     if harsh.is_empty() {
         return None;
     }
-    let cure = match is_closed(setup, service) && is_plain(value) {
+    let cure = match is_shut(setup, service) && is_plain(value) {
         true => Cure {
             how: "who comes there has to log in anyway: leave this list out there".to_owned(),
             lines: format!("postconf -P \"{}/{}/{name}=\"\npostfix reload", service.name, service.kind),
