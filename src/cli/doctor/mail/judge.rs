@@ -88,8 +88,10 @@ pub(super) fn without_effect(
 pub(super) fn harsh(harsh: &[Harsh], wiring: &Wiring) -> Vec<Check> {
     let ours = |harsh: &&Harsh| harsh.zones.iter().any(|zone| is_ours(zone, wiring));
     let checks = harsh.iter().filter(ours).map(|harsh| {
-        let what =
-            format!("Postfix, {}: {} is refused when a list of gatepost's has it", harsh.at, harsh.whom);
+        let what = format!(
+            "Postfix, {}: {} refused when a list of gatepost's has the address",
+            harsh.at, harsh.whom
+        );
         let check = Check::warn(Area::Mail, "mail-own-people", what);
         check.because(harsh.cause.clone()).cured(harsh.cure.clone())
     });

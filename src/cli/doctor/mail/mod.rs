@@ -76,7 +76,7 @@ struct Idle {
 struct Harsh {
     at: String,
     zones: Vec<Name>,
-    /// Whom they refuse.
+    /// Whom they refuse, and `is` or `are`.
     whom: &'static str,
     cause: String,
     cure: Cure,

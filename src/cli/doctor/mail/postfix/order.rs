@@ -108,8 +108,8 @@ fn disordered(at: &str, value: &str) -> Option<Harsh> {
     Some(Harsh {
         at: at.to_owned(),
         zones: zones(refusing()),
-        whom: if *first == OWN[0] { "own networks" } else { "who logs in" },
-        cause: format!("{} stands behind it, and comes too late", missed.join(", ")),
+        whom: if *first == OWN[0] { "own networks are" } else { "who logs in is" },
+        cause: format!("what lets them pass stands behind it, and comes too late: {}", missed.join(", ")),
         cure: Cure {
             how: format!("move these lines behind `{behind}`, in their order"),
             lines: lines(&early),
@@ -156,7 +156,7 @@ fn for_who_logs_in(setup: &Setup, name: &str, main: &str, services: &[&Service])
     Some(Harsh {
         at: name.to_owned(),
         zones: zones(harsh.into_iter()),
-        whom: "who logs in",
+        whom: "who logs in is",
         cause: format!(
             "it holds for {} of master.cf, too, and nothing in it lets who logs in pass before",
             names.join(", ")
@@ -244,7 +244,7 @@ fn with_a_value_of_its_own(
     Some(Harsh {
         at: at.to_owned(),
         zones: zones(harsh.into_iter()),
-        whom: "who logs in",
+        whom: "who logs in is",
         cause: "nothing in it lets who logs in pass before".to_owned(),
         cure,
     })
