@@ -6,10 +6,15 @@ use super::super::super::snippet::{Program, postscreen};
 use super::super::cure;
 use super::super::finding::Cure;
 use super::{Does, Mention};
-use crate::model::Name;
+use crate::model::{Name, Use};
 
-/// `threshold` is postscreen's, where it is set. `None`: the text has nothing for that zone.
-pub(super) fn cure(mention: &Mention, wiring: &Wiring, threshold: Option<i64>) -> Option<Cure> {
+/// `mentions` are all uses that there are, `threshold` is postscreen's, where it is set. `None`: the text has nothing for that zone.
+pub(super) fn cure(
+    mention: &Mention,
+    mentions: &[Mention],
+    wiring: &Wiring,
+    threshold: Option<i64>,
+) -> Option<Cure> {
     let within = wiring.left_out.iter().find_map(|(origin, why)| match why {
         LeftOut::Within(wider) if *origin == mention.zone => Some(wider),
         _ => None,
@@ -20,16 +25,29 @@ pub(super) fn cure(mention: &Mention, wiring: &Wiring, threshold: Option<i64>) -
         return is_asked.then(|| sites(wiring, threshold));
     }
     let text = mention.program.text(wiring).ok()?;
+    let is_bounce = |zone: &Name| wiring.addresses(Use::Bounce).any(|asked| asked.zone.origin == *zone);
     let (how, lines) = match mention.program {
-        Program::Exim => {
-            ("in the place of all that the statement asks of this zone", exim(&text, zone, mention.does))
-        }
+        Program::Exim => (
+            "in the place of all that the statement asks of this zone (other items of its list go behind it, after another ` : `: of two \
+                 conditions both have to hold)",
+            exim(&text, zone, mention.does),
+        ),
         Program::Rspamd => (
-            "in /etc/rspamd/rspamd.conf.local, in the place of your rule for this zone there or in another file",
-            rspamd(&text, zone),
+            "in /etc/rspamd/rspamd.conf.local, in the place of all that asks gatepost there; and your own rules for its zones out of other files",
+            rspamd(mentions, zone, wiring),
         ),
         Program::Spamassassin => ("these rules in the place of yours", spamassassin(&text, zone)),
-        _ => ("as `gatepost snippet` has it", lines(&text, zone)),
+        _ if mention.does == Does::Reject && is_bounce(zone) => (
+            "take it out there; these lines but the last are for main.cf (a class beside yours, where you have some), and the last is \
+             for the end of smtpd_recipient_restrictions",
+            class(&text),
+        ),
+        _ if text.contains("permit_dnswl_client") => (
+            "in the place of all that asks this zone there; what has 127.0.2.2 (what a person blocks) goes before permit_dnswl_client, \
+             where you have that, the others behind it",
+            lines(&text, zone),
+        ),
+        _ => ("in the place of all that asks this zone there", lines(&text, zone)),
     };
     (!lines.is_empty()).then(|| Cure { how: format!("{}: {how}", cure::name(mention.program)), lines })
 }
@@ -56,11 +74,18 @@ pub(super) fn sites(wiring: &Wiring, threshold: Option<i64>) -> Cure {
     Cure { how: format!("Postfix: {how}"), lines: lines.join("\n") }
 }
 
-/// The lines that name the zone.
+/// The lines of Postfix's restrictions that name the zone, as they are pasted among others.
 fn lines(text: &str, zone: &Name) -> String {
     let told = text.lines().filter(|line| !line.starts_with('#') && line.contains(&format!(" {zone}=")));
-    // As they stand there: what begins a line is no part of a list in main.cf.
-    told.collect::<Vec<_>>().join("\n")
+    told.map(|line| format!("{},", line.trim_end_matches(','))).collect::<Vec<_>>().join("\n")
+}
+
+/// Postfix's class for null senders, and what names it.
+fn class(text: &str) -> String {
+    let class = text.lines().skip_while(|line| !line.starts_with("smtpd_restriction_classes"));
+    let class = class.take_while(|line| !line.starts_with("smtpd_recipient_restrictions"));
+    let names = text.lines().filter(|line| line.contains("check_sender_access"));
+    class.chain(names).collect::<Vec<_>>().join("\n")
 }
 
 /// One list: of the conditions of a statement all have to hold, of a list one.
@@ -115,46 +140,16 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split("\n\n").map(str::trim).filter(|part| !part.is_empty() && !part.starts_with('#'))
 }
 
-/// The rules, what they weigh, and what they force, each within its section.
-fn rspamd(text: &str, zone: &Name) -> String {
-    let mut symbols: Vec<String> = Vec::new();
-    let mut sections = Vec::new();
-    for part in parts(text) {
-        let lines: Vec<&str> = part.lines().collect();
-        let [outer, inner, blocks @ .., end, last] = &lines[..] else { continue };
-        let mut kept: Vec<&str> = Vec::new();
-        for block in blocks_of(blocks) {
-            if block.iter().any(|line| line.trim() == format!("rbl = \"{zone}\";")) {
-                let codes = block.iter().filter_map(|line| line.trim().strip_prefix("returncodes { "));
-                symbols.extend(codes.filter_map(|line| line.split(' ').next()).map(str::to_owned));
-                kept.extend(block);
-            } else if symbols.iter().any(|symbol| {
-                block[0]
-                    .trim()
-                    .trim_start_matches('"')
-                    .strip_prefix(symbol.as_str())
-                    .is_some_and(|rest| rest.starts_with(['"', ' ']))
-            }) {
-                kept.extend(block);
-            }
-        }
-        if !kept.is_empty() {
-            sections.push([&[*outer, *inner], &kept[..], &[*end, *last]].concat().join("\n"));
-        }
+/// The whole text for the zones that are asked: where a section stands twice in a file, rspamd looks at one of the two.
+fn rspamd(mentions: &[Mention], zone: &Name, wiring: &Wiring) -> String {
+    let of_rspamd = |mention: &&Mention| mention.program == Program::Rspamd;
+    let mut asked = wiring.clone();
+    asked.zones.retain(|wired| {
+        wired.origin == *zone || mentions.iter().filter(of_rspamd).any(|mention| mention.zone == wired.origin)
+    });
+    let text = Program::Rspamd.text(&asked).unwrap_or_default();
+    if !text.contains(&format!("rbl = \"{zone}\";")) {
+        return String::new();
     }
-    sections.join("\n\n")
-}
-
-/// Each from its first line, which ends with a brace that is open, to the one that closes it.
-fn blocks_of<'a>(lines: &[&'a str]) -> Vec<Vec<&'a str>> {
-    let mut blocks: Vec<Vec<&str>> = Vec::new();
-    let mut depth = 0;
-    for line in lines {
-        match blocks.last_mut().filter(|_| depth > 0) {
-            Some(block) => block.push(line),
-            None => blocks.push(vec![line]),
-        }
-        depth += line.matches('{').count() as i32 - line.matches('}').count() as i32;
-    }
-    blocks
+    parts(&text).collect::<Vec<_>>().join("\n\n")
 }

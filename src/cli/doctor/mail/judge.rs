@@ -9,7 +9,7 @@ use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::fault::{self, Fault};
 use super::{Does, Harsh, Idle, LooksUp, Mention, cured, postfix};
-use crate::config::{Config, Retired, is_public};
+use crate::config::{Code, Config, Retired, is_public};
 use crate::model::{Name, Use};
 
 /// What is served, as mail programs may use it.
@@ -104,7 +104,7 @@ pub(super) fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
 
 /// What is wrong with each, and with all of a program's together.
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
-    let each = mentions.iter().filter_map(|mention| wrong(mention, served, resolver)).collect();
+    let each = mentions.iter().filter_map(|mention| wrong(mention, mentions, served, resolver)).collect();
     let each = fault::checks(each).into_iter();
     each.chain(lacking(mentions, served)).chain(unweighed(mentions, served)).collect()
 }
@@ -129,12 +129,17 @@ fn unweighed(mentions: &[Mention], served: &Served<'_>) -> Option<Check> {
     )
 }
 
-fn wrong<'a>(mention: &'a Mention, served: &Served<'_>, resolver: Option<IpAddr>) -> Option<Fault<'a>> {
+fn wrong<'a>(
+    mention: &'a Mention,
+    mentions: &[Mention],
+    served: &Served<'_>,
+    resolver: Option<IpAddr>,
+) -> Option<Fault<'a>> {
     let wiring = served.wiring;
     let zone = &mention.zone;
     let ours = is_ours(zone, wiring);
     if let Some(retired) = Retired::of_zone(zone).filter(|_| !ours) {
-        let cure = by(format!("take it out; {}", retired.advice()));
+        let cure = by(format!("{}; {}", out(mention.program), retired.advice()));
         let rest = "is a list that is no more";
         return Some(Fault::bad(mention, "mail-retired", rest, retired.sentence(), cure));
     }
@@ -149,11 +154,11 @@ fn wrong<'a>(mention: &'a Mention, served: &Served<'_>, resolver: Option<IpAddr>
     if mention.does == Does::Reject && left_out == Some(&LeftOut::Bogons) {
         let cause = "it lists addresses of private networks, too";
         let rest = "rejects your own networks";
-        return Some(Fault::bad(mention, "mail-wrong-use", rest, cause, by("take it out")));
+        return Some(Fault::bad(mention, "mail-wrong-use", rest, cause, by(out(mention.program))));
     }
     if let Some(rest) = wired.and_then(|wired| mistaken(mention, wired)) {
         let cause = "what it is asked for stands in no such list, so nobody is ever listed there";
-        let cure = match cured::cure(mention, wiring, served.threshold) {
+        let cure = match cured::cure(mention, mentions, wiring, served.threshold) {
             Some(cure) if mention.program == Program::Postfix => {
                 Cure { how: format!("{}, in the place of these", cure.how), ..cure }
             }
@@ -163,7 +168,7 @@ fn wrong<'a>(mention: &'a Mention, served: &Served<'_>, resolver: Option<IpAddr>
         return Some(Fault::bad(mention, "mail-wrong-use", rest, cause, cure));
     }
     let of_weight = |name, rest: &str, cause: &str| {
-        let fault = Fault::bad(mention, name, rest, cause, cured(mention, served));
+        let fault = Fault::bad(mention, name, rest, cause, cured(mention, mentions, served));
         Some(Fault { is_bad: mention.does != Does::Weigh, ..fault })
     };
     if mention.filter.is_open() {
@@ -182,7 +187,8 @@ fn wrong<'a>(mention: &'a Mention, served: &Served<'_>, resolver: Option<IpAddr>
             .map(|(use_, code, of)| format!("{code} ({of}) is for {}", meant(*use_)))
             .collect();
         if !misused.is_empty() {
-            let cure = cured::cure(mention, wiring, served.threshold).unwrap_or_else(|| by_text(mention));
+            let cure =
+                cured::cure(mention, mentions, wiring, served.threshold).unwrap_or_else(|| by_text(mention));
             let rest = "is used for what it is not good for";
             return Some(Fault::bad(mention, "mail-wrong-use", rest, misused.join("; "), cure));
         }
@@ -210,6 +216,16 @@ fn mistaken(mention: &Mention, wired: &WiredZone) -> Option<&'static str> {
     }
 }
 
+/// What does away with a question.
+fn out(program: Program) -> &'static str {
+    match program {
+        Program::Exim => {
+            "take it out there, and the whole statement where that asks nothing else: without a condition it holds for all mail"
+        }
+        _ => "take it out there",
+    }
+}
+
 fn by(how: impl Into<String>) -> Cure {
     Cure { how: how.into(), lines: String::new() }
 }
@@ -217,13 +233,14 @@ fn by(how: impl Into<String>) -> Cure {
 /// Where the text has nothing in its place.
 fn by_text(mention: &Mention) -> Cure {
     by(format!(
-        "take it out there; `gatepost snippet {}` uses each list for what it is good for",
+        "{}; `gatepost snippet {}` uses each list for what it is good for",
+        out(mention.program),
         cure::name(mention.program).to_lowercase()
     ))
 }
 
-fn cured(mention: &Mention, served: &Served<'_>) -> Cure {
-    cured::cure(mention, served.wiring, served.threshold)
+fn cured(mention: &Mention, mentions: &[Mention], served: &Served<'_>) -> Cure {
+    cured::cure(mention, mentions, served.wiring, served.threshold)
         .unwrap_or_else(|| by("name the codes that are listings, as the list's operator documents them"))
 }
 
@@ -257,6 +274,10 @@ fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
             if lacking.is_empty() {
                 continue;
             }
+            // What a person blocks may be asked apart, before allow lists: what lists bring does not belong there.
+            let is_lists =
+                |other: &&Mention| codes.keys().any(|code| *code != Code::OVERLAY && takes(other, code));
+            let mention = mentions.iter().filter(same).find(is_lists).unwrap_or(mention);
             let what = format!(
                 "{program}, {}: {} is not asked for {}",
                 mention.at,
@@ -265,7 +286,7 @@ fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
             );
             let check = Check::warn(Area::Mail, "mail-lacks-code", what)
                 .because("what has one of these codes alone passes; a filter has to be printed again when lists or codes change");
-            checks.push(check.cured(cured(mention, served)));
+            checks.push(check.cured(cured(mention, mentions, served)));
         }
     }
     checks

@@ -49,7 +49,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
         }
         None => {
             let sites = setup.parameters.get(SITES).map_or("", String::as_str);
-            idle.push(screen::switched_off(sites));
+            idle.push(screen::switched_off(setup, sites));
         }
     }
     for service in doors {
@@ -207,7 +207,13 @@ fn barred(at: String, barred: Barred<'_>, asks: &[&Question<'_>]) -> Idle {
     let (cause, how) = match barred {
         Barred::Behind(end) => (
             format!("`{end}` stands before it, and no mail for your own domains comes as far"),
-            format!("move these lines before `{end}`, behind reject_unauth_destination"),
+            match end {
+                "reject" | "defer" => {
+                    format!("move these lines before `{end}`, behind reject_unauth_destination")
+                }
+                // Further down it lets in nobody else, and classes that are named between them are come to, too.
+                _ => format!("move `{end}` behind these lines, to the end"),
+            },
         ),
         Barred::Warns => (
             "`warn_if_reject` stands before it: what it would refuse is written to the log, and let through"
@@ -215,7 +221,10 @@ fn barred(at: String, barred: Barred<'_>, asks: &[&Question<'_>]) -> Idle {
             "when the log has shown enough, take `warn_if_reject` out before these lines".to_owned(),
         ),
     };
-    let lines = asks.iter().map(|asks| asks.line()).collect::<Vec<_>>().join("\n");
+    // Before what keeps all out nobody is to be let in.
+    let keeps_out = matches!(barred, Barred::Behind("reject" | "defer"));
+    let asks = asks.iter().filter(|asks| !keeps_out || asks.does == Does::Reject);
+    let lines = asks.map(|asks| asks.line()).collect::<Vec<_>>().join("\n");
     Idle { program: Program::Postfix, at, zones, matters: false, cause, cure: Cure { how, lines } }
 }
 
@@ -272,7 +281,7 @@ fn replaced(main: &str, own: &str, name: &str, place: &str, here: &BTreeSet<Name
             how: format!(
                 "add these lines to what `-o {name}` says there (`-o {{ {name} = … }}` where it has blanks)"
             ),
-            lines: lines(main),
+            lines: lines_and_class(main),
         },
     };
     Some(Idle { matters: true, ..idle(format!("{place} {name}"), zones, cause, cure)? })
@@ -317,6 +326,12 @@ fn is_class(setup: &Setup, name: &str) -> bool {
         .parameters
         .get("smtpd_restriction_classes")
         .is_some_and(|classes| words(classes).any(|word| word == name))
+}
+
+/// And what names the class for null senders of the text that is printed, where the value does.
+fn lines_and_class(value: &str) -> String {
+    let class = words(value).map(|word| word.trim_end_matches('}')).find(|word| *word == "gatepost_bounce");
+    [Some(lines(value)), class.map(class_lines)].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// The class of the text that is printed is for null senders; what another is for its owner knows.

@@ -61,10 +61,20 @@ fn idle(at: &str, sites: &str, cause: String, how: &str, lines: String) -> Idle 
     }
 }
 
-pub(super) fn switched_off(sites: &str) -> Idle {
+/// Chrooted where what is there is: in a chroot that nobody has filled nobody knows whom to ask.
+fn jailed(setup: &Setup, lines: &str) -> String {
+    let mut services =
+        setup.services.iter().flatten().filter(|service| matches!(&*service.command, "smtpd" | "postscreen"));
+    match services.any(|service| service.chroot) {
+        true => lines.to_owned(),
+        false => lines.replace(" y ", " n "),
+    }
+}
+
+pub(super) fn switched_off(setup: &Setup, sites: &str) -> Idle {
     let cause = "postscreen is not on in master.cf, and nobody else looks at this parameter".to_owned();
     let how = "in master.cf, in place of the line of `smtp inet … smtpd`, then `postfix reload`; or let smtpd ask: `gatepost snippet postfix`";
-    idle(SITES, sites, cause, how, [ON, DNSBLOG, TLSPROXY].join("\n"))
+    idle(SITES, sites, cause, how, jailed(setup, &[ON, DNSBLOG, TLSPROXY].join("\n")))
 }
 
 /// What keeps it from asking, or from refusing whom it found listed.
@@ -76,7 +86,13 @@ pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
         .is_some_and(|services| !services.iter().any(|service| service.name == "dnsblog"))
     {
         let cause = "master.cf has no service dnsblog, which asks for postscreen".to_owned();
-        return Some(idle(SITES, sites, cause, "in master.cf, then `postfix reload`", DNSBLOG.to_owned()));
+        return Some(idle(
+            SITES,
+            sites,
+            cause,
+            "in master.cf, then `postfix reload`",
+            jailed(setup, DNSBLOG),
+        ));
     }
     if parameters.get("postscreen_dnsbl_action").is_none_or(|action| action == "ignore") {
         let cause =
