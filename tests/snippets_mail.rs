@@ -8,52 +8,29 @@
 mod common;
 mod mail_support;
 
-use std::path::{Path, PathBuf};
-
 use common::{installed, skipped};
+use mail_support::programs::{
+    POSTFIX, RSPAMD, SENDER, SERVICES, SPAMASSASSIN, exim_config, mail, start_postfix, unpacked,
+};
 use mail_support::{
     BACKSCATTER, BAD_DOMAIN, BLOCKED, BROAD, Host, LISTED, LISTED_AND_GOOD, LISTED_LATE, UNLISTED,
-    people_decide, proves, refusal,
+    people_decide, programs, proves, refusal,
 };
 
-const SENDER: &str = "me@good.example";
-
-/// A program that `.ci/run` unpacks.
-fn unpacked(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("programs").join(path)
-}
-
-/// Postfix with smtpd on port 25 and postscreen on port 2525. Each session has an smtpd of its own: one that lives on
-/// remembers what it was told.
+/// Postfix with smtpd on port 25 and postscreen on port 2525.
 fn postfix(host: &Host) {
-    host.file(
-        "postfix/main.cf",
-        &("compatibility_level = 3.6\nqueue_directory = FOLDER/queue\ndata_directory = FOLDER/data\n\
-           command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\n\
-           setgid_group = postdrop\nmyhostname = mx.example.org\nmydestination = example.org\n\
-           mynetworks = 127.0.0.1/32\ninet_protocols = ipv4\nlocal_recipient_maps =\nalias_maps =\n\
-           maillog_file = /dev/stdout\nsmtpd_peername_lookup = no\nmax_use = 1\npostscreen_greet_wait = 1s\n"
-            .to_owned()
-            + &host.snippet("postfix")
-            + &host.snippet("postscreen")),
-    );
+    let texts = host.snippet("postfix") + &host.snippet("postscreen");
+    host.file("postfix/main.cf", &(POSTFIX.to_owned() + &texts));
     host.file(
         "postfix/master.cf",
-        "192.0.2.1:25 inet n - n - - smtpd\n\
-         192.0.2.1:2525 inet n - n - 1 postscreen\n\
-         smtpd pass - - n - - smtpd\n  -o smtpd_recipient_restrictions=reject_unauth_destination\n\
-         dnsblog unix - - n - 0 dnsblog\ntlsproxy unix - - n - 0 tlsproxy\ncleanup unix n - n - 0 cleanup\n\
-         qmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\n\
-         defer unix - - n - 0 bounce\nproxymap unix - - n - - proxymap\nanvil unix - - n - 1 anvil\n\
-         error unix - - n - - error\nretry unix - - n - - error\npostlog unix-dgram n - n - 1 postlogd\n",
+        &("192.0.2.1:25 inet n - n - - smtpd\n\
+           192.0.2.1:2525 inet n - n - 1 postscreen\n\
+           smtpd pass - - n - - smtpd\n  -o smtpd_recipient_restrictions=reject_unauth_destination\n\
+           dnsblog unix - - n - 0 dnsblog\ntlsproxy unix - - n - 0 tlsproxy\n"
+            .to_owned()
+            + SERVICES),
     );
-    for folder in ["queue", "data"] {
-        std::fs::create_dir(host.path(folder)).unwrap();
-    }
-    host.give("postfix", "data");
-    let program = installed("postfix", "postfix", "").unwrap();
-    host.start("postfix", &program, &["-c", host.path("postfix").to_str().unwrap(), "start-fg"]);
-    host.wait_for_port("postfix", "192.0.2.1", 25);
+    start_postfix(host, &host.path("postfix"));
 }
 
 #[test]
@@ -100,27 +77,11 @@ fn postfix_postscreen() {
 
 #[test]
 fn exim() {
-    let found = unpacked("exim/usr/sbin/exim4");
-    let program = match found.is_file() {
-        true => found,
-        false => {
-            let Some(program) = installed("exim4", "exim4-daemon-light", "exim") else { return };
-            program
-        }
-    };
+    let Some(program) = programs::exim("exim") else { return };
     let Some(host) = Host::boot("exim") else { return };
     host.file("exim.acl", &host.snippet("exim"));
     std::fs::create_dir(host.path("exim")).unwrap();
-    let config = host.file(
-        "exim.conf",
-        "primary_hostname = mx.example.org\ndomainlist local_domains = example.org\n\
-         hostlist relay_from_hosts = 127.0.0.1\nspool_directory = FOLDER/exim/spool\n\
-         log_file_path = FOLDER/exim/%slog\nlocal_interfaces = 192.0.2.1\ndaemon_smtp_ports = 25\n\
-         pid_file_path = FOLDER/exim/pid\nacl_smtp_rcpt = acl_check_rcpt\nhost_lookup =\n\
-         tls_advertise_hosts =\nkeep_environment =\nbegin acl\nacl_check_rcpt:\n\
-         .include FOLDER/exim.acl\n\naccept domains = +local_domains\ndeny message = relay not permitted\n\
-         begin routers\ndrop:\n  driver = redirect\n  data = :blackhole:\n",
-    );
+    let config = host.file("exim.conf", &exim_config(".include FOLDER/exim.acl\n"));
     host.give("Debian-exim", "exim");
     host.start("exim", &program, &["-C", config.to_str().unwrap(), "-bdf"]);
     host.wait_for_port("exim", "192.0.2.1", 25);
@@ -145,16 +106,6 @@ fn exim() {
     proves(&host, |client| refusal(host.session(25, client, SENDER)));
 }
 
-/// A mail as it lies before rspamd and SpamAssassin, with a link if it has one.
-fn mail(client: &str, sender: &str, link: &str) -> String {
-    format!(
-        "Return-Path: <{sender}>\nReceived: from client.example (client.example [{client}])\n\tby mx.example.org (Postfix) \
-         with ESMTP id 0123456789\n\tfor <user@example.org>; Sun, 29 Nov 2026 12:00:00 +0000 (UTC)\nFrom: {SENDER}\n\
-         To: user@example.org\nSubject: hello\nDate: Sun, 29 Nov 2026 12:00:00 +0000\n\
-         Message-ID: <1234567890@good.example>\n\nHello there, how are you today? {link}\n"
-    )
-}
-
 #[test]
 fn rspamd() {
     let (Some(program), Some(rspamc)) =
@@ -164,12 +115,7 @@ fn rspamd() {
     };
     let Some(host) = Host::boot("rspamd") else { return };
     host.file("rspamd/etc/rspamd.conf.local", &host.snippet("rspamd"));
-    let config = host.file(
-        "rspamd/rspamd.conf",
-        ".include \"$CONFDIR/common.conf\"\noptions { .include \"$CONFDIR/options.inc\" }\n\
-         logging { type = \"console\"; level = \"info\"; }\n\
-         worker \"normal\" { bind_socket = \"127.0.0.1:11333\"; count = 1; }\n",
-    );
+    let config = host.file("rspamd/rspamd.conf", RSPAMD);
     let at = host.path("rspamd");
     std::fs::create_dir(at.join("db")).unwrap();
     let variable = |name: &str, below: &str| format!("--var={name}={}", at.join(below).display());
@@ -215,10 +161,7 @@ fn spamassassin() {
     let Some(program) = installed("spamassassin", "spamassassin", "spamassassin") else { return };
     let Some(host) = Host::boot("spamassassin") else { return };
     host.file("spamassassin/gatepost.cf", &host.snippet("spamassassin"));
-    host.file(
-        "spamassassin/local.cf",
-        "dns_available yes\ntrusted_networks 192.0.2.1\ninternal_networks 192.0.2.1\n",
-    );
+    host.file("spamassassin/local.cf", SPAMASSASSIN);
     for file in std::fs::read_dir("/etc/spamassassin").unwrap().map(Result::unwrap) {
         if file.path().extension().is_some_and(|extension| extension == "pre") {
             std::fs::copy(file.path(), host.path("spamassassin").join(file.file_name())).unwrap();

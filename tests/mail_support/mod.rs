@@ -2,6 +2,8 @@
 //! library asks unbound. What both are told is what `gatepost snippet` prints.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod programs;
+
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -300,12 +302,47 @@ impl Host {
 
     /// The same of a client that says `helo`.
     pub(crate) fn session_of(&self, port: u16, client: &str, sender: &str, helo: &str) -> String {
+        self.sessions(port, &[Mail { client, sender, helo, ..Mail::default() }]).remove(0)
+    }
+
+    /// The replies that decided about each of several mails, which come at once.
+    pub(crate) fn sessions(&self, port: u16, mails: &[Mail<'_>]) -> Vec<String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail_support/session.py");
-        let mut python = self.command("python3");
-        let output = python.arg(script).arg(port.to_string()).args([client, sender, helo]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        assert!(!said.is_empty(), "{client}: {}", String::from_utf8_lossy(&output.stderr));
-        said
+        let spawned = mails.iter().map(|mail| {
+            let mut python = self.command("python3");
+            python.arg(&script).arg(port.to_string());
+            python.args([mail.client, mail.sender, mail.helo, mail.recipient]);
+            python.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        });
+        let spawned: Vec<Child> = spawned.collect();
+        let replies = spawned.into_iter().zip(mails).map(|(python, mail)| {
+            let output = python.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            assert!(!said.is_empty(), "{mail:?}: {}", String::from_utf8_lossy(&output.stderr));
+            said
+        });
+        replies.collect()
+    }
+}
+
+/// A mail, as far as it is said before its text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mail<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) sender: &'a str,
+    pub(crate) helo: &'a str,
+    pub(crate) recipient: &'a str,
+}
+
+impl Default for Mail<'_> {
+    /// From whom nobody lists, to a user of the host.
+    fn default() -> Self {
+        Self {
+            client: UNLISTED,
+            sender: programs::SENDER,
+            helo: "client.example",
+            recipient: "user@example.org",
+        }
     }
 }
 

@@ -1,0 +1,128 @@
+//! An Exim that is wired wrongly, and a person who edits its ACL as the doctor's words say.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Patient, Printed};
+use crate::mail_support::programs::exim_config;
+
+const CONFIG: &str = "etc/exim4/exim4.conf";
+
+/// Gives the patient these statements in the ACL of RCPT.
+pub(crate) fn wire(patient: &Patient, acl: &str) {
+    patient.host.file(CONFIG, &exim_config(acl));
+}
+
+/// Runs it as it is wired now, for as long as `see` looks.
+pub(crate) fn while_it_runs(patient: &Patient, program: &Path, see: impl FnOnce()) {
+    let _ = fs::create_dir(patient.host.path("exim"));
+    patient.host.give("Debian-exim", "exim");
+    patient.host.start("exim", program, &["-C", "/etc/exim4/exim4.conf", "-bdf"]);
+    patient.host.wait_for_port("exim", "192.0.2.1", 25);
+    see();
+    patient.stop("exim", "exim.pid");
+}
+
+/// Does what is printed of a finding.
+pub(crate) fn follow(patient: &Patient, check: &Value) {
+    let printed = Printed::of(check);
+    let mut text: Vec<String> = patient.host.read(CONFIG).lines().map(str::to_owned).collect();
+    if printed.how.contains("in the place of all that the statement asks of this zone") {
+        let found = statement(&text, number(&printed));
+        let mut others = String::new();
+        let mut at = found.start;
+        for list in lists(&text, found).into_iter().rev() {
+            let all = condition(&text[list.clone()]);
+            let (head, items) = all.split_once('=').unwrap();
+            if is_negated(head) != is_negated(printed.lines) || !items.contains(printed.zone()) {
+                continue;
+            }
+            let (items, separator) = match items.trim().strip_prefix("<;") {
+                Some(items) => (items, ';'),
+                None => (items, ':'),
+            };
+            let parting = format!(" {separator}");
+            let more = items.split(&*parting).map(str::trim);
+            let more: Vec<&str> = more.filter(|item| !item.starts_with(printed.zone())).collect();
+            assert!(more.is_empty() || printed.how.contains("go behind it, after another ` : `"));
+            others.extend(more.iter().map(|item| format!(" : {item}")));
+            at = list.start;
+            // What stands before it in that line, such as the verb.
+            let before = head[..head.len() - head.trim_start().len()].to_owned();
+            let verb = head.trim().split(' ').next().filter(|word| !word.contains("dnslists"));
+            text.splice(list, verb.map(|verb| format!("{before}{verb}")));
+            at += usize::from(verb.is_some());
+        }
+        let lines = format!("{}{others}", printed.lines);
+        text.splice(at..at, lines.lines().map(|line| format!("  {line}")));
+    } else if printed.how.starts_with("take it out") {
+        let found = statement(&text, number(&printed));
+        let lists = lists(&text, found.clone());
+        let list = lists.iter().find(|list| list.contains(&number(&printed))).unwrap().clone();
+        let all = condition(&text[list.clone()]);
+        let (head, items) = all.split_once('=').unwrap();
+        let items: Vec<&str> = items.split(" :").map(str::trim).collect();
+        let kept: Vec<&str> =
+            items.iter().copied().filter(|item| !item.starts_with(printed.zone())).collect();
+        if !kept.is_empty() {
+            text.splice(list, [format!("{head}= {}", kept.join(" : "))]);
+        } else if lists.len() == 1 && printed.how.contains("the whole statement where that asks nothing else")
+        {
+            text.drain(found);
+        } else {
+            text.drain(list);
+        }
+    } else if let Some(zones) = printed.how.strip_prefix("one of ") {
+        let right = zones.split(", ").find(|zone| zone[..2] == printed.zone()[..2]).unwrap();
+        text.iter_mut().for_each(|line| *line = line.replace(printed.zone(), right));
+    } else if printed.how.starts_with("`gatepost snippet postfix` (or exim") {
+        let at = text.iter().position(|line| line == "acl_check_rcpt:").unwrap() + 1;
+        text.splice(at..at, patient.host.snippet("exim").lines().map(str::to_owned));
+    } else {
+        printed.is_not_understood();
+    }
+    fs::write(patient.host.path(CONFIG), text.join("\n") + "\n").unwrap();
+}
+
+/// The line that a finding names, counted from 0.
+fn number(printed: &Printed<'_>) -> usize {
+    let number: usize = printed.place().rsplit(':').next().unwrap().parse().unwrap();
+    number - 1
+}
+
+fn is_negated(condition: &str) -> bool {
+    condition.contains("!dnslists")
+}
+
+/// The lines of the statement that this line belongs to.
+fn statement(text: &[String], line: usize) -> Range<usize> {
+    let begins = |line: &String| {
+        ["accept", "deny", "drop", "warn", "require"]
+            .contains(&line.split_whitespace().next().unwrap_or_default())
+    };
+    let start = (0..=line).rfind(|line| begins(&text[*line])).unwrap();
+    let end = (start + 1..text.len()).find(|line| begins(&text[*line]) || text[*line].trim().is_empty());
+    start..end.unwrap()
+}
+
+/// Its lists, each with the lines that it goes on in.
+fn lists(text: &[String], statement: Range<usize>) -> Vec<Range<usize>> {
+    let starts = statement.filter(|line| text[*line].contains("dnslists ="));
+    let list = |start: usize| {
+        let end = (start..text.len()).find(|line| !text[*line].ends_with('\\')).unwrap();
+        start..end + 1
+    };
+    starts.map(list).collect()
+}
+
+/// In one line.
+fn condition(lines: &[String]) -> String {
+    let parts = lines.iter().enumerate().map(|(at, line)| {
+        let line = line.trim_end_matches('\\');
+        if at == 0 { line } else { line.trim_start() }
+    });
+    parts.collect()
+}

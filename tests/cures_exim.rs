@@ -1,0 +1,126 @@
+//! Exim, wired wrongly on purpose: the doctor names what is wrong, what he prints is done as it is printed, and then he finds nothing
+//! more of mail, and real sessions show that whom a block list has is refused, and nobody else, and that no stranger's mail is relayed.
+#![cfg(feature = "full")]
+
+mod common;
+mod cure_support;
+mod doctor_support;
+mod mail_support;
+
+use cure_support::exim::{follow, while_it_runs, wire};
+use cure_support::{Healthy, Patient, WHOLE};
+use mail_support::{BACKSCATTER, BAD_DOMAIN, Mail, UNLISTED, programs, refusal};
+
+/// The statement asks an allow list first, and what a person blocks together with the rest.
+const TOGETHER: Healthy = Healthy { lets: true, people_decide: false };
+const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
+
+#[test]
+fn exim_asks_wrongly() {
+    let test = "exim_asks_wrongly";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    let right = patient.host.snippet("exim");
+    let own = |list: &str| {
+        format!(
+            "  deny\n  message = refused\n  !dnslists = ok.gatepost.internal=127.0.1.9\n  dnslists = {list}\n\n"
+        )
+    };
+    let deny = |list: &str| format!("  deny\n  message = refused\n  dnslists = {list}\n\n");
+    let codes = ",127.0.4.6";
+    assert!(right.contains(codes), "{right}");
+    // What a person blocks is asked by a statement of its own, the first.
+    let undecided = right.split_once("\n\ndeny").unwrap().1.split_once("\n\n").unwrap().1;
+    assert!(!undecided.contains("block.gatepost.internal=127.0.2.2"), "{undecided}");
+    let zone = "block.gatepost.internal";
+    for (case, finding, acl, healthy) in [
+        ("no filter", "mail-no-filter", own(zone), TOGETHER),
+        ("no filter, nobody let", "mail-no-filter", deny(zone), NO_ALLOW_LISTS),
+        (
+            "in one line",
+            "mail-no-filter",
+            format!("  deny dnslists = {zone}\n  message = refused\n\n"),
+            NO_ALLOW_LISTS,
+        ),
+        (
+            "beside others",
+            "mail-no-filter",
+            deny(&format!("other.test=127.0.0.2 : {zone} : another.test=127.0.0.2")),
+            NO_ALLOW_LISTS,
+        ),
+        (
+            "parted otherwise",
+            "mail-no-filter",
+            deny(&format!("<; {zone} ; other.test=127.0.0.2")),
+            NO_ALLOW_LISTS,
+        ),
+        (
+            "over several lines",
+            "mail-no-filter",
+            deny(&format!("other.test=127.0.0.2 : \\\n     {zone}")),
+            NO_ALLOW_LISTS,
+        ),
+        ("wide filter", "mail-wide-filter", own(&format!("{zone}=127.0.0.1,127.0.1.5")), TOGETHER),
+        ("dead filter", "mail-dead-filter", own(&format!("{zone}=127.0.9.9")), TOGETHER),
+        ("one code", "mail-lacks-code", own(&format!("{zone}=127.0.1.5")), TOGETHER),
+        ("codes of lists that came later", "mail-lacks-code", right.replace(codes, ""), WHOLE),
+        ("what a person blocks", "mail-lacks-code", undecided.to_owned(), TOGETHER),
+        (
+            "a zone that is none",
+            "mail-unknown-zone",
+            deny("blok.gatepost.internal=127.0.1.5") + &right,
+            NO_ALLOW_LISTS,
+        ),
+        ("a list that is no more", "mail-retired", deny("dnsbl.sorbs.net=127.0.0.2") + &right, WHOLE),
+        (
+            "and one beside others",
+            "mail-retired",
+            deny("dnsbl.sorbs.net=127.0.0.2 : other.test=127.0.0.2") + &right,
+            WHOLE,
+        ),
+        ("a score list rejects", "mail-wrong-use", deny("broad.gatepost.internal=127.0.1.7") + &right, WHOLE),
+        (
+            "a bounce list rejects",
+            "mail-wrong-use",
+            deny("bounce.gatepost.internal=127.0.1.8") + &right,
+            WHOLE,
+        ),
+        ("nothing asks", "mail-not-asked", String::new(), WHOLE),
+    ] {
+        wire(&patient, &acl);
+        patient.cure(case, finding, follow);
+        while_it_runs(&patient, &program, || patient.is_healthy(case, 25, healthy));
+    }
+}
+
+/// Names, and null senders.
+#[test]
+fn exim_asks_for_names_wrongly() {
+    let test = "exim_asks_for_names_wrongly";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    let named = "  deny\n  message = refused\n  dnslists = dbl.gatepost.internal/$sender_address_domain\n\n";
+    let bounced = "  deny\n  message = refused\n  senders = :\n  dnslists = bounce.gatepost.internal\n\n";
+    for (case, acl, mails) in [
+        (
+            "names",
+            named,
+            [(UNLISTED, format!("me@{BAD_DOMAIN}"), true), (UNLISTED, "me@good.example".to_owned(), false)],
+        ),
+        (
+            "null senders",
+            bounced,
+            [(BACKSCATTER, String::new(), true), (BACKSCATTER, "me@good.example".to_owned(), false)],
+        ),
+    ] {
+        wire(&patient, acl);
+        patient.cure(case, "mail-no-filter", follow);
+        while_it_runs(&patient, &program, || {
+            for (client, sender, is_refused) in &mails {
+                let mail = Mail { client, sender, ..Mail::default() };
+                let reply = patient.host.sessions(25, &[mail]).remove(0);
+                assert_eq!(refusal(reply.clone()).is_some(), *is_refused, "{case}: {sender}: {reply}");
+            }
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! SpamAssassin, wired wrongly on purpose: the doctor names what is wrong, what he prints is done as it is printed, and then he finds
+//! nothing more of mail, and spam is what comes from whom a block list has, and nothing else.
+#![cfg(feature = "full")]
+
+mod common;
+mod cure_support;
+mod doctor_support;
+mod mail_support;
+
+use common::installed;
+use cure_support::spamassassin::{follow, is_healthy, wire};
+use cure_support::{Healthy, Patient, WHOLE};
+
+const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
+
+fn see(test: &str, cases: &[(&str, &str, fn(&str) -> (String, String), Healthy)]) {
+    let Some(program) = installed("spamassassin", "spamassassin", test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    let right = patient.host.snippet("spamassassin");
+    for (case, finding, broken, healthy) in cases {
+        let (rules, local) = broken(&right);
+        wire(&patient, &rules, &local);
+        patient.cure(case, finding, follow);
+        is_healthy(&patient, &program, case, *healthy);
+    }
+}
+
+/// A rule of somebody's own.
+fn own(header: &str) -> (String, String) {
+    let rule =
+        format!("header MINE eval:check_rbl('mine-lastexternal', 'block.gatepost.internal.'{header})\n");
+    (rule + "tflags MINE net\ndescribe MINE on my list\nscore MINE 6\n", String::new())
+}
+
+/// The text, and lines more.
+fn with(right: &str, local: &str) -> (String, String) {
+    (right.to_owned(), format!("{local}\n"))
+}
+
+#[test]
+fn spamassassin_asks_wrongly() {
+    see(
+        "spamassassin_asks_wrongly",
+        &[
+            ("no filter", "mail-no-filter", |_| own(""), NO_ALLOW_LISTS),
+            ("wide filter", "mail-wide-filter", |_| own(", '127.0.0.1'"), NO_ALLOW_LISTS),
+            ("dead filter", "mail-dead-filter", |_| own(", '127.0.9.9'"), NO_ALLOW_LISTS),
+            ("one code", "mail-lacks-code", |_| own(", '127.0.1.5'"), NO_ALLOW_LISTS),
+            (
+                "codes of lists that came later",
+                "mail-lacks-code",
+                |right| {
+                    let less = right.replace(r"|127\.0\.4\.(?:6)", "");
+                    assert_ne!(less, right);
+                    (less, String::new())
+                },
+                WHOLE,
+            ),
+            (
+                "a zone that is none",
+                "mail-unknown-zone",
+                |right| {
+                    with(right, "header OLD eval:check_rbl('old', 'blok.gatepost.internal.', '127.0.1.5')")
+                },
+                WHOLE,
+            ),
+            (
+                "a list that is no more",
+                "mail-retired",
+                |right| with(right, "header OLD eval:check_rbl('old', 'dnsbl.sorbs.net.', '127.0.0.2')"),
+                WHOLE,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn spamassassin_asks_nobody() {
+    see(
+        "spamassassin_asks_nobody",
+        &[
+            (
+                "a rule without a score",
+                "mail-no-effect",
+                |right| with(right, "score GATEPOST_BLOCK 0"),
+                WHOLE,
+            ),
+            (
+                "names that are denied",
+                "mail-no-effect",
+                |right| with(right, "dns_query_restriction deny gatepost.internal"),
+                WHOLE,
+            ),
+            ("no lists", "mail-no-effect", |right| with(right, "skip_rbl_checks 1"), WHOLE),
+            ("no DNS", "mail-no-effect", |right| with(right, "dns_available no"), WHOLE),
+            ("another resolver", "mail-other-resolver", |right| with(right, "dns_server 127.0.0.9"), WHOLE),
+            ("nothing asks", "mail-not-asked", |_| (String::new(), String::new()), WHOLE),
+        ],
+    );
+}
