@@ -283,6 +283,8 @@ fn a_name_for_another_list() {
     let server = site.serve();
     let listed = |host: u8| !ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
     assert!(listed(9) && !listed(8));
+    // Nothing leads back to the other list.
+    site.on_list("rollback", "one", &[]).expect(2);
     // Another use of what is there, and another place of what is listed alike, are a person's to choose.
     site.configure(&list(&foes, "score"));
     assert_eq!(site.first_list()["entries"], 1);

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::compose::{Budget, cut, has_several_texts, join};
 use super::{Answer, AnswerId, Member, Part, ZoneData};
-use crate::model::{Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
+use crate::model::{OVERLAY_CODE, Piece, RrData, RrSet, Rtype, Template, Ttl, Value};
 
 /// A zone with more answers than this in which feeds answer is compiled again with those lists' own texts in place of
 /// their entries': no stranger's list makes a zone as large as it likes. What the operator writes stands.
@@ -133,7 +133,9 @@ pub(super) fn records_of(member: &Member, value: &Value, ttl: Ttl, drop_texts: b
         let stands = |set: &RrSet| RrSet { rtype: set.rtype, ttl: ttl_of(set), data: data_of(set) };
         return value.records.iter().map(stands).collect();
     }
-    let code = value.code.filter(|_| member.keep_values).unwrap_or(member.code);
+    // With the code of a person's own decisions a list of senders to block would speak for that person.
+    let poses = |code: Ipv4Addr| member.foreign && member.use_.can_list() && code == OVERLAY_CODE;
+    let code = value.code.filter(|&code| member.keep_values && !poses(code)).unwrap_or(member.code);
     let note = value.note.as_deref().filter(|_| !drop_texts).unwrap_or_default();
     let text = match value.text.as_ref().filter(|_| keep) {
         Some(text) => text.clone(),

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Member, ZoneData, ZoneSpec};
-use crate::guard::NeverList;
-use crate::guard::entries::spells_any_below;
+use crate::guard::entries::takes_test_points;
 use crate::model::{Name, Template, Value};
 use crate::set::{NameEntry, Scope, Section, Set, SetBuilder};
 
@@ -22,7 +21,7 @@ pub fn expand(mut spec: ZoneSpec, is_served: impl Fn(&Name) -> bool) -> Vec<Zone
         .into_iter()
         .filter(|sub| **sub != Name::root())
         // In the place of a test point is no subzone.
-        .filter(|sub| !spec.zone.test_points || !spells_any_below(sub, &NeverList::loopback()))
+        .filter(|sub| !spec.zone.test_points || !takes_test_points(sub))
         // A name that is too long for DNS is nobody's question.
         .filter_map(|sub| Some((sub.clone(), sub.below(&spec.zone.origin)?)))
         .filter(|(_, origin)| is_served(origin))

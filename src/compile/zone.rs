@@ -16,7 +16,7 @@ use super::{
     ZoneSpec,
 };
 use crate::guard::NeverList;
-use crate::guard::entries::spells_any_of;
+use crate::guard::entries::{is_test_point, spells_any_of};
 use crate::model::{Address, Name, RrData, RrSet, Span, Template, TreeName};
 use crate::set::{NameList, Scope, Set, ValueId};
 
@@ -235,10 +235,11 @@ impl<'a> Compiler<'a> {
         if excepts.iter().any(Option::is_some) {
             return None;
         }
-        let taken = &self.taken;
+        let (taken, forced) = (&self.taken, self.test_points);
         let may_list = |hit: &&Hit<'_>| {
             let scope = if hit.listed == node.len() { scope } else { Scope::Below };
-            !spells_any_of(&node[..hit.listed], scope, &taken[hit.list])
+            let listed = &node[..hit.listed];
+            !spells_any_of(listed, scope, &taken[hit.list]) || !forced && is_test_point(listed, scope)
         };
         let hits = || members.iter().flatten().filter(may_list);
         let budget = if scope == Scope::Exact { Budget::name } else { Budget::below };

@@ -64,6 +64,11 @@ impl Packing {
     }
 }
 
+/// Whether a body that begins like this is packed: then it has lengths and checksums of its own.
+pub fn is_packed(head: &[u8]) -> bool {
+    Packing::of(head).is_some()
+}
+
 /// The text of `body`: as it is, or unpacked when it is gzip or zstd (all members of it) or zip. Reading fails once more than
 /// `max_decoded` octets have come out, or more than a hundred times what went in.
 pub fn decode<'a>(body: impl Read + Send + 'a, max_decoded: u64) -> io::Result<Box<dyn Read + Send + 'a>> {

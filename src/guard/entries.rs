@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{Before, Difference, compare};
 pub use reason::{Decision, Measure, Reason};
-pub use spelt::{spells_any_below, spells_any_of};
+pub use spelt::{is_test_point, spells_any_of, takes_test_points};
 
 use super::NeverList;
 use crate::parse::{Report, Trailer};
@@ -26,7 +26,7 @@ use crate::set::{Holds, Set};
 use effect::{Effect, excludes};
 pub use shape::is_below_unknown;
 use shape::{Nobodys, Shape, spread_v6};
-use spelt::spells_addresses;
+use spelt::is_in_the_way;
 
 /// Share of bad lines among all lines that should be entries: above it a list is held.
 pub const MAX_BAD_SHARE: f64 = 0.01;
@@ -60,7 +60,7 @@ pub const COMPARE_ABOVE_V4: u64 = 1 << 18;
 pub const MAX_CANARIES: u64 = 5;
 /// Entries for all names below a top-level domain that does not exist ([`Limits::max_unknown_tlds`]): single ones are junk and
 /// left out, more are a list of something else.
-pub const MAX_UNKNOWN_TLDS: u64 = 5;
+pub const MAX_UNKNOWN_TLDS: u64 = 100;
 /// Entries that a reason or a report quotes.
 pub const SAMPLE: usize = 5;
 
@@ -226,7 +226,7 @@ pub fn judge(
     found.extend(too_few(judgement.entries, limits));
     found.extend(shape.canaries.reason(limits.max_canaries));
     let subs = set.sections.iter().flat_map(|section| &section.subs);
-    let sub = subs.into_iter().find(|sub| spells_addresses(sub)).map(ToString::to_string);
+    let sub = subs.into_iter().find(|sub| is_in_the_way(sub)).map(ToString::to_string);
     found.extend(sub.map(|sub| Reason::AddressSubzone { sub }));
     found.extend(shape.everything.map(|entry| Reason::Everything { entry }));
     found.extend(shape.short_v4.reason(limits.shortest_v4));

@@ -15,14 +15,14 @@ pub use special::{SPECIAL_V4, SPECIAL_V6, Special};
 
 use std::net::Ipv4Addr;
 
-use crate::model::{OVERLAY_CODE, RrData, RrSet, Rtype, Value};
+use crate::model::{RrData, RrSet, Rtype, Value};
 
-/// Whether a list may answer with this: an address in 127.0.0.0/8, but not 127.0.0.1 (RFC 5782 section 5), a person's own
-/// block, or 127.255.255.0/24, which lists use for errors (queries over quota, through an open resolver) and clients take
+/// Whether a list may answer with this: an address in 127.0.0.0/8, but not 127.0.0.1 (RFC 5782 section 5) or
+/// 127.255.255.0/24, which lists use for errors (queries over quota, through an open resolver) and clients take
 /// for a listing.
 pub fn is_answer(code: Ipv4Addr) -> bool {
     let [net, _, _, _] = code.octets();
-    net == 127 && code != Ipv4Addr::LOCALHOST && code != OVERLAY_CODE && !is_error(&code.octets())
+    net == 127 && code != Ipv4Addr::LOCALHOST && !is_error(&code.octets())
 }
 
 /// Whether an entry says what no feed may: a code that is no answer, or among its records an address that means an error.
@@ -45,10 +45,10 @@ mod tests {
     #[test]
     fn answers() {
         let is = |code: &str| is_answer(code.parse().unwrap());
-        for answer in ["127.0.0.2", "127.0.0.3", "127.0.1.9", "127.1.0.1", "127.255.254.1"] {
+        for answer in ["127.0.0.2", "127.0.0.3", "127.0.1.9", "127.0.2.2", "127.1.0.1", "127.255.254.1"] {
             assert!(is(answer), "{answer}");
         }
-        for none in ["127.0.0.1", "127.0.2.2", "127.255.255.254", "0.0.0.0", "1.2.3.4", "255.255.255.255"] {
+        for none in ["127.0.0.1", "127.255.255.254", "0.0.0.0", "1.2.3.4", "255.255.255.255"] {
             assert!(!is(none), "{none}");
         }
     }

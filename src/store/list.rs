@@ -348,6 +348,24 @@ impl<'a> ListWriter<'a> {
         }
     }
 
+    /// Removes all that is kept of its versions; what happened stays in the log.
+    pub fn drop_versions(&self) -> Result<(), StoreError> {
+        self.drop_held()?;
+        for file in self.dir.set_files()? {
+            remove(&file.path)?;
+        }
+        for body in self.dir.bodies()? {
+            remove(&body.path)?;
+        }
+        let deltas = self.dir.0.join("deltas");
+        match std::fs::remove_dir_all(&deltas) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &deltas)(error))
+            }
+            _ => sync_folder(&self.dir.0),
+        }
+    }
+
     /// Removes sets that are neither in `needed`, nor among the newest three, nor young and small enough. Of those that are
     /// too old, the oldest two.
     pub fn prune_sets(&self, needed: &[ContentHash], keep: Retention) -> Result<usize, StoreError> {

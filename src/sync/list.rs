@@ -123,8 +123,18 @@ impl<'a> Desk<'a> {
     /// What was taken for another use, and from places that are not asked any more, is not this list's: good senders are not to
     /// be refused because somebody gave their list's name to another one.
     fn forget_another_list(&mut self) -> Result<(), SyncError> {
-        let has_other_use = self.status.use_.is_some_and(|use_| use_ != self.list.use_);
-        if !has_other_use || !schedule::is_elsewhere(&self.status, self.list.source.urls()) {
+        let Some(use_) = self.status.use_ else {
+            // Of an older store, or of one that was lost: from now on it is known.
+            if self.status.set.is_some() {
+                self.status.use_ = Some(self.list.use_);
+                self.keeper.put_status(&self.status)?;
+            }
+            return Ok(());
+        };
+        // Files of one's own are asked for nowhere.
+        let was_elsewhere =
+            self.status.next_at.is_empty() || schedule::is_elsewhere(&self.status, self.list.source.urls());
+        if use_ == self.list.use_ || !was_elsewhere {
             return Ok(());
         }
         tracing::warn!(
@@ -142,6 +152,8 @@ impl<'a> Desk<'a> {
             resting: old.resting,
             ..ListStatus::default()
         };
+        // First what would be taken up again if the status were lost.
+        self.keeper.drop_versions()?;
         Ok(self.keeper.put_status(&self.status)?)
     }
 

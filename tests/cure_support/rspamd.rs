@@ -83,7 +83,7 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.starts_with("take nameserver out of ") {
         let file = printed.quoted("out of /", ',').to_owned();
         edit(&file, &|text| {
-            text.iter_mut().for_each(|line| *line = line.replace("nameserver = \"127.0.0.9\";", ""))
+            text.iter_mut().for_each(|line| *line = line.replace("nameserver = \"127.0.0.9\";", ""));
         });
     } else if printed.how.starts_with("take it out") {
         let (file, line) = found(printed.place());

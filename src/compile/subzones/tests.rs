@@ -144,7 +144,7 @@ fn subzones_that_others_serve_are_left_out() {
     let origins: Vec<_> = zones.iter().map(|zone| zone.zone.origin.to_string()).collect();
     assert_eq!(origins, ["z", "b.z"]);
     assert_eq!(zones[0].subzones, [name("b")]);
-    let text = "$DATASET ip4set a 127 0.127 2.0.0.127 1.0.0.127\n1.1.1.1\n";
+    let text = "$DATASET ip4set a 127 0.127 2.0.0.127 1.0.0.127 test f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0\n1.1.1.1\n";
     let zones = expand(spec(vec![member("own", Format::Combined, text)]), |_| true);
     let origins: Vec<_> = zones.iter().map(|zone| zone.zone.origin.to_string()).collect();
     assert_eq!(origins, ["z", "a.z"], "no subzone stands in the place of a test point");

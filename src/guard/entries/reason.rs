@@ -74,7 +74,7 @@ pub enum Reason {
     )]
     CutLine,
     /// A subzone is called as a part of an address: all other lists of the zone would no longer be asked there.
-    #[error("its subzone `{sub}` takes the place of addresses, for all lists of a zone")]
+    #[error("its subzone `{sub}` takes the place of addresses or of a test point, for all lists of a zone")]
     AddressSubzone {
         /// Its name.
         sub: String,

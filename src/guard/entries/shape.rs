@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use psl::Psl as _;
 
 use super::super::{NeverList, says_no_answer};
-use super::spelt::{addresses, spells_any_of};
+use super::spelt::{addresses, is_test_point, spells_any_of};
 use super::{Dropped, Limits, Reason, SAMPLE};
 use crate::model::{Address, Span, Subject};
 use crate::set::{Block, Column, NAME_BUFFER, NameEntry, NameList, Scope, Set, ValueId};
@@ -187,7 +187,7 @@ impl Shape {
                 self.dropped.example(&shown(&names.entry(row)));
                 continue;
             }
-            if spells_any_of(name, scope, never) {
+            if spells_any_of(name, scope, never) && !is_test_point(name, scope) {
                 self.dropped.never += 1;
                 self.dropped.example(&shown(&names.entry(row)));
                 continue;

@@ -18,19 +18,36 @@ pub fn spells_any_of(name: &[u8], scope: Scope, never: &NeverList) -> bool {
     }
 }
 
-/// The same of a subzone: it takes whatever is asked for below it, and under its own name.
-pub fn spells_any_below(name: &Name, never: &NeverList) -> bool {
+/// Whether it is the test point of addresses (RFC 5782 section 5): where none is forced a list may bring its own.
+pub fn is_test_point(name: &[u8], scope: Scope) -> bool {
+    const LISTED: u32 = 0x7f00_0002;
+    matches!(addresses(name, scope), Some(Subject::V4(span)) if span == Span::host(LISTED))
+}
+
+fn is_named_as_a_test_point(name: &Name) -> bool {
+    ["test", "invalid"].iter().any(|point| name.to_string() == *point)
+}
+
+/// Whether a subzone takes the place of a test point: whatever is asked for below it, and under its own name, is its to answer.
+pub fn takes_test_points(name: &Name) -> bool {
+    if is_named_as_a_test_point(name) {
+        return true;
+    }
+    let never = &NeverList::loopback().with(&["::ffff:127.0.0.0/104".parse().expect("a prefix")]);
     let name = TreeName::of(name);
     [Scope::Exact, Scope::Below].into_iter().any(|scope| spells_any_of(name.as_octets(), scope, never))
 }
 
-/// Whether questions for addresses in use meet a subzone of this name. (One that is called `a` or `b` means no IPv6: all that is
-/// given out of it begins with a digit, IANA's 2000::/3.)
-pub(super) fn spells_addresses(name: &Name) -> bool {
+/// Whether questions for addresses in use, or for a test point, meet a subzone of this name. (One that is called `a` or `b` means no
+/// IPv6: all that is given out of it begins with a digit, IANA's 2000::/3, and IPv4 in it with zeros.)
+pub(super) fn is_in_the_way(name: &Name) -> bool {
+    if is_named_as_a_test_point(name) {
+        return true;
+    }
     let name = TreeName::of(name);
     [Scope::Exact, Scope::Below].into_iter().any(|scope| match addresses(name.as_octets(), scope) {
         Some(Subject::V4(_)) => true,
-        Some(Subject::V6(span)) => span.first >> 125 == 1,
+        Some(Subject::V6(span)) => matches!(span.first >> 124, 0 | 2 | 3),
         Some(Subject::Name(_)) | None => false,
     })
 }

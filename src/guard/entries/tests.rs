@@ -213,8 +213,8 @@ fn names_that_spell_addresses_cover_them() {
     };
     assert_eq!(dnset(&sixteens(20)).decision, Decision::Accept);
     assert_eq!(only(&dnset(&sixteens(21))), "the list covers 8.20 % of IPv4, at most 8.00 % may be");
-    let few = dnset("4.3.2.1\n*.1.168.192\n1.0.0.127\nname.example\n");
-    assert_eq!((few.entries, few.dropped.never, few.decision), (2, 2, Decision::Accept));
+    let few = dnset("4.3.2.1\n*.1.168.192\n1.0.0.127\n2.0.0.127\nname.example\n");
+    assert_eq!((few.entries, few.dropped.never, few.decision), (3, 2, Decision::Accept));
     assert_eq!(few.dropped.sample, ["1.0.0.127", "*.1.168.192"]);
 }
 
@@ -224,11 +224,13 @@ fn subzones_in_the_place_of_addresses() {
         judged(Format::Combined, &format!("$DATASET ip4set:a {sub} @\n1.2.3.4\n"), &Limits::default())
     };
     assert_eq!(combined("bad").decision, Decision::Accept);
-    for sub in ["23", "3.3.0.23", "127", "8.b.d.0.1.0.0.2"] {
+    for sub in ["23", "3.3.0.23", "127", "8.b.d.0.1.0.0.2", "f.f.f.f.0.0.0.0", "test", "invalid"] {
         let said = only(&combined(sub));
         assert_eq!(
             said,
-            format!("its subzone `{sub}` takes the place of addresses, for all lists of a zone")
+            format!(
+                "its subzone `{sub}` takes the place of addresses or of a test point, for all lists of a zone"
+            )
         );
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::Desk;
 use crate::config::shown_url;
-use crate::feed::decode::{decode, decode_alone};
+use crate::feed::decode::{decode, decode_alone, is_packed};
 use crate::feed::fetch::Fetched;
 use crate::feed::secret::Masks;
 use crate::guard::entries::{
@@ -45,6 +45,8 @@ pub(super) struct Body<'a> {
     pub(super) masks: Option<&'a Masks>,
     /// Its bad lines are told by whoever reads it after this.
     pub(super) quiet: bool,
+    /// It came by a way on which a wrong length cuts without a trace.
+    pub(super) may_be_cut: bool,
 }
 
 impl<'a> Body<'a> {
@@ -55,12 +57,13 @@ impl<'a> Body<'a> {
             validators: Some(&fetched.validators),
             masks: Some(&fetched.masks),
             quiet: false,
+            may_be_cut: fetched.validators.url.starts_with("http"),
         }
     }
 
     /// Of the store: it came whole once.
     pub(super) fn stored(path: &'a Path, validators: Option<&'a Validators>) -> Self {
-        Self { path, complete: true, validators, masks: None, quiet: false }
+        Self { path, complete: true, validators, masks: None, quiet: false, may_be_cut: false }
     }
 }
 
@@ -186,7 +189,7 @@ impl Desk<'_> {
     }
 
     fn read_plainly(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
-        let Body { path, complete, validators, masks, quiet } = *body;
+        let Body { path, complete, validators, masks, quiet, may_be_cut } = *body;
         let list = self.list;
         if !complete {
             self.check_last_line(path)?;
@@ -209,7 +212,8 @@ impl Desk<'_> {
         if self.status.dates.data.is_none() {
             self.check_age(&dates, against)?;
         }
-        let (parsed, text) = self.parse(path, masks, quiet)?;
+        let (parsed, mut text) = self.parse(path, masks, quiet)?;
+        text.may_be_cut = may_be_cut && !has_checksum(path).map_err(|error| Refusal::unreadable(&error))?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
         self.check_end(parsed.report.validity.until.map(jiff::Timestamp::as_second), against)?;
@@ -243,8 +247,8 @@ impl Desk<'_> {
         let list = self.list;
         let file = open_plain(path).map_err(|error| Refusal::unreadable(&error))?;
         let text = decode(file, list.max_decoded()).map_err(|error| Refusal::unreadable(&error))?;
-        let (count, last) = (AtomicU64::new(0), AtomicU8::new(b'\n'));
-        let text = Counted { text, count: &count, last: &last };
+        let (count, line) = (AtomicU64::new(0), AtomicU8::new(0));
+        let text = Counted { text, count: &count, line: &line };
         let mut bad_line = |mut diag: Diag| {
             if quiet {
                 return;
@@ -256,7 +260,9 @@ impl Desk<'_> {
         };
         let parsed = parse::parse(list.format, &self.options(), text, &mut bad_line)
             .map_err(|error| Refusal::unreadable(&error))?;
-        Ok((parsed, Text { octets: count.into_inner(), last: last.into_inner() }))
+        // A comment says nothing, nor does the sign with which DOS ends its files.
+        let ends_with_line = matches!(line.into_inner(), 0 | b'#' | b';' | 0x1a);
+        Ok((parsed, Text { octets: count.into_inner(), ends_with_line, may_be_cut: false }))
     }
 
     fn judge(&self, parsed: Parsed, text: Text, dates: Dates, against: Against) -> Judged {
@@ -295,9 +301,9 @@ impl Desk<'_> {
         if lost_end_mark {
             judgement.add(Reason::LostEndMark);
         }
-        let ends_with_line = text.last == b'\n';
-        let had_line = self.status.end_line && against == Against::LastVersion;
-        let cut_line = had_line && !ends_with_line && parsed.report.trailer == Trailer::Absent;
+        let had_line = self.status.end_line && before.is_some_and(|before| before.hash != set.hash);
+        let cut_line =
+            had_line && !text.ends_with_line && text.may_be_cut && parsed.report.trailer == Trailer::Absent;
         if cut_line {
             judgement.add(Reason::CutLine);
         }
@@ -310,7 +316,7 @@ impl Desk<'_> {
             changed_too_much: judgement.decision == Decision::Hold
                 && judgement.reasons.iter().all(Reason::is_change),
             seems_cut: lost_end_mark || cut_line,
-            ends_with_line,
+            ends_with_line: text.ends_with_line,
             trimmed: judgement.dropped.total() > 0,
             changed: difference.map(|difference| difference.published),
             dates,
@@ -359,24 +365,33 @@ pub(super) fn shown_date(at: i64) -> String {
 /// What is known of a text that was read.
 struct Text {
     octets: u64,
-    /// Its last one; of none a newline.
-    last: u8,
+    /// Nothing of an entry stands behind its last newline.
+    ends_with_line: bool,
+    may_be_cut: bool,
 }
 
 /// Counts what is read.
 struct Counted<'a, R> {
     text: R,
     count: &'a AtomicU64,
-    last: &'a AtomicU8,
+    /// What the present line begins with, as far as it has come; 0 where that is nothing.
+    line: &'a AtomicU8,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.text.read(buffer)?;
         self.count.fetch_add(read as u64, Ordering::Relaxed);
-        if let Some(last) = buffer[..read].last() {
-            self.last.store(*last, Ordering::Relaxed);
+        let come = &buffer[..read];
+        let mut line = self.line.load(Ordering::Relaxed);
+        let behind = come.iter().rposition(|&octet| octet == b'\n').map_or(come, |end| {
+            line = 0;
+            &come[end + 1..]
+        });
+        if line == 0 {
+            line = behind.iter().copied().find(|octet| !octet.is_ascii_whitespace()).unwrap_or(0);
         }
+        self.line.store(line, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -384,6 +399,13 @@ impl<R: Read> Read for Counted<'_, R> {
 fn all_masked(masks: Option<&Masks>, reasons: Vec<String>) -> Vec<String> {
     let Some(masks) = masks else { return reasons };
     reasons.iter().map(|reason| masks.masked(reason)).collect()
+}
+
+/// Whether it is packed: then it would not be read to its end if it were cut.
+fn has_checksum(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    open_plain(path)?.take(4).read_to_end(&mut head)?;
+    Ok(is_packed(&head))
 }
 
 fn last_octet(mut text: impl Read) -> io::Result<Option<u8>> {
