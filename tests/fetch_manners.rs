@@ -64,6 +64,12 @@ fn a_server_is_left_alone_by_all_lists() {
         assert_eq!(asked(), (1, 1), "{status}");
         let said = site.first_list()["reasons"].to_string();
         assert!(said.contains(&status.to_string()), "{said}");
+        if status == 503 {
+            // Trouble passes, and may be one path's: the next sync asks once more, for another list.
+            assert_eq!(became(&site, &["a", "b"], 1), pairs(&[("a", ALONE), ("b", "failed")]));
+            assert_eq!(asked(), (1, 0));
+            continue;
+        }
         // For the time that it named, by lists that were not there, or were elsewhere, then; also when who was told has forgotten it.
         for forgotten in [false, true] {
             if forgotten {
@@ -82,6 +88,37 @@ fn a_server_is_left_alone_by_all_lists() {
         common::program::run(force.into_iter().chain([config.as_os_str()])).expect(1);
         assert_eq!(asked(), (1, 0), "{status}");
     }
+}
+
+/// One list that its server always turns away does not turn away the others for ever: those go first when the rest is over.
+#[test]
+fn whoever_was_sent_away_goes_first() {
+    for status in [429, 503] {
+        let server = Hostile::start();
+        let site = Site::new();
+        site.configure(&["a", "b", "c"].map(|name| list(name, &[url(&server, name)], "0s")).concat());
+        says(&server, &format!("{status} X\nRetry-After: 1"), b"");
+        assert_eq!(became(&site, &[], 1), pairs(&[("a", "failed"), ("b", ALONE), ("c", ALONE)]));
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        says(&server, "200 OK", GOOD);
+        assert_eq!(became(&site, &["a", "b", "c"], 0).len(), 3);
+        let paths: Vec<String> =
+            server.asked().iter().map(|asked| asked.split(' ').nth(1).unwrap().to_owned()).collect();
+        assert_eq!(paths, ["/a", "/b", "/c", "/a"], "{status}");
+    }
+}
+
+/// Who leads to somebody else's server, where he is turned away, silences himself alone.
+#[test]
+fn a_redirect_silences_nobody_else() {
+    let (mean, server) = (Hostile::start(), Hostile::start());
+    let site = Site::new();
+    site.configure(&(list("a", &[url(&mean, "a")], "0s") + &list("b", &[url(&server, "b")], "0s")));
+    says(&mean, &format!("302 X\nLocation: {}", url(&server, "evil")), b"");
+    says(&server, "429 X\nRetry-After: 604800", b"");
+    assert_eq!(became(&site, &["a"], 1), pairs(&[("a", "failed")]));
+    says(&server, "200 OK", GOOD);
+    assert_eq!(became(&site, &["a", "b"], 0), pairs(&[("a", ALONE), ("b", "accepted")]));
 }
 
 /// Any other refusal is of the one URL.

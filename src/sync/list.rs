@@ -62,6 +62,11 @@ impl<'a> Desk<'a> {
         self.list
     }
 
+    /// When it was last asked for, by the wall clock.
+    pub(super) fn last_asked(&self) -> Option<i64> {
+        self.status.last_attempt.as_ref().map(|stamp| stamp.wall)
+    }
+
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
     /// read in another way than it was. Nothing is fetched. `None` when that is not needed.
     pub(super) fn read_again(mut self) -> Result<Option<ListReport>, SyncError> {

@@ -24,7 +24,7 @@ use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry, open_plain};
 
 /// Raised whenever the same sets and settings compile to something else.
-const COMPILER: u32 = 4;
+const COMPILER: u32 = 5;
 
 /// The most lists of a zone of which its snapshot tells all that is known of how they came.
 const TOLD_WHOLE: usize = 200;

@@ -75,6 +75,7 @@ impl Clients {
             if let Err(Problem { retry_after: Some(left), server: Some(server), .. }) = &hop {
                 ask.rests.note(server, *left);
             }
+            let hop = hop.map_err(|problem| problem.lasting_for(ask.url));
             drop(turn);
             took += began.elapsed();
             let answered = |status: StatusCode, remote| Answered {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::Trouble;
+use super::rests::server;
 use crate::config::shown_url;
 
 /// Why there is no body.
@@ -64,6 +65,14 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// What of it holds beyond this sync for all that its server has. Trouble passes, and may be one path's; and a stranger who leads
+    /// somewhere may not silence whom he leads to.
+    pub(super) fn lasting_for(self, asked: &Url) -> Self {
+        const TOO_MANY_REQUESTS: u16 = 429;
+        let holds = self.status == Some(TOO_MANY_REQUESTS) && self.server == server(asked);
+        Self { server: self.server.filter(|_| holds), ..self }
+    }
+
     pub(super) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
         Self { trouble, what: what.into(), status: None, retry_after: None, server: None }
     }

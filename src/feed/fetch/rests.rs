@@ -48,7 +48,7 @@ impl Rests {
         }
         let server = server(at)?;
         let what = format!("passed over: it leads to {server}, which asked to be left alone");
-        Some(Problem { retry_after: Some(left), server: Some(server), ..Problem::answered(what) })
+        Some(Problem { retry_after: Some(left), ..Problem::answered(what) })
     }
 }
 
