@@ -176,6 +176,8 @@ fn a_mirror_that_lost_the_end_mark_hides_nobody() {
     says(&first, "5.6.7.8\n5.6.7.9\n");
     second.does(Act::Say(response("304 Not Modified\nETag: \"x\"", b"")));
     assert_eq!((outcome(&site, 1).as_str(), asked()), ("held", (1, 1)));
+    says(&second, "5.6.7.8\n5.6.7.9\n5.6.7.10\n# END 3 entries\n");
+    assert_eq!((outcome(&site, 1).as_str(), asked()), ("held", (1, 1)));
     // A person may know that there is to be none any more: then it is one like others.
     site.on_list("accept", "one", &[]).expect(0);
     says(&second, "5.6.7.8\n5.6.7.9\n");

@@ -12,7 +12,7 @@ use crate::config::{Transport, shown_url};
 use crate::feed::fetch::{Cause, FetchError, Fetcher, Known, NotModified, Outcome as Brought};
 use crate::feed::schedule::{self, Dice, Trouble};
 use crate::feed::secret;
-use crate::store::{Attempt, InVain, Outcome, PassedOver, Useless, Validators};
+use crate::store::{Attempt, InVain, Outcome, PassedOver, Useless, Validators, hash_file};
 use crate::sync::SyncError;
 
 /// So long a body that is of no use need not be sent again. A server that never changes the name of what it gives would
@@ -85,7 +85,7 @@ impl Desk<'_> {
             let Some(mut next) = next else { break };
             let Some(refusal) = self.refusal(&next) else {
                 // "Nothing newer" is no better than a version that may be whole: who gives it may have stood still.
-                if may_wait && matches!(next, Brought::NotModified(_)) {
+                if may_wait && self.is_nothing_newer(&next) {
                     before.push(refused(
                         &next,
                         &Refusal::stale("nothing newer than the version in service".to_owned()),
@@ -107,6 +107,17 @@ impl Desk<'_> {
         // Who asked to be left alone on the way is left alone.
         best.answered_mut().before = before;
         Came { brought: Ok(best), useless, in_vain: true }
+    }
+
+    /// It is the version in service, octet for octet.
+    fn is_nothing_newer(&self, brought: &Brought) -> bool {
+        match brought {
+            Brought::NotModified(_) => true,
+            Brought::Fetched(fetched) => self
+                .status
+                .body
+                .is_some_and(|own| hash_file(fetched.body.path()).is_ok_and(|hash| hash == own)),
+        }
     }
 
     /// Somebody behind this place can be asked.
