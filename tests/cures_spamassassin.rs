@@ -13,7 +13,10 @@ use cure_support::{Healthy, Patient, WHOLE};
 
 const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
 
-fn see(test: &str, cases: &[(&str, &str, fn(&str) -> (String, String), Healthy)]) {
+/// What it is, the file, what is made of it and who is healthy then.
+type Case = (&'static str, &'static str, fn(&str) -> (String, String), Healthy);
+
+fn see(test: &str, cases: &[Case]) {
     let Some(program) = installed("spamassassin", "spamassassin", test) else { return };
     let Some(patient) = Patient::admit(test) else { return };
     let right = patient.host.snippet("spamassassin");

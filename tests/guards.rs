@@ -214,7 +214,7 @@ fn names_that_spell_addresses() {
         &(sync
             + &list
             + own
-            + &"[list.ok]\nfile = \"ok.txt\"\nformat = \"plain\"\nuse = \"allow\"\n"
+            + "[list.ok]\nfile = \"ok.txt\"\nformat = \"plain\"\nuse = \"allow\"\n"
             + &Site::zone("victim.example", &["victim", "own"], "except = [\"ok\"]\n")),
     );
     std::fs::write(site.path("own.txt"), "2.0.0.127 :127.0.0.9:x\n1.0.0.127\n*.0.127\n7.7.7.7\n7.1.9.23\n")
@@ -229,7 +229,7 @@ fn names_that_spell_addresses() {
     assert!(listed(&server, "7.7.7.7") && listed(&server, "7.1.9.23"));
     assert_eq!(ask(server.dns, Over::Udp, "2.0.0.127.victim.example", A).a, [[127, 0, 0, 2]]);
     let bad = "1.0.0.127\n2.0.0.127\n*.0.127\n1.1.9.23\n*.2.9.23\n3.3.3.17\n*.8.b.d.0.1.0.0.2\n8.8.8.8\n9.8.8.8\nnew.example\n";
-    site.put("victim", names.clone() + bad);
+    site.put("victim", names + bad);
     let done = site.sync(&["victim"]).expect(0).json();
     let reasons = only_list(&done)["reasons"].to_string();
     for word in ["6 entries left out", "1 entries name canary networks", "*.2.9.23"] {

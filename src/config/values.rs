@@ -140,7 +140,7 @@ from_string!(Version, "printable ASCII", |text| {
 from_string!(Network, "an address or a prefix such as \"198.51.100.0/24\" or \"2001:db8::/32\"", |text| {
     match text.parse::<Subject>() {
         Ok(Subject::Name(_)) => Err(format!("`{text}` is not an address or a prefix")),
-        Ok(subject) => Ok(Network(subject)),
+        Ok(subject) => Ok(Network(subject.unmapped())),
         Err(error) => Err(format!("`{text}` is not an address or a prefix: {error}")),
     }
 });

@@ -57,7 +57,7 @@ pub use status::{
     Dates, Decision, ListStatus, Outcome, PassedOver, Pause, Pin, Refused, SetRef, Told, Useless, Validators,
 };
 pub use terms::{Shown, Terms};
-pub use versions::{Unknown, Version, Versions};
+pub use versions::{FEWEST_DIGITS, Unknown, Version, Versions};
 
 use crate::config::Slug;
 pub(crate) use owner::open_plain;

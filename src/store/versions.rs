@@ -16,7 +16,7 @@ use crate::config::parse_duration;
 use crate::model::ContentHash;
 
 /// The fewest digits of a hash that name a version.
-const FEWEST_DIGITS: usize = 4;
+pub const FEWEST_DIGITS: usize = 4;
 
 /// Up to so many decimal digits are a number, not the beginning of a hash.
 const MOST_NUMBER: usize = 3;

@@ -8,7 +8,7 @@ use super::list::status_of;
 use super::{Run, Summary, SyncError, Watcher};
 use crate::config::{Config, ListConfig, Slug};
 use crate::model::ContentHash;
-use crate::store::{Act, By, Now, Store, Versions, Writer};
+use crate::store::{Act, By, FEWEST_DIGITS, Now, Store, Versions, Writer};
 
 /// What a person wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,9 @@ pub fn settle(config: &Config, store: &Store, list: &Slug, wish: Wish<'_>) -> Re
     Ok(match wish {
         Wish::Accept(version) => {
             let held = dir.held()?.filter(|_| status.waits).map(|held| held.set.hash);
-            let is_meant = |asked: &str| held.is_some_and(|held| held.to_string().starts_with(asked));
+            let is_meant = |asked: &str| {
+                asked.len() >= FEWEST_DIGITS && held.is_some_and(|held| held.to_string().starts_with(asked))
+            };
             if let Some(asked) = version.filter(|asked| !is_meant(&asked.to_ascii_lowercase())) {
                 return Err(SyncError::NotHeld(list.clone(), asked.to_owned()));
             }

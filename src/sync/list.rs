@@ -125,8 +125,8 @@ impl<'a> Desk<'a> {
         Ok(Some(report))
     }
 
-    /// What was taken for another use, and from places that are not asked any more, is not this list's: good senders are not to
-    /// be refused because somebody gave their list's name to another one.
+    /// What was taken from places that are not asked any more, of good senders where the list is of bad ones now or the other way
+    /// round, is not this list's: good senders are not to be refused because somebody gave their list's name to another one.
     fn forget_another_list(&mut self) -> Result<(), SyncError> {
         let Some(use_) = self.status.use_ else {
             // Of an older store, or of one that was lost: from now on it is known.
@@ -139,12 +139,12 @@ impl<'a> Desk<'a> {
         // Files of one's own are asked for nowhere.
         let was_elsewhere =
             self.status.next_at.is_empty() || schedule::is_elsewhere(&self.status, self.list.source.urls());
-        if use_ == self.list.use_ || !was_elsewhere {
+        if use_.can_list() == self.list.use_.can_list() || !was_elsewhere {
             return Ok(());
         }
         tracing::warn!(
             list = %self.list.name,
-            "it has another use and other places than when its version in service was taken: that is forgotten, and it answers from \
+            "it is an allow list no more, or has become one, at other places: its version in service is forgotten, and it answers from \
              its first fetch on"
         );
         let old = std::mem::take(&mut self.status);

@@ -68,6 +68,12 @@ impl Desk<'_> {
         self.status.next = None;
         let mut report = ListReport::new(&self.list.name);
         report.reasons = vec!["unpinned by hand: the next fetch is taken".to_owned()];
+        if self.status.has_ended(&self.now) {
+            report.reasons.push(
+                "its data have ended, as their $TIMESTAMP says: nothing is answered from them until then"
+                    .to_owned(),
+            );
+        }
         report.outcome = Some(Outcome::Pinned);
         let attempt = self.by_hand(Act::Unpin);
         self.write_down(&mut report, attempt)?;
