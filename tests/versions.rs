@@ -119,6 +119,16 @@ fn a_version_that_was_left() {
     assert_eq!(said(&mut server, &site), 3);
     site.on_list("rollback", "victim", &[]).expect(0);
     assert_eq!(said(&mut server, &site), 2);
+    // Nor to what was jumped over.
+    site.on_list("unpin", "victim", &[]).expect(0);
+    site.on_list("pin", "victim", &["0"]).expect(0);
+    site.on_list("rollback", "victim", &["3"]).expect(0);
+    assert_eq!(said(&mut server, &site), 1);
+    site.on_list("unpin", "victim", &[]).expect(0);
+    site.put("victim", "5.6.7.4\n5.6.7.9\n5.6.7.10\n");
+    assert_eq!(outcome(&site), "accepted");
+    site.on_list("rollback", "victim", &[]).expect(0);
+    assert_eq!(said(&mut server, &site), 1, "none of those that were jumped over");
 }
 
 /// What was held before a person decided otherwise is not let through behind that.

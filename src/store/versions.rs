@@ -62,10 +62,12 @@ impl Versions {
             let Some(set) = attempt.set else { continue };
             let is_taken = attempt.outcome.is_new();
             if is_taken || matches!(attempt.act, Some(Act::Rollback | Act::Pin)) {
-                let age = |set| taken.iter().rposition(|version| version.set == set);
-                if attempt.act == Some(Act::Rollback) {
-                    let from = service.last().map(|(_, set)| *set);
-                    left.extend(from.filter(|&from| age(from) > age(set)));
+                // Whoever goes back over several wants none of them.
+                if !is_taken {
+                    let at = |set| taken.iter().rposition(|version| version.set == set);
+                    let from = service.last().and_then(|(_, set)| at(*set));
+                    let passed = at(set).zip(from).and_then(|(to, from)| taken.get(to + 1..=from));
+                    left.extend(passed.into_iter().flatten().map(|version| version.set));
                 }
                 left.remove(&set);
                 service.push((attempt.wall, set));

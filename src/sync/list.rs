@@ -245,12 +245,7 @@ impl<'a> Desk<'a> {
                 attempt.body = hash_file(fetched.body.path()).ok();
                 self.body(fetched, &mut report, &mut attempt)?;
             }
-            Err(error) => {
-                if trouble < Trouble::Refused {
-                    self.leave_refusing_places_alone(&causes)?;
-                }
-                self.refuse(Refusal::failed(error.to_string()), &mut report);
-            }
+            Err(error) => self.refuse(Refusal::failed(error.to_string()), &mut report),
         }
         let answered = causes.iter().filter(|cause| cause.trouble != Trouble::Unreached);
         let answered: Vec<&str> = answered.map(|cause| &*cause.url).chain(place_of.as_deref()).collect();

@@ -10,10 +10,9 @@ use super::Desk;
 use super::judge::{Against, Body, Refusal};
 use crate::config::{Transport, shown_url};
 use crate::feed::fetch::{Cause, FetchError, Fetcher, Known, NotModified, Outcome as Brought};
-use crate::feed::schedule::{self, Dice, Trouble};
+use crate::feed::schedule::{self, Trouble};
 use crate::feed::secret;
 use crate::store::{Attempt, InVain, Outcome, PassedOver, Useless, Validators, hash_file};
-use crate::sync::SyncError;
 
 /// So long a body that is of no use need not be sent again. A server that never changes the name of what it gives would
 /// not be heard again otherwise.
@@ -182,17 +181,6 @@ impl Desk<'_> {
                 *known = known.forgotten();
             }
         }
-    }
-
-    /// A place that does not want to give the list, or has it no more, is not asked again as soon as another one that may.
-    pub(super) fn leave_refusing_places_alone(&mut self, causes: &[Cause]) -> Result<(), SyncError> {
-        for cause in causes.iter().filter(|cause| cause.trouble == Trouble::Refused) {
-            let mut dice = Dice::new(self.writer.seed()?, &cause.url, self.status.attempts);
-            let mut rest = schedule::after_failure(cause.trouble, 1, self.list.floor, &mut dice, &self.now);
-            rest.shown = Some(secret::mark(self.list.credential.as_ref()));
-            self.status.resting.insert(cause.url.clone(), rest);
-        }
-        Ok(())
     }
 
     /// Notes in the log, and for the next sync, who gave nothing of use. `came`: somebody else did.
