@@ -245,6 +245,6 @@ impl Reason {
 
     /// It speaks of a change alone: versions that agree with each other speak against it.
     pub fn is_change(&self) -> bool {
-        matches!(self, Self::Shrink { .. } | Self::Growth { .. } | Self::Turnover { .. })
+        matches!(self, Self::Shrink { .. } | Self::Growth { .. } | Self::Turnover { .. } | Self::CutLine)
     }
 }

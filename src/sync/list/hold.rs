@@ -74,6 +74,10 @@ impl Desk<'_> {
         if sighting.set.hash == read.set.hash {
             return true;
         }
+        // What is cut on the way is cut elsewhere the next time.
+        if read.seems_cut {
+            return false;
+        }
         let Ok(earlier) = self.keeper.held_set(&sighting.set.hash) else { return false };
         let (never, _) = self.config.reloadable.sync.never(self.list);
         let is_calm = |old, new| Difference::between(old, new, &never).reasons(&self.list.limits).is_empty();
