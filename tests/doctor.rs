@@ -229,6 +229,70 @@ fn unbound_that_knows_better_and_was_told_nothing() {
     unbound_cured(test, &ZONES[1..], "", "resolver-built-in", 1);
 }
 
+/// A local zone above gatepost's is an administrator's: the text alone does not open it, the cure does.
+#[test]
+fn unbound_with_a_local_zone_above() {
+    let test = "unbound_with_a_local_zone_above";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        const ABOVE: &str = " local-zone: \"internal\" static\n";
+        for (told, cure) in [(host.snippet("unbound"), 0), (String::new(), 1)] {
+            let resolver = unbound(&program, ABOVE, &told);
+            let cures = host.doctor(&[]).first("resolver-built-in");
+            drop(resolver);
+            let _cured = unbound(&program, ABOVE, &format!("{told}{}\n", cures[cure]));
+            host.doctor(&[]).is_right_in(&WAY);
+        }
+    });
+}
+
+const ABOVE: &str = "@ 300 IN SOA ns.internal. root.internal. 1 600 300 86400 300\n@ 300 IN NS ns.internal.\n\
+                     ns 300 IN A 192.0.2.1\n";
+
+#[test]
+fn unbound_that_has_the_zone_above() {
+    let test = "unbound_that_has_the_zone_above";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let folder = tempfile::tempdir().unwrap();
+        let zone = file(folder.path(), "internal.zone", ABOVE);
+        let own = |more: &str| {
+            format!("auth-zone:\n    name: \"internal\"\n    zonefile: \"{}\"\n{more}\n", zone.display())
+        };
+        let snippet = host.snippet("unbound");
+        let resolver = unbound(&program, &own("    for-downstream: yes"), &snippet);
+        let cures = host.doctor(&[]).first("resolver-has-zone-above");
+        drop(resolver);
+        let _cured = unbound(&program, &own(&cures[0]), &snippet);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// Without a delegation BIND does not look at the zone of type forward.
+#[test]
+fn bind_that_has_the_zone_above() {
+    let test = "bind_that_has_the_zone_above";
+    let Some(program) = installed("named", "bind9", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let snippet = host.snippet("bind");
+        let within = snippet.lines().find_map(|line| line.strip_prefix("// validate-except"));
+        let within = format!("validate-except{}", within.expect("what stands within options"));
+        let folder = tempfile::tempdir().unwrap();
+        let zone = file(folder.path(), "internal.zone", ABOVE);
+        let beside =
+            format!("{snippet}\nzone \"internal\" {{ type primary; file \"{}\"; }};\n", zone.display());
+        let resolver = bind(&program, &within, &beside);
+        let cures = host.doctor(&[]).first("resolver-has-zone-above");
+        drop(resolver);
+        fs::write(&zone, format!("{ABOVE}{}\n", cures[0])).unwrap();
+        let _cured = bind(&program, &within, &beside);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
 /// BIND's text has two parts: within `options`, as comments, and beside it.
 fn bind(program: &Path, within: &str, beside: &str) -> Resolver {
     Resolver::start(|folder| {
@@ -483,8 +547,17 @@ fn mail_programs_that_ask_elsewhere() {
         }
         let rules = host.snippet("spamassassin");
         let cf = "/etc/spamassassin/gatepost.cf";
-        fs::write(cf, format!("{rules}dns_server 127.0.0.9\n")).unwrap();
-        host.doctor(&[]).first("mail-other-resolver");
+        for other in ["127.0.0.9", "127.0.0.1:54"] {
+            fs::write(cf, format!("{rules}dns_server {other}\n")).unwrap();
+            let found = host.doctor(&[]);
+            found.first("mail-other-resolver");
+            assert!(
+                found.finding("mail-other-resolver")["what"]
+                    .as_str()
+                    .unwrap()
+                    .contains(&format!(" asks {other}:"))
+            );
+        }
         fs::write(cf, format!("{rules}dns_server 127.0.0.1\nskip_rbl_checks 1\n")).unwrap();
         host.doctor(&[]).first("mail-no-effect");
         fs::write(cf, rules).unwrap();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
+use super::below;
 use super::finding::Cure;
 use super::trap::Trap;
 use super::who::UnboundAsks;
@@ -21,6 +22,9 @@ enum Part {
     After(&'static str),
     /// From this line on.
     From(&'static str),
+    /// Of unbound: what lets its own local zones, and those above, ask; alone, and within all lines.
+    Transparent,
+    AllTransparent,
     /// A command.
     Command(&'static str),
 }
@@ -41,6 +45,9 @@ pub(super) fn cures(
     };
     if is_without_ipv6(trap, program, wiring, unbound) {
         return vec![by_ipv6(&wiring.server)];
+    }
+    if let Trap::HasTheZoneAbove(above) = trap {
+        return below::cures(above, program, wiring);
     }
     let cures = programs.iter().flat_map(|&program| {
         let asks_localhost = program == Program::Unbound && unbound.localhost == Some(true);
@@ -96,7 +103,9 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
         (Trap::EmptiesAnswer, Program::Dnsmasq) => vec![(Part::With(&["rebind-domain-ok"]), "")],
         (Trap::RefusesAddress, Program::Bind) => vec![(Part::Commented("deny-answer-addresses {"), "")],
         (Trap::RefusesAddress, Program::KnotResolver) => vec![(Part::All, "")],
-        (Trap::BuiltIn, Program::Unbound) => vec![(Part::With(&["local-zone"]), TOLD), (Part::All, NOT_TOLD)],
+        (Trap::BuiltIn, Program::Unbound) => {
+            vec![(Part::Transparent, TOLD), (Part::AllTransparent, NOT_TOLD)]
+        }
         (Trap::BuiltIn, Program::Bind) => {
             vec![(Part::Commented("disable-empty-zone"), TOLD), (Part::From("zone \""), NOT_TOLD)]
         }
@@ -129,6 +138,11 @@ fn cure(program: Program, part: Part, when: &str, wiring: &Wiring) -> Option<Cur
             let end = if command.starts_with("rec_control") { "$" } else { "" };
             let each = wiring.domains.iter().map(|domain| format!("{command} {domain}{end}"));
             each.collect::<Vec<_>>().join("\n")
+        }
+        Part::Transparent => format!("server:\n{}", below::transparent(wiring, "").trim_end()),
+        Part::AllTransparent => {
+            let text = picked(Part::All, &program.text(wiring).ok()?);
+            text.replacen("server:\n", &format!("server:\n{}", below::transparent(wiring, &text)), 1)
         }
         part => picked(part, &program.text(wiring).ok()?),
     };
@@ -169,7 +183,7 @@ fn picked(part: Part, text: &str) -> String {
         Part::After(start) => {
             joined(comments(text).skip_while(|line| !line.starts_with(start)).skip(1).collect())
         }
-        Part::Command(_) => String::new(),
+        Part::Command(_) | Part::Transparent | Part::AllTransparent => String::new(),
     }
 }
 
@@ -292,6 +306,12 @@ mod tests {
         assert_eq!(unreached(Some(true), Some(false))[0], by_localhost);
         let built_in = lines(&Trap::BuiltIn, Program::Unbound);
         assert_eq!(built_in[0], "server:\n    local-zone: \"bl.test\" transparent");
+        // A local zone above is an administrator's as well.
+        let own =
+            cures(&Trap::BuiltIn, Some(Program::Unbound), &wiring("bl.example"), UnboundAsks::default());
+        let line = "    local-zone: \"bl.example\" transparent";
+        assert_eq!((own.len(), own[0].lines.as_str()), (2, format!("server:\n{line}").as_str()));
+        assert!(own[1].lines.contains(line) && own[1].lines.contains("forward-zone:"), "{own:?}");
         assert!(lines(&Trap::Unreached, Program::Bind)[0].starts_with("zone \"bl.test\" {"));
         assert_eq!(lines(&Trap::Validates, Program::SystemdResolved), ["bl.test"]);
         assert_eq!(lines(&Trap::Remembers(3), Program::Unbound), ["unbound-control flush_zone bl.test"]);
@@ -308,6 +328,7 @@ mod tests {
             Trap::BuiltIn,
             Trap::Unreached,
             Trap::AsksTheWorld(".".to_owned()),
+            Trap::HasTheZoneAbove("example.".to_owned()),
             Trap::Minimises,
             Trap::Remembers(1),
         ];

@@ -4,6 +4,7 @@
 //! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
 //! questions, waiting longer than a server may need.
 
+mod below;
 mod c_library;
 mod child;
 mod cure;

@@ -82,8 +82,11 @@ pub(super) fn look(
 fn of_program(program: &Elsewhere, zone: &Asked<'_>, questions: &Questions) -> Option<Check> {
     // The C library, and what does as it does, asks the others only when the first is silent.
     let server = program.servers.first()?;
-    let trap = judge(&Resolver::new(&(*server, None), questions).observe(zone))?;
+    let mut resolver = Resolver::new(&(server.ip(), None), questions);
+    resolver.client.server.set_port(server.port());
+    let trap = judge(&resolver.observe(zone))?;
     let told = Told::of(&trap, None, false);
+    let server = if server.port() == 53 { server.ip().to_string() } else { server.to_string() };
     let what = format!("{} asks {server}: {} for {}", program.who, told.looks_like, zone.sample.listed);
     let check = Check::bad(Area::Resolver, "mail-other-resolver", what).because(
         "it does not ask the servers of /etc/resolv.conf, and this one does not bring what gatepost lists",
@@ -244,9 +247,22 @@ impl<'a> Resolver<'a> {
             false => Check::warn(Area::Resolver, told.name, what),
         };
         let cannot_reach = !is_here && wiring.server.ip().is_loopback();
-        let is_far = matches!(trap, Trap::Unreached | Trap::AsksTheWorld(_) | Trap::BuiltIn);
+        let is_far = matches!(
+            trap,
+            Trap::Unreached | Trap::AsksTheWorld(_) | Trap::BuiltIn | Trap::HasTheZoneAbove(_)
+        );
         if cannot_reach && is_far {
             return elsewhere(check, wiring);
+        }
+        if let Some(block) = is_unbound.then(|| who::unbound_asks_nobody_in(wiring.server.ip())).flatten() {
+            return check
+                .because(format!(
+                    "its configuration has `do-not-query-address: {block}`, and gatepost answers at {}",
+                    wiring.server.ip()
+                ))
+                .cured_by(format!(
+                    "unbound: take `do-not-query-address: {block}` out, then `systemctl restart unbound`"
+                ));
         }
         let check = match cure::is_without_ipv6(trap, program, wiring, unbound) {
             true => check.because(format!(

@@ -70,6 +70,13 @@ impl Told {
                 &format!("NXDOMAIN from `{above}`"),
                 "it asks the world, which has no such zone: it has not been told of gatepost",
             ),
+            Trap::HasTheZoneAbove(above) => told(
+                "resolver-has-zone-above",
+                &format!("NXDOMAIN from its own `{above}`"),
+                &format!(
+                    "it is authoritative for `{above}`, where no delegation says that this name is another's: it asks nobody, whatever it has been told of gatepost"
+                ),
+            ),
             Trap::Minimises => or(
                 told(
                     "resolver-minimises",

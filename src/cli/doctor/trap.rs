@@ -60,6 +60,8 @@ pub(super) enum Trap {
     BuiltIn,
     /// It asks the world for the zone, which knows of none: the zone above that says so.
     AsksTheWorld(String),
+    /// It has the zone above, of this name, itself, and asks nobody for what lies in it.
+    HasTheZoneAbove(String),
     /// It, or what it asks, holds that nothing is below a part of the name.
     Minimises,
     /// It remembers what was before, for longer than it may: the serial that it knows.
@@ -146,9 +148,14 @@ fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
             false => Trap::Remembers(serial),
         };
     }
-    // unbound's own zones are served by `localhost.`, BIND's by themselves.
-    let by_itself = primary.eq_ignore_ascii_case("localhost.") || primary.eq_ignore_ascii_case(&owner);
-    if by_itself { Trap::BuiltIn } else { Trap::AsksTheWorld(owner) }
+    // unbound's own zones are served by `localhost.`, BIND's by themselves, and their serial is 0.
+    let by_itself = primary.eq_ignore_ascii_case(&owner) && (serial == 0 || !reply.authoritative);
+    match () {
+        () if by_itself || primary.eq_ignore_ascii_case("localhost.") => Trap::BuiltIn,
+        // What it was told by others it would not say with authority.
+        () if reply.authoritative && reply.recursive && owner != "." => Trap::HasTheZoneAbove(owner),
+        () => Trap::AsksTheWorld(owner),
+    }
 }
 
 fn is_listed(reply: &Reply, expected: &[Ipv4Addr]) -> bool {
@@ -315,6 +322,12 @@ mod tests {
         assert_eq!(judged(of(reply(Rcode::NXDOMAIN))), Some(Trap::BuiltIn));
         let root = nxdomain(".", "a.root-servers.net.", 2_026_010_100);
         assert_eq!(judged(of(root)), Some(Trap::AsksTheWorld(".".to_owned())));
+        let own = |primary| Reply { authoritative: true, ..nxdomain("example.", primary, 7) };
+        for primary in ["ns.example.", "example."] {
+            let above = Trap::HasTheZoneAbove("example.".to_owned());
+            assert_eq!(judged(of(own(primary))), Some(above), "{primary}");
+        }
+        assert_eq!(judged(of(own("localhost."))), Some(Trap::BuiltIn));
         assert_eq!(judged(of(ours(SERIAL))), Some(Trap::Minimises));
         assert_eq!(judged(of(ours(3))), Some(Trap::Remembers(3)));
         // That the other test point is remembered for too long is the same.

@@ -76,6 +76,29 @@ impl UnboundAsks {
     }
 }
 
+/// The `do-not-query-address` of the unbound that runs here that has `address`.
+pub(super) fn unbound_asks_nobody_in(address: IpAddr) -> Option<String> {
+    let file = configuration_of("unbound")?;
+    let mut arguments = vec!["-o", "do-not-query-address"];
+    arguments.extend(file.as_deref());
+    let programs = ["unbound-checkconf", "/usr/sbin/unbound-checkconf"];
+    let (_, text) = programs.iter().find_map(|program| said(program, &arguments))?;
+    text.lines().map(str::trim).find(|block| has(block, address)).map(str::to_owned)
+}
+
+/// Whether a block, `127.0.0.0/8` or an address, has `address`.
+fn has(block: &str, address: IpAddr) -> bool {
+    let (start, length) = block.split_once('/').unwrap_or((block, "128"));
+    let (Ok(start), Ok(length)) = (start.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
+        IpAddr::V6(v6) => (v6.to_bits(), 128),
+    };
+    let ((one, all), (other, of_other)) = (bits(start), bits(address));
+    let shift = 128 - length.min(all);
+    all == of_other && (shift == 128 || one >> shift == other >> shift)
+}
+
 /// What the program that runs here, and sees the same files, was started with: `Some(None)` when it was told of no file (`-c`).
 fn configuration_of(program: &str) -> Option<Option<String>> {
     let files = |folder: &Path| fs::read_link(folder.join("ns/mnt")).ok();
@@ -156,6 +179,16 @@ mod tests {
         }
         assert_eq!(by_address(IpAddr::from([127, 0, 0, 53])), Some(Program::SystemdResolved));
         assert_eq!(by_address(IpAddr::from([127, 0, 0, 1])), None);
+    }
+
+    #[test]
+    fn a_block_has_an_address() {
+        let has = |block, address: &str| has(block, address.parse().unwrap());
+        for block in ["127.0.0.0/8", "127.0.0.7", "127.0.0.7/32", "0.0.0.0/0"] {
+            assert!(has(block, "127.0.0.7") && !has(block, "::1"), "{block}");
+        }
+        assert!(has("::1", "::1") && has("::/0", "::1") && !has("127.0.0.0/30", "127.0.0.7"));
+        assert!(!has("", "127.0.0.1"));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! BIND: a zone of type forward, and, as comments since they belong elsewhere, the options that keep its answers.
 
+use std::collections::BTreeSet;
+
+use super::reverse;
 use super::text::Text;
 use super::wiring::Wiring;
+use crate::model::Name;
 
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
@@ -16,9 +20,13 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note("BIND takes the next line within options { … } alone (Debian: named.conf.options): put it there, without the sign of a");
     text.note("comment, or add to validate-except if it stands there. Nobody signs these zones.");
     text.note(&format!("validate-except {{ {domains} }};"));
-    if wiring.domains.iter().any(|domain| domain.is_in(&"home.arpa".parse().expect("a name"))) {
-        text.note("And this one, since BIND answers for it by itself:");
-        text.note("disable-empty-zone \"home.arpa\";");
+    let home: Name = "home.arpa".parse().expect("a name");
+    let built_in =
+        |domain: &Name| reverse::built_in(domain).or_else(|| domain.is_in(&home).then(|| home.clone()));
+    let built_in: BTreeSet<Name> = wiring.domains.iter().filter_map(built_in).collect();
+    if !built_in.is_empty() {
+        text.note("And what follows, since BIND answers for it by itself:");
+        built_in.iter().for_each(|zone| text.note(&format!("disable-empty-zone \"{zone}\";")));
     }
     text.note("Where deny-answer-addresses stands (a rebinding filter), its end must be as here, or answers are SERVFAIL:");
     text.note(&format!("deny-answer-addresses {{ 127.0.0.0/8; }} except-from {{ {domains} }};"));

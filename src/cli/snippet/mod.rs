@@ -15,6 +15,7 @@ mod opensmtpd;
 mod pdns_recursor;
 pub(crate) mod postfix;
 pub(crate) mod postscreen;
+mod reverse;
 pub(crate) mod rspamd;
 mod sendmail;
 pub(crate) mod spamassassin;

@@ -1,5 +1,6 @@
 //! unbound: a forward-zone, and what keeps its answers.
 
+use super::reverse;
 use super::text::Text;
 use super::wiring::Wiring;
 use crate::model::Name;
@@ -30,7 +31,7 @@ pub(crate) fn lines(wiring: &Wiring) -> String {
         // Nobody signs it; its answers are in 127.0.0.0/8; nothing built in answers instead.
         lines.push_str(&format!("    domain-insecure: \"{domain}\"\n    private-domain: \"{domain}\"\n"));
         if is_built_in(domain) {
-            lines.push_str(&format!("    local-zone: \"{domain}\" transparent\n"));
+            lines.push_str(&transparent(domain));
         }
     }
     for domain in &wiring.domains {
@@ -43,8 +44,14 @@ pub(crate) fn lines(wiring: &Wiring) -> String {
     lines
 }
 
+/// Whatever a local zone above it answers.
+pub(crate) fn transparent(domain: &Name) -> String {
+    format!("    local-zone: \"{domain}\" transparent\n")
+}
+
 fn is_built_in(domain: &Name) -> bool {
-    BUILT_IN.iter().any(|name| domain.is_in(&name.parse().expect("a name")))
+    let is_in = |name: &&str| domain.is_in(&name.parse().expect("a name"));
+    BUILT_IN.iter().any(|name| is_in(&name)) || reverse::is_private(domain)
 }
 
 #[cfg(test)]
@@ -74,5 +81,14 @@ mod tests {
     fn what_it_answers_itself_is_opened_as_far_as_needed() {
         assert!(at("127.0.0.1:5354", "bl.test").contains("local-zone: \"bl.test\" transparent\n"));
         assert!(!at("127.0.0.1:5354", "bl.test.example").contains("local-zone"));
+        for (domain, is_built_in) in [
+            ("1.168.192.in-addr.arpa", true),
+            ("20.172.in-addr.arpa", true),
+            ("d.f.ip6.arpa", true),
+            ("1.169.192.in-addr.arpa", false),
+            ("172.in-addr.arpa", false),
+        ] {
+            assert_eq!(at("127.0.0.1:5354", domain).contains("local-zone"), is_built_in, "{domain}");
+        }
     }
 }

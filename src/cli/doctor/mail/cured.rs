@@ -1,5 +1,5 @@
 //! What is to be pasted in the place of a use of a zone that is wrong: what `snippet` prints for that zone, whole enough to do by itself what
-//! it is for. Pure.
+//! it is for. Exim's are in `statement`. Pure.
 
 use super::super::super::snippet::wiring::{LeftOut, Wiring};
 use super::super::super::snippet::{Program, postscreen};
@@ -27,11 +27,6 @@ pub(super) fn cure(
     let text = mention.program.text(wiring).ok()?;
     let is_bounce = |zone: &Name| wiring.addresses(Use::Bounce).any(|asked| asked.zone.origin == *zone);
     let (how, lines) = match mention.program {
-        Program::Exim => (
-            "in the place of all that the statement asks of this zone (other items of its list go behind it, after another ` : `: of two \
-                 conditions both have to hold)",
-            exim(&text, zone, mention.does),
-        ),
         Program::Rspamd => (
             "in /etc/rspamd/rspamd.conf.local, in the place of all that asks gatepost there; and your own rules for its zones out of other files",
             rspamd(mentions, zone, wiring),
@@ -86,38 +81,6 @@ fn class(text: &str) -> String {
     let class = class.take_while(|line| !line.starts_with("smtpd_recipient_restrictions"));
     let names = text.lines().filter(|line| line.contains("check_sender_access"));
     class.chain(names).collect::<Vec<_>>().join("\n")
-}
-
-/// One list: of the conditions of a statement all have to hold, of a list one.
-fn exim(text: &str, zone: &Name, does: Does) -> String {
-    let condition = if does == Does::Let { "!dnslists = " } else { "dnslists = " };
-    let is_for = |statement: &&str| {
-        let of_bounces = statement.lines().any(|line| line.trim() == "senders = :");
-        match does {
-            Does::Reject => statement.starts_with("deny") && !of_bounces,
-            Does::RejectBounces => statement.starts_with("deny"),
-            Does::Weigh | Does::Let => true,
-        }
-    };
-    let mut items: Vec<&str> = Vec::new();
-    for statement in parts(text).filter(is_for) {
-        let lists = statement.lines().map(str::trim).skip_while(|line| !line.starts_with(condition));
-        for line in lists {
-            let line = line.strip_prefix(condition).unwrap_or(line);
-            for item in line.trim_end_matches(" : \\").split(" : ") {
-                if item.starts_with(&format!("{zone}=")) && !items.contains(&item) {
-                    items.push(item);
-                }
-            }
-            if !line.ends_with('\\') {
-                break;
-            }
-        }
-    }
-    match items.is_empty() {
-        true => String::new(),
-        false => format!("{condition}{}", items.join(" : \\\n    ")),
-    }
 }
 
 /// Rules with what looks for the codes, and their scores.

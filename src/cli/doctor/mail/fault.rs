@@ -58,7 +58,9 @@ fn go_together(one: &Fault<'_>, other: &Fault<'_>) -> bool {
     let said = |fault: &Fault<'_>| (fault.mention.program, fault.name, fault.rest.clone());
     // Exim's lists stand in a statement each, and what is to be pasted into one is nothing for another.
     let is_apart = one.mention.program == Program::Exim && one.cure != other.cure;
-    TOGETHER.contains(&one.name) && said(one) == said(other) && !is_apart
+    // A list that is put in whole is put in once.
+    let is_one_list = one.mention.program == Program::Exim && one.mention.at == other.mention.at;
+    (TOGETHER.contains(&one.name) || is_one_list) && said(one) == said(other) && !is_apart
 }
 
 fn check(faults: &[Fault<'_>]) -> Check {

@@ -8,6 +8,7 @@ use super::super::super::snippet::wiring::{LeftOut, WiredZone, Wiring};
 use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::fault::{self, Fault};
+use super::statement::{self, Statement};
 use super::{Does, Harsh, Idle, LooksUp, Mention, cured, postfix};
 use crate::config::{Code, Config, Retired, is_public};
 use crate::model::{Name, Use};
@@ -19,15 +20,29 @@ pub(super) struct Served<'a> {
     inner: Vec<WiredZone>,
     /// postscreen's, where it is set.
     threshold: Option<i64>,
+    /// Exim's.
+    statements: Vec<Statement>,
 }
 
 impl<'a> Served<'a> {
     pub(super) fn of(config: &Config, wiring: &'a Wiring) -> Self {
-        Self { wiring, inner: inner(config, wiring), threshold: None }
+        Self { wiring, inner: inner(config, wiring), threshold: None, statements: Vec::new() }
     }
 
     pub(super) fn screened_from(self, threshold: Option<i64>) -> Self {
         Self { threshold, ..self }
+    }
+
+    pub(super) fn stated(self, statements: Vec<Statement>) -> Self {
+        Self { statements, ..self }
+    }
+
+    /// What is to be pasted in the place of a use; nothing where the text has nothing for it.
+    fn cure(&self, mention: &Mention, mentions: &[Mention]) -> Option<Cure> {
+        match mention.program {
+            Program::Exim => statement::cure(mention, &self.statements, self.wiring),
+            _ => cured::cure(mention, mentions, self.wiring, self.threshold),
+        }
     }
 
     pub(super) fn zone(&self, origin: &Name) -> Option<&WiredZone> {
@@ -105,7 +120,8 @@ pub(super) fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
 /// What is wrong with each, and with all of a program's together.
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
     let each = mentions.iter().filter_map(|mention| wrong(mention, mentions, served, resolver)).collect();
-    let each = fault::checks(each).into_iter();
+    let of_statements = statement::checks(&served.statements, served.wiring).into_iter();
+    let each = of_statements.chain(fault::checks(each));
     each.chain(lacking(mentions, served)).chain(unweighed(mentions, served)).collect()
 }
 
@@ -158,7 +174,7 @@ fn wrong<'a>(
     }
     if let Some(rest) = wired.and_then(|wired| mistaken(mention, wired)) {
         let cause = "what it is asked for stands in no such list, so nobody is ever listed there";
-        let cure = match cured::cure(mention, mentions, wiring, served.threshold) {
+        let cure = match served.cure(mention, mentions) {
             Some(cure) if mention.program == Program::Postfix => {
                 Cure { how: format!("{}, in the place of these", cure.how), ..cure }
             }
@@ -187,8 +203,7 @@ fn wrong<'a>(
             .map(|(use_, code, of)| format!("{code} ({of}) is for {}", meant(*use_)))
             .collect();
         if !misused.is_empty() {
-            let cure =
-                cured::cure(mention, mentions, wiring, served.threshold).unwrap_or_else(|| by_text(mention));
+            let cure = served.cure(mention, mentions).unwrap_or_else(|| by_text(mention));
             let rest = "is used for what it is not good for";
             return Some(Fault::bad(mention, "mail-wrong-use", rest, misused.join("; "), cure));
         }
@@ -240,8 +255,10 @@ fn by_text(mention: &Mention) -> Cure {
 }
 
 fn cured(mention: &Mention, mentions: &[Mention], served: &Served<'_>) -> Cure {
-    cured::cure(mention, mentions, served.wiring, served.threshold)
-        .unwrap_or_else(|| by("name the codes that are listings, as the list's operator documents them"))
+    served.cure(mention, mentions).unwrap_or_else(|| match is_ours(&mention.zone, served.wiring) {
+        true => by_text(mention),
+        false => by("name the codes that are listings, as the list's operator documents them"),
+    })
 }
 
 /// Codes that a program does not take, of zones that it asks for others of the same use: what a list brings that came later passes.

@@ -11,18 +11,20 @@ mod judge;
 mod off;
 mod postfix;
 mod rspamd;
+mod rspamd_files;
 mod spamassassin;
 mod spamassassin_if;
+mod statement;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
 use super::finding::{Area, Check, Cure};
-use super::{cure, resolv_conf};
+use super::{child, cure, resolv_conf};
 use crate::config::Config;
 use crate::model::Name;
 use filter::Filter;
@@ -88,7 +90,7 @@ pub(super) struct Elsewhere {
     /// Who, and where it says so.
     pub(super) who: String,
     /// Whom it asks.
-    pub(super) servers: Vec<IpAddr>,
+    pub(super) servers: Vec<SocketAddr>,
     /// What has it ask the same as all others.
     pub(super) cure: Cure,
 }
@@ -99,12 +101,17 @@ pub(super) struct Found {
     programs: BTreeSet<&'static str>,
     mentions: Vec<Mention>,
     idle: Vec<Idle>,
+    /// Exim's.
+    statements: Vec<statement::Statement>,
     harsh: Vec<Harsh>,
     elsewhere: Vec<Elsewhere>,
     closed: Vec<Check>,
     /// postscreen's, where it is set.
     threshold: Option<i64>,
 }
+
+/// The port of whom no other is told.
+const DNS: u16 = 53;
 
 /// Of Exim's the first that is there is the one that it reads.
 const EXIM: [&str; 3] =
@@ -117,6 +124,7 @@ const FILES: [(Program, &[&str]); 2] = [
             "/etc/rspamd/local.d/rbl.conf",
             "/etc/rspamd/override.d/rbl.conf",
             "/etc/rspamd/rspamd.conf.local",
+            "/etc/rspamd/rspamd.conf.override",
             "/etc/rspamd/local.d/options.inc",
             "/etc/rspamd/override.d/options.inc",
         ],
@@ -124,11 +132,16 @@ const FILES: [(Program, &[&str]); 2] = [
     (Program::Spamassassin, &["/etc/spamassassin", "/etc/mail/spamassassin"]),
 ];
 
+/// What spamd is started with, by system.
+const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/etc/sysconfig/spamassassin"];
+
 /// Reads the configurations that are here. `resolvers` are those of /etc/resolv.conf.
 pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
+    let mut postfix = None;
     match postfix::Setup::here() {
         Some(Ok(setup)) => {
+            postfix = Some(setup.asks_a_filter());
             found.programs.insert(cure::name(Program::Postfix));
             (found.mentions, found.idle) = postfix::effect(&setup);
             found.harsh = postfix::harsh(&setup);
@@ -163,14 +176,29 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
             }
         }
     }
-    let hidden = spamassassin_if::resolve(&mut texts);
+    rspamd_files::include(&mut texts, &|path| fs::read_to_string(path).ok());
+    let hidden = spamassassin_if::resolve(&mut texts, spamassassin_version);
     for read in &texts {
         found.add(read.program, Path::new(&read.place), &read.text);
     }
     found.idle.extend(hidden);
     found.idle.extend(off::off(&texts, &mut found.mentions));
-    found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(|server| !resolvers.contains(server)));
+    found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
     found
+        .idle
+        .extend(SPAMD.iter().find_map(|path| spamassassin::started(path, &fs::read_to_string(path).ok()?)));
+    // Where Exim is, it may ask either.
+    let postfix_asks = postfix.filter(|_| exim.is_empty() || !is_there(exim[0]));
+    found.idle.extend(postfix_asks.filter(|asks| !asks).and_then(|_| rspamd_files::unasked(&found.mentions)));
+    let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());
+    found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(is_other));
+    found
+}
+
+/// `SpamAssassin version 4.0.1`
+fn spamassassin_version() -> Option<String> {
+    let (_, text) = child::said("spamassassin", &["--version"])?;
+    text.lines().find_map(|line| line.strip_prefix("SpamAssassin version ").map(str::to_owned))
 }
 
 fn closed(path: &Path, error: &io::Error) -> Check {
@@ -189,7 +217,7 @@ fn chrooted(copy: &Path) -> Option<Elsewhere> {
     let at = copy.display();
     Some(Elsewhere {
         who: format!("Postfix, whose services run in a chroot and read {at},"),
-        servers: resolv_conf::servers(&text).into_iter().map(|(ip, _)| ip).collect(),
+        servers: resolv_conf::servers(&text).into_iter().map(|(ip, _)| SocketAddr::new(ip, DNS)).collect(),
         cure: Cure {
             how: "bring the copy up to date (Debian makes it when Postfix starts)".to_owned(),
             lines: format!("cp /etc/resolv.conf {at}\npostfix reload"),
@@ -200,9 +228,10 @@ fn chrooted(copy: &Path) -> Option<Elsewhere> {
 impl Found {
     fn add(&mut self, program: Program, path: &Path, text: &str) {
         let place = path.display().to_string();
-        let (mentions, idle) = uses(program, path, text);
-        self.mentions.extend(mentions);
-        self.idle.extend(idle);
+        let found = uses(program, path, text);
+        self.mentions.extend(found.mentions);
+        self.idle.extend(found.idle);
+        self.statements.extend(found.statements);
         let (servers, parameter) = match program {
             Program::Rspamd => (rspamd::servers(text), "nameserver"),
             Program::Spamassassin => (spamassassin::servers(text), "dns_server"),
@@ -247,7 +276,7 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
         checks.push(Check::ok(Area::Mail, what));
         return checks;
     }
-    let served = Served::of(config, wiring).screened_from(found.threshold);
+    let served = Served::of(config, wiring).screened_from(found.threshold).stated(found.statements);
     let idle = without_effect(&found.idle, &found.mentions, wiring, found.threshold);
     let has_idle = !idle.is_empty();
     checks.extend(idle);
@@ -298,13 +327,14 @@ fn files(path: &Path) -> (Vec<PathBuf>, Option<(PathBuf, io::Error)>) {
 }
 
 /// What asks, and what has no effect by what stands in the same text.
-fn uses(program: Program, path: &Path, text: &str) -> (Vec<Mention>, Vec<Idle>) {
+fn uses(program: Program, path: &Path, text: &str) -> exim::Uses {
     let place = path.display().to_string();
-    match program {
-        Program::Exim => exim::uses(&place, text, &|path| fs::read_to_string(path).ok()),
-        Program::Rspamd => (rspamd::mentions(&place, text), Vec::new()),
-        _ => (spamassassin::mentions(&place, text), Vec::new()),
-    }
+    let mentions = match program {
+        Program::Exim => return exim::uses(&place, text, &|path| fs::read_to_string(path).ok()),
+        Program::Rspamd => rspamd::mentions(&place, text),
+        _ => spamassassin::mentions(&place, text),
+    };
+    exim::Uses { mentions, ..exim::Uses::default() }
 }
 
 #[cfg(test)]

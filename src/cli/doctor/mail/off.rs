@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::super::snippet::Program;
 use super::super::cure;
 use super::super::finding::Cure;
+use super::filter::of_pattern;
 use super::spamassassin::arguments;
-use super::{Idle, Mention};
+use super::{Does, Idle, Mention};
 use crate::model::Name;
 
 /// A file that was read.
@@ -22,11 +23,12 @@ pub(super) fn off(texts: &[Read], mentions: &mut Vec<Mention>) -> Vec<Idle> {
     let of = |program| texts.iter().filter(move |read| read.program == program);
     // What overrides goes last.
     let mut rspamd: Vec<&Read> = of(Program::Rspamd).collect();
-    rspamd.sort_by_key(|read| read.place.contains("/override.d/"));
+    rspamd.sort_by_key(|read| read.place.contains("/override.d/") || read.place.ends_with(".override"));
     let spamassassin: Vec<&Read> = of(Program::Spamassassin).collect();
     let mut idle = rules_off(&rspamd, mentions);
     idle.extend(scored_nothing(&spamassassin));
     idle.extend(denied(&spamassassin));
+    let_in(&spamassassin, mentions);
     idle
 }
 
@@ -149,7 +151,8 @@ fn scored_nothing(texts: &[&Read]) -> Vec<Idle> {
     for (at, line) in lines(texts) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let ["score", rule, ref values @ ..] = words[..] else { continue };
-        let is_zero = !values.is_empty() && values.iter().all(|value| value.parse() == Ok(0.0));
+        let of_lists: Vec<f64> = columns(values);
+        let is_zero = of_lists.contains(&0.0);
         scores.insert(rule, (is_zero, at, line));
     }
     let rules = zones(texts);
@@ -164,6 +167,41 @@ fn scored_nothing(texts: &[&Read]) -> Vec<Idle> {
         Some(idle(Program::Spamassassin, at, zones, matters, line, "switches the rule off"))
     });
     off.collect()
+}
+
+/// Of four scores, the second and the last are those of mail for which lists are asked, without and with what was learned.
+fn columns(values: &[&str]) -> Vec<f64> {
+    let value = |at: usize| values.get(at).and_then(|value| value.parse().ok());
+    match values.len() {
+        4.. => [value(1), value(3)].into_iter().flatten().collect(),
+        _ => value(0).into_iter().collect(),
+    }
+}
+
+/// A rule with a score below 0 lets in whom its list has.
+fn let_in(texts: &[&Read], mentions: &mut [Mention]) {
+    let mut scores: BTreeMap<&str, bool> = BTreeMap::new();
+    for (_, line) in lines(texts) {
+        if let ["score", rule, ref values @ ..] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            scores.insert(rule, columns(values).iter().any(|score| *score < 0.0));
+        }
+    }
+    let rules = zones(texts);
+    for (_, line) in lines(texts) {
+        let mut words = line.split_whitespace();
+        let rule = words.next().filter(|word| *word == "header").and_then(|_| words.next());
+        let Some(rule) = rule.filter(|rule| scores.get(rule) == Some(&true)) else { continue };
+        let calls = ["eval:check_rbl_sub(", "eval:check_rbl("].iter().find_map(|call| arguments(line, call));
+        let filter =
+            calls.and_then(|call| call.get(call.len().max(2) - 1).map(|pattern| of_pattern(pattern)));
+        let asked = rules.get(rule);
+        for mention in mentions.iter_mut() {
+            let is_of = asked.is_some_and(|zones| zones.contains(&mention.zone));
+            if is_of && mention.program == Program::Spamassassin && filter.as_ref() == Some(&mention.filter) {
+                mention.does = Does::Let;
+            }
+        }
+    }
 }
 
 /// `dns_query_restriction deny DOMAIN`: of those that have a name the longest holds.
@@ -241,7 +279,9 @@ mod tests {
         assert_eq!(told("score B 0 0 0 0"), at(true));
         assert_eq!(told("score A 0\nscore A 1"), []);
         assert_eq!(told("score C 0"), []);
-        assert_eq!(told("score B 0 0 1 0"), []);
+        assert_eq!(told("score B 0 0 1 0"), at(true));
+        assert_eq!(told("score A 6 0 6 6"), at(false));
+        assert_eq!(told("score B 0 1 0 1"), []);
         assert_eq!(told("dns_query_restriction deny test"), at(true));
         assert_eq!(told("dns_query_restriction deny x.test"), []);
         assert_eq!(told("dns_query_restriction deny test\ndns_query_restriction allow a.test b.test"), []);

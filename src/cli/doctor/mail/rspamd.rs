@@ -1,6 +1,6 @@
 //! rspamd: rules of its `rbl` module, and which servers it asks.
 
-use std::net::IpAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use super::super::super::snippet::Program;
 use super::filter::Filter;
@@ -65,21 +65,32 @@ fn mention(file: &str, block: &Block) -> Option<Mention> {
 }
 
 /// The servers that `dns { nameserver = … }` names in the place of `/etc/resolv.conf`: `127.0.0.1`, `127.0.0.1:53:10`, `master-slave:…`.
-pub(super) fn servers(text: &str) -> Vec<IpAddr> {
+pub(super) fn servers(text: &str) -> Vec<SocketAddr> {
     let mut servers = Vec::new();
     let plain: String =
         text.lines().map(|line| line.split('#').next().unwrap_or_default().to_owned() + "\n").collect();
     for (at, _) in plain.match_indices("nameserver") {
         let rest = &plain[at..];
         let Some((_, value)) = rest.split_once('=') else { continue };
-        let end = if value.trim_start().starts_with('[') { ']' } else { ';' };
-        let value = value.split([end, '}']).next().unwrap_or_default();
+        let end = if value.trim_start().starts_with('[') { "];" } else { ";" };
+        let value = value.split(['}']).next().unwrap_or_default();
+        let value = value.split(end).next().unwrap_or_default();
         for word in value.split('"').skip(1).step_by(2) {
             let word = word.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-');
             let word = word.strip_prefix(':').filter(|rest| !rest.starts_with(':')).unwrap_or(word);
-            let v4: Option<IpAddr> = word.split(':').next().and_then(|word| word.parse().ok());
-            servers.extend(v4.or_else(|| word.replace(['[', ']'], "").parse().ok()));
+            servers.extend(server(word));
         }
     }
     servers
+}
+
+/// `192.0.2.1`, `192.0.2.1:53:10`, `[::1]:53`, `::1`
+fn server(word: &str) -> Option<SocketAddr> {
+    let (ip, rest) = match word.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None if word.parse::<Ipv6Addr>().is_ok() => (word, ""),
+        None => word.split_at(word.find(':').unwrap_or(word.len())),
+    };
+    let port = rest.split(':').nth(1).and_then(|port| port.parse().ok());
+    Some(SocketAddr::new(ip.parse().ok()?, port.unwrap_or(super::DNS)))
 }

@@ -1,11 +1,12 @@
 //! SpamAssassin: `check_rbl` and `urirhsbl` in its rules, and settings that keep it from asking.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::super::super::snippet::Program;
+use super::super::finding::Cure;
 use super::filter::{Filter, of_pattern};
-use super::{Does, LooksUp, Mention};
+use super::{Does, Idle, LooksUp, Mention};
 
 pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
     let lines = || text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -67,8 +68,8 @@ fn setting<'a>(text: &'a str, name: &str) -> Option<(&'a str, usize)> {
     lines.last()
 }
 
-/// The servers that it asks in the place of `/etc/resolv.conf`'s: `dns_server 192.0.2.1`, `dns_server [::1]:53`.
-pub(super) fn servers(text: &str) -> Vec<IpAddr> {
+/// The servers that it asks in the place of `/etc/resolv.conf`'s: `dns_server 192.0.2.1`, `dns_server 127.0.0.1:5353`, `dns_server [::1]:53`.
+pub(super) fn servers(text: &str) -> Vec<SocketAddr> {
     let mut servers = Vec::new();
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -80,19 +81,54 @@ pub(super) fn servers(text: &str) -> Vec<IpAddr> {
             continue;
         };
         let value = value.trim();
-        let v6: Option<IpAddr> =
-            value.strip_prefix('[').and_then(|rest| rest.split(']').next()?.parse().ok());
-        let v4 = || value.split(':').next()?.parse().ok();
-        servers.extend(v6.or_else(|| value.parse().ok()).or_else(v4));
+        let alone = value.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let with_port = || {
+            value.strip_prefix('[').and_then(|rest| rest.split_once("]:")).or_else(|| value.split_once(':'))
+        };
+        servers.extend(match alone {
+            Ok(ip) => Some(SocketAddr::new(ip, super::DNS)),
+            Err(_) => {
+                with_port().and_then(|(ip, port)| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))
+            }
+        });
     }
     servers
 }
 
+/// spamd that is started without its network tests, by `OPTIONS="… --local"`.
+pub(super) fn started(path: &str, text: &str) -> Option<Idle> {
+    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+        let (name, value) = line.trim().split_once('=')?;
+        matches!(name, "OPTIONS" | "SPAMDOPTIONS").then_some((at + 1, value))
+    });
+    // Of several the last holds.
+    let (at, value) = lines.last()?;
+    let words = value.trim().trim_matches(['"', '\'']).split_whitespace();
+    let off = words.into_iter().find(|word| {
+        let short = word.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        matches!(*word, "--local" | "--local-only") || short.is_some_and(|rest| rest == "L")
+    })?;
+    let restart = "restart spamd";
+    Some(Idle {
+        program: Program::Spamassassin,
+        at: format!("{path}:{at}"),
+        zones: Vec::new(),
+        matters: true,
+        cause: format!("`{off}` has spamd ask no list at all"),
+        cure: Cure { how: format!("take `{off}` out of that line, and {restart}"), lines: String::new() },
+    })
+}
+
 /// A setting that keeps it from asking any list: the line, its number.
 pub(super) fn off(text: &str) -> Option<(String, usize)> {
-    let off = |name: &str, is_off: fn(&str) -> bool| {
+    let off = |name: &str, is_off: fn(&str) -> bool| -> Option<(String, usize)> {
         let (value, line) = setting(text, name)?;
         is_off(value).then(|| (format!("{name} {value}"), line))
     };
-    off("skip_rbl_checks", |value| value != "0").or_else(|| off("dns_available", |value| value == "no"))
+    let all = |value: &str| value.split_whitespace().any(|net| matches!(net, "0.0.0.0/0" | "0/0" | "::/0"));
+    off("skip_rbl_checks", |value| value != "0")
+        .or_else(|| off("dns_available", |value| value == "no"))
+        // Of whom all are trusted no relay is a client.
+        .or_else(|| off("trusted_networks", all))
+        .or_else(|| off("internal_networks", all))
 }

@@ -19,13 +19,39 @@ struct Block<'a> {
 }
 
 /// Takes the lines that do not count out of the texts; what of them would ask lists has no effect.
-pub(super) fn resolve(texts: &mut [Read]) -> Vec<Idle> {
+/// `version` is that of the program, asked for where a condition needs it.
+pub(super) fn resolve(texts: &mut [Read], version: impl FnOnce() -> Option<String>) -> Vec<Idle> {
     let is_of = |read: &&mut Read| read.program == Program::Spamassassin;
     // Where none of the files that load plugins is here, nobody can say what is loaded.
     let is_known = texts.iter().any(|read| read.place.ends_with(".pre"));
     let plugins: BTreeSet<String> = texts.iter().flat_map(|read| loaded(&read.text)).collect();
     let plugins = is_known.then_some(plugins);
-    texts.iter_mut().filter(is_of).flat_map(|read| resolve_one(read, plugins.as_ref())).collect()
+    let asks_for_version = |read: &Read| {
+        let mut lines = read.text.lines().map(str::trim_start);
+        read.program == Program::Spamassassin
+            && lines.any(|line| line.starts_with("if") && line.contains("version"))
+    };
+    let version = texts.iter().any(asks_for_version).then(version).flatten().and_then(|text| number(&text));
+    let is_there = IsThere { plugins, version };
+    texts.iter_mut().filter(is_of).flat_map(|read| resolve_one(read, &is_there)).collect()
+}
+
+/// What conditions ask for, as far as it is known.
+struct IsThere {
+    plugins: Option<BTreeSet<String>>,
+    version: Option<[u32; 3]>,
+}
+
+/// `4.0.1`, `4.0`, and as Perl has them, `4.000001`.
+fn number(text: &str) -> Option<[u32; 3]> {
+    let mut parts = text.split('.');
+    let first = parts.next()?.parse().ok()?;
+    let second = parts.next().unwrap_or("0");
+    let third = parts.next().unwrap_or("0");
+    match second.len() {
+        6 => Some([first, second[..3].parse().ok()?, second[3..].parse().ok()?]),
+        _ => Some([first, second.parse().ok()?, third.parse().ok()?]),
+    }
 }
 
 fn loaded(text: &str) -> Vec<String> {
@@ -37,7 +63,7 @@ fn loaded(text: &str) -> Vec<String> {
     lines.collect()
 }
 
-fn resolve_one(read: &mut Read, plugins: Option<&BTreeSet<String>>) -> Vec<Idle> {
+fn resolve_one(read: &mut Read, is_there: &IsThere) -> Vec<Idle> {
     let mut open: Vec<Block<'_>> = Vec::new();
     let mut counts = String::new();
     // By the line of the condition: its text, and what it hides, each where it stood.
@@ -47,10 +73,10 @@ fn resolve_one(read: &mut Read, plugins: Option<&BTreeSet<String>>) -> Vec<Idle>
         let (word, rest) = plain.split_once([' ', '\t', '(']).unwrap_or((plain, ""));
         match word {
             "ifplugin" => {
-                let holds = plugins.map(|plugins| plugins.contains(rest.trim()));
+                let holds = is_there.plugins.as_ref().map(|plugins| plugins.contains(rest.trim()));
                 open.push(Block { holds, condition: plain, at });
             }
-            "if" => open.push(Block { holds: holds(plain[2..].trim(), plugins), condition: plain, at }),
+            "if" => open.push(Block { holds: holds(plain[2..].trim(), is_there), condition: plain, at }),
             "else" => {
                 if let Some(block) = open.last_mut() {
                     *block = Block { holds: block.holds.map(|holds| !holds), condition: plain, at };
@@ -81,24 +107,38 @@ fn resolve_one(read: &mut Read, plugins: Option<&BTreeSet<String>>) -> Vec<Idle>
     idle
 }
 
-/// `plugin(NAME)`, with or without a `!`, and numbers; what else there is may hold.
-fn holds(condition: &str, plugins: Option<&BTreeSet<String>>) -> Option<bool> {
+/// `plugin(NAME)`, with or without a `!`, `version >= 4.0`, and numbers; what else there is may hold.
+fn holds(condition: &str, is_there: &IsThere) -> Option<bool> {
     let plain: String = condition.chars().filter(|c| !c.is_whitespace()).collect();
     let inner = plain.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
     let plain =
         inner.filter(|inner| inner.find(')').is_none_or(|end| inner[..end].contains('('))).unwrap_or(&plain);
     if let Some(rest) = plain.strip_prefix('!') {
-        return holds(rest, plugins).map(|holds| !holds);
+        return holds(rest, is_there).map(|holds| !holds);
     }
     match plain {
         "0" | "false" => return Some(false),
         "1" | "true" => return Some(true),
         _ => {}
     }
+    if let Some(rest) = plain.strip_prefix("version") {
+        let version = is_there.version?;
+        let end = rest.find(|c: char| c.is_ascii_digit())?;
+        let other = number(&rest[end..])?;
+        return Some(match &rest[..end] {
+            ">=" => version >= other,
+            ">" => version > other,
+            "<=" => version <= other,
+            "<" => version < other,
+            "==" => version == other,
+            "!=" => version != other,
+            _ => return None,
+        });
+    }
     let name = plain.strip_prefix("plugin(")?.strip_suffix(')')?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_');
     name.chars().all(is_name).then_some(())?;
-    Some(plugins?.contains(name))
+    Some(is_there.plugins.as_ref()?.contains(name))
 }
 
 fn idle(place: &str, at: usize, condition: &str, lines: &str) -> Option<Idle> {
@@ -146,12 +186,31 @@ mod tests {
         };
         let mut texts: Vec<Read> = pre.map(|pre| read("init.pre", pre)).into_iter().collect();
         texts.push(read("a.cf", text));
-        let idle = resolve(&mut texts);
+        let idle = resolve(&mut texts, || Some("4.0.1".to_owned()));
         let counts: String = texts.pop().unwrap().text.split_whitespace().collect::<Vec<_>>().join(" ");
         (counts, idle.into_iter().map(|idle| (idle.at, idle.cure.lines)).collect())
     }
 
     const RULE: &str = "header A eval:check_rbl('a', 'a.test.', '127.0.0.4')";
+
+    #[test]
+    fn versions_are_compared() {
+        for (condition, holds) in [
+            ("version >= 4.0", true),
+            ("version >= 4.000000", true),
+            ("(version >= 4.000002)", false),
+            ("version < 4", false),
+            ("version == 4.0.1", true),
+        ] {
+            let (counts, idle) = told(None, &format!("if {condition}\n{RULE}\nelse\nother\nendif\n"));
+            assert_eq!(
+                (counts.contains("header A"), counts.contains("other")),
+                (holds, !holds),
+                "{condition}"
+            );
+            assert_eq!(idle.len(), usize::from(!holds));
+        }
+    }
 
     #[test]
     fn blocks_whose_condition_does_not_hold() {
@@ -170,7 +229,7 @@ mod tests {
             "if !(plugin(Mail::No))",
             "if !plugin(Mail::No)",
             "if can(Mail::No::x)",
-            "if (version >= 9)",
+            "if (version >= 3)",
         ] {
             let (counts, idle) = told(pre, &block(&condition.replace("SPF", spf)));
             assert!(counts.starts_with("header A") && idle.is_empty(), "{condition}: {counts}");

@@ -18,23 +18,20 @@ fn wiring() -> Wiring {
 /// What a program's text asks, and what of it is wrong.
 fn checks(program: Program, text: &str) -> (usize, Vec<Check>) {
     let wiring = wiring();
-    let (mentions, idle, threshold) = match program {
+    let (exim::Uses { mentions, idle, statements }, threshold) = match program {
         Program::Postfix => {
             let setup = postfix::Setup::read(text, None);
             let (mentions, idle) = postfix::effect(&setup);
-            (mentions, idle, postfix::threshold(&setup))
+            (exim::Uses { mentions, idle, statements: Vec::new() }, postfix::threshold(&setup))
         }
-        _ => {
-            let (mentions, idle) = uses(program, Path::new("a.conf"), text);
-            (mentions, idle, None)
-        }
+        _ => (uses(program, Path::new("a.conf"), text), None),
     };
     let mut checks = without_effect(&idle, &mentions, &wiring, threshold);
     if program == Program::Postfix {
         checks.extend(harsh(&postfix::harsh(&postfix::Setup::read(text, None)), &wiring));
     }
-    let served = Served::of(&config(), &wiring);
-    checks.extend(judge(&mentions, &served.screened_from(threshold), Some([8, 8, 8, 8].into())));
+    let served = Served::of(&config(), &wiring).screened_from(threshold).stated(statements);
+    checks.extend(judge(&mentions, &served, Some([8, 8, 8, 8].into())));
     (mentions.len(), checks)
 }
 
@@ -339,7 +336,7 @@ fn cures_as_they_are_printed() {
         assert_eq!(findings(Program::Exim, &acl(&list)), [""; 0]);
     }
     let allow = wiring().addresses(Use::Allow).next().unwrap().zone.origin.clone();
-    let acl = |list: &str| format!("acl_check_rcpt:\n  accept\n    {list}\n");
+    let acl = |list: &str| format!("acl_check_rcpt:\n  deny\n    {list}\n");
     let list = lines(Program::Exim, &acl(&format!("!dnslists = {allow}")));
     assert!(list.starts_with("!dnslists = ") && list.matches("dnslists").count() == 1, "{list}");
     assert_eq!(findings(Program::Exim, &acl(&list)), [""; 0]);
@@ -357,6 +354,115 @@ fn cures_as_they_are_printed() {
     for word in ["check_rbl_sub(", "\nscore ", "\ntflags "] {
         assert!(rules.contains(word), "{word}: {rules}");
     }
+}
+
+/// What an ACL of one statement has for findings, and the first cure's lines, which put in the place of its conditions leave none. The resolver,
+/// which is a public one, does not matter.
+fn statement(conditions: &[&str]) -> (Vec<&'static str>, String) {
+    let acl = |verb: &str, conditions: &str| format!("acl_check_rcpt:\n  {verb}\n    {conditions}\n");
+    let told = |text: &str| {
+        let (_, mut checks) = checks(Program::Exim, text);
+        checks.retain(|check| check.name() != "mail-public-resolver");
+        checks
+    };
+    let checks = told(&acl(conditions[0], &conditions[1..].join("\n    ")));
+    let names = checks.iter().map(Check::name).collect();
+    let lines = checks.first().and_then(|check| check.cures().first()).map(|cure| cure.lines.clone());
+    let lines = lines.unwrap_or_default();
+    if !lines.is_empty() {
+        assert_eq!(told(&acl(conditions[0], &lines)), [], "{lines}");
+    }
+    (names, lines)
+}
+
+/// Of a statement all conditions have to hold: what is printed for one zone of a list has the others in it.
+#[test]
+fn exims_lists_are_cured_whole() {
+    let (names, lines) = statement(&[
+        "deny",
+        "dnslists = +exclude_unknown : block.gatepost.internal : \\\n zen.spamhaus.org=127.0.0.2/$sender_address_domain : dnsbl.sorbs.net",
+    ]);
+    assert_eq!(names, ["mail-no-filter", "mail-retired"]);
+    assert_eq!(lines.matches("dnslists =").count(), 1, "{lines}");
+    for word in [
+        "= +exclude_unknown : ",
+        " block.gatepost.internal=127.0.0.",
+        " zen.spamhaus.org=127.0.0.2/$sender_address_domain",
+    ] {
+        assert!(lines.contains(word), "{word}: {lines}");
+    }
+    assert!(!lines.contains("sorbs"), "{lines}");
+    // What parted them no longer does.
+    let (_, lines) = statement(&["deny", "dnslists = <; block.gatepost.internal; x.example=127.0.0.2/a:b"]);
+    assert!(lines.ends_with(" x.example=127.0.0.2/a::b"), "{lines}");
+}
+
+#[test]
+fn two_lists_of_one_statement_are_no_choice() {
+    let whole = statement(&["deny", "dnslists = block.gatepost.internal"]).1;
+    let (one, two) = whole.split_once(" : \\\n    ").expect("a person's, and lists'");
+    let two = format!("dnslists = {two}");
+    let (names, lines) = statement(&["deny", one, &two]);
+    assert_eq!((names[0], lines.matches("dnslists =").count()), ("mail-no-effect", 1), "{names:?}");
+    // Both may be meant where one is somebody else's; and what weighs, or lets in, is no other list.
+    let zen = "dnslists = zen.example=127.0.0.2";
+    assert_eq!(statement(&["deny", &whole, zen]), (vec!["mail-no-effect"], String::new()));
+    assert_eq!(statement(&["warn", &whole, &two]).0, [""; 0]);
+    let allow =
+        wiring().addresses(Use::Allow).map(|asked| item(&asked.zone.origin, asked.codes.keys())).next();
+    let allow = allow.unwrap();
+    assert_eq!(statement(&["deny", &whole, &format!("!dnslists = {allow}")]).0, [""; 0]);
+    assert_eq!(statement(&["deny", &whole, &format!("dnslists = {allow}")]).0, ["mail-wrong-use"]);
+}
+
+#[test]
+fn exims_verbs_turn_lists_round() {
+    let whole = statement(&["deny", "dnslists = block.gatepost.internal"]).1;
+    // To accept what is listed lets it in, and relays for it.
+    assert_eq!(statement(&["accept", &whole]), (vec!["mail-wrong-use"], String::new()));
+    let (names, lines) = statement(&["accept", "dnslists = block.gatepost.internal"]);
+    assert_eq!((names, lines.as_str()), (vec!["mail-no-filter"], ""));
+    assert_eq!(statement(&["accept", &format!("!{whole}")]).0, [""; 0]);
+    let allow =
+        wiring().addresses(Use::Allow).map(|asked| item(&asked.zone.origin, asked.codes.keys())).next();
+    assert_eq!(statement(&["accept", &format!("dnslists = {}", allow.unwrap())]).0, [""; 0]);
+    assert_eq!(statement(&["discard", &whole]).0, [""; 0]);
+    // To require it refuses whoever is not listed.
+    let (names, lines) = statement(&["require", &whole]);
+    assert_eq!(names, ["mail-wrong-use"]);
+    assert!(lines.starts_with("!dnslists = block."), "{lines}");
+    assert_eq!(statement(&["deny", &format!("!{whole}")]).0, ["mail-wrong-use"]);
+}
+
+#[test]
+fn a_filter_behind_postfix() {
+    let asks = |main: &str, master: &str| postfix::Setup::read(main, Some(master)).asks_a_filter();
+    assert!(!asks("smtpd_milters =\nmyhostname = x\n", SMTPD));
+    assert!(asks("smtpd_milters = inet:localhost:11332\n", SMTPD));
+    assert!(asks("", &format!("{SMTPD}  -o content_filter=x:[127.0.0.1]:10024\n")));
+}
+
+/// A score below 0 lets in whom a list has.
+#[test]
+fn scores_that_let_in() {
+    let text = Program::Spamassassin.text(&wiring()).unwrap();
+    let scored = |score: &str| {
+        let mut texts =
+            vec![off::Read { program: Program::Spamassassin, place: "a.cf".to_owned(), text: text.clone() }];
+        let more = format!("score GATEPOST_BLOCK {score}\n");
+        texts.push(off::Read { program: Program::Spamassassin, place: "z.cf".to_owned(), text: more });
+        let mut mentions = spamassassin::mentions("a.cf", &text);
+        let idle = off::off(&texts, &mut mentions);
+        let wiring = wiring();
+        let mut checks = without_effect(&idle, &mentions, &wiring, None);
+        checks.extend(judge(&mentions, &Served::of(&config(), &wiring), None));
+        checks.iter().map(Check::name).collect::<Vec<_>>()
+    };
+    assert_eq!(scored("6"), [""; 0]);
+    assert!(scored("-6").contains(&"mail-wrong-use"), "{:?}", scored("-6"));
+    assert!(scored("6 -1 6 6").contains(&"mail-wrong-use"));
+    assert_eq!(scored("6 0 6 6"), ["mail-no-effect"]);
+    assert_eq!(scored("0 6 0 6"), [""; 0]);
 }
 
 #[test]
@@ -433,7 +539,7 @@ acl_check_rcpt:
 ";
     let snippet = Program::Exim.text(&wiring()).unwrap();
     let read = |path: &Path| (path == Path::new("/etc/exim4/gatepost.acl")).then(|| snippet.clone());
-    let (mentions, idle) = exim::uses("/var/lib/exim4/config.autogenerated", text, &read);
+    let exim::Uses { mentions, idle, .. } = exim::uses("/var/lib/exim4/config.autogenerated", text, &read);
     assert_eq!(idle, []);
     let wiring = wiring();
     assert!(mentions.iter().all(|mention| is_ours(&mention.zone, &wiring)), "{mentions:?}");
@@ -455,17 +561,30 @@ fn a_link_to_a_folder_is_no_second_one() {
 
 #[test]
 fn who_asks_others() {
-    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let ip = |text: &str| SocketAddr::new(text.parse().unwrap(), 53);
     let options = "dns {\n  # nameserver = \"9.9.9.9\";\n  nameserver = [\"192.0.2.53\", \"127.0.0.1:53:10\", \"[::1]:53\"];\n}\n";
-    assert_eq!(rspamd::servers(options)[..2], [ip("192.0.2.53"), ip("127.0.0.1")]);
+    assert_eq!(rspamd::servers(options), [ip("192.0.2.53"), ip("127.0.0.1"), ip("::1")]);
+    let other = "dns { nameserver = [\"127.0.0.1:5353:1\"]; }";
+    assert_eq!(rspamd::servers(other), ["127.0.0.1:5353".parse().unwrap()]);
     assert_eq!(rspamd::servers("dns { nameserver = \"master-slave:192.0.2.1:53:10\"; }"), [ip("192.0.2.1")]);
-    assert_eq!(rspamd::servers("dns { timeout = 1s; }\nx = \"192.0.2.1\";"), [] as [IpAddr; 0]);
+    assert_eq!(rspamd::servers("dns { timeout = 1s; }\nx = \"192.0.2.1\";"), [] as [SocketAddr; 0]);
     let servers = spamassassin::servers("dns_server 192.0.2.53\n# dns_server 1.1.1.1\ndns_server [::1]:53\n");
     assert_eq!(servers, [ip("192.0.2.53"), ip("::1")]);
     let cleared = spamassassin::servers("dns_server 192.0.2.53\nclear_dns_servers\ndns_server 127.0.0.1\n");
     assert_eq!(cleared, [ip("127.0.0.1")]);
+    let ports = spamassassin::servers(
+        "dns_server 127.0.0.1:5353\ndns_server [127.0.0.1]:54\ndns_server [::1]:54\ndns_server [::1]\n",
+    );
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    assert_eq!(ports, ["127.0.0.1:5353", "127.0.0.1:54", "[::1]:54", "[::1]:53"]);
     let off = |text| spamassassin::off(text).map(|(line, at)| format!("{at}: {line}"));
     assert_eq!(off("skip_rbl_checks 0\nskip_rbl_checks 1\n").as_deref(), Some("2: skip_rbl_checks 1"));
     assert_eq!(off("skip_rbl_checks 1\nskip_rbl_checks 0\n"), None);
     assert_eq!(off("dns_available no\n").as_deref(), Some("1: dns_available no"));
+    assert_eq!(off("trusted_networks 10/8\n"), None);
+    assert_eq!(off("internal_networks 0.0.0.0/0\n").as_deref(), Some("1: internal_networks 0.0.0.0/0"));
+    let spamd = |line: &str| spamassassin::started("d", line).map(|idle| idle.at);
+    assert_eq!(spamd("# x\nOPTIONS=\"--create-prefs --local --max-children 5\"\n").as_deref(), Some("d:2"));
+    assert_eq!(spamd("OPTIONS=\"-L\"\n").as_deref(), Some("d:1"));
+    assert_eq!(spamd("OPTIONS=\"--create-prefs --helper-home-dir\"\n# OPTIONS=-L\n"), None);
 }

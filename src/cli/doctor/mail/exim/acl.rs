@@ -2,8 +2,9 @@
 
 use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
+use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
-use super::{Line, items, mention};
+use super::{Line, Uses, items, mention, never};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Of whomever their conditions hold for nothing more is asked.
@@ -26,9 +27,9 @@ const MODIFIERS: [&str; 13] = [
 ];
 
 /// A verb with its conditions.
-struct Statement<'a> {
-    verb: &'a str,
-    conditions: Vec<(&'a str, &'a str)>,
+pub(super) struct Statement<'a> {
+    pub(super) verb: &'a str,
+    pub(super) conditions: Vec<(&'a str, &'a str)>,
     at: &'a str,
 }
 
@@ -41,22 +42,39 @@ struct Acl<'a> {
 }
 
 /// What asks, and what would if somebody came to it.
-pub(super) fn uses(lines: &[Line]) -> (Vec<Mention>, Vec<Idle>) {
+pub(super) fn uses(lines: &[Line]) -> Uses {
     let acls = acls(lines);
-    let (mut mentions, mut idle) = (Vec::new(), Vec::new());
+    let mut uses = Uses::default();
+    let mut for_nobody: Vec<Idle> = Vec::new();
     for acl in &acls {
         let nobody_calls = acl.name.filter(|name| is_uncalled(name, lines));
         let end = acl.statements.iter().position(ends).unwrap_or(acl.statements.len());
         let (before, behind) = acl.statements.split_at((end + 1).min(acl.statements.len()));
-        match nobody_calls {
-            Some(name) => idle.extend(uncalled(name, &acl.statements)),
-            None => {
-                mentions.extend(before.iter().flat_map(asked));
-                idle.extend(acl.statements.get(end).and_then(|end| unreached(end, behind)));
+        if let Some(name) = nobody_calls {
+            uses.idle.extend(uncalled(name, &acl.statements));
+            continue;
+        }
+        for statement in before {
+            let lists = lists(statement);
+            let mentions = of(&lists);
+            match never::holds(statement, lines).filter(|_| !mentions.is_empty()) {
+                Some(why) => for_nobody.extend(why.idle(&mentions)),
+                None => {
+                    uses.mentions.extend(mentions);
+                    uses.statements.push(Whole { verb: statement.verb.to_owned(), lists });
+                }
             }
         }
+        uses.idle.extend(acl.statements.get(end).and_then(|end| unreached(end, behind)));
     }
-    (mentions, idle)
+    uses.statements.retain(|statement| !statement.lists.is_empty());
+    // What asks for one's own hosts, say, beside what asks for all is nothing that is missed.
+    for_nobody.retain(|idle| {
+        let is_asked = |zone: &crate::model::Name| uses.mentions.iter().any(|mention| mention.zone == *zone);
+        !idle.zones.iter().all(is_asked)
+    });
+    uses.idle.extend(for_nobody);
+    uses
 }
 
 /// By their labels; what stands outside of the section for them is none, where there is one.
@@ -113,24 +131,51 @@ fn is_uncalled(name: &str, lines: &[Line]) -> bool {
 
 /// The questions of a statement.
 fn asked(statement: &Statement<'_>) -> Vec<Mention> {
-    // An empty sender alone.
-    let of_bounces = values(statement, "senders").any(|(_, value)| value == ":");
-    let does = match statement.verb {
-        "deny" | "drop" | "defer" if of_bounces => Does::RejectBounces,
-        "deny" | "drop" | "defer" => Does::Reject,
-        _ => Does::Weigh,
-    };
-    let mut mentions = Vec::new();
-    for (name, does) in [("!dnslists", Does::Let), ("dnslists", does)] {
+    of(&lists(statement))
+}
+
+fn of(lists: &[List]) -> Vec<Mention> {
+    lists.iter().flat_map(|list| &list.items).filter_map(|(_, mention)| mention.clone()).collect()
+}
+
+/// Its conditions that ask.
+fn lists(statement: &Statement<'_>) -> Vec<List> {
+    let mut lists = Vec::new();
+    for (name, is_negated) in [("!dnslists", true), ("dnslists", false)] {
+        let does = does(statement, is_negated);
         for (at, value) in values(statement, name) {
-            mentions.extend(items(value).filter_map(|item| mention(at, item, does)));
+            let is_parted_otherwise = value.starts_with('<');
+            let item = |item: &str| {
+                // Written again it stands between colons.
+                let text = if is_parted_otherwise { item.replace(':', "::") } else { item.to_owned() };
+                (text, mention(at, item, does))
+            };
+            let items = items(value).filter(|item| !item.is_empty()).map(item).collect();
+            lists.push(List { at: at.to_owned(), is_negated, items });
         }
     }
-    mentions
+    lists
+}
+
+/// What becomes of whom a list has.
+fn does(statement: &Statement<'_>, is_negated: bool) -> Does {
+    // An empty sender alone.
+    let of_bounces = || values(statement, "senders").any(|(_, value)| value == ":");
+    match (statement.verb, is_negated) {
+        (verb, true) if REFUSING.contains(&verb) => Does::Let,
+        (verb, false) if REFUSING.contains(&verb) && of_bounces() => Does::RejectBounces,
+        (verb, false) if REFUSING.contains(&verb) => Does::Reject,
+        ("accept", false) => Does::Let,
+        ("require", true) => Does::Reject,
+        _ => Does::Weigh,
+    }
 }
 
 /// Of the conditions of this name.
-fn values<'a>(statement: &'a Statement<'_>, name: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub(super) fn values<'a>(
+    statement: &'a Statement<'_>,
+    name: &'static str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
     statement.conditions.iter().filter_map(move |(at, condition)| {
         let (found, value) = condition.split_once('=')?;
         (found.trim() == name).then_some((*at, value.trim()))
@@ -191,11 +236,11 @@ fn idle(statements: &[Statement<'_>], cause: String, how: String) -> Option<Idle
 
 #[cfg(test)]
 mod tests {
-    use super::super::uses;
+    use super::super::{Uses, uses};
 
     /// How many uses there are, and what has no effect: where, why and what to move.
     fn told(text: &str) -> (usize, Vec<(String, String, String)>) {
-        let (mentions, idle) = uses("e", text, &|_| None);
+        let Uses { mentions, idle, .. } = uses("e", text, &|_| None);
         let idle = idle.into_iter().map(|idle| (idle.at, idle.cause, idle.cure.lines));
         (mentions.len(), idle.collect())
     }
@@ -265,8 +310,8 @@ mod tests {
     #[test]
     fn lists_parted_in_any_way() {
         let zones = |list: &str| {
-            let (mentions, _) = uses("e", &format!("deny dnslists = {list}\n"), &|_| None);
-            mentions.iter().map(|mention| mention.zone.to_string()).collect::<Vec<_>>()
+            let found = uses("e", &format!("deny dnslists = {list}\n"), &|_| None);
+            found.mentions.iter().map(|mention| mention.zone.to_string()).collect::<Vec<_>>()
         };
         for list in [
             "a.test=127.0.0.4 : b.test",

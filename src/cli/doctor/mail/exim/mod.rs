@@ -1,13 +1,15 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to. Pure but for what the given function reads.
+//! `acl` finds the statements that ask, and those that nobody comes to; `never` those that hold for nobody whom lists are for. Pure but for what the given function reads.
 
 mod acl;
+mod never;
 
 use std::path::Path;
 
 use super::super::super::snippet::Program;
 use super::filter::Filter;
+use super::statement::Statement;
 use super::{Does, Idle, LooksUp, Mention};
 
 /// Files within files.
@@ -27,11 +29,15 @@ struct Reader<'a> {
 }
 
 /// What asks, and what would if somebody came to it.
-pub(super) fn uses(
-    file: &str,
-    text: &str,
-    read: &dyn Fn(&Path) -> Option<String>,
-) -> (Vec<Mention>, Vec<Idle>) {
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    pub(super) mentions: Vec<Mention>,
+    pub(super) idle: Vec<Idle>,
+    /// Those that the mentions stand in.
+    pub(super) statements: Vec<Statement>,
+}
+
+pub(super) fn uses(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Uses {
     let mut reader = Reader { read, macros: Vec::new(), lines: Vec::new() };
     reader.file(file, text, 0);
     acl::uses(&reader.lines)

@@ -71,6 +71,14 @@ impl Setup {
         Self { written, parameters, services }
     }
 
+    /// Whether mail that comes in goes by a milter or a filter, anywhere.
+    pub(super) fn asks_a_filter(&self) -> bool {
+        const NAMES: [&str; 3] = ["smtpd_milters", "content_filter", "smtpd_proxy_filter"];
+        let is_one = |(name, value): (&String, &String)| NAMES.contains(&name.as_str()) && !value.is_empty();
+        let mut overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
+        self.parameters.iter().any(is_one) || overrides.any(|(name, value)| is_one((name, value)))
+    }
+
     /// The `resolv.conf` that its chrooted services see, where those that ask lists run in one.
     pub(super) fn chrooted(&self) -> Option<PathBuf> {
         let asks = |service: &&Service| matches!(service.command.as_str(), "smtpd" | "dnsblog");
