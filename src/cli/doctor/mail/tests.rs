@@ -435,6 +435,20 @@ fn exims_verbs_turn_lists_round() {
 }
 
 #[test]
+fn what_is_printed_for_rspamd_in_its_place_and_in_another() {
+    let text = Program::Rspamd.text(&wiring()).unwrap();
+    let told = |place: &str| {
+        let read = off::Read { program: Program::Rspamd, place: place.to_owned(), text: text.clone() };
+        let mut mentions = rspamd::mentions(place, &text);
+        let idle = rspamd_files::idle(&[read], "", &mut mentions);
+        (mentions.len(), idle.len())
+    };
+    let (number, idle) = told("/etc/rspamd/rspamd.conf.local");
+    assert!(number >= 3 && idle == 0, "{number} {idle}");
+    assert_eq!(told("/etc/rspamd/local.d/rbl.conf"), (0, 1));
+}
+
+#[test]
 fn a_filter_behind_postfix() {
     let asks = |main: &str, master: &str| postfix::Setup::read(main, Some(master)).asks_a_filter();
     assert!(!asks("smtpd_milters =\nmyhostname = x\n", SMTPD));
