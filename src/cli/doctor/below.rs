@@ -2,7 +2,6 @@
 
 use super::super::snippet::wiring::Wiring;
 use super::super::snippet::{Program, unbound};
-use super::cure::name;
 use super::finding::Cure;
 use crate::model::Name;
 
@@ -21,16 +20,14 @@ pub(super) fn cures(above: &str, program: Option<Program>, wiring: &Wiring) -> V
         let records = below.iter().map(|domain| format!("{domain}. 300 IN NS localhost."));
         Cure {
             how: format!(
-                "{}: delegate it in the file of the zone `{above}`, raise its serial, then `rndc reload {above}` (where the world asks this server for that zone, too, rather take a name outside it)",
-                name(Program::Bind)
+                "BIND: delegate it in the file of the zone `{above}`, raise its serial, then `rndc reload {above}` (where the world asks this server for that zone, too, rather take a name outside it)"
             ),
             lines: records.collect::<Vec<_>>().join("\n"),
         }
     };
     let unbound = || Cure {
         how: format!(
-            "{}: in the `auth-zone` of `{above}`, in the place of a `for-downstream` that is there, then `systemctl restart unbound`",
-            name(Program::Unbound)
+            "unbound: in the `auth-zone` of `{above}`, in the place of a `for-downstream` that is there, then `systemctl restart unbound`"
         ),
         lines: "    for-downstream: no\n    for-upstream: yes".to_owned(),
     };

@@ -9,7 +9,7 @@ use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::fault::{self, Fault};
 use super::statement::{self, Statement};
-use super::{Does, Harsh, Idle, LooksUp, Mention, cured, postfix};
+use super::{Does, Harsh, Idle, LooksUp, Mention, cured, is_ours, postfix};
 use crate::config::{Code, Config, Retired, is_public};
 use crate::model::{Name, Use};
 
@@ -111,10 +111,6 @@ pub(super) fn harsh(harsh: &[Harsh], wiring: &Wiring) -> Vec<Check> {
         check.because(harsh.cause.clone()).cured(harsh.cure.clone())
     });
     checks.collect()
-}
-
-pub(super) fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
-    wiring.domains.iter().any(|domain| zone.is_in(domain))
 }
 
 /// What is wrong with each, and with all of a program's together.

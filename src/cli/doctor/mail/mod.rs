@@ -28,7 +28,7 @@ use super::{child, cure, resolv_conf};
 use crate::config::Config;
 use crate::model::Name;
 use filter::Filter;
-use judge::{Served, harsh, is_ours, judge, without_effect};
+use judge::{Served, harsh, judge, without_effect};
 
 /// A zone that a mail program asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -303,6 +303,10 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
         checks.push(Check::ok(Area::Mail, format!("{programs}: {uses}")));
     }
     checks
+}
+
+fn is_ours(zone: &Name, wiring: &Wiring) -> bool {
+    wiring.domains.iter().any(|domain| zone.is_in(domain))
 }
 
 /// Without what is another name of one before it: Debian's /etc/mail/spamassassin is a link.

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use super::super::super::snippet::Program;
 use super::super::super::snippet::wiring::{LeftOut, Wiring};
 use super::super::finding::{Area, Check, Cure};
-use super::judge::is_ours;
-use super::{Does, Mention};
+use super::{Does, Mention, is_ours};
 use crate::config::Retired;
 use crate::model::Name;
 
