@@ -10,6 +10,7 @@ use super::locate::EitherArgs;
 use super::logs;
 use super::lookup::{asked_of, subject};
 use super::output::{WARN, addresses, short_duration, styled, talk, utc};
+use super::snippet::wiring::{LeftOut, Wiring};
 use crate::config::{Config, parse_duration};
 use crate::error::ExitStatus;
 use crate::model::{Address, Name, Span, Subject, is_unseen};
@@ -123,8 +124,25 @@ fn decide(args: &Args, ruling: Ruling) -> anyhow::Result<ExitStatus> {
             talk(styled(WARN, width));
         }
     }
+    if let Some(aside) = args.zone.as_ref().and_then(|zone| aside(&config, zone)) {
+        talk(styled(WARN, aside));
+    }
     super::overlay::tell_troubles(&changed);
     Ok(ExitStatus::Ok)
+}
+
+/// A word on a zone that no text for mail programs has them ask: what is decided for it alone decides about no mail.
+fn aside(config: &Config, zone: &Name) -> Option<String> {
+    let wiring = Wiring::of(config, |_| None).ok()?;
+    let (_, why) = wiring.left_out.iter().find(|(origin, _)| origin == zone)?;
+    Some(match why {
+        LeftOut::Within(wider) => format!(
+            "mail programs, as `gatepost snippet` has them, ask {wider} in the place of {zone}: where this is about mail leave --zone away, or name {wider}"
+        ),
+        LeftOut::Bogons => format!(
+            "mail programs, as `gatepost snippet` has them, do not ask {zone}: where this is about mail leave --zone away"
+        ),
+    })
 }
 
 /// What was decided, and how to take it back.
@@ -279,6 +297,18 @@ mod tests {
                 && reason("a\u{202e}b").is_err()
                 && reason(&"x".repeat(151)).is_err()
         );
+    }
+
+    #[test]
+    fn zones_that_no_mail_program_asks() {
+        let feeds = crate::feed::catalogue::load(None).unwrap();
+        let suffix = "gatepost.internal".parse().unwrap();
+        let config = Config::for_up("state".into(), &suffix, &feeds, Vec::new()).unwrap();
+        let told = |zone: &str| aside(&config, &zone.parse().unwrap());
+        let within = told("spamhaus-drop.gatepost.internal").unwrap();
+        assert!(within.contains("ask block.gatepost.internal in the place of"), "{within}");
+        assert!(told("bogons.gatepost.internal").unwrap().contains("do not ask"));
+        assert_eq!(told("block.gatepost.internal"), None);
     }
 
     #[test]
