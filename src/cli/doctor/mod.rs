@@ -20,6 +20,7 @@ mod sample;
 mod server;
 mod told;
 mod trap;
+mod unbound_keeps;
 mod who;
 
 use std::cell::Cell;
@@ -117,6 +118,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
             if station.answers {
                 let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
                 checks.extend(resolver::look(&view, &wiring, &paths, mail.elsewhere(), questions));
+                checks.extend(unbound_keeps::look(config, &resolvers));
             }
             checks.extend(mail::look(mail, config, &wiring, resolvers.first().copied()));
         }

@@ -60,17 +60,10 @@ pub(super) struct UnboundAsks {
 impl UnboundAsks {
     /// What the unbound that runs here has.
     pub(super) fn here() -> Self {
-        let Some(file) = configuration_of("unbound") else { return Self::default() };
-        let says = |setting: &str| {
-            let mut arguments = vec!["-o", setting];
-            arguments.extend(file.as_deref());
-            let programs = ["unbound-checkconf", "/usr/sbin/unbound-checkconf"];
-            let (well, text) = programs.iter().find_map(|program| said(program, &arguments))?;
-            match text.trim() {
-                "yes" if well => Some(true),
-                "no" if well => Some(false),
-                _ => None,
-            }
+        let says = |setting: &str| match unbound_has(setting)?.as_str() {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
         };
         Self { ipv6: says("do-ip6"), localhost: says("do-not-query-localhost").map(|does_not| !does_not) }
     }
@@ -78,11 +71,7 @@ impl UnboundAsks {
 
 /// The `do-not-query-address` of the unbound that runs here that has `address`.
 pub(super) fn unbound_asks_nobody_in(address: IpAddr) -> Option<String> {
-    let file = configuration_of("unbound")?;
-    let mut arguments = vec!["-o", "do-not-query-address"];
-    arguments.extend(file.as_deref());
-    let programs = ["unbound-checkconf", "/usr/sbin/unbound-checkconf"];
-    let (_, text) = programs.iter().find_map(|program| said(program, &arguments))?;
+    let text = unbound_has("do-not-query-address")?;
     text.lines().map(str::trim).find(|block| has(block, address)).map(str::to_owned)
 }
 
@@ -97,6 +86,16 @@ fn has(block: &str, address: IpAddr) -> bool {
     let ((one, all), (other, of_other)) = (bits(start), bits(address));
     let shift = 128 - length.min(all);
     all == of_other && (shift == 128 || one >> shift == other >> shift)
+}
+
+/// What the unbound that runs here has for a setting: nothing where nobody can say.
+pub(super) fn unbound_has(setting: &str) -> Option<String> {
+    let file = configuration_of("unbound")?;
+    let mut arguments = vec!["-o", setting];
+    arguments.extend(file.as_deref());
+    let programs = ["unbound-checkconf", "/usr/sbin/unbound-checkconf"];
+    let (well, text) = programs.iter().find_map(|program| said(program, &arguments))?;
+    well.then(|| text.trim().to_owned())
 }
 
 /// What the program that runs here, and sees the same files, was started with: `Some(None)` when it was told of no file (`-c`).
