@@ -57,6 +57,7 @@ pub(crate) use problem::{Place, did_you_mean};
 pub use problem::{Problem, Problems};
 pub use reach::{is_public, lets_strangers_in, reaches_the_public};
 pub use read::open_file;
+pub(crate) use resolve::is_nobodys_own;
 pub use retired::Retired;
 pub use secure::{CertificateFiles, HttpPath};
 pub use shown::ShownClients;

@@ -21,6 +21,8 @@ pub(super) struct Networks {
     pub(super) all: Vec<Subject>,
     /// Files and tables that cannot be read here.
     pub(super) closed: Vec<String>,
+    /// A table that has everybody.
+    pub(super) everybody: Option<String>,
 }
 
 /// Those of the Postfix that is here; nothing where there is none.
@@ -72,6 +74,11 @@ impl Networks {
             ("proxy" | "fail" | "debug", Some((kind, place))) => (kind, place),
             _ => (kind, place),
         };
+        // Whatever it says: a network is one's own when the table has it.
+        if kind == "static" {
+            self.everybody = Some(format!("{kind}:{place}"));
+            return;
+        }
         let rows = match kind {
             "inline" | "cidr" if place.starts_with('{') => Some(rows_in_place(place)),
             "cidr" | "texthash" => (outside.read)(place).map(|text| without_comments(&text)),
@@ -162,6 +169,14 @@ mod tests {
                 vec![]
             )
         );
+    }
+
+    #[test]
+    fn a_table_that_has_everybody() {
+        let mut networks = Networks::default();
+        let nothing = |_: &str| None;
+        networks.add("127.0.0.0/8 static:all", &Outside { read: &nothing, keys: &nothing }, 0);
+        assert_eq!((networks.everybody.as_deref(), &networks.closed[..]), (Some("static:all"), &[][..]));
     }
 
     #[test]

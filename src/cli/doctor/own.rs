@@ -7,14 +7,31 @@ use std::net::IpAddr;
 use super::super::view::View;
 use super::finding::{Area, Check, Cure};
 use super::mynetworks::Networks;
-use crate::config::{ZoneConfig, is_public};
+use crate::config::{ZoneConfig, is_nobodys_own, is_public};
 use crate::guard::NeverList;
 use crate::model::{Subject, Use};
 use crate::store::Store;
 
 /// Networks of one's own that some feed may list in some zone; and what of `mynetworks` cannot be read.
 pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: &Networks) -> Vec<Check> {
-    listable(view, addresses, &mynetworks.all).into_iter().chain(closed(view, &mynetworks.closed)).collect()
+    let checks = everybody(mynetworks).into_iter();
+    checks.chain(listable(view, addresses, &mynetworks.all)).chain(closed(view, &mynetworks.closed)).collect()
+}
+
+/// Whom Postfix lets pass as its own though they are the world.
+fn everybody(mynetworks: &Networks) -> Option<Check> {
+    let wide = mynetworks.all.iter().filter(|network| is_nobodys_own(network)).map(ToString::to_string);
+    let all: Vec<String> = wide.chain(mynetworks.everybody.clone()).collect();
+    let first = all.first()?;
+    let what = format!("Postfix's mynetworks have {}, which is nobody's own network", all.join(", "));
+    Some(
+        Check::bad(Area::Host, "own-everybody", what)
+            .because("strangers who come from there pass before any list is asked (permit_mynetworks), and may send through this host to the whole world")
+            .cured_by(format!(
+                "in the place of `{first}`{} put into mynetworks in main.cf the networks of your own machines, beside 127.0.0.0/8 and [::1]/128, then `postfix reload`",
+                if all.len() > 1 { " and the rest" } else { "" },
+            )),
+    )
 }
 
 /// Nobody can say whether a feed may list what stands there.
@@ -32,8 +49,10 @@ fn closed(view: &View, tables: &[String]) -> Option<Check> {
 
 fn listable(view: &View, addresses: &[IpAddr], mynetworks: &[Subject]) -> Option<Check> {
     let addresses = addresses.iter().filter_map(|address| address.to_string().parse().ok());
+    // What the configuration would refuse as `own-networks` is told by itself.
+    let narrow = mynetworks.iter().filter(|network| !is_nobodys_own(network)).cloned();
     let mut own: Vec<Subject> = Vec::new();
-    for network in addresses.chain(mynetworks.iter().cloned()).filter(is_ours_in_public) {
+    for network in addresses.chain(narrow).filter(is_ours_in_public) {
         if !own.contains(&network) {
             own.push(network);
         }
@@ -112,6 +131,22 @@ fn excepts(view: &View, zone: &ZoneConfig) -> Vec<Subject> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_that_are_the_world() {
+        let told = |all: &[&str], table: Option<&str>| {
+            let all = all.iter().map(|network| network.parse().unwrap()).collect();
+            let networks = Networks { all, everybody: table.map(str::to_owned), ..Networks::default() };
+            everybody(&networks).map(|check| format!("{check:?}"))
+        };
+        for wide in [&["0.0.0.0/0"][..], &["::/0"], &["10.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1"]] {
+            let told = told(wide, None).unwrap();
+            assert!(told.contains("own-everybody") && told.contains(wide.last().unwrap()), "{told}");
+        }
+        assert!(told(&[], Some("static:all")).unwrap().contains("static:all"));
+        let own = ["127.0.0.0/8", "10.0.0.0/8", "5.0.0.0/8", "192.168.0.0/16", "fd00::/8", "2a00:1::/32"];
+        assert_eq!(told(&own, None), None);
+    }
 
     #[test]
     fn only_what_the_world_can_list() {

@@ -142,20 +142,23 @@ pub(crate) fn resolve(
 /// an open server can be made to send replies to others.
 ///
 /// What files say is known when they are read.
-/// Networks of so many addresses that are public are nobody's; were everything one's own, no feed could list anything.
 fn check_own_networks(networks: &[At<Network>], problems: &mut Problems) {
-    let never = NeverList::special_purpose();
     for At { value: Network(network), place } in networks {
-        let is_too_wide = match network {
-            Subject::V4(span) => never.left_of_v4(*span) > u32::ZERO.prefix(SHORTEST_V4).extent(),
-            Subject::V6(span) => never.left_of_v6(*span) > u128::ZERO.prefix(SHORTEST_V6).extent(),
-            Subject::Name(_) => false,
-        };
-        if is_too_wide {
+        if is_nobodys_own(network) {
             let said = format!("`{network}` is nobody's own network: no feed could list anything there");
             let expected = format!("expected /{SHORTEST_V4} or longer, of IPv6 /{SHORTEST_V6}");
             problems.push(Problem::new(place, said).help(expected));
         }
+    }
+}
+
+/// Networks of so many addresses that are public are nobody's; were everything one's own, no feed could list anything.
+pub(crate) fn is_nobodys_own(network: &Subject) -> bool {
+    let never = NeverList::special_purpose();
+    match network {
+        Subject::V4(span) => never.left_of_v4(*span) > u32::ZERO.prefix(SHORTEST_V4).extent(),
+        Subject::V6(span) => never.left_of_v6(*span) > u128::ZERO.prefix(SHORTEST_V6).extent(),
+        Subject::Name(_) => false,
     }
 }
 
