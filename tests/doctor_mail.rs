@@ -280,3 +280,49 @@ fn spamassassin_whose_rules_are_not_there() {
         );
     });
 }
+
+/// Another instance of Postfix, by which mail comes in; what is typed to cure it goes to that one.
+#[test]
+fn postfix_with_two_instances() {
+    with_postfix("postfix_with_two_instances", |host| {
+        let folder = "/etc/postfix/in";
+        let main = format!("multi_instance_directories = {folder}\n");
+        let second = |text: &str| {
+            fs::create_dir_all(folder).unwrap();
+            fs::write(format!("{folder}/main.cf"), text).unwrap();
+            fs::write(format!("{folder}/master.cf"), SMTP).unwrap();
+            found(host, &main, "")
+        };
+        assert_eq!(second("").findings(&["mail"]), ["mail-not-asked"]);
+        let right = host.snippet("postfix");
+        assert_eq!(second(&right).findings(&["mail"]), [""; 0]);
+        let told = second(&format!("{right}soft_bounce = yes\n"));
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        let told = told.finding("mail-no-effect");
+        assert!(told["what"].as_str().unwrap().contains(&format!("soft_bounce of {folder}")), "{told}");
+        assert_eq!(lines(&told), format!("postconf -c {folder} -X soft_bounce\npostfix -c {folder} reload"));
+    });
+}
+
+/// A class that a pattern names, as `postconf` hands it on, and networks that are the world.
+#[test]
+fn null_senders_by_a_pattern_and_the_world_as_own_network() {
+    with_postfix("null_senders_by_a_pattern_and_the_world_as_own_network", |host| {
+        host.configure_more(
+            "[list.bounce]\nfile = \"bounce.txt\"\nformat = \"plain\"\nuse = \"bounce\"\ncode = \"127.0.1.7\"\n\
+             [zone.\"bounce.gatepost.internal\"]\nlists = [\"bounce\"]\n",
+        );
+        let text = host.snippet("postfix");
+        let table = "check_sender_access inline:{{<> = gatepost_bounce}}";
+        assert!(text.contains(table), "{text}");
+        for pattern in ["regexp:{{/^<>$$/ gatepost_bounce}}", "pcre:{ {/^<>$$/ gatepost_bounce} }"] {
+            let main = text.replace(table, &format!("check_sender_access {pattern}"));
+            assert_eq!(found(host, &main, SMTP).findings(&["mail"]), [""; 0], "{pattern}");
+        }
+        for world in ["0.0.0.0/0", "127.0.0.0/8 [::]/0", "static:all", "0.0.0.0/1 128.0.0.0/1"] {
+            let told = found(host, &format!("{text}mynetworks = {world}\n"), SMTP);
+            assert!(told.findings(&["host"]).contains(&"own-everybody".to_owned()), "{world}: {told:#?}");
+            assert!(!told.0.stdout.contains("own-networks = "), "{world}: {told:#?}");
+        }
+    });
+}

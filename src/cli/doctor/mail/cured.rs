@@ -26,13 +26,14 @@ pub(super) fn cure(
     }
     let text = mention.program.text(wiring).ok()?;
     let is_bounce = |zone: &Name| wiring.addresses(Use::Bounce).any(|asked| asked.zone.origin == *zone);
+    let asked = lines(&text, zone, mention.does);
     let (how, lines) = match mention.program {
         Program::Rspamd => (
             "in /etc/rspamd/rspamd.conf.local, in the place of all that asks gatepost there; and your own rules for its zones out of other files",
             rspamd(mentions, zone, wiring),
         ),
         Program::Spamassassin => ("these rules in the place of yours", spamassassin(&text, zone)),
-        _ if mention.does == Does::Reject && is_bounce(zone) => (
+        _ if mention.does == Does::Reject && is_bounce(zone) && asked.is_empty() => (
             "take it out there; these lines but the last are for main.cf (a class beside yours, where you have some), and the last is \
              for the end of smtpd_recipient_restrictions",
             class(&text),
@@ -40,9 +41,9 @@ pub(super) fn cure(
         _ if text.contains("permit_dnswl_client") => (
             "in the place of all that asks this zone there; what has 127.0.2.2 (what a person blocks) goes before permit_dnswl_client, \
              where you have that, the others behind it",
-            lines(&text, zone),
+            asked,
         ),
-        _ => ("in the place of all that asks this zone there", lines(&text, zone)),
+        _ => ("in the place of all that asks this zone there", asked),
     };
     (!lines.is_empty()).then(|| Cure { how: format!("{}: {how}", cure::name(mention.program)), lines })
 }
@@ -69,10 +70,26 @@ pub(super) fn sites(wiring: &Wiring, threshold: Option<i64>) -> Cure {
     Cure { how: format!("Postfix: {how}"), lines: lines.join("\n") }
 }
 
-/// The lines of Postfix's restrictions that name the zone, as they are pasted among others.
-fn lines(text: &str, zone: &Name) -> String {
-    let told = text.lines().filter(|line| !line.starts_with('#') && line.contains(&format!(" {zone}=")));
-    told.map(|line| format!("{},", line.trim_end_matches(','))).collect::<Vec<_>>().join("\n")
+/// The lines that ask the zone for what the use is good for. What stands in the class is for null senders alone, and refuses everybody
+/// elsewhere.
+fn lines(text: &str, zone: &Name, does: Does) -> String {
+    let mut of_bounces = Vec::new();
+    let mut of_all = Vec::new();
+    let mut is_in_class = false;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if !line.starts_with(' ') {
+            is_in_class = line.starts_with("gatepost_bounce ");
+        }
+        let lets = line.trim_start().starts_with("permit_");
+        if line.contains(&format!(" {zone}=")) && lets == (does == Does::Let) {
+            let lines = if is_in_class { &mut of_bounces } else { &mut of_all };
+            // As they stand there: what begins a line is no part of a list in main.cf.
+            lines.push(format!("{},", line.trim_end_matches(',')));
+        }
+    }
+    // Block lists are good for null senders, too.
+    let is_for_class = does == Does::RejectBounces && !of_bounces.is_empty();
+    if is_for_class { of_bounces } else { of_all }.join("\n")
 }
 
 /// Postfix's class for null senders, and what names it.

@@ -45,6 +45,14 @@ impl<'a> Served<'a> {
         }
     }
 
+    pub(super) fn wiring(&self) -> &Wiring {
+        self.wiring
+    }
+
+    pub(super) fn threshold(&self) -> Option<i64> {
+        self.threshold
+    }
+
     pub(super) fn zone(&self, origin: &Name) -> Option<&WiredZone> {
         self.wiring.zones.iter().chain(&self.inner).find(|zone| zone.origin == *origin)
     }
@@ -92,7 +100,7 @@ pub(super) fn without_effect(
             false => Check::warn(Area::Mail, "mail-no-effect", what),
         };
         // How much each site has to weigh is known beside the threshold alone.
-        let is_of_weights = idle.at == postfix::THRESHOLD;
+        let is_of_weights = idle.at.starts_with(postfix::THRESHOLD);
         let cure = if is_of_weights { cured::sites(wiring, threshold) } else { idle.cure.clone() };
         Some(check.because(idle.cause.clone()).cured(cure))
     });
@@ -124,7 +132,7 @@ pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<
 /// postscreen refuses whom a score list has, since nobody has said how much it takes.
 fn unweighed(mentions: &[Mention], served: &Served<'_>) -> Option<Check> {
     let is_score = |mention: &&Mention| {
-        let zone = served.zone(&mention.zone).filter(|_| mention.at == "postscreen_dnsbl_sites");
+        let zone = served.zone(&mention.zone).filter(|_| mention.at.starts_with("postscreen_dnsbl_sites"));
         zone.is_some_and(|zone| {
             zone.codes
                 .get(&Use::Score)

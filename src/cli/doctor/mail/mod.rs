@@ -15,6 +15,7 @@ mod rspamd_files;
 mod spamassassin;
 mod spamassassin_if;
 mod statement;
+mod weights;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -108,6 +109,8 @@ pub(super) struct Found {
     closed: Vec<Check>,
     /// postscreen's, where it is set.
     threshold: Option<i64>,
+    /// What postscreen's sites weigh.
+    weights: Vec<(Mention, i64)>,
 }
 
 /// The port of whom no other is told.
@@ -139,17 +142,14 @@ const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/e
 pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
     let mut postfix = None;
-    match postfix::Setup::here() {
-        Some(Ok(setup)) => {
-            postfix = Some(setup.asks_a_filter());
-            found.programs.insert(cure::name(Program::Postfix));
-            (found.mentions, found.idle) = postfix::effect(&setup);
-            found.harsh = postfix::harsh(&setup);
-            found.threshold = postfix::threshold(&setup);
-            found.elsewhere.extend(setup.chrooted().and_then(|at| chrooted(&at)));
+    for setup in postfix::Setup::here() {
+        match setup {
+            Ok(setup) => {
+                postfix = Some(postfix.unwrap_or(false) || setup.asks_a_filter());
+                found.postfix(&setup);
+            }
+            Err((path, error)) => found.closed.push(closed(&path, &error)),
         }
-        Some(Err((path, error))) => found.closed.push(closed(&path, &error)),
-        None => {}
     }
     // Where nobody may look, something may be.
     let is_there = |path: &str| {
@@ -226,6 +226,41 @@ fn chrooted(copy: &Path) -> Option<Elsewhere> {
 }
 
 impl Found {
+    /// What an instance of Postfix does.
+    fn postfix(&mut self, setup: &postfix::Setup) {
+        self.programs.insert(cure::name(Program::Postfix));
+        let (mut mentions, mut idle) = postfix::effect(setup);
+        let mut harsh = postfix::harsh(setup);
+        if let Some(folder) = setup.instance() {
+            let of = |at: &mut String| *at = format!("{at} of {folder}");
+            let typed = |cure: &mut Cure| {
+                for text in [&mut cure.how, &mut cure.lines] {
+                    *text = text
+                        .replace("postconf -", &format!("postconf -c {folder} -"))
+                        .replace("postfix reload", &format!("postfix -c {folder} reload"));
+                }
+            };
+            mentions.iter_mut().for_each(|mention| of(&mut mention.at));
+            for Idle { at, cure, .. } in &mut idle {
+                of(at);
+                typed(cure);
+            }
+            for Harsh { at, cure, .. } in &mut harsh {
+                of(at);
+                typed(cure);
+            }
+        }
+        self.mentions.extend(mentions);
+        self.idle.extend(idle);
+        self.harsh.extend(harsh);
+        // Of several with sites the first counts: weights say nothing beside another's threshold.
+        if self.weights.is_empty() {
+            self.weights = postfix::weights(setup);
+            self.threshold = postfix::threshold(setup).or(self.threshold);
+        }
+        self.elsewhere.extend(setup.chrooted().and_then(|at| chrooted(&at)));
+    }
+
     fn add(&mut self, program: Program, path: &Path, text: &str) {
         let place = path.display().to_string();
         let found = uses(program, path, text);
@@ -282,10 +317,14 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     checks.extend(idle);
     checks.extend(harsh(&found.harsh, wiring));
     checks.extend(judge(&found.mentions, &served, resolver));
+    checks.extend(weights::judge(&found.weights, &served));
     let programs: Vec<&str> = found.programs.into_iter().collect();
     let programs = programs.join(", ");
     if !found.mentions.iter().any(|mention| is_ours(&mention.zone, wiring)) {
-        if !has_idle {
+        if !has_idle && wiring.zones.is_empty() {
+            let what = "no list is served that is for mail programs: `gatepost feeds` shows those that may be enabled";
+            checks.push(Check::ok(Area::Mail, what));
+        } else if !has_idle {
             checks.push(
                 Check::bad(Area::Mail, "mail-not-asked", format!("{programs} asks no zone of gatepost's"))
                     .because("the lists are served, but no mail program that was found here uses them")

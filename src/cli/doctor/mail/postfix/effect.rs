@@ -1,13 +1,14 @@
 //! Which zones a Postfix asks, and which its configuration names where that has no effect. Pure.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
 use super::super::{Does, Idle, Mention};
 use super::Setup;
 use super::config::{Parameters, Service, Written, expanded};
-use super::restrictions::{Barred, Question, questions, words};
+use super::restrictions::{Barred, Question, naming, questions, shuts, unknown, words};
 use super::screen::{self, SITES};
 use crate::model::Name;
 
@@ -68,6 +69,11 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
             let own = parameters.get(name).map_or("", String::as_str);
             idle.extend(replaced(main, own, name, &place, &here));
         }
+        let is_screened = service.kind == "pass" || screened.is_empty() || !here.is_disjoint(&screened);
+        let is_told = idle.iter().any(|idle| idle.at.starts_with(&place));
+        if !is_screened && !is_told && !is_private(service) {
+            idle.push(unscreened(place, &screened));
+        }
         add(&mut mentions, asked.mentions);
         add(&mut idle, asked.idle);
     }
@@ -76,6 +82,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
         idle.push(Idle { matters, ..hindered });
     }
     idle.extend(soft(&setup.parameters, &refused));
+    idle.extend(for_a_while(&setup.parameters, &refused));
     idle.retain(|idle| !idle.zones.is_empty());
     let here = zones(&mentions);
     let unused = setup.written.iter().filter_map(|written| unused(written, setup, &here, &idle));
@@ -90,6 +97,12 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
 pub(in super::super) fn threshold(setup: &Setup) -> Option<i64> {
     let own = screen::service(setup).map(|service| overridden(setup, service));
     screen::threshold(own.as_ref().unwrap_or(&setup.parameters))
+}
+
+/// postscreen's sites with what each weighs, where it is on.
+pub(in super::super) fn weights(setup: &Setup) -> Vec<(Mention, i64)> {
+    let own = screen::service(setup).map(|service| overridden(setup, service)).unwrap_or_default();
+    screen::weights(own.get(SITES).map_or("", String::as_str))
 }
 
 fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
@@ -111,7 +124,11 @@ pub(super) fn doors(setup: &Setup) -> Vec<&Service> {
         "pass" => true,
         "inet" => {
             let (is_inner, port) = at(service);
-            let is_filters = own(service, "content_filter", setup).is_some_and(|value| value.is_empty());
+            // What comes back from a filter comes by another port than strangers know.
+            let is_known = matches!(port, "smtp" | "25");
+            let is_filters = !is_known
+                && (own(service, "content_filter", setup).is_some_and(|value| value.is_empty())
+                    || port != "2525" && is_private(service));
             !SUBMISSION.contains(&port) && !is_inner && !is_closed(setup, service) && !is_filters
         }
         _ => false,
@@ -123,7 +140,21 @@ pub(super) fn doors(setup: &Setup) -> Vec<&Service> {
 pub(super) fn at(service: &Service) -> (bool, &str) {
     let (host, port) = service.name.rsplit_once(':').unwrap_or(("", &service.name));
     let host = host.trim_matches(['[', ']']);
-    (host == "localhost" || host.starts_with("127.") || host == "::1", port)
+    (LOCAL.contains(&host) || host.starts_with("127."), port)
+}
+
+/// Names of loopback, as `/etc/hosts` has them.
+const LOCAL: [&str; 6] =
+    ["localhost", "::1", "ip6-localhost", "ip6-loopback", "localhost6", "localhost.localdomain"];
+
+/// Whether it listens on an address that the world cannot reach but through somebody who passes it on.
+fn is_private(service: &Service) -> bool {
+    let host = service.name.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => address.is_private(),
+        Ok(IpAddr::V6(address)) => address.is_unique_local(),
+        Err(_) => false,
+    }
 }
 
 /// What `-o` says.
@@ -134,12 +165,8 @@ pub(super) fn own(service: &Service, name: &str, setup: &Setup) -> Option<String
 
 /// Whether what `-o` says keeps strangers out.
 pub(super) fn is_closed(setup: &Setup, service: &Service) -> bool {
-    // These let strangers in whatever stands behind them.
-    const OPEN: [&str; 3] = ["permit", "permit_auth_destination", "permit_mx_backup"];
     service.overrides.iter().any(|(name, value)| {
-        let value = expanded(value, &setup.parameters);
-        let mut words = words(&value).filter(|word| OPEN.contains(word) || *word == "reject");
-        RESTRICTIONS.contains(&name.as_str()) && words.next() == Some("reject")
+        RESTRICTIONS.contains(&name.as_str()) && shuts(&expanded(value, &setup.parameters))
     })
 }
 
@@ -162,9 +189,9 @@ struct Asked {
 fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
     let classes = parameters.get("smtpd_restriction_classes").map_or("", String::as_str);
     let classes: Vec<&str> = words(classes).collect();
-    let is_of_bounces = |class: &str| {
-        parameters.values().any(|value| value.replace(' ', "").contains(&format!("<>={class}")))
-    };
+    let null = parameters.get("smtpd_null_access_lookup_key").map_or("<>", String::as_str);
+    let is_of_bounces =
+        |class: &str| parameters.values().any(|value| naming(value, class, null).contains(&true));
     let (mut mentions, mut idle) = (Vec::new(), Vec::new());
     let mut waiting: Vec<(&str, bool)> = RESTRICTIONS.iter().map(|name| (*name, false)).collect();
     let mut seen = BTreeSet::new();
@@ -181,20 +208,20 @@ fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
                 questions.iter().filter(|asks| asks.barred == Some(barred)).collect();
             idle.push(self::barred(at(name), barred, &asks));
         }
+        idle.extend(unknown(value).map(|word| broken(at(name), word, &questions)));
         // A table outside may name any class; one of senders, for null senders.
         let all: Vec<&str> = words(value).collect();
         let is_outside =
-            |word: &str| word.contains(':') && !word.starts_with("inline:") && !word.starts_with("static:");
+            |word: &str| word.contains(':') && !word.contains(":{") && !word.starts_with("static:");
         let tables = || all.windows(2).filter(|pair| is_outside(pair[1]));
         let has_table = tables().next().is_some();
         let of_senders = tables().all(|pair| pair[0] == "check_sender_access");
         for class in &classes {
-            let is_named = words(value).any(|word| word.trim_matches(['{', '}']) == *class);
-            let is_for_bounces = is_of_bounces(class);
-            if is_named || has_table || (is_for_bounces && value.contains("<>")) {
-                let may_be = !is_named && has_table && of_senders;
-                waiting.push((class, of_bounces || is_for_bounces || may_be));
+            let named = naming(value, class, null);
+            if named.is_empty() && has_table {
+                waiting.push((class, of_bounces || is_of_bounces(class) || of_senders));
             }
+            waiting.extend(named.into_iter().map(|is_for_bounces| (*class, of_bounces || is_for_bounces)));
         }
     }
     Asked { mentions, idle }
@@ -226,6 +253,50 @@ fn barred(at: String, barred: Barred<'_>, asks: &[&Question<'_>]) -> Idle {
     let asks = asks.iter().filter(|asks| !keeps_out || asks.does == Does::Reject);
     let lines = asks.map(|asks| asks.line()).collect::<Vec<_>>().join("\n");
     Idle { program: Program::Postfix, at, zones, matters: false, cause, cure: Cure { how, lines } }
+}
+
+/// A list that smtpd cannot read to its end.
+fn broken(at: String, word: &str, asks: &[Question<'_>]) -> Idle {
+    let zones = asks.iter().filter_map(|asks| asks.mention(&at)).map(|mention| mention.zone);
+    let zones = zones.collect();
+    let cause = format!(
+        "`{word}` stands in it, which is no restriction: smtpd answers 451 (Server configuration error) to all mail that comes as far"
+    );
+    let how = match word.starts_with('{') {
+        true => "take the braces away",
+        false => {
+            "a comma ends a filter: put codes that differ in the last octet into brackets (127.0.1.[5;8]), or write a line for each"
+        }
+    };
+    let cure = Cure { how: how.to_owned(), lines: String::new() };
+    Idle { program: Program::Postfix, at, zones, matters: true, cause, cure }
+}
+
+/// A service of smtpd that strangers reach beside postscreen.
+fn unscreened(place: String, screened: &BTreeSet<Name>) -> Idle {
+    let cause = "strangers reach smtpd there without postscreen, which asks, and smtpd asks nothing of it";
+    let how = "have smtpd ask, too, as `gatepost snippet postfix` prints it; or have postscreen stand there";
+    Idle {
+        program: Program::Postfix,
+        at: place,
+        zones: screened.iter().cloned().collect(),
+        matters: true,
+        cause: cause.to_owned(),
+        cure: Cure { how: how.to_owned(), lines: String::new() },
+    }
+}
+
+/// `maps_rbl_reject_code` that does not refuse for good.
+fn for_a_while(parameters: &Parameters, refused: &BTreeSet<Name>) -> Option<Idle> {
+    const CODE: &str = "maps_rbl_reject_code";
+    let code = parameters.get(CODE).filter(|code| code.starts_with('4'))?;
+    let cause =
+        format!("{CODE} is {code}: whom a list has is told to try again later, for days, and not refused");
+    let cure = Cure {
+        how: "out of main.cf: it is 554 then".to_owned(),
+        lines: format!("postconf -X {CODE}\npostfix reload"),
+    };
+    idle(CODE.to_owned(), refused.iter().cloned().collect(), cause, cure)
 }
 
 /// `soft_bounce`, which is for trying things out.

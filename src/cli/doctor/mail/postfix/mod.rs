@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::super::child::postconf;
 use config::{Parameters, Service, Written};
 
-pub(super) use effect::{of as effect, threshold};
+pub(super) use effect::{of as effect, threshold, weights};
 pub(super) use order::harsh;
 pub(super) use screen::THRESHOLD;
 
@@ -34,19 +34,42 @@ pub(super) struct Setup {
     parameters: Parameters,
     /// `None`: there is no `master.cf` to be read.
     services: Option<Vec<Service>>,
+    /// The folder of one that runs beside the first.
+    instance: Option<String>,
 }
 
 impl Setup {
-    /// The one that is here, if one is.
-    pub(super) fn here() -> Option<Result<Self, (PathBuf, io::Error)>> {
-        FOLDERS.iter().find_map(|folder| {
-            let main = Path::new(folder).join("main.cf");
-            match fs::read_to_string(&main) {
-                Ok(text) => Some(Ok(Self::installed(folder, &text))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => Some(Err((main, error))),
-            }
-        })
+    /// The one that is here, if one is, and the instances that run beside it (`multi_instance_directories`).
+    pub(super) fn here() -> Vec<Result<Self, (PathBuf, io::Error)>> {
+        let Some(first) = FOLDERS.iter().find_map(|folder| Self::of_folder(folder)) else {
+            return Vec::new();
+        };
+        let Ok(first) = first else { return vec![first] };
+        let value = |setup: &Self, name: &str| setup.parameters.get(name).cloned().unwrap_or_default();
+        // What manages them starts those alone that are switched on.
+        let is_managed = !value(&first, "multi_instance_wrapper").is_empty();
+        let runs = |setup: &Self| !is_managed || value(setup, "multi_instance_enable") == "yes";
+        let folders = value(&first, "multi_instance_directories");
+        let more = restrictions::words(&folders).filter_map(|folder| {
+            let setup = Self::of_folder(folder)?;
+            Some(setup.map(|setup| Self { instance: Some(folder.to_owned()), ..setup }))
+        });
+        let more: Vec<_> = more.filter(|setup| setup.as_ref().map_or(true, runs)).collect();
+        std::iter::once(Ok(first)).chain(more).collect()
+    }
+
+    fn of_folder(folder: &str) -> Option<Result<Self, (PathBuf, io::Error)>> {
+        let main = Path::new(folder).join("main.cf");
+        match fs::read_to_string(&main) {
+            Ok(text) => Some(Ok(Self::installed(folder, &text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err((main, error))),
+        }
+    }
+
+    /// The folder of an instance that runs beside the first one.
+    pub(super) fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
     }
 
     fn installed(folder: &str, main: &str) -> Self {
@@ -68,7 +91,7 @@ impl Setup {
         // Before compatibility level 1 `-` meant yes.
         let old = parameters.get("compatibility_level").is_none_or(|level| level == "0");
         let services = master.map(|text| config::services(text, old));
-        Self { written, parameters, services }
+        Self { written, parameters, services, instance: None }
     }
 
     /// Whether mail that comes in goes by a milter or a filter, anywhere.

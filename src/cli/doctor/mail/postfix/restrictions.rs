@@ -62,7 +62,7 @@ pub(super) fn questions(value: &str) -> Vec<Question<'_>> {
                 continue;
             }
             _ => {
-                if outside && !warns && ends(word, words.peek()) {
+                if outside && !warns && ends(word, words.peek().map(|next| element(from(value, next)))) {
                     end = end.or(Some(word));
                 }
                 if let Some(own) = OWN.iter().position(|own| outside && *own == word) {
@@ -81,20 +81,129 @@ pub(super) fn questions(value: &str) -> Vec<Question<'_>> {
 }
 
 /// Whether no mail for one's own domains comes by what stands behind the word.
-fn ends(word: &str, next: Option<&&str>) -> bool {
+fn ends(word: &str, next: Option<&str>) -> bool {
     match word {
         "permit" | "reject" | "defer" | "permit_auth_destination" => true,
-        // A table that says the same of everybody.
-        _ if word.starts_with("check_") => next.is_some_and(|table| {
-            let says = table.strip_prefix("static:").map(str::to_ascii_lowercase);
-            says.is_some_and(|says| matches!(says.as_str(), "ok" | "permit" | "reject"))
-        }),
+        _ if word.starts_with("check_") => next.and_then(of_everybody).is_some(),
         _ => false,
     }
 }
 
+/// Whether everybody is let in, or else kept out, by a table that says the same of all: as far as it stands in its place.
+pub(super) fn of_everybody(table: &str) -> Option<bool> {
+    const ALL: [&str; 9] = ["0.0.0.0/0", "/./", "/.*/", "/.+/", "/^/", "/^.*/", "/^.*$/", "/^.+$/", "/$/"];
+    let says = |action: &str| match action.to_ascii_lowercase().as_str() {
+        "ok" | "permit" => Some(true),
+        "reject" => Some(false),
+        _ => None,
+    };
+    if let Some(action) = table.strip_prefix("static:") {
+        return says(action.trim_matches(['{', '}', ' ']));
+    }
+    let (kind, rows) = table.split_once(":{")?;
+    if !matches!(kind, "cidr" | "regexp" | "pcre") {
+        return None;
+    }
+    rows.split(['{', '}']).find_map(|row| {
+        let mut words = words(row);
+        words.next().filter(|key| ALL.contains(key))?;
+        says(words.next()?)
+    })
+}
+
+/// Whether a list keeps strangers out, whatever stands behind it.
+pub(super) fn shuts(value: &str) -> bool {
+    let mut before = "";
+    for element in elements(value) {
+        match element {
+            "permit" | "permit_auth_destination" | "permit_mx_backup" => return false,
+            "reject" if before != "warn_if_reject" => return true,
+            _ => {}
+        }
+        if let Some(lets) = of_everybody(element).filter(|_| before.starts_with("check_")) {
+            return !lets;
+        }
+        before = element;
+    }
+    false
+}
+
+/// How tables that stand in their place, or the list itself, name a class: each time, whether for null senders alone. `null` is what
+/// tables are asked for in the place of such a sender.
+pub(super) fn naming(value: &str, class: &str, null: &str) -> Vec<bool> {
+    let is_null = |key: &str| {
+        let pattern =
+            key.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map(|(pattern, _)| pattern);
+        key == null
+            || pattern.is_some_and(|pattern| {
+                !null.is_empty() && pattern.contains(null) || pattern.trim_end_matches('$') == "^"
+            })
+    };
+    let mut before = "";
+    let mut names = Vec::new();
+    for element in elements(value) {
+        let is_table = before.starts_with("check_");
+        if element == class || is_table && element.strip_prefix("static:") == Some(class) {
+            names.push(false);
+        } else if is_table && element.contains(":{") {
+            let rows = element.split(['{', '}', ',']).filter_map(|row| {
+                let (key, does) = row.trim().split_once([' ', '\t', '='])?;
+                does.split([' ', '\t', '=']).any(|word| word == class).then_some(key)
+            });
+            names.extend(rows.map(|key| before == "check_sender_access" && is_null(key)));
+        }
+        before = element;
+    }
+    names
+}
+
+/// What stands in a list where smtpd knows no such word, so that it answers 451 to all mail: codes behind a comma that parts
+/// restrictions, and a restriction in braces.
+pub(super) fn unknown(value: &str) -> Option<&str> {
+    let mut takes_more = false;
+    for element in elements(value) {
+        let is_code = element.starts_with("127.") && element.split(['=', '*']).count() == 1;
+        let is_braced =
+            element.strip_prefix('{').is_some_and(|text| text.trim_start().starts_with("reject_r"));
+        if !takes_more && (is_code || is_braced) {
+            return Some(element);
+        }
+        takes_more =
+            element.starts_with("check_") || element.contains("_rbl_") || element.contains("_rhsbl_");
+    }
+    None
+}
+
+/// The words of a list; what stands in braces is part of one.
+pub(super) fn elements(value: &str) -> impl Iterator<Item = &str> {
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(PARTING);
+        let element = element(rest);
+        rest = &rest[element.len()..];
+        (!element.is_empty()).then_some(element)
+    })
+}
+
+const PARTING: [char; 3] = [' ', '\t', ','];
+
+/// The first one.
+fn element(text: &str) -> &str {
+    let mut depth = 0;
+    let end = text.find(|c: char| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth <= 0 && PARTING.contains(&c)
+    });
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// `value` from one of its words on.
+fn from<'a>(value: &'a str, word: &str) -> &'a str {
+    &value[word.as_ptr() as usize - value.as_ptr() as usize..]
+}
+
 pub(super) fn words(value: &str) -> impl Iterator<Item = &str> {
-    value.split([' ', '\t', ',']).filter(|word| !word.is_empty())
+    value.split(PARTING).filter(|word| !word.is_empty())
 }
 
 /// `ZONE`, `ZONE=FILTER`, `ZONE=FILTER*WEIGHT`.
@@ -137,6 +246,15 @@ mod tests {
         assert_eq!(barred(&format!("{asks}, permit")), None);
         assert_eq!(barred(&format!("warn_if_reject {asks}")), Some("warns".to_owned()));
         assert_eq!(barred(&format!("warn_if_reject {asks}, {asks}")), None);
+        assert_eq!(unknown("reject_rbl_client a.test=127.0.1.5,127.0.1.8"), Some("127.0.1.8"));
+        assert_eq!(unknown("{ reject_rbl_client a.test }, permit"), Some("{ reject_rbl_client a.test }"));
+        for known in [
+            "reject_rbl_client a.test=127.0.1.[5;8], permit",
+            "check_policy_service { inet:127.0.0.1:10023, timeout=2s }",
+            "check_client_access inline:{ {127.0.0.1 = reject_rbl_client a.test} }",
+        ] {
+            assert_eq!(unknown(known), None, "{known}");
+        }
         assert_eq!(questions(asks)[0].line(), "    reject_rbl_client a.test=127.0.0.4,");
     }
 }

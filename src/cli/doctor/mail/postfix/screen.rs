@@ -5,7 +5,7 @@ use super::super::super::finding::Cure;
 use super::super::{Does, Idle, LooksUp, Mention};
 use super::Setup;
 use super::config::{Parameters, Service};
-use super::restrictions::{mention, words};
+use super::restrictions::{elements, mention, of_everybody, words};
 use crate::model::Name;
 
 pub(super) const SITES: &str = "postscreen_dnsbl_sites";
@@ -34,6 +34,15 @@ pub(super) fn service(setup: &Setup) -> Option<&Service> {
 
 pub(super) fn sites(value: &str) -> Vec<Mention> {
     words(value).filter_map(|site| mention(SITES, site, Does::Weigh, LooksUp::Addresses)).collect()
+}
+
+/// Each with what it weighs.
+pub(super) fn weights(value: &str) -> Vec<(Mention, i64)> {
+    let sites = words(value).filter_map(|site| {
+        let mention = mention(SITES, site, Does::Weigh, LooksUp::Addresses)?;
+        Some((mention, weight(site)))
+    });
+    sites.collect()
 }
 
 /// The sites, as they are pasted.
@@ -105,6 +114,12 @@ pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
             "in main.cf, then `postfix reload`",
             action,
         ));
+    }
+    let access = parameters.get("postscreen_access_list").map_or("", String::as_str);
+    if let Some(all) = elements(access).find(|table| of_everybody(table) == Some(true)) {
+        let cause = format!("`{all}` lets everybody pass before a list is asked");
+        let how = "take it out of postscreen_access_list in main.cf, then `postfix reload`";
+        return Some(idle("postscreen_access_list", sites, cause, how, String::new()));
     }
     let most: i64 = words(sites).map(weight).filter(|weight| *weight > 0).sum();
     let threshold = threshold(parameters).filter(|threshold| *threshold > most)?;

@@ -1,0 +1,74 @@
+//! What postscreen's sites weigh: whether whom a list has that is good for rejecting is refused for that alone. Pure.
+
+use std::net::Ipv4Addr;
+
+use super::super::finding::{Area, Check};
+use super::judge::Served;
+use super::{Mention, cured, is_ours};
+use crate::model::{Name, Use};
+
+/// What is wrong with the weights of `sites`, all that postscreen asks.
+pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check> {
+    let threshold = served.threshold().unwrap_or(1);
+    // That nobody ever reaches it is told by itself.
+    if sum(sites.iter().filter(|(_, weight)| *weight > 0)) < threshold {
+        return Vec::new();
+    }
+    let is_others = |site: &Mention| !is_ours(&site.zone, served.wiring());
+    let others = sum(sites.iter().filter(|(site, weight)| *weight > 0 && is_others(site)));
+    let mut checks = Vec::new();
+    let mut seen: Vec<&Name> = Vec::new();
+    for (Mention { zone, .. }, _) in sites {
+        let Some(wired) = served.zone(zone).filter(|_| !seen.contains(&zone)) else { continue };
+        seen.push(zone);
+        // Of one code: lists are many, and an address may be on one alone.
+        let weighs = |code: Ipv4Addr| {
+            let mut asks =
+                sites.iter().filter(|(site, _)| site.zone == *zone && site.filter.lets(code)).peekable();
+            asks.peek().is_some().then(|| sum(asks))
+        };
+        for (use_, codes) in &wired.codes {
+            let wrong = codes.iter().filter_map(|(code, of)| {
+                let weight = weighs(*code)?;
+                Some((format!("{code} ({of})"), weight, verdict(*use_, weight, threshold)?))
+            });
+            let wrong: Vec<(String, i64, &str)> = wrong.collect();
+            let Some((_, least, verdict)) = wrong.iter().min_by_key(|(_, weight, _)| *weight) else {
+                continue;
+            };
+            let codes: Vec<&str> = wrong.iter().map(|(code, ..)| code.as_str()).collect();
+            let weighs = if codes.len() == 1 { "weighs" } else { "weigh down to" };
+            let what =
+                format!("Postfix, postscreen_dnsbl_sites: of {zone} {} {weighs} {least}", codes.join(", "));
+            // With lists that are asked elsewhere it may have been meant so.
+            let may_be_meant = *use_ == Use::Block && *least > 0 && least + others >= threshold;
+            let check = match may_be_meant {
+                true => Check::warn(Area::Mail, "mail-weight", what),
+                false => Check::bad(Area::Mail, "mail-weight", what),
+            };
+            let cause = format!("{verdict} (postscreen_dnsbl_threshold is {threshold})");
+            checks.push(check.because(cause).cured(cured::sites(served.wiring(), served.threshold())));
+        }
+    }
+    checks
+}
+
+fn sum<'a>(sites: impl Iterator<Item = &'a (Mention, i64)>) -> i64 {
+    sites.map(|(_, weight)| weight).sum()
+}
+
+/// What a weight does that it should not.
+fn verdict(use_: Use, weight: i64, threshold: i64) -> Option<&'static str> {
+    match use_ {
+        Use::Block if weight < 0 => Some("who is on a list that is good for rejecting is let in for it"),
+        Use::Block if weight < threshold => {
+            Some("who is on this list alone is not refused, though it is good for rejecting")
+        }
+        Use::Score if weight < 0 => Some("who is on a list for weighing is let in for it"),
+        Use::Bounce if weight >= threshold => {
+            Some("postscreen knows no sender, and refuses all mail for a list that is for null senders alone")
+        }
+        Use::Allow if weight > 0 => Some("who is on an allow list is refused for it"),
+        _ => None,
+    }
+}
