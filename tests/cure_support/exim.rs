@@ -30,34 +30,17 @@ pub(crate) fn while_it_runs(patient: &Patient, program: &Path, see: impl FnOnce(
 pub(crate) fn follow(patient: &Patient, check: &Value) {
     let printed = Printed::of(check);
     let mut text: Vec<String> = patient.host.read(CONFIG).lines().map(str::to_owned).collect();
-    if printed.how.contains("in the place of all that the statement asks of this zone") {
+    if printed.how.contains("in the place of the whole list that begins at ") {
         let found = statement(&text, number(&printed));
-        let mut others = String::new();
-        let mut at = found.start;
-        for list in lists(&text, found).into_iter().rev() {
-            let all = condition(&text[list.clone()]);
-            let (head, items) = all.split_once('=').unwrap();
-            if is_negated(head) != is_negated(printed.lines) || !items.contains(printed.zone()) {
-                continue;
-            }
-            let (items, separator) = match items.trim().strip_prefix("<;") {
-                Some(items) => (items, ';'),
-                None => (items, ':'),
-            };
-            let parting = format!(" {separator}");
-            let more = items.split(&*parting).map(str::trim);
-            let more: Vec<&str> = more.filter(|item| !item.starts_with(printed.zone())).collect();
-            assert!(more.is_empty() || printed.how.contains("go behind it, after another ` : `"));
-            others.extend(more.iter().map(|item| format!(" : {item}")));
-            at = list.start;
-            // What stands before it in that line, such as the verb.
-            let before = head[..head.len() - head.trim_start().len()].to_owned();
-            let verb = head.trim().split(' ').next().filter(|word| !word.contains("dnslists"));
-            text.splice(list, verb.map(|verb| format!("{before}{verb}")));
-            at += usize::from(verb.is_some());
-        }
-        let lines = format!("{}{others}", printed.lines);
-        text.splice(at..at, lines.lines().map(|line| format!("  {line}")));
+        let list = lists(&text, found).into_iter().find(|list| list.contains(&number(&printed))).unwrap();
+        let all = condition(&text[list.clone()]);
+        let (head, _) = all.split_once('=').unwrap();
+        // What stands before it in that line, such as the verb.
+        let before = &head[..head.len() - head.trim_start().len()];
+        let verb = head.trim().split(' ').next().filter(|word| !word.contains("dnslists"));
+        let verb = verb.map(|verb| format!("{before}{verb}"));
+        let lines = printed.lines.lines().map(|line| format!("  {line}"));
+        text.splice(list, verb.into_iter().chain(lines));
     } else if printed.how.starts_with("take it out") {
         let found = statement(&text, number(&printed));
         let lists = lists(&text, found.clone());
