@@ -802,7 +802,7 @@ fn postscreen_that_refuses_nobody() {
         .filter(|line| !line.starts_with("postscreen_dnsbl_threshold"))
         .collect::<Vec<_>>()
         .join("\n");
-    let (names, told) = in_effect(&(text + "\npostscreen_dnsbl_threshold = 60\n"), on);
+    let (names, told) = in_effect(&(text + "\npostscreen_dnsbl_threshold = 40\n"), on);
     assert_eq!(names[0], "mail-weight", "{told}");
     // Another door.
     let text = Program::Postscreen.text(&wiring).unwrap();
