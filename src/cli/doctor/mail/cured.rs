@@ -73,23 +73,31 @@ pub(super) fn sites(wiring: &Wiring, threshold: Option<i64>) -> Cure {
 /// The lines that ask the zone for what the use is good for. What stands in the class is for null senders alone, and refuses everybody
 /// elsewhere.
 fn lines(text: &str, zone: &Name, does: Does) -> String {
-    let mut of_bounces = Vec::new();
-    let mut of_all = Vec::new();
+    let (mut of_bounces, mut of_all, mut of_allowed) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_in_class = false;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if !line.starts_with(' ') {
             is_in_class = line.starts_with("gatepost_bounce ");
         }
-        let lets = line.trim_start().starts_with("permit_");
-        if line.contains(&format!(" {zone}=")) && lets == (does == Does::Let) {
-            let lines = if is_in_class { &mut of_bounces } else { &mut of_all };
+        if line.contains(&format!(" {zone}=")) {
+            let lines = match line.trim_start().starts_with("permit_") {
+                true => &mut of_allowed,
+                false if is_in_class => &mut of_bounces,
+                false => &mut of_all,
+            };
             // As they stand there: what begins a line is no part of a list in main.cf.
             lines.push(format!("{},", line.trim_end_matches(',')));
         }
     }
-    // Block lists are good for null senders, too.
-    let is_for_class = does == Does::RejectBounces && !of_bounces.is_empty();
-    if is_for_class { of_bounces } else { of_all }.join("\n")
+    let lines = match does {
+        Does::Let => of_allowed,
+        // Block lists are good for null senders, too.
+        Does::RejectBounces if !of_bounces.is_empty() => of_bounces,
+        _ if !of_all.is_empty() => of_all,
+        // An allow list that rejects is to let in.
+        _ => of_allowed,
+    };
+    lines.join("\n")
 }
 
 /// Postfix's class for null senders, and what names it.

@@ -78,7 +78,13 @@ pub(super) fn without_effect(
 ) -> Vec<Check> {
     let asked = |zone: &Name| mentions.iter().any(|mention| mention.zone == *zone);
     let checks = idle.iter().filter_map(|idle| {
-        let zones: Vec<&Name> = idle.zones.iter().filter(|zone| is_ours(zone, wiring)).collect();
+        // That a zone is none is told by itself.
+        let is_served = |zone: &Name| {
+            let left_out = wiring.left_out.iter().map(|(origin, _)| origin);
+            wiring.zones.iter().map(|zone| &zone.origin).chain(left_out).any(|origin| origin == zone)
+        };
+        let ours = |zone: &&Name| is_ours(zone, wiring) && (is_served(zone) || !asked(zone));
+        let zones: Vec<&Name> = idle.zones.iter().filter(ours).collect();
         let program = cure::name(idle.program);
         let (what, is_bad) = match zones.first() {
             Some(zone) => {

@@ -73,7 +73,7 @@ fn within(read: &Read, mentions: &mut Vec<Mention>) -> Option<Idle> {
             let words = line.split('{').next().unwrap_or_default().trim();
             within = (words.trim_matches('"') == "rbl" && line.contains('{'))
                 .then_some(at + 1)
-                .or(within.filter(|_| words.is_empty()));
+                .or_else(|| within.filter(|_| words.is_empty()));
         }
         if within.is_some() {
             lines.insert(format!("{}:{}", read.place, at + 1));
