@@ -390,8 +390,8 @@ fn unbound_that_remembers() {
         // What is listed lasts too long, too, which its configuration says before anybody is listed.
         let found = host.doctor(&[]);
         assert_eq!(found.findings(&WAY), ["resolver-keeps"], "{found:#?}");
-        let told = found.finding("resolver-keeps");
-        assert_eq!(told["cures"][0]["lines"], "server:\n    cache-min-ttl: 1", "{told}");
+        let keeps = found.finding("resolver-keeps");
+        assert_eq!(keeps["cures"][0]["lines"], "server:\n    cache-min-ttl: 1", "{keeps}");
         fs::write(host.site.path("own.txt"), "203.0.113.9\n203.0.113.10\n").unwrap();
         host.site.sync(&[]).expect(0);
         let serial = host.site.serial(ZONES[0]);

@@ -51,7 +51,7 @@ pub(crate) fn transparent(domain: &Name) -> String {
 
 fn is_built_in(domain: &Name) -> bool {
     let is_in = |name: &&str| domain.is_in(&name.parse().expect("a name"));
-    BUILT_IN.iter().any(|name| is_in(name)) || reverse::is_private(domain)
+    BUILT_IN.iter().any(is_in) || reverse::is_private(domain)
 }
 
 #[cfg(test)]
