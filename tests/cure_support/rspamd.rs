@@ -66,7 +66,11 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let (file, line) = place.strip_prefix('/').unwrap().rsplit_once(':').unwrap();
         (file.to_owned(), line.parse::<usize>().unwrap() - 1)
     };
-    if printed.how.contains("in /etc/rspamd/rspamd.conf.local, in the place of all that asks gatepost there")
+    let whole = printed.how.starts_with("take the text of `gatepost snippet rspamd` whole");
+    if whole
+        || printed
+            .how
+            .contains("in /etc/rspamd/rspamd.conf.local, in the place of all that asks gatepost there")
     {
         for file in [MODULE, OVERRIDE] {
             edit(file, &|text| {
@@ -76,7 +80,8 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             });
         }
         // Nothing else stands there.
-        patient.host.file(LOCAL, printed.lines);
+        let text = if whole { patient.host.snippet("rspamd") } else { printed.lines.to_owned() };
+        patient.host.file(LOCAL, &text);
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));
         edit(&file, &|text| text[line] = text[line].replace("enabled = false;", ""));

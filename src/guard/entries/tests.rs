@@ -260,7 +260,9 @@ fn junk_names_are_left_out() {
     assert_eq!((few.decision, few.dropped.unknown_tld, few.entries), (Decision::Accept, 100, 1), "{few:?}");
     assert_eq!(few.dropped.sample[0], "*.tt0p");
     let many = names(&format!("example.org\n{}", junk(101)));
-    assert!(only(&many).starts_with("101 entries list all names below a top-level domain that does not exist"));
+    assert!(
+        only(&many).starts_with("101 entries list all names below a top-level domain that does not exist")
+    );
     assert!(!many.reasons[0].is_change());
     // A real one stays what it is, and so does the name alone.
     assert_eq!(names("example.org\n*.com\n*.ttp\n").reasons[0].kind(), "short-name");
