@@ -90,11 +90,11 @@ fn lines(text: &str, zone: &Name, does: Does) -> String {
         }
     }
     let lines = match does {
-        Does::Let => of_allowed,
+        Does::Let if !of_allowed.is_empty() => of_allowed,
         // Block lists are good for null senders, too.
         Does::RejectBounces if !of_bounces.is_empty() => of_bounces,
         _ if !of_all.is_empty() => of_all,
-        // An allow list that rejects is to let in.
+        // A zone that is used for what it is not good for: what it is good for.
         _ => of_allowed,
     };
     lines.join("\n")
