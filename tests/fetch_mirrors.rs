@@ -286,6 +286,15 @@ fn a_name_for_another_list() {
     assert!(listed(9) && !listed(8));
     // Nothing leads back to the other list.
     site.on_list("rollback", "one", &[]).expect(2);
+    // The use that counts is the last one that it had at its place, not that of when it was taken.
+    site.configure(&list(&foes, "allow"));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&list(&friends, "block"));
+    friends.does(Act::Say(response("503 X", b"")));
+    site.sync(&["one"]).expect(1);
+    assert!(site.first_list()["set"].is_null(), "{:#}", site.first_list());
+    site.configure(&list(&foes, "block"));
+    assert_eq!(outcome(&site, 0), "accepted");
     // Another use of what is there, and another place of what is listed alike, are a person's to choose.
     site.configure(&list(&foes, "score"));
     assert_eq!(site.first_list()["entries"], 1);

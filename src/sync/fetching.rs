@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
             };
             hosts.entry(host(list)).or_default().push(desk);
         }
-        // Who was sent away for another list's sake is asked for before that one.
+        // Who was sent away for another list's sake is asked for before that one: it had trouble, and may have it again.
         hosts.values_mut().for_each(|desks| desks.sort_by_key(Desk::last_asked));
         let threads = hosts.len().min(HOSTS_AT_A_TIME);
         let queue = Mutex::new(hosts.into_values());

@@ -62,9 +62,9 @@ impl<'a> Desk<'a> {
         self.list
     }
 
-    /// When it was last asked for, by the wall clock.
-    pub(super) fn last_asked(&self) -> Option<i64> {
-        self.status.last_attempt.as_ref().map(|stamp| stamp.wall)
+    /// Whether the last attempt came to nothing, and when it was, by the wall clock.
+    pub(super) fn last_asked(&self) -> (bool, Option<i64>) {
+        (self.status.failures > 0, self.status.last_attempt.as_ref().map(|stamp| stamp.wall))
     }
 
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
@@ -139,8 +139,13 @@ impl<'a> Desk<'a> {
         // Files of one's own are asked for nowhere.
         let was_elsewhere =
             self.status.next_at.is_empty() || schedule::is_elsewhere(&self.status, self.list.source.urls());
-        if use_.can_list() == self.list.use_.can_list() || !was_elsewhere {
+        if use_ == self.list.use_ {
             return Ok(());
+        }
+        if use_.can_list() == self.list.use_.can_list() || !was_elsewhere {
+            // Another use of what is there is a person's to choose, and is what it has from now on.
+            self.status.use_ = Some(self.list.use_);
+            return Ok(self.keeper.put_status(&self.status)?);
         }
         tracing::warn!(
             list = %self.list.name,
