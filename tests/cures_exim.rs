@@ -8,6 +8,7 @@ mod doctor_support;
 mod mail_support;
 
 use cure_support::exim::{follow, while_it_runs, wire};
+use cure_support::exim_late::{Form, before_local_acl, move_up_in, while_debian_runs, wire_debian};
 use cure_support::{Healthy, Patient, WHOLE};
 use mail_support::{BACKSCATTER, BAD_DOMAIN, Mail, UNLISTED, programs, refusal};
 
@@ -123,4 +124,63 @@ fn exim_asks_for_names_wrongly() {
             }
         });
     }
+}
+
+/// Behind a statement that accepts strangers' mail nobody is refused, until what asks stands before it.
+#[test]
+fn exim_is_told_too_late() {
+    let test = "exim_is_told_too_late";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    let right = patient.host.snippet("exim");
+    for (case, before) in [
+        ("domains", "accept domains = +local_domains\n"),
+        (
+            "endpass",
+            "accept\n  domains = +local_domains\n  endpass\n  message = unknown user\n  verify = recipient\n",
+        ),
+        (
+            "all but some",
+            "accept\n  !hosts = 192.0.2.77 : +relay_from_hosts\n  domains = example.org\n  verify = sender\n",
+        ),
+    ] {
+        wire(&patient, &format!("{before}\n{right}"));
+        while_it_runs(&patient, &program, || patient.lets_all_in(case, 25));
+        patient.cure(case, "mail-no-effect", follow);
+        while_it_runs(&patient, &program, || patient.is_healthy(case, 25, WHOLE));
+    }
+    // What lets own people pass, or some mail, is as it should be.
+    let own = "accept hosts = : +relay_from_hosts\n\naccept authenticated = *\n\naccept local_parts = postmaster\n  domains = +local_domains\n\n\
+         require domains = +local_domains\n\nrequire verify = recipient\n\n";
+    wire(&patient, &format!("{own}{right}"));
+    patient.doctor().is_right_in(&["mail"]);
+    while_it_runs(&patient, &program, || patient.is_healthy("own people", 25, WHOLE));
+}
+
+fn debian_is_told_too_late(test: &str, form: Form) {
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    if !wire_debian(test, &patient, form, &patient.host.snippet("exim")) {
+        return;
+    }
+    patient.doctor().is_right_in(&["mail"]);
+    while_debian_runs(&patient, &program, || patient.is_healthy("as it comes", 25, WHOLE));
+    before_local_acl(
+        &patient,
+        form,
+        "  accept\n    domains = +local_domains\n    endpass\n    verify = recipient\n",
+    );
+    while_debian_runs(&patient, &program, || patient.lets_all_in("behind accept", 25));
+    patient.cure("behind accept", "mail-no-effect", |patient, check| move_up_in(patient, form, check));
+    while_debian_runs(&patient, &program, || patient.is_healthy("before accept", 25, WHOLE));
+}
+
+#[test]
+fn debians_exim_of_many_files_is_told_too_late() {
+    debian_is_told_too_late("debians_exim_of_many_files_is_told_too_late", Form::Split);
+}
+
+#[test]
+fn debians_exim_of_one_file_is_told_too_late() {
+    debian_is_told_too_late("debians_exim_of_one_file_is_told_too_late", Form::Single);
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Patient, Printed};
+use super::{Patient, Printed, exim_late};
 use crate::mail_support::programs::exim_config;
 
-const CONFIG: &str = "etc/exim4/exim4.conf";
+pub(super) const CONFIG: &str = "etc/exim4/exim4.conf";
 
 /// Gives the patient these statements in the ACL of RCPT.
 pub(crate) fn wire(patient: &Patient, acl: &str) {
@@ -29,6 +29,9 @@ pub(crate) fn while_it_runs(patient: &Patient, program: &Path, see: impl FnOnce(
 /// Does what is printed of a finding.
 pub(crate) fn follow(patient: &Patient, check: &Value) {
     let printed = Printed::of(check);
+    if printed.how.starts_with("move these statements up") {
+        return exim_late::move_up(patient, check);
+    }
     let mut text: Vec<String> = patient.host.read(CONFIG).lines().map(str::to_owned).collect();
     if printed.how.contains("in the place of the whole list that begins at ") {
         let found = statement(&text, number(&printed));
@@ -81,14 +84,14 @@ fn is_negated(condition: &str) -> bool {
 }
 
 /// The lines of the statement that this line belongs to.
-fn statement(text: &[String], line: usize) -> Range<usize> {
+pub(super) fn statement(text: &[String], line: usize) -> Range<usize> {
     let begins = |line: &String| {
         ["accept", "deny", "drop", "warn", "require"]
             .contains(&line.split_whitespace().next().unwrap_or_default())
     };
     let start = (0..=line).rfind(|line| begins(&text[*line])).unwrap();
     let end = (start + 1..text.len()).find(|line| begins(&text[*line]) || text[*line].trim().is_empty());
-    start..end.unwrap()
+    start..end.unwrap_or(text.len())
 }
 
 /// Its lists, each with the lines that it goes on in.

@@ -4,9 +4,12 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub(crate) mod exim;
+pub(crate) mod exim_late;
 pub(crate) mod postfix;
 pub(crate) mod rspamd;
 pub(crate) mod spamassassin;
+
+use std::fs;
 
 use serde_json::Value;
 
@@ -122,6 +125,16 @@ impl Patient {
         panic!("{case}: cured so often, and still {found:#?}");
     }
 
+    /// What SMTP sessions show of who refuses nobody.
+    #[track_caller]
+    pub(crate) fn lets_all_in(&self, case: &str, port: u16) {
+        let clients = [LISTED, ALSO_LISTED, BLOCKED, UNLISTED];
+        let mails = clients.map(|client| Mail { client, ..Mail::default() });
+        for (reply, client) in self.host.sessions(port, &mails).into_iter().zip(clients) {
+            assert_eq!(refusal(reply), None, "{case}: {client}");
+        }
+    }
+
     /// What SMTP sessions show of who is right again.
     #[track_caller]
     pub(crate) fn is_healthy(&self, case: &str, port: u16, healthy: Healthy) {
@@ -159,9 +172,8 @@ impl Patient {
         let pid = self.host.read(pid_file).trim().to_owned();
         assert!(self.host.command("kill").arg(&pid).status().unwrap().success(), "{name}: {pid:?}");
         // Nobody may have asked how it ended; what it ran is gone even so.
-        let program = format!("/proc/{pid}/exe");
-        self.host
-            .wait(name, || !self.host.command("test").args(["-e", &program]).status().unwrap().success());
+        let program = self.host.seen(&format!("/proc/{pid}/exe"));
+        self.host.wait(name, || fs::read_link(&program).is_err());
     }
 }
 

@@ -2,10 +2,12 @@
 //! library asks unbound. What both are told is what `gatepost snippet` prints.
 #![allow(dead_code)] // each test file uses its part
 
+mod inside;
 pub(crate) mod programs;
 
 use std::cell::RefCell;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -133,9 +135,7 @@ impl Host {
             skipped(test, "only root may have namespaces with a mail server in them");
             return None;
         }
-        for (program, package) in
-            [("unbound", "unbound"), ("dig", "dnsutils"), ("ip", "iproute2"), ("python3", "python3")]
-        {
+        for (program, package) in [("unbound", "unbound"), ("ip", "iproute2")] {
             installed(program, package, test)?;
         }
         let folder = tempfile::Builder::new().permissions(mode(0o755)).tempdir().unwrap();
@@ -166,6 +166,11 @@ impl Host {
     /// A path in its folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// A path of the host's own, as it is seen from outside.
+    pub(crate) fn seen(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.init))
     }
 
     /// Writes a file there, in which `FOLDER` stands for the folder.
@@ -269,10 +274,9 @@ impl Host {
     pub(crate) fn asked(&self, server: &str, address: &str, port: u16) -> String {
         let mut octets: Vec<&str> = address.split('.').collect();
         octets.reverse();
-        let mut dig = self.command("dig");
-        dig.args([&format!("@{server}"), "-p", &port.to_string(), "+short", "+tries=1", "+time=2", "A"]);
-        let output = dig.arg(format!("{}.block.gatepost.internal", octets.join("."))).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let name = format!("{}.block.gatepost.internal", octets.join("."));
+        let server = SocketAddr::new(server.parse().unwrap(), port);
+        inside::network(&self.init, || inside::addresses(server, &name))
     }
 
     /// Waits until `done`; what `name` said when it never is.
@@ -281,18 +285,15 @@ impl Host {
         let end = Instant::now() + PATIENCE;
         while !done() {
             assert!(Instant::now() < end, "never; {name} said: {}", self.read(&format!("{name}.log")));
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// Waits until something accepts connections on `port`.
     #[track_caller]
     pub(crate) fn wait_for_port(&self, name: &str, address: &str, port: u16) {
-        let probe = format!("import socket; socket.create_connection(('{address}', {port}), 2)");
-        self.wait(name, || {
-            let mut python = self.command("python3");
-            python.args(["-c", &probe]).stderr(Stdio::null()).status().unwrap().success()
-        });
+        let server = SocketAddr::new(address.parse().unwrap(), port);
+        self.wait(name, || inside::network(&self.init, || inside::accepts(server)));
     }
 
     /// The reply that decided about a mail from `client`.
@@ -307,21 +308,16 @@ impl Host {
 
     /// The replies that decided about each of several mails, which come at once.
     pub(crate) fn sessions(&self, port: u16, mails: &[Mail<'_>]) -> Vec<String> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail_support/session.py");
-        let spawned = mails.iter().map(|mail| {
-            let mut python = self.command("python3");
-            python.arg(&script).arg(port.to_string());
-            python.args([mail.client, mail.sender, mail.helo, mail.recipient]);
-            python.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        });
-        let spawned: Vec<Child> = spawned.collect();
-        let replies = spawned.into_iter().zip(mails).map(|(python, mail)| {
-            let output = python.wait_with_output().unwrap();
-            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            assert!(!said.is_empty(), "{mail:?}: {}", String::from_utf8_lossy(&output.stderr));
-            said
-        });
-        replies.collect()
+        let init = &*self.init;
+        thread::scope(|scope| {
+            let session = |mail| inside::network(init, || inside::session(port, mail));
+            let spawned: Vec<_> =
+                mails.iter().map(|mail| (mail, scope.spawn(move || session(mail)))).collect();
+            let said = spawned.into_iter().map(|(mail, session)| {
+                session.join().unwrap().unwrap_or_else(|error| panic!("{mail:?}: {error}"))
+            });
+            said.collect()
+        })
     }
 }
 

@@ -103,6 +103,16 @@ impl Check {
         self.cures.push(cure);
         self
     }
+
+    /// Adds to what is to be done of whatever names `path`.
+    #[must_use]
+    pub(super) fn noted(mut self, path: &str, note: &str) -> Self {
+        let is_found_there = self.what.contains(path);
+        for cure in self.cures.iter_mut().filter(|cure| is_found_there || cure.how.contains(path)) {
+            cure.how = format!("{}; {note}", cure.how);
+        }
+        self
+    }
 }
 
 /// All checks, in the order of the way.

@@ -4,7 +4,7 @@ use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
-use super::{Line, Uses, items, mention, never};
+use super::{Line, Uses, items, mention, never, taken};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Of whomever their conditions hold for nothing more is asked.
@@ -41,11 +41,20 @@ struct Acl<'a> {
     statements: Vec<Statement<'a>>,
 }
 
+/// Statements behind one that takes the mail that they ask lists for.
+struct Late<'a> {
+    taker: &'a Statement<'a>,
+    whose: String,
+    statements: Vec<&'a Statement<'a>>,
+}
+
 /// What asks, and what would if somebody came to it.
 pub(super) fn uses(lines: &[Line]) -> Uses {
     let acls = acls(lines);
     let mut uses = Uses::default();
     let mut for_nobody: Vec<Idle> = Vec::new();
+    let mut all_late: Vec<Late<'_>> = Vec::new();
+    let mut in_time: Vec<Mention> = Vec::new();
     for acl in &acls {
         let nobody_calls = acl.name.filter(|name| is_uncalled(name, lines));
         let end = acl.statements.iter().position(ends).unwrap_or(acl.statements.len());
@@ -54,17 +63,25 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
             uses.idle.extend(uncalled(name, &acl.statements));
             continue;
         }
+        let mut late: Option<Late<'_>> = None;
         for statement in before {
             let lists = lists(statement);
             let mentions = of(&lists);
             match never::holds(statement, lines).filter(|_| !mentions.is_empty()) {
                 Some(why) => for_nobody.extend(why.idle(&mentions)),
                 None => {
+                    match &mut late {
+                        Some(late) => late.statements.push(statement),
+                        None => in_time.extend(mentions.iter().cloned()),
+                    }
                     uses.mentions.extend(mentions);
                     uses.statements.push(Whole { verb: statement.verb.to_owned(), lists });
                 }
             }
+            let taker = |whose| Late { taker: statement, whose, statements: Vec::new() };
+            late = late.or_else(|| taken::whose(statement, lines).map(taker));
         }
+        all_late.extend(late);
         uses.idle.extend(acl.statements.get(end).and_then(|end| unreached(end, behind)));
     }
     uses.statements.retain(|statement| !statement.lists.is_empty());
@@ -74,6 +91,7 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
         !idle.zones.iter().all(is_asked)
     });
     uses.idle.extend(for_nobody);
+    uses.idle.extend(all_late.into_iter().filter_map(|late| too_late(late, &in_time)));
     uses
 }
 
@@ -195,8 +213,36 @@ fn holds_always(condition: &str) -> bool {
             value == "*"
         }
         ("condition", value) => matches!(value, "true" | "yes" | "1"),
-        (name, _) => name.split_whitespace().next().is_some_and(|word| MODIFIERS.contains(&word)),
+        (name, _) => is_modifier(name),
     }
+}
+
+pub(super) fn is_modifier(name: &str) -> bool {
+    name.split_whitespace().next().is_some_and(|word| MODIFIERS.contains(&word))
+}
+
+/// What is asked `in_time`, by any ACL and for the same, is not missed where mail has been taken.
+fn too_late(late: Late<'_>, in_time: &[Mention]) -> Option<Idle> {
+    let Late { taker, whose, mut statements } = late;
+    let is_missed = |mention: &Mention| {
+        !in_time.iter().any(|other| other.zone == mention.zone && other.does == mention.does)
+    };
+    statements.retain(|statement| asked(statement).iter().any(is_missed));
+    let conditions = taker.conditions.iter().filter(|(_, condition)| {
+        let name = condition.split('=').next().unwrap_or_default().trim();
+        !is_modifier(name) || name == "endpass"
+    });
+    let conditions: String = conditions.map(|(_, condition)| format!(" {condition}")).collect();
+    let cause = format!(
+        "`accept{conditions}` at {} stands before it and takes the mail of {whose}, listed or not",
+        taker.at
+    );
+    let how = format!(
+        "move these statements up, before the `accept` at {}; what lets your own people pass belongs before them",
+        taker.at
+    );
+    let idle = idle(&statements, cause, how)?;
+    Some(Idle { matters: true, ..idle })
 }
 
 fn unreached(end: &Statement<'_>, behind: &[Statement<'_>]) -> Option<Idle> {
@@ -204,7 +250,7 @@ fn unreached(end: &Statement<'_>, behind: &[Statement<'_>]) -> Option<Idle> {
         format!("`{}` at {} stands before it and holds for everybody: nobody comes as far", end.verb, end.at);
     let how =
         format!("move these statements before that `{}`, behind what lets your own people pass", end.verb);
-    idle(behind, cause, how)
+    idle(&behind.iter().collect::<Vec<_>>(), cause, how)
 }
 
 /// To name an ACL that was never in use could let everybody in, or nobody.
@@ -212,12 +258,12 @@ fn uncalled(name: &str, statements: &[Statement<'_>]) -> Option<Idle> {
     let cause = format!("no option (acl_smtp_rcpt …) and no condition names the ACL {name}");
     let how =
         "move these statements into the ACL that acl_smtp_rcpt names, behind what lets your own people pass";
-    idle(statements, cause, how.to_owned())
+    idle(&statements.iter().collect::<Vec<_>>(), cause, how.to_owned())
 }
 
-fn idle(statements: &[Statement<'_>], cause: String, how: String) -> Option<Idle> {
+fn idle(statements: &[&Statement<'_>], cause: String, how: String) -> Option<Idle> {
     let asking: Vec<&Statement<'_>> =
-        statements.iter().filter(|statement| !asked(statement).is_empty()).collect();
+        statements.iter().copied().filter(|statement| !asked(statement).is_empty()).collect();
     let mentions: Vec<Mention> = asking.iter().copied().flat_map(asked).collect();
     let at = mentions.first()?.at.clone();
     let lines = asking.iter().map(|statement| {
@@ -278,7 +324,7 @@ mod tests {
             "accept hosts = :",
             "accept hosts = +relay_from_hosts",
             "accept authenticated = *",
-            "accept domains = +local_domains\n    endpass",
+            "accept domains = +unfiltered\n    endpass",
             "warn",
             "require verify = sender",
             "deny !hosts = *",

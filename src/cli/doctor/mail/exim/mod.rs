@@ -1,9 +1,11 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to; `never` those that hold for nobody whom lists are for. Pure but for what the given function reads.
+//! `acl` finds the statements that ask, and those that nobody comes to; `never` those that hold for nobody whom lists are for; `taken` what accepts
+//! mail before lists are asked. Pure but for what the given function reads.
 
 mod acl;
 mod never;
+mod taken;
 
 use std::path::Path;
 

@@ -78,7 +78,7 @@ fn defines(line: &Line, kind: &str, name: &str) -> bool {
 }
 
 /// `hostlist NAME = ITEMS`
-fn defined<'a>(line: &'a Line, kind: &str) -> Option<(&'a str, &'a str)> {
+pub(super) fn defined<'a>(line: &'a Line, kind: &str) -> Option<(&'a str, &'a str)> {
     let (name, value) = line.text.strip_prefix(kind)?.strip_prefix(' ')?.split_once('=')?;
     Some((name.trim(), value.trim()))
 }
