@@ -9,7 +9,7 @@ mod mail_support;
 
 use cure_support::exim::{follow, while_it_runs, wire};
 use cure_support::exim_late::{Form, before_local_acl, move_up_in, while_debian_runs, wire_debian};
-use cure_support::{Healthy, Patient, WHOLE};
+use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 use mail_support::{BACKSCATTER, BAD_DOMAIN, Mail, UNLISTED, programs, refusal};
 
 /// The statement asks an allow list first, and what a person blocks together with the rest.
@@ -18,9 +18,13 @@ const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
 
 #[test]
 fn exim_asks_wrongly() {
+    side_by_side(exim_of_a_part_asks_wrongly);
+}
+
+fn exim_of_a_part_asks_wrongly(part: usize) {
     let test = "exim_asks_wrongly";
     let Some(program) = programs::exim(test) else { return };
-    let Some(patient) = Patient::admit(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
     let right = patient.host.snippet("exim");
     let own = |list: &str| {
         format!(
@@ -34,7 +38,7 @@ fn exim_asks_wrongly() {
     let undecided = right.split_once("\n\ndeny").unwrap().1.split_once("\n\n").unwrap().1;
     assert!(!undecided.contains("block.gatepost.internal=127.0.2.2"), "{undecided}");
     let zone = "block.gatepost.internal";
-    for (case, finding, acl, healthy) in [
+    let cases = [
         ("no filter", "mail-no-filter", own(zone), TOGETHER),
         ("no filter, nobody let", "mail-no-filter", deny(zone), NO_ALLOW_LISTS),
         (
@@ -87,7 +91,8 @@ fn exim_asks_wrongly() {
             WHOLE,
         ),
         ("nothing asks", "mail-not-asked", String::new(), WHOLE),
-    ] {
+    ];
+    for (case, finding, acl, healthy) in shared_out(cases, part) {
         wire(&patient, &acl);
         patient.cure(case, finding, follow);
         while_it_runs(&patient, &program, || patient.is_healthy(case, 25, healthy));
@@ -99,7 +104,7 @@ fn exim_asks_wrongly() {
 fn exim_asks_for_names_wrongly() {
     let test = "exim_asks_for_names_wrongly";
     let Some(program) = programs::exim(test) else { return };
-    let Some(patient) = Patient::admit(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
     let named = "  deny\n  message = refused\n  dnslists = dbl.gatepost.internal/$sender_address_domain\n\n";
     let bounced = "  deny\n  message = refused\n  senders = :\n  dnslists = bounce.gatepost.internal\n\n";
     for (case, acl, mails) in [
@@ -131,7 +136,7 @@ fn exim_asks_for_names_wrongly() {
 fn exim_is_told_too_late() {
     let test = "exim_is_told_too_late";
     let Some(program) = programs::exim(test) else { return };
-    let Some(patient) = Patient::admit(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
     let right = patient.host.snippet("exim");
     for (case, before) in [
         ("domains", "accept domains = +local_domains\n"),
@@ -159,7 +164,7 @@ fn exim_is_told_too_late() {
 
 fn debian_is_told_too_late(test: &str, form: Form) {
     let Some(program) = programs::exim(test) else { return };
-    let Some(patient) = Patient::admit(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
     if !wire_debian(test, &patient, form, &patient.host.snippet("exim")) {
         return;
     }

@@ -9,7 +9,7 @@ mod mail_support;
 
 use common::installed;
 use cure_support::postfix::{POSTSCREEN, SMTPD, follow, while_it_runs, wire};
-use cure_support::{Healthy, Patient, WHOLE};
+use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 use mail_support::{BACKSCATTER, Mail, UNLISTED, refusal};
 
 const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
@@ -42,6 +42,10 @@ fn is_cured(patient: &Patient, case: &str, finding: &str, main: &str, services: 
 /// Filters of smtpd that are not there, take too much, too little or what nobody has; lists that are none; uses that are none.
 #[test]
 fn smtpd_asks_wrongly() {
+    side_by_side(smtpd_asks_wrongly_in_part);
+}
+
+fn smtpd_asks_wrongly_in_part(part: usize) {
     let Some(patient) = admit("smtpd_asks_wrongly") else { return };
     let right = patient.host.snippet("postfix");
     let open = "    reject_rbl_client block.gatepost.internal=127.0.1.5,\n";
@@ -53,7 +57,12 @@ fn smtpd_asks_wrongly() {
             "block.gatepost.internal=127.0.4",
         ],
     );
-    for (case, finding, main) in [
+    let block = "    permit_dnswl_client block.gatepost.internal=127.0.1.5,\n";
+    // Nobody who asks no allow list is told of one.
+    let own = "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    reject_unauth_destination,\n    reject_rbl_client block.gatepost.internal\n";
+    // Asked before strangers are kept from relaying.
+    let early = "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    reject_rbl_client block.gatepost.internal,\n    reject_unauth_destination\n";
+    let cases = [
         (
             "no filter",
             "mail-no-filter",
@@ -109,18 +118,14 @@ fn smtpd_asks_wrongly() {
             "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    reject_unauth_destination\n"
                 .to_owned(),
         ),
-    ] {
-        is_cured(&patient, case, finding, &main, SMTPD, WHOLE);
+        ("a block list lets in", "mail-wrong-use", changed(&one, open, block)),
+        ("own lines", "mail-no-filter", own.to_owned()),
+        ("early", "mail-no-filter", early.to_owned()),
+    ];
+    for (case, finding, main) in shared_out(cases, part) {
+        let healthy = if [own, early].contains(&&*main) { NO_ALLOW_LISTS } else { WHOLE };
+        is_cured(&patient, case, finding, &main, SMTPD, healthy);
     }
-    let block = "    permit_dnswl_client block.gatepost.internal=127.0.1.5,\n";
-    is_cured(&patient, "a block list lets in", "mail-wrong-use", &changed(&one, open, block), SMTPD, WHOLE);
-
-    // Nobody who asks no allow list is told of one.
-    let own = "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    reject_unauth_destination,\n    reject_rbl_client block.gatepost.internal\n";
-    is_cured(&patient, "own lines", "mail-no-filter", own, SMTPD, NO_ALLOW_LISTS);
-    // Asked before strangers are kept from relaying.
-    let early = "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    reject_rbl_client block.gatepost.internal,\n    reject_unauth_destination\n";
-    is_cured(&patient, "early", "mail-no-filter", early, SMTPD, NO_ALLOW_LISTS);
 }
 
 /// A bounce list is for null senders alone.
@@ -157,11 +162,15 @@ fn smtpd_and_null_senders() {
 /// Lines that stand where no mail comes by.
 #[test]
 fn smtpd_asks_nobody() {
+    side_by_side(smtpd_asks_nobody_in_part);
+}
+
+fn smtpd_asks_nobody_in_part(part: usize) {
     let Some(patient) = admit("smtpd_asks_nobody") else { return };
     let right = patient.host.snippet("postfix");
     let first = "    reject_unauth_destination,\n";
     let own = "smtpd_recipient_restrictions =\n    permit_mynetworks,\n    permit_sasl_authenticated,\n    reject_unauth_destination\n";
-    for (case, main) in [
+    let cases = [
         ("behind permit", changed(&right, first, &format!("{first}    permit,\n"))),
         (
             "behind permit_auth_destination",
@@ -179,16 +188,18 @@ fn smtpd_asks_nobody() {
                 &format!("{own}mine =\n"),
             ),
         ),
-    ] {
+    ];
+    for (case, main) in shared_out(cases, part) {
         is_cured(&patient, case, "mail-no-effect", &main, SMTPD, WHOLE);
     }
-    for (case, option) in [
+    let cases = [
         ("-o that says no more", "smtpd_recipient_restrictions=permit_mynetworks,reject_unauth_destination"),
         (
             "-o of its own",
             "smtpd_recipient_restrictions=check_client_access,static:DUNNO,reject_unauth_destination",
         ),
-    ] {
+    ];
+    for (case, option) in shared_out(cases, part) {
         is_cured(&patient, case, "mail-no-effect", &right, &format!("{SMTPD}  -o {option}\n"), WHOLE);
     }
 }
@@ -196,13 +207,17 @@ fn smtpd_asks_nobody() {
 /// Weights, thresholds and services of postscreen.
 #[test]
 fn postscreen_lets_in() {
+    side_by_side(postscreen_lets_in_in_part);
+}
+
+fn postscreen_lets_in_in_part(part: usize) {
     let Some(patient) = admit("postscreen_lets_in") else { return };
     let right = patient.host.snippet("postscreen");
     let small = "postscreen_dnsbl_sites =\n    block.gatepost.internal*2,\n    ok.gatepost.internal=127.0.1.9*-2\n\
          postscreen_dnsbl_threshold = 2\npostscreen_dnsbl_action = enforce\n";
     let threshold = right.lines().find(|line| line.starts_with("postscreen_dnsbl_threshold")).unwrap();
     let sites = right.split_once("postscreen_dnsbl_sites =").unwrap().1.split_once("\npostscreen").unwrap().0;
-    for (case, finding, main, services) in [
+    let cases = [
         ("no filter", "mail-no-filter", small.to_owned(), POSTSCREEN.to_owned()),
         (
             "codes of lists that came later",
@@ -235,7 +250,8 @@ fn postscreen_lets_in() {
             ),
             POSTSCREEN.to_owned(),
         ),
-    ] {
+    ];
+    for (case, finding, main, services) in shared_out(cases, part) {
         assert!(sites.contains("*-"), "{sites}");
         is_cured(&patient, case, finding, &main, &services, WHOLE);
     }

@@ -9,19 +9,23 @@ mod mail_support;
 
 use common::installed;
 use cure_support::rspamd::{LOCAL, MODULE, OPTIONS, OVERRIDE, follow, is_healthy, wire};
-use cure_support::{Healthy, Patient, WHOLE};
+use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 
 const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
 
 #[test]
 fn rspamd_asks_wrongly() {
+    side_by_side(rspamd_of_a_part_asks_wrongly);
+}
+
+fn rspamd_of_a_part_asks_wrongly(part: usize) {
     let test = "rspamd_asks_wrongly";
     let (Some(program), Some(rspamc)) =
         (installed("rspamd", "rspamd", test), installed("rspamc", "rspamd", test))
     else {
         return;
     };
-    let Some(patient) = Patient::admit(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
     let right = patient.host.snippet("rspamd");
     let rule = |more: &str| {
         format!(
@@ -37,7 +41,7 @@ fn rspamd_asks_wrongly() {
             "rbls {{\n  old {{\n    rbl = \"{zone}\";\n    returncodes {{ OLD = \"127.0.1.5\"; }}\n  }}\n}}\n"
         )
     };
-    for (case, finding, files, healthy) in [
+    let cases = [
         ("no filter", "mail-no-filter", vec![own("")], NO_ALLOW_LISTS),
         (
             "wide filter",
@@ -87,7 +91,8 @@ fn rspamd_asks_wrongly() {
             WHOLE,
         ),
         ("nothing asks", "mail-not-asked", vec![(MODULE, "# nothing\n".to_owned())], WHOLE),
-    ] {
+    ];
+    for (case, finding, files, healthy) in shared_out(cases, part) {
         let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, &**text)).collect();
         wire(&patient, &files);
         patient.cure(case, finding, follow);

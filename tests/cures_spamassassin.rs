@@ -18,7 +18,7 @@ type Case = (&'static str, &'static str, fn(&str) -> (String, String), Healthy);
 
 fn see(test: &str, cases: &[Case]) {
     let Some(program) = installed("spamassassin", "spamassassin", test) else { return };
-    let Some(patient) = Patient::admit(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
     let right = patient.host.snippet("spamassassin");
     for (case, finding, broken, healthy) in cases {
         let (rules, local) = broken(&right);

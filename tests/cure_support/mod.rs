@@ -9,7 +9,7 @@ pub(crate) mod postfix;
 pub(crate) mod rspamd;
 pub(crate) mod spamassassin;
 
-use std::fs;
+use std::{fs, thread};
 
 use serde_json::Value;
 
@@ -62,6 +62,24 @@ impl Healthy {
 /// As `snippet` has it.
 pub(crate) const WHOLE: Healthy = Healthy { lets: true, people_decide: true };
 
+/// Patients side by side, each with its part of the cases: most of the time they wait.
+const BEDS: usize = 3;
+
+/// Sees to each part.
+pub(crate) fn side_by_side(see: impl Fn(usize) + Sync) {
+    let see = &see;
+    thread::scope(|scope| {
+        for part in 0..BEDS {
+            scope.spawn(move || see(part));
+        }
+    });
+}
+
+/// What belongs to a part.
+pub(crate) fn shared_out<T>(cases: impl IntoIterator<Item = T>, part: usize) -> impl Iterator<Item = T> {
+    cases.into_iter().skip(part).step_by(BEDS)
+}
+
 impl Patient {
     /// `None`, said loudly, where that cannot be.
     pub(crate) fn admit(test: &str) -> Option<Self> {
@@ -88,6 +106,14 @@ impl Patient {
             host.is_listed(ALSO_LISTED, 53)
                 && host.asked("127.0.0.1", GOOD_BUT_BLOCKED, 53).contains("127.0.2.2")
         });
+        Some(patient)
+    }
+
+    /// One on which Postfix is not installed either: Debian's mail servers exclude each other.
+    pub(crate) fn without_postfix(test: &str) -> Option<Self> {
+        let patient = Self::admit(test)?;
+        let script = "! test -e /usr/sbin/postconf || mount --bind /dev/null /usr/sbin/postconf";
+        assert!(patient.host.command("sh").args(["-c", script]).status().unwrap().success());
         Some(patient)
     }
 

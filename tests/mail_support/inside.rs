@@ -2,7 +2,7 @@
 //! not by programs that start there, which would take most of a test's time.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Error, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::common::dns;
 
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(2);
+/// Of asking, in that time.
+const TRIES: u32 = 10;
 /// For one reply: a resolver that nobody answers takes its time.
 const REPLY: Duration = Duration::from_secs(60);
 /// Where mail programs listen.
@@ -38,13 +40,21 @@ pub(super) fn addresses(server: SocketAddr, name: &str) -> String {
     let question = dns::question(name, dns::A);
     let ask = || -> Result<Vec<u8>, Error> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.set_read_timeout(Some(ANSWER))?;
+        socket.set_read_timeout(Some(ANSWER / TRIES))?;
         socket.connect(server)?;
-        socket.send(&question)?;
         let mut packet = vec![0; 1500];
-        let len = socket.recv(&mut packet)?;
-        packet.truncate(len);
-        Ok(packet)
+        // A server that starts may lose what it is asked first.
+        for _ in 0..TRIES {
+            socket.send(&question)?;
+            match socket.recv(&mut packet) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                len => {
+                    packet.truncate(len?);
+                    return Ok(packet);
+                }
+            }
+        }
+        Err(ErrorKind::TimedOut.into())
     };
     let reply = ask().ok().and_then(|packet| dns::read(&packet, &question).ok()).unwrap_or_default();
     reply.a.into_iter().map(|octets| format!("{}\n", Ipv4Addr::from(octets))).collect()
