@@ -101,3 +101,39 @@ fn spamassassin_asks_nobody() {
         ],
     );
 }
+
+/// Of rules for two versions those count here that count there; and where nobody can tell which, that is said and no more.
+#[test]
+fn spamassassin_reads_conditions() {
+    let test = "spamassassin_reads_conditions";
+    let Some(program) = installed("spamassassin", "spamassassin", test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    let right = patient.host.snippet("spamassassin");
+    // As somebody has it for a program that knows less: any answer counts.
+    let old = "header OLD eval:check_rbl('old-lastexternal', 'block.gatepost.internal.')\ntflags OLD net\nscore OLD 6\n";
+    let within = |condition: &str, first: &str, second: &str| {
+        wire(&patient, &format!("{condition}\n{first}else\n{second}endif\n"), "");
+        patient.doctor()
+    };
+    for (condition, holds) in [
+        ("if (version >= 3.004)", true),
+        ("if version < 3.004002", false),
+        ("if (version >= 3.004000) && (version < 9.000000)", true),
+        ("if (! plugin(Mail::SpamAssassin::Plugin::DNSEval))", false),
+        ("ifplugin Mail::SpamAssassin::Plugin::DNSEval", true),
+        ("if plugin(Mail::SpamAssassin::Plugin::Nothing) || !(version >= 3.4)", false),
+    ] {
+        let (first, second) = if holds { (&*right, old) } else { (old, &*right) };
+        let told = within(condition, first, second);
+        assert_eq!(told.findings(&["mail"]), [""; 0], "{condition}: {told:#?}");
+        is_healthy(&patient, &program, condition, WHOLE);
+        // It is read as it stands, not passed over: the other way round something is wrong.
+        let told = within(condition, second, first);
+        assert!(told.findings(&["mail"]).contains(&"mail-no-filter".to_owned()), "{condition}: {told:#?}");
+    }
+    let can = "if can(Mail::SpamAssassin::Conf::feature_dns_query_restriction)";
+    let told = within(can, &right, old);
+    assert_eq!(told.findings(&["mail"]), ["mail-undecided"; 2], "{told:#?}");
+    assert_eq!(told.finding("mail-undecided")["level"], "?");
+    is_healthy(&patient, &program, can, WHOLE);
+}

@@ -326,3 +326,46 @@ fn null_senders_by_a_pattern_and_the_world_as_own_network() {
         }
     });
 }
+
+/// Postfix with milters of which none is rspamd's, as far as can be told; rspamd's own files say where it listens.
+#[test]
+fn a_milter_that_is_not_rspamds() {
+    let test = "a_milter_that_is_not_rspamds";
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/rspamd").is_dir() {
+            return skipped(test, "there is no /etc/rspamd (apt-get install rspamd)");
+        }
+        fs::create_dir("/etc/rspamd/local.d").unwrap();
+        fs::write("/etc/rspamd/rspamd.conf.local", host.snippet("rspamd")).unwrap();
+        let listens = |text: &str| fs::write("/etc/rspamd/local.d/worker-proxy.inc", text).unwrap();
+        let milters = |milters: &str| found(host, &format!("smtpd_milters = {milters}\n"), SMTP);
+        for (places, place) in [
+            ("", "inet:localhost:11332"),
+            ("bind_socket = \"*:11900\";\n", "inet:localhost:11900"),
+            ("bind_socket = \"/run/rspamd/milter.sock mode=0666\";\n", "unix:/run/rspamd/milter.sock"),
+        ] {
+            listens(places);
+            assert_eq!(milters(place).findings(&["mail"]), [""; 0], "{place}");
+            let told = milters("inet:localhost:8891, unix:/run/opendmarc.sock");
+            assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+            let told = told.finding("mail-no-effect");
+            assert_eq!(told["level"], "warn");
+            let cure = lines(&told);
+            assert!(
+                cure.contains("inet:localhost:8891, unix:/run/opendmarc.sock, ") && cure.contains(place),
+                "{cure}"
+            );
+            assert_eq!(found(host, &format!("{cure}\n"), SMTP).findings(&["mail"]), [""; 0], "{cure}");
+            // What it hands on, and to whom, nobody can see.
+            for unsure in
+                ["inet:filter.example:8891", "inet:localhost:8891\ncontent_filter = smtp:[127.0.0.1]:10024"]
+            {
+                assert_eq!(milters(unsure).findings(&["mail"]), [""; 0], "{unsure}");
+            }
+        }
+        listens("");
+        let told = milters("inet:localhost:11900").finding("mail-no-effect");
+        assert!(told["cause"].as_str().unwrap().contains("listens at localhost:11332"), "{told}");
+        assert_eq!(milters("").finding("mail-no-effect")["level"], "bad");
+    });
+}

@@ -321,11 +321,11 @@ impl Question {
 
 impl Record {
     /// Of a start of authority: the name of the primary server, and the serial.
-    pub fn start_of_authority(&self) -> Option<(&str, u32)> {
+    pub fn start_of_authority(&self) -> Option<(&str, &str, u32)> {
         let Data::Other(text) = &self.data else { return None };
         let mut words = text.split_whitespace();
-        let (primary, serial) = (words.next()?, words.nth(1)?.parse().ok()?);
-        (self.rtype == Rtype::SOA).then_some((primary, serial))
+        let (primary, mailbox, serial) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
+        (self.rtype == Rtype::SOA).then_some((primary, mailbox, serial))
     }
 }
 

@@ -42,7 +42,24 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         edited(&mut text);
         fs::write(patient.host.path(name), text.join("\n") + "\n").unwrap();
     };
-    if how.contains("out of main.cf") || how.contains("take it out of master.cf") {
+    if how.contains(", in the place of lines ") {
+        edit(MAIN, &|text| {
+            let (first, last) = printed.quoted("of lines ", ',').split_once(" to ").unwrap();
+            let [first, last] = [first, last].map(|number| number.parse::<usize>().unwrap());
+            text.splice(first - 1..last, lines.lines().map(str::to_owned));
+        });
+    } else if how.contains(", in the place of all lines that set ") || how.contains(", in the place of line ")
+    {
+        edit(MAIN, &|text| set(text, &lines.lines().map(str::to_owned).collect::<Vec<_>>()));
+    } else if how.starts_with("move these lines behind `") {
+        edit(MAIN, &|text| {
+            text.retain(|line| !lines.lines().any(|moved| item(moved) == item(line)));
+            let last = printed.quoted("behind `", '`');
+            let at = parameter(text, printed.place()).rfind(|line| is_word(&text[*line], last)).unwrap();
+            ended(text, at + 1);
+            insert(text, at + 1, &lines.lines().collect::<Vec<_>>());
+        });
+    } else if how.contains("out of main.cf") || how.contains("take it out of master.cf") {
         patient.types(lines);
     } else if how.contains("these lines but the last are for main.cf") {
         edit(MAIN, &|text| {

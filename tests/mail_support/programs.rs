@@ -17,7 +17,7 @@ pub(crate) const POSTFIX: &str = "compatibility_level = 3.6\nqueue_directory = F
      command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\n\
      setgid_group = postdrop\nmyhostname = mx.example.org\nmydestination = example.org\n\
      mynetworks = 127.0.0.1/32\ninet_protocols = ipv4\nlocal_recipient_maps =\nalias_maps =\n\
-     maillog_file = /dev/stdout\nsmtpd_peername_lookup = no\nmax_use = 1\npostscreen_greet_wait = 1s\n";
+     maillog_file = /dev/stdout\nsmtpd_peername_lookup = no\nmax_use = 1\npostscreen_greet_wait = 3s\n";
 
 /// The services of master.cf that all others need.
 pub(crate) const SERVICES: &str = "cleanup unix n - n - 0 cleanup\n\

@@ -185,7 +185,7 @@ fn letters_and_serial(client: &Client, zone: &ZoneView) -> Vec<Check> {
             .cured_by("let nothing rewrite DNS packets to this address"),
     });
     let served =
-        reply.answers.iter().find_map(|record| record.start_of_authority()).map(|(_, serial)| serial);
+        reply.answers.iter().find_map(|record| record.start_of_authority()).map(|(.., serial)| serial);
     let Some((served, entry)) = served.zip(zone.entry.as_ref()) else { return checks };
     checks.push(match served == entry.serial {
         true => Check::ok(Area::Server, format!("{at} UDP: {origin} has serial {served}, which is in service")),

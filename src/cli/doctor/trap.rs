@@ -82,7 +82,7 @@ pub(super) fn is_right(listed: &Result<Reply, ClientError>, expected: &[Ipv4Addr
 /// What is in the way, if anything is.
 pub(super) fn judge(seen: &Observed<'_>) -> Option<Trap> {
     let ours =
-        |reply: &Reply| start_of_authority(reply).filter(|(owner, ..)| is_ours(owner, seen.zone)).is_some();
+        |reply: &Reply| start_of_authority(reply).filter(|soa| is_ours(&soa.owner, seen.zone)).is_some();
     let is_ours = |reply: &Option<Reply>| {
         reply.as_ref().is_some_and(|reply| reply.rcode == Rcode::NXDOMAIN && ours(reply))
     };
@@ -126,7 +126,7 @@ fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
     if !addresses.is_empty() {
         return Some(Trap::Invents(addresses));
     }
-    let (owner, _, serial) = start_of_authority(unlisted)?;
+    let Soa { owner, serial, .. } = start_of_authority(unlisted)?;
     let InService { serial: now, since, negative_ttl } = seen.in_service;
     // A second for the server to take it over, and one for the clocks.
     let may_remember = since <= negative_ttl + Duration::from_secs(2);
@@ -141,17 +141,20 @@ fn refuses_the_world(root: &Reply) -> bool {
 /// That what is listed does not exist: who says so?
 fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
     // Who filters, or answers a name by itself, often leaves it out.
-    let Some((owner, primary, serial)) = start_of_authority(reply) else { return Trap::BuiltIn };
+    let Some(Soa { owner, primary, mailbox, serial }) = start_of_authority(reply) else {
+        return Trap::BuiltIn;
+    };
     if is_ours(&owner, seen.zone) {
         return match serial == seen.in_service.serial {
             true => Trap::Minimises,
             false => Trap::Remembers(serial),
         };
     }
-    // unbound's own zones are served by `localhost.`, BIND's by themselves, and their serial is 0.
+    // unbound's own zones are nobody's, BIND's are served by themselves, and their serial is 0. Zones that are made from Debian's
+    // templates are served by `localhost.` as unbound's are, but somebody answers for them.
     let by_itself = primary.eq_ignore_ascii_case(&owner) && (serial == 0 || !reply.authoritative);
     match () {
-        () if by_itself || primary.eq_ignore_ascii_case("localhost.") => Trap::BuiltIn,
+        () if by_itself || mailbox.eq_ignore_ascii_case("nobody.invalid.") => Trap::BuiltIn,
         // What it was told by others it would not say with authority.
         () if reply.authoritative && reply.recursive && owner != "." => Trap::HasTheZoneAbove(owner),
         () => Trap::AsksTheWorld(owner),
@@ -167,11 +170,17 @@ fn is_listed(reply: &Reply, expected: &[Ipv4Addr]) -> bool {
         && expected.iter().all(|address| addresses.contains(&&Data::A(*address)))
 }
 
-/// Owner, primary server and serial.
-fn start_of_authority(reply: &Reply) -> Option<(String, &str, u32)> {
+struct Soa<'a> {
+    owner: String,
+    primary: &'a str,
+    mailbox: &'a str,
+    serial: u32,
+}
+
+fn start_of_authority(reply: &Reply) -> Option<Soa<'_>> {
     reply.authorities.iter().find_map(|record| {
-        let (primary, serial) = record.start_of_authority()?;
-        Some((record.owner.clone(), primary, serial))
+        let (primary, mailbox, serial) = record.start_of_authority()?;
+        Some(Soa { owner: record.owner.clone(), primary, mailbox, serial })
     })
 }
 
@@ -210,7 +219,7 @@ mod tests {
     }
 
     fn nxdomain(owner: &str, primary: &str, serial: u32) -> Reply {
-        let data = Data::Other(format!("{primary} nobody. {serial} 3600 600 86400 60"));
+        let data = Data::Other(format!("{primary} {serial} 3600 600 86400 60"));
         let soa = Record { owner: owner.to_owned(), rtype: Rtype::SOA, ttl: 60, data };
         Reply { authorities: vec![soa], ..reply(Rcode::NXDOMAIN) }
     }
@@ -220,7 +229,7 @@ mod tests {
     }
 
     fn ours(serial: u32) -> Reply {
-        nxdomain("bl.example.", "ns.bl.example.", serial)
+        nxdomain("bl.example.", "ns.bl.example. x.bl.example.", serial)
     }
 
     fn silence() -> Result<Reply, ClientError> {
@@ -315,19 +324,19 @@ mod tests {
 
     #[test]
     fn who_says_that_there_is_no_such_name() {
-        let unbound = nxdomain("example.", "localhost.", 1);
+        let unbound = nxdomain("example.", "localhost. nobody.invalid.", 1);
         assert_eq!(judged(of(unbound)), Some(Trap::BuiltIn));
-        let bind = nxdomain("example.", "EXAMPLE.", 0);
+        let bind = nxdomain("example.", "EXAMPLE. .", 0);
         assert_eq!(judged(of(bind)), Some(Trap::BuiltIn));
         assert_eq!(judged(of(reply(Rcode::NXDOMAIN))), Some(Trap::BuiltIn));
-        let root = nxdomain(".", "a.root-servers.net.", 2_026_010_100);
+        let root = nxdomain(".", "a.root-servers.net. nstld.verisign-grs.com.", 2_026_010_100);
         assert_eq!(judged(of(root)), Some(Trap::AsksTheWorld(".".to_owned())));
         let own = |primary| Reply { authoritative: true, ..nxdomain("example.", primary, 7) };
-        for primary in ["ns.example.", "example."] {
+        for primary in ["ns.example. x.example.", "example. x.example.", "localhost. root.localhost."] {
             let above = Trap::HasTheZoneAbove("example.".to_owned());
             assert_eq!(judged(of(own(primary))), Some(above), "{primary}");
         }
-        assert_eq!(judged(of(own("localhost."))), Some(Trap::BuiltIn));
+        assert_eq!(judged(of(own("localhost. nobody.invalid."))), Some(Trap::BuiltIn));
         assert_eq!(judged(of(ours(SERIAL))), Some(Trap::Minimises));
         assert_eq!(judged(of(ours(3))), Some(Trap::Remembers(3)));
         // That the other test point is remembered for too long is the same.

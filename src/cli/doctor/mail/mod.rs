@@ -8,11 +8,14 @@ mod exim;
 mod fault;
 mod filter;
 mod judge;
+mod main_cf;
 mod off;
 mod postfix;
 mod rspamd;
 mod rspamd_files;
+mod rspamd_proxy;
 mod spamassassin;
+mod spamassassin_condition;
 mod spamassassin_if;
 mod statement;
 mod weights;
@@ -85,6 +88,24 @@ struct Harsh {
     cure: Cure,
 }
 
+/// A list that `main.cf` sets more than once.
+#[derive(Debug, Clone, PartialEq)]
+struct Again {
+    /// The `main.cf`.
+    file: String,
+    name: String,
+    /// Those that something of is lost, and the one that holds.
+    lines: Vec<usize>,
+    last: usize,
+    /// The zones that what holds has to do with.
+    asks: Vec<Name>,
+    lost: Vec<String>,
+    /// What there is in all of them.
+    joined: Vec<String>,
+    /// postscreen's threshold before the last of the lines, and the one that holds.
+    thresholds: (i64, i64),
+}
+
 /// A program that asks others than the servers of `/etc/resolv.conf`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Elsewhere {
@@ -105,8 +126,15 @@ pub(super) struct Found {
     /// Exim's.
     statements: Vec<statement::Statement>,
     harsh: Vec<Harsh>,
+    again: Vec<Again>,
+    /// Postfix's lines that are not what they were meant to be.
+    broken: Vec<Check>,
     elsewhere: Vec<Elsewhere>,
     closed: Vec<Check>,
+    /// SpamAssassin's rules that weigh next to nothing.
+    faint: Vec<off::Faint>,
+    /// SpamAssassin's, of which nobody knows whether they count.
+    undecided: Vec<spamassassin_if::Undecided>,
     /// postscreen's, where it is set.
     threshold: Option<i64>,
     /// What postscreen's sites weigh.
@@ -144,11 +172,11 @@ const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/e
 /// Reads the configurations that are here. `resolvers` are those of /etc/resolv.conf.
 pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
-    let mut postfix = None;
+    let mut postfix: Option<rspamd_proxy::Filters> = None;
     for setup in postfix::Setup::here() {
         match setup {
             Ok(setup) => {
-                postfix = Some(postfix.unwrap_or(false) || setup.asks_a_filter());
+                postfix = Some(setup.filters().and(postfix));
                 found.postfix(&setup);
             }
             Err((path, error)) => found.closed.push(closed(&path, &error)),
@@ -161,9 +189,11 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     };
     let exim = EXIM.iter().position(|path| is_there(path)).map_or(&[][..], |at| &EXIM[at..=at]);
     let mut texts = Vec::new();
+    let mut is_whole = true;
     for (program, paths) in std::iter::once((Program::Exim, exim)).chain(FILES) {
         let paths = distinct(paths.iter().map(PathBuf::from));
         let (paths, more): (Vec<_>, Vec<_>) = paths.iter().map(|path| files(path)).unzip();
+        let closed_before = found.closed.len();
         found.closed.extend(more.into_iter().flatten().map(|(path, error)| closed(&path, &error)));
         for path in distinct(paths.into_iter().flatten()) {
             match fs::read_to_string(&path) {
@@ -178,13 +208,16 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
                 Err(error) => found.closed.push(closed(&path, &error)),
             }
         }
+        is_whole &= program != Program::Spamassassin || found.closed.len() == closed_before;
     }
     rspamd_files::include(&mut texts, &|path| fs::read_to_string(path).ok());
-    let hidden = spamassassin_if::resolve(&mut texts, spamassassin_version);
+    let resolved = spamassassin_if::resolve(&mut texts, is_whole, spamassassin_version);
     for read in &texts {
         found.add(read.program, Path::new(&read.place), &read.text);
     }
-    found.idle.extend(hidden);
+    found.idle.extend(resolved.hidden);
+    found.undecided = resolved.undecided;
+    found.faint = off::faint(&texts);
     found.idle.extend(off::off(&texts, &mut found.mentions));
     found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
     found
@@ -192,16 +225,22 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         .extend(SPAMD.iter().find_map(|path| spamassassin::started(path, &fs::read_to_string(path).ok()?)));
     // Where Exim is, it may ask either.
     let postfix_asks = postfix.filter(|_| exim.is_empty() || !is_there(exim[0]));
-    found.idle.extend(postfix_asks.filter(|asks| !asks).and_then(|_| rspamd_files::unasked(&found.mentions)));
+    let unasked = |filters| rspamd_proxy::unasked(&found.mentions, &filters, &rspamd_proxy::here());
+    let unasked = postfix_asks.and_then(unasked);
+    found.idle.extend(unasked);
     let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());
     found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(is_other));
     found
 }
 
-/// `SpamAssassin version 4.0.1`
+/// `SpamAssassin version 4.0.1`, `SpamAssassin Server version 4.0.1`
 fn spamassassin_version() -> Option<String> {
-    let (_, text) = child::said("spamassassin", &["--version"])?;
-    text.lines().find_map(|line| line.strip_prefix("SpamAssassin version ").map(str::to_owned))
+    let said = ["spamassassin", "spamd"].iter().find_map(|program| child::said(program, &["--version"]));
+    let (_, text) = said?;
+    let version = |line: &str| {
+        line.strip_prefix("SpamAssassin ")?.split_once("version ").map(|(_, version)| version.to_owned())
+    };
+    text.lines().find_map(version)
 }
 
 fn closed(path: &Path, error: &io::Error) -> Check {
@@ -234,6 +273,9 @@ impl Found {
         self.programs.insert(cure::name(Program::Postfix));
         let (mut mentions, mut idle) = postfix::effect(setup);
         let mut harsh = postfix::harsh(setup);
+        let file = setup.main_cf();
+        self.broken.extend(setup.broken().iter().map(|broken| main_cf::broken(broken, &file)));
+        self.again.extend(postfix::again(setup));
         if let Some(folder) = setup.instance() {
             let of = |at: &mut String| *at = format!("{at} of {folder}");
             let typed = |cure: &mut Cure| {
@@ -317,13 +359,18 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     let served = Served::of(config, wiring).screened_from(found.threshold).stated(found.statements);
     let idle = without_effect(&found.idle, &found.mentions, wiring, found.threshold);
     let has_idle = !idle.is_empty();
+    checks.extend(found.broken);
     checks.extend(idle);
+    checks.extend(main_cf::again(&found.again, wiring));
     checks.extend(harsh(&found.harsh, wiring));
     checks.extend(judge(&found.mentions, &served, resolver));
     checks.extend(weights::judge(&found.weights, &served));
+    checks.extend(found.undecided.iter().map(spamassassin_if::Undecided::check));
+    let perhaps = found.undecided.iter().flat_map(|undecided| &undecided.zones);
+    let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps);
     let programs: Vec<&str> = found.programs.into_iter().collect();
     let programs = programs.join(", ");
-    if !found.mentions.iter().any(|mention| is_ours(&mention.zone, wiring)) {
+    if !asked.any(|zone| is_ours(zone, wiring)) {
         if !has_idle && wiring.zones.is_empty() {
             let what = "no list is served that is for mail programs: `gatepost feeds` shows those that may be enabled";
             checks.push(Check::ok(Area::Mail, what));
@@ -344,6 +391,8 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
         };
         checks.push(Check::ok(Area::Mail, format!("{programs}: {uses}")));
     }
+    let is_about_ours = |faint: &&off::Faint| faint.zones.iter().any(|zone| is_ours(zone, wiring));
+    checks.extend(found.faint.iter().filter(is_about_ours).map(off::Faint::check));
     checks.into_iter().map(|check| check.noted(EXIM_MADE, MADE_OF)).collect()
 }
 

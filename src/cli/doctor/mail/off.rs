@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::snippet::Program;
 use super::super::cure;
-use super::super::finding::Cure;
+use super::super::finding::{Area, Check, Cure};
 use super::filter::of_pattern;
 use super::spamassassin::arguments;
 use super::{Does, Idle, Mention};
@@ -156,17 +156,51 @@ fn scored_nothing(texts: &[&Read]) -> Vec<Idle> {
         scores.insert(rule, (is_zero, at, line));
     }
     let rules = zones(texts);
-    let is_off = |rule: &str| scores.get(rule).is_some_and(|(is_zero, ..)| *is_zero);
     let off = scores.iter().filter(|(_, (is_zero, ..))| *is_zero).filter_map(|(rule, (_, at, line))| {
         let asks = rules.get(*rule).filter(|asks| !asks.is_empty())?;
-        // What begins so scores nothing by itself.
-        let mut others =
-            rules.iter().filter(|(name, zones)| !name.starts_with("__") && !zones.is_disjoint(asks));
-        let matters = others.all(|(name, _)| is_off(name));
         let zones = asks.iter().cloned().collect();
-        Some(idle(Program::Spamassassin, at, zones, matters, line, "switches the rule off"))
+        // Somebody wrote that on purpose.
+        Some(idle(Program::Spamassassin, at, zones, false, line, "switches the rule off"))
     });
     off.collect()
+}
+
+/// A rule of SpamAssassin's that is only there to be seen.
+#[derive(Debug, PartialEq)]
+pub(super) struct Faint {
+    at: String,
+    line: String,
+    pub(super) zones: Vec<Name>,
+}
+
+impl Faint {
+    pub(super) fn check(&self) -> Check {
+        let Self { at, line, .. } = self;
+        Check::ok(
+            Area::Mail,
+            format!("SpamAssassin, {at}: `{line}` shows who is listed, and weighs next to nothing"),
+        )
+    }
+}
+
+/// Rules with a score of 0.001 or so, which mark a mail and do no more.
+pub(super) fn faint(texts: &[Read]) -> Vec<Faint> {
+    const LEAST: f64 = 0.01;
+    let texts: Vec<&Read> = texts.iter().filter(|read| read.program == Program::Spamassassin).collect();
+    let mut scores: BTreeMap<&str, Option<(String, &str)>> = BTreeMap::new();
+    for (at, line) in lines(&texts) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["score", rule, ref values @ ..] = words[..] else { continue };
+        let is_faint = columns(values).iter().all(|score| *score != 0.0 && score.abs() <= LEAST);
+        scores.insert(rule, is_faint.then_some((at, line)));
+    }
+    let rules = zones(&texts);
+    let faint = scores.into_iter().filter_map(|(rule, faint)| {
+        let zones: Vec<Name> = rules.get(rule)?.iter().cloned().collect();
+        let (at, line) = faint.filter(|_| !zones.is_empty() && !rule.starts_with("__"))?;
+        Some(Faint { at, line: line.to_owned(), zones })
+    });
+    faint.collect()
 }
 
 /// Of four scores, the second and the last are those of mail for which lists are asked, without and with what was learned.
@@ -276,15 +310,41 @@ mod tests {
         let told = |text| told(Program::Spamassassin, &[("a.cf", rules), ("z.cf", text)]).1;
         let at = |matters| vec![("z.cf:1".to_owned(), matters)];
         assert_eq!(told("score A 0"), at(false));
-        assert_eq!(told("score B 0 0 0 0"), at(true));
+        assert_eq!(told("score B 0 0 0 0"), at(false));
         assert_eq!(told("score A 0\nscore A 1"), []);
         assert_eq!(told("score C 0"), []);
-        assert_eq!(told("score B 0 0 1 0"), at(true));
+        assert_eq!(told("score B 0 0 1 0"), at(false));
         assert_eq!(told("score A 6 0 6 6"), at(false));
         assert_eq!(told("score B 0 1 0 1"), []);
         assert_eq!(told("dns_query_restriction deny test"), at(true));
         assert_eq!(told("dns_query_restriction deny x.test"), []);
         assert_eq!(told("dns_query_restriction deny test\ndns_query_restriction allow a.test b.test"), []);
         assert_eq!(told("dns_query_restriction deny test\nclear_dns_query_restriction"), []);
+    }
+
+    #[test]
+    fn rules_that_are_there_to_be_seen() {
+        let rules = "header A eval:check_rbl('a', 'a.test.', '127.0.0.4')\nmeta __M A\nheader B X =~ /b/\n";
+        let faint = |scores: &str| {
+            let read = Read {
+                program: Program::Spamassassin,
+                place: "a.cf".to_owned(),
+                text: format!("{rules}{scores}\n"),
+            };
+            faint(&[read]).into_iter().map(|faint| (faint.at, faint.zones.len())).collect::<Vec<_>>()
+        };
+        let at = |line: usize| vec![(format!("a.cf:{line}"), 1)];
+        assert_eq!(faint("score A 0.001"), at(4));
+        assert_eq!(faint("score A -0.001"), at(4));
+        assert_eq!(faint("score A 1 0.001 1 0.01"), at(4));
+        for no in [
+            "score A 1 0.001 1 2",
+            "score A 0",
+            "score A 0.001\nscore A 2",
+            "score B 0.001",
+            "score __M 0.001",
+        ] {
+            assert_eq!(faint(no), [], "{no}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Which of rspamd's files count, where: a text in the wrong one, rules that weigh nothing, and rspamd that nobody asks. Pure but for [`besides`].
+//! Which of rspamd's files count, where: a text in the wrong one, and rules that weigh nothing. Pure but for [`besides`].
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -150,21 +150,6 @@ fn weighs_nothing(asks: Option<&Mention>, symbols: &[&str], all: &str) -> Option
                 "take the text of `gatepost snippet rspamd` whole, with its `group` and `force_actions`, into {FOLDER}/rspamd.conf.local in the place of these rules, and restart rspamd"
             ),
             lines: String::new(),
-        },
-    })
-}
-
-/// rspamd has rules, and the mail server that was found does not ask it.
-pub(super) fn unasked(mentions: &[Mention]) -> Option<Idle> {
-    mentions.iter().any(|mention| mention.program == Program::Rspamd).then(|| Idle {
-        program: Program::Rspamd,
-        at: "main.cf".to_owned(),
-        zones: Vec::new(),
-        matters: true,
-        cause: "Postfix asks nobody for mail that comes in: neither main.cf nor master.cf has smtpd_milters or a content_filter".to_owned(),
-        cure: Cure {
-            how: "Postfix: in main.cf, and `postfix reload` (rspamd's proxy listens there as it comes)".to_owned(),
-            lines: "smtpd_milters = inet:localhost:11332\nmilter_default_action = accept".to_owned(),
         },
     })
 }

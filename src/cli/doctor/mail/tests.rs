@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::model::Use;
 
+mod postfix_main_cf;
 mod postfix_open;
 
 fn config() -> Config {
@@ -425,10 +426,16 @@ fn what_is_printed_for_rspamd_in_its_place_and_in_another() {
 
 #[test]
 fn a_filter_behind_postfix() {
-    let asks = |main: &str, master: &str| postfix::Setup::read(main, Some(master)).asks_a_filter();
-    assert!(!asks("smtpd_milters =\nmyhostname = x\n", SMTPD));
-    assert!(asks("smtpd_milters = inet:localhost:11332\n", SMTPD));
-    assert!(asks("", &format!("{SMTPD}  -o content_filter=x:[127.0.0.1]:10024\n")));
+    let of = |main: &str, master: &str| {
+        let filters = postfix::Setup::read(main, Some(master)).filters();
+        (filters.milters.join(" "), filters.is_filtered)
+    };
+    assert_eq!(of("smtpd_milters =\nmyhostname = x\n", SMTPD), (String::new(), false));
+    let two = "a = inet:localhost:8891\nsmtpd_milters = $a, { inet:localhost:11332, timeout=1s }\n";
+    let master = format!("{SMTPD}  -o smtpd_milters=${{a}},unix:/b\n");
+    let all = "inet:localhost:8891 { inet:localhost:11332, timeout=1s } unix:/b".to_owned();
+    assert_eq!(of(two, &master), (all, false));
+    assert!(of("", &format!("{SMTPD}  -o content_filter=x:[127.0.0.1]:10024\n")).1);
 }
 
 /// A score below 0 lets in whom a list has.

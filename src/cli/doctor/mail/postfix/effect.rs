@@ -7,6 +7,7 @@ use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
 use super::super::{Does, Idle, Mention};
 use super::Setup;
+use super::again::{CLASSES, unclassed};
 use super::config::{Parameters, Service, Written, expanded};
 use super::restrictions::{Barred, Question, naming, questions, shuts, unknown, words};
 use super::screen::{self, SITES};
@@ -83,6 +84,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
     }
     idle.extend(soft(&setup.parameters, &refused));
     idle.extend(for_a_while(&setup.parameters, &refused));
+    idle.extend(unclassed(setup));
     idle.retain(|idle| !idle.zones.is_empty());
     let here = zones(&mentions);
     let unused = setup.written.iter().filter_map(|written| unused(written, setup, &here, &idle));
@@ -187,7 +189,7 @@ struct Asked {
 
 /// What smtpd asks under these parameters; `at` says how a place is called.
 fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
-    let classes = parameters.get("smtpd_restriction_classes").map_or("", String::as_str);
+    let classes = parameters.get(CLASSES).map_or("", String::as_str);
     let classes: Vec<&str> = words(classes).collect();
     let null = parameters.get("smtpd_null_access_lookup_key").map_or("<>", String::as_str);
     let is_of_bounces =
@@ -393,22 +395,24 @@ fn unused(written: &Written, setup: &Setup, here: &BTreeSet<Name>, told: &[Idle]
 }
 
 fn is_class(setup: &Setup, name: &str) -> bool {
-    setup
-        .parameters
-        .get("smtpd_restriction_classes")
-        .is_some_and(|classes| words(classes).any(|word| word == name))
+    setup.parameters.get(CLASSES).is_some_and(|classes| words(classes).any(|word| word == name))
 }
 
 /// And what names the class for null senders of the text that is printed, where the value does.
 fn lines_and_class(value: &str) -> String {
-    let class = words(value).map(|word| word.trim_end_matches('}')).find(|word| *word == "gatepost_bounce");
+    let class = words(value).map(|word| word.trim_end_matches('}')).find(|word| is_printed_class(word));
     [Some(lines(value)), class.map(class_lines)].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// The class of the text that is printed is for null senders; what another is for its owner knows.
 fn class_lines(name: &str) -> String {
-    match name {
-        "gatepost_bounce" => "    check_sender_access inline:{{<> = gatepost_bounce}}".to_owned(),
-        _ => String::new(),
+    match is_printed_class(name) {
+        true => "    check_sender_access inline:{{<> = gatepost_bounce}}".to_owned(),
+        false => String::new(),
     }
+}
+
+/// Whether it is the class of the text that is printed.
+pub(super) fn is_printed_class(name: &str) -> bool {
+    name == "gatepost_bounce"
 }

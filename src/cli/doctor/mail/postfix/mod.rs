@@ -1,10 +1,14 @@
 //! Postfix: what it has in effect, as `postconf` says it where it is there, else as its files read. Asks and reads; changes nothing.
 //!
-//! `config` reads the files' text, `restrictions` what a list of smtpd's asks, `screen` what postscreen does, and `effect` finds the zones
-//! that are asked, and those that are named where that has no effect, and `order` whom they refuse that they should not.
+//! `config` reads the files' text, `margin` what of it lost its blanks, `restrictions` what a list of smtpd's asks, `asking` by which of its lines, `screen` what postscreen
+//! does, and `effect` finds the zones that are asked, and those that are named where that has no effect, `order` whom they refuse that they
+//! should not, and `again` what is set twice.
 
+mod again;
+mod asking;
 mod config;
 mod effect;
+mod margin;
 mod order;
 mod restrictions;
 mod screen;
@@ -14,11 +18,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::child::postconf;
+use super::rspamd_proxy::Filters;
 use config::{Parameters, Service, Written};
 
+pub(super) use again::again;
 pub(super) use effect::{of as effect, threshold, weights};
+pub(super) use margin::{Broken, GoesOn};
 pub(super) use order::harsh;
-pub(super) use screen::THRESHOLD;
+pub(super) use screen::{SITES, THRESHOLD};
 
 /// Where its configuration is.
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
@@ -32,8 +39,12 @@ pub(super) struct Setup {
     written: Vec<Written>,
     /// What holds, with the values of other parameters in their places.
     parameters: Parameters,
+    /// Lines that are not what they were meant to be; all else is as if they were.
+    broken: Vec<Broken>,
     /// `None`: there is no `master.cf` to be read.
     services: Option<Vec<Service>>,
+    /// Where `main.cf` and `master.cf` are.
+    folder: String,
     /// The folder of one that runs beside the first.
     instance: Option<String>,
 }
@@ -75,7 +86,11 @@ impl Setup {
     fn installed(folder: &str, main: &str) -> Self {
         let master = postconf(&["-c", folder, "-M"])
             .or_else(|| fs::read_to_string(Path::new(folder).join("master.cf")).ok());
-        let setup = Self::read(main, master.as_deref());
+        let setup = Self { folder: folder.to_owned(), ..Self::read(main, master.as_deref()) };
+        // With lines that are none it says nothing, or something else than was meant.
+        if !setup.broken.is_empty() {
+            return setup;
+        }
         match postconf(&["-c", folder, "-nx"]) {
             Some(said) => Self { parameters: config::in_effect(&config::written(&said)), ..setup },
             None => setup,
@@ -84,22 +99,47 @@ impl Setup {
 
     /// From the texts of its files alone.
     pub(super) fn read(main: &str, master: Option<&str>) -> Self {
-        let written = config::written(main);
+        let (main, broken) = margin::mended(main);
+        let written = config::written(&main);
         let raw = config::in_effect(&written);
         let parameters = raw.iter().map(|(name, value)| (name.clone(), config::expanded(value, &raw)));
         let parameters: Parameters = parameters.collect();
         // Before compatibility level 1 `-` meant yes.
         let old = parameters.get("compatibility_level").is_none_or(|level| level == "0");
         let services = master.map(|text| config::services(text, old));
-        Self { written, parameters, services, instance: None }
+        Self { written, parameters, broken, services, folder: FOLDERS[0].to_owned(), instance: None }
     }
 
-    /// Whether mail that comes in goes by a milter or a filter, anywhere.
-    pub(super) fn asks_a_filter(&self) -> bool {
-        const NAMES: [&str; 3] = ["smtpd_milters", "content_filter", "smtpd_proxy_filter"];
-        let is_one = |(name, value): (&String, &String)| NAMES.contains(&name.as_str()) && !value.is_empty();
-        let mut overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
-        self.parameters.iter().any(is_one) || overrides.any(|(name, value)| is_one((name, value)))
+    pub(super) fn main_cf(&self) -> String {
+        format!("{}/main.cf", self.folder)
+    }
+
+    /// Lines of `main.cf` that are not what they were meant to be.
+    pub(super) fn broken(&self) -> &[Broken] {
+        &self.broken
+    }
+
+    /// To whom it hands mail that comes in, anywhere.
+    pub(super) fn filters(&self) -> Filters {
+        const MILTERS: &str = "smtpd_milters";
+        const OTHERS: [&str; 2] = ["content_filter", "smtpd_proxy_filter"];
+        let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
+        let set = self.parameters.iter().chain(overrides.map(|(name, value)| (name, value)));
+        let mut filters = Filters {
+            in_main: self.parameters.get(MILTERS).cloned().unwrap_or_default(),
+            ..Filters::default()
+        };
+        for (name, value) in set {
+            filters.is_filtered |= OTHERS.contains(&name.as_str()) && !value.is_empty();
+            let value = config::expanded(value, &self.parameters);
+            let milters = restrictions::elements(&value).filter(|_| name == MILTERS);
+            for milter in milters {
+                if !filters.milters.iter().any(|known| known == milter) {
+                    filters.milters.push(milter.to_owned());
+                }
+            }
+        }
+        filters
     }
 
     /// The `resolv.conf` that its chrooted services see, where those that ask lists run in one.

@@ -4,11 +4,13 @@
 //! relay. Pure.
 
 use super::super::super::finding::Cure;
-use super::super::{Does, Harsh};
+use super::super::Harsh;
 use super::Setup;
+use super::again::CLASSES;
+use super::asking::{Asking, asking};
 use super::config::{Parameters, Service};
 use super::effect::{RESTRICTIONS, SUBMISSION, at, doors, is_closed, overridden, own};
-use super::restrictions::{OWN, Question, questions, words};
+use super::restrictions::{OWN, questions, words};
 use crate::model::Name;
 
 const RECIPIENT: &str = "smtpd_recipient_restrictions";
@@ -21,13 +23,13 @@ pub(in super::super) fn harsh(setup: &Setup) -> Vec<Harsh> {
     for name in RESTRICTIONS {
         let main = setup.parameters.get(name).map_or("", String::as_str);
         let inherits = |service: &&Service| own(service, name, setup).is_none();
-        all.extend(disordered(name, &inlined(main, &setup.parameters)));
+        all.extend(disordered(name, main, &setup.parameters));
         let asked: Vec<&Service> = services.iter().copied().filter(inherits).collect();
         all.extend(for_who_logs_in(setup, name, main, &asked));
         for service in services.iter().copied().chain(doors(setup)).filter(|service| !inherits(service)) {
-            let value = inlined(&own(service, name, setup).unwrap_or_default(), &setup.parameters);
+            let value = own(service, name, setup).unwrap_or_default();
             let at = format!("{}/{} {name}", service.name, service.kind);
-            let found = disordered(&at, &value).or_else(|| {
+            let found = disordered(&at, &value, &setup.parameters).or_else(|| {
                 services
                     .contains(&service)
                     .then(|| with_a_value_of_its_own(setup, service, &at, name, &value))
@@ -64,7 +66,7 @@ fn services(setup: &Setup) -> Vec<&Service> {
 
 /// A value with those of classes in their places.
 fn inlined(value: &str, parameters: &Parameters) -> String {
-    let classes = parameters.get("smtpd_restriction_classes").map_or("", String::as_str);
+    let classes = parameters.get(CLASSES).map_or("", String::as_str);
     let classes: Vec<&str> = words(classes).collect();
     let mut depth = 0;
     let inlined = words(value).map(|word| {
@@ -78,33 +80,34 @@ fn inlined(value: &str, parameters: &Parameters) -> String {
     inlined.collect::<Vec<_>>().join(" ")
 }
 
-fn refuses(question: &Question<'_>) -> bool {
-    question.does == Does::Reject && question.barred.is_none()
+fn refuses(asking: &Asking) -> bool {
+    asking.refusing().next().is_some()
 }
 
-fn zones<'a>(questions: impl Iterator<Item = &'a Question<'a>>) -> Vec<Name> {
-    questions.filter_map(|asks| asks.mention("")).map(|mention| mention.zone).collect()
+fn zones<'a>(asking: impl Iterator<Item = &'a Asking>) -> Vec<Name> {
+    asking.flat_map(Asking::zones).collect()
 }
 
-fn lines(questions: &[&Question<'_>]) -> String {
-    questions.iter().map(|asks| asks.line()).collect::<Vec<_>>().join("\n")
+fn lines(asking: &[&Asking]) -> String {
+    asking.iter().map(|asking| asking.line()).collect::<Vec<_>>().join("\n")
 }
 
-/// Questions that stand before what lets one's own people pass.
-fn disordered(at: &str, value: &str) -> Option<Harsh> {
-    let questions = questions(value);
+/// What asks and stands before what lets one's own people pass.
+fn disordered(at: &str, value: &str, parameters: &Parameters) -> Option<Harsh> {
+    let all = asking(value, parameters);
     // What stands at the end of a list is looked at when somebody comes as far.
+    let value = inlined(value, parameters);
     let reached = format!("{value} reject_rbl_client end.test");
-    let last = self::questions(&reached).pop().filter(|last| last.barred.is_none())?;
-    let late = |asks: &&Question<'_>| (0..OWN.len()).any(|own| last.spares[own] && !asks.spares[own]);
-    let early: Vec<&Question<'_>> = questions.iter().filter(late).collect();
-    let refusing = || early.iter().copied().filter(|asks| refuses(asks));
-    let missed: Vec<&str> = (0..OWN.len())
-        .filter(|own| refusing().any(|asks| last.spares[*own] && !asks.spares[*own]))
-        .map(|own| OWN[own])
-        .collect();
+    let last = questions(&reached).pop().filter(|last| last.barred.is_none())?;
+    let late = |asking: &&Asking| (0..OWN.len()).any(|own| last.spares[own] && asking.is_before(own));
+    let early: Vec<&Asking> = all.iter().filter(late).collect();
+    let refusing = || early.iter().copied().filter(|asking| refuses(asking));
+    let is_missed = |own: &usize| {
+        refusing().flat_map(Asking::refusing).any(|asks| last.spares[*own] && !asks.spares(*own))
+    };
+    let missed: Vec<&str> = (0..OWN.len()).filter(is_missed).map(|own| OWN[own]).collect();
     let first = missed.first()?;
-    let behind = words(value).filter(|word| OWN.contains(word) || RELAY.contains(word)).last()?;
+    let behind = words(&value).filter(|word| OWN.contains(word) || RELAY.contains(word)).last()?;
     Some(Harsh {
         at: at.to_owned(),
         zones: zones(refusing()),
@@ -119,13 +122,13 @@ fn disordered(at: &str, value: &str) -> Option<Harsh> {
 
 /// Questions of `main.cf` that services for submission ask of who logs in.
 fn for_who_logs_in(setup: &Setup, name: &str, main: &str, services: &[&Service]) -> Option<Harsh> {
+    let all = asking(main, &setup.parameters);
     let value = inlined(main, &setup.parameters);
-    let questions = questions(&value);
     // Before RCPT nobody knows yet who logs in, and with this each list is looked at as soon as it can be.
     let is_early = setup.parameters.get("smtpd_delay_reject").is_some_and(|value| value == "no")
         && matches!(name, "smtpd_client_restrictions" | "smtpd_helo_restrictions");
-    let is_harsh = |asks: &&Question<'_>| refuses(asks) && (is_early || !asks.spares[1]);
-    let harsh: Vec<&Question<'_>> = questions.iter().filter(is_harsh).collect();
+    let is_harsh = |asking: &&Asking| asking.refusing().any(|asks| is_early || !asks.spares(1));
+    let harsh: Vec<&Asking> = all.iter().filter(is_harsh).collect();
     let first = services.first().filter(|_| !harsh.is_empty())?;
     // Told already, and right when that is.
     if !is_early && words(&value).any(|word| word == OWN[1]) {
@@ -146,12 +149,7 @@ fn for_who_logs_in(setup: &Setup, name: &str, main: &str, services: &[&Service])
             how: format!("in main.cf, at the front of {name}, then `postfix reload`"),
             lines: format!("    {},", OWN[1]),
         },
-        _ => moved(
-            setup,
-            first,
-            name,
-            &questions.iter().filter(|asks| asks.barred.is_none()).collect::<Vec<_>>(),
-        ),
+        _ => moved(setup, first, name, &all.iter().filter(|asking| asking.is_reached()).collect::<Vec<_>>()),
     };
     Some(Harsh {
         at: name.to_owned(),
@@ -187,7 +185,7 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// Questions go where who logs in has been let pass before; what stands beside them stays.
-fn moved(setup: &Setup, service: &Service, name: &str, asks: &[&Question<'_>]) -> Cure {
+fn moved(setup: &Setup, service: &Service, name: &str, asks: &[&Asking]) -> Cure {
     let there = setup.parameters.get(RECIPIENT).map_or("", String::as_str);
     let is_asked_there = own(service, RECIPIENT, setup).is_none();
     let mut behind = words(there).filter(|word| OWN.contains(word) || RELAY.contains(word));
@@ -228,13 +226,13 @@ fn with_a_value_of_its_own(
     name: &str,
     value: &str,
 ) -> Option<Harsh> {
-    let questions = questions(value);
-    let harsh: Vec<&Question<'_>> =
-        questions.iter().filter(|asks| refuses(asks) && !asks.spares[1]).collect();
+    let all = asking(value, &setup.parameters);
+    let is_harsh = |asking: &&Asking| asking.refusing().any(|asks| !asks.spares(1));
+    let harsh: Vec<&Asking> = all.iter().filter(is_harsh).collect();
     if harsh.is_empty() {
         return None;
     }
-    let cure = match is_shut(setup, service) && is_plain(value) {
+    let cure = match is_shut(setup, service) && is_plain(&inlined(value, &setup.parameters)) {
         true => Cure {
             how: "who comes there has to log in anyway: leave this list out there".to_owned(),
             lines: format!("postconf -P \"{}/{}/{name}=\"\npostfix reload", service.name, service.kind),

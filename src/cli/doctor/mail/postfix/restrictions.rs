@@ -39,6 +39,39 @@ impl Question<'_> {
     }
 }
 
+/// A restriction with its arguments, and `warn_if_reject` where that stands before it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Restriction<'a> {
+    pub(super) text: String,
+    /// The word by itself, and what it is asked with.
+    pub(super) word: &'a str,
+    pub(super) argument: Option<&'a str>,
+    /// No mail for one's own domains comes by what stands behind it.
+    pub(super) ends: bool,
+}
+
+/// A list, parted into its restrictions.
+pub(super) fn restrictions(value: &str) -> Vec<Restriction<'_>> {
+    const WARNS: &str = "warn_if_reject";
+    let mut elements = elements(value);
+    let mut restrictions = Vec::new();
+    let mut before = None;
+    while let Some(word) = elements.next() {
+        if word == WARNS {
+            before = Some(WARNS);
+            continue;
+        }
+        let takes = word.starts_with("check_")
+            || word == "sleep"
+            || ["_rbl_", "_rhsbl_", "_dnswl_", "_rhswl_"].iter().any(|part| word.contains(part));
+        let argument = takes.then(|| elements.next()).flatten();
+        let ends = before.is_none() && ends(word, argument);
+        let text: Vec<&str> = before.take().into_iter().chain([word]).chain(argument).collect();
+        restrictions.push(Restriction { text: text.join(" "), word, argument, ends });
+    }
+    restrictions
+}
+
 /// What the restrictions in a value ask.
 pub(super) fn questions(value: &str) -> Vec<Question<'_>> {
     let mut questions = Vec::new();

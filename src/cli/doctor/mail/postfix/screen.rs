@@ -8,7 +8,7 @@ use super::config::{Parameters, Service};
 use super::restrictions::{elements, mention, of_everybody, words};
 use crate::model::Name;
 
-pub(super) const SITES: &str = "postscreen_dnsbl_sites";
+pub(in super::super) const SITES: &str = "postscreen_dnsbl_sites";
 pub(in super::super) const THRESHOLD: &str = "postscreen_dnsbl_threshold";
 /// What asks for it.
 const DNSBLOG: &str = "dnsblog   unix  -       -       y       -       0       dnsblog";
