@@ -338,6 +338,8 @@ pub(crate) fn lists_test_point(zone: &Zone<Mapped>) -> bool {
 fn state(path: &Path, entry: &ZoneEntry, expired: &BTreeSet<String>, overlay: &Arc<Overlay>) -> ZoneState {
     let open = || -> Result<Zone<Mapped>, SnapshotError> {
         let snapshot = Snapshot::open(Mapped::of(&open_plain(path)?)?)?;
+        // The server takes none that is damaged anywhere.
+        snapshot.verify()?;
         let zone = Zone::new(Arc::new(snapshot), entry.serial).masked(|list| expired.contains(list))?;
         Ok(zone.overlaid(overlay))
     };
