@@ -393,6 +393,10 @@ gatepost.toml:3:8: no feed `uceprotect` in the catalogue (did you mean `uceprote
             "file = \"own.txt\"\nfiles = [\"own.txt\"]\nformat = \"plain\"\nuse = \"block\"",
             "2:7: list `x` comes from several places at once",
         ),
+        (
+            "files = [\"https://h.example/x?key=k\"]\nformat = \"plain\"\nuse = \"block\"",
+            "3:10: a URL where the path",
+        ),
         ("files = []\nformat = \"plain\"\nuse = \"block\"", "3:9: no file"),
         ("files = [\"own.txt\", \"own.txt\"]\nformat = \"plain\"\nuse = \"block\"", "3:21: "),
         (

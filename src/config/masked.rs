@@ -23,6 +23,7 @@ impl Masked {
         proxies(text, &mut found);
         before_at(text, &mut found);
         behind_scheme(text, &mut found);
+        keys(text, &mut found);
         found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
         let mut parts: Vec<(Range<usize>, &'static str)> = Vec::new();
         for (range, shown) in found {
@@ -91,7 +92,7 @@ fn before_at(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
     }
 }
 
-/// `://HOST:PASSWORD` without its `@`, and what stands behind `?`.
+/// `://HOST:PASSWORD` without its `@`.
 fn behind_scheme(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
     let mut from = 0;
     while let Some(at) = text[from..].find("://").map(|at| from + at + 3) {
@@ -109,13 +110,29 @@ fn behind_scheme(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
         {
             found.push((colon..end, MASK));
         }
-        // A `?` before the `@` is one of the password.
-        let from = text[at..end].rfind('@').map_or(at, |sign| at + sign);
-        let until = text[from..end].find(' ').map_or(end, |space| from + space);
-        if let Some(query) = text[from..until].find('?').map(|query| from + query + 1)
-            && query < until
-        {
-            found.push((query..until, REST));
+    }
+}
+
+/// What stands behind `?`, or behind `&` where `=` follows, whatever it is in: who mistypes a URL may have put it anywhere.
+fn keys(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
+    const SIGNS: [&str; 5] = ["?", "&", "\\u003f", "\\u003F", "\\x3f"];
+    for sign in SIGNS {
+        for (at, _) in text.match_indices(sign) {
+            let (from, end) = (at + sign.len(), end_of(text, at));
+            // One before an `@` is one of the password, which is taken care of.
+            if text[at..end].contains('@') {
+                continue;
+            }
+            // What is shown already is a digest.
+            let rest = &text[from..];
+            let is_word = rest.starts_with(|c: char| c.is_alphanumeric() || "%&-._~".contains(c));
+            if from < end
+                && is_word
+                && !rest.starts_with(REST)
+                && (sign != "&" || text[from..end].contains('='))
+            {
+                found.push((from..end, REST));
+            }
         }
     }
 }
@@ -200,6 +217,14 @@ mod tests {
             ("urls = [\"https://h/x\", \"h:1:joe:pw\"]", "urls = [\"https://h/x\", \"***\"]"),
             ("credential = \"systemd:joe:pw\"", "credential = \"***\""),
             ("url = \"https://h/x?key=k&y\" # see", "url = \"https://h/x?...\" # see"),
+            ("url = \"h/x?key=k&y\" # see", "url = \"h/x?...\" # see"),
+            ("ulr = \"h/x?key=k&y\"", "ulr = \"h/x?...\""),
+            ("    \"h/x?key=k&y\",", "    \"h/x?...\","),
+            ("url: h/x?key=k", "url: h/x?..."),
+            ("url = \"https://exa mple.net/x?a b=k\"", "url = \"https://exa mple.net/x?...\""),
+            ("&key=k\"", "&...\""),
+            ("url = \"h/x\\u003fkey=k\"", "url = \"h/x\\u003f...\""),
+            ("urls = [\"h/x?key=k\", \"h/y?k\", \"h/z?\"]", "urls = [\"h/x?...\", \"h/y?...\", \"h/z?\"]"),
             // Nothing of these is a password.
             ("no address, a@b", "no address, a@b"),
             ("contact = \"me@example.net\"", "contact = \"me@example.net\""),

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::masked::{MASK, has_parts};
+use super::masked::{MASK, has_parts, without_passwords};
 use crate::model::ContentHash;
 
 /// How a feed is fetched, by the scheme of its URL.
@@ -120,7 +120,7 @@ fn plainly(text: &str) -> String {
 }
 
 fn parse(text: &str) -> Result<(Url, Transport), String> {
-    let shown = if has_parts(text) { MASK } else { text };
+    let shown = if has_parts(text) { MASK.to_owned() } else { without_passwords(text) };
     let url = Url::parse(text).map_err(|error| format!("`{shown}` is not a URL: {error}"))?;
     let Some(transport) = Transport::of(&url) else { return Err(no_way(&url, "a feed")) };
     check_authority(text, &url)?;
@@ -176,7 +176,13 @@ fn check_rsync(url: &Url, transport: Transport) -> Result<(), String> {
         return Err(format!("`{user}` is not a user name"));
     }
     if url.query().is_some() || url.fragment().is_some() || !is_plain(url.path(), "/.-_~+@=:,") {
-        return Err("a path of rsync's has letters, digits and `/.-_~+@=:,` only".to_owned());
+        return Err("a path of rsync's has letters, digits and `@/.-_~+=:,` only".to_owned());
+    }
+    if url.path().split('/').any(|part| part.starts_with('-')) {
+        return Err(
+            "a part of the path that begins with `-` would be an option for the rsync on the other side"
+                .to_owned(),
+        );
     }
     let parts = url.path().split('/').filter(|part| !part.is_empty()).count();
     if url.path().ends_with('/') || parts < if transport == Transport::Rsync { 2 } else { 1 } {

@@ -5,7 +5,7 @@
 //! say. Never: putting one into an argument, a URL or the store.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,23 @@ pub fn path_of(credential: &Credential) -> Result<PathBuf, String> {
     }
 }
 
+/// The file of a key that ssh reads itself. ssh looks at the mode of its own user's keys alone.
+pub(super) fn key_file(credential: &Credential) -> Result<PathBuf, String> {
+    let path = path_of(credential)?;
+    let failed = |what: &str| format!("credential {}: {what}", path.display());
+    match std::fs::metadata(&path) {
+        Err(error) => Err(failed(&cannot_read(&error))),
+        Ok(found) if is_open_to_all(&found) => Err(failed(OPEN_TO_ALL)),
+        Ok(_) => Ok(path),
+    }
+}
+
+const OPEN_TO_ALL: &str = "everybody on this machine may read or change it (chmod o= it)";
+
+fn is_open_to_all(found: &Metadata) -> bool {
+    found.mode() & 0o007 != 0
+}
+
 /// What tells a credential from another, and from itself after its file was changed; nothing of what stands in it. One of the service
 /// manager's is its name alone: it is written anew at each start.
 pub(crate) fn mark(credential: Option<&Credential>) -> String {
@@ -83,8 +100,8 @@ impl Secret {
             return Err(failed("not a regular file"));
         }
         let file = File::open(&path).map_err(cannot)?;
-        if file.metadata().map_err(cannot)?.mode() & 0o007 != 0 {
-            return Err(failed("everybody on this machine may read or change it (chmod o= it)"));
+        if is_open_to_all(&file.metadata().map_err(cannot)?) {
+            return Err(failed(OPEN_TO_ALL));
         }
         let mut text = String::new();
         file.take(LONGEST + 1).read_to_string(&mut text).map_err(cannot)?;

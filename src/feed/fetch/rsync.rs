@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::reach::addresses;
 use super::{Answered, Ask, Got, Trouble, not_modified};
 use crate::config::{Transport, shown_url};
-use crate::feed::secret::path_of;
+use crate::feed::secret::key_file;
 use crate::store::Validators;
 
 mod child;
@@ -279,7 +279,7 @@ fn ssh_arguments(ask: &Ask<'_>) -> Result<Vec<OsString>, Problem> {
         words.extend(["-p".to_owned(), port.to_string()]);
     }
     if let Some(credential) = &ask.list.credential {
-        let key = path_of(credential).map_err(Problem::unreached)?;
+        let key = key_file(credential).map_err(Problem::unreached)?;
         words.extend(["-o".to_owned(), "IdentitiesOnly=yes".to_owned()]);
         words.extend(["-i".to_owned(), quoted(&key.to_string_lossy())]);
     }
