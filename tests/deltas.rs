@@ -205,6 +205,15 @@ fn a_damaged_delta() {
         // What is there now was written down beside it.
         assert_eq!(place.since(&sets[4]), since);
     }
+    // What the first one leads from is there whole as well, and was there until then.
+    fs::write(&path, &octets).unwrap();
+    let first = place.files("delta-")[0].clone();
+    let intact = fs::read(&first).unwrap();
+    fs::write(&first, &intact[..intact.len() / 2]).unwrap();
+    let told = place.replay(&sets[4]);
+    assert_eq!((told[0].0, &told[0].2), (19, &sets[0]));
+    fs::write(&first, &intact).unwrap();
+    fs::write(&path, &octets[..octets.len() / 2]).unwrap();
     // A set that is there whole is known again, and all that follows it.
     place.writer.list(&Place::name()).unwrap().keep_set(&sets[3]).unwrap();
     let told: Vec<(i64, bool)> = place.replay(&sets[4]).iter().map(|told| (told.0, told.1)).collect();

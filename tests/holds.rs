@@ -68,6 +68,9 @@ fn a_person_lets_it_through() {
     // What is held may be another by the time that a person has looked at it.
     let other = site.on_list("accept", "victim", &["123456789abc"]).expect(2);
     assert!(other.stderr.contains("what is held is not `123456789abc`"), "{other:?}");
+    // Nor are three digits a hash.
+    let short = site.on_list("accept", "victim", &[&held[..3]]).expect(2);
+    assert!(short.stderr.contains(&format!("what is held is not `{}`", &held[..3])), "{short:?}");
     let done = site.on_list("accept", "victim", &[&held, "--json"]).expect(0);
     let list = done.json()["lists"][0].clone();
     assert_eq!(list["outcome"], "accepted", "{done:?}");

@@ -39,6 +39,26 @@ const PHRASES: [&str; 17] = [
     "try again",
 ];
 
+/// What they say in comments alone, and no list says there of itself.
+const REFUSALS: [&str; 11] = [
+    "403 forbidden",
+    "access denied",
+    "bad gateway",
+    "gateway time",
+    "internal server error",
+    "limit exceeded",
+    "limit reached",
+    "quota exceeded",
+    "service unavailable",
+    "temporarily unavailable",
+    "you have exceeded",
+];
+
+/// Whom they say it to, in these words.
+const WHOM: [&str; 4] = ["you", "your ip", "your address", "your ip address"];
+const VERBS: [&str; 7] = ["are", "is", "was", "have been", "has been", "has now been", "have now been"];
+const WHAT: [&str; 5] = ["blocked", "banned", "blacklisted", "denied", "blocklisted"];
+
 /// Why a body is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Rejection {
@@ -147,10 +167,8 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     if few && spoken.iter().any(|line| says_no(line)) {
         return Err(Rejection::Message(excerpt(spoken[0])));
     }
-    // With nothing but a line or two of comments they are what there is to say. More of them are a list's header.
-    let all: Vec<&[u8]> = written(text).take(FEW_LINES + 1).collect();
-    if whole && spoken.is_empty() && all.len() <= FEW_LINES && all.iter().any(|line| says_no(line)) {
-        return Err(Rejection::Message(excerpt(all[0])));
+    if whole && spoken.is_empty() && refuses(text) {
+        return Err(Rejection::Message(first_line(text)));
     }
     if format == Format::Csv {
         return csv(text, len, whole, &spoken);
@@ -224,6 +242,27 @@ fn says_no(line: &[u8]) -> bool {
     PHRASES.iter().any(|phrase| text.contains(phrase))
 }
 
+/// With nothing but a line or two of comments they are what there is to say. More of them may be the header of a list that is empty,
+/// which has rules for those who fetch it: then only what none says of itself counts.
+fn refuses(text: &[u8]) -> bool {
+    let all: Vec<&[u8]> = written(text).collect();
+    if all.len() <= FEW_LINES && all.iter().any(|line| says_no(line)) {
+        return true;
+    }
+    let words = all.iter().flat_map(|line| {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+        let line = line.trim_start_matches(['#', ';', '/', '!']).replace('\u{a0}', " ");
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    });
+    let said = words.collect::<Vec<_>>().join(" ");
+    let told = || WHOM.iter().flat_map(|whom| VERBS.iter().map(move |verb| format!("{whom} {verb} ")));
+    REFUSALS.iter().any(|phrase| said.contains(phrase))
+        || told().any(|start| {
+            said.match_indices(&start)
+                .any(|(at, _)| WHAT.iter().any(|what| said[at + start.len()..].starts_with(what)))
+        })
+}
+
 fn first_line(text: &[u8]) -> String {
     excerpt(text.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii())
 }
@@ -246,6 +285,22 @@ mod tests {
             let header = "# A list\n#\n# Please do not fetch it too often\n# 2026-11-30\n";
             assert_eq!(verdict(header), Ok(()), "{format}");
             assert_eq!(verdict("# A list that is empty today\n"), Ok(()), "{format}");
+            for header in [
+                "# Hosts that have been blocked or banned here\n# You may fetch it every 30 minutes, no more:\n# you will be blocked\n# otherwise\n",
+                "# If your IP is listed, write to us\n#\n# Too many requests come from some\n# 2026-11-30\n",
+            ] {
+                assert_eq!(verdict(header), Ok(()), "{format}");
+            }
+            // But none says this.
+            for refusal in [
+                "# Dear user\n#\n# Your address has been blocked.\n# Write to us\n# 2026-11-30\n",
+                "# Dear user\n# Your IP has now been\n#   banned\n# 1\n# 2\n",
+                "# Dear user\n# You are\u{a0}blocked\n",
+                "# Dear user\n# 504 Gateway Timeout\n",
+                "# Dear user\n# You have exceeded the rate limit\n# 1\n# 2\n",
+            ] {
+                assert_eq!(verdict(refusal), Err(Rejection::Message("# Dear user".to_owned())), "{format}");
+            }
         }
     }
 

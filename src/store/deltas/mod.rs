@@ -77,7 +77,20 @@ impl Deltas<'_> {
         let last = files.last().filter(|file| file.after == to.short()).map(|file| file.time);
         let mut known: Option<(ContentHash, Set)> = None;
         for file in files {
-            let Ok(stored) = file::read(&file.path) else { continue };
+            let Ok(stored) = file::read(&file.path) else {
+                // What it leads from may be there whole, and was there until then.
+                if known.as_ref().is_none_or(|(hash, _)| hash.short() != file.before)
+                    && let Some((hash, set)) = self.stored_as(&file.before)
+                {
+                    visit(
+                        &Version { time: file.time.saturating_sub(1), set: hash, at_least: true },
+                        None,
+                        &set,
+                    );
+                    known = Some((hash, set));
+                }
+                continue;
+            };
             let (before, after) = (stored.before, stored.after);
             if known.as_ref().is_none_or(|(hash, _)| *hash != before.set) {
                 known = self.stored(&before.set).map(|set| (before.set, set));
@@ -169,6 +182,13 @@ impl Deltas<'_> {
     /// A set that is there whole.
     fn stored(&self, hash: &ContentHash) -> Option<Set> {
         read_set(&self.anchor_path(hash), hash).or_else(|_| self.list.set(hash)).ok()
+    }
+
+    /// The same by its shortened name.
+    fn stored_as(&self, short: &str) -> Option<(ContentHash, Set)> {
+        let anchors = self.named("anchor-").into_iter().flatten().map(|(hash, _)| hash);
+        let mut all = anchors.chain(self.list.sets().into_iter().flatten());
+        all.find(|hash| hash.short() == short).and_then(|hash| Some((hash, self.stored(&hash)?)))
     }
 
     fn anchor_path(&self, hash: &ContentHash) -> PathBuf {
