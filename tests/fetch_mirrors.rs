@@ -6,7 +6,6 @@ mod common;
 
 use std::io::Write;
 
-use common::dns::{A, Over, ask};
 use common::hostile::{Act, Hostile, response};
 use common::site::Site;
 use serde_json::Value;
@@ -261,43 +260,6 @@ fn a_dead_mirror_keeps_nobody_away() {
     let status: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert!(status["next"]["seconds"].as_u64().unwrap() < 3 * 3600, "{status:#}");
     assert!(status["resting"].is_null(), "the floor of each place will do: {status:#}");
-}
-
-/// A list's name that is given to another one, for another use: what the first had is not listed by the second.
-#[test]
-fn a_name_for_another_list() {
-    let [friends, foes] = [(); 2].map(|()| Hostile::start());
-    let site = Site::new();
-    let list = |server: &Hostile, use_: &str| {
-        let list = list_at(&[url_of(server)], "0s").replace("use = \"block\"", &format!("use = \"{use_}\""));
-        list + &Site::zone("z.example", &["one"], "")
-    };
-    site.configure(&list(&friends, "allow"));
-    friends.does(Act::Say(response("200 OK", b"5.6.7.8\n")));
-    assert_eq!(outcome(&site, 0), "accepted");
-    site.configure(&list(&foes, "block"));
-    foes.does(Act::Say(response("503 X", b"")));
-    site.sync(&["one"]).expect(1);
-    assert!(site.first_list()["set"].is_null(), "{:#}", site.first_list());
-    foes.does(Act::Say(response("200 OK", b"5.6.7.9\n")));
-    assert_eq!(outcome(&site, 0), "accepted");
-    let server = site.serve();
-    let listed = |host: u8| !ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
-    assert!(listed(9) && !listed(8));
-    // Nothing leads back to the other list.
-    site.on_list("rollback", "one", &[]).expect(2);
-    // The use that counts is the last one that it had at its place, not that of when it was taken.
-    site.configure(&list(&foes, "allow"));
-    assert_eq!(outcome(&site, 0), "accepted");
-    site.configure(&list(&friends, "block"));
-    friends.does(Act::Say(response("503 X", b"")));
-    site.sync(&["one"]).expect(1);
-    assert!(site.first_list()["set"].is_null(), "{:#}", site.first_list());
-    site.configure(&list(&foes, "block"));
-    assert_eq!(outcome(&site, 0), "accepted");
-    // Another use of what is there, and another place of what is listed alike, are a person's to choose.
-    site.configure(&list(&foes, "score"));
-    assert_eq!(site.first_list()["entries"], 1);
 }
 
 /// "Not modified" by somebody who has an older version, or another one, confirms nothing.

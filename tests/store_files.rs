@@ -288,6 +288,7 @@ fn held_bodies_wait_apart() {
         reasons: vec!["lists everything".to_owned()],
         fetched: None,
         validators: None,
+        use_: None,
         dates: Dates::default(),
         agreeing: Vec::new(),
     };
@@ -677,6 +678,7 @@ fn root_writes_through_no_link() {
             reasons: Vec::new(),
             fetched: None,
             validators: None,
+            use_: None,
             dates: Dates::default(),
             agreeing: Vec::new(),
         };

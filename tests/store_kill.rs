@@ -86,6 +86,7 @@ fn sync(store: &Store, round: u32) {
         reasons: Vec::new(),
         fetched: None,
         validators: None,
+        use_: None,
         dates: Dates::default(),
         agreeing: Vec::new(),
     };

@@ -53,6 +53,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
             | SyncError::Pinned(_)
             | SyncError::NotHeld(..)
             | SyncError::Replaced(_)
+            | SyncError::AnotherList { .. }
             | SyncError::NoVersion(..),
         ) => ExitStatus::Usage,
         // What was wanted is so already.

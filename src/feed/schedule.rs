@@ -239,7 +239,7 @@ fn past_crowd(wall: i64, dice: &mut Dice) -> Option<Duration> {
 }
 
 /// Random numbers of a store and a list: other stores' differ, and a test can foresee them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dice(u64);
 
 impl Dice {

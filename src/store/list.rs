@@ -18,7 +18,7 @@ use super::log::{self, Attempt, Logged};
 use super::owner::{LARGEST, Owner, holds, open_folder, open_in_place, open_plain, read_sealed};
 use super::status::{Dates, ListStatus, SetRef, Validators};
 use super::{Store, make_folder};
-use crate::model::{ContentHash, Hasher};
+use crate::model::{ContentHash, Hasher, Use};
 use crate::set::{Set, codec};
 
 /// Accepted bodies that are kept.
@@ -94,6 +94,9 @@ pub struct Held {
     /// What its server calls it: to be remembered only when it is let through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validators: Option<Validators>,
+    /// What the list was good for then.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub use_: Option<Use>,
     /// When it is from by its own words.
     #[serde(default)]
     pub dates: Dates,

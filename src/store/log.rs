@@ -14,7 +14,7 @@ use super::error::StoreError;
 use super::killpoint::killpoint;
 use super::owner::{Owner, open_in_place, read_small};
 use super::status::{Dates, Outcome, Validators};
-use crate::model::ContentHash;
+use crate::model::{ContentHash, Use};
 
 /// A log of this size is put aside.
 const ROTATE_AT: u64 = 1 << 20;
@@ -66,6 +66,9 @@ pub struct Attempt {
     /// The set that the body was read as; when nothing new came, the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<ContentHash>,
+    /// What the list was good for, where that was taken or confirmed.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub use_: Option<Use>,
     /// Its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<u64>,

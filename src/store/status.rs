@@ -17,6 +17,9 @@ use crate::model::{ContentHash, Use};
 pub struct ListStatus {
     /// How often it was asked for.
     pub attempts: u64,
+    /// In which sync of the store it was last asked for, counting those in which any list was.
+    #[serde(default)]
+    pub round: u64,
     /// When it was last asked for, whether or not anybody answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<Stamp>,
@@ -38,9 +41,13 @@ pub struct ListStatus {
     /// The current set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetRef>,
-    /// What the list was good for when that was taken.
+    /// What the list was good for when that was taken or confirmed last.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub use_: Option<Use>,
+    /// What another list had brought that had this name is forgotten, and nothing was taken since: its zones answer from nothing, not
+    /// from what they had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_away: bool,
     /// When the data of the current set end by their own words (`$TIMESTAMP` of rbldnsd's files), in seconds since
     /// 1970 by the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -371,6 +378,7 @@ impl ListStatus {
             self.content_since = Some(now.stamp());
         }
         self.set = Some(set);
+        self.given_away = false;
         self.validators = validators;
         self.last_confirmed = Some(now.stamp());
         self.decide(outcome, reasons, now);

@@ -89,7 +89,8 @@ pub fn decide(
 ) -> Result<Summary, SyncError> {
     let known = known(config, list)?;
     let mut run = Run::new(config, writer, watcher, By::Person);
-    let desk = run.desk(known)?;
+    let mut desk = run.desk(known)?;
+    desk.forget_another_list()?;
     let report = match wish {
         Settled::Accept(held) => desk.accept(held),
         Settled::Pin(version) => desk.put_in_service(version, Act::Pin),

@@ -32,7 +32,9 @@ impl<'a> Run<'a> {
             Asker::Timer => self.crowd()?,
             Asker::Person => None,
         };
-        let servers = self.servers();
+        let known = self.known();
+        self.round = 1 + known.iter().map(|list| list.round).max().unwrap_or_default();
+        let servers = Servers::of(&known, &self.writer.now(&known));
         let now = self.writer.now([]);
         servers.left(&now).for_each(|(server, left)| self.rests.note(server, left));
         let mut ready = Vec::new();
@@ -68,12 +70,10 @@ impl<'a> Run<'a> {
         Ok(ready)
     }
 
-    /// Servers that want to be left alone, whichever list was told. Lists that cannot be read are told of elsewhere.
-    fn servers(&self) -> Servers {
+    /// What is known of all feeds. Those that cannot be read are told of elsewhere.
+    fn known(&self) -> Vec<ListStatus> {
         let lists = self.config.reloadable.lists.values().filter(|list| !list.is_own());
-        let known: Vec<ListStatus> =
-            lists.filter_map(|list| status_of(&self.writer.store().list(&list.name)).ok()).collect();
-        Servers::of(&known, &self.writer.now(&known))
+        lists.filter_map(|list| status_of(&self.writer.store().list(&list.name)).ok()).collect()
     }
 
     /// How long to keep off, if everybody asks now. One wait for all lists: they take their turn anyway.
@@ -108,8 +108,8 @@ impl<'a> Run<'a> {
             };
             hosts.entry(host(list)).or_default().push(desk);
         }
-        // Who was sent away for another list's sake is asked for before that one: it had trouble, and may have it again.
-        hosts.values_mut().for_each(|desks| desks.sort_by_key(Desk::last_asked));
+        let (round, seed) = (self.round, self.writer.seed()?);
+        hosts.values_mut().for_each(|desks| desks.sort_by_cached_key(|desk| desk.turn(seed)));
         let threads = hosts.len().min(HOSTS_AT_A_TIME);
         let queue = Mutex::new(hosts.into_values());
         let stop = AtomicBool::new(false);
@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
         thread::scope(|scope| {
             for _ in 0..threads {
                 let sender = sender.clone();
-                scope.spawn(|| ask(&queue, &runtime, &fetcher, &rests, &stop, sender));
+                scope.spawn(|| ask(&queue, &runtime, &fetcher, &rests, round, &stop, sender));
             }
             drop(sender);
             let result = self.take_in(&results);
@@ -180,6 +180,7 @@ fn ask<'a>(
     runtime: &Runtime,
     fetcher: &Fetcher,
     rests: &Rests,
+    round: u64,
     stop: &AtomicBool,
     results: mpsc::Sender<Brought<'a>>,
 ) {
@@ -192,7 +193,7 @@ fn ask<'a>(
             }
             let asked = match desk.rests(rests) {
                 Some(left) => Asked::NotNow(left),
-                None => Asked::Now(desk.begin().map(|(known, body)| {
+                None => Asked::Now(desk.begin(round, rests).map(|(known, body)| {
                     runtime.block_on(async {
                         let brought = desk.fetch(fetcher, &known, body).await;
                         Box::new(desk.fetch_on(fetcher, known, brought).await)

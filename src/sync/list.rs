@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tempfile::NamedTempFile;
 
+pub(super) mod another;
 mod by_hand;
 pub(super) mod hold;
 mod judge;
@@ -62,9 +63,10 @@ impl<'a> Desk<'a> {
         self.list
     }
 
-    /// Whether the last attempt came to nothing, and when it was, by the wall clock.
-    pub(super) fn last_asked(&self) -> (bool, Option<i64>) {
-        (self.status.failures > 0, self.status.last_attempt.as_ref().map(|stamp| stamp.wall))
+    /// When its turn is among the lists of one host, the smallest first: who was not asked for the longest, and then anybody. A
+    /// server that gives so many lists at a time and no more would never give the last ones otherwise.
+    pub(super) fn turn(&self, seed: u64) -> (u64, Dice) {
+        (self.status.round, Dice::new(seed, self.list.name.as_str(), self.status.attempts))
     }
 
     /// Reads the stored body again when its set cannot be read any more, or when the configuration asks for it to be
@@ -107,7 +109,9 @@ impl<'a> Desk<'a> {
                 if read.is_good() {
                     // Nobody has confirmed it by this.
                     let (confirmed, dates) = (self.status.last_confirmed.clone(), self.status.dates);
+                    let use_ = self.status.use_;
                     self.take(read, None, validators, &mut report)?;
+                    self.status.use_ = use_;
                     self.status.last_confirmed = confirmed.or(self.status.last_confirmed);
                     // Nor is it any older.
                     self.status.dates.server = self.status.dates.server.max(dates.server);
@@ -125,48 +129,6 @@ impl<'a> Desk<'a> {
         Ok(Some(report))
     }
 
-    /// What was taken from places that are not asked any more, of good senders where the list is of bad ones now or the other way
-    /// round, is not this list's: good senders are not to be refused because somebody gave their list's name to another one.
-    fn forget_another_list(&mut self) -> Result<(), SyncError> {
-        let Some(use_) = self.status.use_ else {
-            // Of an older store, or of one that was lost: from now on it is known.
-            if self.status.set.is_some() {
-                self.status.use_ = Some(self.list.use_);
-                self.keeper.put_status(&self.status)?;
-            }
-            return Ok(());
-        };
-        // Files of one's own are asked for nowhere.
-        let was_elsewhere =
-            self.status.next_at.is_empty() || schedule::is_elsewhere(&self.status, self.list.source.urls());
-        if use_ == self.list.use_ {
-            return Ok(());
-        }
-        if use_.can_list() == self.list.use_.can_list() || !was_elsewhere {
-            // Another use of what is there is a person's to choose, and is what it has from now on.
-            self.status.use_ = Some(self.list.use_);
-            return Ok(self.keeper.put_status(&self.status)?);
-        }
-        tracing::warn!(
-            list = %self.list.name,
-            "it is an allow list no more, or has become one, at other places: its version in service is forgotten, and it answers from \
-             its first fetch on"
-        );
-        let old = std::mem::take(&mut self.status);
-        self.status = ListStatus {
-            attempts: old.attempts,
-            last_attempt: old.last_attempt,
-            last_contact: old.last_contact,
-            asked: old.asked,
-            believed: old.believed,
-            resting: old.resting,
-            ..ListStatus::default()
-        };
-        // First what would be taken up again if the status were lost.
-        self.keeper.drop_versions()?;
-        Ok(self.keeper.put_status(&self.status)?)
-    }
-
     /// How long to wait, when all that could be asked want to be left alone since others were asked in this sync.
     pub(super) fn rests(&self, rests: &Rests) -> Option<Duration> {
         let urls = self.list.source.urls();
@@ -179,7 +141,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Notes in the store that the source is about to be asked, so that a killed sync does not ask again at once.
-    pub(super) fn begin(&mut self) -> Result<(Known, NamedTempFile), SyncError> {
+    pub(super) fn begin(&mut self, round: u64, rests: &Rests) -> Result<(Known, NamedTempFile), SyncError> {
         let body = self.keeper.bodies()?.into_iter().next().map(|body| body.path);
         self.status.resting.retain(|_, pause| !pause.left(&self.now).is_zero());
         self.status.forget_rests_unless_shown(&secret::mark(self.list.credential.as_ref()));
@@ -195,6 +157,12 @@ impl<'a> Desk<'a> {
         }
         schedule::forget_places(&mut self.status, urls, self.list.floor, &self.now);
         self.status.attempt(&self.now);
+        // Where only mirrors elsewhere can be asked its turn is still to come.
+        let first =
+            urls.first().filter(|url| rests.left(url).is_some() || known.resting.contains(&shown_url(url)));
+        if first.is_none() {
+            self.status.round = round;
+        }
         let mut asking = self.status.clone();
         asking.contacted(urls.iter().map(place), &self.now);
         self.keeper.put_status(&asking)?;
@@ -289,6 +257,9 @@ impl<'a> Desk<'a> {
         attempt.by = self.by;
         attempt.outcome = report.outcome.unwrap_or_default();
         // A body that was not read, or did not come, has no entries; those in service are not its own.
+        if attempt.outcome.is_new() || attempt.outcome == Outcome::Confirmed {
+            attempt.use_ = self.status.use_;
+        }
         if !matches!(attempt.outcome, Outcome::Rejected | Outcome::Failed | Outcome::Stale) {
             attempt.set = attempt.set.or_else(|| current.map(|set| set.hash));
             attempt.entries = attempt.entries.or(report.entries);
@@ -427,6 +398,7 @@ impl<'a> Desk<'a> {
             return self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
         }
         self.status.confirmed(&self.now);
+        self.status.use_ = Some(self.list.use_);
         report.outcome = Some(Outcome::Confirmed);
     }
 

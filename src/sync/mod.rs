@@ -22,7 +22,7 @@ use crate::compile::Diff;
 use crate::config::{Config, ListConfig, Slug};
 use crate::feed::fetch::Rests;
 use crate::feed::schedule::Why;
-use crate::model::Name;
+use crate::model::{Name, Use};
 use crate::parse::Diag;
 use crate::snapshot::WriteError;
 use crate::store::killpoint::killpoint;
@@ -236,6 +236,20 @@ pub enum SyncError {
     /// Nothing to undo.
     #[error("{0} is not pinned")]
     NotPinned(Slug),
+    /// A version of another list, for another use, that had the same name.
+    #[error(
+        "{list}: {version} is of another list that had this name, and `use = \"{use_}\"`: it came from {place}"
+    )]
+    AnotherList {
+        /// The list.
+        list: Slug,
+        /// The version, in short.
+        version: String,
+        /// Where that came from.
+        place: String,
+        /// What the list was good for then.
+        use_: Use,
+    },
     /// A version that is not kept.
     #[error("{0}: {1}")]
     NoVersion(Slug, Unknown),
@@ -274,12 +288,14 @@ struct Run<'a> {
     hooks: Vec<JoinHandle<()>>,
     /// Servers that want to be left alone.
     rests: Rests,
+    /// This one, see [`ListStatus::round`].
+    round: u64,
 }
 
 impl<'a> Run<'a> {
     fn new(config: &'a Config, writer: &'a Writer, watcher: &'a dyn Watcher, by: By) -> Self {
         let (summary, hooks, rests) = (Summary::default(), Vec::new(), Rests::default());
-        Self { config, writer, watcher, by, summary, hooks, rests }
+        Self { config, writer, watcher, by, summary, hooks, rests, round: 0 }
     }
 
     fn run(mut self, options: &Options) -> Result<Summary, SyncError> {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
+use super::list::another::is_of_another;
 use super::list::status_of;
 use super::{Event, SyncError, Watcher, ZoneReport};
 use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile, expand};
@@ -46,11 +47,13 @@ pub(super) fn publish(
     let mut built = BTreeMap::new();
     let mut reports = Vec::new();
     for zone in &config.reloadable.zones {
-        if !stock.can_answer(zone) {
+        let before = Parts::of(&zone.origin, previous.as_ref());
+        // A server goes on with a zone that is missing, as its data were lost; of another list it has to hear.
+        let has_lost_all = before.is_some() && stock.is_given_away(zone);
+        if !stock.can_answer(zone) && !has_lost_all {
             continue;
         }
         let made_from = stock.made_from(zone);
-        let before = Parts::of(&zone.origin, previous.as_ref());
         let usable = before.as_ref().filter(|parts| parts.are_usable(writer));
         let zone_built = match usable.filter(|parts| parts.base.made_from == made_from) {
             Some(parts) => parts.stay(made_from, stock.until(zone)),
@@ -172,7 +175,11 @@ impl<'a> Stock<'a> {
         let mut statuses = HashMap::new();
         for name in config.reloadable.lists.keys() {
             // Where it cannot be read the zones of the list stay as they are ([`Stock::spec`]).
-            if let Ok(status) = status_of(&writer.store().list(name)) {
+            if let Ok(mut status) = status_of(&writer.store().list(name)) {
+                // Also where it could not be forgotten, or nobody has come to it yet.
+                if is_of_another(&config.reloadable.lists[name], &status) {
+                    (status.set, status.given_away) = (None, true);
+                }
                 statuses.insert(name.clone(), status);
             }
         }
@@ -198,6 +205,11 @@ impl<'a> Stock<'a> {
         }
         let listing = names().any(can_list);
         names().any(|name| self.hash(name).is_some() && (can_list(name) || !listing))
+    }
+
+    /// What a list of the zone had is another list's.
+    fn is_given_away(&self, zone: &ZoneConfig) -> bool {
+        zone.lists().any(|name| self.statuses.get(name).is_some_and(|status| status.given_away))
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {

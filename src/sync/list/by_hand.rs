@@ -1,7 +1,7 @@
 //! What a person decides of a list: let what is held through, keep a version in service, go back to an earlier one.
 
-use super::Desk;
 use super::judge::{Against, Body};
+use super::{Desk, lost};
 use crate::model::ContentHash;
 use crate::store::{Act, Attempt, Dates, Outcome, SetRef};
 use crate::sync::{ListReport, SyncError};
@@ -88,6 +88,8 @@ impl Desk<'_> {
     ) -> Result<ListReport, SyncError> {
         let mut report = ListReport::new(&self.list.name);
         let before = self.status.set;
+        let history = self.keeper.history();
+        self.check_is_own(&hash, &history)?;
         let set = self.keeper.set(&hash)?;
         let mut attempt = self.by_hand(act);
         let old = before.filter(|before| before.hash != hash).and_then(|before| self.old(&before.hash));
@@ -104,10 +106,11 @@ impl Desk<'_> {
             _ => format!("pinned by hand to {}", hash.short()),
         };
         self.status.pin(known, reason.clone(), &self.now);
+        // Who wants it knows what for.
+        self.status.use_ = Some(self.list.use_);
+        attempt.use_ = self.status.use_;
         if before.is_none_or(|before| before.hash != hash) {
-            let brought = self.keeper.history().into_iter().rev();
-            let mut brought = brought.filter(|attempt| attempt.outcome.is_new() && attempt.set == Some(hash));
-            self.status.brought = brought.next().map(Box::new);
+            self.status.brought = lost::brought(&history, &hash).map(Box::new);
             self.status.body = self.status.brought.as_ref().and_then(|brought| brought.body);
         }
         report.outcome = Some(Outcome::Pinned);

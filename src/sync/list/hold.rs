@@ -47,6 +47,7 @@ impl Desk<'_> {
             reasons: read.reasons.clone(),
             fetched: Some(self.now.stamp()),
             validators: Some(fetched.validators),
+            use_: Some(self.list.use_),
             dates: read.dates,
             agreeing,
         };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
 use crate::feed::schedule;
-use crate::model::ContentHash;
+use crate::model::{ContentHash, Use};
 use crate::store::{
     Act, Attempt, Dates, Decision, ListDir, ListStatus, Outcome, Pause, Pin, SetRef, Stamp, StoreError,
     Validators,
@@ -38,7 +38,10 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
     let body = newest.as_ref().and_then(|(hash, _)| Brought::find(&history, hash)).unwrap_or_default();
     // What a person decided of it holds on: the set was touched then.
     let decided = history.iter().rev().find_map(|attempt| match attempt.act? {
-        Act::Pin | Act::Rollback => Some(Some(attempt.wall)),
+        // One of a list that had the name before is of no version that is still there.
+        Act::Pin | Act::Rollback => {
+            Some(Some(attempt.wall).filter(|_| attempt.set == newest.as_ref().map(|set| set.0)))
+        }
         Act::Unpin => Some(None),
         Act::Accept | Act::Reread => None,
     });
@@ -47,6 +50,7 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
         validators: body.validators,
         dates: body.dates,
         end_mark: body.end_mark,
+        use_: newest.as_ref().and_then(|(hash, _)| use_of(&history, hash)),
         brought: body.attempt.map(Box::new),
         pinned: decided.flatten().map(|wall| Pin { since: at(wall), passed_over: None }),
         set: newest.map(|(hash, set)| SetRef { hash, entries: set.len() as u64 }),
@@ -64,6 +68,16 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
         resting: resting(&history),
         ..ListStatus::default()
     })
+}
+
+/// What brought a set, a body that was read again at the time when that came.
+pub(super) fn brought(history: &[Attempt], set: &ContentHash) -> Option<Attempt> {
+    Brought::find(history, set)?.attempt
+}
+
+/// What the list was good for when a set was taken or confirmed last.
+pub(super) fn use_of(history: &[Attempt], set: &ContentHash) -> Option<Use> {
+    history.iter().rev().filter(|attempt| attempt.set.as_ref() == Some(set)).find_map(|attempt| attempt.use_)
 }
 
 fn at(wall: i64) -> Stamp {

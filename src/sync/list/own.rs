@@ -21,6 +21,9 @@ enum Text {
     Embedded(&'static str),
 }
 
+/// The place of what is a part of the program.
+pub(super) const EMBEDDED: &str = "embedded";
+
 /// Why it gives no list.
 struct Refusal {
     outcome: Outcome,
@@ -45,7 +48,7 @@ impl Text {
         match self {
             Self::Files(files) => files::validators(files),
             Self::Embedded(text) => Validators {
-                url: "embedded".to_owned(),
+                url: EMBEDDED.to_owned(),
                 from: None,
                 etag: Some(ContentHash::of(text.as_bytes()).to_string()),
                 last_modified: None,
@@ -71,6 +74,7 @@ impl Text {
 impl Desk<'_> {
     /// Reads a list that needs no network, if it changed.
     pub(in crate::sync) fn own(mut self) -> Result<ListReport, SyncError> {
+        self.forget_another_list()?;
         let known = self.known();
         self.status.attempt(&self.now);
         let began = Instant::now();

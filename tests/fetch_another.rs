@@ -1,0 +1,349 @@
+//! A list's name that is given to another one, of good senders where the first was of bad ones: what the first had is not
+//! listed by the second, in whatever order the configuration is changed and whatever the new place says meanwhile.
+#![cfg(feature = "full")]
+
+mod common;
+
+use common::dns::{A, Over, ask};
+use common::hostile::{Act, Hostile, response};
+use common::site::Site;
+
+/// On the allow list alone.
+const FRIEND: &[u8] = b"5.6.7.8\n";
+/// On the block list alone.
+const FOE: &[u8] = b"5.6.7.9\n";
+
+fn list(server: &Hostile, use_: &str, more: &str) -> String {
+    format!(
+        "[list.one]\nurl = \"http://{}/list\"\nformat = \"plain\"\nuse = {use_:?}\nallow-private = true\nfloor = \"0s\"\n{more}\n",
+        server.address
+    ) + &Site::zone("z.example", &["one"], "")
+}
+
+fn gives(server: &Hostile, body: &[u8]) {
+    server.does(Act::Say(response("200 OK", body)));
+}
+
+/// What became of the list.
+#[track_caller]
+fn outcome(site: &Site, code: i32) -> String {
+    site.sync(&["one"]).expect(code).json()["lists"][0]["outcome"].as_str().unwrap_or("waits").to_owned()
+}
+
+/// Which of the two the block list lists.
+fn listed(site: &Site) -> (bool, bool) {
+    let server = site.serve();
+    let listed = |host: u8| !ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
+    (listed(8), listed(9))
+}
+
+/// Holds what is below it: too few.
+const HOLDS: &str = "min-entries = 100";
+
+/// Whatever the other list's place says first, and whether its URL came with the use, before it or after it.
+#[test]
+fn in_any_order() {
+    let answers: [(&str, &str, Vec<u8>); 4] = [
+        ("rejected", "", response("200 OK", b"<html>busy</html>")),
+        ("failed", "", response("404 X", b"")),
+        ("failed", "", response("503 X", b"")),
+        ("held", HOLDS, response("200 OK", FOE)),
+    ];
+    for (order, between) in [("both", false), ("place", false), ("place", true), ("use", false)] {
+        for (became, more, answer) in &answers {
+            let what = format!("{order}, {became}, {between}");
+            let [friends, foes] = [(); 2].map(|()| Hostile::start());
+            gives(&friends, FRIEND);
+            let site = Site::new();
+            site.configure(&list(&friends, "allow", ""));
+            assert_eq!(outcome(&site, 0), "accepted", "{what}");
+            foes.does(Act::Say(answer.clone()));
+            match order {
+                "place" => {
+                    site.configure(&list(&foes, "allow", more));
+                    if between {
+                        assert_eq!(outcome(&site, 1), *became, "{what}");
+                    }
+                }
+                // Served at once, as it says; but nobody has asked for it as such yet.
+                "use" => {
+                    site.configure(&list(&friends, "block", ""));
+                    friends.does(Act::Say(response("503 X", b"")));
+                    assert_eq!(outcome(&site, 1), "failed", "{what}");
+                    assert_eq!(listed(&site), (true, false), "{what}");
+                }
+                _ => {}
+            }
+            site.configure(&list(&foes, "block", more));
+            assert_eq!(outcome(&site, 1), *became, "{what}");
+            assert_eq!(listed(&site), (false, false), "{what}");
+            gives(&foes, FOE);
+            site.configure(&list(&foes, "block", ""));
+            assert_eq!(outcome(&site, 0), "accepted", "{what}");
+            assert_eq!(listed(&site), (false, true), "{what}");
+            // Nothing leads back to the other list.
+            site.on_list("rollback", "one", &[]).expect(2);
+            assert_eq!(listed(&site), (false, true), "{what}");
+        }
+    }
+}
+
+/// A version of the other list that is still there, since the second was an allow list, too, at first.
+#[test]
+fn its_versions_cannot_be_had_back() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    gives(&foes, FOE);
+    for loses_status in [false, true] {
+        let site = Site::new();
+        site.configure(&list(&friends, "allow", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        let first = site.first_list()["set"].as_str().unwrap().to_owned();
+        site.configure(&list(&foes, "allow", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        // At its own place it may be used otherwise.
+        site.configure(&list(&foes, "block", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        if loses_status {
+            std::fs::remove_file(site.state().join("feeds/one/status.json")).unwrap();
+        }
+        for (command, version) in [("rollback", vec![]), ("rollback", vec![&*first]), ("pin", vec![&*first])]
+        {
+            let said = site.on_list(command, "one", &version).expect(2).stderr;
+            assert!(said.contains("is of another list that had this name"), "{command}: {said}");
+        }
+        assert_eq!(listed(&site), (false, true));
+    }
+}
+
+/// What the other list had held is not let through as the second's, before any sync looked at it.
+#[test]
+fn what_it_had_held_is_not_let_through() {
+    for first_ever in [true, false] {
+        let [friends, foes] = [(); 2].map(|()| Hostile::start());
+        let site = Site::new();
+        if !first_ever {
+            gives(&friends, b"5.6.7.7\n");
+            site.configure(&list(&friends, "allow", ""));
+            assert_eq!(outcome(&site, 0), "accepted");
+        }
+        gives(&friends, FRIEND);
+        site.configure(&list(&friends, "allow", HOLDS));
+        assert_eq!(outcome(&site, 1), "held");
+        site.configure(&list(&foes, "block", HOLDS));
+        site.on_list("accept", "one", &[]).expect(2);
+        foes.does(Act::Say(response("503 X", b"")));
+        assert_eq!(outcome(&site, 1), "failed");
+        assert_eq!(listed(&site), (false, false));
+        assert!(site.files("feeds/one/held").is_empty());
+    }
+}
+
+/// A status that was lost knows by the log what the list was good for.
+#[test]
+fn a_lost_status_knows_it() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    foes.does(Act::Say(response("503 X", b"")));
+    let site = Site::new();
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    std::fs::remove_file(site.state().join("feeds/one/status.json")).unwrap();
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+}
+
+/// A file of one's own that takes the name, and cannot be read; and the other way round.
+#[test]
+fn own_files() {
+    let friends = Hostile::start();
+    gives(&friends, FRIEND);
+    let site = Site::new();
+    let own = |file: &str, use_: &str| {
+        format!("[list.one]\nfile = {file:?}\nformat = \"plain\"\nuse = {use_:?}\n")
+            + &Site::zone("z.example", &["one"], "")
+    };
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&own("foes", "block"));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+    std::fs::write(site.path("friends"), FRIEND).unwrap();
+    site.configure(&own("friends", "allow"));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&own("foes", "block"));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+    std::fs::write(site.path("foes"), FOE).unwrap();
+    assert_eq!(outcome(&site, 0), "accepted");
+    assert_eq!(listed(&site), (false, true));
+    // Of the same file it is a person's to choose.
+    site.configure(&own("foes", "allow"));
+    assert_ne!(outcome(&site, 0), "waits");
+    std::fs::remove_file(site.path("foes")).unwrap();
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(site.first_list()["entries"], 1);
+    friends.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&friends, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+}
+
+/// The use that counts is the last one that it was asked for with at its place, not that of when it was taken.
+#[test]
+fn a_use_that_was_chosen() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    gives(&foes, FOE);
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    for use_ in ["allow", "score"] {
+        site.configure(&list(&foes, use_, ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        assert_eq!(site.first_list()["entries"], 1);
+    }
+    // Of bad senders, too: what there is serves until the new place has given something.
+    friends.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&friends, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, true));
+}
+
+/// "Nothing newer" is as good as what comes again.
+#[test]
+fn a_use_that_was_confirmed() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    foes.does(Act::Say(response("200 OK\nETag: \"one\"", FOE)));
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&list(&foes, "allow", ""));
+    foes.does(Act::Say(response("304 Not Modified\nETag: \"one\"", b"")));
+    assert_eq!(outcome(&site, 0), "confirmed");
+    friends.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&friends, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+}
+
+/// A sync of another list, or a decision on one, puts it in service as little.
+#[test]
+fn while_another_list_is_looked_at() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    let site = Site::new();
+    site.put("two", "5.6.7.7\n");
+    let two = Site::list("two", 2, "") + &Site::zone("two.example", &["two"], "");
+    let with_two = |list: String| list + &two;
+    for (command, list_of_two) in [("sync", true), ("pin", true), ("unpin", true), ("sync", false)] {
+        site.configure(&with_two(list(&friends, "allow", "")));
+        site.sync(&[]).expect(0);
+        let given = match list_of_two {
+            true => list(&foes, "block", ""),
+            false => {
+                "[list.one]\nfile = \"foes\"\nformat = \"plain\"\nuse = \"block\"\n".to_owned()
+                    + &Site::zone("z.example", &["one"], "")
+            }
+        };
+        site.configure(&with_two(given));
+        match command {
+            "sync" => drop(site.sync(&["two"]).expect(0)),
+            _ => drop(site.on_list(command, "two", &[])),
+        }
+        assert_eq!(listed(&site), (false, false), "{command}");
+    }
+}
+
+/// A version that a person went back to when the list was used otherwise already is the list's own wherever it moves.
+#[test]
+fn a_use_that_was_pinned() {
+    let [first, second] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    for body in [FOE, FRIEND] {
+        gives(&first, body);
+        site.configure(&list(&first, "allow", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+    }
+    site.configure(&list(&first, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.on_list("rollback", "one", &[]).expect(0);
+    second.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&second, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, true));
+}
+
+/// The list moved, and the new place gave the same: that is its place now, however its URL is spelt.
+#[test]
+fn a_list_that_moved() {
+    let [before, after] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    for server in [&before, &after] {
+        gives(server, FOE);
+        site.configure(&list(server, "allow", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+    }
+    after.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&after, "block", "").replace("/list\"", "//l%69st\""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, true));
+}
+
+/// One file in common makes no list of another.
+#[test]
+fn files_in_common() {
+    let site = Site::new();
+    let own = |files: &str, use_: &str| {
+        format!("[list.one]\nfiles = {files}\nformat = \"plain\"\nuse = {use_:?}\n")
+            + &Site::zone("z.example", &["one"], "")
+    };
+    std::fs::write(site.path("friends"), FRIEND).unwrap();
+    std::fs::write(site.path("both"), b"5.6.7.7\n").unwrap();
+    site.configure(&own("[\"friends\", \"both\"]", "allow"));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&own("[\"foes\", \"both\"]", "block"));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+}
+
+/// What a person had pinned of the other list binds the second one as little when its status is lost.
+#[test]
+fn a_pin_is_not_taken_along() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    gives(&foes, FOE);
+    let site = Site::new();
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.on_list("pin", "one", &[]).expect(0);
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    std::fs::remove_file(site.state().join("feeds/one/status.json")).unwrap();
+    gives(&foes, b"5.6.7.9\n5.6.7.10\n");
+    assert_eq!(outcome(&site, 0), "accepted");
+}
+
+/// A server that runs hears of it, also where a zone has nothing else.
+#[test]
+fn a_server_that_runs() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    let site = Site::new();
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    let mut server = site.serve();
+    let dns = server.dns;
+    let listed = |host: u8| !ask(dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
+    assert!(listed(8));
+    foes.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&foes, "block", ""));
+    nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+    assert_eq!(outcome(&site, 1), "failed");
+    server.wait_for_serial("z.example", site.serial("z.example"));
+    assert!(!listed(8));
+    gives(&foes, FOE);
+    assert_eq!(outcome(&site, 0), "accepted");
+    server.wait_for_serial("z.example", site.serial("z.example"));
+    assert_eq!((listed(8), listed(9)), (false, true));
+}
