@@ -347,3 +347,40 @@ fn a_server_that_runs() {
     server.wait_for_serial("z.example", site.serial("z.example"));
     assert_eq!((listed(8), listed(9)), (false, true));
 }
+
+/// What another list of the zone had is not lost with it, also where that is not there at the moment.
+#[test]
+fn the_other_lists_of_its_zone() {
+    let [friends, foes, others] = [(); 3].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    gives(&others, FOE);
+    foes.does(Act::Say(response("503 X", b"")));
+    let of = |name: &str, server: &Hostile, use_: &str| {
+        let code = format!("code = \"127.0.1.{}\"", name.len());
+        list(server, use_, if use_ == "allow" { "" } else { &code })
+            .split("[zone")
+            .next()
+            .unwrap()
+            .replace("[list.one]", &format!("[list.{name}]"))
+    };
+    let zone = |lists: &[&str]| Site::zone("z.example", lists, "");
+    let site = Site::new();
+    site.configure(&(of("one", &friends, "allow") + &of("other", &others, "block") + &zone(&["other"])));
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    let listed = |host: u8| !ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
+    let hears = || {
+        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    };
+    site.configure(&(of("one", &foes, "block") + &of("other", &others, "block") + &zone(&["one", "other"])));
+    site.sync(&[]).expect(1);
+    hears();
+    assert_eq!((listed(8), listed(9)), (false, true));
+    // Under another name it has not come yet.
+    others.does(Act::Say(response("503 X", b"")));
+    site.configure(&(of("one", &foes, "block") + &of("later", &others, "block") + &zone(&["one", "later"])));
+    site.sync(&[]).expect(1);
+    hears();
+    assert_eq!((listed(8), listed(9)), (false, true));
+}

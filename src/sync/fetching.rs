@@ -33,7 +33,7 @@ impl<'a> Run<'a> {
             Asker::Person => None,
         };
         let known = self.known();
-        self.round = 1 + known.iter().map(|list| list.round).max().unwrap_or_default();
+        self.round = known.iter().map(|list| list.round).max().unwrap_or_default().saturating_add(1);
         let servers = Servers::of(&known, &self.writer.now(&known));
         let now = self.writer.now([]);
         servers.left(&now).for_each(|(server, left)| self.rests.note(server, left));

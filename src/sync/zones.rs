@@ -49,7 +49,7 @@ pub(super) fn publish(
     for zone in &config.reloadable.zones {
         let before = Parts::of(&zone.origin, previous.as_ref());
         // A server goes on with a zone that is missing, as its data were lost; of another list it has to hear.
-        let has_lost_all = before.is_some() && stock.is_given_away(zone);
+        let has_lost_all = before.is_some() && stock.is_all_given_away(zone);
         if !stock.can_answer(zone) && !has_lost_all {
             continue;
         }
@@ -207,9 +207,10 @@ impl<'a> Stock<'a> {
         names().any(|name| self.hash(name).is_some() && (can_list(name) || !listing))
     }
 
-    /// What a list of the zone had is another list's.
-    fn is_given_away(&self, zone: &ZoneConfig) -> bool {
-        zone.lists().any(|name| self.statuses.get(name).is_some_and(|status| status.given_away))
+    /// All that the zone could have answered was another list's. Of one that is only lost the server keeps what it has.
+    fn is_all_given_away(&self, zone: &ZoneConfig) -> bool {
+        let is_given_away = |name: &Slug| self.statuses.get(name).is_some_and(|status| status.given_away);
+        zone.members.iter().all(|member| is_given_away(&member.list))
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {
