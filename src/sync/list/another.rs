@@ -2,8 +2,8 @@
 //! another place.
 //!
 //! What the first list brought is not the second's: nobody is refused for having been on an allow list. Another use of what is
-//! there, and another place of what is used alike, are a person's to choose; and a use counts as chosen when the publisher was
-//! asked once for it. Never: asking anybody.
+//! there, and another place of what is used alike, are a person's to choose; and a use counts as chosen once a version was taken
+//! or confirmed with it, or a person put one in service. Never: asking anybody.
 
 use std::path::{Path, PathBuf};
 
