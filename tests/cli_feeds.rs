@@ -140,6 +140,10 @@ fn everything_about_one() {
     place.run(&["feeds", "show", "spamcop"]).ended_with(0).says("rsync over ssh").says("[list.spamcop]");
     place.run(&["feeds", "show", "feodo"]).ended_with(0).says("may be empty");
     place.run(&["feeds", "show", "bogons"]).ended_with(0).says("part of the program");
+    place
+        .run(&["feeds", "show", "zen"])
+        .ended_with(2)
+        .talks("no feed `zen` in the catalogue (there is `spamhaus-zen`");
     for name in ["sorbs", "dul.dnsbl.sorbs.net"] {
         place
             .run(&["feeds", "show", name])

@@ -145,6 +145,9 @@ gatepost.toml:4:12: nobody could ask in time
         ("proxy-credential", "\"systemd:proxy\"", "a credential that nobody is shown"),
         ("proxy-credential", "\"systemd:a/b\"", "`a/b` is not the name of a credential"),
         ("ca-file", "\"\"", "an empty path"),
+        ("ca-file", "\"https:/h.example/x\"", "a URL where the path of a file is expected"),
+        ("ca-file", "\"h.example/x?key=k\"", "a URL where the path of a file is expected"),
+        ("proxy", "\"http://127.0.0.1:3128/?key=k\"", "a proxy has no `?`"),
     ] {
         let said = said(&format!("{HEAD}[sync]\n{key} = {value}\n"));
         assert!(said.starts_with("gatepost.toml:3:") && said.contains(message), "{key} = {value}:\n{said}");

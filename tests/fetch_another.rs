@@ -6,6 +6,7 @@ mod common;
 
 use common::dns::{A, Over, ask};
 use common::hostile::{Act, Hostile, response};
+use common::program::run;
 use common::site::Site;
 
 /// On the allow list alone.
@@ -383,4 +384,88 @@ fn the_other_lists_of_its_zone() {
     site.sync(&[]).expect(1);
     hears();
     assert_eq!((listed(8), listed(9)), (false, true));
+}
+
+/// Before a sync has come to it nothing of the other list is shown as this one's.
+#[test]
+fn what_is_shown_of_it() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    let site = Site::new();
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    assert_eq!(site.first_list()["given_away"], false);
+    site.configure(&list(&foes, "block", ""));
+    let shown = site.first_list();
+    assert_eq!((&shown["given_away"], &shown["entries"], &shown["set"]), (&true.into(), &NULL, &NULL));
+    let config = site.config();
+    let config = config.to_str().unwrap();
+    let said = run(["status", "--config", config]).expect(1).stdout;
+    for word in ["another list's", "answers from what was there before", "what it had is another list's"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let found = run(["lookup", "5.6.7.8", "--json", "--config", config]).json();
+    assert_eq!(found["lists"], serde_json::json!([]), "{found:#}");
+    let said = site.on_list("diff", "one", &[]).expect(3).stderr;
+    assert!(said.contains("one has no version in service"), "{said}");
+}
+
+const NULL: serde_json::Value = serde_json::Value::Null;
+
+/// A person's command that comes first forgets it, too, says why it does nothing else, and that counts at once.
+#[test]
+fn a_command_that_comes_first() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    for command in ["pin", "rollback", "unpin", "accept"] {
+        let site = Site::new();
+        gives(&friends, FRIEND);
+        site.configure(&list(&friends, "allow", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        let version = site.first_list()["set"].as_str().unwrap().to_owned();
+        if command == "unpin" {
+            site.on_list("pin", "one", &[]).expect(0);
+        }
+        if command == "accept" {
+            gives(&friends, b"5.6.7.8\n5.6.7.7\n");
+            site.configure(&list(&friends, "allow", HOLDS));
+            assert_eq!(outcome(&site, 1), "held");
+        }
+        site.configure(&list(&foes, "block", ""));
+        assert_eq!(listed(&site), (true, false), "as it was before");
+        let version: &[&str] = if ["pin", "rollback"].contains(&command) { &[&version] } else { &[] };
+        let said = site.on_list(command, "one", version).expect(2).stderr;
+        assert!(said.contains("what was there is of another list that had this name"), "{command}: {said}");
+        assert_eq!(listed(&site), (false, false), "{command}");
+    }
+}
+
+/// With its log a list loses where its versions came from: none from before its use was turned is put in service.
+#[test]
+fn a_lost_log_knows_nothing() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    gives(&foes, FOE);
+    let site = Site::new();
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    let first = site.first_list()["set"].as_str().unwrap().to_owned();
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let set = std::fs::File::options().append(true).open(site.state().join(format!("feeds/one/set-{first}")));
+    set.unwrap().set_modified(hour_ago).unwrap();
+    site.configure(&list(&foes, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    std::fs::remove_file(site.state().join("feeds/one/log.jsonl")).unwrap();
+    for command in ["rollback", "pin"] {
+        let said = site.on_list(command, "one", &[&first]).expect(2).stderr;
+        assert!(said.contains("is from before the list's `use` was turned"), "{command}: {said}");
+    }
+    assert_eq!(listed(&site), (false, true));
+    // What came since is its own.
+    gives(&foes, b"5.6.7.9\n5.6.7.10\n");
+    assert_eq!(outcome(&site, 0), "accepted");
+    std::fs::remove_file(site.state().join("feeds/one/log.jsonl")).unwrap();
+    let second = site.first_list()["set"].as_str().unwrap().to_owned();
+    site.on_list("pin", "one", &[&second]).expect(0);
 }

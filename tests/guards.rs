@@ -141,6 +141,12 @@ fn single_entries_are_left_out() {
     let done = site.sync(&["victim"]).expect(1).json();
     let list = only_list(&done);
     assert_eq!(list["outcome"], "held", "a /7 is too broad: {list:#}");
+    // One that is wider than what no list may hold loses a part.
+    site.put("victim", good() + "18.0.0.0/16\n192.0.2.0/23\n");
+    let done = site.sync(&["victim"]).expect(0).json();
+    let list = only_list(&done);
+    assert_eq!(list["outcome"], "trimmed", "{list:#}");
+    assert!(list["reasons"].to_string().contains("1 wider entries lose a part"), "{list:#}");
     site.put("victim", good() + &never.replace("20.0.0.0/7", "18.0.0.0/16"));
     let done = site.sync(&["victim"]).expect(0).json();
     let list = only_list(&done);

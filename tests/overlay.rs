@@ -205,6 +205,23 @@ fn addresses_of_ipv6_and_names() {
     assert_eq!(server.stop().0, Some(0));
 }
 
+/// Whose store it is may be said on either side of the command.
+#[test]
+fn taken_back() {
+    let site = site();
+    let config = site.config();
+    let config = config.to_str().unwrap();
+    for order in [
+        ["overlay", "-c", config, "remove", "198.51.100.7"],
+        ["overlay", "remove", "198.51.100.7", "-c", config],
+    ] {
+        gate(&site, &["block", "198.51.100.7"]).expect(0);
+        run(order).expect(0);
+    }
+    let said = run(["overlay", "--json", "remove", "198.51.100.7"]).expect(2).stderr;
+    assert!(said.contains("`--json` says nothing"), "{said}");
+}
+
 #[test]
 fn a_decision_ends_by_itself() {
     let site = site();

@@ -215,6 +215,7 @@ fn differences_between_versions() {
     );
     assert!(site.on_list("diff", "victim", &["held"]).expect(2).stderr.contains("nothing is held"));
     assert_eq!(site.on_list("diff", "victim", &["9"]).code, Some(2));
+    assert_eq!(site.on_list("diff", "nobody", &[]).code, Some(2));
     let unknown = run(["history", "nobody", "--config", site.config().to_str().unwrap()]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
 }

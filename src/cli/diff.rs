@@ -10,11 +10,12 @@ use super::locate::EitherArgs;
 use super::logs;
 use super::output::{BAD, DIM, GOOD, counted, grouped, json, out, styled, talk};
 use super::sync::slug;
+use crate::config::{Config, Slug};
 use crate::error::ExitStatus;
 use crate::model::ContentHash;
 use crate::set::{Change, Set, changes};
 use crate::store::{Held, ListDir, Now, Store, Versions};
-use crate::sync::status_of;
+use crate::sync::status_as;
 
 /// Show what differs between two versions of a list
 ///
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let config = args.from.read()?;
     let list = slug(&args.list)?;
     let store = Store::existing(&config.state)?;
-    let kept = Kept::of(store.list(&list))?;
+    let kept = Kept::of(&config, &list, store.list(&list))?;
     let [from, to] = kept.asked(args)?;
     let (old, new) = (kept.read(&from)?, kept.read(&to)?);
     let mut out = out();
@@ -125,8 +126,11 @@ impl Side {
 }
 
 impl Kept {
-    fn of(list: ListDir) -> anyhow::Result<Self> {
-        let status = status_of(&list)?;
+    fn of(config: &Config, name: &Slug, list: ListDir) -> anyhow::Result<Self> {
+        let configured = config.reloadable.lists.get(name);
+        let configured =
+            configured.ok_or_else(|| Usage(format!("there is no list `{name}` in the configuration")))?;
+        let status = status_as(configured, &list)?;
         let current = status.set.map(|set| set.hash);
         let held = list.held()?.filter(|_| status.waits);
         let versions = Versions::of(&list, current)?;

@@ -54,6 +54,8 @@ fn status(error: &anyhow::Error) -> ExitStatus {
             | SyncError::NotHeld(..)
             | SyncError::Replaced(_)
             | SyncError::AnotherList { .. }
+            | SyncError::UnknownUse(..)
+            | SyncError::Forgotten(_)
             | SyncError::NoVersion(..),
         ) => ExitStatus::Usage,
         // What was wanted is so already.

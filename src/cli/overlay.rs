@@ -5,8 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use anyhow::anyhow;
+
 use super::as_owner::open_store;
 use super::decide::who;
+use super::failure::Usage;
 use super::locate::EitherArgs;
 use super::logs;
 use super::lookup::{asked_of, subject};
@@ -27,7 +30,6 @@ use crate::zone::Ruling;
 ///
 /// Exit codes: 0 all is well, 1 a line of the file cannot be read, 2 usage, 3 there is no such decision.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
   gatepost overlay
@@ -105,7 +107,12 @@ impl From<Shown> for Fields {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     logs::init_quiet();
     match &args.action {
-        Some(Action::Remove(args)) => remove(args),
+        Some(Action::Remove(_)) if args.list.json => {
+            Err(anyhow!(Usage("`--json` says nothing of what is taken back".to_owned())))
+        }
+        // Whose store it is may be said before or behind `remove`.
+        Some(Action::Remove(remove)) if !remove.from.is_given() => take_back(remove, &args.list.from),
+        Some(Action::Remove(remove)) => take_back(remove, &remove.from),
         None => list(&args.list),
     }
 }
@@ -181,8 +188,8 @@ pub(crate) fn write_table(
     table.write(out, indent)
 }
 
-fn remove(args: &RemoveArgs) -> anyhow::Result<ExitStatus> {
-    let config = args.from.read_to_write()?;
+fn take_back(args: &RemoveArgs, from: &EitherArgs) -> anyhow::Result<ExitStatus> {
+    let config = from.read_to_write()?;
     let meant: Vec<Subject> =
         args.what.iter().map(|text| what(&config, text)).collect::<anyhow::Result<_>>()?;
     let now = Now::read();

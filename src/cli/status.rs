@@ -20,6 +20,9 @@ use crate::ops::report;
 use crate::store::{Freshness, Held, Outcome, PassedOver};
 use crate::sync::{AGREEING, AGREEING_OVER};
 
+/// Why nothing is taken from what a list's folder has.
+const GIVEN_AWAY: &str = "an allow list no more, or newly one, at other places: what it had is another list's, and it answers from \
+                          its first fetch on";
 /// How long a server may need to notice a new generation, and a little more.
 const TAKE_OVER: Duration = Duration::from_millis(1500);
 
@@ -120,7 +123,11 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
             ZoneState::Ended => Some((zone.origin().to_string(), ENDED.to_owned())),
             ZoneState::Answers(_) => {
                 let behind: Vec<&str> = view.behind(zone).map(Slug::as_str).collect();
-                let why = format!("older than {}: the last syncs could not compile it", behind.join(", "));
+                let why = format!(
+                    "older than {}: the last syncs could not compile it{}",
+                    behind.join(", "),
+                    room(view)
+                );
                 (!behind.is_empty()).then(|| (zone.origin().to_string(), why))
             }
             ZoneState::NoData | ZoneState::Expired(_) => None,
@@ -140,6 +147,19 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         writeln!(out, "  {}: {why}", styled(WARN, &list.config.name))?;
     }
     Ok(())
+}
+
+/// Whether that may be for want of room.
+fn room(view: &View) -> String {
+    match nix::sys::statvfs::statvfs(&view.config.state) {
+        Ok(found) if found.blocks_available() == 0 => {
+            format!("; no space is left in {}", view.config.state.display())
+        }
+        Ok(found) if found.files() > 0 && found.files_available() == 0 => {
+            format!("; no more files can be made in {}", view.config.state.display())
+        }
+        _ => String::new(),
+    }
 }
 
 /// Places that another one behind them stands in for, in the order in which they are asked.
@@ -227,7 +247,9 @@ pub(crate) fn zone_state(zone: &ZoneView, view: &View) -> Cell {
     let missing = view.missing(zone).count();
     let expired = answering.expired().len();
     let mut text = "answers".to_owned();
-    if lists > 1 {
+    if lists == missing {
+        text = "answers from what was there before".to_owned();
+    } else if lists > 1 {
         text = format!(
             "answers for {} of {}",
             lists - missing - expired,
@@ -286,6 +308,7 @@ fn next(list: &ListView, view: &View) -> String {
 
 fn last(list: &ListView) -> Cell {
     match list.outcome() {
+        None if list.status.given_away => Cell::new(WARN, "another list's"),
         None if list.status.last_attempt.is_some() => Cell::new(WARN, "interrupted"),
         None => Cell::new(DIM, "never asked for"),
         Some(Outcome::Accepted) => Cell::new(GOOD, "taken"),
@@ -332,6 +355,7 @@ pub(crate) fn trouble(list: &ListView, view: &View) -> Option<String> {
     }
     let confirmed = ago(&view.now, list.status.last_confirmed.as_ref());
     match list.freshness {
+        None if list.status.given_away => all.push(GIVEN_AWAY.to_owned()),
         None if all.is_empty() => all.push("there is nothing to answer from yet".to_owned()),
         None => {}
         Some(_) if list.status.has_ended(&view.now) => {
@@ -427,6 +451,7 @@ fn list_json(list: &ListView, view: &View) -> Value {
             "entries": held.set.entries,
             "reasons": held.reasons,
         })),
+        "given_away": status.given_away,
         "pinned": status.pinned.as_ref().map(|pin| When::new(&view.now, &pin.since)),
         "stale": status.stale,
         "passed_over": passed_over(list).map(|(url, place)| json!({

@@ -17,7 +17,7 @@ use crate::store::{
     Decisions, Freshness, Generation, Held, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry,
     open_plain,
 };
-use crate::sync::status_of;
+use crate::sync::status_as;
 use crate::zone::{Overlay, Trouble, Verdict, Zone};
 
 /// The labels of 127.0.0.2, the address that every zone with test points lists.
@@ -122,14 +122,14 @@ impl View {
         };
         let mut unreadable = Vec::new();
         let (mut statuses, mut helds) = (BTreeMap::new(), BTreeMap::new());
-        for name in config.reloadable.lists.keys() {
+        for (name, configured) in &config.reloadable.lists {
             let list = store.list(name);
             let mut of_list = Vec::new();
             if let Err(error) = list.status() {
                 of_list.push(error.to_string());
             }
             // As a sync would take it up.
-            let status = status_of(&list).unwrap_or_else(|error| {
+            let status = status_as(configured, &list).unwrap_or_else(|error| {
                 of_list.push(error.to_string());
                 ListStatus::default()
             });

@@ -113,28 +113,43 @@ fn behind_scheme(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
     }
 }
 
-/// What stands behind `?`, or behind `&` where `=` follows, whatever it is in: who mistypes a URL may have put it anywhere.
+/// What stands behind `?`, or behind `&` or `;` where `=` follows, whatever it is in: who mistypes a URL may have put it anywhere.
 fn keys(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
-    const SIGNS: [&str; 5] = ["?", "&", "\\u003f", "\\u003F", "\\x3f"];
+    const SIGNS: [&str; 8] = ["?", "&", ";", "%3f", "%26", "\\u003f", "\\u0000003f", "\\x3f"];
+    let lower = text.to_ascii_lowercase();
     for sign in SIGNS {
-        for (at, _) in text.match_indices(sign) {
+        for (at, _) in lower.match_indices(sign) {
             let (from, end) = (at + sign.len(), end_of(text, at));
             // One before an `@` is one of the password, which is taken care of.
-            if text[at..end].contains('@') {
+            if from >= end || text[at..end].contains('@') {
                 continue;
             }
+            let rest = &text[from..end];
             // What is shown already is a digest.
-            let rest = &text[from..];
-            let is_word = rest.starts_with(|c: char| c.is_alphanumeric() || "%&-._~".contains(c));
-            if from < end
-                && is_word
-                && !rest.starts_with(REST)
-                && (sign != "&" || text[from..end].contains('='))
-            {
+            if rest.starts_with(REST) {
+                continue;
+            }
+            let is_key = match sign {
+                "&" | "%26" => rest.contains('='),
+                ";" => is_named(rest),
+                _ => {
+                    rest.contains('=')
+                        || rest.starts_with(|c: char| !c.is_whitespace() && !"\"'`()[]{}.,:;!".contains(c))
+                }
+            };
+            if is_key {
                 found.push((from..end, REST));
             }
         }
     }
+}
+
+/// `NAME=…`
+fn is_named(text: &str) -> bool {
+    let name = text.trim_start().split('=').next().filter(|name| name.len() < text.trim_start().len());
+    name.is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    })
 }
 
 /// The credential itself where the path of its file should stand.
@@ -224,8 +239,21 @@ mod tests {
             ("url = \"https://exa mple.net/x?a b=k\"", "url = \"https://exa mple.net/x?...\""),
             ("&key=k\"", "&...\""),
             ("url = \"h/x\\u003fkey=k\"", "url = \"h/x\\u003f...\""),
+            ("url = \"h/x? key=k\" # see", "url = \"h/x?...\" # see"),
+            ("url = \"h/x?'key=k\"", "url = \"h/x?...\""),
+            ("url = \"h/x?=k\"", "url = \"h/x?...\""),
+            ("url = \"h/x?/k\"", "url = \"h/x?...\""),
+            ("url = \"h/x?+k\"", "url = \"h/x?...\""),
+            ("url = \"h/x?#k\"", "url = \"h/x?...\""),
+            ("url = \"h/x& key=k\"", "url = \"h/x&...\""),
+            ("url = \"h/x;key=k\"", "url = \"h/x;...\""),
+            ("url = \"h/x%3Fkey=k\"", "url = \"h/x%3F...\""),
+            ("url = \"h/x\\U0000003Fkey=k\"", "url = \"h/x\\U0000003F...\""),
+            ("known-hosts = \"https:/h/x?k\"", "known-hosts = \"https:/h/x?...\""),
             ("urls = [\"h/x?key=k\", \"h/y?k\", \"h/z?\"]", "urls = [\"h/x?...\", \"h/y?...\", \"h/z?\"]"),
             // Nothing of these is a password.
+            ("text = \"Listed? See `x`.\"", "text = \"Listed? See `x`.\""),
+            ("text = \"listed; see example.net\"", "text = \"listed; see example.net\""),
             ("no address, a@b", "no address, a@b"),
             ("contact = \"me@example.net\"", "contact = \"me@example.net\""),
             ("credential = \"/etc/gatepost/a:b\"", "credential = \"/etc/gatepost/a:b\""),

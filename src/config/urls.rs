@@ -135,6 +135,15 @@ fn parse(text: &str) -> Result<(Url, Transport), String> {
     Ok((url, transport))
 }
 
+/// Whether somebody meant a URL, however it is mistyped.
+pub(super) fn is_web(text: &str) -> bool {
+    let start = text.to_ascii_lowercase();
+    let is_scheme =
+        ["http:", "https:", "rsync:", "rsync+ssh:"].iter().any(|scheme| start.starts_with(scheme));
+    let has_query = text.split_once('?').is_some_and(|(_, query)| query.contains('='));
+    is_scheme || has_query || text.contains("://")
+}
+
 /// Whether it can be told which host a URL names. Parsers forgive missing slashes, and take a password with an unescaped
 /// `?`, `#` or `/` in it for a path.
 fn check_authority(text: &str, url: &Url) -> Result<(), String> {

@@ -15,7 +15,7 @@ use super::read::{Value, from_string, from_word};
 use super::secure::HttpPath;
 use super::shown::ShownClients;
 use super::units::{parse_duration, parse_size};
-use super::urls::{parse_remote, parse_source, parse_web};
+use super::urls::{is_web, parse_remote, parse_source, parse_web};
 use super::words::{Code, CodeError, Slug};
 use crate::model::{Name, Subject, Use};
 use crate::parse::Format;
@@ -49,7 +49,14 @@ from_string!(
     |text| parse_source(text).map(SourceUrl)
 );
 from_string!(PathBuf, "a path, as a string", |text| {
-    if text.is_empty() { Err("an empty path".to_owned()) } else { Ok(text.into()) }
+    if text.is_empty() {
+        return Err("an empty path".to_owned());
+    }
+    // What stands in one may be a password, and a path is shown.
+    if is_web(text) {
+        return Err("a URL where the path of a file is expected; `url` or `urls` take it".to_owned());
+    }
+    Ok(text.into())
 });
 from_string!(HttpPath, "the path of a URL, of letters, digits and `/-_.~`, such as \"/dns-query\"", |text| {
     text.parse().map_err(|()| format!("`{text}` is not such a path"))

@@ -141,6 +141,9 @@ pub struct Dropped {
     /// loses that part.
     #[serde(default)]
     pub canaries: u64,
+    /// Wider entries that lose a part that nobody may list.
+    #[serde(default)]
+    pub partly: u64,
     /// Entries that would answer with a code that is no list's ([`super::is_answer`]).
     pub error_code: u64,
     /// Entries for all names below a top-level domain that does not exist ([`is_below_unknown`]).
@@ -154,6 +157,11 @@ impl Dropped {
     /// Entries that are left out as a whole.
     pub fn total(&self) -> u64 {
         self.never + self.error_code + self.unknown_tld
+    }
+
+    /// Something is left out.
+    pub fn is_some(&self) -> bool {
+        self.total() + self.partly > 0
     }
 
     fn example(&mut self, entry: &impl fmt::Display) {

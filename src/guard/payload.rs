@@ -39,6 +39,29 @@ const PHRASES: [&str; 17] = [
     "try again",
 ];
 
+/// What they also say in a line or two of comments alone; behind entries such words are somebody's note.
+const ALONE: [&str; 14] = [
+    "forbidden",
+    "unauthorized",
+    "not authorized",
+    "not authorised",
+    "maintenance",
+    "payment required",
+    "login required",
+    "license key",
+    "license has expired",
+    "invalid license",
+    "subscription has expired",
+    "subscription required",
+    "valid subscription",
+    "no subscription",
+];
+
+/// Who asks for something does not refuse.
+const ASKING: [&str; 4] = ["do not", "don't", "not to", "never"];
+/// How many characters before a phrase.
+const ASKED_WITHIN: usize = 40;
+
 /// What they say in comments alone, and no list says there of itself.
 const REFUSALS: [&str; 11] = [
     "403 forbidden",
@@ -245,16 +268,23 @@ fn says_no(line: &[u8]) -> bool {
 /// With nothing but a line or two of comments they are what there is to say. More of them may be the header of a list that is empty,
 /// which has rules for those who fetch it: then only what none says of itself counts.
 fn refuses(text: &[u8]) -> bool {
-    let all: Vec<&[u8]> = written(text).collect();
-    if all.len() <= FEW_LINES && all.iter().any(|line| says_no(line)) {
-        return true;
-    }
-    let words = all.iter().flat_map(|line| {
+    let mut lines = 0;
+    let words = written(text).inspect(|_| lines += 1).flat_map(|line| {
         let line = String::from_utf8_lossy(line).to_ascii_lowercase();
         let line = line.trim_start_matches(['#', ';', '/', '!']).replace('\u{a0}', " ");
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     });
     let said = words.collect::<Vec<_>>().join(" ");
+    let is_said = |phrase: &&str| {
+        said.match_indices(*phrase).any(|(at, _)| {
+            let before: String = said[..at].chars().rev().take(ASKED_WITHIN).collect();
+            let before: String = before.chars().rev().collect();
+            !ASKING.iter().any(|asking| before.contains(asking))
+        })
+    };
+    if lines <= FEW_LINES && PHRASES.iter().chain(&ALONE).any(is_said) {
+        return true;
+    }
     let told = || WHOM.iter().flat_map(|whom| VERBS.iter().map(move |verb| format!("{whom} {verb} ")));
     REFUSALS.iter().any(|phrase| said.contains(phrase))
         || told().any(|start| {
@@ -285,6 +315,15 @@ mod tests {
             let header = "# A list\n#\n# Please do not fetch it too often\n# 2026-11-30\n";
             assert_eq!(verdict(header), Ok(()), "{format}");
             assert_eq!(verdict("# A list that is empty today\n"), Ok(()), "{format}");
+            assert_eq!(verdict("# A list\n# Please do not fetch it too often\n"), Ok(()), "{format}");
+            for refusal in [
+                "# You fetch\n# too often\n",
+                "# Forbidden\n",
+                "# Down for maintenance\n",
+                "# no valid\n# subscription\n",
+            ] {
+                assert!(matches!(verdict(refusal), Err(Rejection::Message(_))), "{format} {refusal}");
+            }
             for header in [
                 "# Hosts that have been blocked or banned here\n# You may fetch it every 30 minutes, no more:\n# you will be blocked\n# otherwise\n",
                 "# If your IP is listed, write to us\n#\n# Too many requests come from some\n# 2026-11-30\n",

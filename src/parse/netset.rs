@@ -61,7 +61,7 @@ fn count(line: &[u8]) -> Option<u64> {
     let rest = line.trim_start_matches(['#', ' ']).strip_prefix("Entries")?;
     let mut words = rest.trim_start_matches([' ', '\t', ':']).split_ascii_whitespace();
     let count = words.next()?.parse().ok()?;
-    matches!(words.next()?, "subnets," | "unique").then_some(count)
+    words.next().is_none_or(|unit| matches!(unit, "subnets," | "unique")).then_some(count)
 }
 
 #[cfg(test)]
@@ -88,5 +88,8 @@ mod tests {
         assert_eq!(trailer(&file("2")), Trailer::True);
         assert!(matches!(trailer(&file("3 subnets, 257")), Trailer::False(_)));
         assert_eq!(trailer(&file("many")), Trailer::Absent);
+        let bare = |count: &str| trailer(&file(count).replace(" unique IPs", ""));
+        assert_eq!(bare("2"), Trailer::True);
+        assert!(matches!(bare("3"), Trailer::False(_)));
     }
 }

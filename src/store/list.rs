@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -153,6 +154,12 @@ impl ListDir {
     /// The names of the sets that are kept, newest first.
     pub fn sets(&self) -> Result<Vec<ContentHash>, StoreError> {
         Ok(self.set_files()?.into_iter().map(|file| file.hash).collect())
+    }
+
+    /// When a set was last made the current one, in seconds since 1970.
+    pub fn set_taken(&self, hash: &ContentHash) -> Result<i64, StoreError> {
+        let path = self.set_path(hash);
+        std::fs::metadata(&path).map(|file| file.mtime()).map_err(StoreError::io("read", &path))
     }
 
     /// The accepted bodies that are kept, newest first.

@@ -44,6 +44,9 @@ pub struct ListStatus {
     /// What the list was good for when that was taken or confirmed last.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub use_: Option<Use>,
+    /// Since when it is good for that, where it was good for the opposite before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<Stamp>,
     /// What another list had brought that had this name is forgotten, and nothing was taken since: its zones answer from nothing, not
     /// from what they had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -357,6 +360,24 @@ impl ListStatus {
     /// Who did not want the credential that he was shown may be asked with another one.
     pub fn forget_rests_unless_shown(&mut self, mark: &str) {
         self.resting.retain(|_, pause| pause.shown.as_deref().is_none_or(|shown| shown == mark));
+    }
+
+    /// What is left of it when its version is another list's that had the name: when who was asked, and who wants to be left
+    /// alone.
+    #[must_use]
+    pub fn given_away(self) -> Self {
+        Self {
+            attempts: self.attempts,
+            round: self.round,
+            last_attempt: self.last_attempt,
+            last_contact: self.last_contact,
+            asked: self.asked,
+            believed: self.believed,
+            resting: self.resting,
+            waits: self.waits,
+            given_away: true,
+            ..Self::default()
+        }
     }
 
     /// Notes that the current set was confirmed.

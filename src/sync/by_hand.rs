@@ -4,7 +4,7 @@
 //! what follows from it, as a sync would. Between both a sync may have to be waited for. Nothing is fetched.
 //! Read [`Wish`] first.
 
-use super::list::status_of;
+use super::list::status_as;
 use super::{Run, Summary, SyncError, Watcher};
 use crate::config::{Config, ListConfig, Slug};
 use crate::model::ContentHash;
@@ -38,9 +38,8 @@ pub enum Settled {
 
 /// Which versions are meant now. A sync that runs may change what is held or in service before it can be done.
 pub fn settle(config: &Config, store: &Store, list: &Slug, wish: Wish<'_>) -> Result<Settled, SyncError> {
-    known(config, list)?;
     let dir = store.list(list);
-    let status = status_of(&dir)?;
+    let status = status_as(known(config, list)?, &dir)?;
     let versions = || Ok::<_, SyncError>(Versions::of(&dir, status.set.map(|set| set.hash))?);
     let unknown = |unknown| SyncError::NoVersion(list.clone(), unknown);
     let now = Now::read().stamp().wall;
@@ -90,14 +89,18 @@ pub fn decide(
     let known = known(config, list)?;
     let mut run = Run::new(config, writer, watcher, By::Person);
     let mut desk = run.desk(known)?;
-    desk.forget_another_list()?;
-    let report = match wish {
+    let has_forgotten = desk.forget_another_list()?;
+    let done = match wish {
         Settled::Accept(held) => desk.accept(held),
         Settled::Pin(version) => desk.put_in_service(version, Act::Pin),
         Settled::Unpin => desk.unpin(),
         Settled::RollBack(version) => desk.put_in_service(version, Act::Rollback),
-    }?;
-    run.done(report);
+    };
+    if done.is_err() && has_forgotten {
+        run.publish()?;
+        return Err(SyncError::Forgotten(list.clone()));
+    }
+    run.done(done?);
     run.publish()?;
     Ok(run.summary)
 }

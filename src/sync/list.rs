@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tempfile::NamedTempFile;
 
-pub(super) mod another;
+mod another;
 mod by_hand;
 pub(super) mod hold;
 mod judge;
@@ -28,8 +28,9 @@ use crate::store::{
     Act, Attempt, BodyRef, By, ListStatus, ListWriter, Now, Outcome, Pause, Retention, Told, Validators,
     Writer, hash_file,
 };
+pub(crate) use another::status_as;
 use judge::{Against, Body, Judged, Refusal};
-pub(crate) use lost::status_of;
+pub(super) use lost::status_of;
 pub(super) use places::Came;
 
 /// Everything around one list while it is worked on.
@@ -109,9 +110,9 @@ impl<'a> Desk<'a> {
                 if read.is_good() {
                     // Nobody has confirmed it by this.
                     let (confirmed, dates) = (self.status.last_confirmed.clone(), self.status.dates);
-                    let use_ = self.status.use_;
+                    let (use_, turned) = (self.status.use_, self.status.turned.clone());
                     self.take(read, None, validators, &mut report)?;
-                    self.status.use_ = use_;
+                    (self.status.use_, self.status.turned) = (use_, turned);
                     self.status.last_confirmed = confirmed.or(self.status.last_confirmed);
                     // Nor is it any older.
                     self.status.dates.server = self.status.dates.server.max(dates.server);
@@ -377,7 +378,7 @@ impl<'a> Desk<'a> {
         report.entries = Some(set.entries);
         report.bad_lines = read.parsed.report.bad;
         self.note_reading(&read);
-        self.status.use_ = Some(self.list.use_);
+        self.note_use();
         self.status.dates = read.dates;
         self.status.accepted(set, validators, read.outcome, read.reasons, &self.now);
         Ok(())
@@ -398,7 +399,7 @@ impl<'a> Desk<'a> {
             return self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
         }
         self.status.confirmed(&self.now);
-        self.status.use_ = Some(self.list.use_);
+        self.note_use();
         report.outcome = Some(Outcome::Confirmed);
     }
 

@@ -31,7 +31,7 @@ use list::Desk;
 
 pub use by_hand::{Settled, Wish, decide, settle};
 pub(crate) use list::hold::{AGREEING, AGREEING_OVER};
-pub(crate) use list::status_of;
+pub(crate) use list::status_as;
 
 /// What is asked of a sync.
 #[derive(Debug, Clone, Default)]
@@ -250,6 +250,17 @@ pub enum SyncError {
         /// What the list was good for then.
         use_: Use,
     },
+    /// A version of which nothing tells what it was good for.
+    #[error(
+        "{0}: {1} is from before the list's `use` was turned, and no log tells where it came from: it is not put in service"
+    )]
+    UnknownUse(Slug, String),
+    /// What a person decided of was another list's.
+    #[error(
+        "{0}: what was there is of another list that had this name, at other places and for another `use`: it is forgotten, and \
+         the next sync fetches the list"
+    )]
+    Forgotten(Slug),
     /// A version that is not kept.
     #[error("{0}: {1}")]
     NoVersion(Slug, Unknown),

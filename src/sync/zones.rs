@@ -13,8 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::list::another::is_of_another;
-use super::list::status_of;
+use super::list::status_as;
 use super::{Event, SyncError, Watcher, ZoneReport};
 use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
@@ -173,13 +172,9 @@ struct MadeFrom<'a> {
 impl<'a> Stock<'a> {
     fn new(config: &'a Config, writer: &'a Writer) -> Result<Self, SyncError> {
         let mut statuses = HashMap::new();
-        for name in config.reloadable.lists.keys() {
+        for (name, list) in &config.reloadable.lists {
             // Where it cannot be read the zones of the list stay as they are ([`Stock::spec`]).
-            if let Ok(mut status) = status_of(&writer.store().list(name)) {
-                // Also where it could not be forgotten, or nobody has come to it yet.
-                if is_of_another(&config.reloadable.lists[name], &status) {
-                    (status.set, status.given_away) = (None, true);
-                }
+            if let Ok(status) = status_as(list, &writer.store().list(name)) {
                 statuses.insert(name.clone(), status);
             }
         }
@@ -267,7 +262,7 @@ impl<'a> Stock<'a> {
 
     fn spec(&mut self, zone: &ZoneConfig) -> Result<ZoneSpec, SyncError> {
         if let Some(unreadable) = zone.lists().find(|name| !self.statuses.contains_key(*name)) {
-            status_of(&self.writer.store().list(unreadable))?;
+            status_as(self.list(unreadable), &self.writer.store().list(unreadable))?;
         }
         let mut members = Vec::new();
         let mut data = zone.zone_data();

@@ -44,6 +44,9 @@ pub(super) enum State {
     NotOffered,
 }
 
+/// So many names are told of those that say something like what was typed.
+const MOST_LIKE: usize = 5;
+
 impl State {
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -97,7 +100,12 @@ impl Entries {
         });
         let zone = || typed.parse::<Name>().ok().and_then(|zone| Retired::of_zone(&zone)).map(Entry::Retired);
         found.or_else(zone).ok_or_else(|| {
-            let hint = did_you_mean(typed, self.all().iter().map(|entry| entry.name().as_str()));
+            let mut hint = did_you_mean(typed, self.all().iter().map(|entry| entry.name().as_str()));
+            let like = self.all().into_iter().filter(|entry| entry.words().contains(&typed.to_lowercase()));
+            let like: Vec<String> = like.map(|entry| format!("`{}`", entry.name())).take(MOST_LIKE).collect();
+            if hint.is_empty() && !like.is_empty() {
+                hint = format!(" (there is {})", like.join(", "));
+            }
             anyhow!(Usage(format!(
                 "no feed `{typed}` in the catalogue{hint}; `gatepost feeds` shows them all"
             )))

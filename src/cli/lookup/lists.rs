@@ -154,6 +154,10 @@ fn set_of(store: &Store, view: &View, list: &ListView) -> Result<Option<(Content
         view.zones.iter().filter_map(ZoneView::answering).find_map(|zone| {
             zone.snapshot().lists().iter().find(|data| data.name == name).map(|data| data.set)
         });
+    // What zones still answer from is of another list that had its name.
+    if list.status.given_away {
+        return Ok(None);
+    }
     let current = list.status.set.map(|set| set.hash);
     let Some(hash) = in_service.or(current) else { return Ok(None) };
     let folder = store.list(&list.config.name);

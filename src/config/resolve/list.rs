@@ -322,11 +322,6 @@ fn check_floor(floor: &At<Duration>, list: &ListConfig, problems: &mut Problems)
 fn own_files(typed: &[At<PathBuf>], folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for file in typed {
-        if file.value.to_string_lossy().contains("://") {
-            let problem = Problem::new(&file.place, "a URL where the path of a file is expected".to_owned());
-            problems.push(problem.help("`url` or `urls` take it"));
-            continue;
-        }
         let path = folder.join(&file.value);
         check_file(&path, &file.place, problems);
         if files.contains(&path) {

@@ -69,6 +69,11 @@ pub(crate) fn resolve(
         problems.push(Problem::new(&idle.place, "nobody could ask in time").help("expected \"1s\" or more"));
     }
 
+    if let Some(proxy) = file.sync.proxy.as_ref().filter(|proxy| proxy.value.0.query().is_some()) {
+        // Nobody would be shown it, and the configuration is printed with it.
+        let problem = Problem::new(&proxy.place, "a proxy has no `?`");
+        problems.push(problem.help("expected such as \"http://proxy.example:3128\""));
+    }
     let proxy_credential = file.sync.proxy_credential.map(|at| {
         let credential = At { value: at.value.from(&folder), place: at.place };
         fetching::check_proxy_credential(&credential, file.sync.proxy.is_some(), problems);

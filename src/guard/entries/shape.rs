@@ -147,8 +147,9 @@ impl Shape {
         let mut short = std::mem::take(&mut self.short_v4);
         for block in set.v4.blocks.iter().filter(|b| !b.exclude) {
             let everything = block.span == ALL_V4;
-            let (never, left) = (never.covers_v4(block.span), idle.left_of_v4(block.span));
-            let found = Found { block, never, left, everything };
+            let (touched, all) = (never.touches_v4(block.span), never.covers_v4(block.span));
+            let left = idle.left_of_v4(block.span);
+            let found = Found { block, never: all, partly: touched, left, everything };
             self.block(&found, &errors, limits.shortest_v4, &mut short);
         }
         self.short_v4 = short;
@@ -158,8 +159,9 @@ impl Shape {
                 block.span.contains(registry.first) && block.span.contains(registry.last)
             };
             let everything = REGISTRIES_V6.iter().any(holds);
-            let (never, left) = (never.covers_v6(block.span), idle.left_of_v6(block.span));
-            let found = Found { block: &block, never, left, everything };
+            let (touched, all) = (never.touches_v6(block.span), never.covers_v6(block.span));
+            let left = idle.left_of_v6(block.span);
+            let found = Found { block: &block, never: all, partly: touched, left, everything };
             self.block(&found, &errors, limits.shortest_v6, &mut short);
         }
         self.short_v6 = short;
@@ -248,7 +250,7 @@ impl Shape {
 
     fn block<A: Address>(
         &mut self,
-        &Found { block, never, left, everything }: &Found<'_, A>,
+        &Found { block, never, partly, left, everything }: &Found<'_, A>,
         errors: &BTreeSet<ValueId>,
         shortest: u8,
         short: &mut Short,
@@ -259,6 +261,7 @@ impl Shape {
             self.dropped.example(&block.span);
             return;
         }
+        self.dropped.partly += u64::from(partly);
         if everything {
             self.everything.get_or_insert_with(|| block.span.to_string());
         } else if left > A::ZERO.prefix(shortest).extent() {
@@ -275,6 +278,8 @@ struct Found<'a, A> {
     block: &'a Block<A>,
     /// All of it is in the never-list.
     never: bool,
+    /// Some of it is.
+    partly: bool,
     /// Of its addresses those that are not in [`Nobodys::idle`], less one.
     left: u128,
     /// It holds so much that whoever listed it meant everything, whatever the limits.

@@ -13,67 +13,62 @@ use super::{Desk, lost};
 use crate::config::{ListConfig, Source, place, shown_url};
 use crate::feed::schedule;
 use crate::model::{ContentHash, Use};
-use crate::store::{Attempt, ListStatus};
+use crate::store::{Attempt, ListDir, ListStatus, StoreError};
 use crate::sync::SyncError;
 
 impl Desk<'_> {
-    /// What another list brought that had this name is gone from here on, in service and held.
-    pub(in crate::sync) fn forget_another_list(&mut self) -> Result<(), SyncError> {
-        self.forget_held_by_another()?;
+    /// What another list brought that had this name is gone from here on, in service and held; whether there was any.
+    pub(in crate::sync) fn forget_another_list(&mut self) -> Result<bool, SyncError> {
+        let was_held = self.forget_held_by_another()?;
         if self.status.set.is_none() {
-            return Ok(());
+            return Ok(was_held);
         }
         if self.status.use_.is_none() {
             // Nothing is left that says it.
             self.status.use_ = Some(self.list.use_);
-            return Ok(self.keeper.put_status(&self.status)?);
+            self.keeper.put_status(&self.status)?;
+            return Ok(was_held);
         }
         if !is_of_another(self.list, &self.status) {
-            return Ok(());
+            return Ok(was_held);
         }
         tracing::warn!(
             list = %self.list.name,
             "it is an allow list no more, or has become one, at other places: its version in service is forgotten, and it answers from \
              its first fetch on"
         );
-        let old = std::mem::take(&mut self.status);
-        self.status = ListStatus {
-            attempts: old.attempts,
-            round: old.round,
-            last_attempt: old.last_attempt,
-            last_contact: old.last_contact,
-            asked: old.asked,
-            believed: old.believed,
-            resting: old.resting,
-            given_away: true,
-            ..ListStatus::default()
-        };
+        self.status = std::mem::take(&mut self.status).given_away();
         // First what would be taken up again if the status were lost.
         self.keeper.drop_versions()?;
-        Ok(self.keeper.put_status(&self.status)?)
+        self.keeper.put_status(&self.status)?;
+        Ok(true)
     }
 
-    fn forget_held_by_another(&mut self) -> Result<(), SyncError> {
-        let Some(held) = self.keeper.held().ok().flatten().filter(|_| self.status.waits) else {
-            return Ok(());
-        };
-        let came_from = held.validators.as_ref().map(|validators| &*validators.url);
-        if !held.use_.is_some_and(|use_| is_opposite(self.list, use_))
-            || came_from.is_none_or(|known| asks_at(self.list, known))
-        {
-            return Ok(());
+    fn forget_held_by_another(&mut self) -> Result<bool, SyncError> {
+        if !is_held_of_another(self.list, &self.keeper, &self.status) {
+            return Ok(false);
         }
         tracing::warn!(list = %self.list.name, "what is held is of another list that had its name, and forgotten");
         self.status.waits = false;
         self.keeper.put_status(&self.status)?;
-        Ok(self.keeper.drop_held()?)
+        self.keeper.drop_held()?;
+        Ok(true)
+    }
+
+    /// Notes that it is used as it is configured now.
+    pub(super) fn note_use(&mut self) {
+        if self.status.use_.is_some_and(|use_| is_opposite(self.list, use_)) {
+            self.status.turned = Some(self.now.stamp());
+        }
+        self.status.use_ = Some(self.list.use_);
     }
 
     /// Why a version cannot be put in service: another list brought it.
     pub(super) fn check_is_own(&self, version: &ContentHash, history: &[Attempt]) -> Result<(), SyncError> {
-        let Some(use_) = lost::use_of(history, version).filter(|use_| is_opposite(self.list, *use_)) else {
+        let Some(use_) = lost::use_of(history, version) else { return self.check_is_younger(version) };
+        if !is_opposite(self.list, use_) {
             return Ok(());
-        };
+        }
         let came_from =
             lost::brought(history, version).and_then(|attempt| attempt.validators).map(|known| known.url);
         match came_from.filter(|known| !asks_at(self.list, known)) {
@@ -86,10 +81,34 @@ impl Desk<'_> {
             None => Ok(()),
         }
     }
+
+    /// Of a version that no log knows of: whether it can be from when the list was good for the opposite.
+    fn check_is_younger(&self, version: &ContentHash) -> Result<(), SyncError> {
+        let Some(turned) = &self.status.turned else { return Ok(()) };
+        match self.keeper.set_taken(version)? < turned.wall {
+            true => Err(SyncError::UnknownUse(self.list.name.clone(), version.short())),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What is known of a list, without what another one brought that had its name: as the next sync that comes to it finds it.
+pub(crate) fn status_as(list: &ListConfig, dir: &ListDir) -> Result<ListStatus, StoreError> {
+    let mut status = lost::status_of(dir)?;
+    status.waits &= !is_held_of_another(list, dir, &status);
+    Ok(if is_of_another(list, &status) { status.given_away() } else { status })
+}
+
+/// What is held was brought by another list that had this name.
+fn is_held_of_another(list: &ListConfig, dir: &ListDir, status: &ListStatus) -> bool {
+    let Some(held) = dir.held().ok().flatten().filter(|_| status.waits) else { return false };
+    let came_from = held.validators.as_ref().map(|validators| &*validators.url);
+    held.use_.is_some_and(|use_| is_opposite(list, use_))
+        && came_from.is_some_and(|known| !asks_at(list, known))
 }
 
 /// The version in service was brought by another list that had this name: it is not answered from.
-pub(in crate::sync) fn is_of_another(list: &ListConfig, status: &ListStatus) -> bool {
+fn is_of_another(list: &ListConfig, status: &ListStatus) -> bool {
     status.set.is_some()
         && status.use_.is_some_and(|use_| is_opposite(list, use_))
         && !came_from_its_place(list, status)

@@ -107,7 +107,7 @@ impl Desk<'_> {
         };
         self.status.pin(known, reason.clone(), &self.now);
         // Who wants it knows what for.
-        self.status.use_ = Some(self.list.use_);
+        self.note_use();
         attempt.use_ = self.status.use_;
         if before.is_none_or(|before| before.hash != hash) {
             self.status.brought = lost::brought(&history, &hash).map(Box::new);

@@ -317,7 +317,7 @@ impl Desk<'_> {
                 && judgement.reasons.iter().all(Reason::is_change),
             seems_cut: lost_end_mark || cut_line,
             ends_with_line: text.ends_with_line,
-            trimmed: judgement.dropped.total() > 0,
+            trimmed: judgement.dropped.is_some(),
             changed: difference.map(|difference| difference.published),
             dates,
             decoded: text.octets,
@@ -422,7 +422,7 @@ fn last_octet(mut text: impl Read) -> io::Result<Option<u8>> {
 
 fn outcome(judgement: &Judgement) -> Outcome {
     match judgement.decision {
-        Decision::Accept if judgement.dropped.total() == 0 => Outcome::Accepted,
+        Decision::Accept if !judgement.dropped.is_some() => Outcome::Accepted,
         Decision::Accept => Outcome::Trimmed,
         Decision::Hold => Outcome::Held,
         Decision::Reject => Outcome::Rejected,
@@ -433,6 +433,7 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
     let dropped = &judgement.dropped;
     let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let never = counted(dropped.never, "entries left out: no feed may list these addresses");
+    let partly = counted(dropped.partly, "wider entries lose a part: no feed may list those addresses");
     let errors =
         counted(dropped.error_code, "entries left out: their code is none that a list may answer with");
     let unknown = counted(
@@ -443,5 +444,5 @@ fn reasons(judgement: &Judgement) -> Vec<String> {
     let sample =
         (!dropped.sample.is_empty()).then(|| format!("left out, for example: {}", dropped.sample.join(", ")));
     let reasons = judgement.reasons.iter().map(ToString::to_string);
-    reasons.chain(never).chain(errors).chain(unknown).chain(canaries).chain(sample).collect()
+    reasons.chain(never).chain(partly).chain(errors).chain(unknown).chain(canaries).chain(sample).collect()
 }
