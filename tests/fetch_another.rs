@@ -469,3 +469,93 @@ fn a_lost_log_knows_nothing() {
     let second = site.first_list()["set"].as_str().unwrap().to_owned();
     site.on_list("pin", "one", &[&second]).expect(0);
 }
+
+/// A zone whose other lists have brought nothing yet, or that has another list in its place, is no more answered from it.
+#[test]
+fn nothing_else_is_there() {
+    for (was, is_gone) in [("allow", false), ("allow", true), ("block", true)] {
+        let [friends, foes, others] = [(); 3].map(|()| Hostile::start());
+        gives(&friends, FRIEND);
+        let site = Site::new();
+        site.configure(&list(&friends, was, ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        let server = site.serve();
+        let listed = || !ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).a.is_empty();
+        assert!(listed());
+        for away in [&foes, &others] {
+            away.does(Act::Say(response("503 X", b"")));
+        }
+        let one = list(&foes, "block", "code = \"127.0.1.1\"").split("[zone").next().unwrap().to_owned();
+        let later = list(&others, "block", "code = \"127.0.1.2\"").split("[zone").next().unwrap().to_owned();
+        let later = later.replace("[list.one]", "[list.later]");
+        site.configure(&match is_gone {
+            true => later + &Site::zone("z.example", &["later"], ""),
+            false => one + &later + &Site::zone("z.example", &["one", "later"], ""),
+        });
+        for code in [1, 0] {
+            // The second time nobody is asked.
+            site.sync(&[]).expect(code);
+            nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            assert!(!listed(), "{was} {is_gone}");
+        }
+    }
+}
+
+/// What a person keeps in service is the list's own in the use in which its place was asked since, wherever it moves.
+#[test]
+fn a_pin_and_another_use() {
+    let [first, second] = [(); 2].map(|()| Hostile::start());
+    for newer in [FRIEND, FOE] {
+        let site = Site::new();
+        gives(&first, FRIEND);
+        site.configure(&list(&first, "allow", ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+        site.on_list("pin", "one", &[]).expect(0);
+        gives(&first, newer);
+        site.configure(&list(&first, "block", ""));
+        outcome(&site, 0);
+        second.does(Act::Say(response("503 X", b"")));
+        site.configure(&list(&second, "block", ""));
+        assert_eq!(outcome(&site, 1), "failed");
+        assert_eq!(listed(&site), (true, false));
+    }
+}
+
+/// A file's name may have in it what stands between names.
+#[test]
+fn a_name_with_a_comma() {
+    let site = Site::new();
+    let own = |use_: &str| {
+        format!("[list.one]\nfile = \"a, b\"\nformat = \"plain\"\nuse = {use_:?}\n")
+            + &Site::zone("z.example", &["one"], "")
+    };
+    std::fs::write(site.path("a, b"), FRIEND).unwrap();
+    site.configure(&own("allow"));
+    assert_eq!(outcome(&site, 0), "accepted");
+    std::fs::remove_file(site.path("a, b")).unwrap();
+    site.configure(&own("block"));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (true, false));
+}
+
+/// What brought it is so long ago that the log does not know: where it was confirmed does as well.
+#[test]
+fn a_list_that_seldom_changes() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    friends.does(Act::Say(response("200 OK\nETag: \"one\"", FRIEND)));
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    friends.does(Act::Say(response("304 Not Modified\nETag: \"one\"", b"")));
+    assert_eq!(outcome(&site, 0), "confirmed");
+    let log = site.state().join("feeds/one/log.jsonl");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let (_, confirmed) = lines.trim_end().split_once('\n').unwrap();
+    std::fs::write(&log, format!("{confirmed}\n")).unwrap();
+    std::fs::remove_file(site.state().join("feeds/one/status.json")).unwrap();
+    foes.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+}

@@ -209,3 +209,67 @@ fn what_is_accepted_is_what_was_held() {
     site.on_list("accept", "victim", &[]).expect(0);
     assert_eq!(site.first_list()["entries"], 100);
 }
+
+/// A handful of entries agrees with another handful no sooner than many with many.
+#[test]
+fn a_handful_does_not_agree_with_another() {
+    let site = site();
+    for (seconds, from, number) in [(0, 5000, 1), (4 * HOUR, 6000, 300), (4 * HOUR, 7000, 50)] {
+        if seconds > 0 {
+            later(&site, seconds);
+        }
+        assert_eq!(site.fetch("victim", hosts(from, from + number))["outcome"], "held", "{number}");
+    }
+    // What comes again does.
+    later(&site, 4 * HOUR);
+    assert_eq!(site.fetch("victim", hosts(7000, 7050))["outcome"], "held");
+    later(&site, 7 * HOUR);
+    assert_eq!(site.fetch("victim", hosts(7000, 7051))["outcome"], "accepted");
+}
+
+/// A list that may be empty keeps its header then: a comment that it did not have is a message.
+#[test]
+fn comments_that_the_list_never_had() {
+    let site = Site::new();
+    let list = Site::list("victim", 1, "allow-empty = true\nmin-entries = 0");
+    site.configure(&(list + &Site::zone("victim.example", &["victim"], "")));
+    let header = |day: u32| {
+        format!("# Hosts that were seen, 2026-11-{day}\n# If your IP has been blocked, write to us\n")
+    };
+    assert_eq!(site.fetch("victim", header(1) + "5.6.0.0\n")["outcome"], "accepted");
+    for message in ["# Blocked.\n", "# Invalid API key\n#\n# ----------\n#\n# Please register\n"] {
+        let list = site.fetch("victim", message);
+        assert_eq!((&list["outcome"], &list["entries"]), (&"held".into(), &1.into()), "{list:#}");
+        assert!(list["reasons"].to_string().contains("it may be a message"), "{list:#}");
+    }
+    let list = site.fetch("victim", header(2));
+    assert_eq!((&list["outcome"], &list["entries"]), (&"accepted".into(), &0.into()), "{list:#}");
+}
+
+/// What a server says again of what it was shown is told no more when what is held is read again.
+#[test]
+fn a_credential_that_a_held_body_repeats() {
+    let site = Site::new();
+    let secret = "Zq7Kx9Vw2LmP";
+    fs::write(site.path("key"), format!("user:{secret}\n")).unwrap();
+    fs::set_permissions(site.path("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let list = |more: &str| {
+        Site::list("victim", 1, &format!("credential = \"./key\"\n{more}"))
+            + &Site::zone("victim.example", &["victim"], "")
+    };
+    site.configure(&list(""));
+    let bad = hosts(0, 89) + &format!("bad {secret} line\n");
+    assert_eq!(site.fetch("victim", bad)["outcome"], "held");
+    let mut said = Vec::new();
+    said.push(site.on_list("accept", "victim", &["--json"]).expect(0));
+    // Read in another way it is still what a person has let through.
+    site.configure(&list("notes = true"));
+    said.push(site.sync(&["victim"]).expect(0));
+    for ended in said {
+        assert!(ended.stderr.contains("bad *** line"), "{ended:?}");
+        assert!(!format!("{ended:?}").contains(secret), "{ended:?}");
+    }
+    for file in ["feeds/victim/log.jsonl", "feeds/victim/status.json"] {
+        assert!(!fs::read_to_string(site.state().join(file)).unwrap().contains(secret), "{file}");
+    }
+}

@@ -248,7 +248,9 @@ pub(crate) fn zone_state(zone: &ZoneView, view: &View) -> Cell {
     let expired = answering.expired().len();
     let mut text = "answers".to_owned();
     if lists == missing {
-        text = "answers from what was there before".to_owned();
+        let lists = answering.snapshot().lists();
+        let what = if lists.is_empty() { "for no list" } else { "from what was there before" };
+        text = format!("answers {what}");
     } else if lists > 1 {
         text = format!(
             "answers for {} of {}",

@@ -35,6 +35,14 @@ impl Masked {
         Self(parts)
     }
 
+    /// Nor what stands behind a place, whatever it is.
+    pub(super) fn and_behind(mut self, at: usize) -> Self {
+        self.0.retain(|(range, _)| range.start < at);
+        self.0.iter_mut().for_each(|(range, _)| range.end = range.end.min(at));
+        self.0.push((at..usize::MAX, " ***"));
+        self
+    }
+
     /// This part of the text as it is shown.
     pub(super) fn shown(&self, text: &str, part: Range<usize>) -> String {
         let (mut shown, mut at) = (String::new(), part.start);
@@ -85,7 +93,8 @@ fn before_at(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
         let end = text[at..whole.end].rfind('@').map_or(at, |last| at + last);
         let before = &text[whole.start..end];
         let start = before.rfind("://").map_or(whole.start, |scheme| whole.start + scheme + 3);
-        if before.contains([':', '/']) && start < end {
+        let is_place = text[end + 1..whole.end].contains('/');
+        if (before.contains([':', '/']) || is_place) && start < end {
             found.push((start..end, MASK));
         }
         from = end + 1;
@@ -115,7 +124,7 @@ fn behind_scheme(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
 
 /// What stands behind `?`, or behind `&` or `;` where `=` follows, whatever it is in: who mistypes a URL may have put it anywhere.
 fn keys(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
-    const SIGNS: [&str; 8] = ["?", "&", ";", "%3f", "%26", "\\u003f", "\\u0000003f", "\\x3f"];
+    const SIGNS: [&str; 9] = ["?", "#", "&", ";", "%3f", "%26", "\\u003f", "\\u0000003f", "\\x3f"];
     let lower = text.to_ascii_lowercase();
     for sign in SIGNS {
         for (at, _) in lower.match_indices(sign) {
@@ -132,9 +141,13 @@ fn keys(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
             let is_key = match sign {
                 "&" | "%26" => rest.contains('='),
                 ";" => is_named(rest),
+                // A comment stands by itself.
+                "#" => is_named(rest) && !text[..at].ends_with([' ', '\t', '"', '\'']) && at > 0,
+                // Behind a URL anything; in a sentence a blank or a quote stands behind it.
                 _ => {
                     rest.contains('=')
-                        || rest.starts_with(|c: char| !c.is_whitespace() && !"\"'`()[]{}.,:;!".contains(c))
+                        || text[..at].contains("://")
+                        || !rest.starts_with(|c: char| c.is_whitespace() || QUOTES.contains(&c))
                 }
             };
             if is_key {
@@ -179,9 +192,13 @@ fn proxies(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
 fn values(text: &str, key: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices(key).filter_map(move |(at, _)| {
         let rest = text[at + key.len()..].trim_start_matches(QUOTES).trim_start();
-        let value = rest.strip_prefix('=')?.trim_start().trim_start_matches(QUOTES);
+        let value = rest.strip_prefix(['=', ':'])?.trim_start();
+        // A table or an array of several: to its end.
+        let is_one = !value.starts_with(['{', '[']) || key == "urls";
+        let value = value.trim_start_matches(QUOTES);
         let start = text.len() - value.len();
-        Some(start..end_of(text, start)).filter(|at| !at.is_empty())
+        let end = if is_one { end_of(text, start) } else { text.len() };
+        Some(start..end).filter(|at| !at.is_empty())
     })
 }
 
@@ -249,9 +266,18 @@ mod tests {
             ("url = \"h/x;key=k\"", "url = \"h/x;...\""),
             ("url = \"h/x%3Fkey=k\"", "url = \"h/x%3F...\""),
             ("url = \"h/x\\U0000003Fkey=k\"", "url = \"h/x\\U0000003F...\""),
+            ("url = \"h/x#key=k\"", "url = \"h/x#...\""),
+            ("file = \"https://h/x?.k\"", "file = \"https://h/x?...\""),
+            ("file = \"https://h/x? k\"", "file = \"https://h/x?...\""),
+            ("url = \"k@h.example/x\"", "url = \"***@h.example/x\""),
+            ("credential = { user = \"u\", password = \"k\" }", "credential = ***"),
+            ("credential = [\"u\", \"k\"]", "credential = ***"),
+            ("credential: u:k", "credential: ***"),
             ("known-hosts = \"https:/h/x?k\"", "known-hosts = \"https:/h/x?...\""),
             ("urls = [\"h/x?key=k\", \"h/y?k\", \"h/z?\"]", "urls = [\"h/x?...\", \"h/y?...\", \"h/z?\"]"),
             // Nothing of these is a password.
+            ("no = 1 # a = b", "no = 1 # a = b"),
+            ("# a = b", "# a = b"),
             ("text = \"Listed? See `x`.\"", "text = \"Listed? See `x`.\""),
             ("text = \"listed; see example.net\"", "text = \"listed; see example.net\""),
             ("no address, a@b", "no address, a@b"),

@@ -39,12 +39,13 @@ pub struct Problem {
     message: String,
     help: Option<String>,
     passing: bool,
+    hides: bool,
 }
 
 impl Problem {
     pub(crate) fn new(place: &Place, message: impl Into<String>) -> Self {
         let message = without_passwords(&message.into());
-        Self { place: place.clone(), message, help: None, passing: false }
+        Self { place: place.clone(), message, help: None, passing: false, hides: false }
     }
 
     /// Something outside of the configuration that may be there again in a moment: everything else can go on.
@@ -59,6 +60,12 @@ impl Problem {
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Of a key that nobody knows: what it is given may be a password.
+    pub(crate) fn hiding_value(mut self) -> Self {
+        self.hides = true;
         self
     }
 
@@ -105,7 +112,8 @@ impl fmt::Display for Problem {
                 let (_, column) = self.line_and_column().unwrap_or((1, 1));
                 writeln!(f, "{}:{line}:{column}: {}", document.path.display(), self.message)?;
                 margin = line.to_string().len();
-                let Excerpt { text, indent, carets } = Excerpt::of(&document.text[start..], span, start);
+                let Excerpt { text, indent, carets } =
+                    Excerpt::of(&document.text[start..], span, start, self.hides);
                 writeln!(f, "{:margin$} |", "")?;
                 writeln!(f, "{line} | {text}")?;
                 write!(f, "{:margin$} | {indent}{carets}", "")?;
@@ -130,12 +138,17 @@ impl Excerpt {
     /// Characters shown before the place, and from it on.
     const AROUND: (usize, usize) = (100, 100);
 
-    fn of(rest: &str, span: &Range<usize>, start: usize) -> Self {
+    fn of(rest: &str, span: &Range<usize>, start: usize, hides: bool) -> Self {
         let line = rest.lines().next().unwrap_or("");
         let at = (span.start - start).min(line.len());
         let len = line[at..][..(span.end.max(span.start) - span.start).min(line.len() - at)].chars().count();
         // Before it is cut: what is left of a password would not be known as one.
         let masked = Masked::of(line);
+        let value = line[at..].find('=').filter(|_| hides).map(|sign| at + sign + 1);
+        let masked = match value.filter(|value| line[*value..].contains(['"', '\''])) {
+            Some(value) => masked.and_behind(value),
+            None => masked,
+        };
         let (before, from) = (masked.shown(line, 0..at), masked.shown(line, at..line.len()));
         let (most_before, most_from) = Self::AROUND;
         let skipped = before.chars().count().saturating_sub(most_before);

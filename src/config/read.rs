@@ -286,13 +286,16 @@ impl<'a> Table<'a> {
             }
             let hint = did_you_mean(name, self.asked.iter().copied());
             let place = Place::Text(self.document.clone(), key.span());
-            problems.push(
-                Problem::new(&place, format!("unknown key `{name}`{hint}"))
-                    .help(format!("expected one of: {}", self.asked.join(", "))),
-            );
+            let problem = Problem::new(&place, format!("unknown key `{name}`{hint}"))
+                .help(format!("expected one of: {}", self.asked.join(", ")));
+            let may_be_secret = hint.is_empty() || SECRETIVE.iter().any(|key| hint.contains(key));
+            problems.push(if may_be_secret { problem.hiding_value() } else { problem });
         }
     }
 }
+
+/// What is given to keys like these may have a password in it.
+const SECRETIVE: [&str; 5] = ["credential", "url", "proxy", "file", "hosts"];
 
 /// Declares what a table may hold: a struct of optional values with their places, its keys, and its reader.
 macro_rules! keys {

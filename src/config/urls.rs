@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::masked::{MASK, has_parts, without_passwords};
+use super::masked::{MASK, has_parts, is_path, without_passwords};
 use crate::model::ContentHash;
 
 /// How a feed is fetched, by the scheme of its URL.
@@ -140,8 +140,8 @@ pub(super) fn is_web(text: &str) -> bool {
     let start = text.to_ascii_lowercase();
     let is_scheme =
         ["http:", "https:", "rsync:", "rsync+ssh:"].iter().any(|scheme| start.starts_with(scheme));
-    let has_query = text.split_once('?').is_some_and(|(_, query)| query.contains('='));
-    is_scheme || has_query || text.contains("://")
+    let has_user = text.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+    is_scheme || has_user || !is_path(text) && has_parts(text) || text.contains("://") || text.contains('?')
 }
 
 /// Whether it can be told which host a URL names. Parsers forgive missing slashes, and take a password with an unescaped

@@ -180,6 +180,12 @@ impl Masks {
         Self(secrets.into_iter().flat_map(Secret::words).chain(keys).collect())
     }
 
+    /// Of these secrets, and of the keys in all of these URLs.
+    pub(crate) fn of_all<'a>(secrets: impl IntoIterator<Item = &'a Secret>, urls: &[Url]) -> Self {
+        let keys = urls.iter().flat_map(|url| Self::new([], url).0);
+        Self(secrets.into_iter().flat_map(Secret::words).chain(keys).collect())
+    }
+
     /// `text` without them, in capital letters or not (names of hosts and of encodings lose theirs), and escaped as in a URL or
     /// not.
     pub(crate) fn masked(&self, text: &str) -> String {

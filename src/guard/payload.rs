@@ -4,6 +4,7 @@
 //! [`HEAD`] octets only, so a wrong body is named before it is read as a whole.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::model::{parse_ipv4, parse_ipv6};
 use crate::parse::{Diag, Format, Options, Parsed, excerpt, parse};
@@ -17,6 +18,9 @@ pub const MESSAGE_MAX: u64 = 4096;
 
 /// Up to this many lines that are no comments a body is searched for [`PHRASES`].
 const FEW_LINES: usize = 3;
+
+/// Letters of a comment by which it is known again.
+const FEWEST_LETTERS: usize = 6;
 
 /// What servers and operators say instead of a list.
 const PHRASES: [&str; 17] = [
@@ -129,6 +133,20 @@ impl Rejection {
 /// # Errors
 /// Why the body cannot be a list in `format`.
 pub fn check(head: &[u8], len: u64, format: Format, allow_empty: bool) -> Result<(), Rejection> {
+    check_beside(head, len, format, allow_empty, false)
+}
+
+/// The same where it is known whether the list's last version has the same header: then that is no message.
+///
+/// # Errors
+/// Why the body cannot be a list in `format`.
+pub fn check_beside(
+    head: &[u8],
+    len: u64,
+    format: Format,
+    allow_empty: bool,
+    is_familiar: bool,
+) -> Result<(), Rejection> {
     let whole = head.len() as u64 >= len;
     let head = &head[..head.len().min(HEAD)];
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -148,7 +166,7 @@ pub fn check(head: &[u8], len: u64, format: Format, allow_empty: bool) -> Result
         }
         _ => {}
     }
-    list(text, len, whole, format)
+    list(text, len, whole, format, is_familiar)
 }
 
 fn binary(head: &[u8]) -> Option<&'static str> {
@@ -178,7 +196,7 @@ fn json_lines(text: &[u8]) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Rejection> {
+fn list(text: &[u8], len: u64, whole: bool, format: Format, is_familiar: bool) -> Result<(), Rejection> {
     // A line that the head cuts says nothing.
     let text = match text.iter().rposition(|&b| b == b'\n') {
         Some(end) if !whole => &text[..=end],
@@ -190,7 +208,7 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format) -> Result<(), Reject
     if few && spoken.iter().any(|line| says_no(line)) {
         return Err(Rejection::Message(excerpt(spoken[0])));
     }
-    if whole && spoken.is_empty() && refuses(text) {
+    if whole && spoken.is_empty() && !is_familiar && refuses(text) {
         return Err(Rejection::Message(first_line(text)));
     }
     if format == Format::Csv {
@@ -248,6 +266,25 @@ fn csv(text: &[u8], len: u64, whole: bool, spoken: &[&[u8]]) -> Result<(), Rejec
         return Err(Rejection::Message(excerpt(first)));
     }
     Err(Rejection::WrongForm { format: Format::Csv, example: first_line(first) })
+}
+
+/// Whether nothing but comments stands in a text.
+pub fn is_comments(text: &[u8]) -> bool {
+    written(text).next().is_some() && lines(text, 1).is_empty()
+}
+
+/// Whether two texts have a comment in common, numbers and signs aside; `None` where the first one has none that says anything.
+pub fn shares_comments(text: &[u8], other: &[u8]) -> Option<bool> {
+    let own = comments(text);
+    (!own.is_empty()).then(|| comments(other).iter().any(|comment| own.contains(comment)))
+}
+
+fn comments(text: &[u8]) -> BTreeSet<Vec<u8>> {
+    let comments = written(text).filter(|line| matches!(line[0], b'#' | b';'));
+    let letters = comments.map(|line| -> Vec<u8> {
+        line.iter().filter(|octet| octet.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect()
+    });
+    letters.filter(|letters| letters.len() >= FEWEST_LETTERS).collect()
 }
 
 /// The first `most` lines that are neither empty nor comments.

@@ -4,7 +4,7 @@
 //! what follows from it, as a sync would. Between both a sync may have to be waited for. Nothing is fetched.
 //! Read [`Wish`] first.
 
-use super::list::status_as;
+use super::list::{status_as, status_of};
 use super::{Run, Summary, SyncError, Watcher};
 use crate::config::{Config, ListConfig, Slug};
 use crate::model::ContentHash;
@@ -34,12 +34,18 @@ pub enum Settled {
     Unpin,
     /// This version in service and kept there.
     RollBack(ContentHash),
+    /// Nothing: what there is was brought by another list that had the name.
+    AnotherLists,
 }
 
 /// Which versions are meant now. A sync that runs may change what is held or in service before it can be done.
 pub fn settle(config: &Config, store: &Store, list: &Slug, wish: Wish<'_>) -> Result<Settled, SyncError> {
     let dir = store.list(list);
-    let status = status_as(known(config, list)?, &dir)?;
+    let (known, before) = (known(config, list)?, status_of(&dir)?);
+    let status = status_as(known, &dir)?;
+    if status.given_away && !before.given_away || before.waits && !status.waits {
+        return Ok(Settled::AnotherLists);
+    }
     let versions = || Ok::<_, SyncError>(Versions::of(&dir, status.set.map(|set| set.hash))?);
     let unknown = |unknown| SyncError::NoVersion(list.clone(), unknown);
     let now = Now::read().stamp().wall;
@@ -95,6 +101,7 @@ pub fn decide(
         Settled::Pin(version) => desk.put_in_service(version, Act::Pin),
         Settled::Unpin => desk.unpin(),
         Settled::RollBack(version) => desk.put_in_service(version, Act::Rollback),
+        Settled::AnotherLists => Err(SyncError::Forgotten(list.clone())),
     };
     if done.is_err() && has_forgotten {
         run.publish()?;

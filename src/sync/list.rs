@@ -28,6 +28,7 @@ use crate::store::{
     Act, Attempt, BodyRef, By, ListStatus, ListWriter, Now, Outcome, Pause, Retention, Told, Validators,
     Writer, hash_file,
 };
+pub(super) use another::asks_at;
 pub(crate) use another::status_as;
 use judge::{Against, Body, Judged, Refusal};
 pub(super) use lost::status_of;
@@ -107,6 +108,11 @@ impl<'a> Desk<'a> {
             }
             Ok(read) => {
                 read.note_in(&mut attempt);
+                let by_hand = self.status.brought.as_deref().is_some_and(is_by_hand);
+                let read = match read.outcome {
+                    Outcome::Held if by_hand => read.let_through("accepted by hand when it came".to_owned()),
+                    _ => read,
+                };
                 if read.is_good() {
                     // Nobody has confirmed it by this.
                     let (confirmed, dates) = (self.status.last_confirmed.clone(), self.status.dates);
@@ -207,7 +213,11 @@ impl<'a> Desk<'a> {
         };
         match brought {
             Ok(Brought::NotModified(not_modified)) => match self.doubt(&not_modified) {
-                None => self.confirm(&mut report),
+                None => {
+                    attempt.validators =
+                        place_of.clone().map(|url| Validators { url, ..Validators::default() });
+                    self.confirm(&mut report);
+                }
                 Some(refusal) => {
                     self.forget_doubted(&not_modified);
                     self.refuse(refusal, &mut report);
@@ -337,8 +347,7 @@ impl<'a> Desk<'a> {
 
     /// These are the entries in service, they were held, and a person let them through.
     fn is_let_through(&self, read: &Judged) -> bool {
-        let by_hand = |brought: &Attempt| brought.act == Some(Act::Accept);
-        self.is_current(read) && self.status.brought.as_deref().is_some_and(by_hand)
+        self.is_current(read) && self.status.brought.as_deref().is_some_and(is_by_hand)
     }
 
     fn is_pinned_to_another(&self, read: &Judged) -> bool {
@@ -353,6 +362,8 @@ impl<'a> Desk<'a> {
         if let Some(pin) = self.status.pinned.as_mut().filter(|_| read.is_good()) {
             pin.passed_over = Some(validators);
         }
+        // Its place has been asked, and a person wants this version as the list is used now.
+        self.note_use();
         self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
     }
 
@@ -396,6 +407,7 @@ impl<'a> Desk<'a> {
     fn confirm(&mut self, report: &mut ListReport) {
         if self.status.pinned.as_ref().is_some_and(|pin| pin.passed_over.is_some()) {
             let reasons = vec!["nothing newer than what was not taken before: the list is pinned".to_owned()];
+            self.note_use();
             return self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
         }
         self.status.confirmed(&self.now);
@@ -445,6 +457,11 @@ impl<'a> Desk<'a> {
     fn read_as(&self) -> String {
         format!("{}, {:?}", self.list.format, self.list.options)
     }
+}
+
+/// A person let it through.
+fn is_by_hand(brought: &Attempt) -> bool {
+    brought.act == Some(Act::Accept)
 }
 
 fn note_answer(attempt: &mut Attempt, answered: &Answered) {

@@ -364,8 +364,9 @@ impl<'a> Run<'a> {
 
     /// Of a list whose folder is in trouble: by its status, or else by the newest set that can be read.
     fn entries_in_service(&self, list: &Slug) -> Option<u64> {
+        let configured = self.config.reloadable.lists.get(list)?;
         let list = self.writer.store().list(list);
-        if let Ok(status) = list.status() {
+        if let Ok(status) = status_as(configured, &list) {
             return status.set.map(|set| set.entries);
         }
         list.sets().ok()?.iter().find_map(|hash| Some(list.set(hash).ok()?.len() as u64))

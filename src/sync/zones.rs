@@ -13,9 +13,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::list::status_as;
+use super::list::{asks_at, status_as};
 use super::{Event, SyncError, Watcher, ZoneReport};
-use crate::compile::{Except, Member, ZoneData, ZoneSpec, compile, expand};
+use crate::compile::{Except, ListData, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
 use crate::model::{ContentHash, Name, Subject, Template, Use};
 use crate::parse::Format;
@@ -47,9 +47,9 @@ pub(super) fn publish(
     let mut reports = Vec::new();
     for zone in &config.reloadable.zones {
         let before = Parts::of(&zone.origin, previous.as_ref());
-        // A server goes on with a zone that is missing, as its data were lost; of another list it has to hear.
-        let has_lost_all = before.is_some() && stock.is_all_given_away(zone);
-        if !stock.can_answer(zone) && !has_lost_all {
+        // A server goes on with a zone that is missing, as its data were lost; of another list's it has to hear.
+        let has_anothers = || before.as_ref().is_some_and(|parts| stock.has_anothers(zone, parts));
+        if !stock.can_answer(zone) && !has_anothers() {
             continue;
         }
         let made_from = stock.made_from(zone);
@@ -138,9 +138,12 @@ impl<'g> Parts<'g> {
 
 /// Whether the snapshot in service is still what was written; if not it is built again.
 fn is_usable(writer: &Writer, entry: &ZoneEntry) -> bool {
-    let mapped = || Mapped::of(&open_plain(&writer.snapshot(&entry.file))?);
-    let opened = mapped().and_then(Snapshot::open);
-    opened.is_ok_and(|snapshot| snapshot.content_hash() == entry.content && snapshot.verify().is_ok())
+    opened(writer, entry)
+        .is_ok_and(|snapshot| snapshot.content_hash() == entry.content && snapshot.verify().is_ok())
+}
+
+fn opened(writer: &Writer, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, SnapshotError> {
+    Snapshot::open(Mapped::of(&open_plain(&writer.snapshot(&entry.file))?)?)
 }
 
 /// The lists of the store as the zones need them; sets are read when a zone is really built.
@@ -202,10 +205,23 @@ impl<'a> Stock<'a> {
         names().any(|name| self.hash(name).is_some() && (can_list(name) || !listing))
     }
 
-    /// All that the zone could have answered was another list's. Of one that is only lost the server keeps what it has.
-    fn is_all_given_away(&self, zone: &ZoneConfig) -> bool {
+    /// Whether what is in service of a zone was brought, in part, by a list that had the name of another one, or by one that is in it no
+    /// more, also under no other name. What was emptied of that stays empty.
+    fn has_anothers(&self, zone: &ZoneConfig, parts: &Parts<'_>) -> bool {
+        let Ok(snapshot) = opened(self.writer, parts.base) else { return false };
         let is_given_away = |name: &Slug| self.statuses.get(name).is_some_and(|status| status.given_away);
-        zone.members.iter().all(|member| is_given_away(&member.list))
+        let is_anothers = |data: &ListData| match zone.lists().find(|name| name.as_str() == data.name) {
+            Some(name) => is_given_away(name),
+            None => {
+                let place = snapshot.provenance()["lists"][&data.name]["url"].as_str();
+                let is_same = |list: &ListConfig| {
+                    list.use_.can_list() == data.use_.can_list()
+                        && place.is_some_and(|place| asks_at(list, place))
+                };
+                !zone.lists().any(|name| is_same(self.list(name)))
+            }
+        };
+        snapshot.lists().is_empty() || snapshot.lists().iter().any(is_anothers)
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {

@@ -73,6 +73,11 @@ pub enum Reason {
         "it ends within a line, and the version in service does not: the file was cut, or its publisher ends it in another way"
     )]
     CutLine,
+    /// Nothing but comments, and none that the version in service has.
+    #[error(
+        "it has no entries, and of its comments the version in service has none: it may be a message in the place of the list"
+    )]
+    NewComments,
     /// A subzone is called as a part of an address: all other lists of the zone would no longer be asked there.
     #[error("its subzone `{sub}` takes the place of addresses or of a test point, for all lists of a zone")]
     AddressSubzone {
@@ -226,6 +231,7 @@ impl Reason {
         match self {
             Self::EndMark { .. } => "end-mark",
             Self::NoEndMark { .. } | Self::LostEndMark => "no-end-mark",
+            Self::NewComments => "new-comments",
             Self::CutLine => "cut-line",
             Self::AddressSubzone { .. } => "address-subzone",
             Self::BadLines { .. } => "bad-lines",

@@ -128,7 +128,7 @@ fn came_from_its_place(list: &ListConfig, status: &ListStatus) -> bool {
 }
 
 /// `known` is a place that the list is asked for at, however its URL is spelt.
-fn asks_at(list: &ListConfig, known: &str) -> bool {
+pub(in crate::sync) fn asks_at(list: &ListConfig, known: &str) -> bool {
     let plain = |shown: &str| Url::parse(shown).map_or_else(|_| shown.to_owned(), |url| place(&url));
     match &list.source {
         Source::Urls(urls) => urls.iter().any(|url| plain(&shown_url(url)) == plain(known)),
@@ -137,8 +137,11 @@ fn asks_at(list: &ListConfig, known: &str) -> bool {
     }
 }
 
-/// All of the files that came together are among `paths`, or in a folder among them.
+/// All of the files that came together are among `paths`, or in a folder among them. A name may have `, ` in it.
 fn is_of_files(known: &str, paths: &[PathBuf]) -> bool {
     let among = |file: &str| paths.iter().any(|path| Path::new(file).starts_with(path));
-    known.split(", ").all(among)
+    among(known)
+        || known
+            .match_indices(", ")
+            .any(|(at, between)| among(&known[..at]) && is_of_files(&known[at + between.len()..], paths))
 }

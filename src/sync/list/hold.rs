@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Desk, Judged};
 use crate::feed::fetch::Fetched;
-use crate::guard::entries::Difference;
+use crate::guard::entries::{Difference, Limits};
 use crate::store::{Held, Sighting};
 use crate::sync::{ListReport, SyncError};
 
@@ -81,7 +81,9 @@ impl Desk<'_> {
         }
         let Ok(earlier) = self.keeper.held_set(&sighting.set.hash) else { return false };
         let (never, _) = self.config.reloadable.sync.never(self.list);
-        let is_calm = |old, new| Difference::between(old, new, &never).reasons(&self.list.limits).is_empty();
+        // A handful may come and go at once; that it agrees with another handful is not said by that.
+        let limits = Limits { compare_above: 0, ..self.list.limits.clone() };
+        let is_calm = |old, new| Difference::between(old, new, &never).reasons(&limits).is_empty();
         is_calm(&earlier, &read.parsed.set) && is_calm(&read.parsed.set, &earlier)
     }
 

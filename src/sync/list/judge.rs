@@ -11,7 +11,7 @@ use super::Desk;
 use crate::config::shown_url;
 use crate::feed::decode::{decode, decode_alone, is_packed};
 use crate::feed::fetch::Fetched;
-use crate::feed::secret::Masks;
+use crate::feed::secret::{Masks, Secret};
 use crate::guard::entries::{
     Before, Decision, Difference, Judgement, Reason, compare, is_below_unknown, judge,
 };
@@ -183,9 +183,18 @@ impl Judged {
 impl Desk<'_> {
     /// Text → set, judged. `Err` says why the body as a whole is of no use. The body's secret is in nothing that is told.
     pub(super) fn read(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
-        self.read_plainly(body, against)
-            .map(|read| Judged { reasons: all_masked(body.masks, read.reasons), ..read })
-            .map_err(|refusal| Refusal { reasons: all_masked(body.masks, refusal.reasons), ..refusal })
+        let own = body.masks.is_none().then(|| self.masks());
+        let masks = body.masks.or(own.as_ref());
+        self.read_plainly(&Body { masks, ..*body }, against)
+            .map(|read| Judged { reasons: all_masked(masks, read.reasons), ..read })
+            .map_err(|refusal| Refusal { reasons: all_masked(masks, refusal.reasons), ..refusal })
+    }
+
+    /// What was shown to get a body that is stored: its server may have said it again in it.
+    fn masks(&self) -> Masks {
+        let proxy = self.config.reloadable.sync.proxy_credential.as_ref();
+        let secrets = self.list.credential.iter().chain(proxy).filter_map(|at| Secret::read(at).ok());
+        Masks::of_all(&secrets.collect::<Vec<_>>(), self.list.source.urls())
     }
 
     fn read_plainly(&self, body: &Body<'_>, against: Against) -> Result<Judged, Refusal> {
@@ -197,7 +206,8 @@ impl Desk<'_> {
         let head = self.head(path).map_err(|error| Refusal::unreadable(&error))?;
         // What is longer than the head is not measured: decoding a body twice to count it would be waste.
         let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
-        payload::check(&head, len, list.format, list.limits.allow_empty)
+        let is_familiar = self.is_familiar(&head, against);
+        payload::check_beside(&head, len, list.format, list.limits.allow_empty, is_familiar == Some(true))
             .map_err(|why| Refusal::rejected(why.kind(), why))?;
         let mut dates =
             Dates { data: None, server: self.believable(validators.and_then(Validators::modified)) };
@@ -213,6 +223,7 @@ impl Desk<'_> {
             self.check_age(&dates, against)?;
         }
         let (parsed, mut text) = self.parse(path, masks, quiet)?;
+        text.has_new_comments = is_familiar == Some(false);
         text.may_be_cut = may_be_cut && !has_checksum(path).map_err(|error| Refusal::unreadable(&error))?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
@@ -262,7 +273,7 @@ impl Desk<'_> {
             .map_err(|error| Refusal::unreadable(&error))?;
         // A comment says nothing, nor does the sign with which DOS ends its files.
         let ends_with_line = matches!(line.into_inner(), 0 | b'#' | b';' | 0x1a);
-        Ok((parsed, Text { octets: count.into_inner(), ends_with_line, may_be_cut: false }))
+        Ok((parsed, Text { octets: count.into_inner(), ends_with_line, ..Text::default() }))
     }
 
     fn judge(&self, parsed: Parsed, text: Text, dates: Dates, against: Against) -> Judged {
@@ -301,6 +312,10 @@ impl Desk<'_> {
         if lost_end_mark {
             judgement.add(Reason::LostEndMark);
         }
+        let had_entries = before.is_some_and(|before| before.entries > 0);
+        if parsed.set.is_empty() && text.has_new_comments && had_entries {
+            judgement.add(Reason::NewComments);
+        }
         let had_line = self.status.end_line && before.is_some_and(|before| before.hash != set.hash);
         let cut_line =
             had_line && !text.ends_with_line && text.may_be_cut && parsed.report.trailer == Trailer::Absent;
@@ -330,6 +345,17 @@ impl Desk<'_> {
         let text = decode(open_plain(path)?, self.list.max_decoded())?;
         text.take(payload::HEAD as u64).read_to_end(&mut head)?;
         Ok(head)
+    }
+
+    /// Of a body of comments alone whether the version in service has one of them, too, where that can be told: a list that is empty keeps
+    /// its header, and a message has none of it.
+    fn is_familiar(&self, head: &[u8], against: Against) -> Option<bool> {
+        if against == Against::Nothing || !payload::is_comments(head) {
+            return None;
+        }
+        let bodies = self.keeper.bodies().ok()?;
+        let its = bodies.iter().find(|body| self.status.body.is_some_and(|hash| body.is_called(&hash)))?;
+        payload::shares_comments(head, &self.head(&its.path).ok()?)
     }
 
     /// Whether the body is older than the version in service, by its own words: a cache on the way gave an old one.
@@ -363,11 +389,14 @@ pub(super) fn shown_date(at: i64) -> String {
 }
 
 /// What is known of a text that was read.
+#[derive(Default)]
 struct Text {
     octets: u64,
     /// Nothing of an entry stands behind its last newline.
     ends_with_line: bool,
     may_be_cut: bool,
+    /// It has comments, and none of them is one of the version in service.
+    has_new_comments: bool,
 }
 
 /// Counts what is read.

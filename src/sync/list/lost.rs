@@ -47,7 +47,7 @@ pub(crate) fn status_of(list: &ListDir) -> Result<ListStatus, StoreError> {
     });
     Ok(ListStatus {
         body: body.attempt.as_ref().and_then(|attempt| attempt.body),
-        validators: body.validators,
+        validators: body.validators.or_else(|| confirmed_at(&history, &newest.as_ref()?.0)),
         dates: body.dates,
         end_mark: body.end_mark,
         use_: newest.as_ref().and_then(|(hash, _)| use_of(&history, hash)),
@@ -78,6 +78,15 @@ pub(super) fn brought(history: &[Attempt], set: &ContentHash) -> Option<Attempt>
 /// What the list was good for when a set was taken or confirmed last.
 pub(super) fn use_of(history: &[Attempt], set: &ContentHash) -> Option<Use> {
     history.iter().rev().filter(|attempt| attempt.set.as_ref() == Some(set)).find_map(|attempt| attempt.use_)
+}
+
+/// Where a set was last said to be what there is: the line that brought it may have been long ago.
+fn confirmed_at(history: &[Attempt], set: &ContentHash) -> Option<Validators> {
+    let is_confirmed =
+        |attempt: &&Attempt| attempt.outcome == Outcome::Confirmed && attempt.set.as_ref() == Some(set);
+    let attempt = history.iter().rev().find(is_confirmed)?;
+    let place = attempt.validators.as_ref().map(|validators| &validators.url).or(attempt.url.as_ref())?;
+    Some(Validators { url: place.clone(), ..Validators::default() })
 }
 
 fn at(wall: i64) -> Stamp {

@@ -90,6 +90,7 @@ impl Desk<'_> {
         let validators = text.validators();
         attempt.url = Some(validators.url.clone());
         if known.as_ref() == Some(&validators) && text.is_settled() {
+            attempt.validators = Some(validators);
             self.confirm(&mut report);
             return self.finish(report, attempt, Trouble::Answered);
         }
