@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::reverse;
 use super::text::Text;
 use super::wiring::Wiring;
+use super::{localhost, reverse};
 use crate::model::Name;
 
 pub(crate) fn text(wiring: &Wiring) -> String {
@@ -27,6 +27,12 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     if !built_in.is_empty() {
         text.note("And what follows, since BIND answers for it by itself:");
         built_in.iter().for_each(|zone| text.note(&format!("disable-empty-zone \"{zone}\";")));
+    }
+    let mut below = localhost::domains(wiring).peekable();
+    if below.peek().is_some() {
+        text.note("Debian's BIND has the zone localhost itself, and asks nobody for what lies in it unless its file (/etc/bind/db.local)");
+        text.note("says that it is somebody else's. Add there, without the sign of a comment, or give the zone another name:");
+        below.for_each(|domain| text.note(&format!("{domain}. 300 IN NS localhost.")));
     }
     text.note("Where deny-answer-addresses stands (a rebinding filter), its end must be as here, or answers are SERVFAIL:");
     text.note(&format!("deny-answer-addresses {{ 127.0.0.0/8; }} except-from {{ {domains} }};"));

@@ -11,6 +11,7 @@ pub(crate) mod dnsmasq;
 pub(crate) mod exim;
 mod haraka;
 mod knot_resolver;
+pub(crate) mod localhost;
 mod opensmtpd;
 mod pdns_recursor;
 pub(crate) mod postfix;
@@ -95,6 +96,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             .iter()
             .filter_map(text::same_as_test)
             .for_each(|warning| talk(format!("warning: {warning}")));
+    }
+    if let Some(refusal) = localhost::refusal(args.program, &wiring) {
+        talk(format!("warning: {refusal}"));
     }
     if let Some(path) = &args.write {
         talk(write(path, &text)?);

@@ -2,6 +2,7 @@
 
 use super::text::Text;
 use super::wiring::Wiring;
+use super::{Program, localhost};
 
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
@@ -11,6 +12,9 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     );
     text.note("It asks a global server for all else, too; gatepost refuses that, and the server of the link answers. A mail server");
     text.note("is better served by one of the other resolvers. It asks nobody while loopback is the only interface that is up.");
+    if let Some(refusal) = localhost::refusal(Program::SystemdResolved, wiring) {
+        text.note(&refusal);
+    }
     text.resolver_test(wiring, "");
     text.line("[Resolve]");
     text.line(&format!("DNS={}", wiring.server));
