@@ -52,6 +52,8 @@ pub struct Manner {
     pub recursion: bool,
     /// Answers that were not validated (CD).
     pub unchecked: bool,
+    /// Whether they are signed (AD), as dig does.
+    pub signed: bool,
     /// Class CH: what a server says of itself.
     pub chaos: bool,
 }
@@ -290,6 +292,7 @@ impl Question {
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = manner.recursion;
         message.metadata.checking_disabled = manner.unchecked;
+        message.metadata.authentic_data = manner.signed;
         message.add_query(query.clone());
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_MAX as u16);

@@ -142,14 +142,14 @@ fn letters_and_flags() {
         }
         asked
     });
-    let manner = Manner { recursion: true, unchecked: true, chaos: true };
+    let manner = Manner { recursion: true, unchecked: true, signed: true, chaos: true };
     let spelt = name().as_wire().to_ascii_uppercase();
     let ask = || client(address).ask_so(&spelt, Rtype::TXT, Over::Udp, manner).unwrap();
     assert!(ask().same_letters);
     let reply = ask();
     assert!(!reply.same_letters && reply.recursive && !reply.authoritative);
     for packet in server.join().unwrap() {
-        assert_eq!(packet[2..4], [1, 0x10]);
+        assert_eq!(packet[2..4], [1, 0x30]);
         let question = b"\x012\x010\x010\x03127\x02BL\x07EXAMPLE\x00\x00\x10\x00\x03";
         assert_eq!(packet[12..12 + question.len()], question[..]);
     }

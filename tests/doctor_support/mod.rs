@@ -1,6 +1,8 @@
 //! A host for the doctor: a network of its own, with resolvers on port 53, and files of its own in the place of the system's.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod resolvers;
+
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -196,7 +198,7 @@ impl Diagnosis {
 /// A resolver on 127.0.0.1:53; stopped when the test ends, however it ends.
 pub(crate) struct Resolver {
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Resolver {
@@ -207,6 +209,11 @@ impl Drop for Resolver {
 }
 
 impl Resolver {
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts what `command` makes of a folder, and waits until it answers anything.
     pub(crate) fn start(command: impl Fn(&Path) -> Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -214,7 +221,7 @@ impl Resolver {
         let file = fs::File::create(&log).unwrap();
         let mut command = command(folder.path());
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let mut resolver = Self { child: command.spawn().unwrap(), _folder: folder };
+        let mut resolver = Self { child: command.spawn().unwrap(), folder };
         let end = Instant::now() + PATIENCE;
         while !is_up() {
             let ended = resolver.child.try_wait().unwrap();

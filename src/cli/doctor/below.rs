@@ -5,6 +5,9 @@ use super::super::snippet::{Program, unbound};
 use super::finding::Cure;
 use crate::model::Name;
 
+/// Where no line helps.
+pub(super) const ANOTHER_NAME: &str = "give the zone another name, such as one below gatepost.internal, and print `gatepost snippet` again for the resolver and the mail programs";
+
 /// The lines of unbound's that are not in `text` yet.
 pub(super) fn transparent(wiring: &Wiring, text: &str) -> String {
     let lines = wiring.domains.iter().map(unbound::transparent);

@@ -89,8 +89,12 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
     match (trap, program) {
         (Trap::Validates, Program::Unbound) => vec![(Part::With(&["domain-insecure"]), "")],
         (Trap::Validates, Program::Bind) => vec![(Part::Commented("validate-except {"), "")],
-        (Trap::Validates, Program::PdnsRecursor) => vec![(Part::Commented("addNTA("), "")],
-        (Trap::Validates, Program::SystemdResolved) => vec![(Part::After("Where DNSSEC is on"), "")],
+        (Trap::Validates | Trap::ValidatesWhenAsked | Trap::ValidatesAndFilters, Program::PdnsRecursor) => {
+            vec![(Part::Commented("addNTA("), ""), (Part::Command("rec_control add-nta"), "")]
+        }
+        (Trap::Validates | Trap::ValidatesWhenAsked, Program::SystemdResolved) => {
+            vec![(Part::After("Where DNSSEC is on"), "")]
+        }
         (Trap::ValidatesAndFilters, Program::Unbound) => {
             vec![(Part::With(&["domain-insecure", "private-domain"]), "")]
         }
@@ -118,24 +122,44 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
         (Trap::BuiltIn | Trap::Unreached | Trap::AsksTheWorld(_) | Trap::Minimises, _) => {
             vec![(Part::All, "")]
         }
-        (Trap::Remembers(_), Program::Unbound) => vec![(Part::Command("unbound-control flush_zone"), "")],
-        (Trap::Remembers(_), Program::Bind) => vec![(Part::Command("rndc flushtree"), "")],
-        (Trap::Remembers(_), Program::PdnsRecursor) => vec![(Part::Command("rec_control wipe-cache"), "")],
-        (Trap::Remembers(_), Program::Dnsmasq) => vec![(Part::Command("systemctl restart dnsmasq"), "")],
-        (Trap::Remembers(_), Program::SystemdResolved) => {
-            vec![(Part::Command("resolvectl flush-caches"), "")]
+        // It shuns the name beside its cache, too, for a minute.
+        (Trap::RemembersFailure, Program::PdnsRecursor) => {
+            vec![(Part::Command("systemctl restart pdns-recursor"), "")]
+        }
+        (Trap::Remembers(_) | Trap::RemembersFailure, program) => forgets(program),
+        (Trap::HoldsForDead, Program::Unbound) => {
+            vec![(Part::Command("unbound-control flush_infra all"), "")]
         }
         _ => Vec::new(),
     }
 }
 
+/// What has it forget what it knows.
+fn forgets(program: Program) -> Vec<(Part, &'static str)> {
+    let command = match program {
+        Program::Unbound => "unbound-control flush_zone",
+        Program::Bind => "rndc flushtree",
+        Program::PdnsRecursor => "rec_control wipe-cache",
+        Program::Dnsmasq => "systemctl restart dnsmasq",
+        Program::SystemdResolved => "resolvectl flush-caches",
+        _ => return Vec::new(),
+    };
+    vec![(Part::Command(command), "")]
+}
+
 fn cure(program: Program, part: Part, when: &str, wiring: &Wiring) -> Option<Cure> {
     let lines = match part {
-        Part::Command(command) if command.contains("restart") || command.contains("caches") => {
+        Part::Command(command)
+            if ["restart", "caches", "infra"].iter().any(|word| command.contains(word)) =>
+        {
             command.to_owned()
         }
         Part::Command(command) => {
-            let end = if command.starts_with("rec_control") { "$" } else { "" };
+            let end = match command {
+                "rec_control wipe-cache" => "$",
+                "rec_control add-nta" => " unsigned",
+                _ => "",
+            };
             let each = wiring.domains.iter().map(|domain| format!("{command} {domain}{end}"));
             each.collect::<Vec<_>>().join("\n")
         }
@@ -151,6 +175,9 @@ fn cure(program: Program, part: Part, when: &str, wiring: &Wiring) -> Option<Cur
     }
     let (file, restart) = place(program, part)?;
     let how = match part {
+        Part::Command("rec_control add-nta") => {
+            format!("{}: the same until its next start, without one", name(program))
+        }
         Part::Command(_) => format!("{}: forget what it knows of these zones", name(program)),
         _ => format!("{}: {file}, then `{restart}`", name(program)),
     };
@@ -281,7 +308,7 @@ mod tests {
         );
         assert_eq!(
             lines(&Trap::Validates, Program::PdnsRecursor),
-            ["addNTA(\"bl.test\", \"gatepost's, not signed\")"]
+            ["addNTA(\"bl.test\", \"gatepost's, not signed\")", "rec_control add-nta bl.test unsigned"]
         );
         let unreached = lines(&Trap::Unreached, Program::Unbound);
         assert_eq!(unreached[0], "server:\n    do-not-query-localhost: no");
@@ -322,6 +349,7 @@ mod tests {
     fn every_trap_that_a_resolver_sets_has_lines() {
         let all = [
             Trap::Validates,
+            Trap::ValidatesWhenAsked,
             Trap::ValidatesAndFilters,
             Trap::EmptiesAnswer,
             Trap::RefusesAddress,
@@ -331,6 +359,7 @@ mod tests {
             Trap::HasTheZoneAbove("example.".to_owned()),
             Trap::Minimises,
             Trap::Remembers(1),
+            Trap::RemembersFailure,
         ];
         for trap in all {
             let cures = cures(&trap, None, &wiring("bl.example"), UnboundAsks::default());

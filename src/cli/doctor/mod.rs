@@ -2,15 +2,18 @@
 //!
 //! A file for each station, in the order of the way: `server`, `resolver`, `mail`, and then what of the `host` will bite. A station gives [`Check`]s; what it judges
 //! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
-//! questions, waiting longer than a server may need.
+//! questions, waiting longer than a server may need, or a resolver to forget that it was away.
 
 mod below;
 mod c_library;
 mod child;
 mod cure;
 mod files;
+mod filters;
 mod finding;
 mod host;
+mod keeps;
+mod lines;
 mod mail;
 mod mynetworks;
 mod own;
@@ -27,6 +30,7 @@ use std::cell::Cell;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use super::locate::EitherArgs;
@@ -42,6 +46,11 @@ use resolver::Paths;
 
 /// How long a question may take, all tries together.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a server may take to answer from what a sync has made.
+const TAKES_OVER: Duration = Duration::from_secs(2);
+/// What has been in service for less long than this, in seconds, may not have been taken over yet.
+const JUST: i64 = 10;
 
 /// Find out why mail is not rejected
 ///
@@ -92,8 +101,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Check> {
-    let view = match View::of(config.clone()) {
-        Ok(view) => view,
+    let view = || View::of(config.clone());
+    let looked = view().and_then(|first| {
+        let station = server::look(&first, from, questions);
+        if station.is_right() {
+            return Ok((first, station));
+        }
+        // A sync may have come in between, and the server takes a moment to take over what it makes.
+        let second = view()?;
+        let age = second.generation.as_ref().map(|made| second.now.clocks.wall - made.created);
+        if !age.is_some_and(|age| age < JUST) {
+            return Ok((first, station));
+        }
+        thread::sleep(TAKES_OVER);
+        let station = server::look(&second, from, questions);
+        Ok((second, station))
+    });
+    let (view, station) = match looked {
+        Ok(looked) => looked,
         Err(error) => {
             return vec![
                 Check::unknown(
@@ -105,7 +130,6 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
             ];
         }
     };
-    let station = server::look(&view, from, questions);
     let mut checks = station.checks;
     let resolv_conf = Path::new("/etc/resolv.conf");
     let values = values::of(config).unwrap_or_default();
@@ -118,7 +142,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
             if station.answers {
                 let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
                 checks.extend(resolver::look(&view, &wiring, &paths, mail.elsewhere(), questions));
-                checks.extend(unbound_keeps::look(config, &resolvers));
+                checks.extend(unbound_keeps::look(&resolvers));
             }
             checks.extend(mail::look(mail, config, &wiring, resolvers.first().copied()));
         }

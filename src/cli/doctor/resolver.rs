@@ -3,21 +3,23 @@
 //! Each server of `/etc/resolv.conf` is asked by itself, then the C library. What is judged of their replies is in
 //! [`trap`](super::trap), how it is told in [`told`](super::told).
 
+use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
+use super::super::snippet::{Program, localhost};
 use super::super::view::{View, ZoneView};
 use super::finding::{Area, Check, Cure};
+use super::lines::Line;
 use super::mail::Elsewhere;
 use super::resolv_conf::{Server, servers};
 use super::sample::Sample;
 use super::told::Told;
-use super::trap::{InService, Observed, Trap, is_right, judge};
+use super::trap::{InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, ttl};
 use super::who::UnboundAsks;
-use super::{Questions, TIMEOUT, c_library, cure, who};
+use super::{Questions, TIMEOUT, below, c_library, cure, filters, lines, who};
 use crate::client::{Client, Data, Manner, Over, Reply};
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
@@ -25,7 +27,12 @@ use crate::wire::Rcode;
 /// Zones that are asked of the first server, each for another of the names that a resolver is told of; of the others.
 const ZONES: [usize; 2] = [16, 2];
 
-const RECURSIVE: Manner = Manner { recursion: true, unchecked: false, chaos: false };
+/// Of one that passes on what it gets as much is asked once more.
+const ASKED_AGAIN: usize = 4;
+/// How often, and after how long, one that remembers a failure is asked again: unbound forgets after five seconds.
+const AGAIN: (usize, Duration) = (3, Duration::from_secs(2));
+
+const RECURSIVE: Manner = Manner { recursion: true, unchecked: false, signed: false, chaos: false };
 
 /// Where what the C library reads is.
 pub(super) struct Paths<'a> {
@@ -84,7 +91,7 @@ fn of_program(program: &Elsewhere, zone: &Asked<'_>, questions: &Questions) -> O
     let server = program.servers.first()?;
     let mut resolver = Resolver::new(&(server.ip(), None), questions);
     resolver.client.server.set_port(server.port());
-    let trap = judge(&resolver.observe(zone))?;
+    let trap = judge(&resolver.observe(zone)).filter(|trap| !trap.is_harmless_yet())?;
     let told = Told::of(&trap, None, false);
     let server = if server.port() == 53 { server.ip().to_string() } else { server.to_string() };
     let what = format!("{} asks {server}: {} for {}", program.who, told.looks_like, zone.sample.listed);
@@ -119,6 +126,20 @@ fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
 struct Resolver<'a> {
     client: Client,
     questions: &'a Questions,
+    known: OnceCell<Known>,
+    /// Questions that were put once more to see what it keeps.
+    asked_again: Cell<usize>,
+}
+
+/// What is known of it besides.
+struct Known {
+    /// What it says of itself.
+    version: Option<String>,
+    program: Option<Program>,
+    /// Its address is one of this machine's.
+    is_here: bool,
+    /// Its configuration, as far as it runs here and that can be read.
+    lines: Vec<Line>,
 }
 
 impl<'a> Resolver<'a> {
@@ -130,14 +151,26 @@ impl<'a> Resolver<'a> {
             }
             (ip, _) => SocketAddr::new(*ip, 53),
         };
-        Self { client: Client { timeout: TIMEOUT, ..Client::new(at) }, questions }
+        Self {
+            client: Client { timeout: TIMEOUT, ..Client::new(at) },
+            questions,
+            known: OnceCell::new(),
+            asked_again: Cell::new(0),
+        }
     }
 
     /// A check for each zone, up to the first that is wrong: what stands in the way of one does so for all.
     fn look(&self, zones: &[Asked<'_>], wiring: &Wiring, is_first: bool) -> Vec<Check> {
         let mut checks = Vec::new();
         for zone in zones {
-            match judge(&self.observe(zone)) {
+            let seen = self.observe(zone);
+            let trap = match &seen.listed {
+                Ok(reply) if reply.rcode == Rcode::SERVFAIL => {
+                    judge(&seen).and_then(|trap| self.afresh(trap, zone, wiring))
+                }
+                _ => judge(&seen),
+            };
+            match trap {
                 None => {
                     let sample = &zone.sample;
                     let but = if sample.unlisted.is_some() { " and 127.0.0.1 is not" } else { "" };
@@ -146,12 +179,37 @@ impl<'a> Resolver<'a> {
                     checks.push(Check::ok(Area::Resolver, what));
                 }
                 Some(trap) => {
-                    checks.push(self.trapped(&trap, &zone.sample.listed, wiring, is_first));
+                    checks.push(self.trapped(&trap, &zone.sample, wiring, is_first));
                     break;
                 }
             }
         }
         checks
+    }
+
+    /// After SERVFAIL: what is in the way, too, of a name that it was not asked for while gatepost may have been away. What it
+    /// remembers of that time passes by itself, and is waited for, though not long.
+    fn afresh(&self, trap: Trap, zone: &Asked<'_>, wiring: &Wiring) -> Option<Trap> {
+        if !trap.may_be_remembered() {
+            return Some(trap);
+        }
+        let Some((name, answers)) = zone.sample.another(zone.zone) else { return Some(trap) };
+        let remembers = match is_right(&self.try_ask(&name, Rtype::A, RECURSIVE), &answers) {
+            true => Trap::RemembersFailure,
+            false if trap == Trap::Unreached && self.is_told(zone, wiring) => Trap::HoldsForDead,
+            false => return Some(trap),
+        };
+        let (times, pause) = AGAIN;
+        for _ in 0..times {
+            std::thread::sleep(pause);
+            let again = judge(&self.observe(zone));
+            if !again.as_ref().is_some_and(Trap::may_be_remembered) {
+                return again;
+            }
+        }
+        // Only one remembers for so long; else it is a filter for this address alone.
+        let is_filter = trap == Trap::RefusesAddress && self.known().program != Some(Program::PdnsRecursor);
+        Some(if is_filter { trap } else { remembers })
     }
 
     fn ip(&self) -> IpAddr {
@@ -175,18 +233,37 @@ impl<'a> Resolver<'a> {
             |reply: &Option<Reply>| reply.as_ref().is_none_or(|reply| reply.rcode == Rcode::SERVFAIL);
         let both = is_wrong && is_hidden(&unlisted_checked) && listed_unchecked.is_some();
         let both = both && listed_unchecked.as_ref().is_none_or(|reply| reply.answers.is_empty());
+        let is_lost = |reply: &Option<Reply>| !reply.as_ref().is_some_and(|reply| is_listed(reply, answers));
+        let nobody_asked = Manner { recursion: false, ..unchecked };
+        let kept = (is_wrong && is_lost(&listed_unchecked)).then(|| self.ask(listed, nobody_asked)).flatten();
         let looks_like_ours = reply.as_ref().is_ok_and(|reply| reply.authoritative && !reply.recursive);
+        // What one keeps that passes on what it gets, it says when it is asked again.
+        let lasts = |name: &Name, reply: &Reply| match is_passed_on(reply) {
+            true if self.asked_again.get() >= ASKED_AGAIN => None,
+            true => {
+                self.asked_again.set(self.asked_again.get() + 1);
+                ttl(&self.ask(name, RECURSIVE)?)
+            }
+            false => ttl(reply),
+        };
+        let ttls = Ttls {
+            listed: right.then(|| lasts(listed, reply.as_ref().ok()?)).flatten(),
+            unlisted: right.then(|| lasts(sample.unlisted.as_ref()?, unlisted_checked.as_ref()?)).flatten(),
+        };
         Observed {
             zone: zone.origin(),
             in_service: InService {
                 serial: zone.entry.as_ref().map_or(0, |entry| entry.serial),
                 since: age(zone.entry.as_ref().map_or(0, |entry| entry.built)),
-                negative_ttl: Duration::from_secs(zone.config.soa.minimum.into()),
+                ttls: Ttls { listed: sample.ttl, unlisted: zone.config.soa.minimum.min(zone.config.soa.ttl) },
             },
             expected: answers,
             unlisted: unlisted_checked,
             unchecked: listed_unchecked,
             unlisted_unchecked: both.then(|| unlisted(unchecked)).flatten(),
+            kept,
+            ttls,
+            signed: right.then(|| self.ask(listed, Manner { signed: true, ..RECURSIVE })).flatten(),
             root: (right && looks_like_ours).then(|| self.ask_for(&Name::root(), Rtype::SOA)).flatten(),
             listed: reply,
             is_alive,
@@ -222,14 +299,49 @@ impl<'a> Resolver<'a> {
         Some(texts.collect())
     }
 
-    fn trapped(&self, trap: &Trap, name: &Name, wiring: &Wiring, is_first: bool) -> Check {
-        let version =
-            if *trap == Trap::Silent { None } else { self.version().filter(|version| !version.is_empty()) };
-        let is_here = who::is_here(self.ip());
-        let program = who::by_address(self.ip()).or_else(|| version.as_deref().and_then(who::by_version));
+    /// What is known of one that is not silent.
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| {
+            let version = self.version().filter(|version| !version.is_empty());
+            let is_here = who::is_here(self.ip());
+            let program = who::by_address(self.ip()).or_else(|| version.as_deref().and_then(who::by_version));
+            let program = program.or_else(|| is_here.then(|| who::by_processes(&who::processes())).flatten());
+            let lines = program.filter(|_| is_here).map(lines::of).unwrap_or_default();
+            Known { version, program, is_here, lines }
+        })
+    }
+
+    /// It is an unbound that has been told of gatepost, and that nothing that can be read keeps from asking.
+    fn is_told(&self, zone: &Asked<'_>, wiring: &Wiring) -> bool {
+        let Known { program, is_here, lines, .. } = self.known();
+        if !is_here || *program != Some(Program::Unbound) {
+            return false;
+        }
+        let at = wiring.server.ip();
+        let asks = UnboundAsks::here();
+        let may_ask = (!at.is_loopback() || asks.localhost == Some(true))
+            && (at.is_ipv4() || asks.ipv6 == Some(true))
+            && who::unbound_asks_nobody_in(at).is_none();
+        let values = |word: &'static str| lines.iter().filter_map(move |line| line.value_of(word));
+        let is_asked = |name: &str| name.parse::<Name>().is_ok_and(|name| zone.zone.origin().is_in(&name));
+        let server = format!("{at}@{}", wiring.server.port());
+        let mut addresses = values("forward-addr").chain(values("stub-addr"));
+        may_ask && values("name").any(is_asked) && addresses.any(|address| address == server)
+    }
+
+    fn trapped(&self, trap: &Trap, sample: &Sample, wiring: &Wiring, is_first: bool) -> Check {
         // Nobody listens at an address that is silent.
-        let is_guessed = is_here && *trap != Trap::Silent;
-        let program = program.or_else(|| is_guessed.then(|| who::by_processes(&who::processes())).flatten());
+        let silent = Known {
+            version: None,
+            program: who::by_address(self.ip()),
+            is_here: who::is_here(self.ip()),
+            lines: Vec::new(),
+        };
+        let Known { version, program, is_here, lines } = match *trap == Trap::Silent {
+            true => &silent,
+            false => self.known(),
+        };
+        let (program, is_here, name) = (*program, *is_here, &sample.listed);
         let called = match (version, program) {
             (Some(version), Some(program)) => format!(" ({}, says `{version}`)", cure::name(program)),
             (Some(version), None) => format!(" (says `{version}`)"),
@@ -241,11 +353,20 @@ impl<'a> Resolver<'a> {
         let may_refuse = wiring.server.ip().is_loopback() && unbound.localhost != Some(true);
         let told = Told::of(trap, program, may_refuse);
         let what = format!("{}{called}: {} for {name}", self.ip(), told.looks_like);
-        let check = match is_first {
+        let check = match is_first && !trap.is_harmless_yet() {
             true => Check::bad(Area::Resolver, told.name, what),
             // The C library asks it when the first one is silent.
             false => Check::warn(Area::Resolver, told.name, what),
         };
+        if let Some(own) = program.and_then(|program| filters::own(trap, program, sample, wiring, lines)) {
+            return check.because(own.cause).cured(own.cure);
+        }
+        if *trap == Trap::BuiltIn
+            && let Some(refusal) = program.and_then(|program| localhost::refusal(program, wiring))
+            && localhost::is_below(name)
+        {
+            return check.because(refusal).cured_by(below::ANOTHER_NAME);
+        }
         let cannot_reach = !is_here && wiring.server.ip().is_loopback();
         let is_far = matches!(
             trap,
@@ -271,7 +392,8 @@ impl<'a> Resolver<'a> {
             )),
             false => check.because(told.cause),
         };
-        let cures = cure::cures(trap, program, wiring, unbound);
+        let mut cures = cure::cures(trap, program, wiring, unbound);
+        cures.extend(filters::suspects(trap, program, wiring, lines));
         match (cures.is_empty(), told.otherwise) {
             (true, Some(otherwise)) => check.cured_by(otherwise),
             _ => cures.into_iter().fold(check, Check::cured),

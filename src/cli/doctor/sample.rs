@@ -2,10 +2,11 @@
 //!
 //! Reads the zone as it is in service. Never: asking.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::view::ZoneView;
-use crate::model::{Name, Rtype, Span};
+use crate::model::{Name, Rtype, Span, Ttl};
 use crate::snapshot::{Mapped, RdataRef};
 use crate::zone::{Content, Zone};
 
@@ -20,6 +21,8 @@ pub(super) struct Sample {
     pub(super) listed: Name,
     /// What it answers.
     pub(super) answers: Vec<Ipv4Addr>,
+    /// For how long, in seconds.
+    pub(super) ttl: Ttl,
     /// The name of 127.0.0.1, which is not listed.
     pub(super) unlisted: Option<Name>,
 }
@@ -29,12 +32,12 @@ impl Sample {
     pub(super) fn of(zone: &ZoneView) -> Option<Self> {
         let data = zone.answering()?;
         let sample = |subject: String, labels: &[u8]| {
-            let answers = answers(data, labels).filter(|answers| !answers.is_empty())?;
+            let (answers, ttl) = answers(data, labels)?;
             let listed = named(labels)?.below(zone.origin())?;
             let home = reversed(Ipv4Addr::LOCALHOST);
             let unlisted = data.verdict(&home).content(Rtype::A);
             let unlisted = matches!(unlisted, Content::NxDomain).then(|| named(&home)?.below(zone.origin()));
-            Some(Self { subject, listed, answers, unlisted: unlisted.flatten() })
+            Some(Self { subject, listed, answers, ttl, unlisted: unlisted.flatten() })
         };
         let of_address = |address: Ipv4Addr| sample(address.to_string(), &reversed(address));
         let of_points = of_address(Ipv4Addr::new(127, 0, 0, 2));
@@ -47,6 +50,33 @@ impl Sample {
         let names = || snapshot.stored_names().flatten().take(TRIES);
         let of_names = || names().find_map(|name| sample(named(name.labels)?.to_string(), name.labels));
         of_points.or_else(of_addresses).or_else(of_v6_addresses).or_else(of_names)
+    }
+
+    /// Another name that is listed, with what it answers: any of them, so that hardly anybody has asked for it lately.
+    pub(super) fn another(&self, zone: &ZoneView) -> Option<(Name, Vec<Ipv4Addr>)> {
+        let any = RandomState::new().hash_one(zone.origin());
+        let data = zone.answering()?;
+        let of = |labels: &[u8]| {
+            let name = named(labels)?.below(zone.origin()).filter(|name| *name != self.listed)?;
+            let (answers, _) = answers(data, labels)?;
+            Some((name, answers))
+        };
+        let snapshot = data.snapshot();
+        let pivot = any as u32;
+        let v4 = |first, last| snapshot.v4_spans(Span { first, last }).flatten().take(TRIES);
+        let of_v4 = v4(pivot, u32::MAX).chain(v4(0, pivot)).find_map(|found| {
+            let Span { first, last } = found.span;
+            of(&reversed((first + pivot % (last - first).saturating_add(1)).into()))
+        });
+        let v6 = || snapshot.v6_spans(Span { first: 0, last: u128::MAX }).flatten().take(TRIES);
+        let of_v6 = || {
+            v6().find_map(|found| {
+                let Span { first, last } = found.span;
+                of(&nibbles((first + u128::from(any) % (last - first).saturating_add(1)).into()))
+            })
+        };
+        let of_names = || snapshot.stored_names().flatten().take(TRIES).find_map(|name| of(name.labels));
+        of_v4.or_else(of_v6).or_else(of_names)
     }
 }
 
@@ -66,7 +96,8 @@ fn nibbles(address: Ipv6Addr) -> Vec<u8> {
     digits.bytes().rev().flat_map(|digit| [1, digit]).collect()
 }
 
-fn answers(zone: &Zone<Mapped>, labels: &[u8]) -> Option<Vec<Ipv4Addr>> {
+/// What a name answers, if anything, and for how long.
+fn answers(zone: &Zone<Mapped>, labels: &[u8]) -> Option<(Vec<Ipv4Addr>, Ttl)> {
     let verdict = zone.verdict(labels);
     let Content::Records(records) = verdict.content(Rtype::A) else { return None };
     if records.rtype() != Rtype::A {
@@ -76,5 +107,6 @@ fn answers(zone: &Zone<Mapped>, labels: &[u8]) -> Option<Vec<Ipv4Addr>> {
         RdataRef::Wire(octets) => Some(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
         RdataRef::Text(_) => None,
     });
-    Some(addresses.collect())
+    let addresses: Vec<Ipv4Addr> = addresses.collect();
+    (!addresses.is_empty()).then_some((addresses, records.ttl()))
 }

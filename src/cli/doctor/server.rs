@@ -7,7 +7,7 @@ use super::super::output::{counted, wall_ago};
 use super::super::probe::{Checked, Found, ask_over, reachable};
 use super::super::status;
 use super::super::view::{ListView, View, ZoneState, ZoneView};
-use super::finding::{Area, Check, Cure};
+use super::finding::{Area, Check, Cure, Level};
 use super::{Questions, TIMEOUT, who};
 use crate::client::{Client, Over};
 use crate::config::Slug;
@@ -23,6 +23,13 @@ const ZONES: usize = 4;
 pub(super) struct Station {
     pub(super) checks: Vec<Check>,
     pub(super) answers: bool,
+}
+
+impl Station {
+    /// It answers, and with what is in service.
+    pub(super) fn is_right(&self) -> bool {
+        self.answers && self.checks.iter().all(|check| check.level == Level::Ok)
+    }
 }
 
 pub(super) fn look(view: &View, from: &EitherArgs, questions: &Questions) -> Station {

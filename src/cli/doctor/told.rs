@@ -1,6 +1,7 @@
 //! How each trap of a resolver is told: its name, what it looks like, and why it is so. Pure.
 
 use super::super::snippet::Program;
+use super::keeps;
 use super::trap::Trap;
 
 /// How a trap is told.
@@ -33,8 +34,16 @@ impl Told {
             ),
             Trap::Validates => told(
                 "resolver-validates",
-                "SERVFAIL, but the answer when signatures need not be right (CD)",
+                "SERVFAIL, though it gets the answer",
                 "it validates, and nobody signs the zone: it must be told not to look for signatures there",
+            ),
+            Trap::ValidatesWhenAsked => or(
+                told(
+                    "resolver-validates",
+                    "the answer, but SERVFAIL when asked whether it is signed (AD),",
+                    "it validates for programs that ask for it, as dig does and rspamd with enable_dnssec, and nobody signs the zone: it must be told not to look for signatures there",
+                ),
+                "give it a negative trust anchor for the zone",
             ),
             Trap::ValidatesAndFilters => told(
                 "resolver-validates",
@@ -55,15 +64,23 @@ impl Told {
                 "SERVFAIL or REFUSED, though it gets the answers",
                 "a filter against rebinding: it takes answers in 127.0.0.0/8 for an attack",
             ),
+            Trap::DeniesAddress => or(
+                told(
+                    "resolver-denies-address",
+                    "NXDOMAIN, though it gets the answers",
+                    "a filter of its own: it says that there is no name whose address is in 127.0.0.0/8",
+                ),
+                "take that filter out",
+            ),
             Trap::EmptiesAnswer => told(
                 "resolver-empties-answer",
                 "an empty answer, as if not listed",
-                "a filter against rebinding: it takes addresses in 127.0.0.0/8 out of answers",
+                "a filter of its own, most likely one against rebinding: it takes addresses in 127.0.0.0/8 out of answers",
             ),
             Trap::BuiltIn => told(
                 "resolver-built-in",
-                "NXDOMAIN of its own",
-                "it answers for this name by itself and asks nobody: a built-in local zone, or a blocking list of its own",
+                "an answer of its own, as if not listed",
+                "it answers for this name by itself and asks nobody: a built-in local zone, one of your own, or a blocking list",
             ),
             Trap::AsksTheWorld(above) => told(
                 "resolver-asks-the-world",
@@ -92,6 +109,35 @@ impl Told {
                     "it remembers what is not listed for longer than the zone allows (unbound: cache-min-ttl, serve-expired; BIND: min-ncache-ttl; dnsmasq: neg-ttl), so new listings come late",
                 ),
                 "restart it, and take such a setting out",
+            ),
+            Trap::RemembersFailure => or(
+                told(
+                    "resolver-remembers-failure",
+                    "SERVFAIL (and an answer for another name)",
+                    "it was asked for this name while gatepost did not answer, and remembers that for a while: whoever it was asked for passes until then",
+                ),
+                "wait a minute, or restart it",
+            ),
+            Trap::HoldsForDead => or(
+                told(
+                    "resolver-remembers-failure",
+                    "SERVFAIL (it has been told of gatepost)",
+                    "it holds gatepost for dead, which did not answer for a while, and asks it again within a minute; until then mail passes",
+                ),
+                "wait a minute, or restart it",
+            ),
+            Trap::Keeps(kept) => or(
+                told(
+                    "resolver-keeps",
+                    &format!(
+                        "keeps {} for {} seconds, not the zone's {},",
+                        if kept.listed { "what is listed" } else { "what is not listed" },
+                        kept.seconds,
+                        kept.says
+                    ),
+                    keeps::why(kept),
+                ),
+                "take out the setting that has it keep everything for a while",
             ),
             Trap::RefusesClient => or(
                 told(

@@ -6,8 +6,12 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+/// A few seconds some keep everything, whatever a zone says: Knot Resolver 5.
+const SHORTEST: Ttl = 5;
+
+use super::super::snippet::localhost;
 use crate::client::{ClientError, Data, Reply};
-use crate::model::{Name, Rtype};
+use crate::model::{Name, Rtype, Ttl};
 use crate::wire::Rcode;
 
 /// What the resolver said of a zone.
@@ -26,6 +30,12 @@ pub(super) struct Observed<'a> {
     /// Of both when it need not validate, if it was asked.
     pub(super) unchecked: Option<Reply>,
     pub(super) unlisted_unchecked: Option<Reply>,
+    /// Of the name that is listed when it is to ask nobody (no RD), if that was asked: what it has got already.
+    pub(super) kept: Option<Reply>,
+    /// The same when it is asked whether the answer is signed (AD), if it was.
+    pub(super) signed: Option<Reply>,
+    /// How long the resolver has both last, as far as it says.
+    pub(super) ttls: Ttls<Option<Ttl>>,
     /// Of the root, if it was asked: whether it resolves anything besides.
     pub(super) root: Option<Reply>,
     /// It answers anything at all.
@@ -37,8 +47,15 @@ pub(super) struct Observed<'a> {
 pub(super) struct InService {
     pub(super) serial: u32,
     pub(super) since: Duration,
-    /// How long a resolver may remember that something is not listed.
-    pub(super) negative_ttl: Duration,
+    /// How long a resolver may remember that something is listed, and that it is not.
+    pub(super) ttls: Ttls,
+}
+
+/// In seconds: of the name that is listed, and of the one that is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ttls<T = Ttl> {
+    pub(super) listed: T,
+    pub(super) unlisted: T,
 }
 
 /// What is in the way.
@@ -48,6 +65,8 @@ pub(super) enum Trap {
     Silent,
     /// It wants to see signatures.
     Validates,
+    /// It wants to see signatures for whoever asks whether there are any.
+    ValidatesWhenAsked,
     /// It wants to see signatures, and would not give the addresses either.
     ValidatesAndFilters,
     /// It gets no answer from gatepost: it was not told of it, may not ask loopback, or cannot reach it.
@@ -56,6 +75,8 @@ pub(super) enum Trap {
     RefusesAddress,
     /// It gets the answers and takes the addresses in 127.0.0.0/8 out.
     EmptiesAnswer,
+    /// It gets the answers and says for those in 127.0.0.0/8 that there is no such name.
+    DeniesAddress,
     /// It answers for the zone by itself.
     BuiltIn,
     /// It asks the world for the zone, which knows of none: the zone above that says so.
@@ -66,12 +87,40 @@ pub(super) enum Trap {
     Minimises,
     /// It remembers what was before, for longer than it may: the serial that it knows.
     Remembers(u32),
+    /// It remembers that it got no answer, and gets them now.
+    RemembersFailure,
+    /// It has been told of gatepost as it must, and holds it for dead.
+    HoldsForDead,
+    /// It makes what it has last longer than the zone says.
+    Keeps(Kept),
     /// It refuses this client.
     RefusesClient,
     /// It, or something before it, has an answer of its own.
     Invents(Vec<Data>),
     /// It answers this zone alone: it is an authoritative server.
     IsNoResolver,
+}
+
+/// What lasts too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// What is listed; else what is not.
+    pub(super) listed: bool,
+    pub(super) seconds: Ttl,
+    /// As long as the zone says.
+    pub(super) says: Ttl,
+}
+
+impl Trap {
+    /// It is there for everything that is asked, or for nothing but what was asked while gatepost did not answer.
+    pub(super) fn may_be_remembered(&self) -> bool {
+        matches!(self, Self::Validates | Self::ValidatesAndFilters | Self::Unreached | Self::RefusesAddress)
+    }
+
+    /// Mail programs get the right answers all the same.
+    pub(super) fn is_harmless_yet(&self) -> bool {
+        matches!(self, Self::ValidatesWhenAsked | Self::Keeps(_))
+    }
 }
 
 /// Whether another question has to be asked for [`judge`] to tell: not when all is right.
@@ -92,6 +141,8 @@ pub(super) fn judge(seen: &Observed<'_>) -> Option<Trap> {
         () if seen.unchecked.as_ref().is_some_and(is_listed) => Trap::Validates,
         () if unlisted_is_ours => Trap::RefusesAddress,
         () if is_ours(&seen.unlisted_unchecked) => Trap::ValidatesAndFilters,
+        // It did get the answer, and what it did with it is no filter's doing: that would have been at work here, too.
+        () if seen.kept.as_ref().is_some_and(is_listed) => Trap::Validates,
         () => Trap::Unreached,
     };
     let reply = match &seen.listed {
@@ -105,7 +156,7 @@ pub(super) fn judge(seen: &Observed<'_>) -> Option<Trap> {
     let addresses = || reply.answers.iter().filter(|record| record.rtype == Rtype::A);
     Some(match reply.rcode {
         Rcode::NOERROR if addresses().next().is_none() => Trap::EmptiesAnswer,
-        Rcode::NOERROR => Trap::Invents(addresses().map(|record| record.data.clone()).collect()),
+        Rcode::NOERROR => invented(seen.zone, addresses().map(|record| record.data.clone()).collect()),
         Rcode::NXDOMAIN => not_there(seen, reply),
         Rcode::REFUSED if !unlisted_is_ours => match seen.unlisted {
             // A server that has a way to the zone, but not to gatepost, is not shut to this client.
@@ -121,15 +172,60 @@ fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
     if listed.authoritative && !listed.recursive && seen.root.as_ref().is_some_and(refuses_the_world) {
         return Some(Trap::IsNoResolver);
     }
-    let unlisted = seen.unlisted.as_ref()?;
+    if let Some(trap) = seen.unlisted.as_ref().and_then(|unlisted| of_the_unlisted(seen, unlisted)) {
+        return Some(trap);
+    }
+    let validates = seen.signed.as_ref().is_some_and(|reply| reply.rcode == Rcode::SERVFAIL);
+    if validates {
+        return Some(Trap::ValidatesWhenAsked);
+    }
+    kept(seen)
+}
+
+/// Below `localhost` resolvers have the one address built in (RFC 6761).
+fn invented(zone: &Name, addresses: Vec<Data>) -> Trap {
+    let is_localhost = |address: &Data| *address == Data::A(Ipv4Addr::LOCALHOST);
+    match localhost::is_below(zone) && addresses.iter().all(is_localhost) {
+        true => Trap::BuiltIn,
+        false => Trap::Invents(addresses),
+    }
+}
+
+fn kept(seen: &Observed<'_>) -> Option<Trap> {
+    let (asked, own) = (seen.ttls, seen.in_service.ttls);
+    let both = [(true, asked.listed, own.listed), (false, asked.unlisted, own.unlisted)];
+    let mut longer = both.into_iter().filter_map(|(listed, seconds, says)| {
+        let seconds = seconds.filter(|seconds| *seconds > says.max(SHORTEST))?;
+        Some(Trap::Keeps(Kept { listed, seconds, says }))
+    });
+    longer.next()
+}
+
+/// How long an answer lasts: of the listing, or of the denial.
+pub(super) fn ttl(reply: &Reply) -> Option<Ttl> {
+    match reply.answers.first() {
+        Some(record) => Some(record.ttl),
+        None => {
+            let soa = reply.authorities.iter().find(|record| record.rtype == Rtype::SOA)?;
+            Some(soa.ttl)
+        }
+    }
+}
+
+/// It comes from a server behind the resolver as it is, and says nothing of what the resolver makes of it.
+pub(super) fn is_passed_on(reply: &Reply) -> bool {
+    reply.authoritative && reply.recursive
+}
+
+fn of_the_unlisted(seen: &Observed<'_>, unlisted: &Reply) -> Option<Trap> {
     let addresses: Vec<Data> = unlisted.answers.iter().map(|record| record.data.clone()).collect();
     if !addresses.is_empty() {
-        return Some(Trap::Invents(addresses));
+        return Some(invented(seen.zone, addresses));
     }
     let Soa { owner, serial, .. } = start_of_authority(unlisted)?;
-    let InService { serial: now, since, negative_ttl } = seen.in_service;
+    let InService { serial: now, since, ttls } = seen.in_service;
     // A second for the server to take it over, and one for the clocks.
-    let may_remember = since <= negative_ttl + Duration::from_secs(2);
+    let may_remember = since <= Duration::from_secs(u64::from(ttls.unlisted) + 2);
     (is_ours(&owner, seen.zone) && serial != now && !may_remember).then_some(Trap::Remembers(serial))
 }
 
@@ -140,6 +236,17 @@ fn refuses_the_world(root: &Reply) -> bool {
 
 /// That what is listed does not exist: who says so?
 fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
+    // Who answers a name by itself does so for both.
+    let is_denied =
+        |reply: &Reply| !start_of_authority(reply).is_some_and(|soa| is_ours(&soa.owner, seen.zone));
+    if seen
+        .unlisted
+        .as_ref()
+        .is_some_and(|unlisted| unlisted.rcode == Rcode::NXDOMAIN && !is_denied(unlisted))
+        && is_denied(reply)
+    {
+        return Trap::DeniesAddress;
+    }
     // Who filters, or answers a name by itself, often leaves it out.
     let Some(Soa { owner, primary, mailbox, serial }) = start_of_authority(reply) else {
         return Trap::BuiltIn;
@@ -161,7 +268,7 @@ fn not_there(seen: &Observed<'_>, reply: &Reply) -> Trap {
     }
 }
 
-fn is_listed(reply: &Reply, expected: &[Ipv4Addr]) -> bool {
+pub(super) fn is_listed(reply: &Reply, expected: &[Ipv4Addr]) -> bool {
     let mut addresses: Vec<&Data> = Vec::new();
     addresses
         .extend(reply.answers.iter().filter(|record| record.rtype == Rtype::A).map(|record| &record.data));
@@ -241,6 +348,9 @@ mod tests {
         unlisted: Option<Reply>,
         unchecked: Option<Reply>,
         unlisted_unchecked: Option<Reply>,
+        kept: Option<Reply>,
+        signed: Option<Reply>,
+        ttls: Ttls<Option<Ttl>>,
         root: Option<Reply>,
         is_alive: bool,
         since: u64,
@@ -252,6 +362,9 @@ mod tests {
             unlisted: None,
             unchecked: None,
             unlisted_unchecked: None,
+            kept: None,
+            signed: None,
+            ttls: Ttls { listed: None, unlisted: None },
             root: None,
             is_alive: true,
             since: 3600,
@@ -259,18 +372,25 @@ mod tests {
     }
 
     fn judged(case: Case) -> Option<Trap> {
+        judged_in("bl.example", case)
+    }
+
+    fn judged_in(zone: &str, case: Case) -> Option<Trap> {
         judge(&Observed {
-            zone: &"bl.example".parse().unwrap(),
+            zone: &zone.parse().unwrap(),
             in_service: InService {
                 serial: SERIAL,
                 since: Duration::from_secs(case.since),
-                negative_ttl: Duration::from_secs(60),
+                ttls: Ttls { listed: 300, unlisted: 60 },
             },
             expected: &[Ipv4Addr::new(127, 0, 0, 2)],
             listed: case.listed,
             unlisted: case.unlisted,
             unchecked: case.unchecked,
             unlisted_unchecked: case.unlisted_unchecked,
+            kept: case.kept,
+            signed: case.signed,
+            ttls: case.ttls,
             root: case.root,
             is_alive: case.is_alive,
         })
@@ -283,6 +403,17 @@ mod tests {
         assert_eq!(judged(of(Reply { authoritative: true, ..right() })), None);
         // A new serial, and a minute in which the old one may be remembered.
         assert_eq!(judged(Case { unlisted: Some(ours(SERIAL - 1)), since: 60, ..of(right()) }), None);
+    }
+
+    #[test]
+    fn who_validates_when_asked() {
+        let asked = |reply| judged(Case { signed: Some(reply), ..of(right()) });
+        assert_eq!(asked(reply(Rcode::SERVFAIL)), Some(Trap::ValidatesWhenAsked));
+        assert_eq!(asked(right()), None);
+        // What it gets and keeps it need not give: nobody who signs the root could be asked.
+        let kept = |has| judged(Case { kept: Some(has), ..of(reply(Rcode::SERVFAIL)) });
+        assert_eq!(kept(right()), Some(Trap::Validates));
+        assert_eq!(kept(reply(Rcode::NOERROR)), Some(Trap::Unreached));
     }
 
     #[test]
@@ -342,6 +473,39 @@ mod tests {
         // That the other test point is remembered for too long is the same.
         let remembered = Case { unlisted: Some(ours(3)), since: 63, ..of(right()) };
         assert_eq!(judged(remembered), Some(Trap::Remembers(3)));
+    }
+
+    #[test]
+    fn what_lasts_too_long() {
+        let judged = |listed, unlisted| {
+            judged(Case { ttls: Ttls { listed: Some(listed), unlisted: Some(unlisted) }, ..of(right()) })
+        };
+        let kept = |listed, seconds, says| Some(Trap::Keeps(Kept { listed, seconds, says }));
+        assert_eq!(judged(300, 60), None);
+        assert_eq!(judged(301, 60), kept(true, 301, 300));
+        assert_eq!(judged(12, 61), kept(false, 61, 60));
+        assert_eq!(
+            (ttl(&right()), ttl(&ours(SERIAL)), ttl(&reply(Rcode::NXDOMAIN))),
+            (Some(300), Some(60), None)
+        );
+    }
+
+    /// NXDOMAIN for what is listed alone is no zone of its own.
+    #[test]
+    fn a_name_that_is_denied_for_its_address() {
+        let denied = |listed| judged(Case { unlisted: Some(ours(SERIAL)), ..of(listed) });
+        assert_eq!(denied(reply(Rcode::NXDOMAIN)), Some(Trap::DeniesAddress));
+        assert_eq!(denied(ours(SERIAL)), Some(Trap::Minimises));
+        let none = Case { unlisted: Some(reply(Rcode::NXDOMAIN)), ..of(reply(Rcode::NXDOMAIN)) };
+        assert_eq!(judged(none), Some(Trap::BuiltIn));
+    }
+
+    #[test]
+    fn names_below_localhost() {
+        let home = || of(a(&[[127, 0, 0, 1]]));
+        assert_eq!(judged_in("bl.localhost", home()), Some(Trap::BuiltIn));
+        assert!(matches!(judged(home()), Some(Trap::Invents(_))));
+        assert!(matches!(judged_in("bl.localhost", of(a(&[[192, 0, 2, 7]]))), Some(Trap::Invents(_))));
     }
 
     #[test]

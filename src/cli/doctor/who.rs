@@ -76,7 +76,7 @@ pub(super) fn unbound_asks_nobody_in(address: IpAddr) -> Option<String> {
 }
 
 /// Whether a block, `127.0.0.0/8` or an address, has `address`.
-fn has(block: &str, address: IpAddr) -> bool {
+pub(super) fn has(block: &str, address: IpAddr) -> bool {
     let (start, length) = block.split_once('/').unwrap_or((block, "128"));
     let (Ok(start), Ok(length)) = (start.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
     let bits = |address: IpAddr| match address {
@@ -99,19 +99,25 @@ pub(super) fn unbound_has(setting: &str) -> Option<String> {
 }
 
 /// What the program that runs here, and sees the same files, was started with: `Some(None)` when it was told of no file (`-c`).
-fn configuration_of(program: &str) -> Option<Option<String>> {
-    let files = |folder: &Path| fs::read_link(folder.join("ns/mnt")).ok();
-    let own = files(Path::new("/proc/self"));
-    let mut processes = here().filter(|path| name(path).as_deref() == Some(program) && files(path) == own);
-    let words = fs::read_to_string(processes.next()?.join("cmdline")).ok()?;
-    let mut words = words.split('\0');
+pub(super) fn configuration_of(program: &str) -> Option<Option<String>> {
+    let words = arguments_of(program)?;
+    let mut words = words.iter();
     let file = words.find_map(|word| word.strip_prefix("-c").map(str::to_owned));
     let file =
-        file.map(|file| if file.is_empty() { words.next().unwrap_or_default().to_owned() } else { file });
+        file.map(|file| if file.is_empty() { words.next().cloned().unwrap_or_default() } else { file });
     match file {
         Some(file) if !file.starts_with('/') => None,
         file => Some(file),
     }
+}
+
+/// What the program that runs here, and sees the same files, was started with.
+pub(super) fn arguments_of(program: &str) -> Option<Vec<String>> {
+    let files = |folder: &Path| fs::read_link(folder.join("ns/mnt")).ok();
+    let own = files(Path::new("/proc/self"));
+    let mut processes = here().filter(|path| name(path).as_deref() == Some(program) && files(path) == own);
+    let words = fs::read_to_string(processes.next()?.join("cmdline")).ok()?;
+    Some(words.split('\0').skip(1).filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
 
 /// The names of the other processes in this network that can be seen: those of containers have one of their own.
