@@ -147,6 +147,53 @@ fn every_difference_is_named() {
     }
 }
 
+/// Files of an old server have no test points, as a rule, and no list is to blame for it.
+#[test]
+fn test_points_are_no_lists() {
+    let Some(program) = rbldnsd("test_points_are_no_lists") else { return };
+    let (site, server) = site();
+    let is_point = |line: &&str| {
+        let entry = line.split([' ', ':']).next().unwrap_or_default();
+        ["127.0.0.2", "test", "!127.0.0.1", "!invalid"].contains(&entry) || entry.contains(":7f00:")
+    };
+    let whole = exported(&site);
+    let texts = whole.clone().map(|text| {
+        text.split_inclusive('\n').filter(|line| !is_point(&line.trim_end())).collect::<String>()
+    });
+    let folder = Folder::new();
+    let theirs = started(&program, &folder, &texts);
+    let told = compare(&site, server.dns, theirs.address, &[]).expect(0).stdout;
+    assert!(
+        told.contains("no answer differs\n") && told.contains(" for test points, which this server answers"),
+        "{told}"
+    );
+    let strict = compare(&site, server.dns, theirs.address, &["--json", "--strict"]).expect(1);
+    let json = strict.json();
+    let points: Vec<&Value> = json["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["kind"] == "test-point")
+        .collect();
+    let is_there = |name: &str| points.iter().any(|found| found["name"] == name && found["counts"] == true);
+    assert!(is_there("2.0.0.127.bl.example") && is_there("test.names.example"), "{points:#?}");
+    // Where it leaves them to the lists they are like any other entry.
+    drop(server);
+    let config = fs::read_to_string(site.config()).unwrap();
+    fs::write(site.config(), config.replace("lists = [\"own\"]", "lists = [\"own\"]\ntest-points = false"))
+        .unwrap();
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    let folder = Folder::new();
+    let theirs = started(&program, &folder, &whole);
+    let names = named(&compare(&site, server.dns, theirs.address, &["--json"]).expect(1));
+    assert!(names.contains(&"2.0.0.127.bl.example A".to_owned()), "{names:#?}");
+    assert!(
+        names.iter().all(|name| name.starts_with("2.0.0.") && name.contains("bl.example ")),
+        "{names:#?}"
+    );
+}
+
 /// Where mail goes is a record, too: rbldnsd's generic zones have it.
 #[test]
 fn mail_exchangers_are_compared() {

@@ -78,13 +78,13 @@ impl Machine {
             let line = self.here(line);
             match line.strip_prefix("systemctl ") {
                 Some(words) => self.systemctl(words),
-                None => self.shell(&line, 0),
+                None => drop(self.shell(&line, 0)),
             }
         }
     }
 
     #[track_caller]
-    fn shell(&self, line: &str, code: i32) {
+    fn shell(&self, line: &str, code: i32) -> String {
         // What `gatepost` and `dig` are asked for is what this machine has.
         let line = line.replace("dig ", &format!("dig @127.0.0.1 -p {} ", self.ports[2]));
         let mut shell = gatepost_environment(Command::new("sh"));
@@ -96,7 +96,8 @@ impl Machine {
         let said =
             String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(code), "{line}: {said}");
-        assert!(!line.starts_with("dig ") || said.starts_with("127.0.0.2"), "{line}: {said}");
+        assert!(!line.starts_with("dig ") || said.starts_with("127.0.0.5"), "{line}: {said}");
+        said
     }
 
     fn search_path(&self) -> String {
@@ -122,7 +123,8 @@ impl Machine {
                 });
             }
             "restart unbound" => self.start_unbound(),
-            "disable --now rbldnsd" => self.rbldnsd = None,
+            "start rbldnsd" => self.start_rbldnsd(),
+            "disable --now rbldnsd" | "stop rbldnsd" => self.rbldnsd = None,
             other => panic!("the page says `systemctl {other}`, which nobody plays"),
         }
     }
@@ -224,7 +226,7 @@ fn machine(page: &str) -> Option<Machine> {
     };
     fs::create_dir(machine.path("bin")).unwrap();
     symlink(env!("CARGO_BIN_EXE_gatepost"), machine.path("bin/gatepost")).unwrap();
-    write(&machine.path("var/lib/rbldns/list"), "127.0.0.2\n192.0.2.7 :5:seven $\n198.51.100.0/24\n");
+    write(&machine.path("var/lib/rbldns/list"), "192.0.2.7 :5:seven $\n198.51.100.0/24\n");
     write(&machine.path("var/lib/rbldns/own"), "203.0.113.9\n!198.51.100.20\n");
     write(&machine.path("var/lib/rbldns/names"), ":2:$ is a spammer\nspam.example\n.wild.example\n");
     fs::create_dir_all(machine.path("etc/gatepost")).unwrap();
@@ -264,7 +266,7 @@ fn the_page_leads_there_and_back() {
         assert_eq!(machine.mail(name), rcode, "{name}, before");
     }
     let steps = blocks(&page, "sh");
-    let [beside, compare, switch, back, gone, export] = &steps[..] else { panic!("{steps:#?}") };
+    let [beside, compare, switch, back, gone, again, export] = &steps[..] else { panic!("{steps:#?}") };
 
     machine.run(beside);
     assert_eq!(machine.told, ["restart gatepost", "start gatepost-sync"]);
@@ -292,6 +294,11 @@ fn the_page_leads_there_and_back() {
     fs::write(&list, &before).unwrap();
     assert!(gatepost_state(sync_command(&machine), &machine).status().unwrap().success());
 
+    let seven = [[127, 0, 0, 5]];
+    machine.until("the list as it was", |_| {
+        try_ask(server, "7.2.0.192.bl.example.net", A).is_some_and(|reply| reply.a == seven)
+    });
+
     // Who answers mail shows where the other one is silent.
     machine.run(switch);
     machine.rbldnsd = None;
@@ -316,6 +323,28 @@ fn the_page_leads_there_and_back() {
     let whole = machine.here(&blocks(&page, "toml")[0]);
     write(&machine.path("after.toml"), &whole);
     machine.shell("gatepost check-config after.toml", 0);
+
+    // Beside the old server what is no list's differs, too, and is not what a person is shown.
+    let here = whole.replace("url = \"rsync://feeds.example.net/dnsbl/list\"", &format!("file = {list:?}"));
+    let before = fs::read_to_string(machine.config()).unwrap();
+    write(&machine.config(), &here);
+    machine.systemctl("restart gatepost");
+    machine.systemctl("start gatepost-sync");
+    machine.systemctl("start rbldnsd");
+    let [start, line, stop] = again.lines().collect::<Vec<_>>()[..] else { panic!("{again}") };
+    assert_eq!((start, stop), ("systemctl start rbldnsd", "systemctl stop rbldnsd"));
+    machine.until("its own test points", |machine| {
+        machine.answers(machine.ports[1], "2.0.0.127.bl") == Some(NOERROR)
+    });
+    let said = machine.shell(&machine.here(line), 0);
+    assert!(said.contains(" for test points, which this server answers by itself"), "{said}");
+    machine.systemctl("stop rbldnsd");
+    write(&machine.config(), &before);
+    machine.systemctl("restart gatepost");
+    machine.systemctl("start gatepost-sync");
+    machine.until("the zones as they were", |machine| {
+        machine.answers(machine.ports[1], "2.0.0.127.bl") == Some(NXDOMAIN)
+    });
 
     // And the files for the old server, from what is in service, which it answers alike from.
     machine.run(export);

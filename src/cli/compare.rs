@@ -16,7 +16,7 @@ use super::targets;
 use super::view::{View, ZoneView};
 use crate::client::{Asked, Beside, Client, Difference, Gap, Side, ask_beside, rcode_name};
 use crate::error::ExitStatus;
-use crate::load::{around, type_name};
+use crate::load::{around, test_domains, type_name};
 use crate::model::{Name, Rtype};
 
 /// Ask two servers the same questions and list what they answer differently
@@ -27,7 +27,8 @@ use crate::model::{Name, Rtype};
 ///
 /// Every answer that differs in response code or records is listed. What mail software never sees is counted and not listed:
 /// that a name without records exists at one server and not at the other (rbldnsd says so of every name above a listing), and
-/// start of authority and name servers that one of them refuses to give (rbldnsd without $SOA and $NS).
+/// start of authority and name servers that one of them refuses to give (rbldnsd without $SOA and $NS), and the test points (127.0.0.2
+/// and what else lies in 127.0.0.0/8, `test` and `invalid`) of zones in which this server answers for them by itself (`test-points`).
 ///
 /// Exit codes: 0 the same, 1 something differs, 2 usage, 3 a server does not answer, or there is nothing to ask for.
 #[derive(Debug, clap::Args)]
@@ -78,6 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let zones = chosen(&view, &args.zone)?;
     let mut asked = Vec::new();
+    let mut points = Vec::new();
     let mut without_data = Vec::new();
     for zone in &zones {
         let Some(answering) = zone.answering() else {
@@ -86,6 +88,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         };
         let drawn = around(answering, args.samples as usize);
         asked.extend(drawn.with_context(|| zone.origin().to_string())?);
+        // As the snapshot has it: zones of records alone have none, whatever the configuration says.
+        if answering.snapshot().zone().test_points {
+            points.extend(test_domains(zone.origin()));
+        }
     }
     for (zone, why) in &without_data {
         talk(styled(WARN, format_args!("{zone} is left out: {why}")));
@@ -99,7 +105,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         asked[0].put_to(client).map_err(|error| anyhow!(error)).context("cannot compare")?;
     }
     let beside = ask_beside([&clients[0], &clients[1]], &asked)?;
-    let found = Found { args, server, zones: zones.len() - without_data.len(), asked: asked.len(), beside };
+    let zones = zones.len() - without_data.len();
+    let found = Found { args, server, zones, asked: asked.len(), points, beside };
     if args.json {
         print_json(&mut out(), &found.as_json(&without_data))?;
     } else {
@@ -128,20 +135,37 @@ struct Found<'a> {
     server: SocketAddr,
     zones: usize,
     asked: usize,
+    /// Names at and below which this server answers whatever lists say.
+    points: Vec<Name>,
     beside: Beside,
 }
 
+/// What kind of difference it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Of(Gap),
+    TestPoint,
+}
+
 impl Found<'_> {
-    fn counts(&self, gap: Gap) -> bool {
-        match gap {
-            Gap::Answer => true,
-            Gap::Ttl => self.args.ttl,
-            Gap::Existence | Gap::Authority => self.args.strict,
+    fn kind(&self, difference: &Difference) -> Kind {
+        let is_point = || self.points.iter().any(|domain| difference.asked.name.is_in(domain));
+        match difference.gap {
+            Gap::Answer if is_point() => Kind::TestPoint,
+            gap => Kind::Of(gap),
+        }
+    }
+
+    fn counts(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Of(Gap::Answer) => true,
+            Kind::Of(Gap::Ttl) => self.args.ttl,
+            Kind::Of(Gap::Existence | Gap::Authority) | Kind::TestPoint => self.args.strict,
         }
     }
 
     fn listed(&self) -> impl Iterator<Item = &Difference> {
-        self.beside.differences.iter().filter(|difference| self.counts(difference.gap))
+        self.beside.differences.iter().filter(|difference| self.counts(self.kind(difference)))
     }
 
     fn status(&self) -> ExitStatus {
@@ -170,8 +194,8 @@ impl Found<'_> {
             many => styled(BAD, format_args!("{} differ", counted(many, "answer", "answers"))),
         };
         writeln!(out, "{questions} about {zones}: {verdict}")?;
-        for (gap, number) in self.not_counted() {
-            writeln!(out, "{}", styled(DIM, format_args!("not counted: {number} {}", what(gap))))?;
+        for (kind, number) in self.not_counted() {
+            writeln!(out, "{}", styled(DIM, format_args!("not counted: {number} {}", what(kind))))?;
         }
         if self.beside.unanswered > 0 {
             let silent = counted(self.beside.unanswered as u64, "question", "questions");
@@ -181,11 +205,11 @@ impl Found<'_> {
     }
 
     /// What was found and does not count, by kind.
-    fn not_counted(&self) -> Vec<(Gap, usize)> {
+    fn not_counted(&self) -> Vec<(Kind, usize)> {
         // That nobody asked for TTLs is no news.
-        let kinds = [Gap::Existence, Gap::Authority];
-        let number = |gap| self.beside.differences.iter().filter(|found| found.gap == gap).count();
-        let found = kinds.into_iter().filter(|gap| !self.counts(*gap)).map(|gap| (gap, number(gap)));
+        let kinds = [Kind::Of(Gap::Existence), Kind::Of(Gap::Authority), Kind::TestPoint];
+        let number = |kind| self.beside.differences.iter().filter(|found| self.kind(found) == kind).count();
+        let found = kinds.into_iter().filter(|kind| !self.counts(*kind)).map(|kind| (kind, number(kind)));
         found.filter(|(_, number)| *number > 0).collect()
     }
 
@@ -193,10 +217,12 @@ impl Found<'_> {
         let differences =
             self.beside.differences.iter().filter(|found| found.gap != Gap::Ttl || self.args.ttl);
         let differences: Vec<Value> = differences
-            .map(|Difference { asked, gap, said }| {
+            .map(|difference| {
+                let Difference { asked, said, .. } = difference;
+                let kind = self.kind(difference);
                 json!({
-                    "name": spelt(asked), "type": type_name(asked.rtype), "kind": kind(*gap),
-                    "counts": self.counts(*gap), "server": side(&said[0]), "with": side(&said[1]),
+                    "name": spelt(asked), "type": type_name(asked.rtype), "kind": word(kind),
+                    "counts": self.counts(kind), "server": side(&said[0]), "with": side(&said[1]),
                 })
             })
             .collect();
@@ -219,23 +245,28 @@ fn spelt(asked: &Asked) -> String {
     if asked.upper { name.to_ascii_uppercase() } else { name }
 }
 
-fn kind(gap: Gap) -> &'static str {
-    match gap {
-        Gap::Answer => "answer",
-        Gap::Ttl => "ttl",
-        Gap::Existence => "existence",
-        Gap::Authority => "authority",
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Of(Gap::Answer) => "answer",
+        Kind::Of(Gap::Ttl) => "ttl",
+        Kind::Of(Gap::Existence) => "existence",
+        Kind::Of(Gap::Authority) => "authority",
+        Kind::TestPoint => "test-point",
     }
 }
 
-fn what(gap: Gap) -> &'static str {
-    match gap {
-        Gap::Answer => "answers",
-        Gap::Ttl => "TTLs",
-        Gap::Existence => {
+fn what(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Of(Gap::Answer) => "answers",
+        Kind::Of(Gap::Ttl) => "TTLs",
+        Kind::Of(Gap::Existence) => {
             "without records, NOERROR from one server and NXDOMAIN from the other (--strict counts them)"
         }
-        Gap::Authority => "for SOA or NS, which one server refuses to give (--strict counts them)",
+        Kind::Of(Gap::Authority) => "for SOA or NS, which one server refuses to give (--strict counts them)",
+        Kind::TestPoint => {
+            "for test points, which this server answers by itself whatever lists say (--strict counts them; `test-points = false` \
+             leaves them to the lists)"
+        }
     }
 }
 

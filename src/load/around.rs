@@ -10,7 +10,7 @@ use super::draw::{
 };
 use super::random::Random;
 use crate::client::Asked;
-use crate::model::{Address, Rtype, Span};
+use crate::model::{Address, Name, Rtype, Span};
 use crate::snapshot::Damaged;
 use crate::zone::Zone;
 
@@ -21,6 +21,16 @@ const STRAYS: usize = 4;
 const POINTS_V4: [u32; 2] = [0x7f00_0002, 0x7f00_0001];
 const POINTS_V6: [u128; 2] = [0xffff_7f00_0002, 0xffff_7f00_0001];
 const POINTS_NAMES: [&str; 2] = ["test", "invalid"];
+
+/// Where a zone that has them by itself has nothing of its lists: 127.0.0.0/8, which has one for each list's code, too, the same as IPv6 addresses,
+/// and the names.
+pub fn test_domains(origin: &Name) -> Vec<Name> {
+    // Without the labels of what is not the same in all of them.
+    let v4 = v4(0x7f00_0000).split_off(3 * 2);
+    let v6 = v6(0xffff_7f00_0000).split_off(6 * 2);
+    let names = POINTS_NAMES.map(|name| label(name.as_bytes()));
+    [v4, v6].into_iter().chain(names).filter_map(|labels| below(origin, &labels)).collect()
+}
 
 /// Questions about the zone itself, about at most `samples` of its entries (all, if it has no more), and about `samples` random
 /// things; the same ones in every run.

@@ -20,7 +20,7 @@ mod random;
 mod run;
 mod tally;
 
-pub use around::around;
+pub use around::{around, test_domains};
 pub use check::Fault;
 pub use compare::{CompareError, Quartiles, Round, all_run, await_answers, round, try_question};
 pub use draw::{Draw, DrawError, draw};
