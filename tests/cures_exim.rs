@@ -7,9 +7,10 @@ mod cure_support;
 mod doctor_support;
 mod mail_support;
 
-use cure_support::exim::{follow, while_it_runs, wire};
+use cure_support::exim::{CONFIG, follow, while_it_runs, wire};
 use cure_support::exim_late::{Form, before_local_acl, move_up_in, while_debian_runs, wire_debian};
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
+use mail_support::programs::exim_config;
 use mail_support::{BACKSCATTER, BAD_DOMAIN, Mail, UNLISTED, programs, refusal};
 
 /// The statement asks an allow list first, and what a person blocks together with the rest.
@@ -154,6 +155,25 @@ fn exim_is_told_too_late() {
         patient.cure(case, "mail-no-effect", follow);
         while_it_runs(&patient, &program, || patient.is_healthy(case, 25, WHOLE));
     }
+    // What asks stands in an ACL that is called, and is called too late.
+    let called = |before: &str| {
+        let main = format!("{before}\nrequire\n  acl = acl_lists\n");
+        patient.host.file(
+            CONFIG,
+            &exim_config(&main).replacen(
+                "acl_check_rcpt:\n",
+                &format!("acl_lists:\n{right}\naccept\n\nacl_check_rcpt:\n"),
+                1,
+            ),
+        );
+    };
+    called("");
+    patient.doctor().is_right_in(&["mail"]);
+    called("accept domains = +local_domains\n");
+    while_it_runs(&patient, &program, || patient.lets_all_in("called", 25));
+    patient.cure("called", "mail-no-effect", follow);
+    while_it_runs(&patient, &program, || patient.is_healthy("called", 25, WHOLE));
+
     // What lets own people pass, or some mail, is as it should be.
     let own = "accept hosts = : +relay_from_hosts\n\naccept authenticated = *\n\naccept local_parts = postmaster\n  domains = +local_domains\n\n\
          require domains = +local_domains\n\nrequire verify = recipient\n\n";

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Patient, Printed, exim_late};
 use crate::mail_support::programs::exim_config;
 
-pub(super) const CONFIG: &str = "etc/exim4/exim4.conf";
+pub(crate) const CONFIG: &str = "etc/exim4/exim4.conf";
 
 /// Gives the patient these statements in the ACL of RCPT.
 pub(crate) fn wire(patient: &Patient, acl: &str) {

@@ -130,7 +130,8 @@ fn move_within(patient: &Patient, printed: &Printed<'_>, from: &str, to: &str) {
 
 /// The lines of each that asks a list.
 fn statements(text: &[String]) -> Vec<Range<usize>> {
-    let asks = |line: &usize| text[*line].contains("dnslists");
+    let asks =
+        |line: &usize| text[*line].contains("dnslists") || text[*line].trim_start().starts_with("acl = ");
     (0..text.len()).filter(asks).map(|line| statement(text, line)).collect()
 }
 

@@ -4,6 +4,7 @@ use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
+use super::calls::{called, reach};
 use super::{Line, Uses, items, mention, never, taken};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
@@ -35,10 +36,18 @@ pub(super) struct Statement<'a> {
 
 /// The statements below a label.
 #[derive(Default)]
-struct Acl<'a> {
+pub(super) struct Acl<'a> {
     /// Nothing in a file that stands in one.
-    name: Option<&'a str>,
-    statements: Vec<Statement<'a>>,
+    pub(super) name: Option<&'a str>,
+    pub(super) statements: Vec<Statement<'a>>,
+}
+
+impl<'a> Acl<'a> {
+    /// Those that somebody comes to who comes to it.
+    pub(super) fn reached(&self) -> &[Statement<'a>] {
+        let end = self.statements.iter().position(ends).map_or(self.statements.len(), |end| end + 1);
+        &self.statements[..end]
+    }
 }
 
 /// Statements behind one that takes the mail that they ask lists for.
@@ -55,24 +64,43 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
     let mut for_nobody: Vec<Idle> = Vec::new();
     let mut all_late: Vec<Late<'_>> = Vec::new();
     let mut in_time: Vec<Mention> = Vec::new();
-    for acl in &acls {
+    let reaches = reach(&acls, lines);
+    // What asks by an ACL that somebody comes to otherwise is nothing that is missed.
+    let is_missed = |statement: &&Statement<'_>| {
+        let is_reached =
+            |name| acls.iter().zip(&reaches).any(|(acl, reach)| acl.name == Some(name) && reach.is_reached);
+        !of(&lists(statement)).is_empty() || !called(statement).any(is_reached)
+    };
+    for (acl, reach) in acls.iter().zip(&reaches) {
         let nobody_calls = acl.name.filter(|name| is_uncalled(name, lines));
-        let end = acl.statements.iter().position(ends).unwrap_or(acl.statements.len());
-        let (before, behind) = acl.statements.split_at((end + 1).min(acl.statements.len()));
+        let before = acl.reached();
+        let behind: Vec<&Statement<'_>> = acl.statements[before.len()..].iter().filter(is_missed).collect();
         if let Some(name) = nobody_calls {
-            uses.idle.extend(uncalled(name, &acl.statements));
+            uses.idle.extend(uncalled(
+                name,
+                &acl.statements.iter().filter(is_missed).collect::<Vec<_>>(),
+                &acls,
+            ));
+            continue;
+        }
+        // Told where it is called.
+        if !reach.is_reached {
             continue;
         }
         let mut late: Option<Late<'_>> = None;
         for statement in before {
-            let lists = lists(statement);
+            let mut lists = lists(statement);
+            if reach.accepts_to_refuse && statement.verb == "accept" {
+                lists.iter_mut().filter(|list| !list.is_negated).for_each(List::refuses);
+            }
             let mentions = of(&lists);
             match never::holds(statement, lines).filter(|_| !mentions.is_empty()) {
                 Some(why) => for_nobody.extend(why.idle(&mentions)),
                 None => {
                     match &mut late {
                         Some(late) => late.statements.push(statement),
-                        None => in_time.extend(mentions.iter().cloned()),
+                        None if reach.is_in_time => in_time.extend(mentions.iter().cloned()),
+                        None => {}
                     }
                     uses.mentions.extend(mentions);
                     uses.statements.push(Whole { verb: statement.verb.to_owned(), lists });
@@ -81,8 +109,9 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
             let taker = |whose| Late { taker: statement, whose, statements: Vec::new() };
             late = late.or_else(|| taken::whose(statement, lines).map(taker));
         }
-        all_late.extend(late);
-        uses.idle.extend(acl.statements.get(end).and_then(|end| unreached(end, behind)));
+        // Of what is called too late that is told, where it is called.
+        all_late.extend(late.filter(|_| reach.is_in_time));
+        uses.idle.extend(before.last().and_then(|end| unreached(end, &behind, &acls)));
     }
     uses.statements.retain(|statement| !statement.lists.is_empty());
     // What asks for one's own hosts, say, beside what asks for all is nothing that is missed.
@@ -91,7 +120,7 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
         !idle.zones.iter().all(is_asked)
     });
     uses.idle.extend(for_nobody);
-    uses.idle.extend(all_late.into_iter().filter_map(|late| too_late(late, &in_time)));
+    uses.idle.extend(all_late.into_iter().filter_map(|late| too_late(late, &in_time, &acls)));
     uses
 }
 
@@ -122,15 +151,21 @@ fn acls(lines: &[Line]) -> Vec<Acl<'_>> {
             let verb = if is_verb { word } else { "warn" };
             statements.push(Statement { verb, conditions: Vec::new(), at: &line.at });
         }
-        let condition = if is_verb { line.text[word.len()..].trim_start() } else { line.text.as_str() };
+        let condition = strip_verb(&line.text);
         let last = statements.last_mut().expect("one at least");
         last.conditions.extend(Some((line.at.as_str(), condition)).filter(|_| !condition.is_empty()));
     }
     acls
 }
 
+/// A condition without the verb that may stand before it.
+pub(super) fn strip_verb(line: &str) -> &str {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    if VERBS.contains(&word) { line[word.len()..].trim_start() } else { line }
+}
+
 /// `NAME:`
-fn label(line: &str) -> Option<&str> {
+pub(super) fn label(line: &str) -> Option<&str> {
     let name = line.strip_suffix(':')?.trim_end();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (!name.is_empty() && name.chars().all(is_name)).then_some(name)
@@ -147,9 +182,21 @@ fn is_uncalled(name: &str, lines: &[Line]) -> bool {
         && !named.any(|line| line.text.split(|c| !is_word(c)).any(|word| word == name))
 }
 
-/// The questions of a statement.
-fn asked(statement: &Statement<'_>) -> Vec<Mention> {
-    of(&lists(statement))
+/// ACLs within ACLs.
+const DEPTH: usize = 8;
+
+/// The questions of a statement, and of ACLs that it calls.
+fn asked(statement: &Statement<'_>, acls: &[Acl<'_>]) -> Vec<Mention> {
+    asked_within(statement, acls, DEPTH)
+}
+
+fn asked_within(statement: &Statement<'_>, acls: &[Acl<'_>], depth: usize) -> Vec<Mention> {
+    let mut mentions = of(&lists(statement));
+    for name in called(statement).filter(|_| depth > 0) {
+        let within = acls.iter().filter(|acl| acl.name == Some(name)).flat_map(Acl::reached);
+        mentions.extend(within.flat_map(|statement| asked_within(statement, acls, depth - 1)));
+    }
+    mentions
 }
 
 fn of(lists: &[List]) -> Vec<Mention> {
@@ -222,12 +269,12 @@ pub(super) fn is_modifier(name: &str) -> bool {
 }
 
 /// What is asked `in_time`, by any ACL and for the same, is not missed where mail has been taken.
-fn too_late(late: Late<'_>, in_time: &[Mention]) -> Option<Idle> {
+fn too_late(late: Late<'_>, in_time: &[Mention], acls: &[Acl<'_>]) -> Option<Idle> {
     let Late { taker, whose, mut statements } = late;
     let is_missed = |mention: &Mention| {
         !in_time.iter().any(|other| other.zone == mention.zone && other.does == mention.does)
     };
-    statements.retain(|statement| asked(statement).iter().any(is_missed));
+    statements.retain(|statement| asked(statement, acls).iter().any(is_missed));
     let conditions = taker.conditions.iter().filter(|(_, condition)| {
         let name = condition.split('=').next().unwrap_or_default().trim();
         !is_modifier(name) || name == "endpass"
@@ -241,31 +288,37 @@ fn too_late(late: Late<'_>, in_time: &[Mention]) -> Option<Idle> {
         "move these statements up, before the `accept` at {}; what lets your own people pass belongs before them",
         taker.at
     );
-    let idle = idle(&statements, cause, how)?;
+    let idle = idle(&statements, acls, cause, how)?;
     Some(Idle { matters: true, ..idle })
 }
 
-fn unreached(end: &Statement<'_>, behind: &[Statement<'_>]) -> Option<Idle> {
+fn unreached(end: &Statement<'_>, behind: &[&Statement<'_>], acls: &[Acl<'_>]) -> Option<Idle> {
     let cause =
         format!("`{}` at {} stands before it and holds for everybody: nobody comes as far", end.verb, end.at);
     let how =
         format!("move these statements before that `{}`, behind what lets your own people pass", end.verb);
-    idle(&behind.iter().collect::<Vec<_>>(), cause, how)
+    idle(behind, acls, cause, how)
 }
 
 /// To name an ACL that was never in use could let everybody in, or nobody.
-fn uncalled(name: &str, statements: &[Statement<'_>]) -> Option<Idle> {
+fn uncalled(name: &str, statements: &[&Statement<'_>], acls: &[Acl<'_>]) -> Option<Idle> {
     let cause = format!("no option (acl_smtp_rcpt …) and no condition names the ACL {name}");
     let how =
         "move these statements into the ACL that acl_smtp_rcpt names, behind what lets your own people pass";
-    idle(&statements.iter().collect::<Vec<_>>(), cause, how.to_owned())
+    idle(statements, acls, cause, how.to_owned())
 }
 
-fn idle(statements: &[&Statement<'_>], cause: String, how: String) -> Option<Idle> {
+fn idle(statements: &[&Statement<'_>], acls: &[Acl<'_>], cause: String, how: String) -> Option<Idle> {
     let asking: Vec<&Statement<'_>> =
-        statements.iter().copied().filter(|statement| !asked(statement).is_empty()).collect();
-    let mentions: Vec<Mention> = asking.iter().copied().flat_map(asked).collect();
+        statements.iter().copied().filter(|statement| !asked(statement, acls).is_empty()).collect();
+    let mentions: Vec<Mention> = asking.iter().flat_map(|statement| asked(statement, acls)).collect();
     let at = mentions.first()?.at.clone();
+    let calls = asking.iter().filter(|statement| of(&lists(statement)).is_empty());
+    let calls: Vec<&str> = calls.map(|statement| statement.at).collect();
+    let cause = match &calls[..] {
+        [] => cause,
+        calls => format!("{cause} (what asks is called at {})", calls.join(", ")),
+    };
     let lines = asking.iter().map(|statement| {
         let conditions = statement.conditions.iter().map(|(_, condition)| format!("\n    {condition}"));
         format!("  {}{}", statement.verb, conditions.collect::<String>())
@@ -282,7 +335,7 @@ fn idle(statements: &[&Statement<'_>], cause: String, how: String) -> Option<Idl
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Uses, uses};
+    use super::super::{Does, Uses, uses};
 
     /// How many uses there are, and what has no effect: where, why and what to move.
     fn told(text: &str) -> (usize, Vec<(String, String, String)>) {
@@ -351,6 +404,83 @@ mod tests {
         assert_eq!(told(&made), (2, vec![]));
         let file = acl("acl_lists", "").replace("= acl_check_rcpt", "= /etc/exim/rcpt.acl");
         assert_eq!(told(&file), (2, vec![]));
+    }
+
+    /// ACLs that others call, and whether they come to them in time.
+    #[test]
+    fn what_is_called_too_late() {
+        let calling = |main: &str| {
+            told(&format!(
+                "domainlist local_domains = vm.example\nacl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_lists:\n{ASKS}  accept\nacl_more:\n\
+                 \x20 require acl = acl_lists\n  accept\nacl_check_rcpt:\n{main}  accept\n"
+            ))
+        };
+        let takes = "  accept domains = +local_domains\n";
+        for call in ["require acl = acl_lists", "deny !acl = acl_lists", "require\n    acl = acl_lists a b"] {
+            assert_eq!(calling(&format!("  {call}\n{takes}")), (2, vec![]), "{call}");
+            let (number, idle) = calling(&format!("{takes}  {call}\n"));
+            let [(at, cause, lines)] = &idle[..] else { panic!("{call}: {idle:?}") };
+            assert_eq!((number, at.as_str()), (2, "e:6"), "{call}");
+            assert!(
+                cause.contains(" at e:13 stands before it and takes the mail of strangers to local_domains"),
+                "{cause}"
+            );
+            assert!(cause.contains("called at e:14"), "{cause}");
+            assert_eq!(
+                lines.split_whitespace().collect::<Vec<_>>(),
+                call.split_whitespace().collect::<Vec<_>>()
+            );
+        }
+        // Through another one; from two places; and where nobody comes at all.
+        let through = "  require acl = acl_more\n";
+        assert_eq!(calling(&format!("{through}{takes}")), (2, vec![]));
+        assert_eq!(calling(&format!("{takes}{through}")).1.len(), 1);
+        assert_eq!(calling(&format!("  require acl = acl_lists\n{takes}{through}")), (2, vec![]));
+        let (number, idle) = calling(&format!("  accept\n{through}"));
+        assert_eq!((number, idle.len()), (0, 1), "{idle:?}");
+        // What an option or another condition names is come to otherwise.
+        assert_eq!(
+            calling(&format!("{takes}  require acl = ${{if x{{acl_lists}}{{acl_more}}}}\n")),
+            (2, vec![])
+        );
+    }
+
+    #[test]
+    fn what_a_called_one_accepts_is_refused() {
+        let does = |call: &str| {
+            let text = format!(
+                "acl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_listed:\n  accept dnslists = a.test=127.0.0.4\nacl_check_rcpt:\n  {call}\n  accept\n"
+            );
+            uses("e", &text, &|_| None).mentions.into_iter().map(|mention| mention.does).collect::<Vec<_>>()
+        };
+        assert_eq!(does("deny acl = acl_listed"), [Does::Reject]);
+        assert_eq!(does("deny !acl = acl_listed"), [Does::Let]);
+        assert_eq!(does("accept acl = acl_listed"), [Does::Let]);
+    }
+
+    /// A macro that is set again.
+    #[test]
+    fn zones_that_a_macro_has_no_more() {
+        let with = |more: &str| {
+            told(&format!(
+                "LISTS = a.test=127.0.0.4 : b.test=127.0.0.4\n{more}acl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_check_rcpt:\n  deny dnslists = LISTS\n"
+            ))
+        };
+        assert_eq!(with(""), (2, vec![]));
+        assert_eq!(with("LISTS == b.test=127.0.0.4 : a.test\n"), (2, vec![]));
+        for (again, left, lines) in [
+            ("LISTS ==", 0, "LISTS == a.test=127.0.0.4 : b.test=127.0.0.4"),
+            (
+                "LISTS == c.test=127.0.0.4",
+                1,
+                "LISTS == c.test=127.0.0.4 : a.test=127.0.0.4 : b.test=127.0.0.4",
+            ),
+        ] {
+            let (number, idle) = with(&format!("{again}\n"));
+            let [(at, cause, cured)] = &idle[..] else { panic!("{again}: {idle:?}") };
+            assert_eq!((number, at.as_str(), cured.as_str()), (left, "e:1", lines));
+            assert!(cause.contains("LISTS is set again at e:2"), "{cause}");
+        }
     }
 
     #[test]

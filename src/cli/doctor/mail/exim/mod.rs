@@ -1,15 +1,17 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to; `never` those that hold for nobody whom lists are for; `taken` what accepts
+//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call; `never` those that hold for nobody whom lists are for; `taken` what accepts
 //! mail before lists are asked. Pure but for what the given function reads.
 
 mod acl;
+mod calls;
 mod never;
 mod taken;
 
 use std::path::Path;
 
 use super::super::super::snippet::Program;
+use super::super::finding::Cure;
 use super::filter::Filter;
 use super::statement::Statement;
 use super::{Does, Idle, LooksUp, Mention};
@@ -27,7 +29,10 @@ struct Line {
 struct Reader<'a> {
     read: &'a dyn Fn(&Path) -> Option<String>,
     macros: Vec<(String, String)>,
+    /// Where each was set.
+    set: Vec<(String, String)>,
     lines: Vec<Line>,
+    idle: Vec<Idle>,
 }
 
 /// What asks, and what would if somebody came to it.
@@ -40,9 +45,15 @@ pub(super) struct Uses {
 }
 
 pub(super) fn uses(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Uses {
-    let mut reader = Reader { read, macros: Vec::new(), lines: Vec::new() };
+    let mut reader =
+        Reader { read, macros: Vec::new(), set: Vec::new(), lines: Vec::new(), idle: Vec::new() };
     reader.file(file, text, 0);
-    acl::uses(&reader.lines)
+    let mut uses = acl::uses(&reader.lines);
+    // What is asked elsewhere is not missed.
+    let is_asked = |zone: &crate::model::Name| uses.mentions.iter().any(|mention| mention.zone == *zone);
+    reader.idle.iter_mut().for_each(|idle| idle.zones.retain(|zone| !is_asked(zone)));
+    uses.idle.extend(reader.idle.into_iter().filter(|idle| !idle.zones.is_empty()));
+    uses
 }
 
 impl Reader<'_> {
@@ -99,8 +110,14 @@ impl Reader<'_> {
         match definition(line) {
             Some((name, value)) => {
                 let value = self.in_place(value);
-                self.macros.retain(|(other, _)| other != name);
-                self.macros.push((name.to_owned(), value));
+                let (name, before) = (name.to_owned(), self.macros.iter().find(|(other, _)| other == name));
+                let was_at = self.set.iter().rfind(|(other, _)| *other == name);
+                if let (Some((_, before)), Some((_, was_at))) = (before, was_at) {
+                    self.idle.extend(set_again(&name, (was_at, before), (&at, &value)));
+                }
+                self.macros.retain(|(other, _)| *other != name);
+                self.set.push((name.clone(), at));
+                self.macros.push((name, value));
             }
             None => self.lines.push(Line { at, text: self.in_place(line) }),
         }
@@ -114,6 +131,31 @@ impl Reader<'_> {
     fn in_place(&self, text: &str) -> String {
         self.macros.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name.as_str(), value))
     }
+}
+
+/// A macro that lists zones and is given another value, which has not all of them.
+fn set_again(name: &str, (was_at, before): (&str, &str), (at, value): (&str, &str)) -> Option<Idle> {
+    let zones = |value: &str| -> Vec<crate::model::Name> {
+        let mentions = items(value).filter_map(|item| mention("", item, Does::Weigh));
+        mentions.map(|mention| mention.zone).collect()
+    };
+    let kept = zones(value);
+    let mut lost = zones(before);
+    lost.retain(|zone| !kept.contains(zone));
+    (!lost.is_empty()).then(|| Idle {
+        program: Program::Exim,
+        at: was_at.to_owned(),
+        zones: lost,
+        matters: false,
+        cause: format!("{name} is set again at {at}, and what it had is lost behind that line"),
+        cure: Cure {
+            how: format!("Exim: have what {name} had in the line at {at}, too, or take that line out"),
+            lines: match value {
+                "" => format!("{name} == {before}"),
+                value => format!("{name} == {value} : {before}"),
+            },
+        },
+    })
 }
 
 /// `NAME = value` and `NAME == value`; a name begins with a capital.
