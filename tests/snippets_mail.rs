@@ -1,7 +1,7 @@
 //! Real mail programs that `gatepost snippet` alone has told whom to refuse, behind a real unbound that it has told where to
 //! ask: a listed client is refused with the list's text, an unlisted one passes, and so on through [`mail_support::proves`].
 //!
-//! The packages of Exim and Sendmail cannot be installed beside Postfix's: `.ci/run` unpacks them below the target folder, and puts
+//! The packages of Exim, Sendmail and OpenSMTPD cannot be installed beside Postfix's: `.ci/run` unpacks them below the target folder, and puts
 //! Haraka there.
 #![cfg(feature = "full")]
 
@@ -253,6 +253,35 @@ fn haraka() {
     let reply = host.session(25, LISTED, SENDER);
     assert_eq!(reply, format!("554 host [{LISTED}] is listed on block.gatepost.internal"));
     proves(&host, |client| refusal(host.session(25, client, SENDER)));
+}
+
+/// Its text is taken as it is printed, in a configuration that listens. The filter itself no package brings.
+#[test]
+fn opensmtpd() {
+    let test = "opensmtpd";
+    let program = unpacked("opensmtpd/usr/sbin/smtpd");
+    if !program.is_file() {
+        return skipped(test, "no OpenSMTPD below the target folder (.ci/run unpacks it there)");
+    }
+    let Some(host) = Host::boot(test) else { return };
+    let text = host.snippet("opensmtpd");
+    // Behind a line without an end, with what its last line says behind the one that listens.
+    let (_, listens) = text.trim_end().rsplit_once("\n# listen on egress port 25").expect("how to listen");
+    for listens in ["", listens] {
+        let all = format!(
+            "action \"local\" maildir{text}listen on 192.0.2.1 port 25{listens}\nmatch from any for any action \"local\"\n"
+        );
+        let config = host.file("smtpd.conf", &all);
+        let said = host.command(&program).args(["-n", "-f"]).arg(&config).output().unwrap();
+        if said.status.code() == Some(127) {
+            return skipped(
+                test,
+                &format!("it lacks a library: {}", String::from_utf8_lossy(&said.stderr).trim()),
+            );
+        }
+        let told = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success() && told.contains("configuration OK"), "{all}: {told}");
+    }
 }
 
 /// It refuses and lets pass. What it cannot do its text says: no allow lists, and the first address of an answer alone.

@@ -11,16 +11,17 @@ use crate::model::Use;
 /// the addresses of RFC 5737.
 pub(crate) const TRIED: &str = "198.18.0.99";
 
-/// A text that begins with comments.
+/// A text that begins with an empty line and comments.
 pub(crate) struct Text {
     mark: &'static str,
     text: String,
 }
 
 impl Text {
-    /// With the first line of its head.
+    /// With the first line of its head. What it is appended to may lack the end of its last line: to begin with one costs nothing, and neither
+    /// that line nor this one is lost.
     pub(crate) fn new(mark: &'static str, program: &str, what: &str) -> Self {
-        let mut text = Self { mark, text: String::new() };
+        let mut text = Self { mark, text: "\n".to_owned() };
         text.note(what);
         text.note(&format!(
             "Printed by `gatepost snippet {program}`; print it again when zones, lists or codes change."
