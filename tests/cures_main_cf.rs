@@ -94,6 +94,30 @@ fn pasted_without_blanks() {
     }
 }
 
+/// A text that is added to a file whose last line has no end.
+#[test]
+fn added_to_a_line_without_an_end() {
+    let Some(patient) = admit("added_to_a_line_without_an_end") else { return };
+    for (program, services) in [("postfix", SMTPD), ("postscreen", POSTSCREEN)] {
+        let right = patient.host.snippet(program);
+        let own = "smtpd_helo_required = yes\nsmtpd_data_restrictions = reject_unauth_pipelining";
+        wire(&patient, &format!("{own}{right}"), services);
+        assert_eq!(patient.doctor().findings(&["mail"]), [""; 0], "{program}");
+        while_it_runs(&patient, || patient.is_healthy(program, 25, WHOLE));
+
+        // As texts began once, and without what they begin with.
+        let bare: String =
+            right.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        for (case, text) in [("comments", right.trim_start()), ("parameters", bare.trim_start())] {
+            wire(&patient, &format!("{own}{text}"), services);
+            patient.cure(case, "mail-broken-line", follow);
+            let main = patient.host.read("etc/postfix/main.cf");
+            assert!(main.contains(&format!("{own}\n{text}")), "{program}, {case}: {main}");
+            while_it_runs(&patient, || patient.is_healthy(case, 25, WHOLE));
+        }
+    }
+}
+
 /// Lists, and a class for null senders with the table that names it, before one's own people.
 #[test]
 fn own_people_come_last() {

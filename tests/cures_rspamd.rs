@@ -8,7 +8,7 @@ mod doctor_support;
 mod mail_support;
 
 use common::installed;
-use cure_support::rspamd::{LOCAL, MODULE, OPTIONS, OVERRIDE, follow, is_healthy, wire};
+use cure_support::rspamd::{INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, follow, is_healthy, wire};
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 
 const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
@@ -41,6 +41,13 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
             "rbls {{\n  old {{\n    rbl = \"{zone}\";\n    returncodes {{ OLD = \"127.0.1.5\"; }}\n  }}\n}}\n"
         )
     };
+    // Beside gatepost's: rspamd looks at one `rbls` alone.
+    let beside = |rule: &str| {
+        let rule = rule.strip_prefix("rbls {\n").unwrap().strip_suffix("}\n").unwrap();
+        (LOCAL, right.replacen("  rbls {\n", &format!("  rbls {{\n{rule}"), 1))
+    };
+    let off = right.replacen("    gatepost_block {\n", "    gatepost_block {\n      enabled = false;\n", 1);
+    assert_ne!(off, right);
     let cases = [
         ("no filter", "mail-no-filter", vec![own("")], NO_ALLOW_LISTS),
         (
@@ -62,16 +69,24 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
             NO_ALLOW_LISTS,
         ),
         ("codes of lists that came later", "mail-lacks-code", vec![(LOCAL, less)], WHOLE),
+        ("a zone that is none", "mail-unknown-zone", vec![beside(&broken("blok.gatepost.internal"))], WHOLE),
+        ("a list that is no more", "mail-retired", vec![beside(&broken("dnsbl.sorbs.net"))], WHOLE),
+        ("a rule that is off", "mail-no-effect", vec![(LOCAL, off)], WHOLE),
         (
-            "a zone that is none",
-            "mail-unknown-zone",
-            vec![whole(), (MODULE, broken("blok.gatepost.internal"))],
+            "rules that are emptied",
+            "mail-no-effect",
+            vec![(LOCAL, format!("{right}rbl {{\n  rbls {{\n  }}\n}}\n"))],
             WHOLE,
         ),
-        ("a list that is no more", "mail-retired", vec![whole(), (MODULE, broken("dnsbl.sorbs.net"))], WHOLE),
         (
-            "a rule that is off",
+            "rules that are replaced",
             "mail-no-effect",
+            vec![whole(), (INSTEAD, "rbl {\n}\n".to_owned())],
+            WHOLE,
+        ),
+        (
+            "what is written beside it",
+            "",
             vec![
                 whole(),
                 (OVERRIDE, "rbls {\n  gatepost_block {\n    enabled = false;\n  }\n}\n".to_owned()),
@@ -95,7 +110,10 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
     for (case, finding, files, healthy) in shared_out(cases, part) {
         let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, &**text)).collect();
         wire(&patient, &files);
-        patient.cure(case, finding, follow);
+        match finding {
+            "" => assert_eq!(patient.doctor().findings(&["mail"]), [""; 0], "{case}"),
+            finding => patient.cure(case, finding, follow),
+        }
         is_healthy(&patient, &program, &rspamc, case, healthy);
     }
 }

@@ -89,6 +89,12 @@ fn spamassassin_asks_nobody() {
                 WHOLE,
             ),
             (
+                "a rule that is written again",
+                "mail-no-effect",
+                |right| with(right, "meta GATEPOST_BLOCK (0)"),
+                WHOLE,
+            ),
+            (
                 "names that are denied",
                 "mail-no-effect",
                 |right| with(right, "dns_query_restriction deny gatepost.internal"),

@@ -304,6 +304,51 @@ fn postfix_with_two_instances() {
     });
 }
 
+/// What asks stands in a table of a file of its own, or in a class that it names.
+#[test]
+fn tables_of_their_own_that_ask() {
+    with_postfix("tables_of_their_own_that_ask", |host| {
+        let asks = format!("reject_rbl_client {BLOCK}=127.0.1.5, reject_rbl_client {BLOCK}=127.0.2.2");
+        let main = format!(
+            "smtpd_restriction_classes = lists\nlists = {asks}\nsmtpd_recipient_restrictions = permit_mynetworks, permit_sasl_authenticated, \
+             reject_unauth_destination, check_recipient_access hash:/etc/postfix/wants\n"
+        );
+        let with = |main: &str, rows: &str| {
+            fs::write("/etc/postfix/wants", rows).unwrap();
+            type_in("postmap hash:/etc/postfix/wants");
+            found(host, main, SMTP)
+        };
+        let none = main.splitn(3, '\n').nth(2).unwrap();
+        assert_eq!(with(&main, "a@b.example lists\n").findings(&["mail"]), [""; 0]);
+        assert_eq!(with(none, &format!("a@b.example {asks}\n")).findings(&["mail"]), [""; 0]);
+        let open = with(none, &format!("a@b.example reject_rbl_client {BLOCK}\n"));
+        assert_eq!(open.findings(&["mail"]), ["mail-no-filter"], "{open:#?}");
+        let told = open.finding("mail-no-filter");
+        let place = "hash:/etc/postfix/wants (smtpd_recipient_restrictions)";
+        assert!(told["what"].as_str().unwrap().contains(place), "{told}");
+        // Named nowhere, or where smtpd knows no such class.
+        let told = with(&main, "a@b.example permit\n");
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        let told = told.finding("mail-no-effect");
+        assert!(
+            told["cause"].as_str().unwrap().contains("no restriction that is in effect names lists"),
+            "{told}"
+        );
+        let told = with(&main.replacen("smtpd_restriction_classes = lists\n", "", 1), "a@b.example lists\n");
+        let told = told.finding("mail-no-effect");
+        assert!(told["cause"].as_str().unwrap().contains("451"), "{told}");
+        // Of what cannot be read nobody says that it asks nothing.
+        let closed = main.replace("hash:/etc/postfix/wants", "ldap:/etc/postfix/wants.cf");
+        assert_eq!(found(host, &closed, SMTP).findings(&["mail"]), [""; 0]);
+        let told = found(host, &none.replace("hash:/etc/postfix/wants", "ldap:/etc/postfix/wants.cf"), SMTP);
+        let told = told.finding("mail-not-asked");
+        assert!(
+            told["cause"].as_str().unwrap().contains("cannot be read here: ldap:/etc/postfix/wants.cf"),
+            "{told}"
+        );
+    });
+}
+
 /// A class that a pattern names, as `postconf` hands it on, and networks that are the world.
 #[test]
 fn null_senders_by_a_pattern_and_the_world_as_own_network() {

@@ -48,6 +48,11 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             let [first, last] = [first, last].map(|number| number.parse::<usize>().unwrap());
             text.splice(first - 1..last, lines.lines().map(str::to_owned));
         });
+    } else if how.contains(", these two lines in the place of line ") {
+        edit(MAIN, &|text| {
+            let line = printed.quoted("in the place of line ", ',').parse::<usize>().unwrap();
+            text.splice(line - 1..line, lines.lines().map(str::to_owned));
+        });
     } else if how.contains(", in the place of all lines that set ") || how.contains(", in the place of line ")
     {
         edit(MAIN, &|text| set(text, &lines.lines().map(str::to_owned).collect::<Vec<_>>()));

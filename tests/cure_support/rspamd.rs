@@ -13,11 +13,12 @@ use crate::mail_support::programs::{RSPAMD, SENDER, mail};
 pub(crate) const LOCAL: &str = "etc/rspamd/rspamd.conf.local";
 pub(crate) const MODULE: &str = "etc/rspamd/local.d/rbl.conf";
 pub(crate) const OVERRIDE: &str = "etc/rspamd/override.d/rbl.conf";
+pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
 pub(crate) const OPTIONS: &str = "etc/rspamd/local.d/options.inc";
 
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [LOCAL, MODULE, OVERRIDE, OPTIONS] {
+    for file in [LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS] {
         let _ = fs::remove_file(patient.host.path(file));
     }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
@@ -85,6 +86,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));
         edit(&file, &|text| text[line] = text[line].replace("enabled = false;", ""));
+    } else if printed.how.starts_with("take the block `") {
+        let (file, line) = found(printed.quoted("` at ", ' '));
+        edit(&file, &|text| take_block(text, line));
     } else if printed.how.starts_with("take nameserver out of ") {
         let file = printed.quoted("out of /", ',').to_owned();
         edit(&file, &|text| {

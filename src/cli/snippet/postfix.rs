@@ -19,8 +19,11 @@ fn restrictions(word: &str, asked: &Asked<'_>) -> Vec<String> {
     filters.iter().map(|filter| format!("{word} {}={filter}", asked.zone.origin)).collect()
 }
 
+/// What its text begins with.
+pub(crate) const HEAD: &str = "Postfix: smtpd refuses what gatepost lists. For main.cf.";
+
 pub(crate) fn text(wiring: &Wiring) -> String {
-    let mut text = Text::new("#", "postfix", "Postfix: smtpd refuses what gatepost lists. For main.cf.");
+    let mut text = Text::new("#", "postfix", HEAD);
     text.note("Where these parameters stand already, add the lines that ask gatepost to yours, behind reject_unauth_destination.");
     if wiring.addresses(Use::Bounce).next().is_some() {
         text.note("The class goes to yours in smtpd_restriction_classes: one that is named there no more is an error to whom it judges.");

@@ -8,9 +8,11 @@ use crate::model::Use;
 /// What one block list weighs where score lists are few.
 const LEAST: usize = 3;
 
+/// What its text begins with.
+pub(crate) const HEAD: &str = "Postfix: postscreen refuses what gatepost lists. For main.cf.";
+
 pub(crate) fn text(wiring: &Wiring) -> String {
-    let mut text =
-        Text::new("#", "postscreen", "Postfix: postscreen refuses what gatepost lists. For main.cf.");
+    let mut text = Text::new("#", "postscreen", HEAD);
     text.note("postscreen must be on in master.cf, on port 25 alone: who authenticates comes by submission (587, 465).");
     text.note("One block list is enough to refuse; score lists alone never are: give one that you trust more weight.");
     text.note("Where postscreen_access_list or postscreen_dnsbl_sites stand already, add to yours what stands here: of two the later one counts.");

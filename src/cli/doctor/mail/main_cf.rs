@@ -1,9 +1,9 @@
-//! What is said of how Postfix's `main.cf` is written: lines that lost their blanks, and lists that are set more than once. Pure.
+//! What is said of how Postfix's `main.cf` is written: lines that lost their blanks or are two, and lists that are set more than once. Pure.
 
 use super::super::super::snippet::postscreen;
 use super::super::super::snippet::wiring::Wiring;
 use super::super::finding::{Area, Check, Cure};
-use super::postfix::{Broken, GoesOn, SITES, THRESHOLD};
+use super::postfix::{Broken, Glued, GoesOn, SITES, THRESHOLD};
 use super::{Again, is_ours};
 use crate::model::Name;
 
@@ -32,6 +32,22 @@ pub(super) fn broken(broken: &Broken, file: &str) -> Check {
         how: format!("in {file}, in the place of lines {first} to {last}, then `postfix reload`"),
         lines: text.clone(),
     })
+}
+
+/// A line of this file that is two.
+pub(super) fn glued(glued: &Glued, file: &str) -> Check {
+    let Glued { line, own, added } = glued;
+    let what = format!(
+        "Postfix, {file}, line {line}: `{}` stands behind `{}`, in one line",
+        added.trim_end(),
+        own.trim()
+    );
+    Check::bad(Area::Mail, "mail-broken-line", what)
+        .because("the file's last line had no end when something was added to it (`>>`): Postfix takes both for one value")
+        .cured(Cure {
+            how: format!("in {file}, these two lines in the place of line {line}, then `postfix reload`"),
+            lines: format!("{}\n{added}", own.trim_end()),
+        })
 }
 
 /// Lists of which something is lost, since a later line that has to do with gatepost sets them again.

@@ -12,6 +12,7 @@ mod main_cf;
 mod off;
 mod postfix;
 mod rspamd;
+mod rspamd_blocks;
 mod rspamd_files;
 mod rspamd_proxy;
 mod spamassassin;
@@ -130,6 +131,8 @@ pub(super) struct Found {
     /// Postfix's lines that are not what they were meant to be.
     broken: Vec<Check>,
     elsewhere: Vec<Elsewhere>,
+    /// Postfix's tables that cannot be read here, and may ask, too.
+    unread: Vec<String>,
     closed: Vec<Check>,
     /// SpamAssassin's rules that weigh next to nothing.
     faint: Vec<off::Faint>,
@@ -158,6 +161,7 @@ const FILES: [(Program, &[&str]); 2] = [
             "/etc/rspamd/local.d/rbl.conf",
             "/etc/rspamd/override.d/rbl.conf",
             "/etc/rspamd/rspamd.conf.local",
+            "/etc/rspamd/rspamd.conf.local.override",
             "/etc/rspamd/rspamd.conf.override",
             "/etc/rspamd/local.d/options.inc",
             "/etc/rspamd/override.d/options.inc",
@@ -274,6 +278,7 @@ impl Found {
         let (mut mentions, mut idle) = postfix::effect(setup);
         let mut harsh = postfix::harsh(setup);
         let file = setup.main_cf();
+        self.broken.extend(setup.glued().iter().map(|glued| main_cf::glued(glued, &file)));
         self.broken.extend(setup.broken().iter().map(|broken| main_cf::broken(broken, &file)));
         self.again.extend(postfix::again(setup));
         if let Some(folder) = setup.instance() {
@@ -298,6 +303,7 @@ impl Found {
         self.mentions.extend(mentions);
         self.idle.extend(idle);
         self.harsh.extend(harsh);
+        self.unread.extend(setup.unread());
         // Of several with sites the first counts: weights say nothing beside another's threshold.
         if self.weights.is_empty() {
             self.weights = postfix::weights(setup);
@@ -369,15 +375,14 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     let perhaps = found.undecided.iter().flat_map(|undecided| &undecided.zones);
     let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps);
     let programs: Vec<&str> = found.programs.into_iter().collect();
-    let programs = programs.join(", ");
     if !asked.any(|zone| is_ours(zone, wiring)) {
         if !has_idle && wiring.zones.is_empty() {
             let what = "no list is served that is for mail programs: `gatepost feeds` shows those that may be enabled";
             checks.push(Check::ok(Area::Mail, what));
         } else if !has_idle {
             checks.push(
-                Check::bad(Area::Mail, "mail-not-asked", format!("{programs} asks no zone of gatepost's"))
-                    .because("the lists are served, but no mail program that was found here uses them")
+                Check::bad(Area::Mail, "mail-not-asked", asks_nothing(&programs))
+                    .because(unused(&found.unread))
                     .cured_by(
                         "`gatepost snippet postfix` (or exim, rspamd, spamassassin …) prints what to paste",
                     ),
@@ -389,11 +394,28 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
             1 => "1 use of a zone, as it should be".to_owned(),
             _ => format!("{number} uses of zones, each as it should be"),
         };
-        checks.push(Check::ok(Area::Mail, format!("{programs}: {uses}")));
+        checks.push(Check::ok(Area::Mail, format!("{}: {uses}", programs.join(", "))));
     }
     let is_about_ours = |faint: &&off::Faint| faint.zones.iter().any(|zone| is_ours(zone, wiring));
     checks.extend(found.faint.iter().filter(is_about_ours).map(off::Faint::check));
     checks.into_iter().map(|check| check.noted(EXIM_MADE, MADE_OF)).collect()
+}
+
+fn unused(unread: &[String]) -> String {
+    let cause = "the lists are served, but no mail program that was found here uses them";
+    match unread {
+        [] => cause.to_owned(),
+        tables => format!("{cause}, unless it is told to by what cannot be read here: {}", tables.join(", ")),
+    }
+}
+
+fn asks_nothing(programs: &[&str]) -> String {
+    match programs {
+        [others @ .., last] if !others.is_empty() => {
+            format!("{} and {last} ask no zone of gatepost's", others.join(", "))
+        }
+        _ => format!("{} asks no zone of gatepost's", programs.concat()),
+    }
 }
 
 fn is_ours(zone: &Name, wiring: &Wiring) -> bool {

@@ -6,6 +6,7 @@ use super::super::super::snippet::Program;
 use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::filter::of_pattern;
+use super::rspamd_blocks::{Block, Part, parts, replaced};
 use super::spamassassin::arguments;
 use super::{Does, Idle, Mention};
 use crate::model::Name;
@@ -20,13 +21,13 @@ pub(super) struct Read {
 
 /// What is switched off; its uses of zones are taken out of `mentions` where nothing else makes them.
 pub(super) fn off(texts: &[Read], mentions: &mut Vec<Mention>) -> Vec<Idle> {
-    let of = |program| texts.iter().filter(move |read| read.program == program);
-    // What overrides goes last.
-    let mut rspamd: Vec<&Read> = of(Program::Rspamd).collect();
-    rspamd.sort_by_key(|read| read.place.contains("/override.d/") || read.place.ends_with(".override"));
-    let spamassassin: Vec<&Read> = of(Program::Spamassassin).collect();
-    let mut idle = rules_off(&rspamd, mentions);
+    let spamassassin: Vec<&Read> =
+        texts.iter().filter(|read| read.program == Program::Spamassassin).collect();
+    let parts = parts(texts);
+    let mut idle = replaced(&parts, mentions);
+    idle.extend(rules_off(&parts, mentions));
     idle.extend(scored_nothing(&spamassassin));
+    idle.extend(written_again(&spamassassin));
     idle.extend(denied(&spamassassin));
     let_in(&spamassassin, mentions);
     idle
@@ -47,51 +48,45 @@ fn idle(program: Program, at: &str, zones: Vec<Name>, matters: bool, line: &str,
 }
 
 /// `enabled = false` of rspamd's module, or of one of its rules.
-fn rules_off(texts: &[&Read], mentions: &mut Vec<Mention>) -> Vec<Idle> {
-    // By the path of their blocks.
-    let mut zones: BTreeMap<Vec<String>, (Name, String)> = BTreeMap::new();
-    let mut switched: BTreeMap<Vec<String>, (bool, String)> = BTreeMap::new();
-    for read in texts {
-        let mut path = match read.place.ends_with("/rbl.conf") {
-            true => vec!["rbl".to_owned()],
-            false => Vec::new(),
-        };
-        for (at, line) in read.text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default();
-            let parted = line.replace('{', "{;").replace('}', ";};");
-            for part in parted.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-                let place = || format!("{}:{}", read.place, at + 1);
-                if part == "}" {
-                    path.pop();
-                } else if let Some(block) = part.strip_suffix('{') {
-                    path.push(block.trim().trim_end_matches('=').trim().trim_matches('"').to_owned());
-                } else if let Some((key, value)) = part.split_once('=') {
-                    let value = value.trim().trim_matches('"');
-                    match key.trim() {
-                        "enabled" => {
-                            let is_on = !matches!(value, "false" | "no" | "off");
-                            switched.insert(path.clone(), (is_on, place()));
-                        }
-                        "rbl" => {
-                            let zone = value.trim_end_matches('.').parse().ok();
-                            zones.extend(zone.map(|zone| (path.clone(), (zone, place()))));
-                        }
-                        _ => {}
-                    }
-                }
+fn rules_off(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle> {
+    let mut zones: BTreeMap<(Block, Vec<String>), (Name, String)> = BTreeMap::new();
+    let mut switched: BTreeMap<(Block, Vec<String>), (bool, &Part)> = BTreeMap::new();
+    let mut module = None;
+    for part in parts {
+        let Some(value) = &part.value else { continue };
+        let is_off = matches!(value.as_str(), "false" | "no" | "off");
+        match part.name.as_str() {
+            "enabled" if part.path == ["rbl"] => module = Some(part).filter(|_| is_off),
+            "enabled" => drop(switched.insert(part.key(), (is_off, part))),
+            "disabled" if part.path.len() > 1 => {
+                let is_on = matches!(value.as_str(), "true" | "yes" | "on");
+                switched.insert(part.key(), (is_on, part));
             }
+            "rbl" => {
+                let zone = value.trim_end_matches('.').parse().ok();
+                zones.extend(zone.map(|zone| (part.key(), (zone, part.place.clone()))));
+            }
+            _ => {}
         }
     }
-    let off = switched.into_iter().filter(|(_, (is_on, _))| !is_on).filter_map(|(path, (_, at))| {
-        const LINE: &str = "enabled = false";
-        if path == ["rbl"] {
-            return Some(idle(Program::Rspamd, &at, Vec::new(), true, LINE, "switches the module off"));
-        }
-        let (zone, asks) = zones.get(&path)?;
-        mentions.retain(|mention| mention.at != *asks);
-        Some(idle(Program::Rspamd, &at, vec![zone.clone()], false, LINE, "switches the rule off"))
+    let line = |part: &Part| format!("{} = {}", part.name, part.value.as_deref().unwrap_or_default());
+    let module = module.map(|part| {
+        idle(Program::Rspamd, &part.place, Vec::new(), true, &line(part), "switches the module off")
     });
-    off.collect()
+    let off = switched.into_iter().filter(|(_, (is_off, _))| *is_off).filter_map(|(key, (_, part))| {
+        let (zone, asks) = zones.get(&key)?;
+        mentions.retain(|mention| mention.at != *asks);
+        Some(idle(
+            Program::Rspamd,
+            &part.place,
+            vec![zone.clone()],
+            false,
+            &line(part),
+            "switches the rule off",
+        ))
+    });
+    let off: Vec<Idle> = off.collect();
+    module.into_iter().chain(off).collect()
 }
 
 /// The lines of SpamAssassin's files, without comments, and where each stands.
@@ -163,6 +158,38 @@ fn scored_nothing(texts: &[&Read]) -> Vec<Idle> {
         Some(idle(Program::Spamassassin, at, zones, false, line, "switches the rule off"))
     });
     off.collect()
+}
+
+/// Rules of a name that a later line uses for something that asks nothing, such as `meta RULE (0)`.
+fn written_again(texts: &[&Read]) -> Vec<Idle> {
+    const KINDS: [&str; 6] = ["header", "body", "rawbody", "full", "uri", "meta"];
+    // What hands on what a rule of links has found is part of it.
+    let is_part = |line: &str| line.contains("eval:check_uridnsbl(");
+    let mut last: BTreeMap<&str, (String, &str)> = BTreeMap::new();
+    for (at, line) in lines(texts).filter(|(_, line)| !is_part(line)) {
+        let mut words = line.split_whitespace();
+        if let (Some(_), Some(rule)) = (words.next().filter(|kind| KINDS.contains(kind)), words.next()) {
+            last.insert(rule, (at, line));
+        }
+    }
+    let rules = zones(texts);
+    let idle = last.into_iter().filter_map(|(rule, (at, line))| {
+        let asked = rules.get(rule).filter(|asked| !asked.is_empty())?;
+        // What is made of rules that ask asks.
+        let mut words = line.split_whitespace();
+        let is_meta = words.next() == Some("meta");
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let of_rules = || words.skip(1).flat_map(|word| word.split(|c| !is_word(c)));
+        let asks = line.contains("eval:check_rbl")
+            || is_meta
+                && of_rules()
+                    .any(|name| name != rule && rules.get(name).is_some_and(|asked| !asked.is_empty()));
+        let zones = asked.iter().cloned().collect();
+        (!asks).then(|| {
+            idle(Program::Spamassassin, &at, zones, false, line, "takes the place of the rule of that name")
+        })
+    });
+    idle.collect()
 }
 
 /// A rule of SpamAssassin's that is only there to be seen.
@@ -298,9 +325,18 @@ mod tests {
             told("/etc/rspamd/local.d/rbl.conf", "# x\nenabled = false;\n"),
             (2, vec![(module, true)])
         );
-        let rule = "/etc/rspamd/override.d/rbl.conf:1".to_owned();
+        // What stands beside it changes nothing of it.
         let text = "rbls { \"b\" = { enabled = no; } }";
-        assert_eq!(told("/etc/rspamd/override.d/rbl.conf", text), (1, vec![(rule, false)]));
+        assert_eq!(told("/etc/rspamd/override.d/rbl.conf", text), (2, vec![]));
+        for off in ["enabled = no", "disabled = true"] {
+            let within =
+                rules.replace("rbl = \"b.test\"; enabled = true", &format!("rbl = \"b.test\"; {off}"));
+            let local = "/etc/rspamd/rspamd.conf.local";
+            assert_eq!(
+                self::told(Program::Rspamd, &[(local, &within)]),
+                (1, vec![(format!("{local}:4"), false)])
+            );
+        }
     }
 
     #[test]
@@ -316,6 +352,17 @@ mod tests {
         assert_eq!(told("score B 0 0 1 0"), at(false));
         assert_eq!(told("score A 6 0 6 6"), at(false));
         assert_eq!(told("score B 0 1 0 1"), []);
+        for again in ["meta A (0)", "meta B 0", "header __A_ANY X =~ /a/", "meta __B_1 (0)"] {
+            assert_eq!(told(again), at(false), "{again}");
+        }
+        for other in [
+            "body __B_1 eval:check_uridnsbl('__B_1')",
+            "header A eval:check_rbl_sub('a', '127.0.0.6')",
+            "meta B __B_1 && A",
+            "meta C (0)",
+        ] {
+            assert_eq!(told(other), [], "{other}");
+        }
         assert_eq!(told("dns_query_restriction deny test"), at(true));
         assert_eq!(told("dns_query_restriction deny x.test"), []);
         assert_eq!(told("dns_query_restriction deny test\ndns_query_restriction allow a.test b.test"), []);

@@ -8,12 +8,13 @@ use super::super::{Again, Idle};
 use super::Setup;
 use super::config::Written;
 use super::effect::{RESTRICTIONS, is_printed_class};
-use super::restrictions::{elements, naming, questions, restrictions, words};
+use super::restrictions::{elements, questions, restrictions, words};
 use super::screen::{self, SITES, THRESHOLD};
+use super::tables::named as named_by;
 use crate::model::Name;
 
 pub(super) const CLASSES: &str = "smtpd_restriction_classes";
-const ACCESS: &str = "postscreen_access_list";
+pub(super) const ACCESS: &str = "postscreen_access_list";
 
 /// Lists that are set again, each once.
 pub(in super::super) fn again(setup: &Setup) -> Vec<Again> {
@@ -121,7 +122,9 @@ pub(super) fn unclassed(setup: &Setup) -> Vec<Idle> {
             continue;
         }
         let mut lists = RESTRICTIONS.iter().filter_map(|list| Some((list, setup.parameters.get(*list)?)));
-        let named = lists.find(|(_, list)| !naming(list, name, null).is_empty()).map(|(list, _)| list);
+        let named = lists
+            .find(|(_, list)| !named_by(list, name, null, &setup.tables).0.is_empty())
+            .map(|(list, _)| list);
         if named.is_none() && !is_printed_class(name) {
             continue;
         }

@@ -26,7 +26,7 @@ pub(super) struct Service {
 }
 
 /// Logical lines, each with the number of its first: a line that begins with a blank goes on with the one before it.
-fn logical(text: &str) -> Vec<(usize, String)> {
+pub(super) fn logical(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {

@@ -9,8 +9,9 @@ use super::super::{Does, Idle, Mention};
 use super::Setup;
 use super::again::{CLASSES, unclassed};
 use super::config::{Parameters, Service, Written, expanded};
-use super::restrictions::{Barred, Question, naming, questions, shuts, unknown, words};
+use super::restrictions::{Barred, Question, is_null_sender, naming, questions, shuts, unknown, words};
 use super::screen::{self, SITES};
+use super::tables::{Tables, named as named_by, outside};
 use crate::model::Name;
 
 /// Where smtpd looks for restrictions.
@@ -34,7 +35,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
     let mut refused = BTreeSet::new();
     let doors = doors(setup);
     if doors.is_empty() {
-        let asked = asked(&setup.parameters, str::to_owned);
+        let asked = asked(&setup.parameters, &setup.tables, str::to_owned);
         refused.extend(zones(&asked.mentions));
         add(&mut mentions, asked.mentions);
         add(&mut idle, asked.idle);
@@ -48,6 +49,10 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
             add(&mut mentions, screen::sites(sites));
             screened = named(SITES, sites).into_iter().collect();
             hindered = screen::hindered(setup, &parameters);
+            if own.overrides.iter().any(|(name, _)| name == SITES) {
+                let main = setup.parameters.get(SITES).map_or("", String::as_str);
+                idle.extend(replaced(main, sites, SITES, &format!("{}/{}", own.name, own.kind), &screened));
+            }
         }
         None => {
             let sites = setup.parameters.get(SITES).map_or("", String::as_str);
@@ -59,7 +64,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
         let is_own = |name: &str| service.overrides.iter().any(|(own, _)| own == name);
         let parameters = overridden(setup, service);
         let at = |name: &str| if is_own(name) { format!("{place} {name}") } else { name.to_owned() };
-        let asked = asked(&parameters, at);
+        let asked = asked(&parameters, &setup.tables, at);
         let mut here = zones(&asked.mentions);
         refused.extend(here.clone());
         if service.kind == "pass" {
@@ -188,7 +193,7 @@ struct Asked {
 }
 
 /// What smtpd asks under these parameters; `at` says how a place is called.
-fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
+fn asked(parameters: &Parameters, tables: &Tables, at: impl Fn(&str) -> String) -> Asked {
     let classes = parameters.get(CLASSES).map_or("", String::as_str);
     let classes: Vec<&str> = words(classes).collect();
     let null = parameters.get("smtpd_null_access_lookup_key").map_or("<>", String::as_str);
@@ -211,22 +216,39 @@ fn asked(parameters: &Parameters, at: impl Fn(&str) -> String) -> Asked {
             idle.push(self::barred(at(name), barred, &asks));
         }
         idle.extend(unknown(value).map(|word| broken(at(name), word, &questions)));
-        // A table outside may name any class; one of senders, for null senders.
-        let all: Vec<&str> = words(value).collect();
-        let is_outside =
-            |word: &str| word.contains(':') && !word.contains(":{") && !word.starts_with("static:");
-        let tables = || all.windows(2).filter(|pair| is_outside(pair[1]));
-        let has_table = tables().next().is_some();
-        let of_senders = tables().all(|pair| pair[0] == "check_sender_access");
+        add(&mut mentions, in_tables(value, &at(name), of_bounces, null, tables));
+        let of_senders = outside(value).iter().all(|asked| asked.by == "check_sender_access");
         for class in &classes {
-            let named = naming(value, class, null);
-            if named.is_empty() && has_table {
+            // A table that cannot be read may name any class; one of senders, for null senders.
+            let (named, may_be) = named_by(value, class, null, tables);
+            if named.is_empty() && may_be {
                 waiting.push((class, of_bounces || is_of_bounces(class) || of_senders));
             }
             waiting.extend(named.into_iter().map(|is_for_bounces| (*class, of_bounces || is_for_bounces)));
         }
     }
     Asked { mentions, idle }
+}
+
+/// What tables of a list ask by themselves.
+fn in_tables(value: &str, at: &str, of_bounces: bool, null: &str, tables: &Tables) -> Vec<Mention> {
+    let mut mentions = Vec::new();
+    for asked in outside(value) {
+        let at = format!("{} ({at})", asked.table);
+        for row in tables.get(asked.table).into_iter().flatten() {
+            let of_bounces =
+                of_bounces || asked.by == "check_sender_access" && is_null_sender(&row.key, null);
+            for asks in questions(&row.does).iter().filter(|asks| asks.barred.is_none()) {
+                let does =
+                    if of_bounces && asks.does == Does::Reject { Does::RejectBounces } else { asks.does };
+                add(
+                    &mut mentions,
+                    asks.mention(&at).map(|mention| Mention { does, ..mention }).into_iter().collect(),
+                );
+            }
+        }
+    }
+    mentions
 }
 
 /// Questions that stand where they do nothing.
@@ -343,7 +365,7 @@ fn replaced(main: &str, own: &str, name: &str, place: &str, here: &BTreeSet<Name
     zones.retain(|zone| !here.contains(zone));
     let cause = format!("`-o {name}=…` in master.cf holds for this service in place of what main.cf says");
     let in_main: Vec<&str> = words(main).collect();
-    let is_plain = words(own).all(|word| PLAIN.contains(&word) && in_main.contains(&word));
+    let is_plain = words(own).all(|word| in_main.contains(&word) && (name == SITES || PLAIN.contains(&word)));
     let cure = match is_plain {
         true => Cure {
             how: "take it out of master.cf: main.cf has all that it says".to_owned(),
@@ -354,7 +376,7 @@ fn replaced(main: &str, own: &str, name: &str, place: &str, here: &BTreeSet<Name
             how: format!(
                 "add these lines to what `-o {name}` says there (`-o {{ {name} = … }}` where it has blanks)"
             ),
-            lines: lines_and_class(main),
+            lines: if name == SITES { screen::lines(main) } else { lines_and_class(main) },
         },
     };
     Some(Idle { matters: true, ..idle(format!("{place} {name}"), zones, cause, cure)? })
@@ -394,7 +416,7 @@ fn unused(written: &Written, setup: &Setup, here: &BTreeSet<Name>, told: &[Idle]
     idle(format!("{name} (main.cf, line {line})"), zones, cause, Cure { how, lines })
 }
 
-fn is_class(setup: &Setup, name: &str) -> bool {
+pub(super) fn is_class(setup: &Setup, name: &str) -> bool {
     setup.parameters.get(CLASSES).is_some_and(|classes| words(classes).any(|word| word == name))
 }
 

@@ -86,7 +86,7 @@ pub(super) fn mended(text: &str) -> (String, Vec<Broken>) {
 }
 
 /// `name = value`: blanks before the sign, and nothing else.
-fn name(line: &str) -> Option<&str> {
+pub(super) fn name(line: &str) -> Option<&str> {
     let (name, _) = line.split_once('=')?;
     let name = name.trim_end();
     (!name.is_empty() && !name.contains([' ', '\t'])).then_some(name)

@@ -1,6 +1,6 @@
 //! Postfix: what it has in effect, as `postconf` says it where it is there, else as its files read. Asks and reads; changes nothing.
 //!
-//! `config` reads the files' text, `margin` what of it lost its blanks, `restrictions` what a list of smtpd's asks, `asking` by which of its lines, `screen` what postscreen
+//! `config` reads the files' text, `margin` what of it lost its blanks, `glued` which of its lines are two, `restrictions` what a list of smtpd's asks, `tables` what its tables bring in, `asking` by which of its lines, `screen` what postscreen
 //! does, and `effect` finds the zones that are asked, and those that are named where that has no effect, `order` whom they refuse that they
 //! should not, and `again` what is set twice.
 
@@ -8,21 +8,25 @@ mod again;
 mod asking;
 mod config;
 mod effect;
+mod glued;
 mod margin;
 mod order;
 mod restrictions;
 mod screen;
+mod tables;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::child::postconf;
+use super::super::child::{postconf, postmap};
 use super::rspamd_proxy::Filters;
 use config::{Parameters, Service, Written};
+use tables::Tables;
 
 pub(super) use again::again;
 pub(super) use effect::{of as effect, threshold, weights};
+pub(super) use glued::Glued;
 pub(super) use margin::{Broken, GoesOn};
 pub(super) use order::harsh;
 pub(super) use screen::{SITES, THRESHOLD};
@@ -31,6 +35,8 @@ pub(super) use screen::{SITES, THRESHOLD};
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
 /// Where it keeps its queue, and what a chroot shows of the system.
 const QUEUE: &str = "/var/spool/postfix";
+/// Larger than this is no table that somebody wrote.
+const MOST: u64 = 4 << 20;
 
 /// A Postfix.
 #[derive(Debug, Default)]
@@ -41,8 +47,12 @@ pub(super) struct Setup {
     parameters: Parameters,
     /// Lines that are not what they were meant to be; all else is as if they were.
     broken: Vec<Broken>,
+    /// Lines that are two; all else is as if they were.
+    glued: Vec<Glued>,
     /// `None`: there is no `master.cf` to be read.
     services: Option<Vec<Service>>,
+    /// What its lists of restrictions name, as far as it can be read.
+    tables: Tables,
     /// Where `main.cf` and `master.cf` are.
     folder: String,
     /// The folder of one that runs beside the first.
@@ -88,26 +98,69 @@ impl Setup {
             .or_else(|| fs::read_to_string(Path::new(folder).join("master.cf")).ok());
         let setup = Self { folder: folder.to_owned(), ..Self::read(main, master.as_deref()) };
         // With lines that are none it says nothing, or something else than was meant.
-        if !setup.broken.is_empty() {
-            return setup;
-        }
-        match postconf(&["-c", folder, "-nx"]) {
+        let is_whole = setup.broken.is_empty() && setup.glued.is_empty();
+        let said = Some(["-c", folder, "-nx"]).filter(|_| is_whole).and_then(|asked| postconf(&asked));
+        let setup = match said {
             Some(said) => Self { parameters: config::in_effect(&config::written(&said)), ..setup },
             None => setup,
-        }
+        };
+        Self { tables: setup.read_tables(folder), ..setup }
+    }
+
+    fn read_tables(&self, folder: &str) -> Tables {
+        let is_small =
+            |path: &&Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
+        let text = |path: &str| fs::read_to_string(Some(Path::new(path)).filter(is_small)?).ok();
+        tables::read(self.lists().iter().map(String::as_str), &text, &|table| {
+            postmap(&["-c", folder, "-s", table])
+        })
+    }
+
+    /// The values of its lists of restrictions, and of classes of them.
+    fn lists(&self) -> Vec<String> {
+        let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
+        let set = self.parameters.iter().chain(overrides.map(|(name, value)| (name, value)));
+        let is_list = |name: &str| effect::RESTRICTIONS.contains(&name) || effect::is_class(self, name);
+        set.filter(|(name, _)| is_list(name))
+            .map(|(_, value)| config::expanded(value, &self.parameters))
+            .collect()
+    }
+
+    /// Tables of its lists that cannot be read here.
+    pub(super) fn unread(&self) -> Vec<String> {
+        let lists = self.lists();
+        let asked = lists.iter().flat_map(|value| tables::outside(value));
+        let tables = asked.filter(|asked| asked.by != "check_policy_service").map(|asked| asked.table);
+        tables.filter(|table| !self.tables.contains_key(*table)).map(str::to_owned).collect()
     }
 
     /// From the texts of its files alone.
     pub(super) fn read(main: &str, master: Option<&str>) -> Self {
-        let (main, broken) = margin::mended(main);
-        let written = config::written(&main);
+        let (main, glued) = glued::parted(main);
+        let (main, mut broken) = margin::mended(&main);
+        let mut written = config::written(&main);
+        let stood = |line: &mut usize| *line = glued::stood(*line, &glued);
+        written.iter_mut().for_each(|written| stood(&mut written.line));
+        for Broken { line, goes_on, .. } in &mut broken {
+            stood(line);
+            goes_on.iter_mut().flat_map(|GoesOn { lines: (first, last), .. }| [first, last]).for_each(stood);
+        }
         let raw = config::in_effect(&written);
         let parameters = raw.iter().map(|(name, value)| (name.clone(), config::expanded(value, &raw)));
         let parameters: Parameters = parameters.collect();
         // Before compatibility level 1 `-` meant yes.
         let old = parameters.get("compatibility_level").is_none_or(|level| level == "0");
         let services = master.map(|text| config::services(text, old));
-        Self { written, parameters, broken, services, folder: FOLDERS[0].to_owned(), instance: None }
+        Self {
+            written,
+            parameters,
+            broken,
+            glued,
+            services,
+            tables: Tables::new(),
+            folder: FOLDERS[0].to_owned(),
+            instance: None,
+        }
     }
 
     pub(super) fn main_cf(&self) -> String {
@@ -117,6 +170,11 @@ impl Setup {
     /// Lines of `main.cf` that are not what they were meant to be.
     pub(super) fn broken(&self) -> &[Broken] {
         &self.broken
+    }
+
+    /// Lines of `main.cf` that are two.
+    pub(super) fn glued(&self) -> &[Glued] {
+        &self.glued
     }
 
     /// To whom it hands mail that comes in, anywhere.

@@ -164,14 +164,6 @@ pub(super) fn shuts(value: &str) -> bool {
 /// How tables that stand in their place, or the list itself, name a class: each time, whether for null senders alone. `null` is what
 /// tables are asked for in the place of such a sender.
 pub(super) fn naming(value: &str, class: &str, null: &str) -> Vec<bool> {
-    let is_null = |key: &str| {
-        let pattern =
-            key.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map(|(pattern, _)| pattern);
-        key == null
-            || pattern.is_some_and(|pattern| {
-                !null.is_empty() && pattern.contains(null) || pattern.trim_end_matches('$') == "^"
-            })
-    };
     let mut before = "";
     let mut names = Vec::new();
     for element in elements(value) {
@@ -183,11 +175,20 @@ pub(super) fn naming(value: &str, class: &str, null: &str) -> Vec<bool> {
                 let (key, does) = row.trim().split_once([' ', '\t', '='])?;
                 does.split([' ', '\t', '=']).any(|word| word == class).then_some(key)
             });
-            names.extend(rows.map(|key| before == "check_sender_access" && is_null(key)));
+            names.extend(rows.map(|key| before == "check_sender_access" && is_null_sender(key, null)));
         }
         before = element;
     }
     names
+}
+
+/// Whether a table of senders has a null sender by this key.
+pub(super) fn is_null_sender(key: &str, null: &str) -> bool {
+    let pattern = key.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map(|(pattern, _)| pattern);
+    key == null
+        || pattern.is_some_and(|pattern| {
+            !null.is_empty() && pattern.contains(null) || pattern.trim_end_matches('$') == "^"
+        })
 }
 
 /// What stands in a list where smtpd knows no such word, so that it answers 451 to all mail: codes behind a comma that parts

@@ -10,6 +10,7 @@ use crate::model::Name;
 
 pub(in super::super) const SITES: &str = "postscreen_dnsbl_sites";
 pub(in super::super) const THRESHOLD: &str = "postscreen_dnsbl_threshold";
+pub(super) const ACTION: &str = "postscreen_dnsbl_action";
 /// What asks for it.
 const DNSBLOG: &str = "dnsblog   unix  -       -       y       -       0       dnsblog";
 /// What switches postscreen on, as in Postfix's own `master.cf`.
@@ -103,17 +104,11 @@ pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
             jailed(setup, DNSBLOG),
         ));
     }
-    if parameters.get("postscreen_dnsbl_action").is_none_or(|action| action == "ignore") {
+    if parameters.get(ACTION).is_none_or(|action| action == "ignore") {
         let cause =
             "postscreen_dnsbl_action is `ignore`, which it is unless it is set: who is listed is let through";
         let action = "postscreen_dnsbl_action = enforce".to_owned();
-        return Some(idle(
-            "postscreen_dnsbl_action",
-            sites,
-            cause.to_owned(),
-            "in main.cf, then `postfix reload`",
-            action,
-        ));
+        return Some(idle(ACTION, sites, cause.to_owned(), "in main.cf, then `postfix reload`", action));
     }
     let access = parameters.get("postscreen_access_list").map_or("", String::as_str);
     if let Some(all) = elements(access).find(|table| of_everybody(table) == Some(true)) {

@@ -258,3 +258,33 @@ fn a_service_that_strangers_do_not_reach_is_left_alone() {
         assert!(!told.contains("postconf") && told.contains("    reject_rbl_client block."), "{told}");
     }
 }
+
+/// Sites that are emptied, by a later line or for the service alone.
+#[test]
+fn sites_that_are_emptied() {
+    let text = Program::Postscreen.text(&wiring()).unwrap();
+    let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
+    for (main, master) in [
+        (format!("{text}postscreen_dnsbl_sites =\n"), on.to_owned()),
+        (text.clone(), on.replace("1 postscreen\n", "1 postscreen -o postscreen_dnsbl_sites=\n")),
+    ] {
+        let (names, told) = in_effect(&main, &master);
+        assert_eq!(names, ["mail-no-effect"], "{main}{master}");
+        assert!(told.contains("level: Bad") && !told.contains("smtpd_recipient_restrictions"), "{told}");
+        assert!(
+            told.contains("again, and of several")
+                || told.contains("postconf -PX smtp/inet/postscreen_dnsbl_sites"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn programs_that_ask_nothing() {
+    assert_eq!(asks_nothing(&["Postfix"]), "Postfix asks no zone of gatepost's");
+    assert_eq!(asks_nothing(&["Postfix", "rspamd"]), "Postfix and rspamd ask no zone of gatepost's");
+    assert_eq!(
+        asks_nothing(&["Exim", "SpamAssassin", "rspamd"]),
+        "Exim, SpamAssassin and rspamd ask no zone of gatepost's"
+    );
+}

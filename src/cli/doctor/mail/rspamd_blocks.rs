@@ -1,0 +1,261 @@
+//! Which of rspamd's rules count where several files, or several blocks of a file, have `rbls { … }`: of those that stand side by side rspamd
+//! looks at the last alone, and what overrides takes the place of all of another's. Pure.
+
+use std::collections::BTreeMap;
+
+use super::super::super::snippet::Program;
+use super::super::finding::Cure;
+use super::off::Read;
+use super::{Idle, Mention};
+
+/// What a statement stands in: with others of the same it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Block {
+    /// rspamd's own, which local.d and files that are merged go into.
+    Module { is_merged: bool },
+    /// What takes the place of its settings, each whole.
+    Override,
+    /// Beside it, in the order in which they stand.
+    Beside(usize),
+    /// In the place of all of these.
+    Instead(usize),
+}
+
+/// A block that is opened, or a setting.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) place: String,
+    pub(super) block: Block,
+    pub(super) path: Vec<String>,
+    /// Its name, and what is set; nothing where a block is opened.
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+}
+
+impl Part {
+    fn is_rules(&self) -> bool {
+        self.path == ["rbl"] && self.name == "rbls"
+    }
+
+    /// By which those are told apart that are merged.
+    pub(super) fn key(&self) -> (Block, Vec<String>) {
+        let block = match self.block {
+            Block::Module { .. } => Block::Module { is_merged: false },
+            block => block,
+        };
+        (block, self.path.clone())
+    }
+}
+
+/// All that rspamd's files say, what overrides last.
+pub(super) fn parts(texts: &[Read]) -> Vec<Part> {
+    let mut rspamd: Vec<&Read> = texts.iter().filter(|read| read.program == Program::Rspamd).collect();
+    rspamd.sort_by_key(|read| overrides(read));
+    let mut number = 0;
+    rspamd.into_iter().flat_map(|read| parts_of(read, is_merged(read, texts), &mut number)).collect()
+}
+
+fn overrides(read: &Read) -> bool {
+    read.place.contains("/override.d/") || read.place.ends_with(".override")
+}
+
+/// Whether what includes the file has it merged with what is there.
+fn is_merged(read: &Read, texts: &[Read]) -> bool {
+    let name = read.place.rsplit('/').next().unwrap_or_default();
+    let mut lines = texts.iter().flat_map(|other| other.text.lines());
+    lines.any(|line| {
+        let line = line.trim_start();
+        line.starts_with(".include")
+            && line.contains("duplicate=merge")
+            && line.contains(&format!("/{name}\""))
+    })
+}
+
+fn parts_of(read: &Read, is_merged: bool, number: &mut usize) -> Vec<Part> {
+    let is_of_module = read.place.ends_with("/rbl.conf");
+    let mut path: Vec<String> = Vec::new();
+    if is_of_module {
+        path.push("rbl".to_owned());
+    }
+    let mut parts = Vec::new();
+    for (at, line) in read.text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let parted = line.replace('{', "{;").replace('}', ";};");
+        for part in parted.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            if part == "}" {
+                path.pop();
+                continue;
+            }
+            let (name, value) = match part.strip_suffix('{') {
+                Some(name) => (name.trim().trim_end_matches('=').trim(), None),
+                None => match part.split_once('=') {
+                    Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"').to_owned())),
+                    None => continue,
+                },
+            };
+            let name = name.trim_matches('"').to_owned();
+            *number += usize::from(path.is_empty());
+            let block = match (is_of_module, overrides(read)) {
+                (true, true) => Block::Override,
+                (true, false) => Block::Module { is_merged: false },
+                (false, true) => Block::Instead(*number),
+                (false, false) if is_merged => Block::Module { is_merged },
+                (false, false) => Block::Beside(*number),
+            };
+            let is_opened = value.is_none();
+            parts.push(Part {
+                place: format!("{}:{}", read.place, at + 1),
+                block,
+                path: path.clone(),
+                name: name.clone(),
+                value,
+            });
+            if is_opened {
+                path.push(name);
+            }
+        }
+    }
+    parts
+}
+
+/// Rules that another block takes the place of; their uses are taken out of `mentions`.
+pub(super) fn replaced(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle> {
+    let Some((holds, by)) = holding(parts) else { return Vec::new() };
+    let mut lost: Vec<(&str, &str, &str)> = Vec::new();
+    let overriding = parts.iter().find(|part| part.block == Block::Override && part.is_rules());
+    let asking = parts.iter().filter(|part| part.name == "rbl" && part.value.is_some());
+    for part in asking {
+        let is_of_module = matches!(part.block, Block::Module { .. } | Block::Override);
+        let taken_by = match (part.block, overriding) {
+            _ if is_of_module != matches!(holds, Block::Module { .. }) => Some(by),
+            (Block::Beside(_) | Block::Instead(_), _) if part.block != holds => Some(by),
+            (Block::Module { is_merged: false }, Some(overriding)) => Some(overriding),
+            _ => None,
+        };
+        lost.extend(taken_by.map(|by| (&*part.place, &*by.place, &*by.name)));
+    }
+    let mut idle: BTreeMap<(&str, &str), Vec<&Mention>> = BTreeMap::new();
+    for (place, by, name) in &lost {
+        let here = mentions.iter().filter(|mention| mention.at == *place);
+        idle.entry((by, name)).or_default().extend(here);
+    }
+    let idle = idle.into_iter().filter_map(|((by, name), asked)| {
+        Some(Idle {
+            program: Program::Rspamd,
+            at: asked.first()?.at.clone(),
+            zones: asked.iter().map(|mention| mention.zone.clone()).collect(),
+            matters: false,
+            cause: format!("`{name}` at {by} takes the place of it: of several rspamd looks at one alone"),
+            cure: Cure {
+                how: format!("take the block `{name}` at {by} out, with its other rules beside these where it has some, and restart rspamd"),
+                lines: String::new(),
+            },
+        })
+    });
+    let idle: Vec<Idle> = idle.collect();
+    mentions.retain(|mention| !lost.iter().any(|(place, ..)| mention.at == *place));
+    idle
+}
+
+/// The block whose rules rspamd looks at, and where it begins.
+fn holding(parts: &[Part]) -> Option<(Block, &Part)> {
+    let blocks = |part: &&Part| part.path.is_empty() && part.name == "rbl";
+    let instead = parts.iter().filter(blocks).rfind(|part| matches!(part.block, Block::Instead(_)));
+    let mut rules = parts.iter().filter(|part| part.is_rules());
+    match instead {
+        // Even one that has no rules.
+        Some(last) => {
+            let with_rules = rules.rfind(|part| matches!(part.block, Block::Instead(_)));
+            let last = with_rules.unwrap_or(last);
+            Some((last.block, last))
+        }
+        None => {
+            let beside = rules.clone().rfind(|part| matches!(part.block, Block::Beside(_)));
+            let module = || rules.clone().find(|part| part.block == Block::Override);
+            let merged = Block::Module { is_merged: false };
+            beside.map(|part| (part.block, part)).or_else(|| module().map(|part| (merged, part)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rspamd;
+    use super::*;
+
+    const LOCAL: &str = "/etc/rspamd/rspamd.conf.local";
+    const INSTEAD: &str = "/etc/rspamd/rspamd.conf.override";
+    const MODULE: &str = "/etc/rspamd/local.d/rbl.conf";
+    const OVERRIDE: &str = "/etc/rspamd/override.d/rbl.conf";
+
+    fn rules(name: &str) -> String {
+        format!(
+            "rbls {{ {name} {{ rbl = \"{name}.test\"; returncodes {{ {name} = [\"127.0.0.4\"]; }} }} }}\n"
+        )
+    }
+
+    fn block(name: &str) -> String {
+        format!("rbl {{ {} }}\n", rules(name).trim())
+    }
+
+    /// The zones that are asked, and by what those are replaced that are not.
+    fn told(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let read = |(place, text): &(&str, &str)| Read {
+            program: Program::Rspamd,
+            place: (*place).to_owned(),
+            text: (*text).to_owned(),
+        };
+        let texts: Vec<Read> = files.iter().map(read).collect();
+        let mut mentions = texts.iter().flat_map(|read| rspamd::mentions(&read.place, &read.text)).collect();
+        let idle = replaced(&parts(&texts), &mut mentions);
+        let by = |idle: Idle| {
+            let (_, by) = idle.cause.split_once(" at /etc/rspamd/").unwrap();
+            by.split(' ').next().unwrap().to_owned()
+        };
+        (
+            mentions.iter().map(|mention| mention.zone.to_string()).collect(),
+            idle.into_iter().map(by).collect(),
+        )
+    }
+
+    /// As rspamd 3.4 was seen to do.
+    #[test]
+    fn of_several_one_holds() {
+        let (a, b) = (rules("a"), rules("b"));
+        let (in_a, in_b) = (block("a"), block("b"));
+        let all: [(&[(&str, &str)], &[&str], &[&str]); 13] = [
+            (&[(LOCAL, &in_a)], &["a.test"], &[]),
+            (&[(LOCAL, &in_a), (MODULE, &b)], &["a.test"], &["rspamd.conf.local:1"]),
+            (&[(LOCAL, &format!("{in_a}{in_b}"))], &["b.test"], &["rspamd.conf.local:2"]),
+            (&[(LOCAL, &format!("{in_a}rbl {{ rbls = {{}} }}\n"))], &[], &["rspamd.conf.local:2"]),
+            (&[(LOCAL, &format!("{in_a}rbl {{ default_from = true; }}\n"))], &["a.test"], &[]),
+            (&[(LOCAL, &in_a), (OVERRIDE, "rbls { }")], &["a.test"], &[]),
+            (&[(LOCAL, &in_a), (INSTEAD, "rbl { }")], &[], &["rspamd.conf.override:1"]),
+            (&[(LOCAL, &in_a), (INSTEAD, &in_b)], &["b.test"], &["rspamd.conf.override:1"]),
+            (&[(MODULE, &a), (OVERRIDE, "rbls { }")], &[], &["override.d/rbl.conf:1"]),
+            (&[(MODULE, &a), (OVERRIDE, &b)], &["b.test"], &["override.d/rbl.conf:1"]),
+            (&[(MODULE, &a), (OVERRIDE, "rules = {}")], &["a.test"], &[]),
+            (&[(MODULE, &format!("{a}rbls {{ }}\n{b}"))], &["a.test", "b.test"], &[]),
+            (
+                &[
+                    (LOCAL, ".include(try=true,duplicate=merge) \"/etc/rspamd/gatepost.conf\""),
+                    ("/etc/rspamd/gatepost.conf", &in_a),
+                    (MODULE, &b),
+                ],
+                &["a.test", "b.test"],
+                &[],
+            ),
+        ];
+        for (files, asked, by) in all {
+            let (zones, replaced) = told(files);
+            assert_eq!(
+                (zones, replaced),
+                (
+                    asked.iter().map(|zone| (*zone).to_owned()).collect(),
+                    by.iter().map(|by| (*by).to_owned()).collect()
+                ),
+                "{files:?}"
+            );
+        }
+    }
+}
