@@ -10,16 +10,24 @@ use super::{Healthy, Patient, Printed};
 use crate::mail_support::programs::{RSPAMD, SENDER, mail};
 
 /// Where what a person writes is.
+pub(crate) const GATEPOST: &str = "etc/rspamd/gatepost.conf";
 pub(crate) const LOCAL: &str = "etc/rspamd/rspamd.conf.local";
 pub(crate) const MODULE: &str = "etc/rspamd/local.d/rbl.conf";
 pub(crate) const OVERRIDE: &str = "etc/rspamd/override.d/rbl.conf";
 pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
 pub(crate) const OPTIONS: &str = "etc/rspamd/local.d/options.inc";
 
+/// What has rspamd read the text, as that says.
+pub(crate) const INCLUDE: &str =
+    ".include(try=true; priority=1; duplicate=merge) \"$LOCAL_CONFDIR/gatepost.conf\"\n";
+
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS] {
+    for file in [GATEPOST, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS] {
         let _ = fs::remove_file(patient.host.path(file));
+    }
+    if files.iter().any(|(file, _)| *file == GATEPOST) {
+        patient.host.file(LOCAL, INCLUDE);
     }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
 }
@@ -69,9 +77,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     };
     let whole = printed.how.starts_with("take the text of `gatepost snippet rspamd` whole");
     if whole
-        || printed
-            .how
-            .contains("in /etc/rspamd/rspamd.conf.local, in the place of all that asks gatepost there")
+        || printed.how.contains(
+            "in /etc/rspamd/gatepost.conf, in the place of all that asks gatepost in rspamd's files",
+        )
     {
         for file in [MODULE, OVERRIDE] {
             edit(file, &|text| {
@@ -82,7 +90,15 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         }
         // Nothing else stands there.
         let text = if whole { patient.host.snippet("rspamd") } else { printed.lines.to_owned() };
-        patient.host.file(LOCAL, &text);
+        patient.host.file(GATEPOST, &text);
+        patient.host.file(LOCAL, INCLUDE);
+    } else if printed
+        .how
+        .starts_with("move the text of `gatepost snippet rspamd`, whole, to /etc/rspamd/gatepost.conf")
+    {
+        assert!(printed.how.contains(INCLUDE.trim()), "{}", printed.how);
+        fs::rename(patient.host.path(LOCAL), patient.host.path(GATEPOST)).unwrap();
+        patient.host.file(LOCAL, INCLUDE);
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));
         edit(&file, &|text| text[line] = text[line].replace("enabled = false;", ""));
@@ -102,7 +118,8 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let (file, line) = found(printed.place());
         edit(&file, &|text| text[line] = text[line].replace(printed.zone(), right));
     } else if printed.how.starts_with("`gatepost snippet postfix` (or exim") {
-        patient.host.file(LOCAL, &patient.host.snippet("rspamd"));
+        patient.host.file(GATEPOST, &patient.host.snippet("rspamd"));
+        patient.host.file(LOCAL, INCLUDE);
     } else {
         printed.is_not_understood();
     }

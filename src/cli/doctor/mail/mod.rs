@@ -222,6 +222,7 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(resolved.hidden);
     found.undecided = resolved.undecided;
     found.faint = off::faint(&texts);
+    found.broken.extend(rspamd_blocks::hiding(&rspamd_blocks::parts(&texts), &found.mentions));
     found.idle.extend(off::off(&texts, &mut found.mentions));
     found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
     found

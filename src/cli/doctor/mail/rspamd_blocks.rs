@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::super::super::snippet::Program;
-use super::super::finding::Cure;
+use super::super::super::snippet::rspamd::{FILE, INCLUDE, LOCAL};
+use super::super::finding::{Area, Check, Cure};
 use super::off::Read;
 use super::{Idle, Mention};
 
@@ -157,6 +158,28 @@ pub(super) fn replaced(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle>
     idle
 }
 
+/// Rules that ask gatepost, in a block that takes the place of all of rspamd's own.
+pub(super) fn hiding(parts: &[Part], mentions: &[Mention]) -> Option<Check> {
+    let is_beside = |part: &&Part| matches!(part.block, Block::Beside(_) | Block::Instead(_));
+    let asks = |part: &&Part| mentions.iter().any(|mention| mention.at == part.place);
+    let asking = parts.iter().filter(is_beside).find(asks)?;
+    let block = parts.iter().find(|part| part.block == asking.block)?;
+    Some(
+        Check::warn(
+            Area::Mail,
+            "mail-hides-rules",
+            format!("rspamd, {}: `rbl {{ … }}` takes the place of all other rules that ask lists", block.place),
+        )
+        .because(
+            "rspamd's own (modules.d/rbl.conf) and those of local.d/rbl.conf are not merged with it: of several such blocks rspamd looks at the \
+             last alone",
+        )
+        .cured_by(format!(
+            "move the text of `gatepost snippet rspamd`, whole, to {FILE}, have `{INCLUDE}` in {LOCAL} in its place, and restart rspamd"
+        )),
+    )
+}
+
 /// The block whose rules rspamd looks at, and where it begins.
 fn holding(parts: &[Part]) -> Option<(Block, &Part)> {
     let blocks = |part: &&Part| part.path.is_empty() && part.name == "rbl";
@@ -183,7 +206,6 @@ mod tests {
     use super::super::rspamd;
     use super::*;
 
-    const LOCAL: &str = "/etc/rspamd/rspamd.conf.local";
     const INSTEAD: &str = "/etc/rspamd/rspamd.conf.override";
     const MODULE: &str = "/etc/rspamd/local.d/rbl.conf";
     const OVERRIDE: &str = "/etc/rspamd/override.d/rbl.conf";
@@ -216,6 +238,23 @@ mod tests {
             mentions.iter().map(|mention| mention.zone.to_string()).collect(),
             idle.into_iter().map(by).collect(),
         )
+    }
+
+    #[test]
+    fn a_block_that_hides_others() {
+        let hides = |place: &str, text: &str, more: &str| {
+            let read = |place: &str, text: &str| Read {
+                program: Program::Rspamd,
+                place: place.to_owned(),
+                text: text.to_owned(),
+            };
+            let texts = [read(LOCAL, more), read(place, text)];
+            hiding(&parts(&texts), &rspamd::mentions(place, text)).is_some()
+        };
+        assert!(hides(LOCAL, &block("a"), "") && hides(INSTEAD, &block("a"), ""));
+        assert!(hides(FILE, &block("a"), ".include \"$LOCAL_CONFDIR/gatepost.conf\""));
+        assert!(!hides(FILE, &block("a"), INCLUDE) && !hides(MODULE, &rules("a"), ""));
+        assert!(!hides(LOCAL, "rbl { rbls { } }", ""));
     }
 
     /// As rspamd 3.4 was seen to do.
