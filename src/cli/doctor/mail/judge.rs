@@ -293,8 +293,13 @@ fn lacking(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
             {
                 continue;
             }
+            // Of names the text asks for no code that the test point answers, too.
+            let is_left_out = |code: &Ipv4Addr| {
+                !wired.addresses && wired.same_as_test.is_some() && *code == Code::ALONE.address()
+            };
             let lacking: Vec<String> = codes
                 .iter()
+                .filter(|(code, _)| !is_left_out(code))
                 .filter(|(code, _)| !mentions.iter().filter(same).any(|other| takes(&other, code)))
                 .map(|(code, of)| format!("{code} ({of})"))
                 .collect();

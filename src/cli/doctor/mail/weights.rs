@@ -16,6 +16,12 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
     }
     let is_others = |site: &Mention| !is_ours(&site.zone, served.wiring());
     let others = sum(sites.iter().filter(|(site, weight)| *weight > 0 && is_others(site)));
+    // Who gives a score list as much as a block list means it.
+    let blocks = |site: &&(Mention, i64)| {
+        let codes = served.zone(&site.0.zone).and_then(|wired| wired.codes.get(&Use::Block));
+        codes.is_some_and(|codes| codes.keys().any(|code| site.0.filter.lets(*code)))
+    };
+    let heaviest = sites.iter().filter(blocks).map(|(_, weight)| *weight).max().unwrap_or(threshold);
     let mut checks = Vec::new();
     let mut seen: Vec<&Name> = Vec::new();
     for (Mention { zone, .. }, _) in sites {
@@ -30,7 +36,9 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
         for (use_, codes) in &wired.codes {
             let wrong = codes.iter().filter_map(|(code, of)| {
                 let weight = weighs(*code)?;
-                Some((format!("{code} ({of})"), weight, verdict(*use_, weight, threshold)?))
+                // That none is set is told by itself.
+                let is_meant = weight >= heaviest || served.threshold().is_none();
+                Some((format!("{code} ({of})"), weight, verdict(*use_, weight, threshold, is_meant)?))
             });
             let wrong: Vec<(String, i64, &str)> = wrong.collect();
             let Some((_, least, verdict)) = wrong.iter().min_by_key(|(_, weight, _)| *weight) else {
@@ -58,11 +66,14 @@ fn sum<'a>(sites: impl Iterator<Item = &'a (Mention, i64)>) -> i64 {
 }
 
 /// What a weight does that it should not.
-fn verdict(use_: Use, weight: i64, threshold: i64) -> Option<&'static str> {
+fn verdict(use_: Use, weight: i64, threshold: i64, is_meant: bool) -> Option<&'static str> {
     match use_ {
         Use::Block if weight < 0 => Some("who is on a list that is good for rejecting is let in for it"),
         Use::Block if weight < threshold => {
             Some("who is on this list alone is not refused, though it is good for rejecting")
+        }
+        Use::Score if weight >= threshold && !is_meant => {
+            Some("who is on this list alone is refused for it, though it is for weighing")
         }
         Use::Score if weight < 0 => Some("who is on a list for weighing is let in for it"),
         Use::Bounce if weight >= threshold => {
