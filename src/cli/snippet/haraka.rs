@@ -37,6 +37,8 @@ pub(crate) fn text(wiring: &Wiring) -> Option<String> {
         })
         .collect();
     text.line("\n[main]");
+    text.line("; A zone that once did not answer, or not when Haraka started, is asked no more until the next check: with fewer minutes there is none.");
+    text.line("periodic_checks=5");
     asked.iter().for_each(|(zone, ..)| text.line(&format!("zones[]={}", zone.origin)));
     text.line("; all, so that an allow list is heard before a block list refuses.\nsearch=all");
     for (zone, kind, rejects) in asked {
