@@ -9,7 +9,7 @@ mod mail_support;
 
 use common::installed;
 use cure_support::rspamd::{
-    GATEPOST, INCLUDE, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, follow, is_healthy, wire,
+    INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, TEXT, follow, include, is_healthy, wire,
 };
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 
@@ -35,13 +35,19 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
         )
     };
     let own = |more: &str| (MODULE, rule(more));
-    let whole = || (GATEPOST, right.clone());
+    let included = || (LOCAL, include(&right));
+    let whole = || (TEXT, right.clone());
     let less = right.replace(", \"127.0.4.6\"", "");
     assert_ne!(less, right);
     let broken = |zone: &str| {
         format!(
             "rbls {{\n  old {{\n    rbl = \"{zone}\";\n    returncodes {{ OLD = \"127.0.1.5\"; }}\n  }}\n}}\n"
         )
+    };
+    // Beside gatepost's: rspamd looks at one `rbls` alone.
+    let beside = |rule: &str| {
+        let rule = rule.strip_prefix("rbls {\n").unwrap().strip_suffix("}\n").unwrap();
+        (TEXT, right.replacen("  rbls {\n", &format!("  rbls {{\n{rule}"), 1))
     };
     let off = right.replacen("    gatepost_block {\n", "    gatepost_block {\n      enabled = false;\n", 1);
     assert_ne!(off, right);
@@ -65,49 +71,55 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
             vec![own("    returncodes { MINE = \"127.0.1.5\"; }\n")],
             NO_ALLOW_LISTS,
         ),
-        ("codes of lists that came later", "mail-lacks-code", vec![(GATEPOST, less)], WHOLE),
+        ("codes of lists that came later", "mail-lacks-code", vec![(TEXT, less), included()], WHOLE),
         (
             "a zone that is none",
             "mail-unknown-zone",
-            vec![whole(), (MODULE, broken("blok.gatepost.internal"))],
+            vec![beside(&broken("blok.gatepost.internal")), included()],
             WHOLE,
         ),
-        ("a list that is no more", "mail-retired", vec![whole(), (MODULE, broken("dnsbl.sorbs.net"))], WHOLE),
-        ("a rule that is off", "mail-no-effect", vec![(GATEPOST, off)], WHOLE),
+        (
+            "a list that is no more",
+            "mail-retired",
+            vec![beside(&broken("dnsbl.sorbs.net")), included()],
+            WHOLE,
+        ),
+        ("a rule that is off", "mail-no-effect", vec![(TEXT, off), included()], WHOLE),
         (
             "rules that are emptied",
             "mail-no-effect",
-            vec![whole(), (LOCAL, format!("{INCLUDE}rbl {{\n  rbls {{\n  }}\n}}\n"))],
+            vec![whole(), (LOCAL, include(&right) + "rbl {\n  rbls {\n  }\n}\n")],
             WHOLE,
         ),
         (
             "rules that are replaced",
             "mail-no-effect",
-            vec![whole(), (INSTEAD, "rbl {\n}\n".to_owned())],
+            vec![whole(), included(), (INSTEAD, "rbl {\n}\n".to_owned())],
             WHOLE,
         ),
         (
-            "rules that are overridden",
+            "a rule that is off elsewhere",
             "mail-no-effect",
             vec![
                 whole(),
+                included(),
                 (OVERRIDE, "rbls {\n  gatepost_block {\n    enabled = false;\n  }\n}\n".to_owned()),
             ],
             WHOLE,
         ),
+        ("rules that stand alone", "mail-set-again", vec![(LOCAL, right.clone())], WHOLE),
         (
             "a module that is off",
             "mail-no-effect",
-            vec![whole(), (MODULE, "enabled = false;\n".to_owned())],
+            vec![whole(), included(), (MODULE, "enabled = false;\n".to_owned())],
             WHOLE,
         ),
         (
             "another resolver",
             "mail-other-resolver",
-            vec![whole(), (OPTIONS, "dns {\n  nameserver = \"127.0.0.9\";\n}\n".to_owned())],
+            vec![whole(), included(), (OPTIONS, "dns {\n  nameserver = \"127.0.0.9\";\n}\n".to_owned())],
             WHOLE,
         ),
-        ("a text that hides all other rules", "mail-hides-rules", vec![(LOCAL, right.clone())], WHOLE),
         ("nothing asks", "mail-not-asked", vec![(MODULE, "# nothing\n".to_owned())], WHOLE),
     ];
     for (case, finding, files, healthy) in shared_out(cases, part) {

@@ -381,9 +381,10 @@ fn a_milter_that_is_not_rspamds() {
             return skipped(test, "there is no /etc/rspamd (apt-get install rspamd)");
         }
         fs::create_dir("/etc/rspamd/local.d").unwrap();
-        fs::write("/etc/rspamd/gatepost.conf", host.snippet("rspamd")).unwrap();
-        let include = ".include(try=true; priority=1; duplicate=merge) \"$LOCAL_CONFDIR/gatepost.conf\"\n";
-        fs::write("/etc/rspamd/rspamd.conf.local", include).unwrap();
+        let text = host.snippet("rspamd");
+        let include = text.lines().find_map(|line| line.strip_prefix("# .include")).unwrap();
+        fs::write("/etc/rspamd/rspamd.conf.local", format!(".include{include}\n")).unwrap();
+        fs::write("/etc/rspamd/gatepost.conf", &text).unwrap();
         let listens = |text: &str| fs::write("/etc/rspamd/local.d/worker-proxy.inc", text).unwrap();
         let milters = |milters: &str| found(host, &format!("smtpd_milters = {milters}\n"), SMTP);
         for (places, place) in [

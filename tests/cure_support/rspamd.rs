@@ -10,26 +10,25 @@ use super::{Healthy, Patient, Printed};
 use crate::mail_support::programs::{RSPAMD, SENDER, mail};
 
 /// Where what a person writes is.
-pub(crate) const GATEPOST: &str = "etc/rspamd/gatepost.conf";
 pub(crate) const LOCAL: &str = "etc/rspamd/rspamd.conf.local";
+pub(crate) const TEXT: &str = "etc/rspamd/gatepost.conf";
 pub(crate) const MODULE: &str = "etc/rspamd/local.d/rbl.conf";
 pub(crate) const OVERRIDE: &str = "etc/rspamd/override.d/rbl.conf";
 pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
 pub(crate) const OPTIONS: &str = "etc/rspamd/local.d/options.inc";
 
-/// What has rspamd read the text, as that says.
-pub(crate) const INCLUDE: &str =
-    ".include(try=true; priority=1; duplicate=merge) \"$LOCAL_CONFDIR/gatepost.conf\"\n";
-
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [GATEPOST, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS] {
+    for file in [TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS] {
         let _ = fs::remove_file(patient.host.path(file));
     }
-    if files.iter().any(|(file, _)| *file == GATEPOST) {
-        patient.host.file(LOCAL, INCLUDE);
-    }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
+}
+
+/// The line by which what is printed is brought in.
+pub(crate) fn include(text: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix("# .include")).expect("how to include it");
+    format!(".include{line}\n")
 }
 
 /// Runs it as it is wired now, and sees whom it rejects.
@@ -77,11 +76,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     };
     let whole = printed.how.starts_with("take the text of `gatepost snippet rspamd` whole");
     if whole
-        || printed.how.contains(
-            "in /etc/rspamd/gatepost.conf, in the place of all that asks gatepost in rspamd's files",
-        )
+        || printed.how.contains("in /etc/rspamd/gatepost.conf, in the place of all that asks gatepost there")
     {
-        for file in [MODULE, OVERRIDE] {
+        for file in [LOCAL, MODULE, OVERRIDE] {
             edit(file, &|text| {
                 while let Some(at) = text.iter().position(|line| line.contains(".gatepost.internal\";")) {
                     take_block(text, at);
@@ -90,15 +87,20 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         }
         // Nothing else stands there.
         let text = if whole { patient.host.snippet("rspamd") } else { printed.lines.to_owned() };
-        patient.host.file(GATEPOST, &text);
-        patient.host.file(LOCAL, INCLUDE);
-    } else if printed
-        .how
-        .starts_with("move the text of `gatepost snippet rspamd`, whole, to /etc/rspamd/gatepost.conf")
-    {
-        assert!(printed.how.contains(INCLUDE.trim()), "{}", printed.how);
-        fs::rename(patient.host.path(LOCAL), patient.host.path(GATEPOST)).unwrap();
-        patient.host.file(LOCAL, INCLUDE);
+        assert!(printed.how.contains("line `.include`"), "{}", printed.how);
+        patient.host.file(TEXT, &text);
+        let local = patient.host.read(LOCAL);
+        let include = include(&patient.host.snippet("rspamd"));
+        patient.host.file(LOCAL, &if local.contains(&include) { local } else { include + &local });
+    } else if printed.how.starts_with("move what is gatepost's out of that file") {
+        // All that stands there is.
+        assert!(
+            printed
+                .how
+                .contains("to /etc/rspamd/gatepost.conf, have this line in /etc/rspamd/rspamd.conf.local")
+        );
+        patient.host.file(TEXT, &patient.host.read(LOCAL));
+        patient.host.file(LOCAL, &format!("{}\n", printed.lines));
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));
         edit(&file, &|text| text[line] = text[line].replace("enabled = false;", ""));
@@ -118,8 +120,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let (file, line) = found(printed.place());
         edit(&file, &|text| text[line] = text[line].replace(printed.zone(), right));
     } else if printed.how.starts_with("`gatepost snippet postfix` (or exim") {
-        patient.host.file(GATEPOST, &patient.host.snippet("rspamd"));
-        patient.host.file(LOCAL, INCLUDE);
+        let text = patient.host.snippet("rspamd");
+        patient.host.file(LOCAL, &include(&text));
+        patient.host.file(TEXT, &text);
     } else {
         printed.is_not_understood();
     }

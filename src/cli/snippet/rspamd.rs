@@ -4,26 +4,21 @@ use super::text::{TRIED, Text};
 use super::wiring::{Asked, Wiring};
 use crate::model::Use;
 
+/// What brings the text in: of blocks that stand side by side rspamd looks at the last alone.
+pub(crate) const INCLUDE: &str =
+    ".include(try=true,priority=1,duplicate=merge) \"$LOCAL_CONFDIR/gatepost.conf\"";
+
 /// What a listing weighs, by use; rspamd's own actions begin at 4 (greylist), 6 (mark) and 15 (reject).
 const BLOCK: f64 = 8.0;
 const SCORE: f64 = 2.0;
 const ALLOW: f64 = -5.0;
 
-/// Where the text belongs.
-pub(crate) const FILE: &str = "/etc/rspamd/gatepost.conf";
-/// Which file has rspamd read it, by which line: without `duplicate=merge` rspamd looks at the last `rbl { … }` alone.
-pub(crate) const LOCAL: &str = "/etc/rspamd/rspamd.conf.local";
-pub(crate) const INCLUDE: &str =
-    ".include(try=true; priority=1; duplicate=merge) \"$LOCAL_CONFDIR/gatepost.conf\"";
-
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text =
         Text::new("#", "rspamd", "rspamd: addresses on block lists are rejected, other listings weigh.");
-    text.note(&format!(
-        "For a file of its own, {FILE}, which this line in {LOCAL} merges with rspamd's own rules:"
-    ));
-    text.note(&format!("  {INCLUDE}"));
-    text.note("Pasted there itself it would take the place of all other rules that ask lists.");
+    text.note("For a file of its own, /etc/rspamd/gatepost.conf, and for /etc/rspamd/rspamd.conf.local this line, which has it merged with the rest:");
+    text.note(INCLUDE);
+    text.note("(In rspamd.conf.local itself these rules would take the place of all others: rspamd asks no list of its own any more.)");
     text.mail_test(&format!("rspamc --ip {TRIED} symbols < a.mail: action reject."));
     text.legend(wiring);
     text.line("");

@@ -2,7 +2,7 @@
 //! it is for. Exim's are in `statement`. Pure.
 
 use super::super::super::snippet::wiring::{LeftOut, Wiring};
-use super::super::super::snippet::{self, Program, postscreen};
+use super::super::super::snippet::{Program, postscreen};
 use super::super::cure;
 use super::super::finding::Cure;
 use super::{Does, Mention};
@@ -29,12 +29,8 @@ pub(super) fn cure(
     let asked = lines(&text, zone, mention.does);
     let (how, lines) = match mention.program {
         Program::Rspamd => (
-            &*format!(
-                "in {}, in the place of all that asks gatepost in rspamd's files; `{}` in {} has rspamd read it",
-                snippet::rspamd::FILE,
-                snippet::rspamd::INCLUDE,
-                snippet::rspamd::LOCAL
-            ),
+            "in /etc/rspamd/gatepost.conf, in the place of all that asks gatepost there, with the line `.include` of `gatepost snippet rspamd` in \
+             rspamd.conf.local; and your own rules for its zones out of other files",
             rspamd(mentions, zone, wiring),
         ),
         Program::Spamassassin => ("these rules in the place of yours", spamassassin(&text, zone)),

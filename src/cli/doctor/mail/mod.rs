@@ -136,6 +136,8 @@ pub(super) struct Found {
     closed: Vec<Check>,
     /// SpamAssassin's rules that weigh next to nothing.
     faint: Vec<off::Faint>,
+    /// rspamd's rules beside which it looks at none of its own.
+    alone: Option<rspamd_blocks::Alone>,
     /// SpamAssassin's, of which nobody knows whether they count.
     undecided: Vec<spamassassin_if::Undecided>,
     /// postscreen's, where it is set.
@@ -222,8 +224,8 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(resolved.hidden);
     found.undecided = resolved.undecided;
     found.faint = off::faint(&texts);
-    found.broken.extend(rspamd_blocks::hiding(&rspamd_blocks::parts(&texts), &found.mentions));
     found.idle.extend(off::off(&texts, &mut found.mentions));
+    found.alone = rspamd_blocks::alone(&rspamd_blocks::parts(&texts), &found.mentions);
     found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
     found
         .idle
@@ -372,6 +374,8 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     checks.extend(harsh(&found.harsh, wiring));
     checks.extend(judge(&found.mentions, &served, resolver));
     checks.extend(weights::judge(&found.weights, &served));
+    let is_ours_alone = |alone: &&rspamd_blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
+    checks.extend(found.alone.iter().filter(is_ours_alone).map(rspamd_blocks::Alone::check));
     checks.extend(found.undecided.iter().map(spamassassin_if::Undecided::check));
     let perhaps = found.undecided.iter().flat_map(|undecided| &undecided.zones);
     let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps);

@@ -75,6 +75,8 @@ fn rules_off(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle> {
     });
     let off = switched.into_iter().filter(|(_, (is_off, _))| *is_off).filter_map(|(key, (_, part))| {
         let (zone, asks) = zones.get(&key)?;
+        // Something else has taken its place.
+        mentions.iter().find(|mention| mention.at == *asks)?;
         mentions.retain(|mention| mention.at != *asks);
         Some(idle(
             Program::Rspamd,

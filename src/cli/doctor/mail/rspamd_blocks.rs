@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::super::super::snippet::Program;
-use super::super::super::snippet::rspamd::{FILE, INCLUDE, LOCAL};
+use super::super::super::snippet::rspamd::INCLUDE;
 use super::super::finding::{Area, Check, Cure};
 use super::off::Read;
 use super::{Idle, Mention};
+use crate::model::Name;
 
 /// What a statement stands in: with others of the same it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +42,8 @@ impl Part {
     /// By which those are told apart that are merged.
     pub(super) fn key(&self) -> (Block, Vec<String>) {
         let block = match self.block {
-            Block::Module { .. } => Block::Module { is_merged: false },
+            // What overrides and is merged into is one.
+            Block::Module { .. } | Block::Override => Block::Module { is_merged: false },
             block => block,
         };
         (block, self.path.clone())
@@ -158,26 +160,34 @@ pub(super) fn replaced(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle>
     idle
 }
 
-/// Rules that ask gatepost, in a block that takes the place of all of rspamd's own.
-pub(super) fn hiding(parts: &[Part], mentions: &[Mention]) -> Option<Check> {
-    let is_beside = |part: &&Part| matches!(part.block, Block::Beside(_) | Block::Instead(_));
-    let asks = |part: &&Part| mentions.iter().any(|mention| mention.at == part.place);
-    let asking = parts.iter().filter(is_beside).find(asks)?;
-    let block = parts.iter().find(|part| part.block == asking.block)?;
-    Some(
-        Check::warn(
-            Area::Mail,
-            "mail-hides-rules",
-            format!("rspamd, {}: `rbl {{ … }}` takes the place of all other rules that ask lists", block.place),
-        )
-        .because(
-            "rspamd's own (modules.d/rbl.conf) and those of local.d/rbl.conf are not merged with it: of several such blocks rspamd looks at the \
-             last alone",
-        )
-        .cured_by(format!(
-            "move the text of `gatepost snippet rspamd`, whole, to {FILE}, have `{INCLUDE}` in {LOCAL} in its place, and restart rspamd"
-        )),
-    )
+/// Rules beside which rspamd looks at none of its own.
+#[derive(Debug)]
+pub(super) struct Alone {
+    at: String,
+    pub(super) zones: Vec<Name>,
+}
+
+impl Alone {
+    pub(super) fn check(&self) -> Check {
+        let what =
+            format!("rspamd, {}: these rules take the place of all others, rspamd's own among them", self.at);
+        Check::warn(Area::Mail, "mail-set-again", what)
+            .because("of blocks `rbl` that stand side by side rspamd looks at the last alone: lists that it asks by itself, and those of local.d/rbl.conf, are asked no more; so it is with `force_actions`")
+            .cured(Cure {
+                how: "move what is gatepost's out of that file, whole, to /etc/rspamd/gatepost.conf, have this line in /etc/rspamd/rspamd.conf.local, and restart rspamd".to_owned(),
+                lines: INCLUDE.to_owned(),
+            })
+    }
+}
+
+/// `mentions` are those that are left.
+pub(super) fn alone(parts: &[Part], mentions: &[Mention]) -> Option<Alone> {
+    let (holds, by) = holding(parts).filter(|(block, _)| !matches!(block, Block::Module { .. }))?;
+    let asks = |mention: &&Mention| {
+        parts.iter().any(|part| part.block == holds && part.name == "rbl" && part.place == mention.at)
+    };
+    let zones: Vec<Name> = mentions.iter().filter(asks).map(|mention| mention.zone.clone()).collect();
+    (!zones.is_empty()).then(|| Alone { at: by.place.clone(), zones })
 }
 
 /// The block whose rules rspamd looks at, and where it begins.
@@ -206,6 +216,7 @@ mod tests {
     use super::super::rspamd;
     use super::*;
 
+    const LOCAL: &str = "/etc/rspamd/rspamd.conf.local";
     const INSTEAD: &str = "/etc/rspamd/rspamd.conf.override";
     const MODULE: &str = "/etc/rspamd/local.d/rbl.conf";
     const OVERRIDE: &str = "/etc/rspamd/override.d/rbl.conf";
@@ -238,23 +249,6 @@ mod tests {
             mentions.iter().map(|mention| mention.zone.to_string()).collect(),
             idle.into_iter().map(by).collect(),
         )
-    }
-
-    #[test]
-    fn a_block_that_hides_others() {
-        let hides = |place: &str, text: &str, more: &str| {
-            let read = |place: &str, text: &str| Read {
-                program: Program::Rspamd,
-                place: place.to_owned(),
-                text: text.to_owned(),
-            };
-            let texts = [read(LOCAL, more), read(place, text)];
-            hiding(&parts(&texts), &rspamd::mentions(place, text)).is_some()
-        };
-        assert!(hides(LOCAL, &block("a"), "") && hides(INSTEAD, &block("a"), ""));
-        assert!(hides(FILE, &block("a"), ".include \"$LOCAL_CONFDIR/gatepost.conf\""));
-        assert!(!hides(FILE, &block("a"), INCLUDE) && !hides(MODULE, &rules("a"), ""));
-        assert!(!hides(LOCAL, "rbl { rbls { } }", ""));
     }
 
     /// As rspamd 3.4 was seen to do.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::super::snippet::Program;
-use super::super::super::snippet::rspamd::{FILE, INCLUDE, LOCAL};
+use super::super::super::snippet::rspamd::INCLUDE;
 use super::super::finding::Cure;
 use super::off::Read;
 use super::{Idle, Mention};
@@ -99,10 +99,10 @@ fn within(read: &Read, mentions: &mut Vec<Mention>) -> Option<Idle> {
         ),
         cure: Cure {
             how: format!(
-                "move the text, whole, from {} to {FILE}, have `{INCLUDE}` in {LOCAL}, and restart rspamd",
+                "move the text, whole, from {} to {FOLDER}/gatepost.conf, have this line in {FOLDER}/rspamd.conf.local, and restart rspamd",
                 read.place
             ),
-            lines: String::new(),
+            lines: INCLUDE.to_owned(),
         },
     })
 }
@@ -148,8 +148,7 @@ fn weighs_nothing(asks: Option<&Mention>, symbols: &[&str], all: &str) -> Option
         cause: format!("nothing gives {} a weight, and without one it is 0", symbols.join(", ")),
         cure: Cure {
             how: format!(
-                "take the text of `gatepost snippet rspamd` whole, with its `group` and `force_actions`, into {FILE} in the place of these rules, have \
-                 `{INCLUDE}` in {LOCAL}, and restart rspamd"
+                "take the text of `gatepost snippet rspamd` whole, with its `group` and `force_actions`, into {FOLDER}/gatepost.conf in the place of these rules, with its line `.include` in {FOLDER}/rspamd.conf.local, and restart rspamd"
             ),
             lines: String::new(),
         },
