@@ -22,6 +22,9 @@ pub(super) struct Own {
     pub(super) cure: Cure,
 }
 
+/// Whether a line does it.
+type Guilt = fn(&Line, &Trap, &Sample, &[Name]) -> bool;
+
 /// The lines of its configuration that do it, if some of those that can be read do.
 pub(super) fn own(
     trap: &Trap,
@@ -33,7 +36,7 @@ pub(super) fn own(
     if let Trap::Keeps(kept) = trap {
         return keeps::own(kept, program, lines);
     }
-    let (restart, is_guilty): (_, fn(&Line, &Trap, &Sample, &[Name]) -> bool) = match program {
+    let (restart, is_guilty): (_, Guilt) = match program {
         Program::Unbound => ("systemctl restart unbound", of_unbound),
         Program::Dnsmasq => ("systemctl restart dnsmasq", of_dnsmasq),
         _ => return None,

@@ -148,7 +148,8 @@ fn matching(pattern: &str) -> Vec<PathBuf> {
     let Some((start, end)) = path.file_name().and_then(|name| name.to_str()?.split_once('*')) else {
         return vec![path.to_owned()];
     };
-    files(path.parent().unwrap_or(Path::new("/")), |name| name.starts_with(start) && name.ends_with(end))
+    let Some(folder) = path.parent() else { return Vec::new() };
+    files(folder, |name| name.starts_with(start) && name.ends_with(end))
 }
 
 fn files(folder: &Path, is_meant: impl Fn(&str) -> bool) -> Vec<PathBuf> {

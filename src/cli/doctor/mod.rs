@@ -110,7 +110,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
         // A sync may have come in between, and the server takes a moment to take over what it makes.
         let second = view()?;
         let age = second.generation.as_ref().map(|made| second.now.clocks.wall - made.created);
-        if !age.is_some_and(|age| age < JUST) {
+        if age.is_none_or(|age| age >= JUST) {
             return Ok((first, station));
         }
         thread::sleep(TAKES_OVER);
