@@ -8,10 +8,14 @@ mod doctor_support;
 mod mail_support;
 
 use cure_support::exim::{CONFIG, follow, while_it_runs, wire};
-use cure_support::exim_late::{Form, before_local_acl, move_up_in, while_debian_runs, wire_debian};
+use cure_support::exim_late::{
+    Form, before_local_acl, lay_astray, move_up_in, name_it, while_debian_runs, wire_debian,
+};
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 use mail_support::programs::exim_config;
-use mail_support::{BACKSCATTER, BAD_DOMAIN, Mail, UNLISTED, programs, refusal};
+use mail_support::{
+    BACKSCATTER, BAD_DOMAIN, LISTED, LISTED_AND_GOOD, LISTED_LATE, Mail, UNLISTED, programs, refusal,
+};
 
 /// The statement asks an allow list first, and what a person blocks together with the rest.
 const TOGETHER: Healthy = Healthy { lets: true, people_decide: false };
@@ -200,6 +204,30 @@ fn debian_is_told_too_late(test: &str, form: Form) {
     while_debian_runs(&patient, &program, || patient.is_healthy("before accept", 25, WHOLE));
 }
 
+/// What stands in the files of the other form is read by nobody.
+fn debian_is_told_elsewhere(test: &str, form: Form) {
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    if !wire_debian(test, &patient, form, &patient.host.snippet("exim")) {
+        return;
+    }
+    lay_astray(&patient, form);
+    let told = patient.doctor().finding("mail-not-asked");
+    assert!(told["what"].as_str().unwrap().contains("stands where Exim does not read it"), "{told}");
+    patient.cure("astray", "mail-not-asked", name_it);
+    while_debian_runs(&patient, &program, || patient.is_healthy("named", 25, WHOLE));
+}
+
+#[test]
+fn debians_exim_of_many_files_is_told_elsewhere() {
+    debian_is_told_elsewhere("debians_exim_of_many_files_is_told_elsewhere", Form::Split);
+}
+
+#[test]
+fn debians_exim_of_one_file_is_told_elsewhere() {
+    debian_is_told_elsewhere("debians_exim_of_one_file_is_told_elsewhere", Form::Single);
+}
+
 #[test]
 fn debians_exim_of_many_files_is_told_too_late() {
     debian_is_told_too_late("debians_exim_of_many_files_is_told_too_late", Form::Split);
@@ -208,4 +236,79 @@ fn debians_exim_of_many_files_is_told_too_late() {
 #[test]
 fn debians_exim_of_one_file_is_told_too_late() {
     debian_is_told_too_late("debians_exim_of_one_file_is_told_too_late", Form::Single);
+}
+
+/// One's own people, whom a list has, are asked for before they are let pass.
+#[test]
+fn exim_refuses_own_people() {
+    let test = "exim_refuses_own_people";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let deny = "  deny\n    message = refused\n    dnslists = block.gatepost.internal=127.0.1.5,127.0.2.2,127.0.3.6,127.0.4.6\n";
+    let own = "  accept hosts = +relay_from_hosts\n  accept\n    authenticated = *\n";
+    let spared = deny.replace("dnslists", "!hosts = : +relay_from_hosts\n    dnslists");
+    let config = |options: &str, acls: &str, rcpt: &str| {
+        let text = exim_config(rcpt)
+            .replace(
+                "relay_from_hosts = 127.0.0.1\n",
+                &format!("relay_from_hosts = 127.0.0.1 : {LISTED_LATE}\n{options}"),
+            )
+            .replace("begin acl\n", &format!("begin acl\n{acls}"))
+            + "begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  server_condition = true\n";
+        patient.host.file(CONFIG, &text);
+    };
+    let replies = || {
+        let stranger = Mail { client: LISTED, ..Mail::default() };
+        let mails = [stranger, Mail { client: LISTED_LATE, ..stranger }, Mail { logs_in: true, ..stranger }];
+        patient.host.sessions(25, &mails).into_iter().map(|reply| reply.starts_with('2')).collect::<Vec<_>>()
+    };
+    config("", "", &format!("{own}{deny}"));
+    patient.doctor().is_right_in(&["mail"]);
+    let connect = "acl_smtp_connect = acl_check_connect\n";
+    for (case, options, acls, rcpt, before) in [
+        ("before both", "", String::new(), format!("{deny}{own}"), [false, false, false]),
+        ("before who logs in", "", String::new(), format!("{spared}{own}"), [false, true, false]),
+        ("at once", connect, format!("acl_check_connect:\n{deny}  accept\n"), own.to_owned(), [false; 3]),
+    ] {
+        config(options, &acls, &rcpt);
+        while_it_runs(&patient, &program, || assert_eq!(replies(), before, "{case}"));
+        patient.cure(case, "mail-own-people", follow);
+        while_it_runs(&patient, &program, || assert_eq!(replies(), [false, true, true], "{case}"));
+    }
+}
+
+/// Whom an allow list has relays; and nobody is let in while nobody answers.
+#[test]
+fn exim_relays_and_stops() {
+    let test = "exim_relays_and_stops";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let right = patient.host.snippet("exim");
+    let allow = "  accept\n    dnslists = ok.gatepost.internal=127.0.1.9\n";
+    wire(&patient, &format!("{allow}{right}"));
+    let relayed = Mail { client: LISTED_AND_GOOD, recipient: "victim@elsewhere.example", ..Mail::default() };
+    while_it_runs(&patient, &program, || {
+        assert_eq!(refusal(patient.host.sessions(25, &[relayed]).remove(0)), None);
+    });
+    patient.cure("relays", "mail-relays", follow);
+    while_it_runs(&patient, &program, || patient.is_healthy("relays", 25, TOGETHER));
+
+    let stops = right.replace("  dnslists = block.", "  dnslists = +include_unknown : block.");
+    assert_ne!(stops, right);
+    wire(&patient, &stops);
+    assert!(patient.doctor().findings(&["mail"]).iter().all(|name| name == "mail-stops"));
+    patient.host.stop("gatepost");
+    patient.host.wait("gatepost", || !patient.host.is_listed(LISTED_LATE, 5354));
+    let told = patient.doctor();
+    let silent = told.finding("silent");
+    assert!(!silent["what"].as_str().unwrap().contains("mail passes unchecked"), "{silent}");
+    while_it_runs(&patient, &program, || {
+        assert!(refusal(patient.host.session(25, UNLISTED, programs::SENDER)).is_some());
+    });
+    patient.cure("stops", "mail-stops", follow);
+    while_it_runs(&patient, &program, || {
+        assert_eq!(refusal(patient.host.session(25, UNLISTED, programs::SENDER)), None);
+    });
+    let silent = patient.doctor().finding("silent");
+    assert!(silent["what"].as_str().unwrap().contains("mail passes unchecked"), "{silent}");
 }

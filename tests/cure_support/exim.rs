@@ -44,6 +44,17 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let verb = verb.map(|verb| format!("{before}{verb}"));
         let lines = printed.lines.lines().map(|line| format!("  {line}"));
         text.splice(list, verb.into_iter().chain(lines));
+    } else if printed.how.contains("in the place of the whole statement that begins at ") {
+        let begins = printed.how.rsplit_once(':').unwrap().1;
+        let found = statement(&text, begins.parse::<usize>().unwrap() - 1);
+        text.splice(found, printed.lines.lines().map(str::to_owned));
+    } else if printed.how.contains("take the whole statement that begins at ") {
+        let begins = printed.quoted("that begins at ", ' ').rsplit_once(':').unwrap().1;
+        let found = statement(&text, begins.parse::<usize>().unwrap() - 1);
+        text.drain(found);
+        let acl = format!("{}:", printed.quoted("at the front of the ACL ", ','));
+        let front = text.iter().position(|line| *line == acl).unwrap() + 1;
+        text.splice(front..front, printed.lines.lines().map(str::to_owned));
     } else if printed.how.starts_with("take it out") {
         let found = statement(&text, number(&printed));
         let lists = lists(&text, found.clone());

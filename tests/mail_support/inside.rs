@@ -74,11 +74,12 @@ pub(super) fn session(port: u16, mail: &Mail<'_>) -> Result<String, Error> {
     stream.get_ref().set_read_timeout(Some(REPLY))?;
     let mut said = reply(&mut stream)?;
     let commands = [
-        format!("EHLO {}", mail.helo),
-        format!("MAIL FROM:<{}>", mail.sender),
-        format!("RCPT TO:<{}>", mail.recipient),
+        Some(format!("EHLO {}", mail.helo)),
+        mail.logs_in.then(|| "AUTH PLAIN AHVzZXIAc2VjcmV0".to_owned()),
+        Some(format!("MAIL FROM:<{}>", mail.sender)),
+        Some(format!("RCPT TO:<{}>", mail.recipient)),
     ];
-    for command in commands {
+    for command in commands.into_iter().flatten() {
         if said.starts_with(['4', '5']) {
             break;
         }

@@ -328,6 +328,7 @@ pub(crate) struct Mail<'a> {
     pub(crate) sender: &'a str,
     pub(crate) helo: &'a str,
     pub(crate) recipient: &'a str,
+    pub(crate) logs_in: bool,
 }
 
 impl Default for Mail<'_> {
@@ -338,6 +339,7 @@ impl Default for Mail<'_> {
             sender: programs::SENDER,
             helo: "client.example",
             recipient: "user@example.org",
+            logs_in: false,
         }
     }
 }

@@ -104,6 +104,19 @@ impl Check {
         self
     }
 
+    /// Whether docs/doctor.md calls it that.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    /// Says something else in the place of what it says so.
+    #[must_use]
+    pub(super) fn retold(mut self, said: &str, instead: &str) -> Self {
+        self.what = self.what.replace(said, instead);
+        self.cause = self.cause.map(|cause| cause.replace(said, instead));
+        self
+    }
+
     /// Adds to what is to be done of whatever names `path`.
     #[must_use]
     pub(super) fn noted(mut self, path: &str, note: &str) -> Self {

@@ -14,6 +14,8 @@ use crate::config::Slug;
 use crate::model::{Name, Rtype};
 use crate::store::Freshness;
 
+/// What becomes of mail while a list does not answer, where no mail program is told otherwise.
+pub(super) const PASSES: &str = "mail passes unchecked";
 /// Addresses that are asked: more are not what a resolver beside it asks.
 const ADDRESSES: usize = 2;
 /// Zones that are asked of them in all, so that a host with hundreds is asked no more than one with a few.
@@ -121,7 +123,7 @@ fn told(checks: &mut Vec<Check>, checked: Vec<Checked>, view: &View, from: &Eith
             }
             Found::Waits => checks.push(
                 Check::warn(Area::Server, "no-data", format!("{way}: {zone}: SERVFAIL, since it has no data yet"))
-                    .because("no sync has brought a list of this zone; until then mail passes unchecked")
+                    .because(format!("no sync has brought a list of this zone; until then {PASSES}"))
                     .cured_by("fetch the lists: `gatepost sync`; what keeps one away is under `server` below"),
             ),
             Found::Wrong(wrong) => checks.push(
@@ -170,8 +172,7 @@ fn silent(way: &str, why: &str, from: &EitherArgs) -> Check {
         false => "no process called gatepost runs here",
     };
     let check =
-        Check::bad(Area::Server, "silent", format!("{way}: nobody answers ({why}); mail passes unchecked"))
-            .because(cause);
+        Check::bad(Area::Server, "silent", format!("{way}: nobody answers ({why}); {PASSES}")).because(cause);
     match (runs, from.is_given(), who::has_systemd()) {
         (true, ..) => check.cured_by("see where it listens: `ss -lnptu | grep gatepost`, and compare with `listen` in `gatepost print-config`"),
         (false, false, true) => check.cured_by("start it: `systemctl enable --now gatepost`; `journalctl -u gatepost` says why it does not stay"),
@@ -214,7 +215,7 @@ fn waiting(view: &View, asked: &[&Name]) -> Option<Check> {
     let names: Vec<String> = zones.map(|zone| zone.origin().to_string()).collect();
     let number = counted(names.len() as u64, "more zone has", "more zones have");
     let check = Check::warn(Area::Server, "no-data", format!("{number} no data yet: {}", names.join(", ")))
-        .because("no sync has brought a list of it; until then mail passes unchecked there")
+        .because(format!("no sync has brought a list of it; until then {PASSES}"))
         .cured_by("fetch the lists: `gatepost sync`; then `gatepost status --probe` asks all zones");
     (!names.is_empty()).then_some(check)
 }
@@ -254,13 +255,9 @@ fn store(view: &View, asked: &[&Name]) -> Vec<Check> {
 fn state(zone: &ZoneView, view: &View) -> Option<Check> {
     let origin = zone.origin();
     let unusable = |why: String| {
-        Check::bad(
-            Area::Server,
-            "zone-down",
-            format!("{origin} answers SERVFAIL: {why}; mail passes unchecked"),
-        )
-        .because("it has nothing left to answer from")
-        .cured_by("`gatepost status` shows its lists, `gatepost sync` fetches them again")
+        Check::bad(Area::Server, "zone-down", format!("{origin} answers SERVFAIL: {why}; {PASSES}"))
+            .because("it has nothing left to answer from")
+            .cured_by("`gatepost status` shows its lists, `gatepost sync` fetches them again")
     };
     match &zone.state {
         ZoneState::Expired(_) | ZoneState::Ended | ZoneState::Broken(_) => {

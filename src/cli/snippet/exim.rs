@@ -19,8 +19,10 @@ const KEYS: [&str; 2] =
 
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new("#", "exim", "Exim: the RCPT ACL refuses what gatepost lists.");
-    text.note("For the ACL that acl_smtp_rcpt names, before what accepts mail for local domains; Debian: a file named by");
-    text.note("CHECK_RCPT_LOCAL_ACL_FILE. `relay_from_hosts` is the host list of your own networks in Exim's example configuration.");
+    text.note("For the ACL that acl_smtp_rcpt names, before what accepts mail for local domains. Debian: a file of its own, named by");
+    text.note("`CHECK_RCPT_LOCAL_ACL_FILE = /etc/exim4/…` in /etc/exim4/exim4.conf.localmacros, or where the configuration is split");
+    text.note("(dc_use_split_config='true') in /etc/exim4/conf.d/main/000_local; then update-exim4.conf, and reload Exim.");
+    text.note("`relay_from_hosts` is the host list of your own networks in Exim's example configuration.");
     text.mail_test(&format!("exim -bh {TRIED}, then HELO, MAIL and RCPT: 550."));
     text.legend(wiring);
 

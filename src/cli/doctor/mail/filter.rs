@@ -11,6 +11,10 @@ pub(super) enum Filter {
     Some,
     /// These: of each octet the ranges.
     Codes(Vec<[Vec<(u8, u8)>; 4]>),
+    /// What has all bits of one of these.
+    Bits(Vec<Ipv4Addr>),
+    /// Addresses all of whose answers are taken: one that is not is enough to let pass.
+    Every(Box<Filter>),
 }
 
 impl Filter {
@@ -23,6 +27,8 @@ impl Filter {
         match self {
             Self::Open => true,
             Self::Some => false,
+            Self::Every(filter) => filter.lets(code),
+            Self::Bits(all) => all.iter().any(|bits| code & bits == *bits),
             Self::Codes(patterns) => patterns.iter().any(|pattern| {
                 let octets = pattern.iter().zip(code.octets());
                 octets
@@ -35,12 +41,36 @@ impl Filter {
     /// Which of the codes that mean an error, or nothing, is surely taken (RFC 5782 section 2.1, and 127.255.255.x).
     pub(super) fn error(&self) -> Option<Ipv4Addr> {
         let errors = [[127, 255, 255, 254], [127, 255, 255, 252], [127, 255, 255, 255], [127, 0, 0, 1]];
-        errors.into_iter().map(Ipv4Addr::from).find(|code| self.lets(*code))
+        errors.into_iter().map(Ipv4Addr::from).find(|code| self.lets(*code) && !self.is_of_bits())
+    }
+
+    /// Errors have nearly all bits: whoever asks for bits takes them, and lists that are made for that have none.
+    fn is_of_bits(&self) -> bool {
+        match self {
+            Self::Every(filter) => filter.is_of_bits(),
+            Self::Bits(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether one answer that it does not take lets pass whom another one would have refused.
+    pub(super) fn wants_all(&self) -> bool {
+        matches!(self, Self::Every(filter) if **filter != Self::Some)
     }
 
     /// Whether `code` may be taken.
     pub(super) fn may_let(&self, code: Ipv4Addr) -> bool {
-        *self == Self::Some || self.lets(code)
+        match self {
+            Self::Some => true,
+            Self::Every(filter) => filter.may_let(code),
+            _ => self.lets(code),
+        }
+    }
+
+    /// Bits, parted by commas.
+    pub(super) fn of_bits(text: &str) -> Self {
+        let all: Option<Vec<_>> = text.split(',').map(|bits| bits.trim().parse().ok()).collect();
+        all.map_or(Self::Some, Self::Bits)
     }
 
     /// Codes as Postfix writes them (`127.0.0.[4;6..9]`), parted by commas.
@@ -102,6 +132,19 @@ mod tests {
         assert!(lets([0, 4]) && lets([0, 5]) && lets([2, 2]) && !lets([2, 4]) && !lets([0, 2]));
         assert_eq!(of_pattern("127.0.1.5"), Filter::of("127.0.1.5"));
         assert_eq!(of_pattern(r"^127\.0\.0\.\d+$"), Filter::Some);
+    }
+
+    #[test]
+    fn bits_of_codes() {
+        let bits = Filter::of_bits("0.0.1.0, 0.0.0.8");
+        let lets = |text: &str| bits.lets(text.parse().unwrap());
+        assert!(lets("127.0.1.5") && lets("127.0.3.6") && lets("127.0.4.9"));
+        assert!(!lets("127.0.2.2") && !lets("127.0.4.6"));
+        assert_eq!(bits.error(), None);
+        assert_eq!(Filter::of_bits("x"), Filter::Some);
+        assert!(
+            Filter::Every(Box::new(bits)).wants_all() && !Filter::Every(Box::new(Filter::Some)).wants_all()
+        );
     }
 
     #[test]

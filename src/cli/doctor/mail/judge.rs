@@ -9,7 +9,7 @@ use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::fault::{self, Fault};
 use super::statement::{self, Statement};
-use super::{Does, Harsh, Idle, LooksUp, Mention, cured, is_ours, postfix};
+use super::{Does, Harsh, Idle, LooksUp, Mention, cured, is_ours, postfix, unanswered};
 use crate::config::{Code, Config, Retired, is_public};
 use crate::model::{Name, Use};
 
@@ -38,7 +38,7 @@ impl<'a> Served<'a> {
     }
 
     /// What is to be pasted in the place of a use; nothing where the text has nothing for it.
-    fn cure(&self, mention: &Mention, mentions: &[Mention]) -> Option<Cure> {
+    pub(super) fn cure(&self, mention: &Mention, mentions: &[Mention]) -> Option<Cure> {
         match mention.program {
             Program::Exim => statement::cure(mention, &self.statements, self.wiring),
             _ => cured::cure(mention, mentions, self.wiring, self.threshold),
@@ -131,8 +131,37 @@ pub(super) fn harsh(harsh: &[Harsh], wiring: &Wiring) -> Vec<Check> {
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
     let each = mentions.iter().filter_map(|mention| wrong(mention, mentions, served, resolver)).collect();
     let of_statements = statement::checks(&served.statements, served.wiring).into_iter();
+    let of_statements = of_statements.chain(unanswered::checks(&served.statements, served.wiring));
     let each = of_statements.chain(fault::checks(each));
-    each.chain(lacking(mentions, served)).chain(unweighed(mentions, served)).collect()
+    let lacking = lacking(mentions, served).into_iter().chain(beside_others(mentions, served));
+    each.chain(lacking).chain(unweighed(mentions, served)).collect()
+}
+
+/// Filters that want all codes of an address, and do not take all that its zone has: who is listed twice passes.
+fn beside_others(mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
+    let wanting = mentions.iter().filter(|mention| mention.filter.wants_all() && mention.does != Does::Weigh);
+    let checks = wanting.filter_map(|mention| {
+        let wired = served.zone(&mention.zone)?;
+        let codes = || wired.codes.values().flatten();
+        // That it takes none is told by itself.
+        codes().find(|(code, _)| mention.filter.lets(**code))?;
+        let others: Vec<String> = codes()
+            .filter(|(code, _)| !mention.filter.lets(**code))
+            .map(|(code, of)| format!("{code} ({of})"))
+            .collect();
+        let program = cure::name(mention.program);
+        let what = format!(
+            "{program}, {}: {} is asked for whom it lists by nothing else than these codes",
+            mention.at, mention.zone
+        );
+        let cause = format!(
+            "`==` and `=&` want all codes of an address: who has {}, too, passes",
+            others.join(" or ")
+        );
+        let check = Check::warn(Area::Mail, "mail-lacks-code", what).because(cause);
+        (!others.is_empty()).then(|| check.cured(cured(mention, mentions, served)))
+    });
+    checks.collect()
 }
 
 /// postscreen refuses whom a score list has, since nobody has said how much it takes.

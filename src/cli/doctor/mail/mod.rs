@@ -19,6 +19,8 @@ mod spamassassin;
 mod spamassassin_condition;
 mod spamassassin_if;
 mod statement;
+mod trouble;
+mod unanswered;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -34,6 +36,8 @@ use crate::config::Config;
 use crate::model::Name;
 use filter::Filter;
 use judge::{Served, harsh, judge, without_effect};
+use trouble::Trouble;
+pub(super) use unanswered::NAME as STOPS;
 
 /// A zone that a mail program asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +131,9 @@ pub(super) struct Found {
     /// Exim's.
     statements: Vec<statement::Statement>,
     harsh: Vec<Harsh>,
+    troubles: Vec<Trouble>,
+    /// Exim's that nobody reads.
+    astray: Vec<Trouble>,
     again: Vec<Again>,
     /// Postfix's lines that are not what they were meant to be.
     broken: Vec<Check>,
@@ -222,6 +229,12 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         found.add(read.program, Path::new(&read.place), &read.text);
     }
     found.idle.extend(resolved.hidden);
+    if let Some(read_one) = exim.first() {
+        found.astray = exim::astray(
+            read_one,
+            &exim::Debians { files: &plain_files, read: &|path| fs::read_to_string(path).ok() },
+        );
+    }
     found.undecided = resolved.undecided;
     found.faint = off::faint(&texts);
     found.idle.extend(off::off(&texts, &mut found.mentions));
@@ -321,6 +334,7 @@ impl Found {
         self.mentions.extend(found.mentions);
         self.idle.extend(found.idle);
         self.statements.extend(found.statements);
+        self.troubles.extend(found.troubles);
         let (servers, parameter) = match program {
             Program::Rspamd => (rspamd::servers(text), "nameserver"),
             Program::Spamassassin => (spamassassin::servers(text), "dns_server"),
@@ -372,6 +386,7 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     checks.extend(idle);
     checks.extend(main_cf::again(&found.again, wiring));
     checks.extend(harsh(&found.harsh, wiring));
+    checks.extend(trouble::checks(&found.troubles, wiring));
     checks.extend(judge(&found.mentions, &served, resolver));
     checks.extend(weights::judge(&found.weights, &served));
     let is_ours_alone = |alone: &&rspamd_blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
@@ -380,7 +395,10 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     let perhaps = found.undecided.iter().flat_map(|undecided| &undecided.zones);
     let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps);
     let programs: Vec<&str> = found.programs.into_iter().collect();
+    let astray = trouble::checks(&found.astray, wiring);
+    let has_idle = has_idle || !astray.is_empty();
     if !asked.any(|zone| is_ours(zone, wiring)) {
+        checks.extend(astray);
         if !has_idle && wiring.zones.is_empty() {
             let what = "no list is served that is for mail programs: `gatepost feeds` shows those that may be enabled";
             checks.push(Check::ok(Area::Mail, what));
@@ -404,6 +422,14 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     let is_about_ours = |faint: &&off::Faint| faint.zones.iter().any(|zone| is_ours(zone, wiring));
     checks.extend(found.faint.iter().filter(is_about_ours).map(off::Faint::check));
     checks.into_iter().map(|check| check.noted(EXIM_MADE, MADE_OF)).collect()
+}
+
+/// The files in a folder, by their names.
+fn plain_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    files
 }
 
 fn unused(unread: &[String]) -> String {

@@ -32,7 +32,7 @@ pub(super) struct List {
 
 impl List {
     /// All that it asks, with what is printed in the place of gatepost's own. Nothing where nothing is left.
-    fn whole(&self, wiring: &Wiring, text: &str) -> Vec<String> {
+    pub(super) fn whole(&self, wiring: &Wiring, text: &str) -> Vec<String> {
         let mut items: Vec<String> = Vec::new();
         for (item, mention) in &self.items {
             let instead = match mention {
@@ -84,7 +84,7 @@ pub(super) fn cure(mention: &Mention, statements: &[Statement], wiring: &Wiring)
     })
 }
 
-fn line(is_negated: bool, items: &[String]) -> String {
+pub(super) fn line(is_negated: bool, items: &[String]) -> String {
     format!("{}dnslists = {}", if is_negated { "!" } else { "" }, items.join(" : \\\n    "))
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::model::Use;
 
+mod exim_lists;
 mod postfix_main_cf;
 mod postfix_open;
 
@@ -25,15 +26,16 @@ fn checks(program: Program, text: &str) -> (usize, Vec<Check>) {
 
 fn checks_of(config: &Config, program: Program, text: &str) -> (usize, Vec<Check>) {
     let wiring = Wiring::of(config, |_| None).unwrap();
-    let (exim::Uses { mentions, idle, statements }, threshold) = match program {
+    let (exim::Uses { mentions, idle, statements, troubles }, threshold) = match program {
         Program::Postfix => {
             let setup = postfix::Setup::read(text, None);
             let (mentions, idle) = postfix::effect(&setup);
-            (exim::Uses { mentions, idle, statements: Vec::new() }, postfix::threshold(&setup))
+            (exim::Uses { mentions, idle, ..exim::Uses::default() }, postfix::threshold(&setup))
         }
         _ => (uses(program, Path::new("a.conf"), text), None),
     };
     let mut checks = without_effect(&idle, &mentions, &wiring, threshold);
+    checks.extend(trouble::checks(&troubles, &wiring));
     if program == Program::Postfix {
         checks.extend(harsh(&postfix::harsh(&postfix::Setup::read(text, None)), &wiring));
     }

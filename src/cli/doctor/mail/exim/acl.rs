@@ -5,7 +5,7 @@ use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
 use super::calls::{called, reach};
-use super::{Line, Uses, items, mention, never, taken};
+use super::{Line, Uses, items, mention, never, own_people, relays, taken};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Of whomever their conditions hold for nothing more is asked.
@@ -31,7 +31,7 @@ const MODIFIERS: [&str; 13] = [
 pub(super) struct Statement<'a> {
     pub(super) verb: &'a str,
     pub(super) conditions: Vec<(&'a str, &'a str)>,
-    at: &'a str,
+    pub(super) at: &'a str,
 }
 
 /// The statements below a label.
@@ -121,6 +121,8 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
     });
     uses.idle.extend(for_nobody);
     uses.idle.extend(all_late.into_iter().filter_map(|late| too_late(late, &in_time, &acls)));
+    uses.troubles = relays::open(&acls, lines);
+    uses.troubles.extend(own_people::refused(&acls, lines));
     uses
 }
 
@@ -199,12 +201,12 @@ fn asked_within(statement: &Statement<'_>, acls: &[Acl<'_>], depth: usize) -> Ve
     mentions
 }
 
-fn of(lists: &[List]) -> Vec<Mention> {
+pub(super) fn of(lists: &[List]) -> Vec<Mention> {
     lists.iter().flat_map(|list| &list.items).filter_map(|(_, mention)| mention.clone()).collect()
 }
 
 /// Its conditions that ask.
-fn lists(statement: &Statement<'_>) -> Vec<List> {
+pub(super) fn lists(statement: &Statement<'_>) -> Vec<List> {
     let mut lists = Vec::new();
     for (name, is_negated) in [("!dnslists", true), ("dnslists", false)] {
         let does = does(statement, is_negated);

@@ -1,12 +1,19 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call; `never` those that hold for nobody whom lists are for; `taken` what accepts
-//! mail before lists are asked. Pure but for what the given function reads.
+//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call; `never` those that hold for nobody
+//! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
+//! strangers relay; `astray` what lies in a file that Exim does not read. Pure but for what the given function reads.
 
 mod acl;
+mod astray;
 mod calls;
+mod named;
 mod never;
+mod own_people;
+mod relays;
 mod taken;
+
+pub(super) use astray::{Debians, astray};
 
 use std::path::Path;
 
@@ -14,6 +21,7 @@ use super::super::super::snippet::Program;
 use super::super::finding::Cure;
 use super::filter::Filter;
 use super::statement::Statement;
+use super::trouble::Trouble;
 use super::{Does, Idle, LooksUp, Mention};
 
 /// Files within files.
@@ -42,6 +50,7 @@ pub(super) struct Uses {
     pub(super) idle: Vec<Idle>,
     /// Those that the mentions stand in.
     pub(super) statements: Vec<Statement>,
+    pub(super) troubles: Vec<Trouble>,
 }
 
 pub(super) fn uses(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Uses {
@@ -191,15 +200,13 @@ fn parted(value: &str) -> Vec<&str> {
     items
 }
 
-/// `ZONE`, `ZONE=CODE,CODE`, `ZONE=CODE/KEY`; `!=` filters nothing that is not named, `&` some bits.
+/// `ZONE`, `ZONE=CODE,CODE`, `ZONE=CODE/KEY`. `&` takes answers that have these bits; behind another `=` all answers have to be taken; `!=`
+/// filters nothing that is not named.
 fn mention(at: &str, item: &str, does: Does) -> Option<Mention> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let end = item.find(|c| !is_name(c)).unwrap_or(item.len());
     let (zone, rest) = item.split_at(end);
-    let filter = match rest.split('/').next().unwrap_or_default() {
-        rest if rest.starts_with("==") || rest.starts_with("=&") || rest.starts_with('&') => Filter::Some,
-        rest => rest.strip_prefix('=').map_or(Filter::Open, Filter::of),
-    };
+    let filter = filter(rest.split('/').next().unwrap_or_default());
     // With a key it is looked up instead of the client.
     let looks_up = if rest.contains('/') { LooksUp::Something } else { LooksUp::Addresses };
     let zone = zone.trim_end_matches('.');
@@ -214,4 +221,18 @@ fn mention(at: &str, item: &str, does: Does) -> Option<Mention> {
         does,
         looks_up,
     })
+}
+
+fn filter(text: &str) -> Filter {
+    let every = |filter| Filter::Every(Box::new(filter));
+    let starts = |start: &str| text.strip_prefix(start).map(str::trim);
+    if let Some(codes) = starts("==") {
+        return every(Filter::of(codes));
+    }
+    match (starts("=&"), starts("&"), starts("=")) {
+        (Some(bits), ..) => every(Filter::of_bits(bits)),
+        (_, Some(bits), _) => Filter::of_bits(bits),
+        (.., Some(codes)) => Filter::of(codes),
+        _ => Filter::Open,
+    }
 }

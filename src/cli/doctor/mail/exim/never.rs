@@ -63,7 +63,7 @@ pub(super) fn holds(statement: &Statement<'_>, lines: &[Line]) -> Option<Why> {
 }
 
 /// What Exim's example configuration calls them.
-const OWN_HOSTS: &str = "relay_from_hosts";
+pub(super) const OWN_HOSTS: &str = "relay_from_hosts";
 
 /// An empty item is who comes by no connection.
 fn is_own_host(item: &str) -> bool {

@@ -11,7 +11,7 @@ use super::{Line, items};
 /// Named lists within named lists.
 const DEPTH: usize = 8;
 /// What Exim's example configuration calls the domains that mail is taken for.
-const OWN_DOMAINS: [&str; 2] = ["local_domains", "relay_to_domains"];
+pub(super) const OWN_DOMAINS: [&str; 2] = ["local_domains", "relay_to_domains"];
 /// What all of a kind match.
 const ALL: [&str; 5] = ["*", "*@*", "0.0.0.0/0", "^.*", "^.*$"];
 /// Of `verify`, what holds for ordinary mail whoever sends it.
