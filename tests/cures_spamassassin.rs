@@ -108,6 +108,42 @@ fn spamassassin_asks_nobody() {
     );
 }
 
+/// Scores that are not what their list is good for, and relays that did not bring the mail.
+#[test]
+fn spamassassin_weighs_wrongly() {
+    see(
+        "spamassassin_weighs_wrongly",
+        &[
+            ("a score list alone", "mail-wrong-use", |right| with(right, "score GATEPOST_BROAD 6"), WHOLE),
+            ("an allow list", "mail-wrong-use", |right| with(right, "score GATEPOST_OK 5"), WHOLE),
+            ("a block list lets in", "mail-wrong-use", |right| with(right, "score GATEPOST_BLOCK -3"), WHOLE),
+            (
+                "every relay",
+                "mail-every-relay",
+                |right| (right.replace("gatepost_block-lastexternal", "gatepost_block"), String::new()),
+                WHOLE,
+            ),
+            ("a threshold of nobody's", "mail-weight", |right| with(right, "required_score 50"), WHOLE),
+            (
+                "a provider",
+                "mail-trusts-strangers",
+                |right| with(right, "trusted_networks 5.0.0.0/8 192.0.2.1"),
+                WHOLE,
+            ),
+            (
+                "an older rule",
+                "mail-lacks-code",
+                |right| {
+                    let less = right.replace(r"|127\.0\.4\.(?:6)", "");
+                    assert_ne!(less, right);
+                    with(right, &less)
+                },
+                WHOLE,
+            ),
+        ],
+    );
+}
+
 /// Of rules for two versions those count here that count there; and where nobody can tell which, that is said and no more.
 #[test]
 fn spamassassin_reads_conditions() {

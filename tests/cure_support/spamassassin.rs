@@ -59,6 +59,23 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             take_rules(text, printed.zone());
             text.extend(printed.lines.lines().map(str::to_owned));
         });
+    } else if printed.how.contains("in the place of the line at ") {
+        let (file, line) = found(printed.quoted("in the place of the line at ", ','));
+        edit(&file, &|text| drop(text.splice(line..=line, printed.lines.lines().map(str::to_owned))));
+    } else if printed.how.contains("in the place of the scores that these rules have") {
+        let rule = |line: &str| line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        for file in [RULES, LOCAL] {
+            edit(file, &|text| {
+                text.retain(|line| {
+                    !line.starts_with("score") || !printed.lines.lines().any(|new| rule(new) == rule(line))
+                })
+            });
+        }
+        edit(LOCAL, &|text| text.extend(printed.lines.lines().map(str::to_owned)));
+    } else if printed.how.contains("in that line, your own addresses in the place of ") {
+        let network = printed.quoted("in the place of ", ' ').to_owned();
+        let (file, line) = found(printed.place());
+        edit(&file, &|text| text[line] = text[line].replace(&network, ""));
     } else if printed.how.starts_with("take that line out of ") {
         let place = printed.quoted("out of ", ',');
         let (file, line) = match place.rsplit_once(':') {

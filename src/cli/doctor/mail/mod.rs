@@ -16,8 +16,11 @@ mod rspamd_blocks;
 mod rspamd_files;
 mod rspamd_proxy;
 mod spamassassin;
+mod spamassassin_again;
 mod spamassassin_condition;
 mod spamassassin_if;
+mod spamassassin_relays;
+mod spamassassin_scores;
 mod statement;
 mod trouble;
 mod unanswered;
@@ -134,6 +137,8 @@ pub(super) struct Found {
     troubles: Vec<Trouble>,
     /// Exim's that nobody reads.
     astray: Vec<Trouble>,
+    /// SpamAssassin's rules, with what they score.
+    scored: spamassassin_scores::Scored,
     again: Vec<Again>,
     /// Postfix's lines that are not what they were meant to be.
     broken: Vec<Check>,
@@ -224,11 +229,18 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         is_whole &= program != Program::Spamassassin || found.closed.len() == closed_before;
     }
     rspamd_files::include(&mut texts, &|path| fs::read_to_string(path).ok());
+    let unloaded = spamassassin_relays::unloaded(&texts, is_whole);
     let resolved = spamassassin_if::resolve(&mut texts, is_whole, spamassassin_version);
+    spamassassin_again::settle(&mut texts);
     for read in &texts {
         found.add(read.program, Path::new(&read.place), &read.text);
     }
+    found.mentions.retain(|mention| mention.program != Program::Spamassassin);
+    found.mentions.extend(spamassassin::all(&texts));
     found.idle.extend(resolved.hidden);
+    found.idle.extend(spamassassin_relays::dead(&unloaded, &found.mentions));
+    found.troubles.extend(spamassassin_relays::trusting(&texts, &found.mentions));
+    found.scored = spamassassin_scores::Scored::of(&texts);
     if let Some(read_one) = exim.first() {
         found.astray = exim::astray(
             read_one,
@@ -372,7 +384,12 @@ impl Found {
 }
 
 /// What is wrong with what was `found`. `resolver` is the first of /etc/resolv.conf.
-pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Option<IpAddr>) -> Vec<Check> {
+pub(super) fn look(
+    mut found: Found,
+    config: &Config,
+    wiring: &Wiring,
+    resolver: Option<IpAddr>,
+) -> Vec<Check> {
     let mut checks = found.closed;
     if found.programs.is_empty() {
         let what = "no configuration of Postfix, Exim, rspamd or SpamAssassin is here";
@@ -387,7 +404,9 @@ pub(super) fn look(found: Found, config: &Config, wiring: &Wiring, resolver: Opt
     checks.extend(main_cf::again(&found.again, wiring));
     checks.extend(harsh(&found.harsh, wiring));
     checks.extend(trouble::checks(&found.troubles, wiring));
+    let scored = found.scored.judge(&mut found.mentions, &served);
     checks.extend(judge(&found.mentions, &served, resolver));
+    checks.extend(scored);
     checks.extend(weights::judge(&found.weights, &served));
     let is_ours_alone = |alone: &&rspamd_blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
     checks.extend(found.alone.iter().filter(is_ours_alone).map(rspamd_blocks::Alone::check));

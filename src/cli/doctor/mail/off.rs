@@ -233,7 +233,7 @@ pub(super) fn faint(texts: &[Read]) -> Vec<Faint> {
 }
 
 /// Of four scores, the second and the last are those of mail for which lists are asked, without and with what was learned.
-fn columns(values: &[&str]) -> Vec<f64> {
+pub(super) fn columns(values: &[&str]) -> Vec<f64> {
     let value = |at: usize| values.get(at).and_then(|value| value.parse().ok());
     match values.len() {
         4.. => [value(1), value(3)].into_iter().flatten().collect(),

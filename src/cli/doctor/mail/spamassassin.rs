@@ -6,23 +6,45 @@ use std::net::{IpAddr, SocketAddr};
 use super::super::super::snippet::Program;
 use super::super::finding::Cure;
 use super::filter::{Filter, of_pattern};
+use super::off::Read;
 use super::{Does, Idle, LooksUp, Mention};
 
+/// What other rules look for in the answer of a set.
+type Subtests = BTreeMap<String, Vec<Filter>>;
+
+/// A line without its comment.
+fn plain(line: &str) -> &str {
+    line.split('#').next().unwrap_or_default().trim()
+}
+
+/// Of all its files together: a rule of one looks into the answer that a rule of another asks for.
+pub(super) fn all(texts: &[Read]) -> Vec<Mention> {
+    let texts = || texts.iter().filter(|read| read.program == Program::Spamassassin);
+    let subtests = subtests(texts().map(|read| read.text.as_str()));
+    texts().flat_map(|read| asking(&read.place, &read.text, &subtests)).collect()
+}
+
 pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
-    let lines = || text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    // What other rules look for in the answer of a set.
-    let mut subtests: BTreeMap<String, Vec<Filter>> = BTreeMap::new();
-    for line in lines() {
+    asking(file, text, &subtests(std::iter::once(text)))
+}
+
+fn subtests<'a>(texts: impl Iterator<Item = &'a str>) -> Subtests {
+    let mut subtests = Subtests::new();
+    for line in texts.flat_map(str::lines).map(plain) {
         let Some(arguments) = arguments(line, "eval:check_rbl_sub(") else { continue };
         if let [set, pattern, ..] = &arguments[..] {
             subtests.entry(set.clone()).or_default().push(of_pattern(pattern));
         }
     }
+    subtests
+}
+
+fn asking(file: &str, text: &str, subtests: &Subtests) -> Vec<Mention> {
     let mut mentions = Vec::new();
-    for (at, line) in lines().enumerate() {
+    for (at, line) in text.lines().map(plain).enumerate() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let found = match words[..] {
-            ["header", rule, ..] => evaluated(line, rule, &subtests),
+            ["header", rule, ..] => evaluated(line, rule, subtests),
             ["urirhsbl", _, zone, ..] => vec![(zone.to_owned(), Filter::Open)],
             ["urirhssub", _, zone, _, code, ..] => vec![(zone.to_owned(), of_pattern(code))],
             _ => continue,
@@ -38,7 +60,7 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
 }
 
 /// `eval:check_rbl('SET', 'ZONE.', 'SUBTEST')`. A rule whose name begins with `__` scores nothing: others look at its answer.
-fn evaluated(line: &str, rule: &str, subtests: &BTreeMap<String, Vec<Filter>>) -> Vec<(String, Filter)> {
+fn evaluated(line: &str, rule: &str, subtests: &Subtests) -> Vec<(String, Filter)> {
     let found = arguments(line, "eval:check_rbl(").or_else(|| arguments(line, "eval:check_rbl_txt("));
     let filters = match found.as_deref() {
         Some([set, _]) if rule.starts_with("__") => {

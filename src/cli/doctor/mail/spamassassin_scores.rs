@@ -1,0 +1,308 @@
+//! What SpamAssassin's rules score: whether that is what their lists are good for, beside what makes a mail spam. And for which relays of a mail they
+//! ask. Pure.
+//!
+//! Told of rules of which the files say all: one that another condition goes with (`meta A && B`) may be meant otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::super::snippet::Program;
+use super::super::finding::{Area, Check, Cure};
+use super::filter::{Filter, of_pattern};
+use super::judge::Served;
+use super::off::{Read, columns};
+use super::spamassassin::arguments;
+use super::{Does, Mention};
+use crate::model::{Name, Use};
+
+/// Where nothing says otherwise.
+const REQUIRED: f64 = 5.0;
+/// Hardly a mail ever scores that.
+const NEVER: f64 = 18.0;
+/// Less than this marks a mail and does no more.
+const FAINT: f64 = 0.01;
+/// What makes `check_rbl` look at some relays alone.
+const ENDINGS: [&str; 3] = ["-lastexternal", "-firsttrusted", "-notfirsthop"];
+
+/// Rules and scores, as the files have them.
+#[derive(Debug, Default)]
+pub(super) struct Scored {
+    /// What each looks for, by its name.
+    rules: BTreeMap<String, Vec<(Name, Filter)>>,
+    scores: BTreeMap<String, Score>,
+    /// What makes a mail spam, and where that is set.
+    required: Option<(f64, String)>,
+    sets: Vec<Set>,
+}
+
+/// What `check_rbl` calls an answer.
+#[derive(Debug)]
+struct Set {
+    name: String,
+    zone: Name,
+    at: String,
+    /// What looks into it.
+    rules: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Score {
+    /// Of mail for which lists are asked, without and with what was learned; nothing where that is not plain.
+    values: Vec<f64>,
+    at: String,
+}
+
+impl Score {
+    fn least(&self) -> Option<f64> {
+        self.values.iter().copied().reduce(f64::min)
+    }
+
+    fn most(&self) -> Option<f64> {
+        self.values.iter().copied().reduce(f64::max)
+    }
+}
+
+impl Scored {
+    pub(super) fn of(texts: &[Read]) -> Self {
+        let mut scored = Self::default();
+        let mut subtests: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut metas: BTreeMap<&str, &str> = BTreeMap::new();
+        for read in texts.iter().filter(|read| read.program == Program::Spamassassin) {
+            for (at, line) in read.text.lines().enumerate() {
+                let line = line.split('#').next().unwrap_or_default().trim();
+                let at = || format!("{}:{}", read.place, at + 1);
+                let words: Vec<&str> = line.split_whitespace().collect();
+                match words[..] {
+                    ["header", rule, ..] => {
+                        if let Some(call) = arguments(line, "eval:check_rbl(") {
+                            scored.asks(rule, &call, at());
+                        } else if let Some(call) = arguments(line, "eval:check_rbl_sub(") {
+                            subtests.push((rule, call));
+                        }
+                    }
+                    ["urirhssub", rule, zone, _, code, ..] => scored.rule(rule, zone, of_pattern(code)),
+                    ["urirhsbl", rule, zone, ..] => scored.rule(rule, zone, Filter::Open),
+                    ["meta", rule, ..] => {
+                        let of = line["meta".len()..].trim_start()[rule.len()..].trim();
+                        metas.insert(rule, of);
+                    }
+                    ["score", rule, ref values @ ..] => {
+                        // Beside `(1)`, which is added to what there was.
+                        let is_plain = values.iter().all(|value| value.parse::<f64>().is_ok());
+                        let values = if is_plain { columns(values) } else { Vec::new() };
+                        scored.scores.insert(rule.to_owned(), Score { values, at: at() });
+                    }
+                    ["required_score" | "required_hits", value, ..] => {
+                        scored.required = value.parse().ok().map(|value| (value, at()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (rule, call) in subtests {
+            let [set, pattern, ..] = &call[..] else { continue };
+            let mut zones: Vec<Name> = Vec::new();
+            for of in scored.sets.iter_mut().filter(|of| of.name == *set) {
+                of.rules.push(rule.to_owned());
+                zones.push(of.zone.clone());
+            }
+            for zone in zones {
+                scored.rule(rule, &zone.to_string(), of_pattern(pattern));
+            }
+        }
+        scored.made_of(&metas);
+        scored
+    }
+
+    fn asks(&mut self, rule: &str, call: &[String], at: String) {
+        let [set, zone, rest @ ..] = call else { return };
+        // One that scores nothing is there for those that look into its answer.
+        let looks = !rule.starts_with("__") || !rest.is_empty();
+        if let Ok(zone) = zone.trim_end_matches('.').parse() {
+            let rules = Some(rule.to_owned()).filter(|_| looks).into_iter().collect();
+            self.sets.push(Set { name: set.clone(), zone, at, rules });
+        }
+        if looks {
+            self.rule(rule, zone, rest.first().map_or(Filter::Open, |pattern| of_pattern(pattern)));
+        }
+    }
+
+    fn rule(&mut self, rule: &str, zone: &str, filter: Filter) {
+        if let Ok(zone) = zone.trim_end_matches('.').parse() {
+            self.rules.entry(rule.to_owned()).or_default().push((zone, filter));
+        }
+    }
+
+    /// Rules that hold when one of others does.
+    fn made_of(&mut self, metas: &BTreeMap<&str, &str>) {
+        for (rule, of) in metas {
+            let names: Vec<&str> = of.split("||").map(str::trim).collect();
+            let made: Option<Vec<_>> = names.iter().map(|name| self.rules.get(*name).cloned()).collect();
+            self.rules.remove(*rule);
+            if let Some(made) = made {
+                self.rules.insert((*rule).to_owned(), made.concat());
+            }
+        }
+    }
+
+    /// What is wrong. A use that is judged by its score here is taken for weighing elsewhere.
+    pub(super) fn judge(&self, mentions: &mut [Mention], served: &Served<'_>) -> Vec<Check> {
+        let printed = Program::Spamassassin.text(served.wiring()).unwrap_or_default();
+        let required = self.required.as_ref().map_or(REQUIRED, |(value, _)| *value);
+        let mut checks = Vec::new();
+        let mut weighing: Vec<(f64, &str, &Name)> = Vec::new();
+        let mut sum = 0.0;
+        for (rule, looks_for) in self.rules.iter().filter(|(rule, _)| !rule.starts_with("__")) {
+            let Some((score, (zone, _))) = self.scores.get(rule).zip(looks_for.first()) else { continue };
+            let (Some(least), Some(most)) = (score.least(), score.most()) else { continue };
+            let uses = uses(looks_for, served);
+            if uses.is_empty() {
+                continue;
+            }
+            sum += most.max(0.0);
+            let is_alone = |wanted: Use| uses.iter().all(|use_| *use_ == wanted);
+            let right = |use_| format!("score    {rule} {:.1}", suggested(&printed, rule, use_));
+            let mut tell = |use_: Use, rest: String, cause: String| {
+                let what = format!("SpamAssassin, {}: {zone} {rest}", score.at);
+                let check = Check::bad(Area::Mail, "mail-wrong-use", what).because(cause);
+                checks.push(check.cured(in_place(&score.at, right(use_))));
+            };
+            if is_alone(Use::Allow) && least > FAINT {
+                let cause = "who is on an allow list is taken for a spammer for it".to_owned();
+                tell(Use::Allow, format!("is for letting in, and {rule} scores {least}"), cause);
+            } else if !uses.contains(&Use::Allow) && least < -FAINT {
+                for mention in mentions.iter_mut() {
+                    let is_of = mention.program == Program::Spamassassin
+                        && looks_for
+                            .iter()
+                            .any(|(zone, filter)| *zone == mention.zone && *filter == mention.filter);
+                    if is_of && mention.does == Does::Let {
+                        mention.does = Does::Weigh;
+                    }
+                }
+                let use_ = uses.iter().next().copied().unwrap_or(Use::Block);
+                let cause = "who is on it is let in for it".to_owned();
+                tell(use_, format!("is not for letting in, and {rule} scores {least}"), cause);
+            } else if is_alone(Use::Score) && least >= required {
+                let cause = format!(
+                    "a score list is for weighing, and {required} make a mail spam: it is enough alone"
+                );
+                tell(Use::Score, format!("is for weighing, and {rule} scores {least}"), cause);
+            } else if is_alone(Use::Score) {
+                weighing.push((least, rule, zone));
+            }
+        }
+        checks.extend(self.together(&mut weighing, required));
+        checks.extend(self.never(sum, required));
+        checks.extend(self.every_relay(mentions, served));
+        checks
+    }
+
+    /// Two score lists that are enough.
+    fn together(&self, weighing: &mut [(f64, &str, &Name)], required: f64) -> Option<Check> {
+        const EACH: f64 = 1.5;
+        weighing.sort_by(|one, other| other.0.total_cmp(&one.0));
+        let [(one, first, _), (other, second, _), ..] = weighing else { return None };
+        if *one + *other < required || *other <= FAINT {
+            return None;
+        }
+        let at = &self.scores.get(*first)?.at;
+        let what = format!("SpamAssassin, {at}: {first} and {second} together score {}", *one + *other);
+        let check = Check::warn(Area::Mail, "mail-wrong-use", what).because(format!(
+            "score lists are for weighing, and {required} make a mail spam: who is on two of them is a spammer"
+        ));
+        Some(match &self.required {
+            Some((value, at)) if *value < REQUIRED && *one + *other < REQUIRED => check.cured(without(at)),
+            _ if 2.0 * EACH < required => {
+                let lines: Vec<String> = weighing
+                    .iter()
+                    .filter(|(score, ..)| *score > EACH)
+                    .map(|(_, rule, _)| format!("score    {rule} {EACH:.1}"))
+                    .collect();
+                check.cured(Cure {
+                    how: "SpamAssassin: in the place of the scores that these rules have, and restart what calls it".to_owned(),
+                    lines: lines.join("\n"),
+                })
+            }
+            _ => check.cured_by("SpamAssassin: lower scores for them, or a higher required_score"),
+        })
+    }
+
+    /// A threshold that nothing of gatepost's reaches.
+    fn never(&self, sum: f64, required: f64) -> Option<Check> {
+        let (_, at) = self.required.as_ref().filter(|_| required > NEVER && sum > 0.0 && sum < required)?;
+        let what = format!(
+            "SpamAssassin, {at}: required_score is {required}, and all of gatepost's rules together score {sum}"
+        );
+        let check = Check::warn(Area::Mail, "mail-weight", what);
+        Some(check.because("so that hardly a mail is ever spam, listed or not").cured(without(at)))
+    }
+
+    /// Zones that are asked for each relay that a mail came by: those before the last anybody may be, or may have made up.
+    fn every_relay(&self, mentions: &[Mention], served: &Served<'_>) -> Vec<Check> {
+        let sets = self.sets.iter().filter(|set| !ENDINGS.iter().any(|ending| set.name.ends_with(ending)));
+        let checks = sets.filter_map(|Set { zone, at, rules, .. }| {
+            let wired = served.zone(zone).filter(|wired| wired.addresses)?;
+            let of = mentions
+                .iter()
+                .find(|mention| mention.program == Program::Spamassassin && mention.zone == *zone)?;
+            // What is there to be seen alone does nobody any harm.
+            let is_faint = |rule: &String| {
+                let values = self.scores.get(rule).map(|score| &score.values[..]).unwrap_or_default();
+                !values.is_empty() && values.iter().all(|value| value.abs() <= FAINT)
+            };
+            if !rules.is_empty() && rules.iter().all(is_faint) {
+                return None;
+            }
+            let what = format!("SpamAssassin, {at}: {zone} is asked for every relay that a mail came by");
+            let check = match wired.codes.keys().all(|use_| *use_ == Use::Score) {
+                true => Check::warn(Area::Mail, "mail-every-relay", what),
+                false => Check::bad(Area::Mail, "mail-every-relay", what),
+            };
+            let check = check.because(
+                "who is listed at home is punished though his provider, who is not, hands his mail over; and a relay that an allow list has \
+                 is easily made up. `-lastexternal` behind the name of the set has it ask for the one that brought the mail",
+            );
+            Some(match served.cure(of, mentions) {
+                Some(cure) => check.cured(cure),
+                None => check.cured_by("SpamAssassin: put `-lastexternal` behind the name of the set, in all rules that have it"),
+            })
+        });
+        checks.collect()
+    }
+}
+
+/// What the lists are good for whose codes the rule looks for.
+fn uses(looks_for: &[(Name, Filter)], served: &Served<'_>) -> BTreeSet<Use> {
+    let all = looks_for.iter().filter_map(|(zone, filter)| Some((served.zone(zone)?, filter)));
+    let uses = all.flat_map(|(wired, filter)| {
+        let taken = wired.codes.iter().filter(move |(_, codes)| codes.keys().any(|code| filter.lets(*code)));
+        taken.map(|(use_, _)| *use_)
+    });
+    uses.collect()
+}
+
+/// What is printed for the rule, or for such a list.
+fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
+    let line = printed.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("score") && words.next() == Some(rule)).then(|| words.next()?.parse().ok())?
+    });
+    line.unwrap_or(match use_ {
+        Use::Block | Use::Bounce => 6.0,
+        Use::Score => 1.5,
+        Use::Allow => -5.0,
+    })
+}
+
+fn in_place(at: &str, lines: String) -> Cure {
+    Cure { how: format!("SpamAssassin: in the place of the line at {at}, and restart what calls it"), lines }
+}
+
+fn without(at: &str) -> Cure {
+    Cure {
+        how: format!(
+            "take that line out of {at}, and restart what calls it: {REQUIRED} is what SpamAssassin has without it"
+        ),
+        lines: String::new(),
+    }
+}

@@ -1,0 +1,126 @@
+//! What SpamAssassin's rules score, and whom they ask for.
+
+use super::*;
+
+/// Names of what is wrong with the printed rules and these lines behind them, what is said, and the cure.
+fn told(change: impl Fn(String) -> String, more: &str) -> Vec<(&'static str, String)> {
+    let text = change(Program::Spamassassin.text(&wiring()).unwrap());
+    let read = |place: &str, text: &str| off::Read {
+        program: Program::Spamassassin,
+        place: place.to_owned(),
+        text: text.to_owned(),
+    };
+    let mut texts = vec![read("a.cf", &text), read("z.cf", more)];
+    spamassassin_again::settle(&mut texts);
+    let mut mentions = spamassassin::all(&texts);
+    let idle = off::off(&texts, &mut mentions);
+    let wiring = wiring();
+    let served = Served::of(&config(), &wiring);
+    let mut checks = without_effect(&idle, &mentions, &wiring, None);
+    let scored = spamassassin_scores::Scored::of(&texts).judge(&mut mentions, &served);
+    checks.extend(judge(&mentions, &served, None));
+    checks.extend(scored);
+    checks.iter().map(|check| (check.name(), format!("{check:?}"))).collect()
+}
+
+fn as_printed(more: &str) -> Vec<(&'static str, String)> {
+    told(|text| text, more)
+}
+
+/// The rules that are printed with this score.
+fn rules(score: &str) -> Vec<String> {
+    let text = Program::Spamassassin.text(&wiring()).unwrap();
+    let of = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["score", rule, value] if value == score => Some(rule.to_owned()),
+        _ => None,
+    };
+    text.lines().filter_map(of).collect()
+}
+
+#[test]
+fn scores_that_are_not_what_lists_are_for() {
+    assert_eq!(as_printed(""), []);
+    assert_eq!(as_printed("required_score 5\n"), []);
+    let (score, allow) = (&rules("1.5")[0], &rules("-5.0")[0]);
+    for (more, line) in [
+        (format!("score {score} 6\n"), format!("score    {score} 1.5")),
+        (format!("score {score} 1 5 1 5.5\n"), format!("score    {score} 1.5")),
+        (format!("score {allow} 5\n"), format!("score    {allow} -5.0")),
+        // In another file than the rules: that line is named.
+        (format!("# x\nscore {score} -3\n"), format!("score    {score} 1.5")),
+    ] {
+        let found = as_printed(&more);
+        let [(name, told)] = &found[..] else { panic!("{more}: {found:?}") };
+        assert_eq!(*name, "mail-wrong-use");
+        let at = format!("z.cf:{}", more.lines().count());
+        assert!(told.contains(&format!("SpamAssassin, {at}: ")), "{told}");
+        assert!(
+            told.contains(&format!("in the place of the line at {at}")) && told.contains(&line),
+            "{told}"
+        );
+        assert_eq!(as_printed(&format!("{line}\n")), [], "{line}");
+    }
+    for fine in [
+        format!("score {score} 0.001\n"),
+        format!("score {score} 1 9 1 1.5\n"),
+        format!("score {allow} -0.001\n"),
+        format!("score {score} (6)\n"),
+        format!("score {score} 2\n"),
+        "score OTHER 9\nrequired_score 9\n".to_owned(),
+    ] {
+        assert_eq!(as_printed(&fine), [], "{fine}");
+    }
+}
+
+#[test]
+fn score_lists_that_are_enough_together() {
+    let both = rules("1.5");
+    assert!(both.len() > 1, "{both:?}");
+    let found = as_printed("required_score 2.5\n");
+    let [("mail-wrong-use", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(told.contains("take that line out of z.cf:1"), "{told}");
+    let scores: String = both.iter().map(|rule| format!("score {rule} 3\n")).collect();
+    let found = as_printed(&scores);
+    let [("mail-wrong-use", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(told.contains(&format!("score    {} 1.5", both[1])), "{told}");
+    assert_eq!(as_printed(&format!("{scores}required_score 7\n")), []);
+}
+
+#[test]
+fn thresholds_that_nothing_reaches() {
+    let found = as_printed("required_score 500\n");
+    let [("mail-weight", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(told.contains("take that line out of z.cf:1"), "{told}");
+    assert_eq!(as_printed("required_score 10\n"), []);
+}
+
+#[test]
+fn zones_that_are_asked_for_every_relay() {
+    let everywhere = |ending: &'static str| told(move |text| text.replace("-lastexternal", ending), "");
+    for ending in ["", "-untrusted"] {
+        let found = everywhere(ending);
+        assert!(found.len() > 2 && found.iter().all(|(name, _)| *name == "mail-every-relay"), "{found:?}");
+        let of_blocks = found.iter().filter(|(_, told)| told.contains("level: Bad")).count();
+        assert!((1..found.len()).contains(&of_blocks), "{found:?}");
+        assert!(found.iter().all(|(_, told)| told.contains("-lastexternal', '")), "{found:?}");
+    }
+    for fine in ["-firsttrusted", "-notfirsthop"] {
+        assert_eq!(everywhere(fine), [], "{fine}");
+    }
+    // What is there to be seen alone.
+    let seen = "header SEEN eval:check_rbl('seen', 'block.gatepost.internal.', '^127\\.0\\.2\\.2$')\n";
+    assert_eq!(as_printed(&format!("{seen}score SEEN 0.001\n")), []);
+    assert_eq!(as_printed(&format!("{seen}score SEEN 1\n")).len(), 1);
+}
+
+/// Of a name the last is the rule.
+#[test]
+fn rules_that_are_written_again_and_lack_codes() {
+    let text = Program::Spamassassin.text(&wiring()).unwrap();
+    let rule = text.lines().find(|line| line.starts_with("header   GATEPOST_BLOCK ")).unwrap();
+    let set = rule.split('\'').nth(1).unwrap();
+    let older = format!("header GATEPOST_BLOCK eval:check_rbl_sub('{set}', '127.0.2.2')\n");
+    let found = as_printed(&older);
+    let [("mail-lacks-code", _)] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(as_printed(&format!("{older}{rule}\n")), []);
+}
