@@ -147,7 +147,7 @@ fn keys(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
                 _ => {
                     rest.contains('=')
                         || text[..at].contains("://")
-                        || !rest.starts_with(|c: char| c.is_whitespace() || QUOTES.contains(&c))
+                        || !rest.starts_with(|c: char| c.is_whitespace() || c == ')' || QUOTES.contains(&c))
                 }
             };
             if is_key {

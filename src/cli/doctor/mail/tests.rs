@@ -249,23 +249,6 @@ fn restrictions_that_nothing_comes_by() {
     assert!(told.contains("postconf -X soft_bounce") && told.contains("level: Warn"), "{told}");
 }
 
-/// A threshold that is lower than what was printed makes a score list refuse by itself; who gives one as much as a block list means it.
-#[test]
-fn a_threshold_below_what_score_lists_weigh() {
-    let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
-    let text = Program::Postscreen.text(&wiring()).unwrap();
-    assert_eq!(in_effect(&text, on).0, [""; 0]);
-    let (names, first) = in_effect(&format!("{text}postscreen_dnsbl_threshold = 1\n"), on);
-    assert!(names.iter().all(|name| *name == "mail-weight") && !names.is_empty(), "{names:?}");
-    assert!(first.contains("alone is refused for it, though it is for weighing"), "{first}");
-    let threshold = cured::sites(&wiring(), None).lines;
-    let threshold =
-        threshold.lines().find_map(|line| line.strip_prefix("postscreen_dnsbl_threshold = ")).unwrap();
-    let meant = text.replace("*1,", &format!("*{threshold},"));
-    assert_ne!(meant, text);
-    assert_eq!(in_effect(&meant, on).0, [""; 0], "{meant}");
-}
-
 /// Weights mean something beside the threshold alone.
 #[test]
 fn postscreen_is_told_weights_that_fit_its_threshold() {

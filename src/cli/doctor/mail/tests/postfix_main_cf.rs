@@ -180,3 +180,18 @@ fn a_class_is_moved_with_its_table() {
     let warns = "    warn_if_reject reject_rbl_client block.gatepost.internal=127.0.2.9,";
     assert_eq!(moved("", &[warns, asks, people]), [(1, format!("{warns}\n{asks}"))]);
 }
+
+/// A threshold that is lower than what was printed makes a score list refuse by itself; who gives one as much as a block list means it.
+#[test]
+fn a_threshold_below_what_score_lists_weigh() {
+    let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
+    let text = Program::Postscreen.text(&wiring()).unwrap();
+    assert_eq!(in_effect(&text, on).0, [""; 0]);
+    let (names, first) = in_effect(&format!("{text}postscreen_dnsbl_threshold = 1\n"), on);
+    assert!(names.iter().all(|name| *name == "mail-weight") && !names.is_empty(), "{names:?}");
+    assert!(first.contains("alone is refused for it, though it is for weighing"), "{first}");
+    let threshold = text.lines().find_map(|line| line.strip_prefix("postscreen_dnsbl_threshold = ")).unwrap();
+    let meant = text.replace("*1,", &format!("*{threshold},"));
+    assert_ne!(meant, text);
+    assert_eq!(in_effect(&meant, on).0, [""; 0], "{meant}");
+}
