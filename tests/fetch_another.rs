@@ -559,3 +559,54 @@ fn a_list_that_seldom_changes() {
     assert_eq!(outcome(&site, 1), "failed");
     assert_eq!(listed(&site), (false, false));
 }
+
+/// A name that was given away by mistake, and given back: as long as nobody has brought anything under it, nothing is lost.
+#[test]
+fn a_name_that_is_given_back() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    gives(&friends, FRIEND);
+    foes.does(Act::Say(response("503 X", b"")));
+    let site = Site::new();
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    let before = site.first_list();
+    friends.does(Act::Say(response("503 X", b"")));
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(site.first_list()["set"], before["set"]);
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (true, false));
+    // And what the other list brings ends that.
+    gives(&foes, FOE);
+    site.configure(&list(&foes, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 1), "failed");
+    assert_eq!(listed(&site), (false, false));
+    assert!(!site.files("feeds/one").iter().any(|name| name.contains(before["set"].as_str().unwrap())));
+}
+
+/// A version whose coming the log has forgotten is known by when it was confirmed.
+#[test]
+fn a_version_that_came_long_ago() {
+    let [friends, foes] = [(); 2].map(|()| Hostile::start());
+    let site = Site::new();
+    friends.does(Act::Say(response("200 OK\nETag: \"one\"", FRIEND)));
+    site.configure(&list(&friends, "allow", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    let first = site.first_list()["set"].as_str().unwrap().to_owned();
+    friends.does(Act::Say(response("304 Not Modified\nETag: \"one\"", b"")));
+    assert_eq!(outcome(&site, 0), "confirmed");
+    gives(&foes, FOE);
+    for use_ in ["allow", "block"] {
+        site.configure(&list(&foes, use_, ""));
+        assert_eq!(outcome(&site, 0), "accepted");
+    }
+    let log = site.state().join("feeds/one/log.jsonl");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, lines.split_once('\n').unwrap().1).unwrap();
+    let said = site.on_list("rollback", "one", &[&first]).expect(2).stderr;
+    assert!(said.contains("is of another list that had this name"), "{said}");
+}

@@ -51,6 +51,9 @@ pub struct ListStatus {
     /// from what they had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_away: bool,
+    /// That, until the new list has brought something: whoever gives the name back has it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Box<ListStatus>>,
     /// When the data of the current set end by their own words (`$TIMESTAMP` of rbldnsd's files), in seconds since
     /// 1970 by the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -366,18 +369,29 @@ impl ListStatus {
     /// alone.
     #[must_use]
     pub fn given_away(self) -> Self {
-        Self {
-            attempts: self.attempts,
-            round: self.round,
-            last_attempt: self.last_attempt,
-            last_contact: self.last_contact,
-            asked: self.asked,
-            believed: self.believed,
-            resting: self.resting,
-            waits: self.waits,
-            given_away: true,
-            ..Self::default()
-        }
+        let mut left = Self { given_away: true, waits: self.waits, ..Self::default() };
+        left.go_on_from(&self);
+        left.forgotten = Some(Box::new(Self { waits: false, forgotten: None, ..self }));
+        left
+    }
+
+    /// The version again that was forgotten, after the name was given back.
+    #[must_use]
+    pub fn given_back(&self) -> Option<Self> {
+        let mut again = self.forgotten.as_deref()?.clone();
+        again.go_on_from(self);
+        Some(again)
+    }
+
+    /// What concerns those that are asked, whatever list it is.
+    fn go_on_from(&mut self, last: &Self) {
+        self.attempts = last.attempts;
+        self.round = last.round;
+        self.last_attempt.clone_from(&last.last_attempt);
+        self.last_contact.clone_from(&last.last_contact);
+        self.asked.clone_from(&last.asked);
+        self.believed.clone_from(&last.believed);
+        self.resting.clone_from(&last.resting);
     }
 
     /// Notes that the current set was confirmed.
@@ -400,6 +414,7 @@ impl ListStatus {
         }
         self.set = Some(set);
         self.given_away = false;
+        self.forgotten = None;
         self.validators = validators;
         self.last_confirmed = Some(now.stamp());
         self.decide(outcome, reasons, now);
@@ -418,6 +433,7 @@ impl ListStatus {
         self.passed_over.clear();
         // What was held was held against another decision.
         self.waits = false;
+        (self.given_away, self.forgotten) = (false, None);
         self.set = Some(set);
         self.pinned = Some(Pin { since: now.stamp(), passed_over: None });
         self.decide(Outcome::Pinned, vec![reason], now);

@@ -290,7 +290,8 @@ impl<'a> Desk<'a> {
         if attempt.outcome.is_new() || attempt.outcome == Outcome::Confirmed {
             self.keeper.drop_held()?;
         }
-        let current: Vec<_> = current.iter().map(|set| set.hash).collect();
+        let forgotten = self.status.forgotten.as_ref().and_then(|forgotten| forgotten.set);
+        let current: Vec<_> = current.iter().chain(&forgotten).map(|set| set.hash).collect();
         let sync = &self.config.reloadable.sync;
         self.keeper.prune_sets(&current, Retention { age: sync.keep, now, size: sync.keep_size })?;
         self.forget_old_changes();
@@ -376,6 +377,10 @@ impl<'a> Desk<'a> {
         report: &mut ListReport,
     ) -> Result<(), SyncError> {
         let before = self.status.set;
+        if self.status.forgotten.is_some() {
+            // Also what would be taken up again if the status were lost.
+            self.keeper.drop_versions()?;
+        }
         let set = self.keeper.keep_set(&read.parsed.set)?;
         // A set that cannot be read any more has nothing to be compared with.
         let old = before.filter(|before| before.hash != set.hash).and_then(|before| self.old(&before.hash));

@@ -17,19 +17,21 @@ use crate::store::{Attempt, ListDir, ListStatus, StoreError};
 use crate::sync::SyncError;
 
 impl Desk<'_> {
-    /// What another list brought that had this name is gone from here on, in service and held; whether there was any.
+    /// What another list brought that had this name is gone from here on, in service and held; whether there was any. It comes back with
+    /// the name, until this list has brought something.
     pub(in crate::sync) fn forget_another_list(&mut self) -> Result<bool, SyncError> {
         let was_held = self.forget_held_by_another()?;
-        if self.status.set.is_none() {
-            return Ok(was_held);
-        }
-        if self.status.use_.is_none() {
+        if self.status.set.is_some() && self.status.use_.is_none() {
             // Nothing is left that says it.
             self.status.use_ = Some(self.list.use_);
             self.keeper.put_status(&self.status)?;
             return Ok(was_held);
         }
-        if !is_of_another(self.list, &self.status) {
+        let Some(status) = changed(self.list, &self.keeper, &self.status) else { return Ok(was_held) };
+        self.status = status;
+        self.keeper.put_status(&self.status)?;
+        if !self.status.given_away {
+            tracing::info!(list = %self.list.name, "its name was given back to it, and so is its version");
             return Ok(was_held);
         }
         tracing::warn!(
@@ -37,10 +39,6 @@ impl Desk<'_> {
             "it is an allow list no more, or has become one, at other places: its version in service is forgotten, and it answers from \
              its first fetch on"
         );
-        self.status = std::mem::take(&mut self.status).given_away();
-        // First what would be taken up again if the status were lost.
-        self.keeper.drop_versions()?;
-        self.keeper.put_status(&self.status)?;
         Ok(true)
     }
 
@@ -65,12 +63,15 @@ impl Desk<'_> {
 
     /// Why a version cannot be put in service: another list brought it.
     pub(super) fn check_is_own(&self, version: &ContentHash, history: &[Attempt]) -> Result<(), SyncError> {
+        if self.status.given_away {
+            return Err(SyncError::Forgotten(self.list.name.clone()));
+        }
         let Some(use_) = lost::use_of(history, version) else { return self.check_is_younger(version) };
         if !is_opposite(self.list, use_) {
             return Ok(());
         }
-        let came_from =
-            lost::brought(history, version).and_then(|attempt| attempt.validators).map(|known| known.url);
+        let brought = lost::brought(history, version).and_then(|attempt| attempt.validators);
+        let came_from = brought.or_else(|| lost::confirmed_at(history, version)).map(|known| known.url);
         match came_from.filter(|known| !asks_at(self.list, known)) {
             Some(place) => Err(SyncError::AnotherList {
                 list: self.list.name.clone(),
@@ -96,7 +97,17 @@ impl Desk<'_> {
 pub(crate) fn status_as(list: &ListConfig, dir: &ListDir) -> Result<ListStatus, StoreError> {
     let mut status = lost::status_of(dir)?;
     status.waits &= !is_held_of_another(list, dir, &status);
-    Ok(if is_of_another(list, &status) { status.given_away() } else { status })
+    Ok(changed(list, dir, &status).unwrap_or(status))
+}
+
+/// What a status becomes when its version is another list's, or the one that was forgotten this one's again.
+fn changed(list: &ListConfig, dir: &ListDir, status: &ListStatus) -> Option<ListStatus> {
+    if is_of_another(list, status) {
+        return Some(status.clone().given_away());
+    }
+    let is_there = |again: &ListStatus| again.set.is_some_and(|set| dir.has_set(&set.hash));
+    let again = status.given_back().filter(|_| status.set.is_none())?;
+    (is_there(&again) && !is_of_another(list, &again)).then_some(again)
 }
 
 /// What is held was brought by another list that had this name.

@@ -81,7 +81,7 @@ pub(super) fn use_of(history: &[Attempt], set: &ContentHash) -> Option<Use> {
 }
 
 /// Where a set was last said to be what there is: the line that brought it may have been long ago.
-fn confirmed_at(history: &[Attempt], set: &ContentHash) -> Option<Validators> {
+pub(super) fn confirmed_at(history: &[Attempt], set: &ContentHash) -> Option<Validators> {
     let is_confirmed =
         |attempt: &&Attempt| attempt.outcome == Outcome::Confirmed && attempt.set.as_ref() == Some(set);
     let attempt = history.iter().rev().find(is_confirmed)?;
