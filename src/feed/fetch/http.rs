@@ -194,7 +194,9 @@ fn shown(at: &Url, asked: &Url) -> String {
 
 fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Problem> {
     let bad = |what: String| Problem::answered(what);
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).filter(|to| !to.is_empty());
+    // Taken for the place that it stands at, it would be asked again.
+    let location = location.ok_or_else(|| bad("a redirect to nowhere".to_owned()))?;
     let to = from.join(location).map_err(|error| bad(format!("a redirect to nowhere: {error}")))?;
     if from.scheme() == "https" && to.scheme() == "http" {
         return Err(bad(format!("a redirect from https to http ({})", shown(&to, from))));
@@ -323,6 +325,12 @@ mod tests {
         let down = hop("https://example.net/a", "http://example.net/b").unwrap_err();
         assert_eq!(down, "a redirect from https to http (http://example.net/b)");
         assert_eq!(hop("http://example.net/a", "https://example.net/b").unwrap(), "https://example.net/b");
+        for nowhere in ["", "http://caf\u{e9}.example/"] {
+            let headers =
+                HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(nowhere.as_bytes()).unwrap())]);
+            let problem = next_hop(&"http://example.net/a".parse().unwrap(), &headers).unwrap_err();
+            assert_eq!(problem.what, "a redirect to nowhere");
+        }
         assert_eq!(hop("https://example.net/a/b", "../c").unwrap(), "https://example.net/c");
         assert_eq!(hop("https://example.net/a", "//other.example/b").unwrap(), "https://other.example/b");
     }
