@@ -232,7 +232,7 @@ mod tests {
     }
 
     /// The zones that are asked, and by what those are replaced that are not.
-    fn told(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    fn told(files: Files<'_>) -> (Vec<String>, Vec<String>) {
         let read = |(place, text): &(&str, &str)| Read {
             program: Program::Rspamd,
             place: (*place).to_owned(),
@@ -251,12 +251,15 @@ mod tests {
         )
     }
 
+    /// Places and texts.
+    type Files<'a> = &'a [(&'a str, &'a str)];
+
     /// As rspamd 3.4 was seen to do.
     #[test]
     fn of_several_one_holds() {
         let (a, b) = (rules("a"), rules("b"));
         let (in_a, in_b) = (block("a"), block("b"));
-        let all: [(&[(&str, &str)], &[&str], &[&str]); 13] = [
+        let all: [(Files<'_>, &[&str], &[&str]); 13] = [
             (&[(LOCAL, &in_a)], &["a.test"], &[]),
             (&[(LOCAL, &in_a), (MODULE, &b)], &["a.test"], &["rspamd.conf.local:1"]),
             (&[(LOCAL, &format!("{in_a}{in_b}"))], &["b.test"], &["rspamd.conf.local:2"]),

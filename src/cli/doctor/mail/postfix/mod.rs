@@ -35,8 +35,8 @@ pub(super) use screen::{SITES, THRESHOLD};
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
 /// Where it keeps its queue, and what a chroot shows of the system.
 const QUEUE: &str = "/var/spool/postfix";
-/// Larger than this is no table that somebody wrote.
-const MOST: u64 = 4 << 20;
+/// Larger than this is no table that somebody wrote; what it says is not waited for.
+const MOST: u64 = 16 << 20;
 
 /// A Postfix.
 #[derive(Debug, Default)]
@@ -108,12 +108,18 @@ impl Setup {
     }
 
     fn read_tables(&self, folder: &str) -> Tables {
-        let is_small =
-            |path: &&Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
-        let text = |path: &str| fs::read_to_string(Some(Path::new(path)).filter(is_small)?).ok();
-        tables::read(self.lists().iter().map(String::as_str), &text, &|table| {
-            postmap(&["-c", folder, "-s", table])
-        })
+        let is_large = |path: &str| fs::metadata(path).is_ok_and(|found| found.len() > MOST);
+        let text = |path: &str| {
+            let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+            fs::read_to_string(Some(path).filter(|path| is_file && !is_large(path))?).ok()
+        };
+        let keyed = |table: &str| {
+            // Made of the text, which is left beside it as a rule.
+            let (_, place) = table.split_once(':')?;
+            let is_large = ["", ".cdb", ".db", ".lmdb"].iter().any(|end| is_large(&format!("{place}{end}")));
+            (!is_large).then(|| postmap(&["-c", folder, "-s", table])).flatten()
+        };
+        tables::read(self.lists().iter().map(String::as_str), &text, &keyed)
     }
 
     /// The values of its lists of restrictions, and of classes of them.

@@ -266,7 +266,7 @@ fn sites_that_are_emptied() {
     let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
     for (main, master) in [
         (format!("{text}postscreen_dnsbl_sites =\n"), on.to_owned()),
-        (text.clone(), on.replace("1 postscreen\n", "1 postscreen -o postscreen_dnsbl_sites=\n")),
+        (text, on.replace("1 postscreen\n", "1 postscreen -o postscreen_dnsbl_sites=\n")),
     ] {
         let (names, told) = in_effect(&main, &master);
         assert_eq!(names, ["mail-no-effect"], "{main}{master}");
