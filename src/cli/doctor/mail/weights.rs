@@ -1,10 +1,12 @@
 //! What postscreen's sites weigh: whether whom a list has that is good for rejecting is refused for that alone. Pure.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::super::finding::{Area, Check};
 use super::judge::Served;
 use super::{Mention, cured, is_ours};
+use crate::config::Code;
 use crate::model::{Name, Use};
 
 /// What is wrong with the weights of `sites`, all that postscreen asks.
@@ -19,7 +21,9 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
     // Who gives a score list as much as a block list means it.
     let blocks = |site: &&(Mention, i64)| {
         let codes = served.zone(&site.0.zone).and_then(|wired| wired.codes.get(&Use::Block));
-        codes.is_some_and(|codes| codes.keys().any(|code| site.0.filter.lets(*code)))
+        // What a person blocks weighs more than any list.
+        let mut of_lists = codes.into_iter().flat_map(BTreeMap::keys).filter(|code| **code != Code::OVERLAY);
+        of_lists.any(|code| site.0.filter.lets(*code))
     };
     let heaviest = sites.iter().filter(blocks).map(|(_, weight)| *weight).max().unwrap_or(threshold);
     let mut checks = Vec::new();
