@@ -610,3 +610,25 @@ fn a_version_that_came_long_ago() {
     let said = site.on_list("rollback", "one", &[&first]).expect(2).stderr;
     assert!(said.contains("is of another list that had this name"), "{said}");
 }
+
+/// A list that becomes an exception of its zone lists nobody there any more, though the other lists have brought nothing yet.
+#[test]
+fn a_list_that_becomes_an_exception() {
+    let [one, other] = [(); 2].map(|()| Hostile::start());
+    gives(&one, FRIEND);
+    other.does(Act::Say(response("503 X", b"")));
+    let site = Site::new();
+    site.configure(&list(&one, "block", ""));
+    assert_eq!(outcome(&site, 0), "accepted");
+    let server = site.serve();
+    let listed = || !ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).a.is_empty();
+    assert!(listed());
+    let except = list(&one, "allow", "").split("[zone").next().unwrap().to_owned();
+    let later =
+        list(&other, "block", "").split("[zone").next().unwrap().replace("[list.one]", "[list.later]");
+    site.configure(&(except + &later + &Site::zone("z.example", &["later"], "except = [\"one\"]")));
+    site.sync(&[]).expect(1);
+    nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(!listed());
+}

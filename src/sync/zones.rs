@@ -210,18 +210,20 @@ impl<'a> Stock<'a> {
     fn has_anothers(&self, zone: &ZoneConfig, parts: &Parts<'_>) -> bool {
         let Ok(snapshot) = opened(self.writer, parts.base) else { return false };
         let is_given_away = |name: &Slug| self.statuses.get(name).is_some_and(|status| status.given_away);
-        let is_anothers = |data: &ListData| match zone.lists().find(|name| name.as_str() == data.name) {
-            Some(name) => is_given_away(name),
+        let is_used_so =
+            |name: &Slug, data: &ListData| self.list(name).use_.can_list() == data.use_.can_list();
+        let mut members = || zone.members.iter().map(|member| &member.list);
+        // Who is an exception lists nobody.
+        let mut is_anothers = |data: &&ListData| match members().find(|name| name.as_str() == data.name) {
+            Some(name) => is_given_away(name) || !is_used_so(name, data),
             None => {
                 let place = snapshot.provenance()["lists"][&data.name]["url"].as_str();
-                let is_same = |list: &ListConfig| {
-                    list.use_.can_list() == data.use_.can_list()
-                        && place.is_some_and(|place| asks_at(list, place))
-                };
-                !zone.lists().any(|name| is_same(self.list(name)))
+                let is_at = |name: &Slug| place.is_some_and(|place| asks_at(self.list(name), place));
+                !members().any(|name| is_used_so(name, data) && is_at(name))
             }
         };
-        snapshot.lists().is_empty() || snapshot.lists().iter().any(is_anothers)
+        let lists = snapshot.lists();
+        lists.is_empty() || lists.iter().filter(|data| !data.except).any(|data| is_anothers(&data))
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {
