@@ -53,7 +53,7 @@ pub struct ListStatus {
     pub given_away: bool,
     /// That, until the new list has brought something: whoever gives the name back has it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forgotten: Option<Box<ListStatus>>,
+    pub forgotten: Option<Box<Self>>,
     /// When the data of the current set end by their own words (`$TIMESTAMP` of rbldnsd's files), in seconds since
     /// 1970 by the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]

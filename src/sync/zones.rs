@@ -212,9 +212,9 @@ impl<'a> Stock<'a> {
         let is_given_away = |name: &Slug| self.statuses.get(name).is_some_and(|status| status.given_away);
         let is_used_so =
             |name: &Slug, data: &ListData| self.list(name).use_.can_list() == data.use_.can_list();
-        let mut members = || zone.members.iter().map(|member| &member.list);
+        let members = || zone.members.iter().map(|member| &member.list);
         // Who is an exception lists nobody.
-        let mut is_anothers = |data: &&ListData| match members().find(|name| name.as_str() == data.name) {
+        let is_anothers = |data: &&ListData| match members().find(|name| name.as_str() == data.name) {
             Some(name) => is_given_away(name) || !is_used_so(name, data),
             None => {
                 let place = snapshot.provenance()["lists"][&data.name]["url"].as_str();

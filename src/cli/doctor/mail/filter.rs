@@ -14,7 +14,7 @@ pub(super) enum Filter {
     /// What has all bits of one of these.
     Bits(Vec<Ipv4Addr>),
     /// Addresses all of whose answers are taken: one that is not is enough to let pass.
-    Every(Box<Filter>),
+    Every(Box<Self>),
 }
 
 impl Filter {

@@ -49,7 +49,7 @@ fn check(statement: &Statement, list: &List, wiring: &Wiring, text: &str) -> Opt
             continue;
         };
         if let Some(becomes) = becomes(statement, list.is_negated, unknown) {
-            found = found.or(Some((&mention.zone, becomes, item_of(unknown))));
+            found = found.or_else(|| Some((&mention.zone, becomes, item_of(unknown))));
         }
         ours.push((item.clone(), Some(mention.clone())));
     }

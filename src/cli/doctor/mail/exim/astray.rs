@@ -56,7 +56,7 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
         zones.first()?;
         // The file that has what the macro names, or what is a part of the configuration itself.
         let named: Vec<&str> = macros.iter().filter(|(_, value)| value == place).map(|(at, _)| *at).collect();
-        let at = named.iter().find(|at| is_read(at, is_split)).or(named.first()).copied();
+        let at = named.iter().find(|at| is_read(at, is_split)).or_else(|| named.first()).copied();
         let part = at.unwrap_or(place);
         let is_part = at.is_some() || place.starts_with(PARTS) || place == TEMPLATE;
         let macros_of_form = if is_split { "/etc/exim4/conf.d/main/000_local" } else { MACROS };
