@@ -632,3 +632,34 @@ fn a_list_that_becomes_an_exception() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert!(!listed());
 }
+
+/// A renamed list serves on, also over a restart, wherever it had moved before; and is gone with its name.
+#[test]
+fn a_renamed_list_that_is_taken_out() {
+    let [first, second, others] = [(); 3].map(|()| Hostile::start());
+    let site = Site::new();
+    let called = |name: &str, server: &Hostile| {
+        let list = list(server, "block", "").replace("[list.one]", &format!("[list.{name}]"));
+        list.split("[zone").next().unwrap().to_owned() + &Site::zone("z.example", &[name], "")
+    };
+    for server in [&first, &second] {
+        gives(server, FRIEND);
+        site.configure(&called("one", server));
+        site.sync(&[]).expect(0);
+    }
+    for away in [&second, &others] {
+        away.does(Act::Say(response("503 X", b"")));
+    }
+    let server = site.serve();
+    let hears = |list: String| {
+        site.configure(&list);
+        site.sync(&[]).expect(1);
+        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let here = !ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).a.is_empty();
+        assert_eq!(listed(&site).0, here, "after a restart");
+        here
+    };
+    assert!(hears(called("two", &second)));
+    assert!(!hears(called("three", &others)));
+}

@@ -360,11 +360,12 @@ impl<'a> Desk<'a> {
         let pinned = self.status.set.map_or_else(String::new, |set| format!(" to {}", set.hash.short()));
         let mut reasons = vec![format!("not taken: the list is pinned{pinned}")];
         reasons.extend(read.reasons.iter().cloned());
+        // Its place has been asked, and a person wants this version as the list is used now.
+        self.note_use();
+        self.status.validators = Some(validators.forgotten());
         if let Some(pin) = self.status.pinned.as_mut().filter(|_| read.is_good()) {
             pin.passed_over = Some(validators);
         }
-        // Its place has been asked, and a person wants this version as the list is used now.
-        self.note_use();
         self.refuse(Refusal { outcome: Outcome::Pinned, kinds: Vec::new(), reasons }, report);
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::list::{asks_at, status_as};
+use super::list::{asks_at, status_as, status_of};
 use super::{Event, SyncError, Watcher, ZoneReport};
 use crate::compile::{Except, ListData, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
@@ -47,9 +47,12 @@ pub(super) fn publish(
     let mut reports = Vec::new();
     for zone in &config.reloadable.zones {
         let before = Parts::of(&zone.origin, previous.as_ref());
-        // A server goes on with a zone that is missing, as its data were lost; of another list's it has to hear.
+        // What is lost of its data is in its snapshot still, and what is another list's nobody is to hear again.
         let has_anothers = || before.as_ref().is_some_and(|parts| stock.has_anothers(zone, parts));
         if !stock.can_answer(zone) && !has_anothers() {
+            if let Some(parts) = before.as_ref().filter(|parts| parts.are_usable(writer)) {
+                built.extend(parts.stay(parts.base.made_from, parts.base.until));
+            }
             continue;
         }
         let made_from = stock.made_from(zone);
@@ -217,13 +220,20 @@ impl<'a> Stock<'a> {
         let is_anothers = |data: &&ListData| match members().find(|name| name.as_str() == data.name) {
             Some(name) => is_given_away(name) || !is_used_so(name, data),
             None => {
-                let place = snapshot.provenance()["lists"][&data.name]["url"].as_str();
-                let is_at = |name: &Slug| place.is_some_and(|place| asks_at(self.list(name), place));
+                let place = self.place_of(&data.name, &snapshot);
+                let is_at = |name: &Slug| place.as_ref().is_some_and(|place| asks_at(self.list(name), place));
                 !members().any(|name| is_used_so(name, data) && is_at(name))
             }
         };
         let lists = snapshot.lists();
         lists.is_empty() || lists.iter().filter(|data| !data.except).any(|data| is_anothers(&data))
+    }
+
+    /// Where a list that is gone was asked for last: by what is left of it, or else by the snapshot.
+    fn place_of(&self, list: &str, snapshot: &Snapshot<Mapped>) -> Option<String> {
+        let of_status = |name: &Slug| status_of(&self.writer.store().list(name)).ok()?.validators;
+        let left = list.parse().ok().as_ref().and_then(of_status).map(|validators| validators.url);
+        left.or_else(|| Some(snapshot.provenance()["lists"][list]["url"].as_str()?.to_owned()))
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {

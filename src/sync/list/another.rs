@@ -27,7 +27,14 @@ impl Desk<'_> {
             self.keeper.put_status(&self.status)?;
             return Ok(was_held);
         }
-        let Some(status) = changed(self.list, &self.keeper, &self.status) else { return Ok(was_held) };
+        let Some(status) = changed(self.list, &self.keeper, &self.status) else {
+            // What a person keeps in service is meant as it is configured, also before its place was asked again.
+            if self.status.pinned.is_some() && self.status.use_ != Some(self.list.use_) {
+                self.note_use();
+                self.keeper.put_status(&self.status)?;
+            }
+            return Ok(was_held);
+        };
         self.status = status;
         self.keeper.put_status(&self.status)?;
         if !self.status.given_away {
