@@ -271,6 +271,12 @@ fn spamassassin_whose_rules_are_not_there() {
         let told = with("loadplugin Mail::SpamAssassin::Plugin::SPF\n", &within);
         assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
         let cure = lines(&told.finding("mail-no-effect"));
+        // What asks for names needs another.
+        let told = with(&cure, &within);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        let more = lines(&told.finding("mail-no-effect"));
+        assert_eq!(more, "loadplugin Mail::SpamAssassin::Plugin::URIDNSBL");
+        let cure = format!("{cure}\n{more}\n");
         assert_eq!(with(&cure, &within).findings(&["mail"]), [""; 0]);
         let told = with(&cure, &format!("if (0)\n{rules}endif\n"));
         assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");

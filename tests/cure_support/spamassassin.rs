@@ -68,7 +68,7 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             edit(file, &|text| {
                 text.retain(|line| {
                     !line.starts_with("score") || !printed.lines.lines().any(|new| rule(new) == rule(line))
-                })
+                });
             });
         }
         edit(LOCAL, &|text| text.extend(printed.lines.lines().map(str::to_owned)));
