@@ -472,6 +472,12 @@ impl ListStatus {
         Some(if fresh == Freshness::Hard && self.pinned.is_some() { Freshness::Soft } else { fresh })
     }
 
+    /// Whether what was confirmed last, whatever became of it, is too old to be answered from.
+    pub fn is_past(&self, ages: &Ages, use_: Use, now: &Now) -> bool {
+        let age = self.last_confirmed.as_ref().map(|confirmed| now.age(confirmed));
+        age.is_some_and(|age| freshness(age, ages, use_) == Freshness::Hard)
+    }
+
     /// Whether the data of the current set have ended by their own words.
     pub fn has_ended(&self, now: &Now) -> bool {
         self.until.is_some_and(|end| now.stamp().wall >= end)

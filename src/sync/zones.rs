@@ -21,7 +21,7 @@ use crate::model::{ContentHash, Name, Subject, Template, Use};
 use crate::parse::Format;
 use crate::set::Set;
 use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
-use crate::store::{BuiltZone, Generation, ListStatus, StoreError, Writer, ZoneEntry, open_plain};
+use crate::store::{BuiltZone, Generation, ListStatus, Now, StoreError, Writer, ZoneEntry, open_plain};
 
 /// Raised whenever the same sets and settings compile to something else.
 const COMPILER: u32 = 5;
@@ -156,6 +156,8 @@ struct Stock<'a> {
     /// Those that can be read.
     statuses: HashMap<Slug, ListStatus>,
     sets: HashMap<Slug, Arc<Set>>,
+    clock: Now,
+    /// The same, in seconds since 1970.
     now: i64,
 }
 
@@ -184,8 +186,9 @@ impl<'a> Stock<'a> {
                 statuses.insert(name.clone(), status);
             }
         }
-        let now = writer.now(statuses.values()).stamp().wall;
-        Ok(Self { config, writer, statuses, sets: HashMap::new(), now })
+        let clock = writer.now(statuses.values());
+        let now = clock.stamp().wall;
+        Ok(Self { config, writer, statuses, sets: HashMap::new(), clock, now })
     }
 
     fn list(&self, name: &Slug) -> &'a ListConfig {
@@ -209,31 +212,40 @@ impl<'a> Stock<'a> {
     }
 
     /// Whether what is in service of a zone was brought, in part, by a list that had the name of another one, or by one that is in it no
-    /// more, also under no other name. What was emptied of that stays empty.
+    /// more, also under no other name; or is too old. What was emptied of that stays empty.
     fn has_anothers(&self, zone: &ZoneConfig, parts: &Parts<'_>) -> bool {
         let Ok(snapshot) = opened(self.writer, parts.base) else { return false };
-        let is_given_away = |name: &Slug| self.statuses.get(name).is_some_and(|status| status.given_away);
-        let is_used_so =
-            |name: &Slug, data: &ListData| self.list(name).use_.can_list() == data.use_.can_list();
         let members = || zone.members.iter().map(|member| &member.list);
         // Who is an exception lists nobody.
-        let is_anothers = |data: &&ListData| match members().find(|name| name.as_str() == data.name) {
-            Some(name) => is_given_away(name) || !is_used_so(name, data),
-            None => {
-                let place = self.place_of(&data.name, &snapshot);
-                let is_at = |name: &Slug| place.as_ref().is_some_and(|place| asks_at(self.list(name), place));
-                !members().any(|name| is_used_so(name, data) && is_at(name))
-            }
-        };
-        let lists = snapshot.lists();
-        lists.is_empty() || lists.iter().filter(|data| !data.except).any(|data| is_anothers(&data))
+        let mut listing = snapshot.lists().iter().filter(|data| !data.except);
+        snapshot.lists().is_empty()
+            || listing.any(|data| match members().find(|name| name.as_str() == data.name) {
+                Some(name) => self.statuses.get(name).is_some_and(|status| {
+                    status.given_away || !self.is_used_so(name, data) || self.is_past(name, status)
+                }),
+                None => !members().any(|name| self.is_called_now(name, data, &snapshot)),
+            })
     }
 
-    /// Where a list that is gone was asked for last: by what is left of it, or else by the snapshot.
-    fn place_of(&self, list: &str, snapshot: &Snapshot<Mapped>) -> Option<String> {
-        let of_status = |name: &Slug| status_of(&self.writer.store().list(name)).ok()?.validators;
-        let left = list.parse().ok().as_ref().and_then(of_status).map(|validators| validators.url);
-        left.or_else(|| Some(snapshot.provenance()["lists"][list]["url"].as_str()?.to_owned()))
+    /// Whether this is the list that was called otherwise: it is asked for where that was asked for last.
+    fn is_called_now(&self, name: &Slug, data: &ListData, snapshot: &Snapshot<Mapped>) -> bool {
+        let left =
+            data.name.parse().ok().and_then(|was: Slug| status_of(&self.writer.store().list(&was)).ok());
+        let left = left.unwrap_or_default();
+        let known = || snapshot.provenance()["lists"][&data.name]["url"].as_str();
+        let place = left.validators.as_ref().map(|validators| &*validators.url).or_else(known);
+        self.is_used_so(name, data)
+            && place.is_some_and(|place| asks_at(self.list(name), place))
+            && !self.is_past(name, &left)
+    }
+
+    fn is_used_so(&self, name: &Slug, data: &ListData) -> bool {
+        self.list(name).use_.can_list() == data.use_.can_list()
+    }
+
+    fn is_past(&self, name: &Slug, status: &ListStatus) -> bool {
+        let list = self.list(name);
+        status.is_past(&list.ages, list.use_, &self.clock)
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {
