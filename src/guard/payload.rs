@@ -133,10 +133,10 @@ impl Rejection {
 /// # Errors
 /// Why the body cannot be a list in `format`.
 pub fn check(head: &[u8], len: u64, format: Format, allow_empty: bool) -> Result<(), Rejection> {
-    check_beside(head, len, format, allow_empty, false)
+    check_beside(head, len, format, allow_empty, None)
 }
 
-/// The same where it is known whether the list's last version has the same header: then that is no message.
+/// The same where it is known what comments the list's last version has: those are no message.
 ///
 /// # Errors
 /// Why the body cannot be a list in `format`.
@@ -145,7 +145,7 @@ pub fn check_beside(
     len: u64,
     format: Format,
     allow_empty: bool,
-    is_familiar: bool,
+    known: Option<&Comments>,
 ) -> Result<(), Rejection> {
     let whole = head.len() as u64 >= len;
     let head = &head[..head.len().min(HEAD)];
@@ -166,7 +166,7 @@ pub fn check_beside(
         }
         _ => {}
     }
-    list(text, len, whole, format, is_familiar)
+    list(text, len, whole, format, known)
 }
 
 fn binary(head: &[u8]) -> Option<&'static str> {
@@ -196,7 +196,13 @@ fn json_lines(text: &[u8]) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn list(text: &[u8], len: u64, whole: bool, format: Format, is_familiar: bool) -> Result<(), Rejection> {
+fn list(
+    text: &[u8],
+    len: u64,
+    whole: bool,
+    format: Format,
+    known: Option<&Comments>,
+) -> Result<(), Rejection> {
     // A line that the head cuts says nothing.
     let text = match text.iter().rposition(|&b| b == b'\n') {
         Some(end) if !whole => &text[..=end],
@@ -208,7 +214,7 @@ fn list(text: &[u8], len: u64, whole: bool, format: Format, is_familiar: bool) -
     if few && spoken.iter().any(|line| says_no(line)) {
         return Err(Rejection::Message(excerpt(spoken[0])));
     }
-    if whole && spoken.is_empty() && !is_familiar && refuses(text) {
+    if whole && spoken.is_empty() && refuses(text, known) {
         return Err(Rejection::Message(first_line(text)));
     }
     if format == Format::Csv {
@@ -273,18 +279,59 @@ pub fn is_comments(text: &[u8]) -> bool {
     written(text).next().is_some() && lines(text, 1).is_empty()
 }
 
-/// Whether two texts have a comment in common, numbers and signs aside; `None` where the first one has none that says anything.
-pub fn shares_comments(text: &[u8], other: &[u8]) -> Option<bool> {
-    let own = comments(text);
-    (!own.is_empty()).then(|| comments(other).iter().any(|comment| own.contains(comment)))
+/// The comments of a text by their words alone: numbers, signs and dates differ from one version to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comments(BTreeSet<String>);
+
+impl Comments {
+    /// Those of a text that say anything.
+    pub fn of(text: &[u8]) -> Self {
+        let comments = written(text).filter(|line| matches!(line[0], b'#' | b';')).map(said);
+        Self(comments.filter(|said| said.len() >= FEWEST_LETTERS).collect())
+    }
+
+    /// Both say something, and nothing in common.
+    pub fn are_others(&self, other: &Self) -> bool {
+        !self.0.is_empty() && !other.0.is_empty() && self.0.is_disjoint(&other.0)
+    }
+
+    fn has(&self, line: &[u8]) -> bool {
+        self.0.contains(&said(line))
+    }
 }
 
-fn comments(text: &[u8]) -> BTreeSet<Vec<u8>> {
-    let comments = written(text).filter(|line| matches!(line[0], b'#' | b';'));
-    let letters = comments.map(|line| -> Vec<u8> {
-        line.iter().filter(|octet| octet.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect()
-    });
-    letters.filter(|letters| letters.len() >= FEWEST_LETTERS).collect()
+/// The words of a line, without those of dates.
+fn said(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line).to_lowercase();
+    let words = line.split(|c: char| !c.is_alphabetic());
+    words.filter(|word| word.len() > 1 && !is_of_dates(word)).collect()
+}
+
+/// `mon`, `monday`, `sept`, `utc`
+fn is_of_dates(word: &str) -> bool {
+    const WHOLE: [&str; 19] = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    matches!(word, "utc" | "gmt" | "am" | "pm")
+        || word.len() >= 3 && WHOLE.iter().any(|whole| whole.starts_with(word))
 }
 
 /// The first `most` lines that are neither empty nor comments.
@@ -304,9 +351,10 @@ fn says_no(line: &[u8]) -> bool {
 
 /// With nothing but a line or two of comments they are what there is to say. More of them may be the header of a list that is empty,
 /// which has rules for those who fetch it: then only what none says of itself counts.
-fn refuses(text: &[u8]) -> bool {
+fn refuses(text: &[u8], known: Option<&Comments>) -> bool {
     let mut lines = 0;
-    let words = written(text).inspect(|_| lines += 1).flat_map(|line| {
+    let unknown = written(text).filter(|line| known.is_none_or(|known| !known.has(line)));
+    let words = unknown.inspect(|_| lines += 1).flat_map(|line| {
         let line = String::from_utf8_lossy(line).to_ascii_lowercase();
         let line = line.trim_start_matches(['#', ';', '/', '!']).replace('\u{a0}', " ");
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
@@ -361,6 +409,18 @@ mod tests {
             ] {
                 assert!(matches!(verdict(refusal), Err(Rejection::Message(_))), "{format} {refusal}");
             }
+            let known = Comments::of(b"# A list of hosts, Mon Nov 30\n192.0.2.1\n");
+            for (body, is_list) in [
+                ("# A list of hosts, Tue Dec 1\n", true),
+                ("# A list of hosts, Tue Dec 1\n# 403 Forbidden\n", false),
+                ("# A list of hosts\n# Access denied\n", false),
+            ] {
+                let said = check_beside(body.as_bytes(), body.len() as u64, format, true, Some(&known));
+                assert_eq!(said.is_ok(), is_list, "{body} {format}");
+            }
+            assert!(Comments::of(b"# Please register\n").are_others(&known));
+            assert!(!Comments::of(b"# A list of hosts, 2026\n# new\n").are_others(&known));
+            assert!(!Comments::of(b"# Please register\n").are_others(&Comments::of(b"192.0.2.1\n")));
             for header in [
                 "# Hosts that have been blocked or banned here\n# You may fetch it every 30 minutes, no more:\n# you will be blocked\n# otherwise\n",
                 "# If your IP is listed, write to us\n#\n# Too many requests come from some\n# 2026-11-30\n",

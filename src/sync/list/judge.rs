@@ -15,7 +15,8 @@ use crate::feed::secret::{Masks, Secret};
 use crate::guard::entries::{
     Before, Decision, Difference, Judgement, Reason, compare, is_below_unknown, judge,
 };
-use crate::guard::{payload, says_no_answer};
+use crate::guard::payload::{self, Comments};
+use crate::guard::says_no_answer;
 use crate::parse::{self, Diag, Parsed, Trailer};
 use crate::set::{Changed, NameEntry, Set, codec};
 use crate::store::{Attempt, Dates, Outcome, SetRef, Validators, hash_file, open_plain};
@@ -206,8 +207,8 @@ impl Desk<'_> {
         let head = self.head(path).map_err(|error| Refusal::unreadable(&error))?;
         // What is longer than the head is not measured: decoding a body twice to count it would be waste.
         let len = if head.len() < payload::HEAD { head.len() as u64 } else { u64::MAX };
-        let is_familiar = self.is_familiar(&head, against);
-        payload::check_beside(&head, len, list.format, list.limits.allow_empty, is_familiar == Some(true))
+        let known = self.known_comments(&head, against);
+        payload::check_beside(&head, len, list.format, list.limits.allow_empty, known.as_ref())
             .map_err(|why| Refusal::rejected(why.kind(), why))?;
         let mut dates =
             Dates { data: None, server: self.believable(validators.and_then(Validators::modified)) };
@@ -223,7 +224,7 @@ impl Desk<'_> {
             self.check_age(&dates, against)?;
         }
         let (parsed, mut text) = self.parse(path, masks, quiet)?;
-        text.has_new_comments = is_familiar == Some(false);
+        text.has_new_comments = known.is_some_and(|known| Comments::of(&head).are_others(&known));
         text.may_be_cut = may_be_cut && !has_checksum(path).map_err(|error| Refusal::unreadable(&error))?;
         dates.data = self.believable(parsed.report.stamp.map(jiff::Timestamp::as_second));
         self.check_age(&dates, against)?;
@@ -347,15 +348,15 @@ impl Desk<'_> {
         Ok(head)
     }
 
-    /// Of a body of comments alone whether the version in service has one of them, too, where that can be told: a list that is empty keeps
-    /// its header, and a message has none of it.
-    fn is_familiar(&self, head: &[u8], against: Against) -> Option<bool> {
+    /// Beside a body of comments alone those of the version in service, where that can be read: a list that is empty keeps its header, and
+    /// a message has none of it.
+    fn known_comments(&self, head: &[u8], against: Against) -> Option<Comments> {
         if against == Against::Nothing || !payload::is_comments(head) {
             return None;
         }
         let bodies = self.keeper.bodies().ok()?;
         let its = bodies.iter().find(|body| self.status.body.is_some_and(|hash| body.is_called(&hash)))?;
-        payload::shares_comments(head, &self.head(&its.path).ok()?)
+        Some(Comments::of(&self.head(&its.path).ok()?))
     }
 
     /// Whether the body is older than the version in service, by its own words: a cache on the way gave an old one.
