@@ -21,7 +21,9 @@ use crate::model::{ContentHash, Name, Subject, Template, Use};
 use crate::parse::Format;
 use crate::set::Set;
 use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
-use crate::store::{BuiltZone, Generation, ListStatus, Now, StoreError, Writer, ZoneEntry, open_plain};
+use crate::store::{
+    BuiltZone, Generation, ListStatus, Now, Stamp, StoreError, Writer, ZoneEntry, open_plain,
+};
 
 /// Raised whenever the same sets and settings compile to something else.
 const COMPILER: u32 = 5;
@@ -221,7 +223,9 @@ impl<'a> Stock<'a> {
         snapshot.lists().is_empty()
             || listing.any(|data| match members().find(|name| name.as_str() == data.name) {
                 Some(name) => self.statuses.get(name).is_some_and(|status| {
-                    status.given_away || !self.is_used_so(name, data) || self.is_past(name, status)
+                    status.given_away
+                        || !self.is_used_so(name, data)
+                        || self.is_past(name, status, data, &snapshot)
                 }),
                 None => !members().any(|name| self.is_called_now(name, data, &snapshot)),
             })
@@ -236,16 +240,26 @@ impl<'a> Stock<'a> {
         let place = left.validators.as_ref().map(|validators| &*validators.url).or_else(known);
         self.is_used_so(name, data)
             && place.is_some_and(|place| asks_at(self.list(name), place))
-            && !self.is_past(name, &left)
+            && !self.is_past(name, &left, data, snapshot)
     }
 
     fn is_used_so(&self, name: &Slug, data: &ListData) -> bool {
         self.list(name).use_.can_list() == data.use_.can_list()
     }
 
-    fn is_past(&self, name: &Slug, status: &ListStatus) -> bool {
+    /// By what is left of its status, or else by when the snapshot says that it was confirmed.
+    fn is_past(
+        &self,
+        name: &Slug,
+        status: &ListStatus,
+        data: &ListData,
+        snapshot: &Snapshot<Mapped>,
+    ) -> bool {
         let list = self.list(name);
-        status.is_past(&list.ages, list.use_, &self.clock)
+        let known = || snapshot.provenance()["lists"][&data.name]["confirmed"].as_i64();
+        let told = || Some(Stamp { wall: known()?, boot: None, boottime: 0 });
+        let last_confirmed = status.last_confirmed.clone().or_else(told);
+        ListStatus { last_confirmed, ..ListStatus::default() }.is_past(&list.ages, list.use_, &self.clock)
     }
 
     fn made_from(&self, zone: &ZoneConfig) -> ContentHash {
