@@ -290,9 +290,9 @@ impl Comments {
         Self(comments.filter(|said| said.len() >= FEWEST_LETTERS).collect())
     }
 
-    /// Both say something, and nothing in common.
-    pub fn are_others(&self, other: &Self) -> bool {
-        !self.0.is_empty() && !other.0.is_empty() && self.0.is_disjoint(&other.0)
+    /// They say something, and nothing of what the others say.
+    pub fn are_others(&self, others: &Self) -> bool {
+        !self.0.is_empty() && self.0.is_disjoint(&others.0)
     }
 
     fn has(&self, line: &[u8]) -> bool {
@@ -420,7 +420,8 @@ mod tests {
             }
             assert!(Comments::of(b"# Please register\n").are_others(&known));
             assert!(!Comments::of(b"# A list of hosts, 2026\n# new\n").are_others(&known));
-            assert!(!Comments::of(b"# Please register\n").are_others(&Comments::of(b"192.0.2.1\n")));
+            assert!(Comments::of(b"# Please register\n").are_others(&Comments::of(b"192.0.2.1\n")));
+            assert!(!Comments::of(b"#\n# --\n").are_others(&known));
             for header in [
                 "# Hosts that have been blocked or banned here\n# You may fetch it every 30 minutes, no more:\n# you will be blocked\n# otherwise\n",
                 "# If your IP is listed, write to us\n#\n# Too many requests come from some\n# 2026-11-30\n",

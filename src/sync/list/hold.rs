@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::{Desk, Judged};
 use crate::feed::fetch::Fetched;
 use crate::guard::entries::{Difference, Limits};
-use crate::set::{Set, changes};
 use crate::store::{Held, Sighting};
 use crate::sync::{ListReport, SyncError};
 
@@ -82,17 +81,11 @@ impl Desk<'_> {
         }
         let Ok(earlier) = self.keeper.held_set(&sighting.set.hash) else { return false };
         let (never, _) = self.config.reloadable.sync.never(self.list);
+        // A handful may come and go at once; that it agrees with another handful is not said by that.
         let limits = Limits { compare_above: 0, ..self.list.limits.clone() };
         let is_calm = |old, new| Difference::between(old, new, &never).reasons(&limits).is_empty();
         let read = &read.parsed.set;
-        is_calm(&earlier, read) && is_calm(read, &earlier) || self.is_same_handful(&earlier, read)
-    }
-
-    /// A handful may come and go at once. That it agrees with another handful is said by what both have alone.
-    fn is_same_handful(&self, one: &Set, other: &Set) -> bool {
-        let (fewer, more) = (one.len().min(other.len()), one.len().max(other.len()));
-        let both = || changes(one, other, &mut |_, _| {}).kept;
-        more as u64 <= self.list.limits.compare_above && fewer > 0 && 2 * both() >= fewer as u64
+        is_calm(&earlier, read) && is_calm(read, &earlier)
     }
 
     fn is_agreement(&self, agreeing: &[Sighting]) -> bool {
