@@ -107,18 +107,7 @@ pub(super) fn without_effect(
         };
         // How much each site has to weigh is known beside the threshold alone.
         let is_of_weights = idle.at.starts_with(postfix::THRESHOLD);
-        let is_of_sites = idle.at.starts_with("postscreen_dnsbl_sites (");
-        let cure = match cured::sites(wiring, threshold) {
-            sites if is_of_weights => sites,
-            sites if is_of_sites => Cure {
-                how: format!(
-                    "{}, with these weights, and the threshold where one stands here",
-                    idle.cure.how
-                ),
-                ..sites
-            },
-            _ => idle.cure.clone(),
-        };
+        let cure = if is_of_weights { cured::sites(wiring, threshold) } else { idle.cure.clone() };
         Some(check.because(idle.cause.clone()).cured(cure))
     });
     checks.collect()
