@@ -208,6 +208,40 @@ fn what_is_enabled_answers() {
     assert_eq!(fs::read_dir(place.path("conf.d")).unwrap().count(), 0, "something was left behind");
 }
 
+/// A feed that is switched off for a day, or for another, brings no one back whom an allow list had let through.
+#[test]
+fn an_exception_comes_back_with_its_zone() {
+    for (zone, again) in [("bl.example", "one"), ("bl.example", "two"), ("other.example", "one")] {
+        let place = Place::new();
+        let _publisher = service(&place);
+        enable(&place, &["one", "good", "--zone", "bl.example"]).ended_with(0);
+        feeds(&place, &["disable", "one"]).ended_with(0).says("good answers in no zone");
+        enable(&place, &[again, "--zone", zone])
+            .ended_with(0)
+            .says(&format!("good takes addresses out of {zone}, as it did before"));
+        checks(&place);
+        let file = place.read("conf.d/feeds.toml");
+        assert!(file.contains(&format!("lists = [\"{again}\"]\nexcept = [\"good\"]\n")), "{file}");
+        // Once is enough: another zone is another thing, and that is said.
+        let last = if again == "two" { "one" } else { "two" };
+        enable(&place, &[last]).ended_with(0).says(&format!("enable good --zone {last}.gatepost.internal"));
+        assert!(
+            !place.read("conf.d/feeds.toml").contains(&format!("lists = [\"{last}\"]\nexcept")),
+            "{zone}"
+        );
+    }
+    // A zone that a person wrote has it already.
+    let place = Place::new();
+    let _publisher = service(&place);
+    enable(&place, &["one", "good", "--zone", "bl.example"]).ended_with(0);
+    feeds(&place, &["disable", "one"]).ended_with(0);
+    let main =
+        place.read("gatepost.toml").replace("lists = [\"mine\"]", "lists = [\"mine\"]\nexcept = [\"good\"]");
+    place.write("gatepost.toml", main);
+    enable(&place, &["one"]).ended_with(0);
+    assert!(!place.read("conf.d/feeds.toml").contains("except"));
+}
+
 #[test]
 fn enabling_twice_says_so() {
     let place = Place::new();

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::config::{ListConfig, Slug};
+use crate::config::{Ages, ListConfig, Slug};
 use crate::feed::schedule::{Asker, Due, due};
 use crate::feed::secret::mark;
 use crate::store::{Freshness, ListStatus, Store};
 
 /// A question for [`Server::start`](crate::server::Server::start): the lists of `lists` (which a reload may replace)
-/// whose status in `store` says that they are too old. What cannot be read is as old as it was when it could.
+/// whose status in `store` says that they are too old. What cannot be read, or is there no more, is as old as it was when it was.
+/// A zone in service may be of a feed that is called otherwise in `lists`: those are too old by what feeds have by default.
 pub fn expired_lists(
     store: Store,
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
@@ -20,8 +21,10 @@ pub fn expired_lists(
     let mut unreadable: BTreeSet<Slug> = BTreeSet::new();
     move || {
         let lists = lists.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for name in lists.keys() {
+        let others = store.lists().unwrap_or_default();
+        for name in lists.keys().chain(others.iter().filter(|name| !lists.contains_key(*name))) {
             match store.list(name).status() {
+                Ok(status) if status == ListStatus::default() => {}
                 Ok(status) => {
                     known.insert(name.clone(), status);
                     unreadable.remove(name);
@@ -34,12 +37,26 @@ pub fn expired_lists(
             }
         }
         let now = store.now(known.values());
-        let hard = |list: &ListConfig| {
-            let freshness = known.get(&list.name)?.freshness(&list.ages, list.use_, &now)?;
-            (freshness == Freshness::Hard).then(|| list.name.to_string())
+        let is_hard = |name: &Slug, status: &ListStatus| match lists.get(name) {
+            Some(list) => status.freshness(&list.ages, list.use_, &now) == Some(Freshness::Hard),
+            None => {
+                is_fetched(status)
+                    && status.use_.is_some_and(|use_| {
+                        status.freshness(&Ages::FEED, use_, &now) == Some(Freshness::Hard)
+                    })
+            }
         };
-        lists.values().filter_map(hard).collect()
+        known
+            .iter()
+            .filter(|(name, status)| is_hard(name, status))
+            .map(|(name, _)| name.to_string())
+            .collect()
     }
+}
+
+/// The operator's own files are as old as they are.
+fn is_fetched(status: &ListStatus) -> bool {
+    status.validators.as_ref().is_some_and(|known| known.url.contains("://"))
 }
 
 /// How old feeds are, in all.

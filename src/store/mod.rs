@@ -59,6 +59,8 @@ pub use status::{
 pub use terms::{Shown, Terms};
 pub use versions::{FEWEST_DIGITS, Unknown, Version, Versions};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use crate::config::Slug;
 pub(crate) use owner::open_plain;
 use owner::{Owner, give, open_folder, open_in_place, read_small};
@@ -211,6 +213,18 @@ impl Writer {
         }
         open_folder(&folder, self.store.owner)?;
         Ok(ListWriter::new(ListDir::new(folder), &self.store))
+    }
+
+    /// A list is called otherwise: the folder of `was` becomes that of `name`, and what stood there that of `was`.
+    pub fn rename_list(&self, was: &Slug, name: &Slug) -> Result<(), StoreError> {
+        let [from, to] = [was, name].map(|name| self.store.feeds().join(name.as_str()));
+        let renamed = match to.symlink_metadata() {
+            // At once: a kill between two steps would leave the list with nothing.
+            Ok(_) => renameat_with(CWD, &from, CWD, &to, RenameFlags::EXCHANGE).map_err(std::io::Error::from),
+            Err(_) => std::fs::rename(&from, &to),
+        };
+        renamed.map_err(StoreError::io("rename to", &to))?;
+        atomic::sync_folder(&self.store.feeds())
     }
 
     /// A number of this store's own, the same every time: sets the phase of its fetches apart from other stores'.

@@ -5,7 +5,7 @@
 //! Read [`Wish`] first.
 
 use super::list::{status_as, status_of};
-use super::{Run, Summary, SyncError, Watcher};
+use super::{Run, Summary, SyncError, Watcher, renamed};
 use crate::config::{Config, ListConfig, Slug};
 use crate::model::ContentHash;
 use crate::store::{Act, By, FEWEST_DIGITS, Now, Store, Versions, Writer};
@@ -93,6 +93,8 @@ pub fn decide(
     watcher: &dyn Watcher,
 ) -> Result<Summary, SyncError> {
     let known = known(config, list)?;
+    // What is published below is of all zones.
+    renamed::take_along(config, writer)?;
     let mut run = Run::new(config, writer, watcher, By::Person);
     let mut desk = run.desk(known)?;
     let has_forgotten = desk.forget_another_list()?;

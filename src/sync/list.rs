@@ -28,8 +28,8 @@ use crate::store::{
     Act, Attempt, BodyRef, By, ListStatus, ListWriter, Now, Outcome, Pause, Retention, Told, Validators,
     Writer, hash_file,
 };
-pub(super) use another::asks_at;
 pub(crate) use another::status_as;
+pub(super) use another::{asks_at, came_from};
 use judge::{Against, Body, Judged, Refusal};
 pub(super) use lost::status_of;
 pub(super) use places::Came;

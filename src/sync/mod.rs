@@ -1,6 +1,6 @@
 //! One sync: what happens to every list, from its source to the answers in service.
 //!
-//! [`run`] takes the store's lock, reads the lists that need no network first and puts them in service at once, then
+//! [`run`] takes the store's lock, gives renamed lists their folders, reads the lists that need no network first and puts them in service at once, then
 //! fetches what is due (a few hosts at a time, each host one request at a time), reads and judges each body, stores
 //! its set, and publishes a generation whenever zones have changed. A list that fails, is held or refused keeps its
 //! last good set; the others go on. Everything is written so that a kill at any point leaves the last good
@@ -10,6 +10,7 @@ mod by_hand;
 mod fetching;
 mod hook;
 mod list;
+mod renamed;
 mod zones;
 
 use std::path::Path;
@@ -319,6 +320,7 @@ impl<'a> Run<'a> {
     }
 
     fn lists(&mut self, options: &Options) -> Result<(), SyncError> {
+        renamed::take_along(self.config, self.writer)?;
         let lists = self.config.reloadable.lists.values();
         let asked = |name: &Slug| options.lists.is_empty() || options.lists.contains(name);
         let (own, feeds): (Vec<_>, Vec<_>) =

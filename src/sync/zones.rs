@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::list::{asks_at, status_as, status_of};
+use super::list::status_as;
 use super::{Event, SyncError, Watcher, ZoneReport};
 use crate::compile::{Except, ListData, Member, ZoneData, ZoneSpec, compile, expand};
 use crate::config::{Config, ListConfig, Slug, ZoneConfig};
@@ -214,7 +214,7 @@ impl<'a> Stock<'a> {
     }
 
     /// Whether what is in service of a zone was brought, in part, by a list that had the name of another one, or by one that is in it no
-    /// more, also under no other name; or is too old. What was emptied of that stays empty.
+    /// more; or is too old. What was emptied of that stays empty.
     fn has_anothers(&self, zone: &ZoneConfig, parts: &Parts<'_>) -> bool {
         let Ok(snapshot) = opened(self.writer, parts.base) else { return false };
         let members = || zone.members.iter().map(|member| &member.list);
@@ -227,20 +227,8 @@ impl<'a> Stock<'a> {
                         || !self.is_used_so(name, data)
                         || self.is_past(name, status, data, &snapshot)
                 }),
-                None => !members().any(|name| self.is_called_now(name, data, &snapshot)),
+                None => true,
             })
-    }
-
-    /// Whether this is the list that was called otherwise: it is asked for where that was asked for last.
-    fn is_called_now(&self, name: &Slug, data: &ListData, snapshot: &Snapshot<Mapped>) -> bool {
-        let left =
-            data.name.parse().ok().and_then(|was: Slug| status_of(&self.writer.store().list(&was)).ok());
-        let left = left.unwrap_or_default();
-        let known = || snapshot.provenance()["lists"][&data.name]["url"].as_str();
-        let place = left.validators.as_ref().map(|validators| &*validators.url).or_else(known);
-        self.is_used_so(name, data)
-            && place.is_some_and(|place| asks_at(self.list(name), place))
-            && !self.is_past(name, &left, data, snapshot)
     }
 
     fn is_used_so(&self, name: &Slug, data: &ListData) -> bool {

@@ -64,10 +64,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     choices.sort_by_key(|choice| !choice.use_.can_list());
 
     let before = desk.read()?;
-    let mut plan =
-        Plan { config: &config, feeds: &feeds, written: before.clone(), said: Vec::new(), new: Vec::new() };
+    let mut plan = Plan {
+        config: &config,
+        feeds: &feeds,
+        written: before.clone(),
+        said: Vec::new(),
+        new: Vec::new(),
+        answering: Vec::new(),
+    };
     for choice in &choices {
         plan.add(choice, args.zone.as_ref())?;
+    }
+    for origin in std::mem::take(&mut plan.answering) {
+        plan.except_again(&origin, !before.zones.contains_key(&origin));
     }
     let new: Vec<&Feed> = plan.new.iter().filter_map(|name| feeds.feed(name)).collect();
     let (seen, unseen) = unseen(&config, new)?;
@@ -117,7 +126,9 @@ pub(super) fn disable(args: &DisableArgs) -> anyhow::Result<ExitStatus> {
         said.push(format!("written: {}", desk.path().display()));
     }
     for list in written.lists.iter().filter(|list| written.zones_with(list).is_empty()) {
-        said.push(format!("{list} answers in no zone of this file now, and excepts nothing there"));
+        said.push(format!(
+            "{list} answers in no zone of this file now, and excepts nothing there, until a feed is enabled beside it"
+        ));
     }
     let mut out = out();
     said.iter().try_for_each(|line| writeln!(out, "{line}"))?;
@@ -187,6 +198,8 @@ struct Plan<'a> {
     said: Vec<String>,
     /// Feeds that were not enabled before.
     new: Vec<Slug>,
+    /// Zones that one of them answers in now.
+    answering: Vec<Name>,
 }
 
 impl Plan<'_> {
@@ -229,12 +242,39 @@ impl Plan<'_> {
                 Usage(format!("{origin} answers from allow lists: name another zone for {name}"))
             })?;
         self.said.push(format!("{} {does} {origin}", styled(HEAD, name)));
+        if choice.use_.can_list() && name.as_str() != defaults::BOGONS && !self.answering.contains(&origin) {
+            self.answering.push(origin);
+        }
         if !is_written {
             self.written.lists.push(name.clone());
             self.written.lists.sort();
             self.new.push(name.clone());
         }
         Ok(())
+    }
+
+    /// An allow list that has lost its zone, when the last feed there was disabled, takes addresses out of what is enabled now: nobody
+    /// is to be refused whom it let through before. Of one that does so elsewhere it is said that it does not in a new zone.
+    fn except_again(&mut self, origin: &Name, is_new: bool) {
+        let zones = &self.config.reloadable.zones;
+        let is_named = |list: &Slug| zones.iter().any(|zone| zone.lists().any(|of| of == list));
+        let allows = |list: &&Slug| self.feeds.feed(list).is_some_and(|feed| !feed.use_.can_list());
+        let excepts = |list: &Slug| self.written.zones.values().any(|zone| zone.except.contains(list));
+        let is_left = |list: &Slug| self.written.zones_with(list).is_empty() && !is_named(list);
+        let allowing = || self.written.lists.iter().filter(allows);
+        let left: Vec<Slug> = allowing().filter(|list| is_left(list)).cloned().collect();
+        let elsewhere: Vec<Slug> = allowing().filter(|list| is_new && excepts(list)).cloned().collect();
+        let Some(zone) = self.written.zones.get_mut(origin) else { return };
+        for list in elsewhere.iter().filter(|list| !zone.except.contains(list)) {
+            self.said.push(format!(
+                "{list} takes nothing out of {origin}; `gatepost feeds enable {list} --zone {origin}` has it do so"
+            ));
+        }
+        for list in left {
+            self.said
+                .push(format!("{} takes addresses out of {origin}, as it did before", styled(HEAD, &list)));
+            zone.except.push(list);
+        }
     }
 
     fn places(&self, list: &Slug) -> String {

@@ -138,11 +138,16 @@ fn is_opposite(list: &ListConfig, use_: Use) -> bool {
 }
 
 fn came_from_its_place(list: &ListConfig, status: &ListStatus) -> bool {
-    let brought = || status.brought.as_ref()?.validators.as_ref();
-    match status.validators.as_ref().or_else(brought) {
-        Some(known) => asks_at(list, &known.url),
+    match came_from(status) {
+        Some(known) => asks_at(list, known),
         None => !schedule::is_elsewhere(status, list.source.urls()),
     }
+}
+
+/// Where the version in service came from.
+pub(in crate::sync) fn came_from(status: &ListStatus) -> Option<&str> {
+    let brought = || status.brought.as_ref()?.validators.as_ref();
+    status.validators.as_ref().or_else(brought).map(|known| &*known.url)
 }
 
 /// `known` is a place that the list is asked for at, however its URL is spelt.

@@ -1,0 +1,237 @@
+//! A list that is called otherwise in the configuration, while its publisher is away: it has what it had, and is as any list is.
+#![cfg(feature = "full")]
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::dns::{A, NOERROR, Over, SERVFAIL, ask};
+use common::feed_server::Page;
+use common::hostile::{Act, Hostile, response};
+use common::program::Server;
+use common::site::Site;
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
+/// A list that may be asked for once an hour.
+fn list(name: &str, path: &str, use_: &str, more: &str) -> String {
+    format!(
+        "[list.{name}]\nurl = \"WEB/{path}\"\nformat = \"plain\"\nuse = {use_:?}\nallow-private = true\nfloor = \"1h\"\n{more}\n"
+    )
+}
+
+/// What 5.6.7.HOST is answered.
+fn codes(server: &Server, host: u8) -> Vec<[u8; 4]> {
+    ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a
+}
+
+/// With a list that was fetched under the name `one`, and is gone from its server now.
+fn fetched(list: &str) -> Site {
+    let site = Site::new();
+    site.put("one", "5.6.7.8\n5.6.7.9\n");
+    site.configure(list);
+    site.sync(&[]).expect(0);
+    goes(&site, "/one");
+    site
+}
+
+/// What is there no more.
+fn goes(site: &Site, path: &str) {
+    site.web.put(path, Page::status(404, "gone"));
+}
+
+fn zone(lists: &[&str], more: &str) -> String {
+    Site::zone("z.example", lists, more)
+}
+
+/// Nobody is asked again within the floor; versions, history and what a person decided are there.
+#[test]
+fn it_has_what_it_had() {
+    let site = fetched(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+    let before = site.first_list();
+    site.on_list("pin", "one", &[]).expect(0);
+    site.configure(&(list("two", "one", "block", "") + &zone(&["two"], "")));
+    site.sync(&[]).expect(0);
+    assert_eq!(site.web.hits("/one"), 1);
+    let after = site.first_list();
+    assert_eq!((&after["name"], &after["set"]), (&Value::from("two"), &before["set"]));
+    assert!(after["pinned"].is_object(), "{after}");
+    let history = site.on_list("history", "two", &[]).expect(0).stdout;
+    assert!(history.contains("taken"), "{history}");
+    assert!(!site.state().join("feeds/one").exists());
+    assert_eq!(codes(&site.serve(), 8).len(), 1);
+    // And back.
+    site.configure(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+    site.sync(&[]).expect(0);
+    assert_eq!(site.first_list()["set"], before["set"]);
+    assert!(!site.state().join("feeds/two").exists());
+}
+
+/// What is configured for it is in force: exceptions, own networks, its code and its use.
+#[test]
+fn it_is_as_any_list() {
+    let site = fetched(&(list("one", "one", "block", "code = \"127.0.1.1\"") + &zone(&["one"], "")));
+    std::fs::write(site.path("partners"), "5.6.7.8\n").unwrap();
+    let own = "[list.partners]\nfile = \"partners\"\nformat = \"plain\"\nuse = \"allow\"\n";
+    let renamed = list("two", "one", "score", "code = \"127.0.1.9\"") + own;
+    site.configure(&(renamed.clone() + &zone(&["two"], "except = [\"partners\"]")));
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!((codes(&server, 8), codes(&server, 9)), (vec![], vec![[127, 0, 1, 9]]));
+    drop(server);
+    site.configure(
+        &("[sync]\nown-networks = [\"5.6.7.9/32\"]\n".to_owned() + &renamed + &zone(&["two"], "")),
+    );
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!((codes(&server, 8), codes(&server, 9)), (vec![[127, 0, 1, 9]], vec![]));
+}
+
+/// Beside other lists, and as an exception.
+#[test]
+fn among_others() {
+    for name in ["one", "two"] {
+        let site = Site::new();
+        site.put("one", "5.6.7.8\n");
+        site.put("more", "5.6.7.8\n5.6.7.9\n");
+        site.put("good", "5.6.7.9\n");
+        let of = |one: &str, good: &str| {
+            list(one, "one", "block", "code = \"127.0.1.1\"")
+                + &list("more", "more", "block", "code = \"127.0.1.2\"")
+                + &list(good, "good", "allow", "code = \"127.0.1.3\"")
+                + &zone(&[one, "more"], &format!("except = [{good:?}]"))
+        };
+        site.configure(&of("one", "good"));
+        site.sync(&[]).expect(0);
+        goes(&site, "/one");
+        goes(&site, "/good");
+        site.configure(&of(name, &format!("{name}-good")));
+        // A command puts in service what a sync would have.
+        match name {
+            "one" => site.sync(&[]).expect(0),
+            _ => site.on_list("pin", "more", &[]).expect(0),
+        };
+        let server = site.serve();
+        assert_eq!((codes(&server, 8), codes(&server, 9)), (vec![[127, 0, 1, 1], [127, 0, 1, 2]], vec![]));
+    }
+}
+
+/// Its old name may be another list's at once, and a person's command may come before the sync.
+#[test]
+fn an_old_name_that_is_used_again() {
+    let site = fetched(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+    site.put("other", "5.6.8.1\n");
+    let both = list("two", "one", "block", "code = \"127.0.1.2\"")
+        + &list("one", "other", "block", "code = \"127.0.1.1\"");
+    site.configure(&(both + &zone(&["two"], "") + &Site::zone("v.example", &["one"], "")));
+    site.on_list("unpin", "one", &[]).expect(1);
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!(codes(&server, 8), [[127, 0, 1, 2]]);
+    assert_eq!(ask(server.dns, Over::Udp, "1.8.6.5.v.example", A).a, [[127, 0, 1, 1]]);
+    assert_eq!(site.web.hits("/one"), 1);
+}
+
+/// It had been asked for under its new name before, in vain.
+#[test]
+fn a_new_name_that_is_not_new() {
+    let site = fetched(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+    let away = list("two", "nowhere", "block", "code = \"127.0.1.2\"");
+    site.configure(&(list("one", "one", "block", "code = \"127.0.1.1\"") + &away + &zone(&["one"], "")));
+    site.sync(&["two"]).expect(1);
+    site.configure(&(list("two", "one", "block", "") + &zone(&["two"], "")));
+    site.sync(&[]).expect(0);
+    assert_eq!(codes(&site.serve(), 8).len(), 1);
+    // What had happened under that name is not lost.
+    let left = std::fs::read_to_string(site.state().join("feeds/one/log.jsonl")).unwrap();
+    assert!(left.contains("nowhere"), "{left}");
+}
+
+/// Nothing is taken from a list that is asked for at its place, nor from elsewhere, nor for the opposite use.
+#[test]
+fn what_is_not_its_own() {
+    let one = list("one", "one", "block", "code = \"127.0.1.1\"");
+    for (what, others) in [
+        ("beside it", one.clone() + &list("two", "else", "block", "code = \"127.0.1.2\"")),
+        ("elsewhere", list("two", "else", "block", "code = \"127.0.1.2\"")),
+        ("allows", list("two", "one", "allow", "code = \"127.0.1.2\"")),
+    ] {
+        let site = fetched(&(one.clone() + &zone(&["one"], "")));
+        site.configure(&(others + &zone(&["two"], "")));
+        site.sync(&[]).expect(1);
+        assert!(site.state().join("feeds/one/status.json").exists(), "{what}");
+        assert!(codes(&site.serve(), 8).is_empty(), "{what}");
+    }
+    // A mirror of it that another list is asked for at now.
+    let site = Site::new();
+    site.put("mirror", "5.6.7.8\n");
+    let mirrored = one.replace("url = \"WEB/one\"", "urls = [\"WEB/one\", \"WEB/mirror\"]");
+    site.configure(&(mirrored + &zone(&["one"], "")));
+    site.sync(&[]).expect(0);
+    site.configure(
+        &(one + &list("two", "mirror", "block", "code = \"127.0.1.2\"") + &zone(&["one", "two"], "")),
+    );
+    site.sync(&[]).expect(0);
+    assert_eq!(codes(&site.serve(), 8), [[127, 0, 1, 1], [127, 0, 1, 2]]);
+}
+
+/// A server that was told nothing, and whose syncs have ended, falls silent in time all the same.
+#[test]
+fn a_server_alone_with_it() {
+    for is_synced in [false, true] {
+        let site = fetched(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+        let mut server = site.serve();
+        site.configure(&(list("two", "one", "block", "") + &zone(&["two"], "")));
+        if is_synced {
+            site.sync(&[]).expect(0);
+            server.wait_for_serial("z.example", site.serial("z.example"));
+        } else {
+            kill(server.pid(), Signal::SIGHUP).unwrap();
+        }
+        let name = if is_synced { "two" } else { "one" };
+        assert_eq!(codes(&server, 8).len(), 1);
+        age(&site.state().join("feeds").join(name).join("status.json"));
+        let began = Instant::now();
+        while ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).rcode == NOERROR {
+            assert!(began.elapsed() < Duration::from_secs(10), "synced: {is_synced}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).rcode, SERVFAIL);
+    }
+}
+
+/// As if it had been confirmed a month ago.
+fn age(status: &Path) {
+    let mut known: Value = serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
+    let stamp = &mut known["last_confirmed"];
+    stamp["wall"] = (stamp["wall"].as_i64().unwrap() - 30 * 86_400).into();
+    stamp["boottime"] = 0.into();
+    stamp["boot"] = "another boot".into();
+    let beside = status.with_extension("test");
+    std::fs::write(&beside, serde_json::to_vec(&known).unwrap()).unwrap();
+    std::fs::rename(&beside, status).unwrap();
+}
+
+/// Its data end when they say so.
+#[test]
+fn data_that_end() {
+    let publisher = Hostile::start();
+    let soon = (jiff::Timestamp::now() + Duration::from_secs(4)).strftime("%Y:%m:%d:%H:%M:%S");
+    let body = format!("$TIMESTAMP 0 {soon}\n5.6.7.8\n");
+    publisher.does(Act::Say(response("200 OK", body.as_bytes())));
+    let of = |name: &str| {
+        let list = list(name, "", "block", "").replace("\"plain\"", "\"rbldnsd:ip4set\"");
+        list.replace("WEB/", &format!("http://{}/list", publisher.address)) + &zone(&[name], "")
+    };
+    let site = Site::new();
+    site.configure(&of("one"));
+    site.sync(&[]).expect(0);
+    publisher.does(Act::Say(response("404 X", b"")));
+    site.configure(&of("two"));
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!(codes(&server, 8).len(), 1);
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).rcode, SERVFAIL);
+}
