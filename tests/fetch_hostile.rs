@@ -290,7 +290,8 @@ fn redirects() {
         ("file:///etc/passwd", "a redirect to `file:`"),
         ("rsync://lists.example.net/a/b", "a redirect to `rsync:`"),
         ("http://me:pw@lists.example.net/", "a redirect with a password"),
-        ("http://lists.example.net/list", "more than 5 redirects"),
+        ("http://lists.example.net/list#again", "a redirect to itself"),
+        ("again/", "more than 5 redirects"),
         ("http://[", "a redirect to nowhere"),
     ] {
         victim.suffers(location, to(location), word);

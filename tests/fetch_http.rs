@@ -346,7 +346,7 @@ async fn redirects() {
     assert_eq!((&fetched.validators.url, &fetched.validators.from), (&asked, &gave));
     for (path, message) in [
         ("6", "more than 5 redirects"),
-        ("loop", "more than 5 redirects"),
+        ("loop", "a redirect to itself"),
         ("ftp", "a redirect to `ftp:`"),
         ("file", "a redirect to `file:`"),
         ("password", "a redirect with a password"),

@@ -195,13 +195,27 @@ fn shown(at: &Url, asked: &Url) -> String {
 fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Problem> {
     let bad = |what: String| Problem::answered(what);
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).filter(|to| !to.is_empty());
-    // Taken for the place that it stands at, it would be asked again.
     let location = location.ok_or_else(|| bad("a redirect to nowhere".to_owned()))?;
     let to = from.join(location).map_err(|error| bad(format!("a redirect to nowhere: {error}")))?;
+    // It would be asked again and again, for nobody keeps what such a server has its visitors keep.
+    if is_same(from, &to) {
+        return Err(bad("a redirect to itself".to_owned()));
+    }
     if from.scheme() == "https" && to.scheme() == "http" {
         return Err(bad(format!("a redirect from https to http ({})", shown(&to, from))));
     }
     Ok(to)
+}
+
+/// As a server sees them: what stands behind `#` it never hears.
+fn is_same(one: &Url, other: &Url) -> bool {
+    let heard = |url: &Url| {
+        let mut url = url.clone();
+        url.set_fragment(None);
+        url.set_query(url.query().filter(|query| !query.is_empty()).map(str::to_owned).as_deref());
+        url
+    };
+    heard(one) == heard(other)
 }
 
 fn check_hop(url: &Url, any_address: bool) -> Result<(), Problem> {
@@ -331,6 +345,11 @@ mod tests {
             let problem = next_hop(&"http://example.net/a".parse().unwrap(), &headers).unwrap_err();
             assert_eq!(problem.what, "a redirect to nowhere");
         }
+        for itself in ["#x", "#", "?", "/a", "http://EXAMPLE.net:80/a#", "."] {
+            let from = if itself == "." { "http://example.net/" } else { "http://example.net/a" };
+            assert_eq!(hop(from, itself).unwrap_err(), "a redirect to itself", "{itself}");
+        }
+        assert_eq!(hop("https://example.net/a", "?b").unwrap(), "https://example.net/a?b");
         assert_eq!(hop("https://example.net/a/b", "../c").unwrap(), "https://example.net/c");
         assert_eq!(hop("https://example.net/a", "//other.example/b").unwrap(), "https://other.example/b");
     }
