@@ -370,19 +370,15 @@ fn the_other_lists_of_its_zone() {
     site.sync(&[]).expect(0);
     let server = site.serve();
     let listed = |host: u8| !ask(server.dns, Over::Udp, &format!("{host}.7.6.5.z.example"), A).a.is_empty();
-    let hears = || {
-        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(2));
-    };
     site.configure(&(of("one", &foes, "block") + &of("other", &others, "block") + &zone(&["one", "other"])));
     site.sync(&[]).expect(1);
-    hears();
+    server.reads_again();
     assert_eq!((listed(8), listed(9)), (false, true));
     // Under another name it has not come yet.
     others.does(Act::Say(response("503 X", b"")));
     site.configure(&(of("one", &foes, "block") + &of("later", &others, "block") + &zone(&["one", "later"])));
     site.sync(&[]).expect(1);
-    hears();
+    server.reads_again();
     assert_eq!((listed(8), listed(9)), (false, true));
 }
 
@@ -495,8 +491,7 @@ fn nothing_else_is_there() {
         for code in [1, 0] {
             // The second time nobody is asked.
             site.sync(&[]).expect(code);
-            nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
-            std::thread::sleep(std::time::Duration::from_secs(2));
+            server.reads_again();
             assert!(!listed(), "{was} {is_gone}");
         }
     }
@@ -628,8 +623,7 @@ fn a_list_that_becomes_an_exception() {
         list(&other, "block", "").split("[zone").next().unwrap().replace("[list.one]", "[list.later]");
     site.configure(&(except + &later + &Site::zone("z.example", &["later"], "except = [\"one\"]")));
     site.sync(&[]).expect(1);
-    nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.reads_again();
     assert!(!listed());
 }
 
@@ -654,8 +648,7 @@ fn a_renamed_list_that_is_taken_out() {
     let hears = |list: String| {
         site.configure(&list);
         site.sync(&[]).expect(1);
-        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(2));
+        server.reads_again();
         let here = !ask(server.dns, Over::Udp, "8.7.6.5.z.example", A).a.is_empty();
         assert_eq!(listed(&site).0, here, "after a restart");
         here

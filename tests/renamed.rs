@@ -148,6 +148,118 @@ fn a_new_name_that_is_not_new() {
     assert!(left.contains("nowhere"), "{left}");
 }
 
+/// Names that are handed on or swapped in one go, whichever comes first.
+#[test]
+fn names_that_are_handed_on() {
+    let of = |names: [&str; 3]| {
+        let [a, b, c] = names;
+        list(a, "a", "block", "code = \"127.0.1.1\"")
+            + &list(b, "b", "score", "code = \"127.0.1.2\"")
+            + &list(c, "c", "block", "code = \"127.0.1.3\"")
+            + &zone(&names, "")
+    };
+    let before = ["m", "n", "o"];
+    for after in
+        [["n", "o", "p"], ["l", "m", "n"], ["n", "m", "o"], ["n", "o", "m"], ["o", "x", "n"], ["x", "m", "n"]]
+    {
+        let site = Site::new();
+        for (path, host) in [("a", 1), ("b", 2), ("c", 3)] {
+            site.put(path, format!("5.6.7.{host}\n"));
+        }
+        site.configure(&of(before));
+        site.sync(&[]).expect(0);
+        site.configure(&of(after));
+        site.sync(&[]).expect(0);
+        for (path, host) in [("/a", 1), ("/b", 2), ("/c", 3)] {
+            assert_eq!(site.web.hits(path), 1, "{after:?}");
+            assert_eq!(codes(&site.serve(), host), [[127, 0, 1, host]], "{after:?}");
+        }
+    }
+}
+
+/// One list is dropped, and another has its name from then on.
+#[test]
+fn a_role_that_is_taken_over() {
+    let both = list("one", "one", "block", "") + &list("spare", "spare", "block", "code = \"127.0.1.9\"");
+    let site = Site::new();
+    site.put("one", "5.6.7.8\n");
+    site.put("spare", "5.6.7.9\n");
+    site.configure(&(both + &zone(&["one"], "")));
+    site.sync(&[]).expect(0);
+    site.configure(&(list("one", "spare", "block", "") + &zone(&["one"], "")));
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!((codes(&server, 8).len(), codes(&server, 9).len()), (0, 1));
+    assert_eq!(site.web.hits("/spare"), 1);
+}
+
+/// A list that has gone on to another place, and one that is asked for where it was: that is what they answer, and an exception holds.
+#[test]
+fn a_name_that_goes_on_elsewhere() {
+    let site = fetched(&(list("one", "one", "block", "code = \"127.0.1.1\"") + &zone(&["one"], "")));
+    std::fs::write(site.path("partners"), "5.6.7.8\n").unwrap();
+    let own = "[list.partners]\nfile = \"partners\"\nformat = \"plain\"\nuse = \"allow\"\n";
+    let moved = list("one", "else", "block", "code = \"127.0.1.1\"")
+        + &list("two", "one", "block", "code = \"127.0.1.2\"");
+    let zones = zone(&["one"], "except = [\"partners\"]") + &Site::zone("v.example", &["two"], "");
+    site.configure(&(moved + own + &zones));
+    let server = site.serve();
+    site.sync(&[]).expect(1);
+    server.reads_again();
+    assert!(codes(&server, 8).is_empty() && codes(&server, 9).is_empty());
+    assert_eq!(ask(server.dns, Over::Udp, "9.7.6.5.v.example", A).a, [[127, 0, 1, 2]]);
+}
+
+/// It is known by where it was asked for last, too: what a person put in service came from where it was before.
+#[test]
+fn it_had_moved_before() {
+    let site = fetched(
+        &(list("one", "one", "block", "floor = \"0s\"").replace("floor = \"1h\"\n", "")
+            + &zone(&["one"], "")),
+    );
+    let first = site.first_list()["set"].as_str().unwrap().to_owned();
+    site.put("later", "5.6.7.8\n5.6.7.10\n");
+    site.configure(&(list("one", "later", "block", "") + &zone(&["one"], "")));
+    site.sync(&[]).expect(0);
+    site.on_list("rollback", "one", &[&first]).expect(0);
+    site.configure(&(list("two", "later", "block", "") + &zone(&["two"], "")));
+    site.sync(&[]).expect(0);
+    assert_eq!(site.first_list()["set"], first);
+    assert!(codes(&site.serve(), 10).is_empty());
+}
+
+/// What was given up long ago is not taken up again by another name; what is still in service is.
+#[test]
+fn what_was_given_up() {
+    for is_in_service in [false, true] {
+        let site = fetched(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+        site.on_list("pin", "one", &[]).expect(0);
+        age(&site.state().join("feeds/one/status.json"));
+        if !is_in_service {
+            site.put("other", "5.6.8.1\n");
+            site.configure(&(list("other", "other", "block", "") + &zone(&["other"], "")));
+            site.sync(&[]).expect(0);
+        }
+        site.put("one", "5.6.7.8\n5.6.7.10\n");
+        site.configure(&(list("two", "one", "block", "") + &zone(&["two"], "")));
+        site.sync(&[]).expect(0);
+        let server = site.serve();
+        assert_eq!(
+            (codes(&server, 9).len(), codes(&server, 10).len()),
+            if is_in_service { (1, 0) } else { (0, 1) }
+        );
+    }
+}
+
+/// A command that comes to nothing leaves no zone behind.
+#[test]
+fn a_command_in_vain() {
+    let site = fetched(&(list("one", "one", "block", "code = \"127.0.1.1\"") + &zone(&["one"], "")));
+    site.configure(&(list("two", "one", "block", "code = \"127.0.1.2\"") + &zone(&["two"], "")));
+    site.on_list("unpin", "two", &[]).expect(1);
+    assert_eq!(codes(&site.serve(), 8), [[127, 0, 1, 2]]);
+}
+
 /// Nothing is taken from a list that is asked for at its place, nor from elsewhere, nor for the opposite use.
 #[test]
 fn what_is_not_its_own() {

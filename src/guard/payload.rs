@@ -44,7 +44,7 @@ const PHRASES: [&str; 17] = [
 ];
 
 /// What they also say in a line or two of comments alone; behind entries such words are somebody's note.
-const ALONE: [&str; 14] = [
+const ALONE: [&str; 19] = [
     "forbidden",
     "unauthorized",
     "not authorized",
@@ -59,6 +59,11 @@ const ALONE: [&str; 14] = [
     "subscription required",
     "valid subscription",
     "no subscription",
+    "permission denied",
+    "your api key",
+    "invalid api key",
+    "invalid key",
+    "invalid token",
 ];
 
 /// Who asks for something does not refuse.
@@ -67,7 +72,7 @@ const ASKING: [&str; 4] = ["do not", "don't", "not to", "never"];
 const ASKED_WITHIN: usize = 40;
 
 /// What they say in comments alone, and no list says there of itself.
-const REFUSALS: [&str; 11] = [
+const REFUSALS: [&str; 14] = [
     "403 forbidden",
     "access denied",
     "bad gateway",
@@ -79,6 +84,9 @@ const REFUSALS: [&str; 11] = [
     "service unavailable",
     "temporarily unavailable",
     "you have exceeded",
+    "you have reached",
+    "your daily limit",
+    "your quota",
 ];
 
 /// Whom they say it to, in these words.

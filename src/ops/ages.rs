@@ -11,7 +11,7 @@ use crate::store::{Freshness, ListStatus, Store};
 
 /// A question for [`Server::start`](crate::server::Server::start): the lists of `lists` (which a reload may replace)
 /// whose status in `store` says that they are too old. What cannot be read, or is there no more, is as old as it was when it was.
-/// A zone in service may be of a feed that is called otherwise in `lists`: those are too old by what feeds have by default.
+/// A zone in service may be of a feed that is called otherwise in `lists`: it is too old by the longest age that a feed there may have.
 pub fn expired_lists(
     store: Store,
     lists: Arc<Mutex<BTreeMap<Slug, ListConfig>>>,
@@ -37,13 +37,17 @@ pub fn expired_lists(
             }
         }
         let now = store.now(known.values());
+        let longest = lists.values().filter(|list| !list.is_own()).map(|list| list.ages.hard);
+        let longest =
+            longest.chain([Ages::FEED.hard]).max_by_key(|hard| hard.unwrap_or(Duration::MAX)).flatten();
+        let of_others = Ages { hard: longest, ..Ages::FEED };
         let is_hard = |name: &Slug, status: &ListStatus| match lists.get(name) {
             Some(list) => status.freshness(&list.ages, list.use_, &now) == Some(Freshness::Hard),
             None => {
                 is_fetched(status)
-                    && status.use_.is_some_and(|use_| {
-                        status.freshness(&Ages::FEED, use_, &now) == Some(Freshness::Hard)
-                    })
+                    && status
+                        .use_
+                        .is_some_and(|use_| status.freshness(&of_others, use_, &now) == Some(Freshness::Hard))
             }
         };
         known

@@ -94,7 +94,7 @@ pub fn decide(
 ) -> Result<Summary, SyncError> {
     let known = known(config, list)?;
     // What is published below is of all zones.
-    renamed::take_along(config, writer)?;
+    let has_moved = renamed::take_along(config, writer)?;
     let mut run = Run::new(config, writer, watcher, By::Person);
     let mut desk = run.desk(known)?;
     let has_forgotten = desk.forget_another_list()?;
@@ -105,11 +105,19 @@ pub fn decide(
         Settled::RollBack(version) => desk.put_in_service(version, Act::Rollback),
         Settled::AnotherLists => Err(SyncError::Forgotten(list.clone())),
     };
-    if done.is_err() && has_forgotten {
-        run.publish()?;
-        return Err(SyncError::Forgotten(list.clone()));
+    let done = match done {
+        Err(_) if has_forgotten => Err(SyncError::Forgotten(list.clone())),
+        done => done,
+    };
+    match done {
+        Ok(report) => run.done(report),
+        Err(error) => {
+            if has_forgotten || has_moved {
+                run.publish()?;
+            }
+            return Err(error);
+        }
     }
-    run.done(done?);
     run.publish()?;
     Ok(run.summary)
 }

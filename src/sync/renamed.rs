@@ -1,78 +1,103 @@
 //! A list that is called otherwise than before: its folder goes along.
 //!
 //! What a list has is its own under whatever name: versions, ages, history, what waits, when its publisher was asked. Whose a folder is
-//! tells the place that its version came from. Never: taking one from a list that is still asked for there, in exchange for another
-//! version, or for another use; what is of bad senders under one name is of good ones under no other.
+//! tells the place where it was asked for, or where its version came from; names may be swapped and handed on in one go. Never: taking one
+//! from a list that is still asked for there, one of a list that was given up long ago, or one for another use; what is of bad senders
+//! under one name is of good ones under no other.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SyncError;
 use super::list::{asks_at, came_from, status_of};
-use crate::config::{Config, ListConfig, Slug, Source};
-use crate::feed::schedule;
-use crate::model::Use;
-use crate::store::{ListStatus, Stamp, Writer};
+use super::zones::lists_in_service;
+use crate::config::{Config, ListConfig, Slug, Source, defaults, place};
+use crate::store::{ListStatus, StoreError, Writer};
 
-/// Gives each list that has nothing the folder that it had under another name.
-pub(super) fn take_along(config: &Config, writer: &Writer) -> Result<(), SyncError> {
-    let lists = config.reloadable.lists.values();
-    let mut new = lists.filter(|list| has_nothing(list, writer)).peekable();
-    if new.peek().is_none() {
-        return Ok(());
-    }
-    let mut left = left(config, writer)?;
-    for list in new {
-        let Some(found) = left.iter().position(|left| left.is_of(list)) else { continue };
-        let was = left.remove(found).name;
-        match writer.rename_list(&was, &list.name) {
-            Ok(()) => {
-                tracing::info!(list = %list.name, %was, "it is called otherwise now, and has what it had")
-            }
-            Err(error) => {
-                tracing::warn!(list = %list.name, %was, %error, "what it had under its other name is not taken along");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// It has no version, nothing that waits, and nothing to come back to. The embedded list is always there.
-fn has_nothing(list: &ListConfig, writer: &Writer) -> bool {
-    let is_nothing = |status: ListStatus| {
-        status.set.is_none() && !status.waits && !status.given_away && status.forgotten.is_none()
-    };
-    !matches!(list.source, Source::Embedded(_))
-        && status_of(&writer.store().list(&list.name)).is_ok_and(is_nothing)
-}
-
-/// The folder of a list that is asked for under this name no more.
-struct Left {
-    name: Slug,
-    status: ListStatus,
-    came_from: String,
-}
-
-impl Left {
-    fn is_of(&self, list: &ListConfig) -> bool {
-        let is_used_so = |of: Use| of.can_list() == list.use_.can_list();
-        self.status.use_.is_some_and(is_used_so) && asks_at(list, &self.came_from)
-    }
-}
-
-/// All of them, whichever was heard of last first.
-fn left(config: &Config, writer: &Writer) -> Result<Vec<Left>, SyncError> {
-    let mut left = Vec::new();
-    for name in writer.lists()? {
-        let Ok(status) = status_of(&writer.store().list(&name)) else { continue };
-        let Some(came_from) = came_from(&status).filter(|_| status.set.is_some()).map(str::to_owned) else {
+/// Gives each list the folder that it had under another name; whether there was any.
+pub(super) fn take_along(config: &Config, writer: &Writer) -> Result<bool, SyncError> {
+    let folders = Folders::read(config, writer)?;
+    let moves = folders.moves(config, writer);
+    // Where those are now that have another name meanwhile, by the name that they had.
+    let mut now_at: BTreeMap<&Slug, &Slug> = BTreeMap::new();
+    for (was, list) in &moves {
+        let from = now_at.get(was).copied().unwrap_or(was);
+        if let Err(error) = writer.rename_list(from, list) {
+            tracing::warn!(%list, %was, %error, "what it had under its other name is not taken along");
             continue;
-        };
-        let is_elsewhere = |list: &ListConfig| {
-            !asks_at(list, &came_from) && schedule::is_elsewhere(&status, list.source.urls())
-        };
-        if config.reloadable.lists.get(&name).is_none_or(is_elsewhere) {
-            left.push(Left { name, status, came_from });
         }
+        tracing::info!(%list, %was, "it is called otherwise now, and has what it had");
+        let stood_there = now_at.iter().find(|(_, at)| **at == list).map(|(folder, _)| *folder);
+        if let Some(folder) = stood_there.or_else(|| (!now_at.contains_key(list)).then_some(list)) {
+            now_at.insert(folder, from);
+        }
+        now_at.insert(was, list);
     }
-    let heard = |left: &Left| left.status.last_confirmed.as_ref().map(|Stamp { wall, .. }| *wall);
-    left.sort_by_key(|left| std::cmp::Reverse(heard(left)));
-    Ok(left)
+    Ok(!moves.is_empty())
+}
+
+/// The folders of the store of which anything is known. What cannot be read stays where it is.
+struct Folders(BTreeMap<Slug, ListStatus>);
+
+impl Folders {
+    fn read(config: &Config, writer: &Writer) -> Result<Self, StoreError> {
+        let configured = config.reloadable.lists.keys().cloned();
+        let names = writer.lists()?.into_iter().chain(configured).collect::<BTreeSet<_>>();
+        let known = names.into_iter().filter_map(|name| {
+            let status = status_of(&writer.store().list(&name)).ok()?;
+            (status != ListStatus::default()).then_some((name, status))
+        });
+        Ok(Self(known.collect()))
+    }
+
+    /// Which folder is whose from now on: its name, and that of the list.
+    fn moves(&self, config: &Config, writer: &Writer) -> Vec<(Slug, Slug)> {
+        let lists = &config.reloadable.lists;
+        let (at_home, without): (Vec<_>, Vec<_>) = lists.values().partition(|list| self.is_at_home(list));
+        let at_home: BTreeSet<&Slug> = at_home.into_iter().map(|list| &list.name).collect();
+        let mut free: Vec<(&Slug, &ListStatus)> =
+            self.0.iter().filter(|(name, _)| !at_home.contains(name)).collect();
+        if without.is_empty() || free.is_empty() {
+            return Vec::new();
+        }
+        // Whichever was heard of last goes before.
+        free.sort_by_key(|(_, status)| {
+            std::cmp::Reverse(status.last_confirmed.as_ref().map(|stamp| stamp.wall))
+        });
+        let in_service = lists_in_service(writer);
+        let now = writer.now(self.0.values());
+        let is_recent = |name: &Slug, status: &ListStatus, list: &ListConfig| {
+            let longest = list.ages.hard.unwrap_or(defaults::HARD_AGE);
+            let heard = status.last_confirmed.as_ref().or(status.last_attempt.as_ref());
+            in_service.contains(name.as_str()) || heard.is_some_and(|heard| now.age(heard) < longest)
+        };
+        let mut moves = Vec::new();
+        for list in without {
+            let is_its = |(name, status): &(&Slug, &ListStatus)| {
+                let has_something = match status.set {
+                    Some(_) => status.use_.is_some(),
+                    // Nothing but when its publisher was asked.
+                    None => !self.0.contains_key(&list.name),
+                };
+                **name != list.name && has_something && is_of(list, status) && is_recent(name, status, list)
+            };
+            let Some(found) = free.iter().position(is_its) else { continue };
+            moves.push((free.remove(found).0.clone(), list.name.clone()));
+        }
+        moves
+    }
+
+    /// It has something of its own under its name, or needs nothing: what is part of the program is always there.
+    fn is_at_home(&self, list: &ListConfig) -> bool {
+        let has_something =
+            |status: &ListStatus| status.set.is_some() || status.waits || status.forgotten.is_some();
+        matches!(list.source, Source::Embedded(_))
+            || self.0.get(&list.name).is_some_and(|status| has_something(status) && is_of(list, status))
+    }
+}
+
+/// Used alike, it was asked for at one of the list's places last, or its version came from there.
+fn is_of(list: &ListConfig, status: &ListStatus) -> bool {
+    let is_used_so = status.use_.is_none_or(|use_| use_.can_list() == list.use_.can_list());
+    let was_asked_there = || list.source.urls().iter().any(|url| status.next_at.contains(&place(url)));
+    is_used_so && (was_asked_there() || came_from(status).is_some_and(|known| asks_at(list, known)))
 }

@@ -3,7 +3,7 @@
 //! A zone is compiled again only when something it is made of differs: its configuration, a list's set, the
 //! never-list, or the compiler itself. The generation remembers what each zone was made from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, Cursor, Write};
 use std::net::Ipv4Addr;
@@ -151,6 +151,16 @@ fn opened(writer: &Writer, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, Snapsh
     Snapshot::open(Mapped::of(&open_plain(&writer.snapshot(&entry.file))?)?)
 }
 
+/// Names of the lists that the zones in service answer from, or that are excepted there.
+pub(super) fn lists_in_service(writer: &Writer) -> BTreeSet<String> {
+    let generation = writer.generation().ok().flatten();
+    let zones = generation.iter().flat_map(|generation| generation.zones.values());
+    let snapshots = zones.filter_map(|entry| opened(writer, entry).ok());
+    snapshots
+        .flat_map(|snapshot| snapshot.lists().iter().map(|data| data.name.clone()).collect::<Vec<_>>())
+        .collect()
+}
+
 /// The lists of the store as the zones need them; sets are read when a zone is really built.
 struct Stock<'a> {
     config: &'a Config,
@@ -225,10 +235,19 @@ impl<'a> Stock<'a> {
                 Some(name) => self.statuses.get(name).is_some_and(|status| {
                     status.given_away
                         || !self.is_used_so(name, data)
+                        || self.is_anothers_now(name, data)
                         || self.is_past(name, status, data, &snapshot)
                 }),
                 None => true,
             })
+    }
+
+    /// Another list has it that took over its folder.
+    fn is_anothers_now(&self, name: &Slug, data: &ListData) -> bool {
+        let has_it = |(other, status): (&Slug, &ListStatus)| {
+            other != name && status.set.is_some_and(|set| set.hash == data.set)
+        };
+        self.statuses.iter().any(has_it)
     }
 
     fn is_used_so(&self, name: &Slug, data: &ListData) -> bool {

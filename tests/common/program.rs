@@ -124,6 +124,12 @@ impl Server {
         self.wait_for(|_| (dns::ask(dns, Over::Udp, zone, SOA).serial == Some(serial)).then_some(()));
     }
 
+    /// Tells it to read its configuration again (SIGHUP), and gives it the time for that and for a new generation.
+    pub(crate) fn reads_again(&self) {
+        kill(self.pid(), Signal::SIGHUP).expect("our child");
+        thread::sleep(Duration::from_secs(2));
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
