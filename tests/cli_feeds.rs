@@ -215,7 +215,10 @@ fn an_exception_comes_back_with_its_zone() {
         let place = Place::new();
         let _publisher = service(&place);
         enable(&place, &["one", "good", "--zone", "bl.example"]).ended_with(0);
-        feeds(&place, &["disable", "one"]).ended_with(0).says("good answers in no zone");
+        feeds(&place, &["disable", "one"])
+            .ended_with(0)
+            .says("zone bl.example is gone with it, and good takes nothing out of it any more")
+            .says("good answers in no zone");
         enable(&place, &[again, "--zone", zone])
             .ended_with(0)
             .says(&format!("good takes addresses out of {zone}, as it did before"));

@@ -251,6 +251,36 @@ fn what_was_given_up() {
     }
 }
 
+/// A person's command knows what the list has under its old name, before any sync; what waits, too.
+#[test]
+fn a_command_that_comes_first() {
+    let site = fetched(&(list("one", "one", "block", "") + &zone(&["one"], "")));
+    site.configure(&(list("two", "one", "block", "") + &zone(&["two"], "")));
+    site.on_list("pin", "two", &[]).expect(0);
+    assert!(site.first_list()["pinned"].is_object());
+    let site = Site::new();
+    site.put("one", "5.6.7.8\n");
+    let of = |name: &str| list(name, "one", "block", "min-entries = 2") + &zone(&[name], "");
+    site.configure(&of("one"));
+    site.sync(&[]).expect(1);
+    site.configure(&of("two"));
+    site.on_list("accept", "two", &[]).expect(0);
+    assert_eq!(codes(&site.serve(), 8).len(), 1);
+    assert_eq!(site.web.hits("/one"), 1);
+}
+
+/// Who asked to be left alone is, whatever the list is called; and one without a version is asked for no sooner.
+#[test]
+fn nothing_yet() {
+    let site = Site::new();
+    site.put("one", "<html>busy</html>");
+    for name in ["one", "two", "three"] {
+        site.configure(&(list(name, "one", "block", "") + &zone(&[name], "")));
+        site.sync(&[]);
+    }
+    assert_eq!(site.web.hits("/one"), 1);
+}
+
 /// A command that comes to nothing leaves no zone behind.
 #[test]
 fn a_command_in_vain() {

@@ -40,8 +40,9 @@ pub enum Settled {
 
 /// Which versions are meant now. A sync that runs may change what is held or in service before it can be done.
 pub fn settle(config: &Config, store: &Store, list: &Slug, wish: Wish<'_>) -> Result<Settled, SyncError> {
-    let dir = store.list(list);
-    let (known, before) = (known(config, list)?, status_of(&dir)?);
+    let known = known(config, list)?;
+    let dir = store.list(&renamed::folder_of(config, store, list)?);
+    let before = status_of(&dir)?;
     let status = status_as(known, &dir)?;
     if status.given_away && !before.given_away || before.waits && !status.waits {
         return Ok(Settled::AnotherLists);

@@ -11,12 +11,11 @@ use super::SyncError;
 use super::list::{asks_at, came_from, status_of};
 use super::zones::lists_in_service;
 use crate::config::{Config, ListConfig, Slug, Source, defaults, place};
-use crate::store::{ListStatus, StoreError, Writer};
+use crate::store::{ListStatus, Store, StoreError, Writer};
 
 /// Gives each list the folder that it had under another name; whether there was any.
 pub(super) fn take_along(config: &Config, writer: &Writer) -> Result<bool, SyncError> {
-    let folders = Folders::read(config, writer)?;
-    let moves = folders.moves(config, writer);
+    let moves = moves(config, writer)?;
     // Where those are now that have another name meanwhile, by the name that they had.
     let mut now_at: BTreeMap<&Slug, &Slug> = BTreeMap::new();
     for (was, list) in &moves {
@@ -35,22 +34,32 @@ pub(super) fn take_along(config: &Config, writer: &Writer) -> Result<bool, SyncE
     Ok(!moves.is_empty())
 }
 
+/// Under which name a list has what it has, until that is taken along.
+pub(super) fn folder_of(config: &Config, store: &Store, list: &Slug) -> Result<Slug, SyncError> {
+    let found = moves(config, store)?.into_iter().find(|(_, name)| name == list);
+    Ok(found.map_or_else(|| list.clone(), |(was, _)| was))
+}
+
+/// Which folder is whose from now on: its name, and that of the list.
+fn moves(config: &Config, store: &Store) -> Result<Vec<(Slug, Slug)>, StoreError> {
+    Ok(Folders::read(config, store)?.moves(config, store))
+}
+
 /// The folders of the store of which anything is known. What cannot be read stays where it is.
 struct Folders(BTreeMap<Slug, ListStatus>);
 
 impl Folders {
-    fn read(config: &Config, writer: &Writer) -> Result<Self, StoreError> {
+    fn read(config: &Config, store: &Store) -> Result<Self, StoreError> {
         let configured = config.reloadable.lists.keys().cloned();
-        let names = writer.lists()?.into_iter().chain(configured).collect::<BTreeSet<_>>();
+        let names = store.lists()?.into_iter().chain(configured).collect::<BTreeSet<_>>();
         let known = names.into_iter().filter_map(|name| {
-            let status = status_of(&writer.store().list(&name)).ok()?;
+            let status = status_of(&store.list(&name)).ok()?;
             (status != ListStatus::default()).then_some((name, status))
         });
         Ok(Self(known.collect()))
     }
 
-    /// Which folder is whose from now on: its name, and that of the list.
-    fn moves(&self, config: &Config, writer: &Writer) -> Vec<(Slug, Slug)> {
+    fn moves(&self, config: &Config, store: &Store) -> Vec<(Slug, Slug)> {
         let lists = &config.reloadable.lists;
         let (at_home, without): (Vec<_>, Vec<_>) = lists.values().partition(|list| self.is_at_home(list));
         let at_home: BTreeSet<&Slug> = at_home.into_iter().map(|list| &list.name).collect();
@@ -63,8 +72,8 @@ impl Folders {
         free.sort_by_key(|(_, status)| {
             std::cmp::Reverse(status.last_confirmed.as_ref().map(|stamp| stamp.wall))
         });
-        let in_service = lists_in_service(writer);
-        let now = writer.now(self.0.values());
+        let in_service = lists_in_service(store);
+        let now = store.now(self.0.values());
         let is_recent = |name: &Slug, status: &ListStatus, list: &ListConfig| {
             let longest = list.ages.hard.unwrap_or(defaults::HARD_AGE);
             let heard = status.last_confirmed.as_ref().or(status.last_attempt.as_ref());

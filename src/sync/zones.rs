@@ -22,7 +22,7 @@ use crate::parse::Format;
 use crate::set::Set;
 use crate::snapshot::{self, Mapped, Snapshot, SnapshotError};
 use crate::store::{
-    BuiltZone, Generation, ListStatus, Now, Stamp, StoreError, Writer, ZoneEntry, open_plain,
+    BuiltZone, Generation, ListStatus, Now, Stamp, Store, StoreError, Writer, ZoneEntry, open_plain,
 };
 
 /// Raised whenever the same sets and settings compile to something else.
@@ -147,15 +147,15 @@ fn is_usable(writer: &Writer, entry: &ZoneEntry) -> bool {
         .is_ok_and(|snapshot| snapshot.content_hash() == entry.content && snapshot.verify().is_ok())
 }
 
-fn opened(writer: &Writer, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, SnapshotError> {
-    Snapshot::open(Mapped::of(&open_plain(&writer.snapshot(&entry.file))?)?)
+fn opened(store: &Store, entry: &ZoneEntry) -> Result<Snapshot<Mapped>, SnapshotError> {
+    Snapshot::open(Mapped::of(&open_plain(&store.snapshot(&entry.file))?)?)
 }
 
 /// Names of the lists that the zones in service answer from, or that are excepted there.
-pub(super) fn lists_in_service(writer: &Writer) -> BTreeSet<String> {
-    let generation = writer.generation().ok().flatten();
+pub(super) fn lists_in_service(store: &Store) -> BTreeSet<String> {
+    let generation = store.generation().ok().flatten();
     let zones = generation.iter().flat_map(|generation| generation.zones.values());
-    let snapshots = zones.filter_map(|entry| opened(writer, entry).ok());
+    let snapshots = zones.filter_map(|entry| opened(store, entry).ok());
     snapshots
         .flat_map(|snapshot| snapshot.lists().iter().map(|data| data.name.clone()).collect::<Vec<_>>())
         .collect()

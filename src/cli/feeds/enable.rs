@@ -111,8 +111,14 @@ pub(super) fn disable(args: &DisableArgs) -> anyhow::Result<ExitStatus> {
     for name in distinct(&args.names) {
         let slug = name.parse::<Slug>().map_err(|()| Usage(format!("`{name}` is no feed's name")))?;
         if written.lists.contains(&slug) {
+            let zones = written.zones.clone();
             written.remove(&slug);
             said.push(format!("{slug} is disabled"));
+            for (origin, zone) in zones.iter().filter(|(origin, _)| !written.zones.contains_key(*origin)) {
+                let excepted =
+                    zone.except.iter().map(|list| format!(", and {list} takes nothing out of it any more"));
+                said.push(format!("zone {origin} is gone with it{}", excepted.collect::<String>()));
+            }
         } else if let Some(list) = desk.config().ok().as_ref().and_then(|config| list_of(config, &slug)) {
             bail!(Usage(format!(
                 "{slug} stands in a file that a person wrote, as [list.{list}]: take it out there"
