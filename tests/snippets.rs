@@ -231,11 +231,12 @@ fn uses_go_where_they_belong() {
     let sendmail = told(&snippet(&place, "sendmail"));
     assert!(
         sendmail.contains(
-            "FEATURE(`enhdnsbl', `bl.example.net', `', `', `127.0.1.5.', `127.0.1.6.', `127.0.2.2.')dnl"
+            "\nC{Gatepost1}127.0.1.5 127.0.1.6 127.0.2.2\ndivert(0)dnl\npushdef(`ednsbl', `gatepost')dnl\n\
+             FEATURE(`enhdnsbl', `bl.example.net', `', `', `$={Gatepost1}$+', `$+$={Gatepost1}$+')dnl\n"
         ),
         "{sendmail}"
     );
-    assert!(snippet(&place, "sendmail").contains("first address of an answer alone"));
+    assert_eq!(sendmail.matches("FEATURE(`enhdnsbl'").count(), 1, "{sendmail}");
     let opensmtpd = told(&snippet(&place, "opensmtpd"));
     for program in ["haraka", "opensmtpd"] {
         let said = snippet(&place, program);

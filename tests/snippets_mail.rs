@@ -13,7 +13,7 @@ use mail_support::programs::{
     POSTFIX, RSPAMD, SENDER, SERVICES, SPAMASSASSIN, exim_config, mail, start_postfix, unpacked,
 };
 use mail_support::{
-    BACKSCATTER, BAD_DOMAIN, BLOCKED, BROAD, Host, LISTED, LISTED_AND_GOOD, LISTED_LATE, UNLISTED,
+    BACKSCATTER, BAD_DOMAIN, BLOCKED, BROAD, Host, LISTED, LISTED_AND_GOOD, LISTED_LATE, Mail, UNLISTED,
     people_decide, programs, proves, refusal,
 };
 
@@ -253,7 +253,32 @@ fn opensmtpd() {
     }
 }
 
-/// It refuses and lets pass. What it cannot do its text says: no allow lists, and the first address of an answer alone.
+/// A zone with more codes than one FEATURE has patterns for, a list that only weighs among them.
+fn zone_of_many(host: &Host) {
+    let mut config = host.read("gatepost.toml");
+    for number in 1..=9 {
+        let use_ = if number == 5 { "score" } else { "block" };
+        config += &format!(
+            "[list.many-{number}]\nfile = \"many-{number}.txt\"\nformat = \"plain\"\nuse = \"{use_}\"\ncode = \"127.0.5.{number}\"\n"
+        );
+        host.file(
+            &format!("many-{number}.txt"),
+            match number {
+                1 | 9 => "5.6.7.40\n5.6.7.41\n",
+                5 => "5.6.7.41\n5.6.7.42\n",
+                _ => "5.6.7.43\n",
+            },
+        );
+    }
+    let lists: Vec<String> = (1..=9).map(|number| format!("\"many-{number}\"")).collect();
+    config += &format!("[zone.\"many.gatepost.internal\"]\nlists = [{}]\n", lists.join(", "));
+    std::fs::write(host.path("gatepost.toml"), config).unwrap();
+    host.gatepost(&["sync"]).expect(0);
+    host.signal("gatepost", "HUP");
+    host.wait("gatepost", || host.is_listed_in("many", "5.6.7.42", 53));
+}
+
+/// It refuses and lets pass. What it cannot do its text says: no allow lists.
 #[test]
 fn sendmail() {
     let test = "sendmail";
@@ -271,6 +296,7 @@ fn sendmail() {
             &format!("it lacks a library: {}", String::from_utf8_lossy(&said.stderr).trim()),
         );
     }
+    zone_of_many(&host);
     let snippet = host.snippet("sendmail");
     let source = host.file(
         "sendmail.mc",
@@ -278,7 +304,7 @@ fn sendmail() {
             "divert(0)dnl\nOSTYPE(`linux')dnl\ndefine(`confPID_FILE', `FOLDER/sendmail/pid')dnl\n\
              define(`QUEUE_DIR', `FOLDER/sendmail/queue')dnl\ndefine(`STATUS_FILE', `FOLDER/sendmail/status')dnl\n\
              define(`ALIAS_FILE', `')dnl\ndefine(`confDOMAIN_NAME', `mx.example.org')dnl\nLOCAL_DOMAIN(`example.org')dnl\n\
-             define(`confTO_RESOLVER_RETRANS', `1s')dnl\ndefine(`confTO_RESOLVER_RETRY', `2')dnl\nFEATURE(`no_default_msa')dnl\nFEATURE(`accept_unresolvable_domains')dnl\n\
+             define(`confTO_RESOLVER_RETRANS', `1s')dnl\ndefine(`confTO_RESOLVER_RETRY', `2')dnl\ndefine(`confQUEUE_LA', `500')dnl\ndefine(`confREFUSE_LA', `500')dnl\nFEATURE(`no_default_msa')dnl\nFEATURE(`accept_unresolvable_domains')dnl\n\
              DAEMON_OPTIONS(`Family=inet, Name=MTA, Port=25, Addr=192.0.2.1')dnl\n{snippet}\
              MAILER(`local')dnl\nMAILER(`smtp')dnl\n"
         ),
@@ -305,8 +331,15 @@ fn sendmail() {
         reply.starts_with("550 ") && reply.contains(&format!("{LISTED} listed at block.gatepost.internal")),
         "{reply}"
     );
-    for client in [UNLISTED, BROAD, BACKSCATTER] {
+    for client in [UNLISTED, BROAD, BACKSCATTER, "5.6.7.42"] {
         assert_eq!(refusal(host.session(25, client, SENDER)), None, "{client}");
+    }
+    // Whichever of its addresses the resolver puts first.
+    for client in ["5.6.7.40", "5.6.7.41", "5.6.7.43"] {
+        let mails = [Mail { client, ..Mail::default() }; 24];
+        for said in host.sessions(25, &mails) {
+            assert!(said.starts_with("550 ") && said.contains("listed at many.gatepost.internal"), "{said}");
+        }
     }
     host.gatepost(&["block", BLOCKED]).expect(0);
     host.wait("gatepost", || host.is_listed(BLOCKED, 5354));

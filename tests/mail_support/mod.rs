@@ -228,6 +228,13 @@ impl Host {
         assert!(self.command("kill").arg(pid.trim()).status().unwrap().success());
     }
 
+    /// Sends what was started as `name` a signal.
+    pub(crate) fn signal(&self, name: &str, signal: &str) {
+        let pid = self.read(&format!("{name}.pid"));
+        let sent = self.command("kill").args(["-s", signal]).arg(pid.trim()).status().unwrap();
+        assert!(sent.success());
+    }
+
     fn serve(&self) {
         self.file("gatepost.toml", CONFIG);
         self.file("own.txt", &format!("{LISTED}\n{LISTED_LATE}\n{LISTED_AND_GOOD}\n{GOOD_BUT_BLOCKED}\n"));
@@ -265,6 +272,11 @@ impl Host {
         self.answers(address, port).starts_with("127.")
     }
 
+    /// The same of another zone.
+    pub(crate) fn is_listed_in(&self, zone: &str, address: &str, port: u16) -> bool {
+        self.asked_in(zone, "127.0.0.1", address, port).starts_with("127.")
+    }
+
     /// What the block zone has of `address`, by whoever answers on `port`.
     fn answers(&self, address: &str, port: u16) -> String {
         self.asked("127.0.0.1", address, port)
@@ -272,9 +284,13 @@ impl Host {
 
     /// The same, by the server at another address.
     pub(crate) fn asked(&self, server: &str, address: &str, port: u16) -> String {
+        self.asked_in("block", server, address, port)
+    }
+
+    fn asked_in(&self, zone: &str, server: &str, address: &str, port: u16) -> String {
         let mut octets: Vec<&str> = address.split('.').collect();
         octets.reverse();
-        let name = format!("{}.block.gatepost.internal", octets.join("."));
+        let name = format!("{}.{zone}.gatepost.internal", octets.join("."));
         let server = SocketAddr::new(server.parse().unwrap(), port);
         inside::network(&self.init, || inside::addresses(server, &name))
     }

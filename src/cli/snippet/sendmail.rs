@@ -1,11 +1,11 @@
-//! Sendmail: FEATURE(enhdnsbl) with the codes that it is to match.
+//! Sendmail: FEATURE(enhdnsbl), which looks for codes that stand in a class: one question for a zone, however many codes it has.
 
 use super::text::{Text, zones};
-use super::wiring::Wiring;
+use super::wiring::{Asked, Wiring};
 use crate::model::Use;
 
-/// So many answers fit into one FEATURE.
-const MATCHES: usize = 6;
+/// Codes on a line.
+const TOGETHER: usize = 8;
 
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
@@ -15,8 +15,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     );
     text.note("delay_checks asks when recipients are named, so that clients that authenticate are let through before; your own networks");
     text.note("stand in the access map (Connect:192.0.2 OK). The third argument stays empty: when nothing is answered, mail passes.");
-    text.note("It looks at the first address of an answer alone, and for clients with an IPv4 address alone: a client that comes by IPv6");
-    text.note("passes, and so does one whose first address is of a list that only weighs. A milter (rspamd, SpamAssassin) sees them all.");
+    text.note("It asks for clients with an IPv4 address alone: a client that comes by IPv6 passes. A milter (rspamd, SpamAssassin) sees them all.");
     text.mail_test("connect from there: 550 at RCPT.");
     text.legend(wiring);
     text.cannot("Sendmail cannot weigh", &zones(wiring, Use::Score, false));
@@ -29,15 +28,32 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         &zones(wiring, Use::Allow, false),
     );
     text.line("FEATURE(`delay_checks')dnl");
-    for asked in wiring.addresses(Use::Block) {
-        let codes: Vec<String> = asked.codes.keys().map(|code| format!("`{code}.'")).collect();
-        for few in codes.chunks(MATCHES) {
-            text.line(&format!(
-                "FEATURE(`enhdnsbl', `{}', `', `', {})dnl",
-                asked.zone.origin,
-                few.join(", ")
-            ));
+    let asked: Vec<Asked<'_>> = wiring.addresses(Use::Block).collect();
+    if asked.is_empty() {
+        return text.end();
+    }
+    text.note(
+        "A map that brings all addresses of an answer (-z), not the first alone; and the codes of each zone.",
+    );
+    text.line("LOCAL_CONFIG");
+    text.line("Kgatepost dns -R A -a. -z, -T<TMP> -r5");
+    for (number, asked) in (1..).zip(&asked) {
+        let codes: Vec<String> = asked.codes.keys().map(ToString::to_string).collect();
+        for few in codes.chunks(TOGETHER) {
+            text.line(&format!("C{{Gatepost{number}}}{}", few.join(" ")));
         }
     }
+    text.line("divert(0)dnl");
+    text.note(
+        "enhdnsbl asks that map while its own has this name; zones of others that it asks go on as they are.",
+    );
+    text.line("pushdef(`ednsbl', `gatepost')dnl");
+    for (number, asked) in (1..).zip(&asked) {
+        text.line(&format!(
+            "FEATURE(`enhdnsbl', `{}', `', `', `$={{Gatepost{number}}}$+', `$+$={{Gatepost{number}}}$+')dnl",
+            asked.zone.origin
+        ));
+    }
+    text.line("popdef(`ednsbl')dnl");
     text.end()
 }
