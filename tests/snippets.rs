@@ -258,6 +258,43 @@ fn programs_that_can_use_no_zone() {
     }
 }
 
+/// Who is on all score lists is no spammer for that, however many there are; and whom an allow list has is none for block lists.
+#[test]
+fn spamassassin_weighs() {
+    let place = all_uses();
+    let more: String = (1..=5)
+        .map(|number| {
+            format!("[list.more-{number}]\nfile = \"list.txt\"\nformat = \"plain\"\nuse = \"score\"\ncode = \"127.0.5.{number}\"\n\
+                     [zone.\"more-{number}.example.net\"]\nlists = [\"more-{number}\"]\n")
+        })
+        .collect();
+    for (more, each) in [("", "1.5"), (&*more, "0.7")] {
+        place.write("gatepost.toml", ALL_USES.to_owned() + more);
+        let text = snippet(&place, "spamassassin");
+        let scores: Vec<f64> = text
+            .lines()
+            .filter(|line| line.starts_with("score ") && line.ends_with(each))
+            .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(scores.len(), if more.is_empty() { 2 } else { 7 }, "{text}");
+        assert!(scores.iter().sum::<f64>() < 5.0, "{scores:?}");
+    }
+    let text = snippet(&place, "spamassassin");
+    for rule in ["GATEPOST_BL_EXAMPLE_NET", "GATEPOST_BOUNCE_EXAMPLE_NET", "GATEPOST_DBL_TEST"] {
+        let meta = format!("\nmeta     {rule}_ALLOWED {rule} && (GATEPOST_OK_EXAMPLE_NET)\n");
+        assert!(
+            text.contains(&meta) && text.contains(&format!("\nscore    {rule}_ALLOWED -6.0\n")),
+            "{rule}: {text}"
+        );
+    }
+    assert!(!text.contains("_DECIDED_ALLOWED"), "{text}");
+    place.write(
+        "gatepost.toml",
+        ALL_USES.replace("use = \"allow\"", "use = \"score\"").replace("except = [\"good\"]\n", ""),
+    );
+    assert!(!snippet(&place, "spamassassin").contains("_ALLOWED"));
+}
+
 /// A zone that mixes uses is of no use to a program that tells no codes apart; the narrower one that lies in it is.
 #[test]
 fn beside_a_zone_that_mixes_uses() {

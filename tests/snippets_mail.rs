@@ -193,6 +193,15 @@ fn spamassassin() {
     assert!(!scan(UNLISTED, "", "").contains("GATEPOST"));
     assert!(scan(BROAD, SENDER, "").contains("GATEPOST_BROAD"));
     people_decide(&host, |client| Some(scan(client, SENDER, "")).filter(is_spam));
+    // Of two zones of block lists, and an allow list: whom all three have passes.
+    zone_of_many(&host);
+    host.file("spamassassin/gatepost.cf", &host.snippet("spamassassin"));
+    let said = scan(LISTED_AND_GOOD, SENDER, "");
+    assert!(
+        said.contains("GATEPOST_MANY_BLOCK_ALLOWED") && said.contains("GATEPOST_BLOCK_ALLOWED"),
+        "{said}"
+    );
+    assert!(!is_spam(&said), "{said}");
     proves(&host, |client| Some(scan(client, SENDER, "")).filter(is_spam));
 }
 
@@ -253,7 +262,7 @@ fn opensmtpd() {
     }
 }
 
-/// A zone with more codes than one FEATURE has patterns for, a list that only weighs among them.
+/// A zone beside the others, in which is whom the allow list has. It has more codes than one FEATURE has patterns for, and a list that only weighs.
 fn zone_of_many(host: &Host) {
     let mut config = host.read("gatepost.toml");
     for number in 1..=9 {
@@ -264,14 +273,17 @@ fn zone_of_many(host: &Host) {
         host.file(
             &format!("many-{number}.txt"),
             match number {
-                1 | 9 => "5.6.7.40\n5.6.7.41\n",
+                1 | 9 => "5.6.7.40\n5.6.7.41\n5.6.7.11\n",
                 5 => "5.6.7.41\n5.6.7.42\n",
                 _ => "5.6.7.43\n",
             },
         );
     }
     let lists: Vec<String> = (1..=9).map(|number| format!("\"many-{number}\"")).collect();
-    config += &format!("[zone.\"many.gatepost.internal\"]\nlists = [{}]\n", lists.join(", "));
+    config += &format!(
+        "[zone.\"many.gatepost.internal\"]\nttl = \"1s\"\nnegative-ttl = \"1s\"\nlists = [{}]\n",
+        lists.join(", ")
+    );
     std::fs::write(host.path("gatepost.toml"), config).unwrap();
     host.gatepost(&["sync"]).expect(0);
     host.signal("gatepost", "HUP");

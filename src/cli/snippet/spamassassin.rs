@@ -9,8 +9,10 @@ use crate::model::Use;
 
 /// Above the 5 from which mail is spam.
 const BLOCK: f64 = 6.0;
-const SCORE: f64 = 1.5;
 const ALLOW: f64 = -5.0;
+/// What score lists score, each and all together: less than that.
+const SCORE: f64 = 1.5;
+const SCORES: f64 = 4.9;
 
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
@@ -22,23 +24,38 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.mail_test("spamassassin -D dns -t < a.mail that came from there: GATEPOST_… among its tests.");
     text.legend(wiring);
     // What a person blocks stays blocked, whatever allow lists say.
-    let allowing = wiring.addresses(Use::Allow).count();
-    let always = BLOCK - ALLOW * allowing as f64;
+    let allowing: Vec<String> =
+        wiring.addresses(Use::Allow).map(|asked| named(&asked, Use::Allow, false)).collect();
+    let always = BLOCK - ALLOW * allowing.len() as f64;
+    let weighing = wiring.addresses(Use::Score).count() + wiring.names(Use::Score).count();
+    // In tenths, which is what is written.
+    let score = SCORE.min((10.0 * SCORES / weighing as f64).floor() / 10.0);
     let (by_address, by_name) = (wiring.rejecting(false), wiring.rejecting(true));
-    for (asked, score) in with(by_address.always, always).chain(with(by_address.unless_allowed, BLOCK)) {
-        addresses(&mut text, &asked, Use::Block, score);
+    for asked in by_address.always {
+        addresses(&mut text, &asked, Use::Block, always);
     }
-    for (asked, score) in with(by_name.always, always).chain(with(by_name.unless_allowed, BLOCK)) {
-        names(&mut text, &asked, Use::Block, score);
+    for asked in by_address.unless_allowed {
+        addresses(&mut text, &asked, Use::Block, BLOCK);
+        taken_back(&mut text, &named(&asked, Use::Block, false), &allowing);
+    }
+    for asked in by_name.always {
+        names(&mut text, &asked, Use::Block, always);
+    }
+    for asked in by_name.unless_allowed {
+        names(&mut text, &asked, Use::Block, BLOCK);
+        taken_back(&mut text, &named(&asked, Use::Block, true), &allowing);
     }
     let mut null_sender = false;
-    for (use_, score) in [(Use::Score, SCORE), (Use::Allow, ALLOW), (Use::Bounce, 0.0)] {
+    for (use_, score) in [(Use::Score, score), (Use::Allow, ALLOW), (Use::Bounce, BLOCK)] {
         for asked in wiring.addresses(use_) {
             if use_ == Use::Bounce && !null_sender {
                 null_sender = true;
                 text.line("\nheader   __GATEPOST_NULL_SENDER Return-Path =~ /<>/");
             }
             addresses(&mut text, &asked, use_, score);
+            if use_ == Use::Bounce {
+                taken_back(&mut text, &named(&asked, use_, false), &allowing);
+            }
         }
         for asked in wiring.names(use_).filter(|_| use_ == Use::Score) {
             names(&mut text, &asked, use_, score);
@@ -47,8 +64,15 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.end()
 }
 
-fn with(asked: Vec<Asked<'_>>, score: f64) -> impl Iterator<Item = (Asked<'_>, f64)> {
-    asked.into_iter().map(move |asked| (asked, score))
+/// However many lists have who is on an allow list: what they score is taken back.
+fn taken_back(text: &mut Text, symbol: &str, allowing: &[String]) {
+    if allowing.is_empty() {
+        return;
+    }
+    text.line(&format!("meta     {symbol}_ALLOWED {symbol} && ({})", allowing.join(" || ")));
+    text.line(&format!("tflags   {symbol}_ALLOWED net nice"));
+    text.line(&format!("describe {symbol}_ALLOWED An allow list has who is listed there"));
+    text.line(&format!("score    {symbol}_ALLOWED {:.1}", -BLOCK));
 }
 
 /// With an ending of its own for what a person blocks, where that is apart.
@@ -75,7 +99,7 @@ fn addresses(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
         text.line(&format!("tflags   {symbol} net"));
     }
     text.line(&format!("describe {symbol} Listed by gatepost in {}", shortened(&zone.to_string())));
-    text.line(&format!("score    {symbol} {:.1}", if made_of_both { BLOCK } else { score }));
+    text.line(&format!("score    {symbol} {score:.1}"));
 }
 
 /// Domains of links: a rule for each code, since a sub-test there is one code.

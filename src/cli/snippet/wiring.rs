@@ -246,8 +246,8 @@ impl Asked<'_> {
 }
 
 /// What programs' texts put behind a zone's word.
-const ENDINGS: [&str; 10] =
-    ["BLOCK", "SCORE", "BOUNCE", "ALLOW", "DECIDED", "NAMES", "HELO", "RDNS", "OTHER", "ANY"];
+const ENDINGS: [&str; 11] =
+    ["ALLOWED", "BLOCK", "SCORE", "BOUNCE", "ALLOW", "DECIDED", "NAMES", "HELO", "RDNS", "OTHER", "ANY"];
 
 /// Whether one word is the other, or becomes it with endings.
 fn are_confused(one: &str, other: &str) -> bool {

@@ -191,15 +191,15 @@ impl Scored {
                 weighing.push((least, rule, zone));
             }
         }
-        checks.extend(self.together(&mut weighing, required));
+        checks.extend(self.together(&mut weighing, required, &printed));
         checks.extend(self.never(sum, required));
         checks.extend(self.every_relay(mentions, served));
         checks
     }
 
     /// Two score lists that are enough.
-    fn together(&self, weighing: &mut [(f64, &str, &Name)], required: f64) -> Option<Check> {
-        const EACH: f64 = 1.5;
+    fn together(&self, weighing: &mut [(f64, &str, &Name)], required: f64, printed: &str) -> Option<Check> {
+        let right = |rule: &str| suggested(printed, rule, Use::Score);
         weighing.sort_by(|one, other| other.0.total_cmp(&one.0));
         let [(one, first, _), (other, second, _), ..] = weighing else { return None };
         if *one + *other < required || *other <= FAINT {
@@ -212,11 +212,11 @@ impl Scored {
         ));
         Some(match &self.required {
             Some((value, at)) if *value < REQUIRED && *one + *other < REQUIRED => check.cured(without(at)),
-            _ if 2.0 * EACH < required => {
+            _ if right(first) + right(second) < required => {
                 let lines: Vec<String> = weighing
                     .iter()
-                    .filter(|(score, ..)| *score > EACH)
-                    .map(|(_, rule, _)| format!("score    {rule} {EACH:.1}"))
+                    .filter(|(score, rule, _)| *score > right(rule))
+                    .map(|(_, rule, _)| format!("score    {rule} {:.1}", right(rule)))
                     .collect();
                 check.cured(Cure {
                     how: "SpamAssassin: in the place of the scores that these rules have, and restart what calls it".to_owned(),

@@ -16,7 +16,7 @@ fn told(change: impl Fn(String) -> String, more: &str) -> Vec<(&'static str, Str
     let idle = off::off(&texts, &mut mentions);
     let wiring = wiring();
     let served = Served::of(&config(), &wiring);
-    let mut checks = without_effect(&idle, &mentions, &wiring, None);
+    let mut checks = without_effect(&idle, &mentions, &[], &wiring, None);
     let scored = spamassassin_scores::Scored::of(&texts).judge(&mut mentions, &served);
     checks.extend(judge(&mentions, &served, None));
     checks.extend(scored);
@@ -37,17 +37,27 @@ fn rules(score: &str) -> Vec<String> {
     text.lines().filter_map(of).collect()
 }
 
+/// What is printed for score lists, and their rules.
+fn weighing() -> (String, Vec<String>) {
+    let text = Program::Spamassassin.text(&wiring()).unwrap();
+    let mut scores = text.lines().filter_map(|line| line.strip_prefix("score ")?.split_whitespace().nth(1));
+    let score =
+        scores.find(|score| score.parse::<f64>().is_ok_and(|score| (0.0..2.0).contains(&score))).unwrap();
+    (score.to_owned(), rules(score))
+}
+
 #[test]
 fn scores_that_are_not_what_lists_are_for() {
     assert_eq!(as_printed(""), []);
     assert_eq!(as_printed("required_score 5\n"), []);
-    let (score, allow) = (&rules("1.5")[0], &rules("-5.0")[0]);
+    let (value, lists) = weighing();
+    let (score, allow) = (&lists[0], &rules("-5.0")[0]);
     for (more, line) in [
-        (format!("score {score} 6\n"), format!("score    {score} 1.5")),
-        (format!("score {score} 1 5 1 5.5\n"), format!("score    {score} 1.5")),
+        (format!("score {score} 6\n"), format!("score    {score} {value}")),
+        (format!("score {score} 1 5 1 5.5\n"), format!("score    {score} {value}")),
         (format!("score {allow} 5\n"), format!("score    {allow} -5.0")),
         // In another file than the rules: that line is named.
-        (format!("# x\nscore {score} -3\n"), format!("score    {score} 1.5")),
+        (format!("# x\nscore {score} -3\n"), format!("score    {score} {value}")),
     ] {
         let found = as_printed(&more);
         let [(name, told)] = &found[..] else { panic!("{more}: {found:?}") };
@@ -74,15 +84,15 @@ fn scores_that_are_not_what_lists_are_for() {
 
 #[test]
 fn score_lists_that_are_enough_together() {
-    let both = rules("1.5");
+    let (value, both) = weighing();
     assert!(both.len() > 1, "{both:?}");
-    let found = as_printed("required_score 2.5\n");
+    let found = as_printed("required_score 1.5\n");
     let [("mail-wrong-use", told)] = &found[..] else { panic!("{found:?}") };
     assert!(told.contains("take that line out of z.cf:1"), "{told}");
     let scores: String = both.iter().map(|rule| format!("score {rule} 3\n")).collect();
     let found = as_printed(&scores);
     let [("mail-wrong-use", told)] = &found[..] else { panic!("{found:?}") };
-    assert!(told.contains(&format!("score    {} 1.5", both[1])), "{told}");
+    assert!(told.contains(&format!("score    {} {value}", both[1])), "{told}");
     assert_eq!(as_printed(&format!("{scores}required_score 7\n")), []);
 }
 
