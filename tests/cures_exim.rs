@@ -79,6 +79,27 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
             "a zone that is none",
             "mail-unknown-zone",
             deny("blok.gatepost.internal=127.0.1.5") + &right,
+            WHOLE,
+        ),
+        (
+            "a zone that is none, alone",
+            "mail-unknown-zone",
+            deny("blok.gatepost.internal=127.0.1.5"),
+            NO_ALLOW_LISTS,
+        ),
+        (
+            "only marked",
+            "mail-no-effect",
+            format!(
+                "  warn\n  dnslists = {zone}=127.0.1.5,127.0.3.6,127.0.4.6,127.0.2.2\n  add_header = X-Warning: $sender_host_address is listed\n\n"
+            ),
+            WHOLE,
+        ),
+        ("for a while", "mail-no-effect", right.replacen("deny", "defer", 1), WHOLE),
+        (
+            "senders' domains in a list of addresses",
+            "mail-wrong-use",
+            deny(&format!("{zone}=127.0.1.5/$sender_address_domain")),
             NO_ALLOW_LISTS,
         ),
         ("a list that is no more", "mail-retired", deny("dnsbl.sorbs.net=127.0.0.2") + &right, WHOLE),

@@ -10,7 +10,7 @@ mod mail_support;
 use common::installed;
 use cure_support::postfix::{POSTSCREEN, SMTPD, follow, while_it_runs, wire};
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
-use mail_support::{BACKSCATTER, Mail, UNLISTED, refusal};
+use mail_support::{BACKSCATTER, LISTED, Mail, UNLISTED, refusal};
 
 const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
 
@@ -215,6 +215,7 @@ fn postscreen_lets_in_in_part(part: usize) {
     let right = patient.host.snippet("postscreen");
     let small = "postscreen_dnsbl_sites =\n    block.gatepost.internal*2,\n    ok.gatepost.internal=127.0.1.9*-2\n\
          postscreen_dnsbl_threshold = 2\npostscreen_dnsbl_action = enforce\n";
+    let with = |option: &str| POSTSCREEN.replacen("postscreen\n", &format!("postscreen\n  -o {option}\n"), 1);
     let threshold = right.lines().find(|line| line.starts_with("postscreen_dnsbl_threshold")).unwrap();
     let sites = right.split_once("postscreen_dnsbl_sites =").unwrap().1.split_once("\npostscreen").unwrap().0;
     let cases = [
@@ -242,6 +243,24 @@ fn postscreen_lets_in_in_part(part: usize) {
             POSTSCREEN.to_owned(),
         ),
         (
+            "set again with another threshold",
+            "mail-no-effect",
+            format!(
+                "{right}postscreen_dnsbl_sites =\n    other.test=127.0.0.2*2\npostscreen_dnsbl_threshold = 2\n"
+            ),
+            POSTSCREEN.to_owned(),
+        ),
+        ("-o sites", "mail-no-effect", right.clone(), with("postscreen_dnsbl_sites=other.test=127.0.0.2*5")),
+        ("-o action", "mail-no-effect", right.clone(), with("postscreen_dnsbl_action=ignore")),
+        (
+            "-o action, and none beside it",
+            "mail-no-effect",
+            without(&right, &["_action"]),
+            with("postscreen_dnsbl_action=ignore"),
+        ),
+        ("-o threshold", "mail-no-effect", right.clone(), with("postscreen_dnsbl_threshold=6000")),
+        ("-o access list", "mail-no-effect", right.clone(), with("postscreen_access_list=static:permit")),
+        (
             "among other sites",
             "mail-wide-filter",
             format!(
@@ -255,4 +274,26 @@ fn postscreen_lets_in_in_part(part: usize) {
         assert!(sites.contains("*-"), "{sites}");
         is_cured(&patient, case, finding, &main, &services, WHOLE);
     }
+}
+
+/// postscreen where one's own people send: before it is cured a listed one of them is refused before he can log in.
+#[test]
+fn postscreen_at_submission() {
+    let Some(patient) = admit("postscreen_at_submission") else { return };
+    // Two of them cannot have one cache.
+    let right = patient.host.snippet("postscreen") + "postscreen_cache_map =\n";
+    // Nobody has a password here.
+    let services =
+        format!("{POSTSCREEN}submission inet n - n - 1 postscreen\n  -o smtpd_sasl_auth_enable=no\n");
+    wire(&patient, &right, &services);
+    let own = |case: &str, is_refused: bool| {
+        let reply = patient.host.session(587, LISTED, "me@example.org");
+        assert_eq!(refusal(reply.clone()).is_some(), is_refused, "{case}: {reply}");
+    };
+    while_it_runs(&patient, || own("before", true));
+    patient.cure("submission", "mail-own-people", follow);
+    while_it_runs(&patient, || {
+        own("cured", false);
+        patient.is_healthy("submission", 25, WHOLE);
+    });
 }

@@ -252,6 +252,107 @@ fn a_threshold_above_all_weights() {
     });
 }
 
+/// The usual line for the list of hosts that may be trusted, whose codes are two numbers.
+#[test]
+fn sites_of_two_numbers() {
+    with_postfix("sites_of_two_numbers", |host| {
+        let on =
+            "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
+        let right = host.snippet("postscreen");
+        let with = |site: &str| {
+            right.replace("postscreen_dnsbl_sites =\n", &format!("postscreen_dnsbl_sites =\n    {site},\n"))
+        };
+        let usual = with("list.dnswl.org=127.0.[0..255].[1..3]*-2");
+        assert_ne!(usual, right);
+        assert_eq!(found(host, &usual, on).findings(&["mail"]), [""; 0]);
+        let wide = with("list.dnswl.org=127.0.[0..255].[0..255]*-2");
+        assert_eq!(found(host, &wide, on).findings(&["mail"]), ["mail-wide-filter"]);
+    });
+}
+
+/// What `snippet` prints for a list of names that answers as the test point does, and has a zone for itself.
+#[test]
+fn names_without_a_code() {
+    let test = "names_without_a_code";
+    in_own_network(test, move || {
+        let host = Host::start(&[BLOCK], "");
+        host.configure_more(
+            "[list.names]\nfile = \"names.txt\"\nformat = \"names\"\nuse = \"block\"\n\
+             [zone.\"pn.gatepost.internal\"]\nlists = [\"names\"]\n",
+        );
+        if !host.main_cf("") {
+            return skipped(test, "postfix is not installed (apt-get install postfix)");
+        }
+        let text = host.snippet("postfix");
+        assert!(
+            text.contains("pn.gatepost.internal=127.0.2.2") && text.contains("rejects no name"),
+            "{text}"
+        );
+        assert_eq!(found(&host, &text, SMTP).findings(&["mail"]), [""; 0]);
+        fs::remove_file("/etc/postfix/main.cf").unwrap();
+        if !Path::new("/etc/exim4").is_dir() {
+            return skipped(test, "there is no /etc/exim4");
+        }
+        let acl = host.snippet("exim");
+        assert!(acl.contains("pn.gatepost.internal=127.0.2.2/"), "{acl}");
+        let config = format!(
+            "domainlist local_domains = example.org\nhostlist relay_from_hosts = 127.0.0.1\nacl_smtp_rcpt = rcpt\nbegin acl\nrcpt:\n{acl}\n\
+             accept domains = +local_domains\ndeny\n"
+        );
+        fs::write("/etc/exim4/exim4.conf", config).unwrap();
+        assert_eq!(host.doctor(&[]).findings(&["mail"]), [""; 0]);
+    });
+}
+
+/// Programs that are asked for nothing but whether they ask, beside a SpamAssassin that has its own files alone.
+#[test]
+fn others_that_ask() {
+    let test = "others_that_ask";
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/spamassassin").is_dir() || !host.empty("/etc/mail") || !host.empty("/opt") {
+            return skipped(test, "there is no /etc/spamassassin, /etc/mail or /opt");
+        }
+        fs::remove_file("/etc/postfix/main.cf").unwrap();
+        fs::write("/etc/spamassassin/local.cf", "report_safe 1\n").unwrap();
+        let asks_nothing = || assert_eq!(host.doctor(&[]).findings(&["mail"]), ["mail-not-asked"]);
+        let asks = |program: &str| {
+            let told = host.doctor(&[]);
+            assert_eq!(told.findings(&["mail"]), [""; 0], "{program}");
+            assert!(told.0.stdout.contains(&format!("{program} asks {BLOCK}")), "{told:#?}");
+        };
+        asks_nothing();
+
+        let haraka = |plugins: &str, text: &str| {
+            fs::create_dir_all("/opt/haraka/config").unwrap();
+            fs::write("/opt/haraka/config/plugins", plugins).unwrap();
+            fs::write("/opt/haraka/config/dns-list.ini", text).unwrap();
+        };
+        haraka("# dns-list\n", &host.snippet("haraka"));
+        asks_nothing();
+        haraka("dns-list\n", "; [block.gatepost.internal]\n[zen.example]\n");
+        asks_nothing();
+        haraka("dns-list\n", &host.snippet("haraka"));
+        asks("Haraka");
+        fs::remove_dir_all("/opt/haraka").unwrap();
+
+        let cf = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let cf = cf.join("programs/sendmail/usr/share/sendmail/cf");
+        if !cf.join("m4/cf.m4").is_file() {
+            return skipped(test, "no Sendmail below the target folder (.ci/run unpacks it there)");
+        }
+        for (text, is_told) in [(String::new(), false), (host.snippet("sendmail"), true)] {
+            let source = host.site.path("sendmail.mc");
+            fs::write(&source, format!("divert(0)dnl\nOSTYPE(`linux')dnl\n{text}MAILER(`smtp')dnl\n"))
+                .unwrap();
+            let mut m4 = Command::new("m4");
+            let made =
+                m4.arg(format!("-D_CF_DIR_={}/", cf.display())).arg(cf.join("m4/cf.m4")).arg(source).output();
+            fs::write("/etc/mail/sendmail.cf", made.unwrap().stdout).unwrap();
+            if is_told { asks("Sendmail") } else { asks_nothing() }
+        }
+    });
+}
+
 /// Rules in a block that does not hold, and a folder that nobody may look into.
 #[test]
 fn spamassassin_whose_rules_are_not_there() {

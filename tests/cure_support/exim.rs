@@ -48,6 +48,13 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let begins = printed.how.rsplit_once(':').unwrap().1;
         let found = statement(&text, begins.parse::<usize>().unwrap() - 1);
         text.splice(found, printed.lines.lines().map(str::to_owned));
+    } else if printed.how.contains("these statements before that one at ") {
+        let begins = statement(&text, number(&printed)).start;
+        let lines = printed.lines.lines().map(str::to_owned).chain([String::new()]);
+        text.splice(begins..begins, lines);
+    } else if printed.how.contains("write `deny` in the place of `defer` in the line at ") {
+        let line = printed.how.rsplit_once(':').unwrap().1.parse::<usize>().unwrap() - 1;
+        text[line] = text[line].replacen("defer", "deny", 1);
     } else if printed.how.contains("take the whole statement that begins at ") {
         let begins = printed.quoted("that begins at ", ' ').rsplit_once(':').unwrap().1;
         let found = statement(&text, begins.parse::<usize>().unwrap() - 1);
@@ -97,7 +104,7 @@ fn is_negated(condition: &str) -> bool {
 /// The lines of the statement that this line belongs to.
 pub(super) fn statement(text: &[String], line: usize) -> Range<usize> {
     let begins = |line: &String| {
-        ["accept", "deny", "drop", "warn", "require"]
+        ["accept", "defer", "deny", "drop", "warn", "require"]
             .contains(&line.split_whitespace().next().unwrap_or_default())
     };
     let start = (0..=line).rfind(|line| begins(&text[*line])).unwrap();

@@ -140,7 +140,17 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             let more: Vec<&str> = lines.lines().map(item).collect();
             *line = format!("  -o {{ {name} = {value} {} }}", more.join(", "));
         });
-    } else if how.contains("add these lines to that one") || how.contains("add these sites to that one") {
+    } else if how.contains("… postscreen` (what `-o` says below it stays)") {
+        edit(MASTER, &|text| {
+            let (name, _) = printed.quoted("of the line of `", '`').split_once(" inet … ").unwrap();
+            let begins = format!("{name} inet ");
+            let line = text
+                .iter()
+                .position(|line| line.starts_with(&begins) && line.ends_with("postscreen"))
+                .unwrap();
+            text.splice(line..=line, lines.lines().map(str::to_owned));
+        });
+    } else if how.contains("add these lines to that one") {
         edit(MAIN, &|text| {
             let number: usize = printed.quoted("take out line ", ';').trim().parse().unwrap();
             let name = printed.place().split(' ').next().unwrap();

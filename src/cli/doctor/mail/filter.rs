@@ -40,8 +40,23 @@ impl Filter {
 
     /// Which of the codes that mean an error, or nothing, is surely taken (RFC 5782 section 2.1, and 127.255.255.x).
     pub(super) fn error(&self) -> Option<Ipv4Addr> {
-        let errors = [[127, 255, 255, 254], [127, 255, 255, 252], [127, 255, 255, 255], [127, 0, 0, 1]];
-        errors.into_iter().map(Ipv4Addr::from).find(|code| self.lets(*code) && !self.is_of_bits())
+        let errors = [[127, 255, 255, 254], [127, 255, 255, 252], [127, 255, 255, 255]];
+        let errors = errors.into_iter().map(Ipv4Addr::from).filter(|code| self.lets(*code));
+        let mut all = errors.chain(self.lets_nowhere().then_some(Self::NOWHERE));
+        all.next().filter(|_| !self.is_of_bits())
+    }
+
+    const NOWHERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+    /// Whether it takes 127.0.0.1. Of a list whose codes are two numbers (`127.0.[0..255].[1..3]`, as dnswl.org's are a kind and how far it
+    /// trusts) that is one of many that it never answers.
+    fn lets_nowhere(&self) -> bool {
+        let Self::Codes(patterns) = self else { return self.lets(Self::NOWHERE) };
+        let is_pair = |[_, second, kind, number]: &[Vec<(u8, u8)>; 4]| {
+            second[..] == [(0, 0)] && kind.contains(&(0, 255)) && number.iter().all(|(_, last)| *last < 255)
+        };
+        Self::Codes(patterns.iter().filter(|pattern| !is_pair(pattern)).cloned().collect())
+            .lets(Self::NOWHERE)
     }
 
     /// Errors have nearly all bits: whoever asks for bits takes them, and lists that are made for that have none.
@@ -153,5 +168,8 @@ mod tests {
         assert_eq!(error("127.[0..255].[0..255].[0..255]").as_deref(), Some("127.255.255.254"));
         assert_eq!(error("127.0.0.[1..11]").as_deref(), Some("127.0.0.1"));
         assert_eq!(error("127.0.0.[2..11]"), None);
+        assert_eq!(error("127.0.[0..255].[1..3]"), None);
+        assert_eq!(error("127.0.[0..255].[0..255]").as_deref(), Some("127.0.0.1"));
+        assert_eq!(error("127.[0..255].[0..255].[1..3]").as_deref(), Some("127.0.0.1"));
     }
 }

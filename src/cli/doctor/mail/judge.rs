@@ -9,7 +9,7 @@ use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::fault::{self, Fault};
 use super::statement::{self, Statement};
-use super::{Does, Harsh, Idle, LooksUp, Mention, cured, is_ours, postfix, unanswered};
+use super::{Again, Does, Harsh, Idle, LooksUp, Mention, cured, is_ours, main_cf, postfix, unanswered};
 use crate::config::{Code, Config, Retired, is_public};
 use crate::model::{Name, Use};
 
@@ -69,10 +69,12 @@ fn inner(config: &Config, wiring: &Wiring) -> Vec<WiredZone> {
     zones.collect()
 }
 
-/// Of the lines without effect those that would ask gatepost. `threshold` is postscreen's, where it is set.
+/// Of the lines without effect those that would ask gatepost. `threshold` is postscreen's, where it is set, `again` what `main.cf` sets more
+/// than once.
 pub(super) fn without_effect(
     idle: &[Idle],
     mentions: &[Mention],
+    again: &[Again],
     wiring: &Wiring,
     threshold: Option<i64>,
 ) -> Vec<Check> {
@@ -107,7 +109,11 @@ pub(super) fn without_effect(
         };
         // How much each site has to weigh is known beside the threshold alone.
         let is_of_weights = idle.at.starts_with(postfix::THRESHOLD);
-        let cure = if is_of_weights { cured::sites(wiring, threshold) } else { idle.cure.clone() };
+        let cure = match again.iter().find(|again| again.put_out(idle)) {
+            Some(again) => main_cf::sites_again(again, wiring),
+            None if is_of_weights => cured::sites(wiring, threshold),
+            None => idle.cure.clone(),
+        };
         Some(check.because(idle.cause.clone()).cured(cure))
     });
     checks.collect()
@@ -130,7 +136,7 @@ pub(super) fn harsh(harsh: &[Harsh], wiring: &Wiring) -> Vec<Check> {
 /// What is wrong with each, and with all of a program's together.
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
     let each = mentions.iter().filter_map(|mention| wrong(mention, mentions, served, resolver)).collect();
-    let of_statements = statement::checks(&served.statements, served.wiring).into_iter();
+    let of_statements = statement::checks(&served.statements, mentions, served.wiring).into_iter();
     let of_statements = of_statements.chain(unanswered::checks(&served.statements, served.wiring));
     let each = of_statements.chain(fault::checks(each));
     let lacking = lacking(mentions, served).into_iter().chain(beside_others(mentions, served));
@@ -201,8 +207,7 @@ fn wrong<'a>(
     let wired = served.zone(zone);
     let left_out = wiring.left_out.iter().find(|(origin, _)| origin == zone).map(|(_, why)| why);
     if ours && wired.is_none() && left_out.is_none() {
-        let zones: Vec<String> = wiring.zones.iter().map(|zone| zone.origin.to_string()).collect();
-        let cure = by(format!("one of {}", zones.join(", ")));
+        let cure = by(meant_zone(mention, mentions, wiring));
         let cause = "gatepost has no such zone";
         return Some(Fault::bad(mention, "mail-unknown-zone", "is not served", cause, cure));
     }
@@ -259,6 +264,27 @@ fn wrong<'a>(
     );
     let rest = format!("is asked through {open}");
     Some(Fault::warn(mention, "mail-public-resolver", rest, cause, cure))
+}
+
+/// In the place of a zone that is none: what may be asked so, and is not yet.
+fn meant_zone(mention: &Mention, mentions: &[Mention], wiring: &Wiring) -> String {
+    let fits = |zone: &&WiredZone| {
+        mistaken(mention, zone).is_none() && zone.codes.keys().any(|use_| may(mention.does, *use_))
+    };
+    let is_asked = |zone: &WiredZone| {
+        mentions.iter().any(|other| other.program == mention.program && other.zone == zone.origin)
+    };
+    let fitting: Vec<&WiredZone> = wiring.zones.iter().filter(fits).collect();
+    let named = |zones: &mut dyn Iterator<Item = &&WiredZone>| {
+        zones.map(|zone| zone.origin.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let out = out(mention.program);
+    let all = named(&mut fitting.iter());
+    match named(&mut fitting.iter().filter(|zone| !is_asked(zone))) {
+        _ if fitting.is_empty() => out.to_owned(),
+        free if free.is_empty() => format!("{out}; what may be asked so is: {all}"),
+        free => format!("one of {free}"),
+    }
 }
 
 /// Whether a zone is asked for addresses that lists names, or the other way round.

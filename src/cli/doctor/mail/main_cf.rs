@@ -4,7 +4,7 @@ use super::super::super::snippet::postscreen;
 use super::super::super::snippet::wiring::Wiring;
 use super::super::finding::{Area, Check, Cure};
 use super::postfix::{Broken, Glued, GoesOn, SITES, THRESHOLD};
-use super::{Again, is_ours};
+use super::{Again, Idle, is_ours};
 use crate::model::Name;
 
 /// Lines of this file that are not what they were meant to be.
@@ -66,9 +66,7 @@ fn lost(again: &Again, wiring: &Wiring) -> Option<Check> {
     if lost.is_empty() {
         return None;
     }
-    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-    let all = format!("{} and {last}", lines.join(", "));
-    let lines = lines.join(", ");
+    let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let what = format!(
         "Postfix, {name} ({file}, line {lines}): set again in line {last}, and lost is {}",
         lost.join(", ")
@@ -84,19 +82,41 @@ fn lost(again: &Again, wiring: &Wiring) -> Option<Check> {
         ),
         _ => (Check::warn(Area::Mail, "mail-set-again", what), cause.to_owned()),
     };
-    let value = match name.as_str() {
-        SITES => sites(again, wiring),
-        _ => listed(name, again.joined.iter().filter(|item| !is_older(item, again, wiring)).cloned()),
-    };
-    let how = match value.contains(THRESHOLD) {
-        true => format!(
-            "in {file}, in the place of all lines that set these (lines {all}, and {THRESHOLD}), then `postfix reload`"
-        ),
-        false => {
-            format!("in {file}, in the place of all lines that set it (lines {all}), then `postfix reload`")
+    Some(check.because(cause).cured(match name.as_str() {
+        SITES => sites_again(again, wiring),
+        _ => {
+            let items = again.joined.iter().filter(|item| !is_older(item, again, wiring));
+            let how = format!(
+                "in {file}, in the place of all lines that set it (lines {lines} and {last}), then `postfix reload`"
+            );
+            Cure { how, lines: listed(name, items.cloned()) }
         }
-    };
-    Some(check.because(cause).cured(Cure { how, lines: value }))
+    }))
+}
+
+/// postscreen's sites of all lines that set them, with a threshold that fits.
+pub(super) fn sites_again(again: &Again, wiring: &Wiring) -> Cure {
+    let lines = again.lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Cure {
+        how: format!(
+            "in {}, in the place of all lines that set these (lines {lines} and {}, and {THRESHOLD}), then `postfix reload`",
+            again.file, again.last
+        ),
+        lines: sites(again, wiring),
+    }
+}
+
+impl Again {
+    /// Whether it is why lines with postscreen's sites have no effect.
+    pub(super) fn put_out(&self, idle: &Idle) -> bool {
+        let is_its = |line: &usize| idle.at.starts_with(&format!("{SITES} (main.cf, line {line})"));
+        // Another instance is named behind the line.
+        let is_of_file = match idle.at.split_once(") of ") {
+            Some((_, folder)) => self.file.strip_prefix(folder) == Some("/main.cf"),
+            None => true,
+        };
+        self.name == SITES && is_of_file && self.lines.iter().any(is_its)
+    }
 }
 
 fn is_about_ours(item: &str, wiring: &Wiring) -> bool {
@@ -119,7 +139,11 @@ fn sites(again: &Again, wiring: &Wiring) -> String {
     let (before, now) = again.thresholds;
     let others = again.joined.iter().filter(|item| !is_about_ours(item, wiring));
     let (earlier, later): (Vec<&String>, Vec<&String>) = others.partition(|item| again.lost.contains(item));
-    let common = if later.is_empty() { before } else { before / divisor(before, now) * now };
+    let common = match (earlier.is_empty(), later.is_empty()) {
+        (true, _) => now,
+        (false, true) => before,
+        (false, false) => before / divisor(before, now) * now,
+    };
     let least = i64::try_from(postscreen::enough(wiring)).unwrap_or(i64::MAX);
     let threshold = common * ((least + common - 1) / common);
     let weighed = |site: &String, of: i64| {

@@ -10,6 +10,7 @@ mod filter;
 mod judge;
 mod main_cf;
 mod off;
+mod others;
 mod postfix;
 mod rspamd;
 mod rspamd_blocks;
@@ -152,6 +153,8 @@ pub(super) struct Found {
     alone: Option<rspamd_blocks::Alone>,
     /// SpamAssassin's, of which nobody knows whether they count.
     undecided: Vec<spamassassin_if::Undecided>,
+    /// Programs of which it is only known whether they ask.
+    others: Vec<others::Other>,
     /// postscreen's, where it is set.
     threshold: Option<i64>,
     /// What postscreen's sites weigh.
@@ -260,6 +263,8 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     let unasked = |filters| rspamd_proxy::unasked(&found.mentions, &filters, &rspamd_proxy::here());
     let unasked = postfix_asks.and_then(unasked);
     found.idle.extend(unasked);
+    found.others = others::here();
+    found.programs.extend(found.others.iter().map(|other| other.name));
     let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());
     found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(is_other));
     found
@@ -392,12 +397,12 @@ pub(super) fn look(
 ) -> Vec<Check> {
     let mut checks = found.closed;
     if found.programs.is_empty() {
-        let what = "no configuration of Postfix, Exim, rspamd or SpamAssassin is here";
+        let what = "no configuration of a mail program is here";
         checks.push(Check::ok(Area::Mail, what));
         return checks;
     }
     let served = Served::of(config, wiring).screened_from(found.threshold).stated(found.statements);
-    let idle = without_effect(&found.idle, &found.mentions, wiring, found.threshold);
+    let idle = without_effect(&found.idle, &found.mentions, &found.again, wiring, found.threshold);
     let has_idle = !idle.is_empty();
     checks.extend(found.broken);
     checks.extend(idle);
@@ -416,9 +421,12 @@ pub(super) fn look(
     let programs: Vec<&str> = found.programs.into_iter().collect();
     let astray = trouble::checks(&found.astray, wiring);
     let has_idle = has_idle || !astray.is_empty();
+    let others: Vec<Check> = found.others.iter().filter_map(|other| other.check(wiring)).collect();
     if !asked.any(|zone| is_ours(zone, wiring)) {
         checks.extend(astray);
-        if !has_idle && wiring.zones.is_empty() {
+        if !others.is_empty() {
+            checks.extend(others);
+        } else if !has_idle && wiring.zones.is_empty() {
             let what = "no list is served that is for mail programs: `gatepost feeds` shows those that may be enabled";
             checks.push(Check::ok(Area::Mail, what));
         } else if !has_idle {
@@ -431,6 +439,7 @@ pub(super) fn look(
             );
         }
     } else if checks.is_empty() {
+        checks.extend(others);
         let number = found.mentions.len() as u64;
         let uses = match number {
             1 => "1 use of a zone, as it should be".to_owned(),

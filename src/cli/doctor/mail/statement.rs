@@ -7,8 +7,8 @@ use super::super::super::snippet::Program;
 use super::super::super::snippet::wiring::{LeftOut, Wiring};
 use super::super::finding::{Area, Check, Cure};
 use super::{Does, Mention, is_ours};
-use crate::config::Retired;
-use crate::model::Name;
+use crate::config::{Code, Retired};
+use crate::model::{Name, Use};
 
 /// Verbs that refuse whomever their conditions hold for.
 pub(super) const REFUSING: [&str; 4] = ["deny", "drop", "defer", "discard"];
@@ -17,6 +17,8 @@ pub(super) const REFUSING: [&str; 4] = ["deny", "drop", "defer", "discard"];
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Statement {
     pub(super) verb: String,
+    /// It does nothing but add a header, or write to the log.
+    pub(super) only_marks: bool,
     pub(super) lists: Vec<List>,
 }
 
@@ -127,11 +129,48 @@ fn printed(mention: &Mention, item: &str, wiring: &Wiring, text: &str) -> Vec<St
 }
 
 /// What is wrong with statements whatever their filters are.
-pub(super) fn checks(statements: &[Statement], wiring: &Wiring) -> Vec<Check> {
+pub(super) fn checks(statements: &[Statement], mentions: &[Mention], wiring: &Wiring) -> Vec<Check> {
     let Ok(text) = Program::Exim.text(wiring) else { return Vec::new() };
-    let all = statements.iter();
-    all.filter_map(|statement| both(statement, wiring, &text).or_else(|| require(statement, wiring, &text)))
-        .collect()
+    let all = statements.iter().filter_map(|statement| {
+        both(statement, wiring, &text)
+            .or_else(|| require(statement, wiring, &text))
+            .or_else(|| marks(statement, mentions, wiring, &text))
+    });
+    all.collect()
+}
+
+/// A list that is good for rejecting, and of which nothing is made but a header: as Debian's CHECK_RCPT_IP_DNSBLS has it.
+fn marks(statement: &Statement, mentions: &[Mention], wiring: &Wiring, text: &str) -> Option<Check> {
+    let is_for_rejecting = |mention: &Mention| {
+        let mut asked = wiring.addresses(Use::Block).chain(wiring.names(Use::Block));
+        asked.any(|asked| {
+            let mut of_lists = asked.codes.keys().filter(|code| **code != Code::OVERLAY);
+            asked.zone.origin == mention.zone && of_lists.any(|code| mention.filter.lets(*code))
+        })
+    };
+    let is_used = |zone: &Name| {
+        mentions
+            .iter()
+            .any(|other| other.zone == *zone && (other.program != Program::Exim || other.does != Does::Weigh))
+    };
+    let list = statement.lists.iter().find(|list| {
+        let mut asked = list.items.iter().filter_map(|(_, mention)| mention.as_ref());
+        statement.only_marks && asked.any(|mention| is_for_rejecting(mention) && !is_used(&mention.zone))
+    })?;
+    let zone = zones(list).into_iter().find(|zone| is_ours(zone, wiring) && !is_used(zone))?;
+    let of_zone = |part: &&str| part.starts_with("deny") && part.contains(&format!("{zone}="));
+    let lines: Vec<&str> = text.split("\n\n").map(str::trim).filter(of_zone).collect();
+    let what = format!("Exim, {}: whom {zone} lists is marked, and let in", list.at);
+    let cause = "`warn` refuses nobody: it adds a header or writes to the log, and no more (Debian's CHECK_RCPT_IP_DNSBLS is such a statement)";
+    let check = Check::warn(Area::Mail, "mail-no-effect", what).because(cause);
+    Some(check.cured(Cure {
+        how: format!(
+            "Exim: these statements before that one at {}, behind what lets your own people pass (Debian: in a file that CHECK_RCPT_LOCAL_ACL_FILE \
+             names, as `gatepost snippet exim` says)",
+            list.at
+        ),
+        lines: lines.join("\n\n"),
+    }))
 }
 
 /// Two lists, of which each is meant to be enough.

@@ -35,7 +35,7 @@ fn checks_of(config: &Config, program: Program, text: &str) -> (usize, Vec<Check
         }
         _ => (uses(program, Path::new("a.conf"), text), None),
     };
-    let mut checks = without_effect(&idle, &mentions, &wiring, threshold);
+    let mut checks = without_effect(&idle, &mentions, &[], &wiring, threshold);
     checks.extend(trouble::checks(&troubles, &wiring));
     if program == Program::Postfix {
         checks.extend(harsh(&postfix::harsh(&postfix::Setup::read(text, None)), &wiring));
@@ -164,7 +164,8 @@ fn in_effect(main: &str, master: &str) -> (Vec<&'static str>, String) {
     let wiring = wiring();
     let setup = postfix::Setup::read(main, Some(master));
     let (mentions, idle) = postfix::effect(&setup);
-    let mut checks = without_effect(&idle, &mentions, &wiring, postfix::threshold(&setup));
+    let again = postfix::again(&setup);
+    let mut checks = without_effect(&idle, &mentions, &again, &wiring, postfix::threshold(&setup));
     checks.extend(harsh(&postfix::harsh(&setup), &wiring));
     let served = Served::of(&config(), &wiring).screened_from(postfix::threshold(&setup));
     checks.extend(judge(&mentions, &served, None));
@@ -292,7 +293,8 @@ fn postscreen_is_told_weights_that_fit_its_threshold() {
     assert_eq!(names, ["mail-no-effect"]);
     let (_, told) = in_effect(&(text + "postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]\n"), on);
     assert!(
-        told.contains("add these sites to that one") && told.contains("    block.gatepost.internal="),
+        told.contains("in the place of all lines that set these")
+            && told.contains("    block.gatepost.internal="),
         "{told}"
     );
 }
@@ -386,7 +388,7 @@ fn two_lists_of_one_statement_are_no_choice() {
     // Both may be meant where one is somebody else's; and what weighs, or lets in, is no other list.
     let zen = "dnslists = zen.example=127.0.0.2";
     assert_eq!(statement(&["deny", &whole, zen]), (vec!["mail-no-effect"], String::new()));
-    assert_eq!(statement(&["warn", &whole, &two]).0, [""; 0]);
+    assert_eq!(statement(&["warn", "set acl_c_listed = 1", &whole, &two]).0, [""; 0]);
     let allow =
         wiring().addresses(Use::Allow).map(|asked| item(&asked.zone.origin, asked.codes.keys())).next();
     let allow = allow.unwrap();
@@ -453,7 +455,7 @@ fn scores_that_let_in() {
         let mut mentions = spamassassin::mentions("a.cf", &text);
         let idle = off::off(&texts, &mut mentions);
         let wiring = wiring();
-        let mut checks = without_effect(&idle, &mentions, &wiring, None);
+        let mut checks = without_effect(&idle, &mentions, &[], &wiring, None);
         checks.extend(judge(&mentions, &Served::of(&config(), &wiring), None));
         checks.iter().map(Check::name).collect::<Vec<_>>()
     };

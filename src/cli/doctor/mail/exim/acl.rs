@@ -5,7 +5,7 @@ use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
 use super::calls::{called, reach};
-use super::{Line, Uses, items, mention, never, own_people, relays, taken};
+use super::{Line, Uses, items, mention, mild, never, own_people, relays, taken};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Of whomever their conditions hold for nothing more is asked.
@@ -102,8 +102,10 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
                         None if reach.is_in_time => in_time.extend(mentions.iter().cloned()),
                         None => {}
                     }
+                    uses.idle.extend(mild::for_a_while(statement, &mentions));
                     uses.mentions.extend(mentions);
-                    uses.statements.push(Whole { verb: statement.verb.to_owned(), lists });
+                    let only_marks = mild::only_marks(statement);
+                    uses.statements.push(Whole { verb: statement.verb.to_owned(), only_marks, lists });
                 }
             }
             let taker = |whose| Late { taker: statement, whose, statements: Vec::new() };

@@ -1,12 +1,13 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call; `never` those that hold for nobody
+//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call, `mild` those that refuse nobody for good; `never` those that hold for nobody
 //! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
 //! strangers relay; `astray` what lies in a file that Exim does not read. Pure but for what the given function reads.
 
 mod acl;
 mod astray;
 mod calls;
+mod mild;
 mod named;
 mod never;
 mod own_people;
@@ -207,8 +208,7 @@ fn mention(at: &str, item: &str, does: Does) -> Option<Mention> {
     let end = item.find(|c| !is_name(c)).unwrap_or(item.len());
     let (zone, rest) = item.split_at(end);
     let filter = filter(rest.split('/').next().unwrap_or_default());
-    // With a key it is looked up instead of the client.
-    let looks_up = if rest.contains('/') { LooksUp::Something } else { LooksUp::Addresses };
+    let looks_up = rest.split_once('/').map_or(LooksUp::Addresses, |(_, key)| looked_up(key));
     let zone = zone.trim_end_matches('.');
     if zone.is_empty() {
         return None;
@@ -221,6 +221,18 @@ fn mention(at: &str, item: &str, does: Does) -> Option<Mention> {
         does,
         looks_up,
     })
+}
+
+/// What a key, which is looked up instead of the client, stands for.
+fn looked_up(key: &str) -> LooksUp {
+    const NAMES: [&str; 4] = ["sender_address_domain", "sender_helo_name", "sender_host_name", "sender_rdns"];
+    if key.contains("sender_host_address") {
+        LooksUp::Addresses
+    } else if NAMES.iter().any(|name| key.contains(name)) {
+        LooksUp::Names
+    } else {
+        LooksUp::Something
+    }
 }
 
 fn filter(text: &str) -> Filter {

@@ -48,7 +48,7 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
             let sites = parameters.get(SITES).map_or("", String::as_str);
             add(&mut mentions, screen::sites(sites));
             screened = named(SITES, sites).into_iter().collect();
-            hindered = screen::hindered(setup, &parameters);
+            hindered = screen::hindered(setup, own, &parameters);
             if own.overrides.iter().any(|(name, _)| name == SITES) {
                 let main = setup.parameters.get(SITES).map_or("", String::as_str);
                 idle.extend(replaced(main, sites, SITES, &format!("{}/{}", own.name, own.kind), &screened));
@@ -393,7 +393,8 @@ fn unused(written: &Written, setup: &Setup, here: &BTreeSet<Name>, told: &[Idle]
         false => (
             format!("line {} of main.cf sets {name} again, {LAST_HOLDS}", last.line),
             match name.as_str() {
-                SITES => format!("add these sites to that one, and take out line {line}"),
+                // What each has to weigh depends on what is served.
+                SITES => String::new(),
                 _ => format!(
                     "add these lines to that one, behind reject_unauth_destination, and take out line {line}"
                 ),

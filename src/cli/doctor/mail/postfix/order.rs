@@ -5,12 +5,12 @@
 
 use super::super::super::finding::Cure;
 use super::super::Harsh;
-use super::Setup;
 use super::again::CLASSES;
 use super::asking::{Asking, asking};
 use super::config::{Parameters, Service};
 use super::effect::{RESTRICTIONS, SUBMISSION, at, doors, is_closed, overridden, own};
 use super::restrictions::{OWN, questions, words};
+use super::{Setup, screen};
 use crate::model::Name;
 
 const RECIPIENT: &str = "smtpd_recipient_restrictions";
@@ -18,7 +18,7 @@ const RECIPIENT: &str = "smtpd_recipient_restrictions";
 const RELAY: [&str; 2] = ["reject_unauth_destination", "defer_unauth_destination"];
 
 pub(in super::super) fn harsh(setup: &Setup) -> Vec<Harsh> {
-    let mut all: Vec<Harsh> = Vec::new();
+    let mut all: Vec<Harsh> = screen::at_submission(setup);
     let services = services(setup);
     for name in RESTRICTIONS {
         let main = setup.parameters.get(name).map_or("", String::as_str);

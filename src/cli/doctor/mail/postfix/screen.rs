@@ -2,9 +2,11 @@
 
 use super::super::super::super::snippet::Program;
 use super::super::super::finding::Cure;
-use super::super::{Does, Idle, LooksUp, Mention};
+use super::super::{Does, Harsh, Idle, LooksUp, Mention};
 use super::Setup;
+use super::again::ACCESS;
 use super::config::{Parameters, Service};
+use super::effect::{SUBMISSION, at, overridden, own};
 use super::restrictions::{elements, mention, of_everybody, words};
 use crate::model::Name;
 
@@ -18,7 +20,7 @@ const ON: &str = "smtp      inet  n       -       y       -       1       postsc
                   smtpd     pass  -       -       y       -       -       smtpd";
 const TLSPROXY: &str = "tlsproxy  unix  -       -       y       -       0       tlsproxy";
 
-/// postscreen, where it is on; where nothing says what runs it counts as on.
+/// postscreen, where it is on for strangers; where nothing says what runs it counts as on.
 pub(super) fn service(setup: &Setup) -> Option<&Service> {
     static ON: std::sync::LazyLock<Service> = std::sync::LazyLock::new(|| Service {
         name: "smtp".to_owned(),
@@ -29,8 +31,43 @@ pub(super) fn service(setup: &Setup) -> Option<&Service> {
     });
     match &setup.services {
         None => Some(&ON),
-        Some(services) => services.iter().find(|service| service.command == "postscreen"),
+        Some(services) => {
+            services.iter().find(|service| service.command == "postscreen" && !is_for_own(service))
+        }
     }
+}
+
+/// Whether one's own people send there.
+fn is_for_own(service: &Service) -> bool {
+    SUBMISSION.contains(&at(service).1)
+}
+
+/// postscreen where one's own people send: it asks before anybody can log in, and does not know how to.
+pub(super) fn at_submission(setup: &Setup) -> Vec<Harsh> {
+    const LOGIN: &str = "smtpd_sasl_auth_enable";
+    let services = setup.services.iter().flatten();
+    let screened = services.filter(|service| service.command == "postscreen" && is_for_own(service));
+    let harsh = screened.map(|service| {
+        let Service { name, kind, .. } = service;
+        let jail = if service.chroot { "y" } else { "n" };
+        let mut lines = format!("{name} {kind} n - {jail} - - smtpd");
+        if own(service, LOGIN, setup).is_none() {
+            lines += &format!("\n  -o {LOGIN}=yes\n  -o smtpd_client_restrictions=permit_sasl_authenticated,reject");
+        }
+        Harsh {
+            at: format!("{name}/{kind}"),
+            zones: named(overridden(setup, service).get(SITES).map_or("", String::as_str)),
+            whom: "who logs in is",
+            cause: "postscreen answers there: it asks lists before anybody can log in, and hands on to the smtpd of port 25, which has nothing of \
+                    what `-o` says here"
+                .to_owned(),
+            cure: Cure {
+                how: format!("in master.cf, in the place of the line of `{name} {kind} … postscreen` (what `-o` says below it stays), then `postfix reload`"),
+                lines,
+            },
+        }
+    });
+    harsh.collect()
 }
 
 pub(super) fn sites(value: &str) -> Vec<Mention> {
@@ -88,8 +125,13 @@ pub(super) fn switched_off(setup: &Setup, sites: &str) -> Idle {
 }
 
 /// What keeps it from asking, or from refusing whom it found listed.
-pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
+pub(super) fn hindered(setup: &Setup, service: &Service, parameters: &Parameters) -> Option<Idle> {
     let sites = parameters.get(SITES).map_or("", String::as_str);
+    // What `-o` says holds, whatever is written into main.cf.
+    let taken_out = |idle: Idle| match own(service, &idle.at, setup) {
+        Some(_) => without_option(setup, service, idle),
+        None => idle,
+    };
     if setup
         .services
         .as_ref()
@@ -108,19 +150,41 @@ pub(super) fn hindered(setup: &Setup, parameters: &Parameters) -> Option<Idle> {
         let cause =
             "postscreen_dnsbl_action is `ignore`, which it is unless it is set: who is listed is let through";
         let action = "postscreen_dnsbl_action = enforce".to_owned();
-        return Some(idle(ACTION, sites, cause.to_owned(), "in main.cf, then `postfix reload`", action));
+        let how = "in main.cf, then `postfix reload`";
+        return Some(taken_out(idle(ACTION, sites, cause.to_owned(), how, action)));
     }
-    let access = parameters.get("postscreen_access_list").map_or("", String::as_str);
+    let access = parameters.get(ACCESS).map_or("", String::as_str);
     if let Some(all) = elements(access).find(|table| of_everybody(table) == Some(true)) {
         let cause = format!("`{all}` lets everybody pass before a list is asked");
         let how = "take it out of postscreen_access_list in main.cf, then `postfix reload`";
-        return Some(idle("postscreen_access_list", sites, cause, how, String::new()));
+        return Some(taken_out(idle(ACCESS, sites, cause, how, String::new())));
     }
     let most: i64 = words(sites).map(weight).filter(|weight| *weight > 0).sum();
     let threshold = threshold(parameters).filter(|threshold| *threshold > most)?;
     let cause = format!("it is {threshold}, and all sites together weigh {most}");
     // What cures it depends on what is served.
-    Some(idle(THRESHOLD, sites, cause, "", String::new()))
+    Some(taken_out(idle(THRESHOLD, sites, cause, "", String::new())))
+}
+
+/// The same, where it is `-o` in `master.cf` that says so: what main.cf has then holds, or what it is to have.
+fn without_option(setup: &Setup, service: &Service, idle: Idle) -> Idle {
+    let Service { name, kind, .. } = service;
+    let parameter = idle.at;
+    let out = format!("postconf -PX {name}/{kind}/{parameter}\npostfix reload");
+    let is_ignored = || setup.parameters.get(ACTION).is_none_or(|action| action == "ignore");
+    let lines = match parameter == ACTION && is_ignored() {
+        true => format!("postconf -e {ACTION}=enforce\n{out}"),
+        false => out,
+    };
+    Idle {
+        at: format!("{name}/{kind} {parameter}"),
+        cause: format!(
+            "`-o {parameter}=…` in master.cf holds for this service in place of what main.cf says: {}",
+            idle.cause
+        ),
+        cure: Cure { how: "take it out of master.cf".to_owned(), lines },
+        ..idle
+    }
 }
 
 /// `*WEIGHT` of a site.

@@ -288,3 +288,22 @@ fn programs_that_ask_nothing() {
         "Exim, SpamAssassin and rspamd ask no zone of gatepost's"
     );
 }
+
+/// In the place of a zone that is none stands what may be asked so, and is not yet.
+#[test]
+fn zones_that_may_have_been_meant() {
+    let told = |text: &str| format!("{:?}", checks(Program::Postfix, text).1);
+    let alone = told("smtpd_recipient_restrictions = reject_rbl_client blok.gatepost.internal=127.0.0.4\n");
+    assert!(alone.contains("one of block.gatepost.internal"), "{alone}");
+    let wiring = wiring();
+    for use_ in [Use::Allow, Use::Bounce, Use::Score] {
+        for asked in wiring.addresses(use_).filter(|asked| !asked.zone.codes.contains_key(&Use::Block)) {
+            assert!(!alone.contains(&asked.zone.origin.to_string()), "{use_}: {alone}");
+        }
+    }
+    let twice = told(
+        "smtpd_recipient_restrictions = reject_rbl_client blok.gatepost.internal=127.0.0.4,\n reject_rbl_client block.gatepost.internal=127.0.0.[4..99],\n \
+         reject_rbl_client block.gatepost.internal=127.0.2.2\n",
+    );
+    assert!(twice.contains("take it out there; what may be asked so is: block.gatepost.internal"), "{twice}");
+}
