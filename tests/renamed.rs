@@ -144,7 +144,7 @@ fn a_new_name_that_is_not_new() {
     site.sync(&[]).expect(0);
     assert_eq!(codes(&site.serve(), 8).len(), 1);
     // What had happened under that name is not lost.
-    let left = std::fs::read_to_string(site.state().join("feeds/one/log.jsonl")).unwrap();
+    let left = std::fs::read_to_string(site.state().join("feeds/left-1/log.jsonl")).unwrap();
     assert!(left.contains("nowhere"), "{left}");
 }
 
@@ -208,6 +208,39 @@ fn a_name_that_goes_on_elsewhere() {
     server.reads_again();
     assert!(codes(&server, 8).is_empty() && codes(&server, 9).is_empty());
     assert_eq!(ask(server.dns, Over::Udp, "9.7.6.5.v.example", A).a, [[127, 0, 1, 2]]);
+}
+
+/// What makes room for another is no other list's.
+#[test]
+fn what_makes_room() {
+    let site = Site::new();
+    for (path, host) in [("a", 1), ("c", 3)] {
+        site.put(path, format!("5.6.7.{host}\n"));
+    }
+    site.configure(
+        &(list("main", "a", "block", "code = \"127.0.1.1\"")
+            + &list("spare", "c", "score", "code = \"127.0.1.3\"")
+            + &zone(&["main", "spare"], "")),
+    );
+    site.sync(&[]).expect(0);
+    site.configure(
+        &(list("main", "b", "block", "code = \"127.0.1.1\"")
+            + &list("spare", "a", "score", "code = \"127.0.1.3\"")
+            + &zone(&["main", "spare"], "")),
+    );
+    site.sync(&[]).expect(1);
+    let server = site.serve();
+    assert_eq!((codes(&server, 1), codes(&server, 3)), (vec![[127, 0, 1, 3]], vec![]));
+    // And is found again.
+    site.configure(
+        &(list("main", "a", "block", "code = \"127.0.1.1\"")
+            + &list("spare", "c", "score", "code = \"127.0.1.3\"")
+            + &zone(&["main", "spare"], "")),
+    );
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    assert_eq!((codes(&server, 1), codes(&server, 3)), (vec![[127, 0, 1, 1]], vec![[127, 0, 1, 3]]));
+    assert_eq!((site.web.hits("/a"), site.web.hits("/c")), (1, 1));
 }
 
 /// It is known by where it was asked for last, too: what a person put in service came from where it was before.

@@ -59,8 +59,6 @@ pub use status::{
 pub use terms::{Shown, Terms};
 pub use versions::{FEWEST_DIGITS, Unknown, Version, Versions};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
 use crate::config::Slug;
 pub(crate) use owner::open_plain;
 use owner::{Owner, give, open_folder, open_in_place, read_small};
@@ -215,16 +213,19 @@ impl Writer {
         Ok(ListWriter::new(ListDir::new(folder), &self.store))
     }
 
-    /// A list is called otherwise: the folder of `was` becomes that of `name`, and what stood there that of `was`.
-    pub fn rename_list(&self, was: &Slug, name: &Slug) -> Result<(), StoreError> {
-        let [from, to] = [was, name].map(|name| self.store.feeds().join(name.as_str()));
-        let renamed = match to.symlink_metadata() {
-            // At once: a kill between two steps would leave the list with nothing.
-            Ok(_) => renameat_with(CWD, &from, CWD, &to, RenameFlags::EXCHANGE).map_err(std::io::Error::from),
-            Err(_) => std::fs::rename(&from, &to),
+    /// A list is called otherwise: the folder of `was` becomes that of `name`. What stood there goes to `aside`; whether anything did.
+    pub fn rename_list(&self, was: &Slug, name: &Slug, aside: &Slug) -> Result<bool, StoreError> {
+        let at = |name: &Slug| self.store.feeds().join(name.as_str());
+        let rename = |from: &Slug, to: &Slug| {
+            std::fs::rename(at(from), at(to)).map_err(StoreError::io("rename to", &at(to)))
         };
-        renamed.map_err(StoreError::io("rename to", &to))?;
-        atomic::sync_folder(&self.store.feeds())
+        let is_there = at(name).symlink_metadata().is_ok();
+        if is_there {
+            rename(name, aside)?;
+        }
+        rename(was, name)?;
+        atomic::sync_folder(&self.store.feeds())?;
+        Ok(is_there)
     }
 
     /// A number of this store's own, the same every time: sets the phase of its fetches apart from other stores'.

@@ -16,22 +16,30 @@ use crate::store::{ListStatus, Store, StoreError, Writer};
 /// Gives each list the folder that it had under another name; whether there was any.
 pub(super) fn take_along(config: &Config, writer: &Writer) -> Result<bool, SyncError> {
     let moves = moves(config, writer)?;
-    // Where those are now that have another name meanwhile, by the name that they had.
-    let mut now_at: BTreeMap<&Slug, &Slug> = BTreeMap::new();
+    // What made room for another, by the name that it had.
+    let mut made_room: BTreeMap<&Slug, Slug> = BTreeMap::new();
     for (was, list) in &moves {
-        let from = now_at.get(was).copied().unwrap_or(was);
-        if let Err(error) = writer.rename_list(from, list) {
-            tracing::warn!(%list, %was, %error, "what it had under its other name is not taken along");
-            continue;
+        let from = made_room.get(was).unwrap_or(was);
+        let aside = nobodys(config, writer)?;
+        match writer.rename_list(from, list, &aside) {
+            Ok(stood_there) => {
+                tracing::info!(%list, %was, "it is called otherwise now, and has what it had");
+                made_room.extend(stood_there.then_some((list, aside)));
+            }
+            Err(error) => {
+                tracing::warn!(%list, %was, %error, "what it had under its other name is not taken along");
+            }
         }
-        tracing::info!(%list, %was, "it is called otherwise now, and has what it had");
-        let stood_there = now_at.iter().find(|(_, at)| **at == list).map(|(folder, _)| *folder);
-        if let Some(folder) = stood_there.or_else(|| (!now_at.contains_key(list)).then_some(list)) {
-            now_at.insert(folder, from);
-        }
-        now_at.insert(was, list);
     }
     Ok(!moves.is_empty())
+}
+
+/// A name that no list and no folder has: what one list leaves behind is no other's.
+fn nobodys(config: &Config, store: &Store) -> Result<Slug, StoreError> {
+    let there = store.lists()?;
+    let is_nobodys = |name: &Slug| !there.contains(name) && !config.reloadable.lists.contains_key(name);
+    let mut names = (1..).filter_map(|n| format!("left-{n}").parse().ok());
+    Ok(names.find(is_nobodys).expect("names do not end"))
 }
 
 /// Under which name a list has what it has, until that is taken along.
