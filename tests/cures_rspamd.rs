@@ -9,7 +9,7 @@ mod mail_support;
 
 use common::installed;
 use cure_support::rspamd::{
-    INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, TEXT, follow, include, is_healthy, wire,
+    FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, TEXT, follow, include, is_healthy, wire,
 };
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 
@@ -127,5 +127,119 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
         wire(&patient, &files);
         patient.cure(case, finding, follow);
         is_healthy(&patient, &program, &rspamc, case, healthy);
+    }
+}
+
+/// Weights, actions and questions that are not what the lists are good for.
+#[test]
+fn rspamd_does_something_else() {
+    side_by_side(rspamd_of_a_part_does_something_else);
+}
+
+fn rspamd_of_a_part_does_something_else(part: usize) {
+    let test = "rspamd_does_something_else";
+    let (Some(program), Some(rspamc)) =
+        (installed("rspamd", "rspamd", test), installed("rspamc", "rspamd", test))
+    else {
+        return;
+    };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let right = patient.host.snippet("rspamd");
+    let with = |what: &str, instead: &str| {
+        let text = right.replacen(what, instead, 1);
+        assert_ne!(text, right, "{what}");
+        vec![(TEXT, text), (LOCAL, include(&right))]
+    };
+    let beside = |file: &'static str, more: &str| {
+        vec![(TEXT, right.clone()), (LOCAL, include(&right)), (file, more.to_owned())]
+    };
+    let below = |more: &str| vec![(TEXT, right.clone()), (LOCAL, include(&right) + more)];
+    let (without_forces, _) = right.split_once("force_actions {").unwrap();
+    let weighed =
+        "group \"mine\" {\n  symbols {\n    \"GATEPOST_BROAD\" {\n      weight = 20;\n    }\n  }\n}\n";
+    let cases = [
+        (
+            "a score list that is enough",
+            "mail-wrong-use",
+            with("\"GATEPOST_BROAD\" { weight = 2.0", "\"GATEPOST_BROAD\" { weight = 20.0"),
+        ),
+        ("a weight elsewhere", "mail-wrong-use", beside(GROUPS, weighed)),
+        (
+            "an allow list that weighs against mail",
+            "mail-wrong-use",
+            with("\"GATEPOST_OK\" { weight = -5.0", "\"GATEPOST_OK\" { weight = 25.0"),
+        ),
+        (
+            "a score list that rejects",
+            "mail-wrong-use",
+            beside(
+                FORCED,
+                "rules {\n  MINE {\n    action = \"reject\";\n    expression = \"GATEPOST_BROAD\";\n  }\n}\n",
+            ),
+        ),
+        ("bounces that are none", "mail-wrong-use", with("GATEPOST_BOUNCE & BOUNCE", "GATEPOST_BOUNCE")),
+        (
+            "relays in the place of clients",
+            "mail-every-relay",
+            with(
+                "rbl = \"block.gatepost.internal\";\n      checks = [\"from\"]",
+                "rbl = \"block.gatepost.internal\";\n      checks = [\"received\"]",
+            ),
+        ),
+        (
+            "relays beside clients, elsewhere",
+            "mail-every-relay",
+            beside(MODULE, "rbls {\n  gatepost_block {\n    checks = [\"received\"];\n  }\n}\n"),
+        ),
+        ("another action", "mail-weight", with("action = \"reject\"", "action = \"add header\"")),
+        (
+            "an expression that never holds",
+            "mail-weight",
+            with("\"GATEPOST_BLOCK & !GATEPOST_OK\"", "\"GATEPOST_BLOCK & GATEPOST_OK\""),
+        ),
+        (
+            "allow lists that are not heeded",
+            "mail-allow-unheeded",
+            with("\"GATEPOST_BLOCK & !GATEPOST_OK\"", "\"GATEPOST_BLOCK\""),
+        ),
+        (
+            "everybody as one's own",
+            "mail-no-effect",
+            beside(OPTIONS, "local_addrs = [\n  \"0.0.0.0/0\"\n];\n"),
+        ),
+        ("actions that are off", "mail-weight", beside(FORCED, "enabled = false;\n")),
+        (
+            "actions that were not pasted",
+            "mail-weight",
+            vec![(TEXT, without_forces.to_owned()), (LOCAL, include(&right))],
+        ),
+        (
+            "actions that are replaced",
+            "mail-weight",
+            below(
+                "force_actions {\n  rules {\n    MINE {\n      action = \"reject\";\n      expression = \"MINE\";\n    }\n  }\n}\n",
+            ),
+        ),
+        (
+            "an action twice",
+            "mail-weight",
+            beside(FORCED, "rules {\n  GATEPOST_BLOCK {\n    action = \"add header\";\n  }\n}\n"),
+        ),
+        (
+            "the text twice",
+            "mail-no-effect",
+            vec![(TEXT, right.clone() + &right.replace(", \"127.0.4.6\"", "")), (LOCAL, include(&right))],
+        ),
+        (
+            "a setting twice",
+            "mail-no-effect",
+            beside(MODULE, "rbls {\n  gatepost_block {\n    exclude_local = false;\n  }\n}\n"),
+        ),
+    ];
+    for (case, finding, files) in shared_out(cases, part) {
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, &**text)).collect();
+        wire(&patient, &files);
+        patient.cure(case, finding, follow);
+        is_healthy(&patient, &program, &rspamc, case, WHOLE);
     }
 }

@@ -494,6 +494,8 @@ fn a_milter_that_is_not_rspamds() {
         fs::write("/etc/rspamd/gatepost.conf", &text).unwrap();
         let listens = |text: &str| fs::write("/etc/rspamd/local.d/worker-proxy.inc", text).unwrap();
         let milters = |milters: &str| found(host, &format!("smtpd_milters = {milters}\n"), SMTP);
+        // OpenDKIM's.
+        let _there = std::net::TcpListener::bind("127.0.0.1:8891").unwrap();
         for (places, place) in [
             ("", "inet:localhost:11332"),
             ("bind_socket = \"*:11900\";\n", "inet:localhost:11900"),
@@ -522,5 +524,95 @@ fn a_milter_that_is_not_rspamds() {
         let told = milters("inet:localhost:11900").finding("mail-no-effect");
         assert!(told["cause"].as_str().unwrap().contains("listens at localhost:11332"), "{told}");
         assert_eq!(milters("").finding("mail-no-effect")["level"], "bad");
+    });
+}
+
+/// rspamd behind Postfix: the proxy is off, hands mail to nobody or is not where Postfix looks for it, and networks are one's own to Postfix alone.
+#[test]
+fn rspamd_behind_postfix() {
+    let test = "rspamd_behind_postfix";
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/rspamd").is_dir() {
+            return skipped(test, "there is no /etc/rspamd (apt-get install rspamd)");
+        }
+        fs::create_dir("/etc/rspamd/local.d").unwrap();
+        let text = host.snippet("rspamd");
+        let include = text.lines().find_map(|line| line.strip_prefix("# .include")).unwrap();
+        fs::write("/etc/rspamd/rspamd.conf.local", format!(".include{include}\n")).unwrap();
+        fs::write("/etc/rspamd/gatepost.conf", &text).unwrap();
+        let local = |file: &str, text: &str| fs::write(format!("/etc/rspamd/local.d/{file}"), text).unwrap();
+        let main = "smtpd_milters = inet:localhost:11332\n";
+        let told = |main: &str, name: &str| {
+            let told = found(host, main, SMTP);
+            assert_eq!(told.findings(&["mail"]), [name], "{told:#?}");
+            told.finding(name)
+        };
+        let is_right =
+            |main: &str| assert_eq!(found(host, main, SMTP).findings(&["mail"]), [""; 0], "{main}");
+        is_right(main);
+
+        let own = format!("{main}mynetworks = 127.0.0.0/8 10.1.0.0/16 5.6.7.0/24\n");
+        local("options.inc", "local_addrs = [\"10.0.0.0/8\"];\n");
+        let cure = lines(&told(&own, "mail-own-people"));
+        assert_eq!(cure, "local_addrs = [\"5.6.7.0/24\"];");
+        local("options.inc", &format!("local_addrs = [\"10.0.0.0/8\"];\n{cure}\n"));
+        is_right(&own);
+        // Whom nobody hands to rspamd it does not have to know.
+        local("options.inc", "");
+        let elsewhere = own.replace("inet:localhost:11332", "inet:filter.example:8891");
+        is_right(&elsewhere);
+
+        for network in ["0.0.0.0/0", "5.0.0.0/8"] {
+            local("options.inc", &format!("local_addrs = [\"{network}\"];\n"));
+            let name = if network == "0.0.0.0/0" { "mail-no-effect" } else { "mail-trusts-strangers" };
+            let how = told(main, name)["cures"][0]["how"].as_str().unwrap().to_owned();
+            let place = "out of `local_addrs` at /etc/rspamd/local.d/options.inc:1 ";
+            assert!(how.starts_with(&format!("take {network} {place}")), "{how}");
+        }
+        local("options.inc", "local_addrs = [];\n");
+        is_right(main);
+
+        local("worker-proxy.inc", "bind_socket = \"localhost:11332\";\nenabled = false;\n");
+        let off = told(main, "mail-no-effect");
+        assert_eq!(
+            off["cures"][0]["how"],
+            "take that line out of /etc/rspamd/local.d/worker-proxy.inc:2, and restart rspamd"
+        );
+        local(
+            "worker-proxy.inc",
+            "upstream \"local\" {\n  default = yes;\n  hosts = \"localhost:11390\";\n}\n",
+        );
+        let cure = lines(&told(main, "mail-no-effect"));
+        local("worker-proxy.inc", &cure);
+        is_right(main);
+
+        // Postfix asks where nobody is, or another worker of rspamd's: that one goes.
+        local("worker-proxy.inc", "bind_socket = \"127.0.0.1:11390\";\n");
+        for wrong in
+            ["inet:127.0.0.1:11332", "inet:localhost:11333", "{ inet:[::1]:11332, connect_timeout=9s }"]
+        {
+            let wrong = format!("smtpd_milters = {wrong}\n");
+            let found = told(&wrong, "mail-no-effect");
+            assert_eq!(found["level"], "bad", "{found}");
+            assert!(found["cause"].as_str().unwrap().contains("451"), "{found}");
+            let cure = lines(&found);
+            assert_eq!(cure, "smtpd_milters = { inet:127.0.0.1:11390, default_action=accept }");
+            is_right(&format!("{cure}\n"));
+        }
+        let both = "smtpd_milters = inet:127.0.0.1:11332, { inet:127.0.0.1:11390, default_action=accept }\n";
+        let cure = lines(&told(both, "mail-stops"));
+        assert_eq!(cure, "smtpd_milters = { inet:127.0.0.1:11390, default_action=accept }");
+        is_right(&cure);
+
+        // A service that takes main.cf's milters away.
+        local("worker-proxy.inc", "");
+        for own in ["", "inet:localhost:8891"] {
+            let told = found(host, main, &format!("{SMTP}  -o smtpd_milters={own}\n"));
+            assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+            let told = told.finding("mail-no-effect");
+            assert!(told["what"].as_str().unwrap().contains("smtp/inet (master.cf)"), "{told}");
+            type_in(&lines(&told));
+            assert_eq!(host.doctor(&[]).findings(&["mail"]), [""; 0]);
+        }
     });
 }

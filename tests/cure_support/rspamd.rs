@@ -16,10 +16,12 @@ pub(crate) const MODULE: &str = "etc/rspamd/local.d/rbl.conf";
 pub(crate) const OVERRIDE: &str = "etc/rspamd/override.d/rbl.conf";
 pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
 pub(crate) const OPTIONS: &str = "etc/rspamd/local.d/options.inc";
+pub(crate) const FORCED: &str = "etc/rspamd/local.d/force_actions.conf";
+pub(crate) const GROUPS: &str = "etc/rspamd/local.d/groups.conf";
 
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS] {
+    for file in [TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS] {
         let _ = fs::remove_file(patient.host.path(file));
     }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
@@ -107,6 +109,23 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.starts_with("take the block `") {
         let (file, line) = found(printed.quoted("` at ", ' '));
         edit(&file, &|text| take_block(text, line));
+    } else if printed.how.starts_with("take the weight of ") || printed.how.starts_with("take the rule ") {
+        let (file, line) = found(printed.quoted(" at ", ' '));
+        edit(&file, &|text| take_block(text, line));
+    } else if printed.how.starts_with("take `") || printed.how.starts_with("take \"") {
+        let (file, line) = found(printed.quoted(" at ", ' '));
+        let setting = printed.how["take ".len()..].split(' ').next().unwrap().trim_matches('`');
+        edit(&file, &|text| {
+            let (before, rest) = text[line].split_once(setting).unwrap();
+            let rest = if setting.starts_with('"') { rest } else { rest.split_once(';').unwrap().1 };
+            text[line] = format!("{before}{rest}");
+        });
+    } else if let Some(rest) =
+        printed.how.strip_prefix("take ").filter(|how| how.contains(" out of `local_addrs`"))
+    {
+        let (file, line) = found(printed.quoted(" at ", ' '));
+        let network = rest.split(' ').next().unwrap();
+        edit(&file, &|text| text[line] = text[line].replace(&format!("\"{network}\""), ""));
     } else if printed.how.starts_with("take nameserver out of ") {
         let file = printed.quoted("out of /", ',').to_owned();
         edit(&file, &|text| {

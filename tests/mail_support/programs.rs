@@ -56,7 +56,8 @@ pub(crate) fn exim_config(acl: &str) -> String {
 }
 
 /// rspamd's main file for one worker; the rest is its own.
-pub(crate) const RSPAMD: &str = ".include \"$CONFDIR/common.conf\"\noptions { .include \"$CONFDIR/options.inc\" }\n\
+pub(crate) const RSPAMD: &str = ".include \"$CONFDIR/common.conf\"\noptions {\n .include \"$CONFDIR/options.inc\"\n \
+     .include(try=true,priority=1,duplicate=merge) \"/etc/rspamd/local.d/options.inc\"\n }\n\
      logging { type = \"console\"; level = \"info\"; }\n\
      worker \"normal\" { bind_socket = \"127.0.0.1:11333\"; count = 1; }\n";
 

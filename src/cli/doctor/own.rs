@@ -86,6 +86,12 @@ fn listable(view: &View, addresses: &[IpAddr], mynetworks: &[Subject]) -> Option
     )
 }
 
+/// Those of `mynetworks` that a list could name, but for what is nobody's own.
+pub(super) fn public(mynetworks: &Networks) -> Vec<Subject> {
+    let narrow = mynetworks.all.iter().filter(|network| !is_nobodys_own(network));
+    narrow.filter(|network| is_ours_in_public(network)).cloned().collect()
+}
+
 /// What no list of the world names anyway is none to be protected.
 fn is_ours_in_public(network: &Subject) -> bool {
     match network {

@@ -19,6 +19,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note("For a file of its own, /etc/rspamd/gatepost.conf, and for /etc/rspamd/rspamd.conf.local this line, which has it merged with the rest:");
     text.note(INCLUDE);
     text.note("(In rspamd.conf.local itself these rules would take the place of all others: rspamd asks no list of its own any more.)");
+    text.note("Own networks with public addresses (mynetworks of Postfix) it does not know: local_addrs = [\"192.0.2.0/24\"]; in /etc/rspamd/local.d/options.inc.");
     text.mail_test(&format!("rspamc --ip {TRIED} symbols < a.mail: action reject."));
     text.legend(wiring);
     text.line("");

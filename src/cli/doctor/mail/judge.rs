@@ -394,7 +394,7 @@ fn may(does: Does, use_: Use) -> bool {
     }
 }
 
-fn meant(use_: Use) -> &'static str {
+pub(super) fn meant(use_: Use) -> &'static str {
     match use_ {
         Use::Block => "rejecting",
         Use::Score => "weighing",

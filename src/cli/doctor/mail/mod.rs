@@ -14,8 +14,14 @@ mod others;
 mod postfix;
 mod rspamd;
 mod rspamd_blocks;
+mod rspamd_does;
+mod rspamd_expression;
 mod rspamd_files;
+mod rspamd_local;
 mod rspamd_proxy;
+mod rspamd_rules;
+mod rspamd_tree;
+mod rspamd_workers;
 mod spamassassin;
 mod spamassassin_again;
 mod spamassassin_condition;
@@ -35,7 +41,7 @@ use std::{fs, io};
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
 use super::finding::{Area, Check, Cure};
-use super::{child, cure, resolv_conf};
+use super::{child, cure, mynetworks, own, resolv_conf};
 use crate::config::Config;
 use crate::model::Name;
 use filter::Filter;
@@ -151,6 +157,8 @@ pub(super) struct Found {
     faint: Vec<off::Faint>,
     /// rspamd's rules beside which it looks at none of its own.
     alone: Option<rspamd_blocks::Alone>,
+    /// What rspamd's rules are, all its files together.
+    rules: rspamd_rules::Rules,
     /// SpamAssassin's, of which nobody knows whether they count.
     undecided: Vec<spamassassin_if::Undecided>,
     /// Programs of which it is only known whether they ask.
@@ -255,14 +263,27 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(off::off(&texts, &mut found.mentions));
     found.alone = rspamd_blocks::alone(&rspamd_blocks::parts(&texts), &found.mentions);
     found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
+    let tree = rspamd_tree::tree(&|path| fs::read_to_string(path).ok());
+    found.rules = rspamd_rules::Rules::of(&tree);
+    let local = rspamd_local::Local::of(&tree, &found.rules);
+    found.idle.extend(local.everybody());
+    found.troubles.extend(local.strangers());
     found
         .idle
         .extend(SPAMD.iter().find_map(|path| spamassassin::started(path, &fs::read_to_string(path).ok()?)));
     // Where Exim is, it may ask either.
     let postfix_asks = postfix.filter(|_| exim.is_empty() || !is_there(exim[0]));
-    let unasked = |filters| rspamd_proxy::unasked(&found.mentions, &filters, &rspamd_proxy::here());
-    let unasked = postfix_asks.and_then(unasked);
-    found.idle.extend(unasked);
+    if let Some(filters) = postfix_asks {
+        let workers = rspamd_workers::Workers::of(&tree);
+        let listens = rspamd_proxy::here();
+        let ground = rspamd_proxy::Ground::here(&listens, &workers.others);
+        let is_reached = rspamd_proxy::reaches(&filters, &listens);
+        found.idle.extend(rspamd_proxy::unasked(&found.mentions, &filters, &ground));
+        found.idle.extend(workers.idle().filter(|_| is_reached));
+        found.troubles.extend(rspamd_proxy::stops(&found.mentions, &filters, &ground));
+        let own = if is_reached { own::public(&mynetworks::here()) } else { Vec::new() };
+        found.troubles.extend(local.forgotten(&own));
+    }
     found.others = others::here();
     found.programs.extend(found.others.iter().map(|other| other.name));
     let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());
@@ -410,8 +431,11 @@ pub(super) fn look(
     checks.extend(harsh(&found.harsh, wiring));
     checks.extend(trouble::checks(&found.troubles, wiring));
     let scored = found.scored.judge(&mut found.mentions, &served);
+    let [loaded_not, ruled] = found.rules.judge(&mut found.mentions, &served);
+    checks.extend(loaded_not);
     checks.extend(judge(&found.mentions, &served, resolver));
     checks.extend(scored);
+    checks.extend(ruled);
     checks.extend(weights::judge(&found.weights, &served));
     let is_ours_alone = |alone: &&rspamd_blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
     checks.extend(found.alone.iter().filter(is_ours_alone).map(rspamd_blocks::Alone::check));

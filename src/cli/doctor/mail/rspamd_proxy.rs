@@ -1,4 +1,4 @@
-//! Where rspamd's proxy listens, and whether Postfix hands it mail there. Pure but for [`here`], which reads files.
+//! Where rspamd's proxy listens, and whether Postfix hands it mail there. Pure but for [`here`] and [`Ground::here`], which read files.
 //!
 //! Never a guess: of a milter on another machine, or at a place that cannot be compared, nothing is said.
 
@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use super::super::super::snippet::Program;
 use super::super::finding::Cure;
-use super::{Idle, Mention};
+use super::trouble::Trouble;
+use super::{Idle, Mention, STOPS};
 use crate::model::Name;
 
 /// In its own files, those that count more first; and where it listens unless they say so.
@@ -25,12 +26,14 @@ const COMES_AS: &str = "localhost:11332";
 /// To whom Postfix hands mail that comes in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Filters {
-    /// `smtpd_milters` of `main.cf`, as it stands there.
-    pub(super) in_main: String,
+    /// `smtpd_milters` of `main.cf`.
+    pub(super) in_main: Vec<String>,
     /// Each milter, of `master.cf`, too.
     pub(super) milters: Vec<String>,
     /// Through another filter it may come to anybody.
     pub(super) is_filtered: bool,
+    /// Services by which strangers' mail comes, with the milters that `-o` gives them in the place of those.
+    pub(super) doors: Vec<(String, Vec<String>)>,
 }
 
 impl Filters {
@@ -38,6 +41,7 @@ impl Filters {
     pub(super) fn and(mut self, other: Option<Self>) -> Self {
         let other = other.unwrap_or_default();
         self.milters.extend(other.milters);
+        self.doors.extend(other.doors);
         Self { is_filtered: self.is_filtered || other.is_filtered, ..self }
     }
 }
@@ -79,6 +83,60 @@ fn places(text: &str, depth: usize) -> Vec<String> {
     places
 }
 
+/// What listens on this host.
+pub(super) struct Ground<'a> {
+    /// Where rspamd's proxy does.
+    pub(super) listens: &'a [String],
+    /// Ports of rspamd's other workers, which speak no milter.
+    pub(super) others: &'a [u16],
+    /// Ports at which somebody listens, where that can be seen.
+    pub(super) open: Option<Vec<u16>>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn here(listens: &'a [String], others: &'a [u16]) -> Self {
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).ok());
+        let open = tables[0].is_some().then(|| tables.iter().flatten().flat_map(|text| open(text)).collect());
+        Self { listens, others, open }
+    }
+
+    /// Why no milter is there, where that is sure.
+    fn lacks(&self, milter: &str) -> Option<String> {
+        if is_rspamd(milter, self.listens) != Is::Other {
+            return None;
+        }
+        let place = plain_milter(milter);
+        let address = place.strip_prefix("inet:").filter(|address| is_here(address))?;
+        let port = address.rsplit_once(':')?.1.parse::<u16>().ok()?;
+        if self.others.contains(&port) {
+            return Some(format!("at {place} another worker of rspamd's listens, which speaks no milter"));
+        }
+        let is_shut = self.open.as_ref().is_some_and(|open| !open.contains(&port));
+        is_shut.then(|| format!("nobody listens at {place}"))
+    }
+
+    /// Whether it can only have been meant for rspamd.
+    fn is_of_rspamd(&self, milter: &str) -> bool {
+        let port = plain_milter(milter).rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.is_some_and(|port| self.others.contains(&port) || COMES_AS.ends_with(&format!(":{port}")))
+    }
+}
+
+/// Ports that are listened at, as the kernel's table of sockets has them.
+fn open(table: &str) -> Vec<u16> {
+    let port = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, _, state) = (words.next()?, words.next()?, words.next()?);
+        u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok().filter(|_| state == "0A")
+    };
+    table.lines().filter_map(port).collect()
+}
+
+/// Without braces and what is set for it alone.
+fn plain_milter(milter: &str) -> &str {
+    milter.trim_matches(['{', '}', ' ']).split([',', ' ']).next().unwrap_or_default()
+}
+
 /// Whether a milter is where rspamd listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Is {
@@ -89,7 +147,7 @@ enum Is {
 }
 
 fn is_rspamd(milter: &str, listens: &[String]) -> Is {
-    let milter = milter.trim_matches(['{', '}', ' ']).split([',', ' ']).next().unwrap_or_default();
+    let milter = plain_milter(milter);
     let each = listens.iter().map(|place| {
         let place = place.split_whitespace().next().unwrap_or_default();
         match (milter.split_once(':'), place.starts_with('/')) {
@@ -138,28 +196,49 @@ fn same_path(path: &str, place: &str) -> Is {
     }
 }
 
+/// Whether mail goes to rspamd.
+pub(super) fn reaches(filters: &Filters, listens: &[String]) -> bool {
+    filters.milters.iter().any(|milter| is_rspamd(milter, listens) == Is::Rspamd)
+}
+
+fn idle(at: String, zones: Vec<Name>, matters: bool, cause: String, how: &str, lines: String) -> Idle {
+    Idle { program: Program::Rspamd, at, zones, matters, cause, cure: Cure { how: how.to_owned(), lines } }
+}
+
 /// rspamd has rules, and the mail server that was found does not ask it, as far as that can be told.
-pub(super) fn unasked(mentions: &[Mention], filters: &Filters, listens: &[String]) -> Option<Idle> {
+pub(super) fn unasked(mentions: &[Mention], filters: &Filters, ground: &Ground<'_>) -> Option<Idle> {
+    let listens = ground.listens;
     let zones: Vec<Name> = mentions
         .iter()
         .filter(|mention| mention.program == Program::Rspamd)
         .map(|mention| mention.zone.clone())
         .collect();
-    let all_are_others = filters.milters.iter().all(|milter| is_rspamd(milter, listens) == Is::Other);
-    if zones.is_empty() || filters.is_filtered || !all_are_others {
+    if zones.is_empty() || filters.is_filtered {
         return None;
     }
+    let all_are_others =
+        |milters: &[String]| milters.iter().all(|milter| is_rspamd(milter, listens) == Is::Other);
+    if !all_are_others(&filters.milters) {
+        let is_asked = filters.in_main.iter().any(|milter| is_rspamd(milter, listens) == Is::Rspamd);
+        let (door, milters) =
+            filters.doors.iter().find(|(_, milters)| is_asked && all_are_others(milters))?;
+        return Some(idle(
+            format!("{door} (master.cf)"),
+            zones,
+            true,
+            format!(
+                "`-o smtpd_milters={}` there takes the place of main.cf's: rspamd sees none of the mail that comes by it",
+                milters.join(", ")
+            ),
+            "Postfix: type",
+            format!("postconf -PX \"{door}/smtpd_milters\"\npostfix reload"),
+        ));
+    }
+    let at = "main.cf".to_owned();
     let place = milter_of(listens.first().map_or(COMES_AS, String::as_str));
-    let idle = |zones, matters, cause, how: &str, lines| Idle {
-        program: Program::Rspamd,
-        at: "main.cf".to_owned(),
-        zones,
-        matters,
-        cause,
-        cure: Cure { how: how.to_owned(), lines },
-    };
     if filters.milters.is_empty() {
         return Some(idle(
+            at,
             Vec::new(),
             true,
             "Postfix asks nobody for mail that comes in: neither main.cf nor master.cf has smtpd_milters or a content_filter".to_owned(),
@@ -167,18 +246,49 @@ pub(super) fn unasked(mentions: &[Mention], filters: &Filters, listens: &[String
             format!("smtpd_milters = {place}\nmilter_default_action = accept"),
         ));
     }
-    let before = if filters.in_main.is_empty() { String::new() } else { format!("{}, ", filters.in_main) };
-    Some(idle(
-        zones,
-        false,
-        format!(
-            "Postfix hands mail to {}, and rspamd's proxy listens at {}: it sees none, unless what is asked there passes it on",
-            filters.milters.join(", "),
-            listens.join(", ")
-        ),
-        "Postfix: in main.cf, in the place of its smtpd_milters, and `postfix reload`",
-        format!("smtpd_milters = {before}{{ {place}, default_action=accept }}"),
-    ))
+    let mut cause = format!(
+        "Postfix hands mail to {}, and rspamd's proxy listens at {}: it sees none, unless what is asked there passes it on",
+        filters.milters.join(", "),
+        listens.join(", ")
+    );
+    let lacking: Vec<String> = filters.in_main.iter().filter_map(|milter| ground.lacks(milter)).collect();
+    if !lacking.is_empty() {
+        cause = format!(
+            "{cause}. {}: all mail waits (451) unless milter_default_action is accept",
+            lacking.join(", and ")
+        );
+    }
+    let there = filters.in_main.iter().filter(|milter| ground.lacks(milter).is_none());
+    let lines = milters(there.cloned().chain([format!("{{ {place}, default_action=accept }}")]));
+    let how = "Postfix: in main.cf, in the place of its smtpd_milters, and `postfix reload`";
+    Some(idle(at, zones, !lacking.is_empty(), cause, how, lines))
+}
+
+/// Mail goes to rspamd, and to another place, too, that was meant for it and where no milter is.
+pub(super) fn stops(mentions: &[Mention], filters: &Filters, ground: &Ground<'_>) -> Option<Trouble> {
+    if !reaches(filters, ground.listens) {
+        return None;
+    }
+    let is_lost = |milter: &&String| ground.is_of_rspamd(milter) && ground.lacks(milter).is_some();
+    let lost = filters.in_main.iter().find(is_lost)?;
+    let of_rspamd = mentions.iter().filter(|mention| mention.program == Program::Rspamd);
+    Some(Trouble {
+        program: Program::Postfix,
+        name: STOPS,
+        is_bad: true,
+        at: "smtpd_milters".to_owned(),
+        zones: of_rspamd.map(|mention| mention.zone.clone()).collect(),
+        rest: "all mail has to wait (451) unless milter_default_action is accept".to_owned(),
+        cause: format!("{}; rspamd's proxy is asked, too", ground.lacks(lost)?),
+        cure: Cure {
+            how: "Postfix: in main.cf, in the place of its smtpd_milters, and `postfix reload`".to_owned(),
+            lines: milters(filters.in_main.iter().filter(|milter| !is_lost(milter)).cloned()),
+        },
+    })
+}
+
+fn milters(all: impl Iterator<Item = String>) -> String {
+    format!("smtpd_milters = {}", all.collect::<Vec<_>>().join(", "))
 }
 
 /// As Postfix calls it.
@@ -207,14 +317,15 @@ mod tests {
     fn told(milters: &[&str], listens: &[&str]) -> Option<(bool, String)> {
         let mentions = rspamd::mentions("a", "rbls {\n a {\n rbl = \"a.test\";\n }\n}\n");
         let filters = Filters {
-            in_main: milters.join(", "),
+            in_main: milters.iter().map(|milter| (*milter).to_owned()).collect(),
             milters: milters.iter().map(|milter| (*milter).to_owned()).collect(),
-            is_filtered: false,
+            ..Filters::default()
         };
         let listens: Vec<String> = listens.iter().map(|place| (*place).to_owned()).collect();
-        assert_eq!(unasked(&mentions, &Filters { is_filtered: true, ..filters.clone() }, &listens), None);
-        assert_eq!(unasked(&[], &filters, &listens), None);
-        unasked(&mentions, &filters, &listens).map(|idle| (idle.matters, idle.cure.lines))
+        let ground = Ground { listens: &listens, others: &[11333], open: Some(vec![8891, 11332, 11900]) };
+        assert_eq!(unasked(&mentions, &Filters { is_filtered: true, ..filters.clone() }, &ground), None);
+        assert_eq!(unasked(&[], &filters, &ground), None);
+        unasked(&mentions, &filters, &ground).map(|idle| (idle.matters, idle.cure.lines))
     }
 
     #[test]
@@ -259,6 +370,65 @@ mod tests {
         ] {
             assert_eq!(told(&[milter], &[place]), None, "{milter}");
         }
+    }
+
+    #[test]
+    fn where_nobody_is() {
+        let comes = [COMES_AS];
+        let alone = |matters| {
+            Some((matters, "smtpd_milters = { inet:localhost:11332, default_action=accept }".to_owned()))
+        };
+        assert_eq!(told(&["inet:localhost:11333"], &comes), alone(true));
+        assert_eq!(told(&["inet:127.0.0.1:11399"], &comes), alone(true));
+        let (matters, lines) = told(&[OPENDKIM, "{ inet:[::1]:11399 }"], &comes).unwrap();
+        assert!(matters && lines.contains(OPENDKIM) && !lines.contains("11399"), "{lines}");
+        assert_eq!(
+            open(
+                " sl  local_address\n 0: 0100007F:2C44 00000000:0000 0A 0\n 1: 0100007F:2C45 0100007F:1 01\n"
+            ),
+            [11332]
+        );
+
+        let listens = [COMES_AS.to_owned()];
+        let mentions = rspamd::mentions("a", "rbls {\n a {\n rbl = \"a.test\";\n }\n}\n");
+        let told = |milters: &[&str], open: Option<Vec<u16>>| {
+            let all: Vec<String> = milters.iter().map(|milter| (*milter).to_owned()).collect();
+            let filters = Filters { in_main: all.clone(), milters: all, ..Filters::default() };
+            let ground = Ground { listens: &listens, others: &[11333], open };
+            stops(&mentions, &filters, &ground).map(|told| told.cure.lines)
+        };
+        let right = "smtpd_milters = inet:localhost:11332";
+        assert_eq!(told(&["inet:localhost:11333", "inet:localhost:11332"], None).as_deref(), Some(right));
+        // Nobody is there now: that is rspamd's to cure, and of others nothing is said.
+        assert_eq!(told(&["inet:localhost:11332", OPENDKIM], Some(vec![])), None);
+        assert_eq!(told(&["inet:localhost:11333"], None), None);
+    }
+
+    #[test]
+    fn a_service_with_milters_of_its_own() {
+        let (listens, mentions) =
+            ([COMES_AS.to_owned()], rspamd::mentions("a", "rbls {\n a {\n rbl = \"a.test\";\n }\n}\n"));
+        let told = |in_main: &str, of_door: &[&str]| {
+            let of_door: Vec<String> = of_door.iter().map(|milter| (*milter).to_owned()).collect();
+            let in_main: Vec<String> = vec![in_main.to_owned()];
+            let milters = in_main.iter().chain(&of_door).cloned().collect();
+            let filters = Filters {
+                in_main,
+                milters,
+                doors: vec![("smtp/inet".to_owned(), of_door)],
+                is_filtered: false,
+            };
+            let ground = Ground { listens: &listens, others: &[], open: None };
+            unasked(&mentions, &filters, &ground).map(|idle| (idle.at, idle.cure.lines))
+        };
+        let (at, lines) = told("inet:localhost:11332", &[]).unwrap();
+        assert!(
+            at.starts_with("smtp/inet") && lines.starts_with("postconf -PX \"smtp/inet/smtpd_milters\""),
+            "{at}: {lines}"
+        );
+        assert!(told("inet:localhost:11332", &[OPENDKIM]).is_some());
+        assert_eq!(told("inet:localhost:11332", &[OPENDKIM, "inet:localhost:11332"]), None);
+        assert_eq!(told(OPENDKIM, &["inet:localhost:11332"]), None);
     }
 
     #[test]

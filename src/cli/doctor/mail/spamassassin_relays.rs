@@ -108,7 +108,7 @@ pub(super) fn trusting(texts: &[Read], mentions: &[Mention]) -> Vec<Trouble> {
 }
 
 /// `5.0.0.0/8`, `5/8`, `5.`; of all the world something else is told.
-fn is_wide(word: &str) -> bool {
+pub(super) fn is_wide(word: &str) -> bool {
     let (start, bits) = match word.split_once('/') {
         Some((start, bits)) => (start, bits.parse().ok()),
         None => (word, None),

@@ -189,10 +189,16 @@ impl Setup {
         const OTHERS: [&str; 2] = ["content_filter", "smtpd_proxy_filter"];
         let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
         let set = self.parameters.iter().chain(overrides.map(|(name, value)| (name, value)));
+        let each = |value: &str| restrictions::elements(value).map(str::to_owned).collect::<Vec<_>>();
         let mut filters = Filters {
-            in_main: self.parameters.get(MILTERS).cloned().unwrap_or_default(),
+            in_main: each(self.parameters.get(MILTERS).map_or("", String::as_str)),
             ..Filters::default()
         };
+        let doors = effect::doors(self).into_iter().filter_map(|service| {
+            let own = effect::own(service, MILTERS, self)?;
+            Some((format!("{}/{}", service.name, service.kind), each(&own)))
+        });
+        filters.doors.extend(doors);
         for (name, value) in set {
             filters.is_filtered |= OTHERS.contains(&name.as_str()) && !value.is_empty();
             let value = config::expanded(value, &self.parameters);

@@ -1,0 +1,300 @@
+//! rspamd's rules as they are in effect: what each asks for whom, what its symbols weigh, and for which of them `force_actions` rejects. Pure.
+
+use super::filter::Filter;
+use super::rspamd_expression::holds;
+use super::rspamd_tree::{Block, Node, Value};
+use crate::model::Name;
+
+/// Where nothing says otherwise.
+const REJECT: f64 = 15.0;
+/// What a client is, by address.
+const ADDRESSES: [&str; 2] = ["from", "received"];
+/// Checks that look names up.
+const NAMES: [&str; 9] =
+    ["helo", "rdns", "urls", "content_urls", "emails", "replyto", "dkim", "images", "selector"];
+/// What may be set as one text and as several.
+const SEVERAL: [&str; 2] = ["require_symbols", "whitelist_exception"];
+
+/// What is in effect.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    pub(super) rules: Vec<Rule>,
+    /// Those that rspamd does not load, since something of them is set twice.
+    pub(super) twice: Vec<Twice>,
+    weights: Vec<Weight>,
+    /// What a mail weighs that is rejected; nothing where none is for its weight.
+    pub(super) reject: Option<f64>,
+    pub(super) forces: Vec<Force>,
+    /// `force_actions` is switched off there.
+    pub(super) forces_off: Option<String>,
+    /// The block that takes the place of others with rules.
+    pub(super) forces_instead: Option<String>,
+}
+
+/// A rule of the `rbl` module.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// Where its zone is named.
+    pub(super) at: String,
+    pub(super) zone: Name,
+    /// What it calls which answers.
+    pub(super) symbols: Vec<(String, Filter)>,
+    /// What it looks up, and where that is said.
+    pub(super) checks: Vec<(String, String)>,
+    pub(super) is_whitelist: bool,
+    pub(super) excludes_local: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Twice {
+    /// Where it names its zone.
+    pub(super) zones: Vec<(String, Name)>,
+    pub(super) key: String,
+    pub(super) places: Vec<String>,
+}
+
+/// What a symbol is given.
+#[derive(Debug)]
+pub(super) struct Weight {
+    symbol: String,
+    pub(super) value: f64,
+    pub(super) at: String,
+}
+
+/// A rule of `force_actions`.
+#[derive(Debug)]
+pub(super) struct Force {
+    pub(super) name: String,
+    pub(super) at: String,
+    /// What is set more than once, and where.
+    pub(super) twice: Option<(String, Vec<String>)>,
+    pub(super) action: String,
+    pub(super) expression: String,
+    /// Nothing else has to hold.
+    is_plain: bool,
+}
+
+impl Rules {
+    pub(super) fn of(tree: &Block) -> Self {
+        let mut rules = Self { reject: reject(tree), weights: weights(tree), ..Self::default() };
+        rules.asked(&tree.beside("rbl"));
+        let forces = tree.beside("force_actions");
+        rules.forces_off = forces.all("enabled").first().filter(|node| is(node, false)).map(at);
+        let with_rules = |node: &&Node| node.block().is_some_and(|block| !block.all("rules").is_empty());
+        let mut blocks = tree.all("force_actions").iter().filter(with_rules);
+        rules.forces_instead = blocks.next_back().map(at).filter(|_| blocks.next().is_some());
+        let each = forces.all("rules").iter().filter_map(Node::block).flat_map(|block| &block.0);
+        rules.forces =
+            each.flat_map(|(name, nodes)| nodes.iter().filter_map(|node| force(name, node))).collect();
+        rules
+    }
+
+    fn asked(&mut self, module: &Block) {
+        let default =
+            |key: &str, otherwise: bool| module.all(key).last().map_or(otherwise, |node| is(node, true));
+        let excludes_local = default("default_exclude_local", true);
+        // Of several blocks the last counts.
+        let rules = module.all("rbls").last().and_then(Node::block).cloned().unwrap_or_default();
+        for (_, nodes) in &rules.0 {
+            let blocks: Vec<&Block> = nodes.iter().filter_map(Node::block).collect();
+            let zones = blocks.iter().flat_map(|block| block.all("rbl"));
+            let zones: Vec<(String, Name)> = zones
+                .filter_map(|node| Some((node.at.clone(), node.text()?.trim_end_matches('.').parse().ok()?)))
+                .collect();
+            let [block] = blocks[..] else {
+                let places = nodes.iter().map(at).collect();
+                self.twice.push(Twice { zones, key: "the rule".to_owned(), places });
+                continue;
+            };
+            let twice = block.0.iter().find(|(key, nodes)| {
+                nodes.len() > 1
+                    && !SEVERAL.contains(&key.as_str())
+                    && nodes.iter().any(|node| node.text().is_some())
+            });
+            if let Some((key, nodes)) = twice {
+                self.twice.push(Twice {
+                    zones,
+                    key: format!("`{key}`"),
+                    places: nodes.iter().map(at).collect(),
+                });
+                continue;
+            }
+            let Some((at, zone)) = zones.into_iter().next() else { continue };
+            let flag = |key: &str| block.one(key).map(|node| is(node, true));
+            if flag("enabled") == Some(false) || flag("disabled") == Some(true) {
+                continue;
+            }
+            self.rules.push(Rule {
+                at,
+                zone,
+                symbols: symbols(block),
+                checks: checks(block),
+                is_whitelist: flag("is_whitelist") == Some(true),
+                excludes_local: flag("exclude_local").unwrap_or(excludes_local),
+            });
+        }
+    }
+
+    /// What a symbol weighs: of several groups that say it the heaviest.
+    pub(super) fn weight(&self, symbol: &str) -> Option<&Weight> {
+        let of_it = self.weights.iter().filter(|weight| weight.symbol == symbol);
+        of_it.max_by(|one, other| one.value.total_cmp(&other.value))
+    }
+
+    /// Whether mail with these symbols is rejected, whatever it weighs; nothing where that cannot be told.
+    pub(super) fn forced(&self, symbols: &[&str]) -> Option<bool> {
+        let mut is_sure = true;
+        for force in self.forces.iter().filter(|_| self.forces_off.is_none()) {
+            match force.rejects(symbols) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => is_sure = false,
+            }
+        }
+        is_sure.then_some(false)
+    }
+
+    /// The rule that rejects mail with these symbols.
+    pub(super) fn forces(&self, symbols: &[&str]) -> Option<&Force> {
+        let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
+        forces.find(|force| force.rejects(symbols) == Some(true))
+    }
+}
+
+impl Force {
+    fn rejects(&self, symbols: &[&str]) -> Option<bool> {
+        if self.twice.is_some() || self.action != "reject" {
+            return Some(false);
+        }
+        let holds = holds(&self.expression, &|atom| symbols.contains(&atom))?;
+        (self.is_plain || !holds).then_some(holds)
+    }
+
+    pub(super) fn mentions(&self, symbol: &str) -> bool {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        self.expression.split(|c| !is_word(c)).any(|word| word == symbol)
+    }
+}
+
+fn at(node: &Node) -> String {
+    node.at.clone()
+}
+
+/// Whether it says yes, or no.
+fn is(node: &Node, wanted: bool) -> bool {
+    let words = if wanted { ["true", "yes", "on"] } else { ["false", "no", "off"] };
+    node.text().is_some_and(|text| words.contains(&text.to_ascii_lowercase().as_str()))
+}
+
+fn reject(tree: &Block) -> Option<f64> {
+    match tree.beside("actions").all("reject") {
+        [] => Some(REJECT),
+        nodes => nodes.last()?.text()?.parse().ok(),
+    }
+}
+
+fn weights(tree: &Block) -> Vec<Weight> {
+    let mut weights: Vec<Weight> = Vec::new();
+    let groups = tree.beside("group");
+    let of_groups = groups.0.iter().filter_map(|(_, nodes)| nodes.last()?.block());
+    for symbols in of_groups.flat_map(|group| group.all("symbols")) {
+        weights.extend(weights_of(symbols));
+    }
+    // What stands in no group holds where no group says it.
+    let of_none: Vec<Weight> = tree.all("symbols").iter().flat_map(weights_of).collect();
+    let more =
+        of_none.into_iter().filter(|weight| !weights.iter().any(|known| known.symbol == weight.symbol));
+    let more: Vec<Weight> = more.collect();
+    weights.extend(more);
+    weights
+}
+
+fn weights_of(symbols: &Node) -> Vec<Weight> {
+    let each = symbols.block().into_iter().flat_map(|block| &block.0);
+    let weights = each.filter_map(|(symbol, nodes)| {
+        let block = nodes.first()?.block()?;
+        // Of two values the first counts.
+        let node = block.all("weight").first().or_else(|| block.all("score").first())?;
+        Some(Weight { symbol: symbol.clone(), value: node.text()?.parse().ok()?, at: node.at.clone() })
+    });
+    weights.collect()
+}
+
+fn symbols(block: &Block) -> Vec<(String, Filter)> {
+    let coded = ["returncodes", "return_codes"].into_iter().flat_map(|key| block.all(key));
+    let mut symbols: Vec<(String, Filter)> = Vec::new();
+    for codes in coded.filter_map(Node::block) {
+        for (symbol, _) in &codes.0 {
+            symbols.push((symbol.to_ascii_uppercase(), Filter::of(&codes.texts(symbol).join(","))));
+        }
+    }
+    let bits = ["returnbits", "return_bits"].into_iter().flat_map(|key| block.all(key));
+    for (symbol, _) in bits.filter_map(Node::block).flat_map(|bits| &bits.0) {
+        symbols.push((symbol.to_ascii_uppercase(), Filter::Some));
+    }
+    if symbols.is_empty() {
+        let filter = if block.all("returncodes_matcher").is_empty() { Filter::Open } else { Filter::Some };
+        let symbol = block.one("symbol").and_then(Node::text).unwrap_or_default();
+        symbols.push((symbol.to_owned(), filter));
+    }
+    symbols
+}
+
+/// Unless something is said the address of the client is looked up.
+fn checks(block: &Block) -> Vec<(String, String)> {
+    let excluded = block.texts("exclude_checks");
+    let listed = block.all("checks").iter().flat_map(|node| match &node.value {
+        Value::List(list) => list.iter().collect(),
+        _ => vec![node],
+    });
+    let mut checks: Vec<(String, String)> =
+        listed.filter_map(|node| Some((node.text()?.to_owned(), node.at.clone()))).collect();
+    for key in ADDRESSES.iter().chain(&NAMES) {
+        checks
+            .extend(block.one(key).filter(|node| !is(node, false)).map(|node| ((*key).to_owned(), at(node))));
+    }
+    checks.retain(|(check, _)| !excluded.contains(&check.as_str()));
+    checks
+}
+
+fn force(name: &str, node: &Node) -> Option<Force> {
+    const MORE: [&str; 4] = ["require_action", "honor_action", "limit", "least"];
+    let block = node.block()?;
+    let several = |key: &&str| block.all(key).len() > 1;
+    let twice = ["action", "expression"].iter().find(|key| several(key)).map(|key| {
+        let key = *key;
+        (key.to_owned(), block.all(key).iter().map(at).collect())
+    });
+    let text = |key: &str| block.all(key).first().and_then(Node::text).unwrap_or_default().to_owned();
+    Some(Force {
+        name: name.to_owned(),
+        at: block.all("action").first().map_or_else(|| node.at.clone(), at),
+        twice,
+        action: text("action"),
+        expression: text("expression"),
+        is_plain: MORE.iter().all(|key| block.all(key).is_empty()),
+    })
+}
+
+impl Rule {
+    pub(super) fn looks_up_addresses(&self) -> bool {
+        self.checks.is_empty() || self.checks.iter().any(|(check, _)| ADDRESSES.contains(&check.as_str()))
+    }
+
+    pub(super) fn looks_up_names(&self) -> bool {
+        self.checks.iter().any(|(check, _)| !ADDRESSES.contains(&check.as_str()))
+    }
+
+    /// Where it is told to look up the relays that a mail came by.
+    pub(super) fn relays(&self) -> Option<&str> {
+        self.check("received")
+    }
+
+    pub(super) fn asks_for_clients(&self) -> bool {
+        self.checks.is_empty() || self.check("from").is_some()
+    }
+
+    fn check(&self, wanted: &str) -> Option<&str> {
+        self.checks.iter().find(|(check, _)| check == wanted).map(|(_, at)| at.as_str())
+    }
+}
