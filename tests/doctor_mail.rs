@@ -616,3 +616,29 @@ fn rspamd_behind_postfix() {
         }
     });
 }
+
+/// A zone that came after the text was pasted: nobody asks it.
+#[test]
+fn a_zone_that_nobody_asks() {
+    with_postfix("a_zone_that_nobody_asks", |host| {
+        let old = host.snippet("postfix");
+        assert_eq!(found(host, &old, SMTP).findings(&["mail"]), [""; 0]);
+        host.configure_more(
+            "[list.later]\nfile = \"later.txt\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.9\"\n\
+             [zone.\"later.gatepost.internal\"]\nlists = [\"later\"]\n",
+        );
+        let told = found(host, &old, SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-zone-not-asked"], "{told:#?}");
+        let told = told.finding("mail-zone-not-asked");
+        assert_eq!(told["level"], "warn");
+        assert!(told["what"].as_str().unwrap().contains("later.gatepost.internal"), "{told}");
+        assert!(
+            told["cures"][0]["how"].as_str().unwrap().contains("`gatepost snippet postfix` again"),
+            "{told}"
+        );
+        assert_eq!(found(host, &host.snippet("postfix"), SMTP).findings(&["mail"]), [""; 0]);
+        // First of all what is wrong with what there is.
+        let wrong = found(host, &old.replace("=127.0.1.5", ""), SMTP).findings(&["mail"]);
+        assert!(!wrong.is_empty() && !wrong.contains(&"mail-zone-not-asked".to_owned()), "{wrong:?}");
+    });
+}

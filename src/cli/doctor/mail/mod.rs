@@ -7,6 +7,7 @@ mod cured;
 mod exim;
 mod fault;
 mod filter;
+mod forgotten;
 mod judge;
 mod main_cf;
 mod off;
@@ -40,7 +41,7 @@ use std::{fs, io};
 
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
-use super::finding::{Area, Check, Cure};
+use super::finding::{Area, Check, Cure, Level};
 use super::{child, cure, mynetworks, own, resolv_conf};
 use crate::config::Config;
 use crate::model::Name;
@@ -440,12 +441,14 @@ pub(super) fn look(
     let is_ours_alone = |alone: &&rspamd_blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
     checks.extend(found.alone.iter().filter(is_ours_alone).map(rspamd_blocks::Alone::check));
     checks.extend(found.undecided.iter().map(spamassassin_if::Undecided::check));
-    let perhaps = found.undecided.iter().flat_map(|undecided| &undecided.zones);
-    let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps);
+    let perhaps: Vec<&Name> = found.undecided.iter().flat_map(|undecided| &undecided.zones).collect();
+    let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps.iter().copied());
     let programs: Vec<&str> = found.programs.into_iter().collect();
     let astray = trouble::checks(&found.astray, wiring);
     let has_idle = has_idle || !astray.is_empty();
     let others: Vec<Check> = found.others.iter().filter_map(|other| other.check(wiring)).collect();
+    let besides: Vec<Name> = found.others.iter().flat_map(|other| other.asks(wiring)).collect();
+    let is_right = !has_idle && !checks.iter().any(|check| matches!(check.level, Level::Bad | Level::Warn));
     if !asked.any(|zone| is_ours(zone, wiring)) {
         checks.extend(astray);
         if !others.is_empty() {
@@ -462,6 +465,14 @@ pub(super) fn look(
                     ),
             );
         }
+    } else if let Some(check) = forgotten::check(
+        &found.mentions,
+        &perhaps.iter().copied().chain(&besides).collect::<Vec<_>>(),
+        wiring,
+    )
+    .filter(|_| is_right && found.unread.is_empty())
+    {
+        checks.push(check);
     } else if checks.is_empty() {
         checks.extend(others);
         let number = found.mentions.len() as u64;

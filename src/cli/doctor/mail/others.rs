@@ -58,7 +58,7 @@ impl Other {
     }
 
     /// The zones of gatepost's that it names.
-    fn asks(&self, wiring: &Wiring) -> Vec<Name> {
+    pub(super) fn asks(&self, wiring: &Wiring) -> Vec<Name> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let words = || self.lines.iter().flat_map(|line| line.split(move |c| !is_name(c)));
         let names: Vec<Name> = words()
