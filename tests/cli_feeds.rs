@@ -221,7 +221,7 @@ fn an_exception_comes_back_with_its_zone() {
             .says("good answers in no zone");
         enable(&place, &[again, "--zone", zone])
             .ended_with(0)
-            .says(&format!("good takes addresses out of {zone}, as it did before"));
+            .says(&format!("good takes addresses out of {zone}: it had no zone any more"));
         checks(&place);
         let file = place.read("conf.d/feeds.toml");
         assert!(file.contains(&format!("lists = [\"{again}\"]\nexcept = [\"good\"]\n")), "{file}");

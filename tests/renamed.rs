@@ -204,6 +204,8 @@ fn a_name_that_goes_on_elsewhere() {
     let zones = zone(&["one"], "except = [\"partners\"]") + &Site::zone("v.example", &["two"], "");
     site.configure(&(moved + own + &zones));
     let server = site.serve();
+    let said = site.on_list("pin", "one", &[]).expect(2).stderr;
+    assert!(said.contains("no version"), "{said}");
     site.sync(&[]).expect(1);
     server.reads_again();
     assert!(codes(&server, 8).is_empty() && codes(&server, 9).is_empty());

@@ -42,10 +42,15 @@ fn nobodys(config: &Config, store: &Store) -> Result<Slug, StoreError> {
     Ok(names.find(is_nobodys).expect("names do not end"))
 }
 
-/// Under which name a list has what it has, until that is taken along.
+/// Under which name a list has what it has, until that is taken along; nobody's, if what is there is another's.
 pub(super) fn folder_of(config: &Config, store: &Store, list: &Slug) -> Result<Slug, SyncError> {
-    let found = moves(config, store)?.into_iter().find(|(_, name)| name == list);
-    Ok(found.map_or_else(|| list.clone(), |(was, _)| was))
+    let moves = moves(config, store)?;
+    let goes = moves.iter().any(|(was, _)| was == list);
+    Ok(match moves.into_iter().find(|(_, name)| name == list) {
+        Some((was, _)) => was,
+        None if goes => nobodys(config, store)?,
+        None => list.clone(),
+    })
 }
 
 /// Which folder is whose from now on: its name, and that of the list.

@@ -277,8 +277,10 @@ impl Plan<'_> {
             ));
         }
         for list in left {
-            self.said
-                .push(format!("{} takes addresses out of {origin}, as it did before", styled(HEAD, &list)));
+            self.said.push(format!(
+                "{} takes addresses out of {origin}: it had no zone any more",
+                styled(HEAD, &list)
+            ));
             zone.except.push(list);
         }
     }
