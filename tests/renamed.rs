@@ -257,9 +257,11 @@ fn it_had_moved_before() {
     site.configure(&(list("one", "later", "block", "") + &zone(&["one"], "")));
     site.sync(&[]).expect(0);
     site.on_list("rollback", "one", &[&first]).expect(0);
-    site.configure(&(list("two", "later", "block", "") + &zone(&["two"], "")));
-    site.sync(&[]).expect(0);
-    assert_eq!(site.first_list()["set"], first);
+    // What is asked for where it was goes after it, by whatever name.
+    let another = list("after", "one", "block", "code = \"127.0.1.9\"");
+    site.configure(&(list("two", "later", "block", "") + &another + &zone(&["two"], "")));
+    site.sync(&[]).expect(1);
+    assert_eq!(site.status()["lists"][1]["set"], first);
     assert!(codes(&site.serve(), 10).is_empty());
 }
 
@@ -378,13 +380,15 @@ fn a_server_alone_with_it() {
     }
 }
 
-/// As if it had been confirmed a month ago.
+/// As if it had been asked for, and confirmed, a month ago.
 fn age(status: &Path) {
     let mut known: Value = serde_json::from_slice(&std::fs::read(status).unwrap()).unwrap();
-    let stamp = &mut known["last_confirmed"];
-    stamp["wall"] = (stamp["wall"].as_i64().unwrap() - 30 * 86_400).into();
-    stamp["boottime"] = 0.into();
-    stamp["boot"] = "another boot".into();
+    for stamp in ["last_confirmed", "last_contact", "last_attempt"] {
+        let stamp = &mut known[stamp];
+        stamp["wall"] = (stamp["wall"].as_i64().unwrap() - 30 * 86_400).into();
+        stamp["boottime"] = 0.into();
+        stamp["boot"] = "another boot".into();
+    }
     let beside = status.with_extension("test");
     std::fs::write(&beside, serde_json::to_vec(&known).unwrap()).unwrap();
     std::fs::rename(&beside, status).unwrap();

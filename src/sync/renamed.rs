@@ -81,29 +81,38 @@ impl Folders {
         if without.is_empty() || free.is_empty() {
             return Vec::new();
         }
-        // Whichever was heard of last goes before.
-        free.sort_by_key(|(_, status)| {
-            std::cmp::Reverse(status.last_confirmed.as_ref().map(|stamp| stamp.wall))
-        });
+        // Whichever was asked for last goes before.
+        let asked = |status: &ListStatus| status.last_attempt.as_ref().map(|stamp| stamp.wall);
+        free.sort_by_key(|(_, status)| std::cmp::Reverse(asked(status)));
         let in_service = lists_in_service(store);
         let now = store.now(self.0.values());
-        let is_recent = |name: &Slug, status: &ListStatus, list: &ListConfig| {
+        let is_given_up = |name: &Slug, status: &ListStatus, list: &ListConfig| {
             let longest = list.ages.hard.unwrap_or(defaults::HARD_AGE);
-            let heard = status.last_confirmed.as_ref().or(status.last_attempt.as_ref());
-            in_service.contains(name.as_str()) || heard.is_some_and(|heard| now.age(heard) < longest)
+            let asked = status.last_attempt.as_ref();
+            !in_service.contains(name.as_str()) && asked.is_none_or(|asked| now.age(asked) >= longest)
         };
         let mut moves = Vec::new();
-        for list in without {
-            let is_its = |(name, status): &(&Slug, &ListStatus)| {
-                let has_something = match status.set {
-                    Some(_) => status.use_.is_some(),
-                    // Nothing but when its publisher was asked.
-                    None => !self.0.contains_key(&list.name),
+        // A version of an earlier place says less than where the list was asked for after it.
+        for is_there in [was_asked_there, came_from_there] {
+            for list in &without {
+                if moves.iter().any(|(_, name)| *name == list.name) {
+                    continue;
+                }
+                let is_its = |(name, status): &(&Slug, &ListStatus)| {
+                    let has_something = match status.set {
+                        Some(_) => status.use_.is_some(),
+                        // Nothing but when its publisher was asked.
+                        None => !self.0.contains_key(&list.name),
+                    };
+                    **name != list.name
+                        && has_something
+                        && is_used_so(list, status)
+                        && is_there(list, status)
+                        && !is_given_up(name, status, list)
                 };
-                **name != list.name && has_something && is_of(list, status) && is_recent(name, status, list)
-            };
-            let Some(found) = free.iter().position(is_its) else { continue };
-            moves.push((free.remove(found).0.clone(), list.name.clone()));
+                let Some(found) = free.iter().position(is_its) else { continue };
+                moves.push((free.remove(found).0.clone(), list.name.clone()));
+            }
         }
         moves
     }
@@ -119,7 +128,17 @@ impl Folders {
 
 /// Used alike, it was asked for at one of the list's places last, or its version came from there.
 fn is_of(list: &ListConfig, status: &ListStatus) -> bool {
-    let is_used_so = status.use_.is_none_or(|use_| use_.can_list() == list.use_.can_list());
-    let was_asked_there = || list.source.urls().iter().any(|url| status.next_at.contains(&place(url)));
-    is_used_so && (was_asked_there() || came_from(status).is_some_and(|known| asks_at(list, known)))
+    is_used_so(list, status) && (was_asked_there(list, status) || came_from_there(list, status))
+}
+
+fn is_used_so(list: &ListConfig, status: &ListStatus) -> bool {
+    status.use_.is_none_or(|use_| use_.can_list() == list.use_.can_list())
+}
+
+fn was_asked_there(list: &ListConfig, status: &ListStatus) -> bool {
+    list.source.urls().iter().any(|url| status.next_at.contains(&place(url)))
+}
+
+fn came_from_there(list: &ListConfig, status: &ListStatus) -> bool {
+    came_from(status).is_some_and(|known| asks_at(list, known))
 }
