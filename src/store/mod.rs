@@ -9,6 +9,7 @@
 //! feeds/NAME/status.json   attempts, ages, validators, decision
 //! feeds/NAME/held/         what waits for a person or for agreement
 //! feeds/NAME/log.jsonl     one line per attempt
+//! feeds/left-N/            what a list had under a name that another list has now; nobody's, until its place is asked for again
 //! snapshots/ZONE-HASH      compiled zones
 //! generation.json          which of them are in service
 //! terms.json               whose terms were shown

@@ -24,6 +24,9 @@ pub(super) fn take_along(config: &Config, writer: &Writer) -> Result<bool, SyncE
         match writer.rename_list(from, list, &aside) {
             Ok(stood_there) => {
                 tracing::info!(%list, %was, "it is called otherwise now, and has what it had");
+                if stood_there {
+                    tracing::info!(%list, %aside, "what stood under its name went aside");
+                }
                 made_room.extend(stood_there.then_some((list, aside)));
             }
             Err(error) => {
