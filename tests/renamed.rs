@@ -318,6 +318,29 @@ fn nothing_yet() {
     assert_eq!(site.web.hits("/one"), 1);
 }
 
+/// Nor when it made room for another meanwhile: each of them is found again, and nothing piles up.
+#[test]
+fn to_and_fro() {
+    let site = Site::new();
+    site.put("a", "5.6.7.1\n");
+    site.put("b", "<html>busy</html>");
+    site.put("c", "5.6.7.3\n");
+    let of = |main: &str, spare: &str| {
+        list("main", main, "block", "code = \"127.0.1.1\"")
+            + &list("spare", spare, "score", "code = \"127.0.1.3\"")
+            + &zone(&["main", "spare"], "")
+    };
+    for (main, spare) in [("a", "c"), ("b", "a"), ("a", "c"), ("b", "a"), ("a", "b"), ("b", "a")] {
+        site.configure(&of(main, spare));
+        site.sync(&[]);
+        let code = if main == "a" { 1 } else { 3 };
+        assert_eq!(codes(&site.serve(), 1), [[127, 0, 1, code]], "{main} {spare}");
+    }
+    assert_eq!(["/a", "/b", "/c"].map(|path| site.web.hits(path)), [1, 1, 1]);
+    let folders = std::fs::read_dir(site.state().join("feeds")).unwrap().count();
+    assert_eq!(folders, 3, "main, spare, and what was dropped");
+}
+
 /// A command that comes to nothing leaves no zone behind.
 #[test]
 fn a_command_in_vain() {

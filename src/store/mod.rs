@@ -224,7 +224,12 @@ impl Writer {
         if is_there {
             rename(name, aside)?;
         }
-        rename(was, name)?;
+        if let Err(error) = rename(was, name) {
+            if is_there {
+                rename(aside, name)?;
+            }
+            return Err(error);
+        }
         atomic::sync_folder(&self.store.feeds())?;
         Ok(is_there)
     }

@@ -84,9 +84,9 @@ impl Folders {
         if without.is_empty() || free.is_empty() {
             return Vec::new();
         }
-        // Whichever was asked for last goes before.
+        // Whichever has a version goes before, and was asked for last.
         let asked = |status: &ListStatus| status.last_attempt.as_ref().map(|stamp| stamp.wall);
-        free.sort_by_key(|(_, status)| std::cmp::Reverse(asked(status)));
+        free.sort_by_key(|(_, status)| std::cmp::Reverse((status.set.is_some(), asked(status))));
         let in_service = lists_in_service(store);
         let now = store.now(self.0.values());
         let is_given_up = |name: &Slug, status: &ListStatus, list: &ListConfig| {
@@ -104,8 +104,8 @@ impl Folders {
                 let is_its = |(name, status): &(&Slug, &ListStatus)| {
                     let has_something = match status.set {
                         Some(_) => status.use_.is_some(),
-                        // Nothing but when its publisher was asked.
-                        None => !self.0.contains_key(&list.name),
+                        // Nothing but what waits, and when its publisher was asked.
+                        None => self.0.get(&list.name).is_none_or(|own| !is_of(list, own)),
                     };
                     **name != list.name
                         && has_something
