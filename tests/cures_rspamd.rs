@@ -9,7 +9,8 @@ mod mail_support;
 
 use common::installed;
 use cure_support::rspamd::{
-    FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, TEXT, follow, include, is_healthy, wire,
+    ASTRAY, FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, TEXT, follow, include, is_healthy,
+    wire,
 };
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 
@@ -120,6 +121,13 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
             vec![whole(), included(), (OPTIONS, "dns {\n  nameserver = \"127.0.0.9\";\n}\n".to_owned())],
             WHOLE,
         ),
+        (
+            "a text that nothing includes",
+            "mail-not-asked",
+            vec![whole(), (LOCAL, format!("# {}", include(&right)))],
+            WHOLE,
+        ),
+        ("a text in a folder of modules", "mail-not-asked", vec![(ASTRAY, right.clone())], WHOLE),
         ("nothing asks", "mail-not-asked", vec![(MODULE, "# nothing\n".to_owned())], WHOLE),
     ];
     for (case, finding, files, healthy) in shared_out(cases, part) {

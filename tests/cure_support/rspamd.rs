@@ -12,6 +12,7 @@ use crate::mail_support::programs::{RSPAMD, SENDER, mail};
 /// Where what a person writes is.
 pub(crate) const LOCAL: &str = "etc/rspamd/rspamd.conf.local";
 pub(crate) const TEXT: &str = "etc/rspamd/gatepost.conf";
+pub(crate) const ASTRAY: &str = "etc/rspamd/local.d/gatepost.conf";
 pub(crate) const MODULE: &str = "etc/rspamd/local.d/rbl.conf";
 pub(crate) const OVERRIDE: &str = "etc/rspamd/override.d/rbl.conf";
 pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
@@ -21,7 +22,7 @@ pub(crate) const GROUPS: &str = "etc/rspamd/local.d/groups.conf";
 
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS] {
+    for file in [ASTRAY, TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS] {
         let _ = fs::remove_file(patient.host.path(file));
     }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
@@ -102,6 +103,11 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
                 .contains("to /etc/rspamd/gatepost.conf, have this line in /etc/rspamd/rspamd.conf.local")
         );
         patient.host.file(TEXT, &patient.host.read(LOCAL));
+        patient.host.file(LOCAL, &format!("{}\n", printed.lines));
+    } else if printed.how.contains("have this line in /etc/rspamd/rspamd.conf.local") {
+        if printed.how.starts_with("move /etc/rspamd/local.d/gatepost.conf to /etc/rspamd/gatepost.conf") {
+            fs::rename(patient.host.path(ASTRAY), patient.host.path(TEXT)).unwrap();
+        }
         patient.host.file(LOCAL, &format!("{}\n", printed.lines));
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));

@@ -259,6 +259,7 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
             &exim::Debians { files: &plain_files, read: &|path| fs::read_to_string(path).ok() },
         );
     }
+    found.astray.extend(rspamd_files::astray(&texts, &|path| fs::read_to_string(path).ok()));
     found.undecided = resolved.undecided;
     found.faint = off::faint(&texts);
     found.idle.extend(off::off(&texts, &mut found.mentions));

@@ -8,9 +8,12 @@ use super::super::super::snippet::Program;
 use super::super::super::snippet::rspamd::INCLUDE;
 use super::super::finding::Cure;
 use super::off::Read;
-use super::{Idle, Mention};
+use super::trouble::Trouble;
+use super::{Idle, Mention, rspamd};
 
 const FOLDER: &str = "/etc/rspamd";
+/// The file that the printed text goes into.
+const OWN: &str = "gatepost.conf";
 
 /// Reads what `.include` names in files that are read: of its options none matters here.
 pub(super) fn include(texts: &mut Vec<Read>, read: &dyn Fn(&Path) -> Option<String>) {
@@ -57,6 +60,34 @@ pub(super) fn idle(texts: &[Read], besides: &str, mentions: &mut Vec<Mention>) -
     let all: String = rspamd.iter().map(|read| plain(&read.text)).chain([plain(besides)]).collect();
     idle.extend(rspamd.iter().flat_map(|read| weightless(read, &all, mentions)));
     idle
+}
+
+/// gatepost's text in a file that nothing includes: rspamd reads those of `local.d` and `override.d` alone that are called as one of its own.
+pub(super) fn astray(texts: &[Read], read: &dyn Fn(&str) -> Option<String>) -> Vec<Trouble> {
+    let place = |name: &str| format!("{FOLDER}/{name}");
+    let unread = |place: &String| !texts.iter().any(|text| text.place == *place);
+    let own = place(OWN);
+    let others = ["local.d", "override.d", "modules.local.d"].map(|folder| place(&format!("{folder}/{OWN}")));
+    let lies = |place: String| {
+        let text = read(&place)?;
+        let mentions = rspamd::mentions(&place, &text);
+        let at = mentions.first()?.at.clone();
+        let moved = if place == own { String::new() } else { format!("move {place} to {own}, ") };
+        Some(Trouble {
+            program: Program::Rspamd,
+            name: "mail-not-asked",
+            is_bad: true,
+            at,
+            zones: mentions.into_iter().map(|mention| mention.zone).collect(),
+            rest: format!("what asks gatepost stands in {place}, which rspamd does not read"),
+            cause: format!("no `.include` names that file in {FOLDER}/rspamd.conf.local"),
+            cure: Cure {
+                how: format!("{moved}have this line in {FOLDER}/rspamd.conf.local, and restart rspamd"),
+                lines: INCLUDE.to_owned(),
+            },
+        })
+    };
+    [own.clone()].into_iter().chain(others).filter(unread).filter_map(lies).collect()
 }
 
 fn plain(text: &str) -> String {
@@ -157,7 +188,6 @@ fn weighs_nothing(asks: Option<&Mention>, symbols: &[&str], all: &str) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::super::rspamd;
     use super::*;
 
     const RULES: &str =
