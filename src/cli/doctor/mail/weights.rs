@@ -18,7 +18,7 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
     }
     let is_others = |site: &Mention| !is_ours(&site.zone, served.wiring());
     let others = sum(sites.iter().filter(|(site, weight)| *weight > 0 && is_others(site)));
-    // Who gives a score list as much as a block list means it.
+    // What block lists weigh.
     let blocks = |site: &&(Mention, i64)| {
         let codes = served.zone(&site.0.zone).and_then(|wired| wired.codes.get(&Use::Block));
         // What a person blocks weighs more than any list.
@@ -41,8 +41,8 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
             let wrong = codes.iter().filter_map(|(code, of)| {
                 let weight = weighs(*code)?;
                 // That none is set is told by itself.
-                let is_meant = weight >= heaviest || served.threshold().is_none();
-                Some((format!("{code} ({of})"), weight, verdict(*use_, weight, threshold, is_meant)?))
+                let is_told = served.threshold().is_none();
+                Some((format!("{code} ({of})"), weight, verdict(*use_, weight, threshold, is_told)?))
             });
             let wrong: Vec<(String, i64, &str)> = wrong.collect();
             let Some((_, least, verdict)) = wrong.iter().min_by_key(|(_, weight, _)| *weight) else {
@@ -52,8 +52,12 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
             let weighs = if codes.len() == 1 { "weighs" } else { "weigh down to" };
             let what =
                 format!("Postfix, postscreen_dnsbl_sites: of {zone} {} {weighs} {least}", codes.join(", "));
-            // With lists that are asked elsewhere it may have been meant so.
-            let may_be_meant = *use_ == Use::Block && *least > 0 && least + others >= threshold;
+            // With lists that are asked elsewhere it may have been meant so, and who gives a score list as much as a block list may mean it.
+            let may_be_meant = match use_ {
+                Use::Block => *least > 0 && least + others >= threshold,
+                Use::Score => *least >= heaviest,
+                _ => false,
+            };
             let check = match may_be_meant {
                 true => Check::warn(Area::Mail, "mail-weight", what),
                 false => Check::bad(Area::Mail, "mail-weight", what),
@@ -70,13 +74,13 @@ fn sum<'a>(sites: impl Iterator<Item = &'a (Mention, i64)>) -> i64 {
 }
 
 /// What a weight does that it should not.
-fn verdict(use_: Use, weight: i64, threshold: i64, is_meant: bool) -> Option<&'static str> {
+fn verdict(use_: Use, weight: i64, threshold: i64, is_told: bool) -> Option<&'static str> {
     match use_ {
         Use::Block if weight < 0 => Some("who is on a list that is good for rejecting is let in for it"),
         Use::Block if weight < threshold => {
             Some("who is on this list alone is not refused, though it is good for rejecting")
         }
-        Use::Score if weight >= threshold && !is_meant => {
+        Use::Score if weight >= threshold && !is_told => {
             Some("who is on this list alone is refused for it, though it is for weighing")
         }
         Use::Score if weight < 0 => Some("who is on a list for weighing is let in for it"),

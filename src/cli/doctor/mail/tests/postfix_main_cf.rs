@@ -181,7 +181,7 @@ fn a_class_is_moved_with_its_table() {
     assert_eq!(moved("", &[warns, asks, people]), [(1, format!("{warns}\n{asks}"))]);
 }
 
-/// A threshold that is lower than what was printed makes a score list refuse by itself; who gives one as much as a block list means it.
+/// A threshold that is lower than what was printed makes a score list refuse by itself; who gives one as much as a block list is warned.
 #[test]
 fn a_threshold_below_what_score_lists_weigh() {
     let on = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\ndnsblog unix - - y - 0 dnsblog\n";
@@ -193,5 +193,7 @@ fn a_threshold_below_what_score_lists_weigh() {
     let threshold = text.lines().find_map(|line| line.strip_prefix("postscreen_dnsbl_threshold = ")).unwrap();
     let meant = text.replace("*1,", &format!("*{threshold},"));
     assert_ne!(meant, text);
-    assert_eq!(in_effect(&meant, on).0, [""; 0], "{meant}");
+    let (names, first) = in_effect(&meant, on);
+    assert!(names.iter().all(|name| *name == "mail-weight") && !names.is_empty(), "{names:?}");
+    assert!(first.contains("Warn") && first.contains("though it is for weighing"), "{first}");
 }
