@@ -348,8 +348,8 @@ fn sendmail() {
     }
     // Whichever of its addresses the resolver puts first.
     for client in ["5.6.7.40", "5.6.7.41", "5.6.7.43"] {
-        let mails = [Mail { client, ..Mail::default() }; 24];
-        for said in host.sessions(25, &mails) {
+        let mails = [Mail { client, ..Mail::default() }; 6];
+        for said in (0..4).flat_map(|_| host.sessions(25, &mails)) {
             assert!(said.starts_with("550 ") && said.contains("listed at many.gatepost.internal"), "{said}");
         }
     }
