@@ -212,6 +212,13 @@ fn a_name_that_goes_on_elsewhere() {
     assert_eq!(ask(server.dns, Over::Udp, "9.7.6.5.v.example", A).a, [[127, 0, 1, 2]]);
 }
 
+/// Two lists, by the paths that they are asked for at.
+fn main_and_spare(main: &str, spare: &str) -> String {
+    list("main", main, "block", "code = \"127.0.1.1\"")
+        + &list("spare", spare, "score", "code = \"127.0.1.3\"")
+        + &zone(&["main", "spare"], "")
+}
+
 /// What makes room for another is no other list's.
 #[test]
 fn what_makes_room() {
@@ -219,26 +226,14 @@ fn what_makes_room() {
     for (path, host) in [("a", 1), ("c", 3)] {
         site.put(path, format!("5.6.7.{host}\n"));
     }
-    site.configure(
-        &(list("main", "a", "block", "code = \"127.0.1.1\"")
-            + &list("spare", "c", "score", "code = \"127.0.1.3\"")
-            + &zone(&["main", "spare"], "")),
-    );
+    site.configure(&main_and_spare("a", "c"));
     site.sync(&[]).expect(0);
-    site.configure(
-        &(list("main", "b", "block", "code = \"127.0.1.1\"")
-            + &list("spare", "a", "score", "code = \"127.0.1.3\"")
-            + &zone(&["main", "spare"], "")),
-    );
+    site.configure(&main_and_spare("b", "a"));
     site.sync(&[]).expect(1);
     let server = site.serve();
     assert_eq!((codes(&server, 1), codes(&server, 3)), (vec![[127, 0, 1, 3]], vec![]));
     // And is found again.
-    site.configure(
-        &(list("main", "a", "block", "code = \"127.0.1.1\"")
-            + &list("spare", "c", "score", "code = \"127.0.1.3\"")
-            + &zone(&["main", "spare"], "")),
-    );
+    site.configure(&main_and_spare("a", "c"));
     site.sync(&[]).expect(0);
     let server = site.serve();
     assert_eq!((codes(&server, 1), codes(&server, 3)), (vec![[127, 0, 1, 1]], vec![[127, 0, 1, 3]]));
@@ -325,13 +320,8 @@ fn to_and_fro() {
     site.put("a", "5.6.7.1\n");
     site.put("b", "<html>busy</html>");
     site.put("c", "5.6.7.3\n");
-    let of = |main: &str, spare: &str| {
-        list("main", main, "block", "code = \"127.0.1.1\"")
-            + &list("spare", spare, "score", "code = \"127.0.1.3\"")
-            + &zone(&["main", "spare"], "")
-    };
     for (main, spare) in [("a", "c"), ("b", "a"), ("a", "c"), ("b", "a"), ("a", "b"), ("b", "a")] {
-        site.configure(&of(main, spare));
+        site.configure(&main_and_spare(main, spare));
         site.sync(&[]);
         let code = if main == "a" { 1 } else { 3 };
         assert_eq!(codes(&site.serve(), 1), [[127, 0, 1, code]], "{main} {spare}");
