@@ -11,8 +11,6 @@ use common::installed;
 use cure_support::spamassassin::{follow, is_healthy, wire};
 use cure_support::{Healthy, Patient, WHOLE};
 
-const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
-
 /// What it is, the file, what is made of it and who is healthy then.
 type Case = (&'static str, &'static str, fn(&str) -> (String, String), Healthy);
 
@@ -45,10 +43,10 @@ fn spamassassin_asks_wrongly() {
     see(
         "spamassassin_asks_wrongly",
         &[
-            ("no filter", "mail-no-filter", |_| own(""), NO_ALLOW_LISTS),
-            ("wide filter", "mail-wide-filter", |_| own(", '127.0.0.1'"), NO_ALLOW_LISTS),
-            ("dead filter", "mail-dead-filter", |_| own(", '127.0.9.9'"), NO_ALLOW_LISTS),
-            ("one code", "mail-lacks-code", |_| own(", '127.0.1.5'"), NO_ALLOW_LISTS),
+            ("no filter", "mail-no-filter", |_| own(""), WHOLE),
+            ("wide filter", "mail-wide-filter", |_| own(", '127.0.0.1'"), WHOLE),
+            ("dead filter", "mail-dead-filter", |_| own(", '127.0.9.9'"), WHOLE),
+            ("one code", "mail-lacks-code", |_| own(", '127.0.1.5'"), WHOLE),
             (
                 "codes of lists that came later",
                 "mail-lacks-code",
@@ -124,6 +122,25 @@ fn spamassassin_weighs_wrongly() {
                 WHOLE,
             ),
             ("a threshold of nobody's", "mail-weight", |right| with(right, "required_score 50"), WHOLE),
+            ("a higher threshold", "mail-weight", |right| with(right, "required_score 8"), WHOLE),
+            (
+                "an allow list that is not asked for",
+                "mail-allow-unheeded",
+                |right| with(right, "meta GATEPOST_BLOCK __GATEPOST_BLOCK\nscore GATEPOST_BLOCK 12"),
+                WHOLE,
+            ),
+            (
+                "a text that takes back a fixed sum",
+                "mail-allow-unheeded",
+                |right| {
+                    let meta = "meta     GATEPOST_BLOCK __GATEPOST_BLOCK && !GATEPOST_OK\n";
+                    let older = right.replace(meta, "").replace(" __GATEPOST_BLOCK ", " GATEPOST_BLOCK ");
+                    assert_eq!(right.len(), older.len() + meta.len() + 4, "{older}");
+                    let back = "meta GATEPOST_BACK GATEPOST_BLOCK && GATEPOST_OK\nscore GATEPOST_BACK -6\n";
+                    (older + back, "score GATEPOST_BLOCK 20\n".to_owned())
+                },
+                WHOLE,
+            ),
             (
                 "a provider",
                 "mail-trusts-strangers",
@@ -142,6 +159,31 @@ fn spamassassin_weighs_wrongly() {
             ),
         ],
     );
+}
+
+/// Its folder's other files it does not read.
+#[test]
+fn spamassassin_does_not_read_it() {
+    let test = "spamassassin_does_not_read_it";
+    let Some(program) = installed("spamassassin", "spamassassin", test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let right = patient.host.snippet("spamassassin");
+    wire(&patient, "", "");
+    patient.host.file("etc/spamassassin/gatepost.conf", &right);
+    patient.cure(test, "mail-not-asked", follow);
+    is_healthy(&patient, &program, test, WHOLE);
+}
+
+/// Who rejects at a higher score than SpamAssassin's has block lists score more: allow lists let in all the same.
+#[test]
+fn spamassassin_scores_more() {
+    let test = "spamassassin_scores_more";
+    let Some(program) = installed("spamassassin", "spamassassin", test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let right = patient.host.snippet("spamassassin");
+    wire(&patient, &right, "score GATEPOST_BLOCK 20\n");
+    assert_eq!(patient.doctor().findings(&["mail"]), [""; 0]);
+    is_healthy(&patient, &program, test, WHOLE);
 }
 
 /// Of rules for two versions those count here that count there; and where nobody can tell which, that is said and no more.

@@ -280,19 +280,22 @@ fn spamassassin_weighs() {
         assert!(scores.iter().sum::<f64>() < 5.0, "{scores:?}");
     }
     let text = snippet(&place, "spamassassin");
-    for rule in ["GATEPOST_BL_EXAMPLE_NET", "GATEPOST_BOUNCE_EXAMPLE_NET", "GATEPOST_DBL_TEST"] {
-        let meta = format!("\nmeta     {rule}_ALLOWED {rule} && (GATEPOST_OK_EXAMPLE_NET)\n");
-        assert!(
-            text.contains(&meta) && text.contains(&format!("\nscore    {rule}_ALLOWED -6.0\n")),
-            "{rule}: {text}"
-        );
+    for (rule, made_of) in [
+        ("GATEPOST_BL_EXAMPLE_NET", "__GATEPOST_BL_EXAMPLE_NET"),
+        ("GATEPOST_BOUNCE_EXAMPLE_NET", "__GATEPOST_BOUNCE_EXAMPLE_NET && __GATEPOST_NULL_SENDER"),
+        ("GATEPOST_DBL_TEST", "(__GATEPOST_DBL_TEST_127_0_1_10)"),
+    ] {
+        let meta = format!("\nmeta     {rule} {made_of} && !GATEPOST_OK_EXAMPLE_NET\n");
+        assert!(text.contains(&meta), "{rule}: {text}");
     }
-    assert!(!text.contains("_DECIDED_ALLOWED"), "{text}");
+    // What a person blocks, and what weighs, asks for no allow list.
+    assert_eq!(text.matches("!GATEPOST_OK_EXAMPLE_NET").count(), 3, "{text}");
     place.write(
         "gatepost.toml",
         ALL_USES.replace("use = \"allow\"", "use = \"score\"").replace("except = [\"good\"]\n", ""),
     );
-    assert!(!snippet(&place, "spamassassin").contains("_ALLOWED"));
+    let text = snippet(&place, "spamassassin");
+    assert!(!text.contains('!') && text.contains("\nheader   GATEPOST_BL_EXAMPLE_NET eval:"), "{text}");
 }
 
 /// A zone that mixes uses is of no use to a program that tells no codes apart; the narrower one that lies in it is.

@@ -59,6 +59,12 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             take_rules(text, printed.zone());
             text.extend(printed.lines.lines().map(str::to_owned));
         });
+    } else if let Some(moved) = printed.how.strip_prefix("move /") {
+        let (from, rest) = moved.split_once(" to /").unwrap();
+        let to = rest.split(',').next().unwrap();
+        fs::rename(patient.host.path(from), patient.host.path(to)).unwrap();
+    } else if printed.how.contains("gatepost.cf, in the place of all that asks gatepost there") {
+        patient.host.file(RULES, &(printed.lines.to_string() + "\n"));
     } else if printed.how.contains("in the place of the line at ") {
         let (file, line) = found(printed.quoted("in the place of the line at ", ','));
         edit(&file, &|text| drop(text.splice(line..=line, printed.lines.lines().map(str::to_owned))));

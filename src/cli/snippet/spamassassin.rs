@@ -13,6 +13,7 @@ const ALLOW: f64 = -5.0;
 /// What score lists score, each and all together: less than that.
 const SCORE: f64 = 1.5;
 const SCORES: f64 = 4.9;
+const NULL_SENDER: &str = "__GATEPOST_NULL_SENDER";
 
 pub(crate) fn text(wiring: &Wiring) -> String {
     let mut text = Text::new(
@@ -32,47 +33,41 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     let score = SCORE.min((10.0 * SCORES / weighing as f64).floor() / 10.0);
     let (by_address, by_name) = (wiring.rejecting(false), wiring.rejecting(true));
     for asked in by_address.always {
-        addresses(&mut text, &asked, Use::Block, always);
+        addresses(&mut text, &asked, Use::Block, always, &[]);
     }
     for asked in by_address.unless_allowed {
-        addresses(&mut text, &asked, Use::Block, BLOCK);
-        taken_back(&mut text, &named(&asked, Use::Block, false), &allowing);
+        addresses(&mut text, &asked, Use::Block, BLOCK, &allowing);
     }
     for asked in by_name.always {
-        names(&mut text, &asked, Use::Block, always);
+        names(&mut text, &asked, Use::Block, always, &[]);
     }
     for asked in by_name.unless_allowed {
-        names(&mut text, &asked, Use::Block, BLOCK);
-        taken_back(&mut text, &named(&asked, Use::Block, true), &allowing);
+        names(&mut text, &asked, Use::Block, BLOCK, &allowing);
     }
     let mut null_sender = false;
     for (use_, score) in [(Use::Score, score), (Use::Allow, ALLOW), (Use::Bounce, BLOCK)] {
         for asked in wiring.addresses(use_) {
             if use_ == Use::Bounce && !null_sender {
                 null_sender = true;
-                text.line("\nheader   __GATEPOST_NULL_SENDER Return-Path =~ /<>/");
+                text.line(&format!("\nheader   {NULL_SENDER} Return-Path =~ /<>/"));
             }
-            addresses(&mut text, &asked, use_, score);
-            if use_ == Use::Bounce {
-                taken_back(&mut text, &named(&asked, use_, false), &allowing);
-            }
+            let unless = if use_ == Use::Bounce { &allowing[..] } else { &[] };
+            addresses(&mut text, &asked, use_, score, unless);
         }
         for asked in wiring.names(use_).filter(|_| use_ == Use::Score) {
-            names(&mut text, &asked, use_, score);
+            names(&mut text, &asked, use_, score, &[]);
         }
     }
     text.end()
 }
 
-/// However many lists have who is on an allow list: what they score is taken back.
-fn taken_back(text: &mut Text, symbol: &str, allowing: &[String]) {
-    if allowing.is_empty() {
-        return;
+/// Behind a condition: whoever is on an allow list is on no other, whatever that scores. `""` where there is none.
+fn unless(allowing: &[String]) -> String {
+    match allowing {
+        [] => String::new(),
+        [allow] => format!(" && !{allow}"),
+        all => format!(" && !({})", all.join(" || ")),
     }
-    text.line(&format!("meta     {symbol}_ALLOWED {symbol} && ({})", allowing.join(" || ")));
-    text.line(&format!("tflags   {symbol}_ALLOWED net nice"));
-    text.line(&format!("describe {symbol}_ALLOWED An allow list has who is listed there"));
-    text.line(&format!("score    {symbol}_ALLOWED {:.1}", -BLOCK));
 }
 
 /// With an ending of its own for what a person blocks, where that is apart.
@@ -81,21 +76,22 @@ fn named(asked: &Asked<'_>, use_: Use, names: bool) -> String {
     symbol(asked, use_, names) + if is_decided { "_DECIDED" } else { "" }
 }
 
-fn addresses(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
+fn addresses(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64, allowing: &[String]) {
     let (zone, symbol) = (&asked.zone.origin, named(asked, use_, false));
     let set = format!("{}-lastexternal", symbol.to_ascii_lowercase());
     let filter = expression(asked.codes.keys());
-    // For null senders alone: the listing itself scores nothing, what is made of both does.
-    let (rule, made_of_both) = match use_ {
-        Use::Bounce => (format!("__{symbol}"), true),
-        _ => (symbol.clone(), false),
-    };
+    // Where more has to hold the listing itself scores nothing, what is made of it does.
+    let mut more = unless(allowing);
+    if use_ == Use::Bounce {
+        more.insert_str(0, &format!(" && {NULL_SENDER}"));
+    }
+    let rule = if more.is_empty() { symbol.clone() } else { format!("__{symbol}") };
     text.line(&format!("\nheader   __{symbol}_ANY eval:check_rbl('{set}', '{zone}.')"));
     text.line(&format!("tflags   __{symbol}_ANY net"));
     text.line(&format!("header   {rule} eval:check_rbl_sub('{set}', '{filter}')"));
     text.line(&format!("tflags   {rule} net{}", if use_ == Use::Allow { " nice" } else { "" }));
-    if made_of_both {
-        text.line(&format!("meta     {symbol} {rule} && __GATEPOST_NULL_SENDER"));
+    if rule != symbol {
+        text.line(&format!("meta     {symbol} {rule}{more}"));
         text.line(&format!("tflags   {symbol} net"));
     }
     text.line(&format!("describe {symbol} Listed by gatepost in {}", shortened(&zone.to_string())));
@@ -103,7 +99,7 @@ fn addresses(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
 }
 
 /// Domains of links: a rule for each code, since a sub-test there is one code.
-fn names(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
+fn names(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64, allowing: &[String]) {
     let (zone, symbol) = (&asked.zone.origin, named(asked, use_, true));
     let mut rules = Vec::new();
     text.line("");
@@ -114,7 +110,11 @@ fn names(text: &mut Text, asked: &Asked<'_>, use_: Use, score: f64) {
         text.line(&format!("tflags   {rule} net notrim"));
         rules.push(rule);
     }
-    text.line(&format!("meta     {symbol} {}", rules.join(" || ")));
+    let listed = rules.join(" || ");
+    text.line(&match unless(allowing) {
+        more if more.is_empty() => format!("meta     {symbol} {listed}"),
+        more => format!("meta     {symbol} ({listed}){more}"),
+    });
     text.line(&format!("tflags   {symbol} net"));
     text.line(&format!(
         "describe {symbol} A link's domain is listed by gatepost in {}",

@@ -1,6 +1,8 @@
 //! What is to be pasted in the place of a use of a zone that is wrong: what `snippet` prints for that zone, whole enough to do by itself what
 //! it is for. Exim's are in `statement`. Pure.
 
+use std::collections::BTreeSet;
+
 use super::super::super::snippet::wiring::{LeftOut, Wiring};
 use super::super::super::snippet::{Program, postscreen};
 use super::super::cure;
@@ -109,19 +111,32 @@ fn class(text: &str) -> String {
     class.chain(names).collect::<Vec<_>>().join("\n")
 }
 
-/// Rules with what looks for the codes, and their scores.
+/// Rules with what looks for the codes, and their scores; and the rules of which they are made, too.
 fn spamassassin(text: &str, zone: &Name) -> String {
-    const NULL_SENDER: &str = "__GATEPOST_NULL_SENDER";
-    let mut rules: Vec<&str> = parts(text)
-        .filter(|part| part.contains(&format!("'{zone}.'")) || part.contains(&format!(" {zone}. ")))
-        .collect();
-    if rules.iter().any(|rule| rule.contains(NULL_SENDER)) {
-        let defined = parts(text).find(|part| {
-            part.starts_with("header") && part.lines().count() == 1 && part.contains(NULL_SENDER)
-        });
-        rules.splice(0..0, defined);
-    }
+    let parts: Vec<&str> = parts(text).collect();
+    let asks = |part: &&&str| part.contains(&format!("'{zone}.'")) || part.contains(&format!(" {zone}. "));
+    let mut rules: Vec<&str> = parts.iter().filter(asks).copied().collect();
+    let metas = rules.iter().flat_map(|rule| rule.lines()).filter(|line| line.starts_with("meta"));
+    let named: BTreeSet<&str> =
+        metas.flat_map(|meta| meta.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).collect();
+    let defines = |part: &&&str| {
+        let defined = part.lines().filter(|line| line.starts_with("header") || line.starts_with("meta"));
+        let mut defined = defined.filter_map(|line| line.split_whitespace().nth(1));
+        !rules.contains(part) && defined.any(|rule| named.contains(rule))
+    };
+    let more: Vec<&str> = parts.iter().filter(defines).copied().collect();
+    rules.extend(more);
     rules.join("\n\n")
+}
+
+/// All that is printed for SpamAssassin.
+pub(super) fn whole_spamassassin(wiring: &Wiring) -> Cure {
+    let text = Program::Spamassassin.text(wiring).unwrap_or_default();
+    Cure {
+        how: "SpamAssassin: in /etc/spamassassin/gatepost.cf, in the place of all that asks gatepost there, and restart what calls it"
+            .to_owned(),
+        lines: parts(&text).collect::<Vec<_>>().join("\n\n"),
+    }
 }
 
 /// What stands between empty lines.

@@ -5,6 +5,7 @@
 
 mod cured;
 mod exim;
+mod expression;
 mod fault;
 mod filter;
 mod forgotten;
@@ -16,7 +17,6 @@ mod postfix;
 mod rspamd;
 mod rspamd_blocks;
 mod rspamd_does;
-mod rspamd_expression;
 mod rspamd_files;
 mod rspamd_local;
 mod rspamd_proxy;
@@ -25,10 +25,12 @@ mod rspamd_tree;
 mod rspamd_workers;
 mod spamassassin;
 mod spamassassin_again;
+mod spamassassin_astray;
 mod spamassassin_condition;
 mod spamassassin_if;
 mod spamassassin_relays;
 mod spamassassin_scores;
+mod spamassassin_sums;
 mod statement;
 mod trouble;
 mod unanswered;
@@ -260,6 +262,7 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         );
     }
     found.astray.extend(rspamd_files::astray(&texts, &|path| fs::read_to_string(path).ok()));
+    found.astray.extend(spamassassin_astray::astray(&|path| fs::read_to_string(path).ok()));
     found.undecided = resolved.undecided;
     found.faint = off::faint(&texts);
     found.idle.extend(off::off(&texts, &mut found.mentions));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::super::snippet::Program;
 use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
+use super::expression::wanted;
 use super::filter::of_pattern;
 use super::rspamd_blocks::{Block, Part, parts, replaced};
 use super::spamassassin::arguments;
@@ -130,9 +131,8 @@ fn zones(texts: &[&Read]) -> BTreeMap<String, BTreeSet<Name>> {
                 let set = call.first().and_then(|set| sets.get(set));
                 (rule, set.into_iter().flatten().cloned().collect())
             }
-            ["meta", rule, ref of @ ..] => {
-                let names =
-                    of.iter().flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+            ["meta", rule, ..] => {
+                let names = wanted(made_of(line)).into_iter();
                 (rule, names.filter_map(|name| rules.get(name)).flatten().cloned().collect())
             }
             _ => continue,
@@ -140,6 +140,12 @@ fn zones(texts: &[&Read]) -> BTreeMap<String, BTreeSet<Name>> {
         rules.entry(rule.to_owned()).or_default().extend(more);
     }
     rules
+}
+
+/// The expression of a `meta RULE EXPRESSION`.
+pub(super) fn made_of(line: &str) -> &str {
+    let rule = line.trim_start().trim_start_matches("meta").trim_start();
+    rule.split_once([' ', '\t']).map_or("", |(_, of)| of.trim())
 }
 
 /// Rules that score 0, which SpamAssassin does not run.
@@ -178,14 +184,10 @@ fn written_again(texts: &[&Read]) -> Vec<Idle> {
     let idle = last.into_iter().filter_map(|(rule, (at, line))| {
         let asked = rules.get(rule).filter(|asked| !asked.is_empty())?;
         // What is made of rules that ask asks.
-        let mut words = line.split_whitespace();
-        let is_meta = words.next() == Some("meta");
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let of_rules = || words.skip(1).flat_map(|word| word.split(|c| !is_word(c)));
-        let asks = line.contains("eval:check_rbl")
-            || is_meta
-                && of_rules()
-                    .any(|name| name != rule && rules.get(name).is_some_and(|asked| !asked.is_empty()));
+        let is_meta = line.split_whitespace().next() == Some("meta");
+        let of_lists = |name: &str| name != rule && rules.get(name).is_some_and(|asked| !asked.is_empty());
+        let asks =
+            line.contains("eval:check_rbl") || is_meta && wanted(made_of(line)).into_iter().any(of_lists);
         let zones = asked.iter().cloned().collect();
         (!asks).then(|| {
             idle(Program::Spamassassin, &at, zones, false, line, "takes the place of the rule of that name")
@@ -354,13 +356,15 @@ mod tests {
         assert_eq!(told("score B 0 0 1 0"), at(false));
         assert_eq!(told("score A 6 0 6 6"), at(false));
         assert_eq!(told("score B 0 1 0 1"), []);
-        for again in ["meta A (0)", "meta B 0", "header __A_ANY X =~ /a/", "meta __B_1 (0)"] {
+        for again in ["meta A (0)", "meta B 0", "meta A !__B_1", "header __A_ANY X =~ /a/", "meta __B_1 (0)"]
+        {
             assert_eq!(told(again), at(false), "{again}");
         }
         for other in [
             "body __B_1 eval:check_uridnsbl('__B_1')",
             "header A eval:check_rbl_sub('a', '127.0.0.6')",
             "meta B __B_1 && A",
+            "meta A __B_1 && !C",
             "meta C (0)",
         ] {
             assert_eq!(told(other), [], "{other}");

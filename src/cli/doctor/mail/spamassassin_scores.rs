@@ -7,30 +7,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::snippet::Program;
 use super::super::finding::{Area, Check, Cure};
+use super::expression::holds;
 use super::filter::{Filter, of_pattern};
 use super::judge::Served;
-use super::off::{Read, columns};
+use super::off::{Read, columns, made_of};
 use super::spamassassin::arguments;
 use super::{Does, Mention};
 use crate::model::{Name, Use};
 
 /// Where nothing says otherwise.
-const REQUIRED: f64 = 5.0;
-/// Hardly a mail ever scores that.
-const NEVER: f64 = 18.0;
+pub(super) const REQUIRED: f64 = 5.0;
 /// Less than this marks a mail and does no more.
-const FAINT: f64 = 0.01;
+pub(super) const FAINT: f64 = 0.01;
 /// What makes `check_rbl` look at some relays alone.
 const ENDINGS: [&str; 3] = ["-lastexternal", "-firsttrusted", "-notfirsthop"];
 
 /// Rules and scores, as the files have them.
 #[derive(Debug, Default)]
 pub(super) struct Scored {
-    /// What each looks for, by its name.
+    /// What each looks for, by its name, those too that are made of others and hold for them alone.
     rules: BTreeMap<String, Vec<(Name, Filter)>>,
-    scores: BTreeMap<String, Score>,
+    /// Those that are made of others, where each stands and of what.
+    pub(super) metas: BTreeMap<String, (String, String)>,
+    /// What the others look for, that is what metas may be made of.
+    pub(super) asking: BTreeMap<String, Vec<(Name, Filter)>>,
+    pub(super) scores: BTreeMap<String, Score>,
     /// What makes a mail spam, and where that is set.
-    required: Option<(f64, String)>,
+    pub(super) required: Option<(f64, String)>,
     sets: Vec<Set>,
 }
 
@@ -45,18 +48,18 @@ struct Set {
 }
 
 #[derive(Debug)]
-struct Score {
+pub(super) struct Score {
     /// Of mail for which lists are asked, without and with what was learned; nothing where that is not plain.
     values: Vec<f64>,
-    at: String,
+    pub(super) at: String,
 }
 
 impl Score {
-    fn least(&self) -> Option<f64> {
+    pub(super) fn least(&self) -> Option<f64> {
         self.values.iter().copied().reduce(f64::min)
     }
 
-    fn most(&self) -> Option<f64> {
+    pub(super) fn most(&self) -> Option<f64> {
         self.values.iter().copied().reduce(f64::max)
     }
 }
@@ -65,14 +68,15 @@ impl Scored {
     pub(super) fn of(texts: &[Read]) -> Self {
         let mut scored = Self::default();
         let mut subtests: Vec<(&str, Vec<String>)> = Vec::new();
-        let mut metas: BTreeMap<&str, &str> = BTreeMap::new();
         for read in texts.iter().filter(|read| read.program == Program::Spamassassin) {
             for (at, line) in read.text.lines().enumerate() {
                 let line = line.split('#').next().unwrap_or_default().trim();
                 let at = || format!("{}:{}", read.place, at + 1);
                 let words: Vec<&str> = line.split_whitespace().collect();
                 match words[..] {
+                    // Of a name the last is the rule.
                     ["header", rule, ..] => {
+                        scored.metas.remove(rule);
                         if let Some(call) = arguments(line, "eval:check_rbl(") {
                             scored.asks(rule, &call, at());
                         } else if let Some(call) = arguments(line, "eval:check_rbl_sub(") {
@@ -82,8 +86,9 @@ impl Scored {
                     ["urirhssub", rule, zone, _, code, ..] => scored.rule(rule, zone, of_pattern(code)),
                     ["urirhsbl", rule, zone, ..] => scored.rule(rule, zone, Filter::Open),
                     ["meta", rule, ..] => {
-                        let of = line["meta".len()..].trim_start()[rule.len()..].trim();
-                        metas.insert(rule, of);
+                        subtests.retain(|(of, _)| *of != rule);
+                        scored.rules.remove(rule);
+                        scored.metas.insert(rule.to_owned(), (at(), made_of(line).to_owned()));
                     }
                     ["score", rule, ref values @ ..] => {
                         // Beside `(1)`, which is added to what there was.
@@ -109,7 +114,8 @@ impl Scored {
                 scored.rule(rule, &zone.to_string(), of_pattern(pattern));
             }
         }
-        scored.made_of(&metas);
+        scored.asking.clone_from(&scored.rules);
+        scored.rules.extend(scored.made_of_one());
         scored
     }
 
@@ -132,15 +138,35 @@ impl Scored {
         }
     }
 
-    /// Rules that hold when one of others does.
-    fn made_of(&mut self, metas: &BTreeMap<&str, &str>) {
-        for (rule, of) in metas {
-            let names: Vec<&str> = of.split("||").map(str::trim).collect();
-            let made: Option<Vec<_>> = names.iter().map(|name| self.rules.get(*name).cloned()).collect();
-            self.rules.remove(*rule);
-            if let Some(made) = made {
-                self.rules.insert((*rule).to_owned(), made.concat());
+    /// Rules that hold when one of others does, whatever else is not there, such as an allow list.
+    fn made_of_one(&self) -> BTreeMap<String, Vec<(Name, Filter)>> {
+        let of = |rule: &String| {
+            let alone = |asks: &&String| self.holds(rule, &|name| name == asks.as_str());
+            self.asking
+                .iter()
+                .filter(|(asks, _)| alone(asks))
+                .flat_map(|(_, looks_for)| looks_for.clone())
+                .collect()
+        };
+        let made: BTreeMap<String, Vec<_>> = self.metas.keys().map(|rule| (rule.clone(), of(rule))).collect();
+        made.into_iter()
+            .filter(|(rule, looks_for)| !looks_for.is_empty() && !self.holds(rule, &|_| false))
+            .collect()
+    }
+
+    /// Whether a rule holds where these are there that are made of no others.
+    pub(super) fn holds(&self, rule: &str, is_there: &dyn Fn(&str) -> bool) -> bool {
+        self.holds_within(rule, is_there, 0)
+    }
+
+    fn holds_within(&self, rule: &str, is_there: &dyn Fn(&str) -> bool, depth: usize) -> bool {
+        /// Rules that are made of rules that are made of rules.
+        const DEPTH: usize = 8;
+        match self.metas.get(rule).filter(|_| depth < DEPTH) {
+            Some((_, of)) => {
+                holds(of, &|name| self.holds_within(name, is_there, depth + 1)).unwrap_or_default()
             }
+            None => is_there(rule),
         }
     }
 
@@ -150,15 +176,13 @@ impl Scored {
         let required = self.required.as_ref().map_or(REQUIRED, |(value, _)| *value);
         let mut checks = Vec::new();
         let mut weighing: Vec<(f64, &str, &Name)> = Vec::new();
-        let mut sum = 0.0;
         for (rule, looks_for) in self.rules.iter().filter(|(rule, _)| !rule.starts_with("__")) {
             let Some((score, (zone, _))) = self.scores.get(rule).zip(looks_for.first()) else { continue };
-            let (Some(least), Some(most)) = (score.least(), score.most()) else { continue };
+            let Some(least) = score.least() else { continue };
             let uses = uses(looks_for, served);
             if uses.is_empty() {
                 continue;
             }
-            sum += most.max(0.0);
             let is_alone = |wanted: Use| uses.iter().all(|use_| *use_ == wanted);
             let right = |use_| format!("score    {rule} {:.1}", suggested(&printed, rule, use_));
             let mut tell = |use_: Use, rest: String, cause: String| {
@@ -192,7 +216,8 @@ impl Scored {
             }
         }
         checks.extend(self.together(&mut weighing, required, &printed));
-        checks.extend(self.never(sum, required));
+        checks.extend(self.unheeded(served, required));
+        checks.extend(self.short(served, &printed));
         checks.extend(self.every_relay(mentions, served));
         checks
     }
@@ -225,16 +250,6 @@ impl Scored {
             }
             _ => check.cured_by("SpamAssassin: lower scores for them, or a higher required_score"),
         })
-    }
-
-    /// A threshold that nothing of gatepost's reaches.
-    fn never(&self, sum: f64, required: f64) -> Option<Check> {
-        let (_, at) = self.required.as_ref().filter(|_| required > NEVER && sum > 0.0 && sum < required)?;
-        let what = format!(
-            "SpamAssassin, {at}: required_score is {required}, and all of gatepost's rules together score {sum}"
-        );
-        let check = Check::warn(Area::Mail, "mail-weight", what);
-        Some(check.because("so that hardly a mail is ever spam, listed or not").cured(without(at)))
     }
 
     /// Zones that are asked for each relay that a mail came by: those before the last anybody may be, or may have made up.
@@ -282,7 +297,7 @@ fn uses(looks_for: &[(Name, Filter)], served: &Served<'_>) -> BTreeSet<Use> {
 }
 
 /// What is printed for the rule, or for such a list.
-fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
+pub(super) fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
     let line = printed.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("score") && words.next() == Some(rule)).then(|| words.next()?.parse().ok())?
@@ -294,11 +309,11 @@ fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
     })
 }
 
-fn in_place(at: &str, lines: String) -> Cure {
+pub(super) fn in_place(at: &str, lines: String) -> Cure {
     Cure { how: format!("SpamAssassin: in the place of the line at {at}, and restart what calls it"), lines }
 }
 
-fn without(at: &str) -> Cure {
+pub(super) fn without(at: &str) -> Cure {
     Cure {
         how: format!(
             "take that line out of {at}, and restart what calls it: {REQUIRED} is what SpamAssassin has without it"

@@ -445,28 +445,6 @@ fn a_filter_behind_postfix() {
 
 /// A score below 0 lets in whom a list has.
 #[test]
-fn scores_that_let_in() {
-    let text = Program::Spamassassin.text(&wiring()).unwrap();
-    let scored = |score: &str| {
-        let mut texts =
-            vec![off::Read { program: Program::Spamassassin, place: "a.cf".to_owned(), text: text.clone() }];
-        let more = format!("score GATEPOST_BLOCK {score}\n");
-        texts.push(off::Read { program: Program::Spamassassin, place: "z.cf".to_owned(), text: more });
-        let mut mentions = spamassassin::mentions("a.cf", &text);
-        let idle = off::off(&texts, &mut mentions);
-        let wiring = wiring();
-        let mut checks = without_effect(&idle, &mentions, &[], &wiring, None);
-        checks.extend(judge(&mentions, &Served::of(&config(), &wiring), None));
-        checks.iter().map(Check::name).collect::<Vec<_>>()
-    };
-    assert_eq!(scored("6"), [""; 0]);
-    assert!(scored("-6").contains(&"mail-wrong-use"), "{:?}", scored("-6"));
-    assert!(scored("6 -1 6 6").contains(&"mail-wrong-use"));
-    assert_eq!(scored("6 0 6 6"), ["mail-no-effect"]);
-    assert_eq!(scored("0 6 0 6"), [""; 0]);
-}
-
-#[test]
 fn filters_too_wide_too_narrow_or_of_nobody() {
     let wide = "=127.[0..255].[0..255].[0..255]";
     assert_eq!(postfix(&format!("reject_rbl_client block.gatepost.internal{wide}")), ["mail-wide-filter"]);

@@ -76,7 +76,7 @@ fn scores_that_are_not_what_lists_are_for() {
         format!("score {allow} -0.001\n"),
         format!("score {score} (6)\n"),
         format!("score {score} 2\n"),
-        "score OTHER 9\nrequired_score 9\n".to_owned(),
+        "score OTHER 9\nrequired_score 6\n".to_owned(),
     ] {
         assert_eq!(as_printed(&fine), [], "{fine}");
     }
@@ -93,15 +93,67 @@ fn score_lists_that_are_enough_together() {
     let found = as_printed(&scores);
     let [("mail-wrong-use", told)] = &found[..] else { panic!("{found:?}") };
     assert!(told.contains(&format!("score    {} {value}", both[1])), "{told}");
-    assert_eq!(as_printed(&format!("{scores}required_score 7\n")), []);
+    let names: Vec<&str> =
+        as_printed(&format!("{scores}required_score 7\n")).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["mail-weight"]);
 }
 
 #[test]
-fn thresholds_that_nothing_reaches() {
-    let found = as_printed("required_score 500\n");
+fn thresholds_that_a_block_list_does_not_reach() {
+    for (required, cure) in [("500", "take that line out of z.cf:1"), ("19", "take that line out of z.cf:1")]
+    {
+        let found = as_printed(&format!("required_score {required}\n"));
+        let [("mail-weight", told)] = &found[..] else { panic!("{found:?}") };
+        assert!(told.contains(cure), "{told}");
+    }
+    let found = as_printed("required_score 8\n");
     let [("mail-weight", told)] = &found[..] else { panic!("{found:?}") };
-    assert!(told.contains("take that line out of z.cf:1"), "{told}");
-    assert_eq!(as_printed("required_score 10\n"), []);
+    assert!(told.contains("score    GATEPOST_BLOCK 9.0"), "{told}");
+    assert!(
+        told.contains("score    GATEPOST_BOUNCE")
+            == !rules("6.0").iter().all(|rule| !rule.starts_with("GATEPOST_BOUNCE")),
+        "{told}"
+    );
+    let scores: String = rules("6.0")
+        .iter()
+        .map(|rule| format!("score {rule} 9.0\n"))
+        .chain(rules("11.0").iter().map(|rule| format!("score {rule} 14.0\n")))
+        .collect();
+    assert_eq!(as_printed(&format!("{scores}required_score 8\n")), [], "{scores}");
+    // Who lowers a score weighs by it.
+    assert_eq!(as_printed("required_score 6\n"), []);
+    let lowered: String = rules("6.0").iter().map(|rule| format!("score {rule} 3\n")).collect();
+    let found = as_printed(&format!("{lowered}required_score 8\n"));
+    assert!(found.iter().all(|(_, told)| !told.contains(" 9.0")), "{found:?}");
+}
+
+/// Whatever a block list scores.
+#[test]
+fn whom_an_allow_list_has_is_no_spammer() {
+    let block = "GATEPOST_BLOCK";
+    assert_eq!(as_printed(&format!("score {block} 20\n")), []);
+    let text = Program::Spamassassin.text(&wiring()).unwrap();
+    let meta = text.lines().find(|line| line.starts_with(&format!("meta     {block} "))).unwrap();
+    let lost = format!("meta {block} __{block}\n");
+    // 6 and -5: it is let in all the same.
+    assert_eq!(as_printed(&lost), []);
+    let found = as_printed(&format!("{lost}score {block} 12\n"));
+    let [("mail-allow-unheeded", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(told.contains("SpamAssassin, z.cf:2: who is on block.gatepost.internal is spam"), "{told}");
+    assert!(told.contains("in the place of the line at z.cf:1") && told.contains(meta), "{told}");
+    assert_eq!(as_printed(&format!("{lost}{meta}\nscore {block} 12\n")), []);
+    // Rules that take back a fixed sum, and whose parts are called otherwise: all of the text.
+    let rule = text.lines().find(|line| line.starts_with(&format!("header   __{block} "))).unwrap();
+    let rule = rule.replace(&format!("__{block} "), &format!("{block} "));
+    let older =
+        format!("{rule}\nmeta {block}_ALLOWED {block} && {}\nscore {block}_ALLOWED -6\n", rules("-5.0")[0]);
+    assert_eq!(as_printed(&older), []);
+    let found = as_printed(&format!("{older}score {block} 20\n"));
+    let [("mail-allow-unheeded", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(
+        told.contains("in /etc/spamassassin/gatepost.cf, in the place of all") && told.contains(meta),
+        "{told}"
+    );
 }
 
 #[test]
@@ -123,13 +175,27 @@ fn zones_that_are_asked_for_every_relay() {
     assert_eq!(as_printed(&format!("{seen}score SEEN 1\n")).len(), 1);
 }
 
+#[test]
+fn scores_that_let_in() {
+    let scored = |score: &str| -> Vec<&str> {
+        as_printed(&format!("score GATEPOST_BLOCK {score}\n")).into_iter().map(|(name, _)| name).collect()
+    };
+    for fine in ["6", "0 6 0 6"] {
+        assert_eq!(scored(fine), [""; 0], "{fine}");
+    }
+    for wrong in ["-6", "6 -1 6 6"] {
+        assert_eq!(scored(wrong), ["mail-wrong-use"], "{wrong}");
+    }
+    assert_eq!(scored("6 0 6 6"), ["mail-no-effect"]);
+}
+
 /// Of a name the last is the rule.
 #[test]
 fn rules_that_are_written_again_and_lack_codes() {
     let text = Program::Spamassassin.text(&wiring()).unwrap();
-    let rule = text.lines().find(|line| line.starts_with("header   GATEPOST_BLOCK ")).unwrap();
+    let rule = text.lines().find(|line| line.starts_with("header   __GATEPOST_BLOCK eval")).unwrap();
     let set = rule.split('\'').nth(1).unwrap();
-    let older = format!("header GATEPOST_BLOCK eval:check_rbl_sub('{set}', '127.0.2.2')\n");
+    let older = format!("header __GATEPOST_BLOCK eval:check_rbl_sub('{set}', '127.0.0.4')\n");
     let found = as_printed(&older);
     let [("mail-lacks-code", _)] = &found[..] else { panic!("{found:?}") };
     assert_eq!(as_printed(&format!("{older}{rule}\n")), []);

@@ -1,10 +1,37 @@
-//! Expressions of rspamd's (`A & !(B | C)`), as far as they are of and, or and not. Pure.
+//! Expressions of rspamd's and SpamAssassin's (`A & !(B | C)`), as far as they are of and, or and not. Pure.
 
 /// Whether it holds where these symbols are there. `None`: it is of something else.
 pub(super) fn holds(expression: &str, is_there: &dyn Fn(&str) -> bool) -> Option<bool> {
     let mut words = words(expression)?.into_iter().peekable();
     let holds = any(&mut words, is_there, 0)?;
     words.next().is_none().then_some(holds)
+}
+
+/// The symbols that it wants to be there: those behind no `!`, or behind two. All that look like symbols, where it is of something else.
+pub(super) fn wanted(expression: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let Some(words) = words(expression) else {
+        return expression.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+    };
+    let mut wanted = Vec::new();
+    // Whether what stands in each open parenthesis is denied.
+    let mut denied = vec![false];
+    let mut is_denied = false;
+    for word in words {
+        let outside = denied.last().copied().unwrap_or_default();
+        match word {
+            "!" | "not" | "NOT" => {
+                is_denied = !is_denied;
+                continue;
+            }
+            "(" => denied.push(outside ^ is_denied),
+            ")" => drop(denied.pop()),
+            _ if word.starts_with(is_word) && !(outside ^ is_denied) => wanted.push(word),
+            _ => {}
+        }
+        is_denied = false;
+    }
+    wanted
 }
 
 /// Parentheses within parentheses.
@@ -78,6 +105,21 @@ mod tests {
         }
         for unknown in ["", "T + F > 1", "T T", "(T", "& T", "T &", "T,F", &"(".repeat(100)] {
             assert_eq!(holds(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_wanted() {
+        for (expression, wanted) in [
+            ("A", &["A"] as &[&str]),
+            ("(A || __B_1) && C && !D", &["A", "__B_1", "C"]),
+            ("A && !(B || !C) && D", &["A", "C", "D"]),
+            ("!A", &[]),
+            ("A) B", &["A", "B"]),
+            ("A + B >= 2", &["A", "B", "2"]),
+            ("", &[]),
+        ] {
+            assert_eq!(super::wanted(expression), wanted, "{expression}");
         }
     }
 }
