@@ -18,6 +18,8 @@ use doctor_support::{Diagnosis, Host, Resolver, file, in_own_network, without};
 
 const ZONE: &str = "block.gatepost.internal";
 const WAY: [&str; 2] = ["server", "resolver"];
+/// For an unbound that is to keep what it gets, and nothing else is to be said of that.
+const BELOW: &str = " harden-below-nxdomain: no\n";
 /// Long enough for any machine; nothing waits for it unless the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -131,13 +133,21 @@ fn unbound_right_after_a_restart() {
     in_own_network(test, move || {
         let mut host = Host::start(&[ZONE], "");
         // Over TCP a closed port refuses at once.
-        let _resolver =
-            unbound(&program, "", &format!("{} forward-tcp-upstream: yes\n", host.snippet("unbound")));
+        let told = without(&host.snippet("unbound"), "forward-no-cache");
+        let resolver = unbound(&program, BELOW, &format!("{told} forward-tcp-upstream: yes\n"));
         host.server.take().unwrap().stop();
         assert_eq!(asked(&format!("2.0.0.127.{ZONE}")), (SERVFAIL, vec![]));
         host.serve_again();
         assert_eq!(asked(&format!("2.0.0.127.{ZONE}")), (SERVFAIL, vec![]), "it does not remember");
         host.doctor(&[]).is_right_in(&WAY);
+        drop(resolver);
+        // As it is printed it keeps nothing, this neither.
+        let told = host.snippet("unbound");
+        let _resolver = unbound(&program, "", &format!("{told} forward-tcp-upstream: yes\n"));
+        host.server.take().unwrap().stop();
+        assert_eq!(asked(&format!("2.0.0.127.{ZONE}")), (SERVFAIL, vec![]));
+        host.serve_again();
+        assert_eq!(asked(&format!("2.0.0.127.{ZONE}")).0, NOERROR);
     });
 }
 
@@ -255,7 +265,11 @@ fn keeps(name: &str, program: &Path) {
     let text = |program: &str| host.snippet(program);
     let start = |setting: &str| -> Resolver {
         match name {
-            "unbound" => unbound(program, "", &format!("{}server:\n{setting}\n", text("unbound"))),
+            // As one that keeps what it gets.
+            "unbound" => {
+                let told = without(&text("unbound"), "forward-no-cache");
+                unbound(program, BELOW, &format!("{told}server:\n{setting}\n"))
+            }
             "named" => {
                 let told = text("bind");
                 let within = uncommented(&told, "//", "validate-except {");
@@ -339,10 +353,14 @@ fn dnsmasq_with_filters_of_its_own() {
             ("ignore-address=127.0.0.2", "resolver-refuses-address"),
             ("alias=127.0.0.2,192.0.2.1", "resolver-invents"),
             ("address=/block.gatepost.internal/", "resolver-built-in"),
+            ("server=/block.gatepost.internal/127.0.0.9#5355", "resolver-unreached"),
         ] {
             let resolver = dnsmasq(&program, line, &told);
             let found = host.doctor(&[]);
-            assert_eq!(found.first(name), [""], "{line}: {found:#?}");
+            let server =
+                told.lines().filter(|_| line.starts_with("server")).find(|told| told.starts_with("server=/"));
+            let cure = &found.first(name)[0];
+            assert!(server.map_or(cure.is_empty(), |server| cure.contains(server)), "{line}: {found:#?}");
             let (how, _) = &found.cures(name)[0];
             let place = format!("{}/dnsmasq.conf:", resolver.folder().display());
             assert!(how.contains(&format!("take `{line}` ({place}")), "{how}");
@@ -391,6 +409,130 @@ fn bind_with_a_response_policy() {
             let _cured = start(&format!("{record}\n{lines}"));
             host.doctor(&[]).is_right_in(&WAY);
         }
+    });
+}
+
+/// A root that is signed, as the world's is, and denies what nobody has. Ends with this.
+struct SignedRoot {
+    child: std::process::Child,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for SignedRoot {
+    fn drop(&mut self) {
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+impl SignedRoot {
+    /// No filter takes that for an address at home.
+    const AT: &str = "198.18.0.8";
+
+    fn start(named: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (at, ip) = (folder.path().display(), Self::AT);
+        let zone = format!(
+            "$TTL 86400\n@ SOA a.root. b.root. 1 1800 900 604800 86400\n@ NS a.root.\na.root. A {ip}\n"
+        );
+        file(folder.path(), "root", &zone);
+        sh(&format!(
+            "cd {at}; for kind in '' '-f KSK'; do dnssec-keygen -q -a ECDSAP256SHA256 $kind .; done; \
+             dnssec-signzone -q -S -o . -f signed root; cat K*.key > anchors"
+        ));
+        file(folder.path(), "hints", &format!(". 3600000 NS a.root.\na.root. 3600000 A {ip}\n"));
+        // BIND listens where an interface has the address alone.
+        sh(&format!("ip address add {ip}/32 dev lo"));
+        let config = format!(
+            "options {{ directory \"{at}\"; pid-file none; session-keyfile none; listen-on {{ {ip}; }}; listen-on-v6 {{ none; }}; recursion no; \
+             dnssec-validation no; }};\ncontrols {{ }};\nzone \".\" {{ type primary; file \"signed\"; }};\n"
+        );
+        let mut command = Command::new(named);
+        command.args(["-g", "-c"]).arg(file(folder.path(), "named.conf", &config));
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let root = Self { child, folder };
+        let end = Instant::now() + PATIENCE;
+        while dns::try_ask(format!("{ip}:53").parse().unwrap(), "a.root", A).is_none() {
+            assert!(Instant::now() < end, "{}", fs::read_to_string(root.folder.path().join("log")).unwrap());
+        }
+        root
+    }
+
+    /// What unbound is to know of it.
+    fn known(&self) -> String {
+        let at = self.folder.path().display();
+        format!(" trust-anchor-file: \"{at}/anchors\"\n root-hints: \"{at}/hints\"\n")
+    }
+}
+
+/// unbound as it comes answers below what it has verified not to be there, whatever it was told of a name there.
+#[test]
+fn unbound_below_what_the_root_denies() {
+    let test = "unbound_below_what_the_root_denies";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    let (Some(named), Some(_)) =
+        (installed("named", "bind9", test), installed("dnssec-signzone", "bind9-utils", test))
+    else {
+        return;
+    };
+    in_own_network(test, move || {
+        let host = Host::start(&[ZONE, "other.gatepost.internal"], "");
+        let root = SignedRoot::start(&named);
+        let told = host.snippet("unbound");
+        let listed = format!("2.0.0.127.{ZONE}");
+        // As anybody can have it asked, by a sender's address.
+        let denied = || assert_eq!(asked("anybody.internal"), (dns::NXDOMAIN, vec![]));
+        let resolver = unbound(&program, &root.known(), &told);
+        denied();
+        assert_eq!(asked(&listed), (NOERROR, vec![[127, 0, 0, 2]]));
+        host.doctor(&[]).is_right_in(&WAY);
+        drop(resolver);
+        // As it was printed once: it is said before it happens, and when it has.
+        let line = "    forward-no-cache: yes\n";
+        let older = told.replace(line, "");
+        assert_ne!(older, told);
+        let resolver = unbound(&program, &root.known(), &older);
+        let found = host.doctor(&[]);
+        assert_eq!(found.findings(&WAY), ["resolver-denied-above"], "{found:#?}");
+        assert_eq!(found.finding("resolver-denied-above")["level"], "warn");
+        drop(resolver);
+        let resolver = unbound(&program, &root.known(), &older);
+        denied();
+        assert_eq!(asked(&listed).0, dns::NXDOMAIN, "it is no longer so; is the line needed?");
+        let found = host.doctor(&[]);
+        assert_eq!(found.first("resolver-denied-above"), [line.trim_end()], "{found:#?}");
+        let (how, _) = &found.cures("resolver-denied-above")[0];
+        let place = format!(
+            "in the `forward-zone` of `gatepost.internal` ({}/gatepost.conf:",
+            resolver.folder().display()
+        );
+        assert!(how.contains(&place), "{how}");
+        drop(resolver);
+        // A line that belongs to the section which the text ends with.
+        let _cured = unbound(&program, &root.known(), &(older + line));
+        denied();
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// A zone that a resolver has been told of says nothing of one beside it.
+#[test]
+fn unbound_that_was_told_of_one_zone() {
+    let test = "unbound_that_was_told_of_one_zone";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&[ZONE, "other.gatepost.internal"], "");
+        let told = host.snippet("unbound");
+        let of_one = unbound(&program, "", &told.replace("\"gatepost.internal\"", &format!("\"{ZONE}\"")));
+        let found = host.doctor(&[]);
+        assert!(!found.findings(&["resolver"]).is_empty(), "{found:#?}");
+        assert!(
+            found.json()["first"]["what"].as_str().unwrap().contains("other.gatepost.internal"),
+            "{found:#?}"
+        );
+        drop(of_one);
+        let _told = unbound(&program, "", &told);
+        host.doctor(&[]).is_right_in(&WAY);
     });
 }
 

@@ -238,15 +238,19 @@ fn place(program: Program, part: Part) -> Option<(&'static str, &'static str)> {
         Program::PdnsRecursor if matches!(part, Part::Commented(_)) => {
             ("in the file that lua-config-file names", "systemctl restart pdns-recursor")
         }
-        Program::PdnsRecursor => ("in a file in /etc/powerdns/recursor.d", "systemctl restart pdns-recursor"),
+        Program::PdnsRecursor => (
+            "in a file in /etc/powerdns/recursor.d, with `forward-zones+=` where another file has forward-zones, too (else of two the later alone holds)",
+            "systemctl restart pdns-recursor",
+        ),
         Program::Dnsdist => ("in dnsdist.conf, before other rules", "systemctl restart dnsdist"),
         Program::KnotResolver => ("in kresd.conf, before other policies", "systemctl restart 'kresd@*'"),
         Program::SystemdResolved if matches!(part, Part::After(_)) => {
             ("in /etc/dnssec-trust-anchors.d/gatepost.negative", "systemctl restart systemd-resolved")
         }
-        Program::SystemdResolved => {
-            ("in a file in /etc/systemd/resolved.conf.d", "systemctl restart systemd-resolved")
-        }
+        Program::SystemdResolved => (
+            "in a file in /etc/systemd/resolved.conf.d, and no other `DNS=` in resolved.conf and beside it (of several it asks one for everything)",
+            "systemctl restart systemd-resolved",
+        ),
         _ => return None,
     })
 }

@@ -23,7 +23,7 @@ pub(super) struct Own {
 }
 
 /// Whether a line does it.
-type Guilt = fn(&Line, &Trap, &Sample, &[Name]) -> bool;
+type Guilt = fn(&Line, &Trap, &Sample, &Wiring) -> bool;
 
 /// The lines of its configuration that do it, if some of those that can be read do.
 pub(super) fn own(
@@ -43,30 +43,42 @@ pub(super) fn own(
     };
     let guilty: Vec<String> = lines
         .iter()
-        .filter(|line| is_guilty(line, trap, sample, &wiring.domains))
+        .filter(|line| is_guilty(line, trap, sample, wiring))
         .map(|line| format!("`{}` ({})", line.text, line.place))
         .collect();
     if guilty.is_empty() {
         return None;
     }
     let guilty = guilty.join(", ");
+    let name = super::cure::name(program);
+    if program == Program::Dnsmasq && is_of_others(trap) {
+        // It may be what somebody has tried to tell it.
+        let text = program.text(wiring).unwrap_or_default();
+        let told = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        return Some(Own {
+            cause: format!("its configuration has {guilty}: of two that name a domain the longer holds"),
+            cure: Cure {
+                how: format!(
+                    "{name}: take {guilty} out, have this in a file in /etc/dnsmasq.d, then `{restart}`"
+                ),
+                lines: told.collect::<Vec<_>>().join("\n"),
+            },
+        });
+    }
     Some(Own {
         cause: format!("its configuration has {guilty}, which answers instead of gatepost"),
-        cure: Cure {
-            how: format!("{}: take {guilty} out, then `{restart}`", super::cure::name(program)),
-            lines: String::new(),
-        },
+        cure: Cure { how: format!("{name}: take {guilty} out, then `{restart}`"), lines: String::new() },
     })
 }
 
 /// A local zone where gatepost is asked, or below: one above is opened by a line.
-fn of_unbound(line: &Line, _: &Trap, sample: &Sample, domains: &[Name]) -> bool {
+fn of_unbound(line: &Line, _: &Trap, sample: &Sample, wiring: &Wiring) -> bool {
     if let Some((name, kind)) =
         line.value_of("local-zone").and_then(|value| value.rsplit_once(char::is_whitespace))
     {
         let name = name.trim().trim_matches('"').parse::<Name>();
         let is_below =
-            |name: &Name| sample.listed.is_in(name) && domains.iter().any(|domain| name.is_in(domain));
+            |name: &Name| sample.listed.is_in(name) && wiring.domains.iter().any(|domain| name.is_in(domain));
         return name.is_ok_and(|name| is_below(&name)) && !OPEN.contains(&kind.trim_matches('"'));
     }
     let Some(value) = line.value_of("response-ip") else { return false };
@@ -74,7 +86,12 @@ fn of_unbound(line: &Line, _: &Trap, sample: &Sample, domains: &[Name]) -> bool 
     action.trim() != "inform" && has_any(block.trim_matches('"'), &sample.answers)
 }
 
-fn of_dnsmasq(line: &Line, trap: &Trap, sample: &Sample, domains: &[Name]) -> bool {
+/// It asks others than gatepost.
+fn is_of_others(trap: &Trap) -> bool {
+    matches!(trap, Trap::AsksTheWorld(_) | Trap::Unreached | Trap::RefusesClient)
+}
+
+fn of_dnsmasq(line: &Line, trap: &Trap, sample: &Sample, wiring: &Wiring) -> bool {
     let has = |word: &str| line.option(word).is_some_and(|block| has_any(block, &sample.answers));
     match trap {
         Trap::EmptiesAnswer if line.option("filter-A").is_some() => return true,
@@ -84,18 +101,26 @@ fn of_dnsmasq(line: &Line, trap: &Trap, sample: &Sample, domains: &[Name]) -> bo
             return true;
         }
         Trap::EmptiesAnswer | Trap::BuiltIn | Trap::Invents(_) => {}
+        _ if is_of_others(trap) => {}
         _ => return false,
     }
     // `address=/a/b/VALUE`, and `local=/a/` or `server=/a/` that names nobody to ask.
     let names = ["address", "local", "server"].into_iter().find_map(|word| Some((word, line.option(word)?)));
     let Some((word, names)) = names else { return false };
     let mut names: Vec<&str> = names.trim_start_matches('/').split('/').collect();
-    let is_alone = names.pop().is_some_and(str::is_empty);
+    let at = names.pop().unwrap_or_default();
     let is_below = |name: &str| {
         let name = name.trim_start_matches('*').trim_start_matches('.').parse::<Name>();
-        name.is_ok_and(|name| sample.listed.is_in(&name) && domains.iter().any(|domain| name.is_in(domain)))
+        name.is_ok_and(|name| {
+            sample.listed.is_in(&name) && wiring.domains.iter().any(|domain| name.is_in(domain))
+        })
     };
-    (word == "address" || is_alone) && names.into_iter().any(is_below)
+    let is_ours = at == format!("{}#{}", wiring.server.ip(), wiring.server.port());
+    let may = match is_of_others(trap) {
+        true => word == "server" && !is_ours && !at.is_empty(),
+        false => word == "address" || at.is_empty(),
+    };
+    may && names.into_iter().any(is_below)
 }
 
 fn has_any(block: &str, answers: &[Ipv4Addr]) -> bool {

@@ -23,6 +23,7 @@ mod sample;
 mod server;
 mod told;
 mod trap;
+mod unbound_forwards;
 mod unbound_keeps;
 mod who;
 
@@ -36,8 +37,8 @@ use std::time::Duration;
 use super::locate::EitherArgs;
 use super::logs;
 use super::output::{json, out};
-use super::snippet::values;
 use super::snippet::wiring::Wiring;
+use super::snippet::{Program, values};
 use super::view::View;
 use crate::config::Config;
 use crate::error::ExitStatus;
@@ -142,7 +143,13 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
             if station.answers {
                 let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
                 checks.extend(resolver::look(&view, &wiring, &paths, mail.elsewhere(), questions));
-                checks.extend(unbound_keeps::look(&resolvers));
+                let unbound = || lines::of(Program::Unbound);
+                checks.extend(unbound_keeps::look(&resolvers, || {
+                    unbound_forwards::keep_nothing(&unbound(), &wiring)
+                }));
+                if !checks.iter().any(|check| check.is(unbound_forwards::DENIED)) {
+                    checks.extend(unbound_forwards::look(&resolvers, &wiring, unbound));
+                }
             }
             checks.extend(mail::look(mail, config, &wiring, resolvers.first().copied()));
         }

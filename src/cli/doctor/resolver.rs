@@ -19,12 +19,12 @@ use super::sample::Sample;
 use super::told::Told;
 use super::trap::{InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, ttl};
 use super::who::UnboundAsks;
-use super::{Questions, TIMEOUT, below, c_library, cure, filters, lines, who};
+use super::{Questions, TIMEOUT, below, c_library, cure, filters, lines, unbound_forwards, who};
 use crate::client::{Client, Data, Manner, Over, Reply};
-use crate::model::{Name, Rtype};
+use crate::model::{Name, Rtype, Ttl};
 use crate::wire::Rcode;
 
-/// Zones that are asked of the first server, each for another of the names that a resolver is told of; of the others.
+/// Zones that are asked of the first server, of each of the names that a resolver is told of at least one; of the others.
 const ZONES: [usize; 2] = [16, 2];
 
 /// Of one that passes on what it gets as much is asked once more.
@@ -73,7 +73,7 @@ pub(super) fn look(
         checks.extend(asked);
     }
     if zones.len() > ZONES[0] && !wrong {
-        let what = format!("{} of {} names that a resolver is told of were asked", ZONES[0], zones.len());
+        let what = format!("{} of {} zones were asked", ZONES[0], zones.len());
         checks.push(Check::ok(Area::Resolver, what));
     }
     let nsswitch = std::fs::read_to_string(paths.nsswitch).unwrap_or_default();
@@ -107,7 +107,8 @@ struct Asked<'a> {
     sample: Sample,
 }
 
-/// Of each name that resolvers are told of one zone that lists something.
+/// Of each name that resolvers are told of one zone that lists something, and then what else mail programs ask: a resolver may have been told
+/// of one zone alone.
 fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
     let mut zones: Vec<&ZoneView> = view.zones.iter().filter(|zone| !zone.is_subzone()).collect();
     // What mail programs ask goes before what they do not.
@@ -119,6 +120,11 @@ fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
     };
     let mut asked: Vec<Asked<'_>> = wiring.domains.iter().filter_map(of_domain).collect();
     asked.sort_by_key(|asked| !is_wired(asked.zone.origin()));
+    for zone in zones.iter().filter(|zone| is_wired(zone.origin())) {
+        if !asked.iter().any(|asked| asked.zone.origin() == zone.origin()) {
+            asked.extend(Sample::of(zone).map(|sample| Asked { zone, sample }));
+        }
+    }
     asked
 }
 
@@ -255,7 +261,7 @@ impl<'a> Resolver<'a> {
             in_service: InService {
                 serial: zone.entry.as_ref().map_or(0, |entry| entry.serial),
                 since: age(zone.entry.as_ref().map_or(0, |entry| entry.built)),
-                ttls: Ttls { listed: sample.ttl, unlisted: zone.config.soa.minimum.min(zone.config.soa.ttl) },
+                ttls: Ttls { listed: sample.ttl, unlisted: negative_ttl(zone) },
             },
             expected: answers,
             unlisted: unlisted_checked,
@@ -353,11 +359,18 @@ impl<'a> Resolver<'a> {
         let may_refuse = wiring.server.ip().is_loopback() && unbound.localhost != Some(true);
         let told = Told::of(trap, program, may_refuse);
         let what = format!("{}{called}: {} for {name}", self.ip(), told.looks_like);
+        let may_be_denied =
+            is_here && program == Some(Program::Unbound) && matches!(trap, Trap::AsksTheWorld(_));
+        let denied = may_be_denied.then(|| unbound_forwards::denied(name, lines)).flatten();
+        let called = if denied.is_some() { unbound_forwards::DENIED } else { told.name };
         let check = match is_first && !trap.is_harmless_yet() {
-            true => Check::bad(Area::Resolver, told.name, what),
+            true => Check::bad(Area::Resolver, called, what),
             // The C library asks it when the first one is silent.
-            false => Check::warn(Area::Resolver, told.name, what),
+            false => Check::warn(Area::Resolver, called, what),
         };
+        if let Some((cause, cure)) = denied {
+            return check.because(cause).cured(cure);
+        }
         if let Some(own) = program.and_then(|program| filters::own(trap, program, sample, wiring, lines)) {
             return check.because(own.cause).cured(own.cure);
         }
@@ -411,6 +424,12 @@ fn elsewhere(check: Check, wiring: &Wiring) -> Check {
             how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
             lines: String::new(),
         })
+}
+
+/// As its data say, or else the configuration.
+fn negative_ttl(zone: &ZoneView) -> Ttl {
+    let configured = &zone.config.soa;
+    zone.answering().map_or(configured.minimum.min(configured.ttl), |zone| zone.authority().negative_ttl)
 }
 
 /// How long ago a wall clock time was.

@@ -85,7 +85,12 @@ impl Told {
             Trap::AsksTheWorld(above) => told(
                 "resolver-asks-the-world",
                 &format!("NXDOMAIN from `{above}`"),
-                "it asks the world, which has no such zone: it has not been told of gatepost",
+                match program {
+                    Some(Program::Unbound) => {
+                        "it asks the world, which has no such zone: it has not been told of gatepost, or answers below what it has verified not to be there (`forward-no-cache` is missing)"
+                    }
+                    _ => "it asks the world, which has no such zone: it has not been told of gatepost",
+                },
             ),
             Trap::HasTheZoneAbove(above) => told(
                 "resolver-has-zone-above",

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use super::finding::{Area, Check, Cure};
 use super::who;
 
-/// Of the unbound that runs here, when it is among the `resolvers`.
-pub(super) fn look(resolvers: &[IpAddr]) -> Option<Check> {
+/// Of the unbound that runs here, when it is among the `resolvers`; nothing where it keeps nothing of gatepost's.
+pub(super) fn look(resolvers: &[IpAddr], keeps_nothing: impl Fn() -> bool) -> Option<Check> {
     let is_here = resolvers.iter().any(|resolver| who::is_here(*resolver));
-    is_here.then(|| kept(&who::unbound_has)).flatten()
+    is_here.then(|| kept(&who::unbound_has)).flatten().filter(|_| !keeps_nothing())
 }
 
 /// `has`: what unbound has for a setting.

@@ -12,6 +12,9 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     );
     text.note("It asks a global server for all else, too; gatepost refuses that, and the server of the link answers. A mail server");
     text.note("is better served by one of the other resolvers. It asks nobody while loopback is the only interface that is up.");
+    text.note(
+        "Of several global servers it asks one for everything: no other DNS= in resolved.conf and beside it.",
+    );
     if let Some(refusal) = localhost::refusal(Program::SystemdResolved, wiring) {
         text.note(&refusal);
     }

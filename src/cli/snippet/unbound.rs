@@ -34,9 +34,10 @@ pub(crate) fn lines(wiring: &Wiring) -> String {
             lines.push_str(&transparent(domain));
         }
     }
+    // What it keeps it also looks for there, and finds that the root denies `internal` (harden-below-nxdomain); and gatepost is near.
     for domain in &wiring.domains {
         lines.push_str(&format!(
-            "forward-zone:\n    name: \"{domain}\"\n    forward-addr: {}@{}\n",
+            "forward-zone:\n    name: \"{domain}\"\n    forward-addr: {}@{}\n    forward-no-cache: yes\n",
             server.ip(),
             server.port()
         ));
