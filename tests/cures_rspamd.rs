@@ -8,10 +8,12 @@ mod doctor_support;
 mod mail_support;
 
 use common::installed;
+use cure_support::postfix;
 use cure_support::rspamd::{
-    ASTRAY, FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, TEXT, follow, include, is_healthy,
-    wire,
+    ASTRAY, FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, PROXY, TEXT, follow, include,
+    is_healthy, judges, wire,
 };
+use cure_support::rspamd_runs;
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 
 const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
@@ -249,5 +251,77 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
         wire(&patient, &files);
         patient.cure(case, finding, follow);
         is_healthy(&patient, &program, &rspamc, case, WHOLE);
+    }
+}
+
+/// It is Postfix's milter and does not run, or will not when it is started again.
+#[test]
+fn rspamd_does_not_run() {
+    side_by_side(rspamd_of_a_part_does_not_run);
+}
+
+fn rspamd_of_a_part_does_not_run(part: usize) {
+    let test = "rspamd_does_not_run";
+    let (Some(_), Some(rspamc), Some(_)) = (
+        installed("rspamd", "rspamd", test),
+        installed("rspamc", "rspamd", test),
+        installed("postfix", "postfix", test),
+    ) else {
+        return;
+    };
+    let Some(patient) = Patient::admit(test) else { return };
+    rspamd_runs::under_systemd(&patient);
+    let right = patient.host.snippet("rspamd");
+    let without = |end: &str| {
+        let (before, after) = right.rsplit_once(end).unwrap();
+        format!("{before}{after}")
+    };
+    let (last, inner) = (without("}\n"), right.replacen("  }\n}\n\ngroup", "}\n\ngroup", 1));
+    assert_ne!(inner, right);
+    // Whom Postfix lets in meanwhile.
+    let (waits, passes) = ("4", "2");
+    let port = "inet:localhost:11332";
+    let socket = format!("unix:{}", rspamd_runs::SOCKET);
+    let by_socket = format!("bind_socket = \"{} mode=0666\";\n", rspamd_runs::SOCKET);
+    let cases = [
+        ("nobody started it", &right, 0o644, false, port, waits),
+        ("nobody listens at its socket", &right, 0o644, false, &*socket, waits),
+        (
+            "mail passes it by",
+            &right,
+            0o644,
+            false,
+            "{ inet:127.0.0.1:11332, default_action=accept }",
+            passes,
+        ),
+        ("a file that it may not read", &right, 0o600, false, port, waits),
+        ("a file that it may not read any more", &right, 0o600, true, port, passes),
+        ("a brace too few at the end", &last, 0o644, false, port, waits),
+        ("a brace too few", &inner, 0o644, false, port, waits),
+    ];
+    for (case, text, mode, is_running, milter, meanwhile) in shared_out(cases, part) {
+        let listens = if milter == socket { &*by_socket } else { "" };
+        let files = [(TEXT, &*right), (LOCAL, &include(&right)), (PROXY, listens)];
+        wire(&patient, &files);
+        postfix::wire(&patient, &format!("smtpd_milters = {milter}\n"), postfix::SMTPD);
+        let port = (milter != socket).then_some(11332);
+        if is_running {
+            rspamd_runs::start(&patient, port);
+        }
+        let path = patient.host.file(TEXT, text);
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let replies = |expected: &str| {
+            postfix::while_it_runs(&patient, || {
+                let reply = patient.host.session(25, mail_support::UNLISTED, "me@good.example");
+                assert!(reply.starts_with(expected), "{case}: {reply}");
+            });
+        };
+        replies(meanwhile);
+        patient.cure(case, "mail-not-running", |patient, check| {
+            rspamd_runs::follow(patient, check, port, is_running);
+        });
+        replies(passes);
+        judges(&patient, &rspamc, "service/rspamd.log", case, WHOLE);
+        patient.stop("service", "service.pid");
     }
 }

@@ -496,6 +496,10 @@ fn a_milter_that_is_not_rspamds() {
         let milters = |milters: &str| found(host, &format!("smtpd_milters = {milters}\n"), SMTP);
         // OpenDKIM's.
         let _there = std::net::TcpListener::bind("127.0.0.1:8891").unwrap();
+        let _rspamd = [11332, 11900].map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).unwrap());
+        assert!(host.empty("/run"));
+        fs::create_dir("/run/rspamd").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind("/run/rspamd/milter.sock").unwrap();
         for (places, place) in [
             ("", "inet:localhost:11332"),
             ("bind_socket = \"*:11900\";\n", "inet:localhost:11900"),
@@ -542,6 +546,8 @@ fn rspamd_behind_postfix() {
         fs::write("/etc/rspamd/gatepost.conf", &text).unwrap();
         let local = |file: &str, text: &str| fs::write(format!("/etc/rspamd/local.d/{file}"), text).unwrap();
         let main = "smtpd_milters = inet:localhost:11332\n";
+        let _rspamd = std::net::TcpListener::bind("127.0.0.1:11390").unwrap();
+        let comes = std::net::TcpListener::bind("127.0.0.1:11332").unwrap();
         let told = |main: &str, name: &str| {
             let told = found(host, main, SMTP);
             assert_eq!(told.findings(&["mail"]), [name], "{told:#?}");
@@ -587,6 +593,7 @@ fn rspamd_behind_postfix() {
         is_right(main);
 
         // Postfix asks where nobody is, or another worker of rspamd's: that one goes.
+        drop(comes);
         local("worker-proxy.inc", "bind_socket = \"127.0.0.1:11390\";\n");
         for wrong in
             ["inet:127.0.0.1:11332", "inet:localhost:11333", "{ inet:[::1]:11332, connect_timeout=9s }"]
@@ -605,6 +612,7 @@ fn rspamd_behind_postfix() {
         is_right(&cure);
 
         // A service that takes main.cf's milters away.
+        let _rspamd = std::net::TcpListener::bind("127.0.0.1:11332").unwrap();
         local("worker-proxy.inc", "");
         for own in ["", "inet:localhost:8891"] {
             let told = found(host, main, &format!("{SMTP}  -o smtpd_milters={own}\n"));

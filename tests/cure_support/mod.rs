@@ -7,6 +7,7 @@ pub(crate) mod exim;
 pub(crate) mod exim_late;
 pub(crate) mod postfix;
 pub(crate) mod rspamd;
+pub(crate) mod rspamd_runs;
 pub(crate) mod spamassassin;
 
 use std::{fs, thread};

@@ -18,11 +18,12 @@ pub(crate) const OVERRIDE: &str = "etc/rspamd/override.d/rbl.conf";
 pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
 pub(crate) const OPTIONS: &str = "etc/rspamd/local.d/options.inc";
 pub(crate) const FORCED: &str = "etc/rspamd/local.d/force_actions.conf";
+pub(crate) const PROXY: &str = "etc/rspamd/local.d/worker-proxy.inc";
 pub(crate) const GROUPS: &str = "etc/rspamd/local.d/groups.conf";
 
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [ASTRAY, TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS] {
+    for file in [ASTRAY, TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS, PROXY] {
         let _ = fs::remove_file(patient.host.path(file));
     }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
@@ -45,6 +46,14 @@ pub(crate) fn is_healthy(patient: &Patient, program: &Path, rspamc: &Path, case:
     let (run, data) = (variable("RUNDIR"), variable("DBDIR"));
     host.start("rspamd", program, &["-f", "-i", "-c", config.to_str().unwrap(), &run, &data]);
     host.wait_for_port("rspamd", "127.0.0.1", 11333);
+    judges(patient, rspamc, "rspamd.log", case, healthy);
+    patient.stop("rspamd", "rspamd.pid");
+}
+
+/// Sees whom the one rejects that runs.
+#[track_caller]
+pub(crate) fn judges(patient: &Patient, rspamc: &Path, log: &str, case: &str, healthy: Healthy) {
+    let host = &patient.host;
     let expected = healthy.refuses();
     let scans = expected.iter().map(|(client, _)| {
         let mail = host.file(&format!("{client}.mail"), &mail(client, SENDER, ""));
@@ -58,10 +67,9 @@ pub(crate) fn is_healthy(patient: &Patient, program: &Path, rspamc: &Path, case:
         let output = scan.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("Action: "), "{case}: {client}: {output:?}");
-        let log = host.read("rspamd.log");
+        let log = host.read(log);
         assert_eq!(said.contains("Action: reject"), is_rejected, "{case}: {client}: {said}{log}");
     }
-    patient.stop("rspamd", "rspamd.pid");
 }
 
 /// Does what is printed of a finding.

@@ -1,7 +1,7 @@
 //! What programs of the system say, within a time: whoever asks is never kept waiting by one of them.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -12,13 +12,36 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Whether it ended well, and what it printed. Nothing where there is no such program, or when it does not end.
 pub(super) fn said(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().ok()?;
-    let mut stdout = child.stdout.take()?;
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let stdout = child.stdout.take()?;
+    awaited(child, stdout)
+}
+
+/// Whether it ended well, and what it complained of.
+pub(super) fn complains(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new(program);
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let stderr = child.stderr.take()?;
+    awaited(child, stderr)
+}
+
+fn awaited(mut child: Child, mut says: impl Read + Send + 'static) -> Option<(bool, String)> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let mut text = Vec::new();
-        let _ = stdout.read_to_end(&mut text);
+        let _ = says.read_to_end(&mut text);
         let _ = tell.send(text);
     });
     let text = told.recv_timeout(PATIENCE);
@@ -52,6 +75,8 @@ mod tests {
         assert_eq!(said("sh", &["-c", "echo yes"]), Some((true, "yes\n".to_owned())));
         assert_eq!(said("sh", &["-c", "echo no; exit 3"]), Some((false, "no\n".to_owned())));
         assert_eq!(said("/nonexistent/program", &[]), None);
+        let complaint = ["-c", "echo yes; echo no >&2; exit 1"];
+        assert_eq!(complains("sh", &complaint), Some((false, "no\n".to_owned())));
     }
 
     #[test]

@@ -105,15 +105,19 @@ fn behind(path: &Path, folder: &Path, beside: Option<&Path>, state: &Path) -> Ch
     }
 }
 
-/// Whom the service runs as.
-struct Service {
+/// Whom a service runs as.
+pub(super) struct Service {
     user: u32,
     groups: Vec<u32>,
 }
 
 impl Service {
+    pub(super) fn of(user: &User) -> Self {
+        Self { user: user.uid.as_raw(), groups: groups(user.uid.as_raw(), user.gid.as_raw()) }
+    }
+
     /// What `bits` of a class of users mean: 4 to read, 1 to look for a name in a folder.
-    fn may(&self, path: &Path, bits: u32) -> bool {
+    pub(super) fn may(&self, path: &Path, bits: u32) -> bool {
         let Ok(found) = fs::metadata(path) else { return true };
         let mode = match () {
             () if self.user == 0 => return true,
@@ -125,7 +129,7 @@ impl Service {
     }
 
     /// The first folder on the way to a file that it may not go through.
-    fn hindered(&self, path: &Path) -> Option<PathBuf> {
+    pub(super) fn hindered(&self, path: &Path) -> Option<PathBuf> {
         let path = fs::canonicalize(path).ok()?;
         let mut folders: Vec<&Path> = path.ancestors().skip(1).collect();
         folders.reverse();

@@ -20,7 +20,9 @@ mod rspamd_does;
 mod rspamd_files;
 mod rspamd_local;
 mod rspamd_proxy;
+mod rspamd_refused;
 mod rspamd_rules;
+mod rspamd_runs;
 mod rspamd_tree;
 mod rspamd_workers;
 mod spamassassin;
@@ -145,6 +147,8 @@ pub(super) struct Found {
     statements: Vec<statement::Statement>,
     harsh: Vec<Harsh>,
     troubles: Vec<Trouble>,
+    /// The rspamd that Postfix asks, where it does not run.
+    down: Option<Trouble>,
     /// Exim's that nobody reads.
     astray: Vec<Trouble>,
     /// SpamAssassin's rules, with what they score.
@@ -284,7 +288,11 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         let ground = rspamd_proxy::Ground::here(&listens, &workers.others);
         let is_reached = rspamd_proxy::reaches(&filters, &listens);
         found.idle.extend(rspamd_proxy::unasked(&found.mentions, &filters, &ground));
-        found.idle.extend(workers.idle().filter(|_| is_reached));
+        let misled = workers.idle().filter(|_| is_reached);
+        if misled.is_none() {
+            found.down = rspamd_runs::look(&filters, &listens, &texts);
+        }
+        found.idle.extend(misled);
         found.troubles.extend(rspamd_proxy::stops(&found.mentions, &filters, &ground));
         let own = if is_reached { own::public(&mynetworks::here()) } else { Vec::new() };
         found.troubles.extend(local.forgotten(&own));
@@ -431,6 +439,7 @@ pub(super) fn look(
     let idle = without_effect(&found.idle, &found.mentions, &found.again, wiring, found.threshold);
     let has_idle = !idle.is_empty();
     checks.extend(found.broken);
+    checks.extend(trouble::checks(found.down.as_slice(), wiring));
     checks.extend(idle);
     checks.extend(main_cf::again(&found.again, wiring));
     checks.extend(harsh(&found.harsh, wiring));

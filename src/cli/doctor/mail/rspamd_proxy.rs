@@ -34,6 +34,8 @@ pub(super) struct Filters {
     pub(super) is_filtered: bool,
     /// Services by which strangers' mail comes, with the milters that `-o` gives them in the place of those.
     pub(super) doors: Vec<(String, Vec<String>)>,
+    /// What `main.cf` has it do where a milter does not answer.
+    pub(super) default_action: Option<String>,
 }
 
 impl Filters {
@@ -133,20 +135,20 @@ fn open(table: &str) -> Vec<u16> {
 }
 
 /// Without braces and what is set for it alone.
-fn plain_milter(milter: &str) -> &str {
+pub(super) fn plain_milter(milter: &str) -> &str {
     milter.trim_matches(['{', '}', ' ']).split([',', ' ']).next().unwrap_or_default()
 }
 
 /// Whether a milter is where rspamd listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Is {
+pub(super) enum Is {
     Rspamd,
     Other,
     /// It cannot be told from here.
     Unsure,
 }
 
-fn is_rspamd(milter: &str, listens: &[String]) -> Is {
+pub(super) fn is_rspamd(milter: &str, listens: &[String]) -> Is {
     let milter = plain_milter(milter);
     let each = listens.iter().map(|place| {
         let place = place.split_whitespace().next().unwrap_or_default();
@@ -180,7 +182,7 @@ fn same_port(address: &str, place: &str) -> Is {
 }
 
 /// Whether an address of a milter's is on this host for sure.
-fn is_here(address: &str) -> bool {
+pub(super) fn is_here(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -416,7 +418,7 @@ mod tests {
                 in_main,
                 milters,
                 doors: vec![("smtp/inet".to_owned(), of_door)],
-                is_filtered: false,
+                ..Filters::default()
             };
             let ground = Ground { listens: &listens, others: &[], open: None };
             unasked(&mentions, &filters, &ground).map(|idle| (idle.at, idle.cure.lines))

@@ -192,6 +192,7 @@ impl Setup {
         let each = |value: &str| restrictions::elements(value).map(str::to_owned).collect::<Vec<_>>();
         let mut filters = Filters {
             in_main: each(self.parameters.get(MILTERS).map_or("", String::as_str)),
+            default_action: self.parameters.get("milter_default_action").cloned(),
             ..Filters::default()
         };
         let doors = effect::doors(self).into_iter().filter_map(|service| {
