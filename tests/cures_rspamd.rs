@@ -217,6 +217,19 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
             "mail-no-effect",
             beside(OPTIONS, "local_addrs = [\n  \"0.0.0.0/0\"\n];\n"),
         ),
+        (
+            "another action that is honored",
+            "mail-weight",
+            with(
+                "action = \"reject\";",
+                "action = \"reject\";\n      honor_action = [\"no action\", \"add header\"];",
+            ),
+        ),
+        (
+            "another action that is wanted, elsewhere",
+            "mail-weight",
+            beside(FORCED, "rules {\n  GATEPOST_BLOCK {\n    require_action = [\"greylist\"];\n  }\n}\n"),
+        ),
         ("actions that are off", "mail-weight", beside(FORCED, "enabled = false;\n")),
         (
             "actions that were not pasted",

@@ -9,7 +9,7 @@ use super::super::super::snippet::wiring::WiredZone;
 use super::super::finding::{Area, Check, Cure};
 use super::filter::Filter;
 use super::judge::Served;
-use super::rspamd_rules::{Force, Rule, Rules};
+use super::rspamd_rules::{Force, Honors, Rule, Rules};
 use super::{Does, LooksUp, Mention, is_ours};
 use crate::config::Code;
 use crate::model::{Name, Use};
@@ -300,6 +300,14 @@ impl Rules {
                 format!("{force_name} of force_actions has the action `{action}` ({at})"),
                 cured(at, &rule),
             ));
+        }
+        let action = self.action(&[name]);
+        if let Some(Honors { key, at, .. }) = force.spares(action) {
+            let does = if *key == "honor_action" { "has" } else { "has not" };
+            let cause = format!(
+                "`{key}` of {force_name} at {at} {does} \"{action}\", which is what {name} alone weighs: rspamd leaves it at that"
+            );
+            return Some((cause, without(&format!("`{key}` of {rule} at {at}"))));
         }
         let cause =
             format!("`{expression}` of {force_name} in force_actions does not hold for it alone ({at})");

@@ -7,6 +7,14 @@ use crate::model::Name;
 
 /// Where nothing says otherwise.
 const REJECT: f64 = 15.0;
+/// What rspamd does where nothing says otherwise, from what weight on; and what each is called elsewhere.
+const MILDER: [(&str, &str, Option<f64>); 3] = [
+    ("greylist", "greylist", Some(4.0)),
+    ("add_header", "add header", Some(6.0)),
+    ("rewrite_subject", "rewrite subject", None),
+];
+/// What is done with mail that weighs less.
+const NOTHING: &str = "no action";
 /// What a client is, by address.
 const ADDRESSES: [&str; 2] = ["from", "received"];
 /// Checks that look names up.
@@ -24,6 +32,8 @@ pub(super) struct Rules {
     weights: Vec<Weight>,
     /// What a mail weighs that is rejected; nothing where none is for its weight.
     pub(super) reject: Option<f64>,
+    /// What is done with lighter mail, from what weight on.
+    milder: Vec<(&'static str, f64)>,
     pub(super) forces: Vec<Force>,
     /// `force_actions` is switched off there.
     pub(super) forces_off: Option<String>,
@@ -70,13 +80,25 @@ pub(super) struct Force {
     pub(super) twice: Option<(String, Vec<String>)>,
     pub(super) action: String,
     pub(super) expression: String,
+    /// What rspamd must not be about to do with the mail, and what it must.
+    honors: Option<Honors>,
+    requires: Option<Honors>,
     /// Nothing else has to hold.
     is_plain: bool,
 }
 
+/// Actions that a rule of `force_actions` looks at.
+#[derive(Debug)]
+pub(super) struct Honors {
+    pub(super) key: &'static str,
+    pub(super) at: String,
+    actions: Vec<String>,
+}
+
 impl Rules {
     pub(super) fn of(tree: &Block) -> Self {
-        let mut rules = Self { reject: reject(tree), weights: weights(tree), ..Self::default() };
+        let mut rules =
+            Self { reject: reject(tree), milder: milder(tree), weights: weights(tree), ..Self::default() };
         rules.asked(&tree.beside("rbl"));
         let forces = tree.beside("force_actions");
         rules.forces_off = forces.all("enabled").first().filter(|node| is(node, false)).map(at);
@@ -145,7 +167,7 @@ impl Rules {
     pub(super) fn forced(&self, symbols: &[&str]) -> Option<bool> {
         let mut is_sure = true;
         for force in self.forces.iter().filter(|_| self.forces_off.is_none()) {
-            match force.rejects(symbols) {
+            match force.rejects(symbols, self.action(symbols)) {
                 Some(true) => return Some(true),
                 Some(false) => {}
                 None => is_sure = false,
@@ -157,17 +179,38 @@ impl Rules {
     /// The rule that rejects mail with these symbols.
     pub(super) fn forces(&self, symbols: &[&str]) -> Option<&Force> {
         let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
-        forces.find(|force| force.rejects(symbols) == Some(true))
+        forces.find(|force| force.rejects(symbols, self.action(symbols)) == Some(true))
+    }
+
+    /// What rspamd would do with mail that has these symbols alone, by what they weigh.
+    pub(super) fn action(&self, symbols: &[&str]) -> &'static str {
+        let weight: f64 =
+            symbols.iter().filter_map(|symbol| self.weight(symbol)).map(|weight| weight.value).sum();
+        if self.reject.is_some_and(|reject| weight >= reject) {
+            return "reject";
+        }
+        let reached = self.milder.iter().filter(|(_, from)| weight >= *from);
+        reached.max_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(NOTHING, |(action, _)| *action)
     }
 }
 
 impl Force {
-    fn rejects(&self, symbols: &[&str]) -> Option<bool> {
+    /// `action` is what rspamd would do without it.
+    fn rejects(&self, symbols: &[&str], action: &str) -> Option<bool> {
         if self.twice.is_some() || self.action != "reject" {
             return Some(false);
         }
         let holds = holds(&self.expression, &|atom| symbols.contains(&atom))?;
+        if self.spares(action).is_some() {
+            return Some(false);
+        }
         (self.is_plain || !holds).then_some(holds)
+    }
+
+    /// What keeps it from doing anything with mail of which rspamd would do this.
+    pub(super) fn spares(&self, action: &str) -> Option<&Honors> {
+        let has = |honors: &&Honors| honors.actions.iter().any(|known| known == action);
+        self.honors.as_ref().filter(has).or_else(|| self.requires.as_ref().filter(|requires| !has(requires)))
     }
 
     pub(super) fn mentions(&self, symbol: &str) -> bool {
@@ -191,6 +234,18 @@ fn reject(tree: &Block) -> Option<f64> {
         [] => Some(REJECT),
         nodes => nodes.last()?.text()?.parse().ok(),
     }
+}
+
+fn milder(tree: &Block) -> Vec<(&'static str, f64)> {
+    let actions = tree.beside("actions");
+    let each = MILDER.into_iter().filter_map(|(key, action, comes)| {
+        let from = match actions.all(key) {
+            [] => comes,
+            nodes => nodes.last()?.text()?.parse().ok(),
+        };
+        Some((action, from?))
+    });
+    each.collect()
 }
 
 fn weights(tree: &Block) -> Vec<Weight> {
@@ -266,12 +321,19 @@ fn force(name: &str, node: &Node) -> Option<Force> {
         (key.to_owned(), block.all(key).iter().map(at).collect())
     });
     let text = |key: &str| block.all(key).first().and_then(Node::text).unwrap_or_default().to_owned();
+    let honors = |key: &'static str| {
+        let at = block.all(key).first().map(at)?;
+        let actions = block.texts(key).into_iter().map(str::to_owned).collect();
+        Some(Honors { key, at, actions })
+    };
     Some(Force {
         name: name.to_owned(),
         at: block.all("action").first().map_or_else(|| node.at.clone(), at),
         twice,
         action: text("action"),
         expression: text("expression"),
+        honors: honors("honor_action"),
+        requires: honors("require_action"),
         is_plain: MORE.iter().all(|key| block.all(key).is_empty()),
     })
 }
