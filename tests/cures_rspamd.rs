@@ -254,6 +254,11 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
             vec![(TEXT, right.clone() + &right.replace(", \"127.0.4.6\"", "")), (LOCAL, include(&right))],
         ),
         (
+            "the line that includes it twice",
+            "mail-no-effect",
+            vec![(TEXT, right.clone()), (LOCAL, include(&right) + "# more\n" + &include(&right))],
+        ),
+        (
             "a setting twice",
             "mail-no-effect",
             beside(MODULE, "rbls {\n  gatepost_block {\n    exclude_local = false;\n  }\n}\n"),

@@ -120,6 +120,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));
         edit(&file, &|text| text[line] = text[line].replace("enabled = false;", ""));
+    } else if printed.how.starts_with("take the line `.include` at ") {
+        let (file, line) = found(printed.quoted(" at ", ' '));
+        edit(&file, &|text| assert!(text.remove(line).starts_with(".include")));
     } else if printed.how.starts_with("take the block `") {
         let (file, line) = found(printed.quoted("` at ", ' '));
         edit(&file, &|text| take_block(text, line));

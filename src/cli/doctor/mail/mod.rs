@@ -274,6 +274,7 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
     let tree = rspamd_tree::tree(&|path| fs::read_to_string(path).ok());
     found.rules = rspamd_rules::Rules::of(&tree);
+    found.rules.again = rspamd_files::included_again(&texts);
     let local = rspamd_local::Local::of(&tree, &found.rules);
     found.idle.extend(local.everybody());
     found.troubles.extend(local.strangers());

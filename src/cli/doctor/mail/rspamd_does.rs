@@ -85,6 +85,11 @@ impl Rules {
             if is_whole && !told.insert((file(first).to_owned(), file(last).to_owned())) {
                 continue;
             }
+            let is_of_it = |(path, _): &&(String, [String; 2])| first == last && *path == file(first);
+            if let Some((path, lines)) = self.again.iter().find(is_of_it) {
+                checks.push(included_again(path, lines, &mention.zone));
+                continue;
+            }
             let what = format!("rspamd, {last}: what asks {} has no effect", mention.zone);
             let twofold = if is_whole { "the rule" } else { &twice.key };
             let cause = format!(
@@ -399,6 +404,16 @@ fn cure(symbol: &Symbol<'_>, at: &str, what: &str, all: &[Mention], served: &Ser
         Some(cure) => cure,
         None => without(&format!("{what} at {at}")),
     }
+}
+
+/// A line `.include` that stands twice.
+fn included_again(path: &str, [first, last]: &[String; 2], zone: &Name) -> Check {
+    let what = format!("rspamd, {last}: what asks {zone} has no effect");
+    let cause = format!(
+        "{path} is included at {first} already: of what is merged each setting has two values then, and rspamd loads no such rule"
+    );
+    let cure = without(&format!("the line `.include` at {last}"));
+    Check::bad(Area::Mail, "mail-no-effect", what).because(cause).cured(cure)
 }
 
 fn without(what: &str) -> Cure {

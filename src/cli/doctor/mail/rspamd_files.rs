@@ -1,6 +1,6 @@
 //! Which of rspamd's files count, where: a text in the wrong one, and rules that weigh nothing. Pure but for [`besides`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,16 +19,7 @@ const OWN: &str = "gatepost.conf";
 pub(super) fn include(texts: &mut Vec<Read>, read: &dyn Fn(&Path) -> Option<String>) {
     let mut at = 0;
     while at < texts.len() && texts.len() < 64 {
-        let lines = texts[at].text.lines().filter(|_| texts[at].program == Program::Rspamd);
-        let named = lines.filter_map(|line| {
-            let rest = line.trim_start().strip_prefix(".include")?;
-            let path = rest.split('"').nth(1)?;
-            Some(
-                ["$LOCAL_CONFDIR", "$CONFDIR"]
-                    .iter()
-                    .fold(path.to_owned(), |path, name| path.replace(name, FOLDER)),
-            )
-        });
+        let named = included(&texts[at]).into_iter().map(|(_, path)| path);
         let named: Vec<String> = named.filter(|path| !texts.iter().any(|read| read.place == *path)).collect();
         for place in named {
             let text = read(Path::new(&place));
@@ -36,6 +27,37 @@ pub(super) fn include(texts: &mut Vec<Read>, read: &dyn Fn(&Path) -> Option<Stri
         }
         at += 1;
     }
+}
+
+/// The lines of a file of rspamd's that include another, and which.
+fn included(read: &Read) -> Vec<(usize, String)> {
+    let lines = read.text.lines().enumerate().filter(|_| read.program == Program::Rspamd);
+    let included = lines.filter_map(|(at, line)| {
+        let rest = line.trim_start().strip_prefix(".include")?;
+        let path = rest.split('"').nth(1)?.to_owned();
+        let names = ["${LOCAL_CONFDIR}", "$LOCAL_CONFDIR", "${CONFDIR}", "$CONFDIR"];
+        Some((at + 1, names.iter().fold(path, |path, name| path.replace(name, FOLDER))))
+    });
+    included.collect()
+}
+
+/// Files that are included more than once: each with where that is said first and last.
+pub(super) fn included_again(texts: &[Read]) -> Vec<(String, [String; 2])> {
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    let mut again: Vec<(String, [String; 2])> = Vec::new();
+    for (read, (line, path)) in
+        texts.iter().flat_map(|read| included(read).into_iter().map(move |one| (read, one)))
+    {
+        let at = format!("{}:{line}", read.place);
+        match first.get(&path) {
+            Some(before) => {
+                again.retain(|(known, _)| *known != path);
+                again.push((path, [before.clone(), at]));
+            }
+            None => drop(first.insert(path, at)),
+        }
+    }
+    again
 }
 
 /// All other files of an administrator's, in which rules may be given a weight.
@@ -219,6 +241,17 @@ mod tests {
         assert!(idle[0].1.contains("A_ONE"), "{idle:?}");
         let given = "symbols = { \"A_ONE\" { weight = 8.0; } }";
         assert_eq!(told("/etc/rspamd/local.d/rbl.conf", RULES, given), (1, vec![]));
+    }
+
+    #[test]
+    fn what_is_included_twice() {
+        let read =
+            |text: &str| Read { program: Program::Rspamd, place: "a".to_owned(), text: text.to_owned() };
+        let again = |text: &str| included_again(&[read(text)]);
+        let (line, whole) = (".include(try=true) \"$LOCAL_CONFDIR/x\"\n", ".include \"/etc/rspamd/x\"\n");
+        assert_eq!(again(&format!("{line}# {line}.include \"$CONFDIR/y\"\n")), []);
+        let told = again(&format!("{line}\n{whole}"));
+        assert_eq!(told, [("/etc/rspamd/x".to_owned(), ["a:1".to_owned(), "a:3".to_owned()])]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Rules {
     pub(super) rules: Vec<Rule>,
     /// Those that rspamd does not load, since something of them is set twice.
     pub(super) twice: Vec<Twice>,
+    /// Files that are included more than once, and where first and last.
+    pub(super) again: Vec<(String, [String; 2])>,
     weights: Vec<Weight>,
     /// What a mail weighs that is rejected; nothing where none is for its weight.
     pub(super) reject: Option<f64>,
