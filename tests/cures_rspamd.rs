@@ -10,7 +10,7 @@ mod mail_support;
 use common::installed;
 use cure_support::postfix;
 use cure_support::rspamd::{
-    ASTRAY, FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, PROXY, TEXT, follow, include,
+    ACTIONS, ASTRAY, FORCED, GROUPS, INSTEAD, LOCAL, MODULE, OPTIONS, OVERRIDE, PROXY, TEXT, follow, include,
     is_healthy, judges, wire,
 };
 use cure_support::rspamd_runs;
@@ -172,6 +172,11 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
             "a score list that is enough",
             "mail-wrong-use",
             with("\"GATEPOST_BROAD\" { weight = 2.0", "\"GATEPOST_BROAD\" { weight = 20.0"),
+        ),
+        (
+            "a score list that is enough by what rejects",
+            "mail-wrong-use",
+            beside(ACTIONS, "add_header = 1.5;\nreject = 2;\n"),
         ),
         ("a weight elsewhere", "mail-wrong-use", beside(GROUPS, weighed)),
         (

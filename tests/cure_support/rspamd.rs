@@ -19,11 +19,12 @@ pub(crate) const INSTEAD: &str = "etc/rspamd/rspamd.conf.override";
 pub(crate) const OPTIONS: &str = "etc/rspamd/local.d/options.inc";
 pub(crate) const FORCED: &str = "etc/rspamd/local.d/force_actions.conf";
 pub(crate) const PROXY: &str = "etc/rspamd/local.d/worker-proxy.inc";
+pub(crate) const ACTIONS: &str = "etc/rspamd/local.d/actions.conf";
 pub(crate) const GROUPS: &str = "etc/rspamd/local.d/groups.conf";
 
 /// Gives the patient these files, and no others of a person's.
 pub(crate) fn wire(patient: &Patient, files: &[(&str, &str)]) {
-    for file in [ASTRAY, TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS, PROXY] {
+    for file in [ASTRAY, TEXT, LOCAL, MODULE, OVERRIDE, INSTEAD, OPTIONS, FORCED, GROUPS, PROXY, ACTIONS] {
         let _ = fs::remove_file(patient.host.path(file));
     }
     files.iter().for_each(|(file, text)| drop(patient.host.file(file, text)));
@@ -120,6 +121,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.starts_with("take that line out of ") {
         let (file, line) = found(printed.quoted("out of ", ','));
         edit(&file, &|text| text[line] = text[line].replace("enabled = false;", ""));
+    } else if printed.how.starts_with("this in the place of `reject` at ") {
+        let (file, line) = found(printed.quoted(" at ", ','));
+        edit(&file, &|text| text[line] = printed.lines.to_owned());
     } else if printed.how.starts_with("take the line `.include` at ") {
         let (file, line) = found(printed.quoted(" at ", ' '));
         edit(&file, &|text| assert!(text.remove(line).starts_with(".include")));

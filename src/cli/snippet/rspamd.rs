@@ -8,9 +8,11 @@ use crate::model::Use;
 pub(crate) const INCLUDE: &str =
     ".include(try=true,priority=1,duplicate=merge) \"$LOCAL_CONFDIR/gatepost.conf\"";
 
-/// What a listing weighs, by use; rspamd's own actions begin at 4 (greylist), 6 (mark) and 15 (reject).
+/// What a listing weighs, by use; rspamd's own actions begin at 4 (greylist), 6 (mark) and [`REJECT`].
 const BLOCK: f64 = 8.0;
-const SCORE: f64 = 2.0;
+pub(crate) const SCORE: f64 = 2.0;
+/// What rejects, as rspamd comes: the weights are made for that.
+pub(crate) const REJECT: f64 = 15.0;
 const ALLOW: f64 = -5.0;
 
 pub(crate) fn text(wiring: &Wiring) -> String {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::super::super::snippet::Program;
+use super::super::super::snippet::rspamd::{REJECT, SCORE};
 use super::super::super::snippet::wiring::WiredZone;
 use super::super::finding::{Area, Check, Cure};
 use super::filter::Filter;
@@ -167,6 +168,21 @@ impl Rules {
             ),
             _ => return None,
         };
+        // It weighs no more than the text has it weigh: what rejects is too low.
+        let lowered = self.reject_at.as_ref().filter(|_| reaches.is_some() && is_lenient && value <= SCORE);
+        if let (Some(at), Some(reject)) = (lowered, reaches) {
+            let what = format!("rspamd, {at}: {rest}");
+            let cause = format!(
+                "`reject = {reject}` there: it is enough alone, and the weights are made for {REJECT}"
+            );
+            let cure = Cure {
+                how: format!(
+                    "this in the place of `reject` at {at}, and restart rspamd (who wants to reject at less divides all weights alike)"
+                ),
+                lines: format!("reject = {REJECT};"),
+            };
+            return Some(Check::bad(Area::Mail, "mail-wrong-use", what).because(cause).cured(cure));
+        }
         let what = format!("rspamd, {}: {rest}", weight.at);
         let check = Check::bad(Area::Mail, "mail-wrong-use", what).because(cause);
         Some(check.cured(cured(&weight.at, &format!("the weight of {name}"))))

@@ -1,12 +1,11 @@
 //! rspamd's rules as they are in effect: what each asks for whom, what its symbols weigh, and for which of them `force_actions` rejects. Pure.
 
 use super::expression::holds;
+use super::super::super::snippet::rspamd::REJECT;
 use super::filter::Filter;
 use super::rspamd_tree::{Block, Node, Value};
 use crate::model::Name;
 
-/// Where nothing says otherwise.
-const REJECT: f64 = 15.0;
 /// What rspamd does where nothing says otherwise, from what weight on; and what each is called elsewhere.
 const MILDER: [(&str, &str, Option<f64>); 3] = [
     ("greylist", "greylist", Some(4.0)),
@@ -34,6 +33,8 @@ pub(super) struct Rules {
     weights: Vec<Weight>,
     /// What a mail weighs that is rejected; nothing where none is for its weight.
     pub(super) reject: Option<f64>,
+    /// Where that is said.
+    pub(super) reject_at: Option<String>,
     /// What is done with lighter mail, from what weight on.
     milder: Vec<(&'static str, f64)>,
     pub(super) forces: Vec<Force>,
@@ -99,8 +100,13 @@ pub(super) struct Honors {
 
 impl Rules {
     pub(super) fn of(tree: &Block) -> Self {
-        let mut rules =
-            Self { reject: reject(tree), milder: milder(tree), weights: weights(tree), ..Self::default() };
+        let mut rules = Self {
+            reject: reject(tree),
+            reject_at: tree.beside("actions").all("reject").last().map(at),
+            milder: milder(tree),
+            weights: weights(tree),
+            ..Self::default()
+        };
         rules.asked(&tree.beside("rbl"));
         let forces = tree.beside("force_actions");
         rules.forces_off = forces.all("enabled").first().filter(|node| is(node, false)).map(at);
