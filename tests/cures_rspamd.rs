@@ -54,6 +54,9 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
     };
     let off = right.replacen("    gatepost_block {\n", "    gatepost_block {\n      enabled = false;\n", 1);
     assert_ne!(off, right);
+    // An administrator's own, which no list has to do with.
+    let forced =
+        "rules {\n  MINE {\n    action = \"reject\";\n    expression = \"MINE\";\n  }\n}\n".to_owned();
     let cases = [
         ("no filter", "mail-no-filter", vec![own("")], NO_ALLOW_LISTS),
         (
@@ -92,6 +95,12 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
             "rules that are emptied",
             "mail-no-effect",
             vec![whole(), (LOCAL, include(&right) + "rbl {\n  rbls {\n  }\n}\n")],
+            WHOLE,
+        ),
+        (
+            "an older text below the line",
+            "mail-no-effect",
+            vec![whole(), (LOCAL, include(&right) + &right), (FORCED, forced.clone())],
             WHOLE,
         ),
         (
@@ -137,6 +146,9 @@ fn rspamd_of_a_part_asks_wrongly(part: usize) {
         wire(&patient, &files);
         patient.cure(case, finding, follow);
         is_healthy(&patient, &program, &rspamc, case, healthy);
+        if patient.host.read(FORCED) == forced {
+            assert!(patient.host.read("rspamd.log").contains("FORCE_ACTION_MINE"), "{case}: {forced}");
+        }
     }
 }
 

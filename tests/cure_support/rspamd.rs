@@ -127,6 +127,13 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.starts_with("take the line `.include` at ") {
         let (file, line) = found(printed.quoted(" at ", ' '));
         edit(&file, &|text| assert!(text.remove(line).starts_with(".include")));
+    } else if printed.how.starts_with("take the blocks `") {
+        let blocks =
+            printed.how.split("` at ").skip(1).map(|rest| found(rest.split([' ', ',']).next().unwrap()));
+        // From the end: what is taken out moves what stands behind it.
+        for (file, line) in blocks.collect::<Vec<_>>().into_iter().rev() {
+            edit(&file, &|text| take_block(text, line));
+        }
     } else if printed.how.starts_with("take the block `") {
         let (file, line) = found(printed.quoted("` at ", ' '));
         edit(&file, &|text| take_block(text, line));

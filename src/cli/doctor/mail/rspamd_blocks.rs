@@ -149,15 +149,53 @@ pub(super) fn replaced(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle>
             zones: asked.iter().map(|mention| mention.zone.clone()).collect(),
             matters: false,
             cause: format!("`{name}` at {by} takes the place of it: of several rspamd looks at one alone"),
-            cure: Cure {
-                how: format!("take the block `{name}` at {by} out, with its other rules beside these where it has some, and restart rspamd"),
-                lines: String::new(),
-            },
+            cure: out(name, by, &beside_older(parts, by)),
         })
     });
     let idle: Vec<Idle> = idle.collect();
     mentions.retain(|mention| !lost.iter().any(|(place, ..)| mention.at == *place));
     idle
+}
+
+fn out(name: &str, by: &str, more: &[String]) -> Cure {
+    let how = match more {
+        [] => format!(
+            "take the block `{name}` at {by} out, with its other rules beside these where it has some, and restart rspamd"
+        ),
+        [others @ .., last] => {
+            let others: String = others.iter().map(|other| format!(", {other}")).collect();
+            format!(
+                "take the blocks `{name}` at {by}{others} and {last} out, which are of an older text, with other rules beside these where there are some, and restart rspamd"
+            )
+        }
+    };
+    Cure { how, lines: String::new() }
+}
+
+/// The other blocks of an older text that the rules at `by` are of: its weights, and its `force_actions`, which would put one's own out of
+/// force.
+fn beside_older(parts: &[Part], by: &str) -> Vec<String> {
+    let file = |place: &str| place.rsplit_once(':').map_or(place, |(file, _)| file).to_owned();
+    let older = parts.iter().filter(|part| {
+        file(&part.place) == file(by) && matches!(part.block, Block::Beside(_) | Block::Instead(_))
+    });
+    let of_older: Vec<&Part> = older.collect();
+    let is_of_gatepost = |opened: &Part| {
+        let within =
+            |part: &&&Part| part.block == opened.block && part.path.len() == 2 && part.value.is_none();
+        let mut within = of_older.iter().filter(within).peekable();
+        within.peek().is_some() && within.all(|part| part.name.starts_with("GATEPOST_"))
+    };
+    let is_beside = |part: &&&Part| {
+        let is_block = part.path.is_empty() && part.value.is_none();
+        is_block && (part.name == "force_actions" || part.name.starts_with("group")) && is_of_gatepost(part)
+    };
+    // The name of a group has lost its last sign.
+    let name = |part: &Part| match part.name.contains('"') {
+        true => format!("{}\"", part.name),
+        false => part.name.clone(),
+    };
+    of_older.iter().filter(is_beside).map(|part| format!("`{}` at {}", name(part), part.place)).collect()
 }
 
 /// Rules beside which rspamd looks at none of its own.
@@ -253,6 +291,30 @@ mod tests {
 
     /// Places and texts.
     type Files<'a> = &'a [(&'a str, &'a str)];
+
+    #[test]
+    fn an_older_text_goes_whole() {
+        let group = "group \"gatepost\" {\n symbols {\n \"GATEPOST_A\" { weight = 8.0; }\n }\n}\n";
+        let forced = "force_actions {\n rules {\n GATEPOST_A {\n action = \"reject\";\n }\n }\n}\n";
+        let told = |more: &str| {
+            let texts: Vec<Read> = [(LOCAL, format!("{}{more}", block("a"))), (MODULE, rules("b"))]
+                .into_iter()
+                .map(|(place, text)| Read { program: Program::Rspamd, place: place.to_owned(), text })
+                .collect();
+            let mut mentions =
+                texts.iter().flat_map(|read| rspamd::mentions(&read.place, &read.text)).collect();
+            replaced(&parts(&texts), &mut mentions).remove(0).cure.how
+        };
+        assert!(told("").starts_with(&format!("take the block `rbls` at {LOCAL}:1 out, ")));
+        let both = told(&format!("{group}{forced}"));
+        let wanted = format!(
+            "take the blocks `rbls` at {LOCAL}:1, `group \"gatepost\"` at {LOCAL}:2 and `force_actions` at {LOCAL}:7 out, "
+        );
+        assert!(both.starts_with(&wanted), "{both}");
+        // What is one's own stays.
+        let own = told(&forced.replace("GATEPOST_A {", "MINE {\n }\n GATEPOST_A {"));
+        assert!(own.starts_with("take the block `rbls` at "), "{own}");
+    }
 
     /// As rspamd 3.4 was seen to do.
     #[test]
