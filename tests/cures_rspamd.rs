@@ -176,6 +176,8 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
         vec![(TEXT, right.clone()), (LOCAL, include(&right)), (file, more.to_owned())]
     };
     let below = |more: &str| vec![(TEXT, right.clone()), (LOCAL, include(&right) + more)];
+    let unheeding = right.replacen("\"GATEPOST_BLOCK & !GATEPOST_OK\"", "\"GATEPOST_BLOCK\"", 1);
+    assert_ne!(unheeding, right);
     let (without_forces, _) = right.split_once("force_actions {").unwrap();
     let weighed =
         "group \"mine\" {\n  symbols {\n    \"GATEPOST_BROAD\" {\n      weight = 20;\n    }\n  }\n}\n";
@@ -227,7 +229,7 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
         (
             "allow lists that are not heeded",
             "mail-allow-unheeded",
-            with("\"GATEPOST_BLOCK & !GATEPOST_OK\"", "\"GATEPOST_BLOCK\""),
+            vec![(TEXT, unheeding.replace("      is_whitelist = true;\n", "")), (LOCAL, include(&right))],
         ),
         (
             "everybody as one's own",
@@ -286,6 +288,12 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
         wire(&patient, &files);
         patient.cure(case, finding, follow);
         is_healthy(&patient, &program, &rspamc, case, WHOLE);
+    }
+    // A whitelist excepts without being named there, too.
+    if part == 0 {
+        wire(&patient, &[(TEXT, &*unheeding), (LOCAL, &*include(&right))]);
+        assert_eq!(patient.doctor().findings(&["mail"]), [""; 0]);
+        is_healthy(&patient, &program, &rspamc, "a whitelist", WHOLE);
     }
 }
 

@@ -429,7 +429,8 @@ fn elsewhere(check: Check, wiring: &Wiring) -> Check {
 /// As its data say, or else the configuration.
 fn negative_ttl(zone: &ZoneView) -> Ttl {
     let configured = &zone.config.soa;
-    zone.answering().map_or(configured.minimum.min(configured.ttl), |zone| zone.authority().negative_ttl)
+    zone.answering()
+        .map_or_else(|| configured.minimum.min(configured.ttl), |zone| zone.authority().negative_ttl)
 }
 
 /// How long ago a wall clock time was.

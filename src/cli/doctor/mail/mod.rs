@@ -1,7 +1,7 @@
 //! The third station: what mail programs do with the answers, as far as their configuration can be read.
 //!
 //! A file for each program turns its text into [`Mention`]s; what is wrong with them `judge` says. Pure but for [`read_all`], which reads
-//! files, asks `postconf` and changes nothing.
+//! files, asks `postconf` and `rspamadm` and changes nothing.
 
 mod cured;
 mod exim;
@@ -275,7 +275,7 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     let tree = rspamd_tree::tree(&|path| fs::read_to_string(path).ok());
     found.rules = rspamd_rules::Rules::of(&tree);
     found.rules.again = rspamd_files::included_again(&texts);
-    let local = rspamd_local::Local::of(&tree, &found.rules);
+    let local = rspamd_local::Local::of(&tree, &found.rules, &|path| fs::read_to_string(path).ok());
     found.idle.extend(local.everybody());
     found.troubles.extend(local.strangers());
     found

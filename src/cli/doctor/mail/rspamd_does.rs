@@ -46,10 +46,9 @@ impl Rules {
         let all = mentions.clone();
         let symbols: Vec<Symbol<'_>> =
             self.rules.iter().flat_map(|rule| symbols(rule, &all, served)).collect();
-        let allowing: Vec<&str> = symbols
+        let allowing: Vec<&Symbol<'_>> = symbols
             .iter()
             .filter(|symbol| symbol.is_alone(Use::Allow) && symbol.rule.looks_up_addresses())
-            .map(|symbol| symbol.name)
             .collect();
         for symbol in &symbols {
             let cured = |at: &str, what: &str| cure(symbol, at, what, &all, served);
@@ -206,7 +205,7 @@ impl Rules {
     fn allowed_in_vain(
         &self,
         symbol: &Symbol<'_>,
-        allowing: &[&str],
+        allowing: &[&Symbol<'_>],
         cured: &dyn Fn(&str, &str) -> Cure,
     ) -> Option<Check> {
         // What a person blocks counts more.
@@ -214,8 +213,11 @@ impl Rules {
         if !symbol.is_alone(Use::Block) || !is_of_lists || self.forced(&[symbol.name]) != Some(true) {
             return None;
         }
-        let vain = |allow: &&&str| self.forced(&[symbol.name, allow]) == Some(true);
-        let unheeded: Vec<&str> = allowing.iter().filter(vain).copied().collect();
+        let vain = |allow: &&&Symbol<'_>| {
+            let is_asked = !symbol.rule.is_excepted_by(allow.rule, allow.name);
+            is_asked && self.forced(&[symbol.name, allow.name]) == Some(true)
+        };
+        let unheeded: Vec<&str> = allowing.iter().filter(vain).map(|allow| allow.name).collect();
         let force = self.forces(&[symbol.name, unheeded.first()?])?;
         let Symbol { name, mention: Mention { zone, .. }, .. } = symbol;
         let what = format!("rspamd, {}: {zone} rejects whom an allow list has, too", force.at);
@@ -338,11 +340,14 @@ impl Rules {
 
 impl Unforced {
     fn check(self) -> Check {
-        let mut zones: Vec<String> = self.zones.iter().map(ToString::to_string).collect();
-        zones.dedup();
-        let is_alone = if zones.len() == 1 { "is" } else { "are" };
+        let mut zones: Vec<String> = Vec::new();
+        for zone in self.zones.iter().map(ToString::to_string) {
+            if !zones.contains(&zone) {
+                zones.push(zone);
+            }
+        }
         let what = format!(
-            "rspamd, {}: who {is_alone} on a list of {} is not rejected for it ({})",
+            "rspamd, {}: who is on a list of {} is not rejected for it ({})",
             self.first,
             zones.join(", "),
             self.symbols.join(", ")

@@ -1,13 +1,14 @@
 //! Whom rspamd takes for its own (`local_addrs`), and asks no list for: the world, a provider's customers, or fewer than Postfix does. Pure.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::super::super::snippet::Program;
 use super::super::finding::Cure;
 use super::Idle;
 use super::rspamd_rules::Rules;
 use super::rspamd_tree::{Block, Value};
-use super::spamassassin_relays::is_wide;
 use super::trouble::Trouble;
-use crate::config::is_nobodys_own;
+use crate::config::{is_nobodys_own, is_public};
 use crate::model::{Name, Subject};
 
 /// Where an administrator's own are added to those that rspamd has by itself.
@@ -24,7 +25,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn of(tree: &Block, rules: &Rules) -> Self {
+    /// `read` gives the text of a map.
+    pub(super) fn of(tree: &Block, rules: &Rules, read: &dyn Fn(&str) -> Option<String>) -> Self {
         let options = tree.beside("options");
         let nodes = options.all("local_addrs").iter().flat_map(|node| match &node.value {
             Value::List(list) => list.iter().collect(),
@@ -36,13 +38,26 @@ impl Local {
             for word in words {
                 match word.parse() {
                     Ok(network) => local.networks.push((network, word.to_owned(), node.at.clone())),
-                    Err(_) => local.is_open = true,
+                    Err(_) => local.map(word, read),
                 }
             }
         }
         let excluding = rules.rules.iter().filter(|rule| rule.excludes_local && rule.looks_up_addresses());
         local.zones = excluding.map(|rule| rule.zone.clone()).collect();
         local
+    }
+
+    /// A network is the first word of a line.
+    fn map(&mut self, word: &str, read: &dyn Fn(&str) -> Option<String>) {
+        self.is_open = true;
+        let path = word.strip_prefix("file://").unwrap_or(word);
+        let Some(text) = Some(path).filter(|path| path.starts_with('/')).and_then(read) else { return };
+        for (at, line) in text.lines().enumerate() {
+            let word = line.split(['#', ';', ' ', '\t']).next().unwrap_or_default().trim_matches('"');
+            let network = word.parse().ok();
+            self.networks
+                .extend(network.map(|network| (network, word.to_owned(), format!("{path}:{}", at + 1))));
+        }
     }
 
     /// Everybody is its own.
@@ -63,7 +78,7 @@ impl Local {
     /// So are all customers of a provider.
     pub(super) fn strangers(&self) -> Option<Trouble> {
         let (_, word, at) =
-            self.networks.iter().find(|(network, word, _)| is_wide(word) && !is_nobodys_own(network))?;
+            self.networks.iter().find(|(network, word, _)| is_providers(word) && !is_nobodys_own(network))?;
         Some(Trouble {
             program: Program::Rspamd,
             name: "mail-trusts-strangers",
@@ -111,6 +126,14 @@ impl Local {
     }
 }
 
+/// A public network that is wider than any organisation's that sends mail.
+fn is_providers(word: &str) -> bool {
+    const WIDEST: u8 = 16;
+    let Some((start, bits)) = word.split_once('/') else { return false };
+    let start = start.parse::<Ipv4Addr>().is_ok_and(|start| is_public(IpAddr::V4(start)));
+    start && bits.parse::<u8>().is_ok_and(|bits| bits < WIDEST)
+}
+
 fn take(word: &str, at: &str) -> Cure {
     Cure {
         how: format!(
@@ -135,7 +158,10 @@ mod tests {
             let found = all.find(|(name, _)| path == format!("{FOLDER}/{name}"));
             found.map(|(_, text)| (*text).to_owned())
         });
-        Local::of(&tree, &Rules::of(&tree))
+        Local::of(&tree, &Rules::of(&tree), &|path| {
+            let found = files.iter().find(|(name, _)| path == format!("{FOLDER}/{name}"));
+            found.map(|(_, text)| (*text).to_owned())
+        })
     }
 
     #[test]
@@ -149,7 +175,14 @@ mod tests {
         assert_eq!(everybody("local_addrs = [\"5.0.0.0/8\"];"), None);
         assert_eq!(everybody("# local_addrs = [\"0.0.0.0/0\"];"), None);
         let strangers = |text: &str| of(&[(local, text)]).strangers().map(|told| told.rest);
-        assert!(strangers("local_addrs = [\"5.0.0.0/8\"];").unwrap().contains("5.0.0.0/8"));
+        for wide in ["5.0.0.0/8", "5.0.0.0/12"] {
+            assert!(strangers(&format!("local_addrs = [\"{wide}\"];")).unwrap().contains(wide));
+        }
+        let map = |text: &str| of(&[(local, "local_addrs = \"/etc/rspamd/nets\";"), ("nets", text)]);
+        let told = map("# 5.0.0.0/8\n5.6.7.0/24\n5.0.0.0/8 a provider's\n").strangers().unwrap();
+        assert_eq!(told.at, "/etc/rspamd/nets:3");
+        assert_eq!(map("5.6.7.0/24\n0.0.0.0/0\n").everybody().unwrap().at, "/etc/rspamd/nets:2");
+        assert_eq!(map("5.6.7.0/24\n").strangers(), None);
         for right in ["", "local_addrs = [\"10.0.0.0/8\", \"5.6.0.0/16\"];", "local_addrs = [\"0.0.0.0/0\"];"]
         {
             assert_eq!(strangers(right), None, "{right}");

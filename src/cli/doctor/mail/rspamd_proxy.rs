@@ -23,6 +23,9 @@ const ANY_WORKER: [&str; 3] =
 const WORKER: &str = "rspamd_proxy";
 const COMES_AS: &str = "localhost:11332";
 
+/// Ports of other milters, as their packages and manuals have them: OpenDKIM, OpenDMARC, ClamAV.
+const ANOTHERS: [u16; 5] = [8891, 8893, 12301, 54321, 7357];
+
 /// To whom Postfix hands mail that comes in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Filters {
@@ -115,6 +118,17 @@ impl<'a> Ground<'a> {
         }
         let is_shut = self.open.as_ref().is_some_and(|open| !open.contains(&port));
         is_shut.then(|| format!("nobody listens at {place}"))
+    }
+
+    /// Of `milters` that nobody answers those go that were meant for rspamd: for sure, or as far as can be told.
+    fn is_replaced(&self, milter: &str, milters: &[String]) -> bool {
+        let is_lost = |milter: &str| self.lacks(milter).is_some();
+        let is_sure = |milter: &str| is_lost(milter) && self.is_of_rspamd(milter);
+        let is_anothers = || ANOTHERS.iter().any(|port| plain_milter(milter).ends_with(&format!(":{port}")));
+        match milters.iter().any(|milter| is_sure(milter)) {
+            true => is_sure(milter),
+            false => is_lost(milter) && !is_anothers(),
+        }
     }
 
     /// Whether it can only have been meant for rspamd.
@@ -260,7 +274,7 @@ pub(super) fn unasked(mentions: &[Mention], filters: &Filters, ground: &Ground<'
             lacking.join(", and ")
         );
     }
-    let there = filters.in_main.iter().filter(|milter| ground.lacks(milter).is_none());
+    let there = filters.in_main.iter().filter(|milter| !ground.is_replaced(milter, &filters.in_main));
     let lines = milters(there.cloned().chain([format!("{{ {place}, default_action=accept }}")]));
     let how = "Postfix: in main.cf, in the place of its smtpd_milters, and `postfix reload`";
     Some(idle(at, zones, !lacking.is_empty(), cause, how, lines))
@@ -382,6 +396,11 @@ mod tests {
         };
         assert_eq!(told(&["inet:localhost:11333"], &comes), alone(true));
         assert_eq!(told(&["inet:127.0.0.1:11399"], &comes), alone(true));
+        // Another's that does not run stays, too: nobody knows here whether it is to.
+        let (_, lines) = told(&["inet:localhost:8893", "inet:localhost:11399"], &comes).unwrap();
+        assert!(lines.contains("8893") && !lines.contains("11399"), "{lines}");
+        let (_, lines) = told(&["inet:localhost:11399", "inet:localhost:11333"], &comes).unwrap();
+        assert!(lines.contains("11399") && !lines.contains("11333"), "{lines}");
         let (matters, lines) = told(&[OPENDKIM, "{ inet:[::1]:11399 }"], &comes).unwrap();
         assert!(matters && lines.contains(OPENDKIM) && !lines.contains("11399"), "{lines}");
         assert_eq!(

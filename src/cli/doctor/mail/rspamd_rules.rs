@@ -55,6 +55,10 @@ pub(super) struct Rule {
     /// What it looks up, and where that is said.
     pub(super) checks: Vec<(String, String)>,
     pub(super) is_whitelist: bool,
+    /// Symbols of it that except nobody all the same.
+    excepts_not: Vec<String>,
+    /// It is asked whatever another one has that is a whitelist.
+    ignores_whitelists: bool,
     pub(super) excludes_local: bool,
 }
 
@@ -160,6 +164,9 @@ impl Rules {
                 symbols: symbols(block),
                 checks: checks(block),
                 is_whitelist: flag("is_whitelist") == Some(true),
+                excepts_not: block.texts("whitelist_exception").into_iter().map(str::to_owned).collect(),
+                ignores_whitelists: flag("ignore_whitelist").or_else(|| flag("ignore_whitelists"))
+                    == Some(true),
                 excludes_local: flag("exclude_local").unwrap_or(excludes_local),
             });
         }
@@ -358,6 +365,12 @@ impl Rule {
     /// Where it is told to look up the relays that a mail came by.
     pub(super) fn relays(&self) -> Option<&str> {
         self.check("received")
+    }
+
+    /// Whether rspamd does not ask it for a client that `symbol` of this one has.
+    pub(super) fn is_excepted_by(&self, other: &Self, symbol: &str) -> bool {
+        let excepts = other.is_whitelist && !other.excepts_not.iter().any(|known| known == symbol);
+        excepts && !self.ignores_whitelists && self.asks_for_clients() && other.asks_for_clients()
     }
 
     pub(super) fn asks_for_clients(&self) -> bool {

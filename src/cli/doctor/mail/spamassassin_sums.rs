@@ -105,7 +105,7 @@ impl Scored {
                     if most >= *required || scores < suggested(printed, rule, *use_) {
                         continue;
                     }
-                    told.get_or_insert((zone.origin.clone(), most));
+                    told.get_or_insert_with(|| (zone.origin.clone(), most));
                     let line = format!("score    {rule} {:.1}", scores + required - most + 1.0);
                     if !lines.contains(&line) {
                         lines.push(line);
