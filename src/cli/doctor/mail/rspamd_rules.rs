@@ -1,7 +1,7 @@
 //! rspamd's rules as they are in effect: what each asks for whom, what its symbols weigh, and for which of them `force_actions` rejects. Pure.
 
-use super::expression::holds;
 use super::super::super::snippet::rspamd::REJECT;
+use super::expression::holds;
 use super::filter::Filter;
 use super::rspamd_tree::{Block, Node, Value};
 use crate::model::Name;
