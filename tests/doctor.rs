@@ -352,8 +352,8 @@ fn unbound_that_remembers() {
     let Some(program) = installed("unbound", "unbound", test) else { return };
     in_own_network(test, move || {
         let mut host = Host::start(&ZONES[..1], "negative-ttl = \"1s\"\nttl = \"1s\"\n");
-        let told = host.snippet("unbound");
-        let resolver = unbound(&program, " cache-min-ttl: 3600\n", &told);
+        let told = without(&host.snippet("unbound"), "forward-no-cache");
+        let resolver = unbound(&program, " cache-min-ttl: 3600\n harden-below-nxdomain: no\n", &told);
         // What is listed lasts too long, too, which its configuration says before anybody is listed.
         let found = host.doctor(&[]);
         assert_eq!(found.findings(&WAY), ["resolver-keeps"], "{found:#?}");
@@ -367,7 +367,7 @@ fn unbound_that_remembers() {
         let cures = host.doctor(&[]).first("resolver-remembers");
         assert_eq!(cures, ["unbound-control flush_zone gatepost.internal"]);
         drop(resolver);
-        let _forgets = unbound(&program, "", &told);
+        let _forgets = unbound(&program, " harden-below-nxdomain: no\n", &told);
         host.doctor(&[]).is_right_in(&WAY);
         thread::sleep(Duration::from_secs(2));
         host.doctor(&[]).is_right_in(&WAY);
@@ -677,9 +677,10 @@ fn findings_are_explained() {
     // Those that are told from a field.
     for source in &sources {
         let source = source.split("#[cfg(test)]").next().unwrap();
-        for mark in ["name: \"mail-", "NAME: &str = \"mail-"] {
+        for mark in ["name: \"mail-", "NAME: &str = \"mail-", "NAME: &str = \"resolver-"] {
+            let area = mark.rsplit('"').next().unwrap();
             let rest = source.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
-            names.extend(rest.map(|name| format!("mail-{name}")));
+            names.extend(rest.map(|name| format!("{area}{name}")));
         }
     }
     let is_name = |octet: u8| octet.is_ascii_lowercase() || octet == b'-';

@@ -239,7 +239,7 @@ fn place(program: Program, part: Part) -> Option<(&'static str, &'static str)> {
             ("in the file that lua-config-file names", "systemctl restart pdns-recursor")
         }
         Program::PdnsRecursor => (
-            "in a file in /etc/powerdns/recursor.d, with `forward-zones+=` where another file has forward-zones, too (else of two the later alone holds)",
+            "in a file in /etc/powerdns/recursor.d; where another has forward-zones, too, `forward-zones+=` in the one of both that is read later (recursor.conf first, then those by their names) and `=` in the other",
             "systemctl restart pdns-recursor",
         ),
         Program::Dnsdist => ("in dnsdist.conf, before other rules", "systemctl restart dnsdist"),

@@ -147,7 +147,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
                 checks.extend(unbound_keeps::look(&resolvers, || {
                     unbound_forwards::keep_nothing(&unbound(), &wiring)
                 }));
-                if !checks.iter().any(|check| check.is(unbound_forwards::DENIED)) {
+                if !checks.iter().any(|check| check.is(unbound_forwards::NAME)) {
                     checks.extend(unbound_forwards::look(&resolvers, &wiring, unbound));
                 }
             }

@@ -176,6 +176,8 @@ impl<'a> Resolver<'a> {
                 }
                 _ => judge(&seen),
             };
+            // What it says lasts it does not keep.
+            let trap = trap.filter(|trap| !matches!(trap, Trap::Keeps(_)) || !self.keeps_nothing(wiring));
             match trap {
                 None => {
                     let sample = &zone.sample;
@@ -317,6 +319,12 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// It is an unbound that asks gatepost each time.
+    fn keeps_nothing(&self, wiring: &Wiring) -> bool {
+        let Known { program, is_here, lines, .. } = self.known();
+        *is_here && *program == Some(Program::Unbound) && unbound_forwards::keep_nothing(lines, wiring)
+    }
+
     /// It is an unbound that has been told of gatepost, and that nothing that can be read keeps from asking.
     fn is_told(&self, zone: &Asked<'_>, wiring: &Wiring) -> bool {
         let Known { program, is_here, lines, .. } = self.known();
@@ -361,8 +369,8 @@ impl<'a> Resolver<'a> {
         let what = format!("{}{called}: {} for {name}", self.ip(), told.looks_like);
         let may_be_denied =
             is_here && program == Some(Program::Unbound) && matches!(trap, Trap::AsksTheWorld(_));
-        let denied = may_be_denied.then(|| unbound_forwards::denied(name, lines)).flatten();
-        let called = if denied.is_some() { unbound_forwards::DENIED } else { told.name };
+        let denied = may_be_denied.then(|| unbound_forwards::denied(name, wiring, lines)).flatten();
+        let called = if denied.is_some() { unbound_forwards::NAME } else { told.name };
         let check = match is_first && !trap.is_harmless_yet() {
             true => Check::bad(Area::Resolver, called, what),
             // The C library asks it when the first one is silent.

@@ -4,6 +4,7 @@
 //! anybody's question for a name there, it asks nobody for names below (`harden-below-nxdomain`, RFC 8020), wherever it was told to ask
 //! for them. Names of which it keeps nothing (`forward-no-cache`) it does not look up there.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::snippet::wiring::Wiring;
@@ -12,7 +13,7 @@ use super::lines::Line;
 use super::who;
 use crate::model::Name;
 
-pub(super) const DENIED: &str = "resolver-denied-above";
+pub(super) const NAME: &str = "resolver-denied-above";
 
 /// Domains that nobody can have in the world: what lies in them the root denies, with a signature.
 const NOBODYS: [&str; 12] = [
@@ -67,21 +68,37 @@ pub(super) fn of(lines: &[Line]) -> Vec<Forward> {
     forwards
 }
 
-/// What unbound asks for a name by: of those above it the nearest.
-pub(super) fn over<'a>(forwards: &'a [Forward], name: &Name) -> Option<&'a Forward> {
-    let above = forwards.iter().filter(|forward| name.is_in(&forward.name));
+/// What unbound asks for a name by: of those above it the nearest. One for all the world is none of gatepost's.
+fn over<'a>(forwards: &'a [Forward], name: &Name) -> Option<&'a Forward> {
+    let above = forwards.iter().filter(|forward| forward.name != Name::root() && name.is_in(&forward.name));
     above.max_by_key(|forward| forward.name.as_wire().len())
+}
+
+/// The names that it has to ask gatepost for.
+fn names(wiring: &Wiring) -> impl Iterator<Item = &Name> {
+    wiring.domains.iter().chain(wiring.zones.iter().map(|zone| &zone.origin))
 }
 
 /// Whether the unbound that these lines are of keeps nothing of what gatepost answers.
 pub(super) fn keep_nothing(lines: &[Line], wiring: &Wiring) -> bool {
     let forwards = of(lines);
-    let nothing = |domain| over(&forwards, domain).is_some_and(|forward| forward.keeps_nothing);
-    wiring.domains.iter().all(nothing)
+    let told: Vec<&Forward> = names(wiring).filter_map(|name| over(&forwards, name)).collect();
+    !told.is_empty() && told.iter().all(|forward| forward.keeps_nothing)
 }
 
-/// That it may be so, or, as it has just denied a name, is.
-pub(super) fn denied(name: &Name, lines: &[Line]) -> Option<(String, Cure)> {
+/// Where it is told to ask gatepost, and keeps what it gets.
+fn lacking(forwards: &[Forward], wiring: &Wiring) -> Vec<Forward> {
+    let mut lacking: Vec<Forward> = Vec::new();
+    for forward in names(wiring).filter_map(|name| over(forwards, name)) {
+        if !forward.keeps_nothing && !lacking.contains(forward) {
+            lacking.push(forward.clone());
+        }
+    }
+    lacking
+}
+
+/// That it may deny a name, or, as it has just done so, does.
+pub(super) fn denied(name: &Name, wiring: &Wiring, lines: &[Line]) -> Option<(String, Cure)> {
     let forwards = of(lines);
     let forward = over(&forwards, name).filter(|forward| !forward.keeps_nothing)?;
     let cause = format!(
@@ -89,13 +106,21 @@ pub(super) fn denied(name: &Name, lines: &[Line]) -> Option<(String, Cure)> {
          that domain, such as a spammer's sender address, has it do so for an hour (harden-below-nxdomain), and mail from whom lists have passes",
         forward.place
     );
+    Some((cause, opening(&lacking(&forwards, wiring))))
+}
+
+fn opening(lacking: &[Forward]) -> Cure {
+    let sections: Vec<String> = lacking
+        .iter()
+        .map(|Forward { name, place, kind, .. }| format!("in the `{kind}-zone` of `{name}` ({place})"))
+        .collect();
+    let kinds: BTreeSet<&str> = lacking.iter().map(|forward| forward.kind).collect();
+    let lines: Vec<String> = kinds.iter().map(|kind| format!("    {kind}-no-cache: yes")).collect();
     let how = format!(
-        "unbound: in the `{kind}-zone` of `{}` ({}), so that it asks gatepost each time, then `systemctl restart unbound`",
-        forward.name,
-        forward.place,
-        kind = forward.kind
+        "unbound: {}, so that it asks gatepost each time, then `systemctl restart unbound`",
+        sections.join(", ")
     );
-    Some((cause, Cure { how, lines: format!("    {}-no-cache: yes", forward.kind) }))
+    Cure { how, lines: lines.join("\n") }
 }
 
 /// Of the unbound that runs here, when it is among the `resolvers`.
@@ -105,9 +130,11 @@ pub(super) fn look(resolvers: &[IpAddr], wiring: &Wiring, lines: impl Fn() -> Ve
 }
 
 fn may_deny(wiring: &Wiring, lines: &[Line], has: &dyn Fn(&str) -> Option<String>) -> Option<Check> {
-    let domain =
-        wiring.domains.iter().find(|domain| is_nobodys(domain) && denied(domain, lines).is_some())?;
-    let (_, cure) = denied(domain, lines)?;
+    let domain = wiring.domains.iter().find(|domain| is_nobodys(domain))?;
+    let lacking = lacking(&of(lines), wiring);
+    if lacking.is_empty() {
+        return None;
+    }
     let anchors = ["auto-trust-anchor-file", "trust-anchor-file", "trust-anchor", "trusted-keys-file"];
     let validates = has("module-config")?.contains("validator")
         && anchors.iter().any(|anchor| has(anchor).is_some_and(|has| !has.is_empty()));
@@ -115,11 +142,11 @@ fn may_deny(wiring: &Wiring, lines: &[Line], has: &dyn Fn(&str) -> Option<String
         return None;
     }
     let what = format!("unbound stops asking for {domain} once anybody has asked it for a name beside that");
-    let check = Check::warn(Area::Resolver, DENIED, what).because(
+    let check = Check::warn(Area::Resolver, NAME, what).because(
         "the root says, signed, that there is no such domain, and what it has verified stands for all names below for an hour \
          (harden-below-nxdomain): one mail from a made-up sender in that domain, and mail from whom lists have passes",
     );
-    Some(check.cured(cure))
+    Some(check.cured(opening(&lacking)))
 }
 
 fn is_nobodys(domain: &Name) -> bool {
@@ -198,8 +225,28 @@ mod tests {
             assert!(!told("gatepost.internal", TOLD, &has), "{setting}");
         }
         assert!(!told("gatepost.internal", TOLD, &|_| None));
-        let (cause, cure) = denied(&"2.0.0.127.gatepost.internal".parse().unwrap(), &lines(TOLD)).unwrap();
+        let (cause, cure) = denied(
+            &"2.0.0.127.gatepost.internal".parse().unwrap(),
+            &wiring("gatepost.internal"),
+            &lines(TOLD),
+        )
+        .unwrap();
         assert!(cause.contains("(u:4)") && cure.how.contains("`forward-zone` of `gatepost.internal` (u:4)"));
         assert_eq!(cure.lines, "    forward-no-cache: yes");
+        // What has all the world asked of another is none of gatepost's.
+        let root = TOLD.replace("gatepost.internal", ".");
+        assert!(!told("gatepost.internal", &root, &validates));
+        // Zones that were told one by one are named at once.
+        let two = [("stub", "a"), ("forward", "b")].map(|(kind, zone)| {
+            format!("{kind}-zone:\n name: \"{zone}.gatepost.internal\"\n {kind}-addr: 127.0.0.1@5354\n")
+        });
+        let mut each = wiring("gatepost.internal");
+        each.domains.extend(["a.gatepost.internal", "b.gatepost.internal"].map(|name| name.parse().unwrap()));
+        let check = may_deny(&each, &lines(&two.concat()), &validates).unwrap();
+        assert_eq!(check.cures()[0].lines, "    forward-no-cache: yes\n    stub-no-cache: yes");
+        assert!(
+            check.cures()[0].how.contains("of `a.gatepost.internal` (u:2), in the `forward-zone`"),
+            "{check:?}"
+        );
     }
 }

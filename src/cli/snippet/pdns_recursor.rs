@@ -27,7 +27,8 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note("SERVFAIL: the lines above are missing in the Lua file, or it has not been restarted since.");
     let zones: Vec<String> =
         wiring.domains.iter().map(|domain| format!("{domain}={}", wiring.server)).collect();
-    text.note("Where forward-zones stands already: forward-zones+= instead.");
+    text.note("Where forward-zones stands elsewhere, too: forward-zones+= in the file of both that is read later (recursor.conf first, then those in");
+    text.note("recursor.d by their names), and = in the other. Of two = the later alone holds; += without one before keeps it from starting.");
     text.line(&format!("forward-zones={}", zones.join(",")));
     text.end()
 }

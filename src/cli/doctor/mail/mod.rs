@@ -281,8 +281,11 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found
         .idle
         .extend(SPAMD.iter().find_map(|path| spamassassin::started(path, &fs::read_to_string(path).ok()?)));
-    // Where Exim is, it may ask either.
-    let postfix_asks = postfix.filter(|_| exim.is_empty() || !is_there(exim[0]));
+    // Where Exim is, it may ask either, if its configuration says whom.
+    let of_exim: Vec<&off::Read> = texts.iter().filter(|read| read.program == Program::Exim).collect();
+    let exim_may_ask = exim.first().is_some_and(|path| is_there(path))
+        && (of_exim.is_empty() || of_exim.iter().any(|read| exim::may_scan(&read.text)));
+    let postfix_asks = postfix.filter(|_| !exim_may_ask);
     if let Some(filters) = postfix_asks {
         let workers = rspamd_workers::Workers::of(&tree);
         let listens = rspamd_proxy::here();

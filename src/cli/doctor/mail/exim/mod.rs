@@ -248,3 +248,9 @@ fn filter(text: &str) -> Filter {
         _ => Filter::Open,
     }
 }
+/// Whether a configuration may have a scanner such as rspamd look at mail: it says where one is, or has more in other files.
+pub(super) fn may_scan(text: &str) -> bool {
+    const SAY: [&str; 3] = ["spamd_address", "rspamd", ".include"];
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.into_iter().any(|line| SAY.iter().any(|say| line.contains(say)))
+}
