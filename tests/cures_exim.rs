@@ -9,7 +9,8 @@ mod mail_support;
 
 use cure_support::exim::{CONFIG, follow, while_it_runs, wire};
 use cure_support::exim_late::{
-    Form, before_local_acl, lay_astray, move_up_in, name_it, while_debian_runs, wire_debian,
+    Form, before_local_acl, lay_astray, make, move_up_in, name_again, name_it, take_out, while_debian_runs,
+    wire_debian,
 };
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 use mail_support::programs::exim_config;
@@ -237,6 +238,61 @@ fn debian_is_told_elsewhere(test: &str, form: Form) {
     assert!(told["what"].as_str().unwrap().contains("stands where Exim does not read it"), "{told}");
     patient.cure("astray", "mail-not-asked", name_it);
     while_debian_runs(&patient, &program, || patient.is_healthy("named", 25, WHOLE));
+}
+
+/// Exim does not start with what it takes for a mistake, whatever the mistake is about.
+#[test]
+fn exim_refuses_its_configuration() {
+    let test = "exim_refuses_its_configuration";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let right = patient.host.snippet("exim");
+    wire(&patient, &right);
+    patient.doctor().is_right_in(&["mail"]);
+    let text = patient.host.read(CONFIG);
+    for (case, before) in
+        [("a macro twice", "LISTS = x\nLISTS = x\n"), ("no setting", "no_such_setting = 1\n")]
+    {
+        patient.host.file(CONFIG, &format!("{before}{text}"));
+        let told = patient.doctor().finding("mail-refused");
+        let cause = told["cause"].as_str().unwrap();
+        assert!(cause.contains("Exim configuration error"), "{case}: {cause}");
+    }
+    patient.host.file(CONFIG, &format!("LISTS = x\nLISTS = x\n{text}"));
+    patient.cure("a macro twice", "mail-refused", follow);
+    while_it_runs(&patient, &program, || patient.is_healthy("a macro twice", 25, WHOLE));
+    // Of an Exim that asks nothing of gatepost's nobody is told.
+    wire(&patient, "no such verb\n");
+    let found = patient.doctor().findings(&["mail"]);
+    assert!(!found.iter().any(|name| name == "mail-refused"), "{found:?}");
+}
+
+fn debian_is_told_twice(test: &str, form: Form) {
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    if !wire_debian(test, &patient, form, &patient.host.snippet("exim")) {
+        return;
+    }
+    patient.doctor().is_right_in(&["mail"]);
+    name_again(&patient, form);
+    // What was made before is taken; Exim is not started again.
+    let told = patient.doctor().finding("mail-refused");
+    assert!(told["what"].as_str().unwrap().contains("update-exim4.conf makes nothing of it"), "{told}");
+    make(&patient);
+    let told = patient.doctor().finding("mail-refused");
+    assert!(told["cause"].as_str().unwrap().contains("is already defined"), "{told}");
+    patient.cure("twice", "mail-refused", take_out);
+    while_debian_runs(&patient, &program, || patient.is_healthy("once", 25, WHOLE));
+}
+
+#[test]
+fn debians_exim_of_many_files_is_told_twice() {
+    debian_is_told_twice("debians_exim_of_many_files_is_told_twice", Form::Split);
+}
+
+#[test]
+fn debians_exim_of_one_file_is_told_twice() {
+    debian_is_told_twice("debians_exim_of_one_file_is_told_twice", Form::Single);
 }
 
 #[test]

@@ -55,6 +55,10 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if printed.how.contains("write `deny` in the place of `defer` in the line at ") {
         let line = printed.how.rsplit_once(':').unwrap().1.parse::<usize>().unwrap() - 1;
         text[line] = text[line].replacen("defer", "deny", 1);
+    } else if printed.how.contains("take out the line at ") {
+        let (file, line) = printed.quoted("take out the line at ", ',').rsplit_once(':').unwrap();
+        assert_eq!(file, format!("/{CONFIG}"));
+        text.remove(line.parse::<usize>().unwrap() - 1);
     } else if printed.how.contains("take the whole statement that begins at ") {
         let begins = printed.quoted("that begins at ", ' ').rsplit_once(':').unwrap().1;
         let found = statement(&text, begins.parse::<usize>().unwrap() - 1);

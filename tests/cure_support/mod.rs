@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::common::installed;
 use crate::common::program::Ended;
 use crate::doctor_support::Diagnosis;
+use crate::mail_support::programs::unpacked;
 use crate::mail_support::{
     BLOCKED, BROAD, GOOD_BUT_BLOCKED, Host, LISTED, LISTED_AND_GOOD, Mail, UNLISTED, refusal,
 };
@@ -120,6 +121,9 @@ impl Patient {
 
     pub(crate) fn doctor(&self) -> Diagnosis {
         let mut command = self.host.command(env!("CARGO_BIN_EXE_gatepost"));
+        // Exim is unpacked, and says of its configuration what it says where it is installed.
+        let path = format!("{}:{}", unpacked("exim/usr/sbin").display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path);
         command.args(["doctor", "--json", "--config"]).arg(self.host.path("gatepost.toml"));
         let output = command.output().unwrap();
         let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();

@@ -12,36 +12,27 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Whether it ended well, and what it printed. Nothing where there is no such program, or when it does not end.
 pub(super) fn said(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new(program);
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let stdout = child.stdout.take()?;
-    awaited(child, stdout)
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+    heard(command, |child| child.stdout.take())
 }
 
-/// Whether it ended well, and what it complained of.
-pub(super) fn complains(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+/// The same of what it complains of.
+pub(super) fn complained(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new(program);
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .ok()?;
-    let stderr = child.stderr.take()?;
-    awaited(child, stderr)
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+    heard(command, |child| child.stderr.take())
 }
 
-fn awaited(mut child: Child, mut says: impl Read + Send + 'static) -> Option<(bool, String)> {
+fn heard<R: Read + Send + 'static>(
+    mut command: Command,
+    voice: impl FnOnce(&mut Child) -> Option<R>,
+) -> Option<(bool, String)> {
+    let mut child = command.stdin(Stdio::null()).spawn().ok()?;
+    let mut voice = voice(&mut child)?;
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let mut text = Vec::new();
-        let _ = says.read_to_end(&mut text);
+        let _ = voice.read_to_end(&mut text);
         let _ = tell.send(text);
     });
     let text = told.recv_timeout(PATIENCE);
@@ -75,8 +66,8 @@ mod tests {
         assert_eq!(said("sh", &["-c", "echo yes"]), Some((true, "yes\n".to_owned())));
         assert_eq!(said("sh", &["-c", "echo no; exit 3"]), Some((false, "no\n".to_owned())));
         assert_eq!(said("/nonexistent/program", &[]), None);
-        let complaint = ["-c", "echo yes; echo no >&2; exit 1"];
-        assert_eq!(complains("sh", &complaint), Some((false, "no\n".to_owned())));
+        let complaint = complained("sh", &["-c", "echo yes; echo no >&2; exit 3"]);
+        assert_eq!(complaint, Some((false, "no\n".to_owned())));
     }
 
     #[test]

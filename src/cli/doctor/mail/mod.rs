@@ -151,6 +151,10 @@ pub(super) struct Found {
     down: Option<Trouble>,
     /// Exim's that nobody reads.
     astray: Vec<Trouble>,
+    /// Why Exim does not start.
+    refused: Option<Trouble>,
+    /// Its macros that are defined twice.
+    twice: Vec<exim::Twice>,
     /// SpamAssassin's rules, with what they score.
     scored: spamassassin_scores::Scored,
     again: Vec<Again>,
@@ -260,10 +264,10 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.troubles.extend(spamassassin_relays::trusting(&texts, &found.mentions));
     found.scored = spamassassin_scores::Scored::of(&texts);
     if let Some(read_one) = exim.first() {
-        found.astray = exim::astray(
-            read_one,
-            &exim::Debians { files: &plain_files, read: &|path| fs::read_to_string(path).ok() },
-        );
+        let debians = exim::Debians { files: &plain_files, read: &|path| fs::read_to_string(path).ok() };
+        found.refused =
+            exim::refused(read_one, &debians, &exim::Said::here(), &found.twice, found.zones(Program::Exim));
+        found.astray = exim::astray(read_one, &debians);
     }
     found.astray.extend(rspamd_files::astray(&texts, &|path| fs::read_to_string(path).ok()));
     found.astray.extend(spamassassin_astray::astray(&|path| fs::read_to_string(path).ok()));
@@ -390,6 +394,7 @@ impl Found {
         self.idle.extend(found.idle);
         self.statements.extend(found.statements);
         self.troubles.extend(found.troubles);
+        self.twice.extend(found.twice);
         let (servers, parameter) = match program {
             Program::Rspamd => (rspamd::servers(text), "nameserver"),
             Program::Spamassassin => (spamassassin::servers(text), "dns_server"),
@@ -420,6 +425,13 @@ impl Found {
         }
     }
 
+    /// What a program asks, or would.
+    fn zones(&self, program: Program) -> Vec<Name> {
+        let mentions = self.mentions.iter().filter(|mention| mention.program == program);
+        let idle = self.idle.iter().filter(|idle| idle.program == program).flat_map(|idle| &idle.zones);
+        mentions.map(|mention| &mention.zone).chain(idle).cloned().collect()
+    }
+
     /// Who asks others than the servers of `/etc/resolv.conf`.
     pub(super) fn elsewhere(&self) -> &[Elsewhere] {
         &self.elsewhere
@@ -442,6 +454,7 @@ pub(super) fn look(
     let served = Served::of(config, wiring).screened_from(found.threshold).stated(found.statements);
     let idle = without_effect(&found.idle, &found.mentions, &found.again, wiring, found.threshold);
     let has_idle = !idle.is_empty();
+    checks.extend(trouble::checks(found.refused.as_slice(), wiring));
     checks.extend(found.broken);
     checks.extend(trouble::checks(found.down.as_slice(), wiring));
     checks.extend(idle);

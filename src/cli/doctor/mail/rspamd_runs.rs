@@ -146,9 +146,9 @@ fn refused(user: Option<&User>) -> Option<Refused> {
     let (is_right, words) = match user {
         Some(user) => {
             let [who, group] = [format!("--reuid={}", user.uid), format!("--regid={}", user.gid)];
-            child::complains("setpriv", &[&[&who, &group, "--init-groups", "--"][..], &LOOK].concat())?
+            child::complained("setpriv", &[&[&who, &group, "--init-groups", "--"][..], &LOOK].concat())?
         }
-        None => child::complains(LOOK[0], &LOOK[1..])?,
+        None => child::complained(LOOK[0], &LOOK[1..])?,
     };
     if is_right { None } else { Refused::of(&words) }
 }

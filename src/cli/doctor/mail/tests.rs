@@ -27,7 +27,7 @@ fn checks(program: Program, text: &str) -> (usize, Vec<Check>) {
 
 fn checks_of(config: &Config, program: Program, text: &str) -> (usize, Vec<Check>) {
     let wiring = Wiring::of(config, |_| None).unwrap();
-    let (exim::Uses { mentions, idle, statements, troubles }, threshold) = match program {
+    let (exim::Uses { mentions, idle, statements, troubles, .. }, threshold) = match program {
         Program::Postfix => {
             let setup = postfix::Setup::read(text, None);
             let (mentions, idle) = postfix::effect(&setup);

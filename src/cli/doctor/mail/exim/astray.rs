@@ -13,10 +13,10 @@ use crate::model::Name;
 const SETTINGS: &str = "/etc/exim4/update-exim4.conf.conf";
 const FOLDER: &str = "/etc/exim4";
 /// Read where it is split.
-const PARTS: &str = "/etc/exim4/conf.d/";
+pub(super) const PARTS: &str = "/etc/exim4/conf.d/";
 /// Read where it is not.
-const MACROS: &str = "/etc/exim4/exim4.conf.localmacros";
-const TEMPLATE: &str = "/etc/exim4/exim4.conf.template";
+pub(super) const MACROS: &str = "/etc/exim4/exim4.conf.localmacros";
+pub(super) const TEMPLATE: &str = "/etc/exim4/exim4.conf.template";
 /// Names the file whose statements are put into the ACL of RCPT.
 const MACRO: &str = "CHECK_RCPT_LOCAL_ACL_FILE";
 const APPLIED: &str = "update-exim4.conf && systemctl reload exim4";
@@ -31,10 +31,7 @@ pub(in super::super) struct Debians<'a> {
 /// What asks lists and is read by nobody. `read_one` is the file that Exim reads.
 pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Trouble> {
     let Some(settings) = (debians.read)(Path::new(SETTINGS)) else { return Vec::new() };
-    let is_split = settings.lines().any(|line| {
-        let value = line.trim().strip_prefix("dc_use_split_config=");
-        value.is_some_and(|value| value.trim_matches(['"', '\'']).eq_ignore_ascii_case("true"))
-    });
+    let is_split = is_split(&settings);
     let made = (debians.read)(Path::new(read_one)).unwrap_or_default();
     let is_debians = read_one == super::super::EXIM_MADE;
     let all: Vec<(String, String)> = [FOLDER, "/etc/exim4/conf.d/main", "/etc/exim4/conf.d/acl"]
@@ -62,7 +59,10 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
         let macros_of_form = if is_split { "/etc/exim4/conf.d/main/000_local" } else { MACROS };
         let add = || Cure {
             how: format!("Exim: name the file in {macros_of_form}, which this form of the configuration reads"),
-            lines: format!("echo '{MACRO} = {place}' >> {macros_of_form}\n{APPLIED}"),
+            // Typed again it adds no second line, which Exim would refuse.
+            lines: format!(
+                "grep -qs '^{MACRO}' {macros_of_form} || echo '{MACRO} = {place}' >> {macros_of_form}\n{APPLIED}"
+            ),
         };
         let is_named_there = macros.iter().any(|(at, _)| is_read(at, is_split));
         let by_hand = || Cure {
@@ -125,6 +125,18 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
     troubles.collect()
 }
 
+/// Whether the configuration is made of many files, if Debian's settings are here.
+pub(super) fn form(debians: &Debians<'_>) -> Option<bool> {
+    Some(is_split(&(debians.read)(Path::new(SETTINGS))?))
+}
+
+fn is_split(settings: &str) -> bool {
+    settings.lines().any(|line| {
+        let value = line.trim().strip_prefix("dc_use_split_config=");
+        value.is_some_and(|value| value.trim_matches(['"', '\'']).eq_ignore_ascii_case("true"))
+    })
+}
+
 /// What the text asks, wherever it stands.
 fn asked(place: &str, text: &str) -> Vec<Name> {
     // As one of statements alone: of what is defined elsewhere nothing is known.
@@ -136,7 +148,7 @@ fn asked(place: &str, text: &str) -> Vec<Name> {
 }
 
 /// Whether the form that is in use has this file.
-fn is_read(place: &str, is_split: bool) -> bool {
+pub(super) fn is_read(place: &str, is_split: bool) -> bool {
     match is_split {
         true => place.starts_with(PARTS) && !has_odd_name(place),
         false => place == MACROS || place == TEMPLATE,
@@ -144,7 +156,7 @@ fn is_read(place: &str, is_split: bool) -> bool {
 }
 
 /// What an editor or a package manager keeps of what there was.
-fn is_left_over(place: &str) -> bool {
+pub(super) fn is_left_over(place: &str) -> bool {
     const ENDINGS: [&str; 5] = ["~", ".bak", ".old", ".orig", ".swp"];
     place.contains(".dpkg-") || place.contains(".ucf-") || ENDINGS.iter().any(|end| place.ends_with(end))
 }

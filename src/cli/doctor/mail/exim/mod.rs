@@ -2,7 +2,7 @@
 //!
 //! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call, `mild` those that refuse nobody for good; `never` those that hold for nobody
 //! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
-//! strangers relay; `astray` what lies in a file that Exim does not read. Pure but for what the given function reads.
+//! strangers relay; `astray` what lies in a file that Exim does not read, `refused` what Exim itself refuses to read. Pure but for what the given function reads.
 
 mod acl;
 mod astray;
@@ -11,10 +11,12 @@ mod mild;
 mod named;
 mod never;
 mod own_people;
+mod refused;
 mod relays;
 mod taken;
 
 pub(super) use astray::{Debians, astray};
+pub(super) use refused::{Said, Twice, refused};
 
 use std::path::Path;
 
@@ -42,6 +44,7 @@ struct Reader<'a> {
     set: Vec<(String, String)>,
     lines: Vec<Line>,
     idle: Vec<Idle>,
+    twice: Vec<Twice>,
 }
 
 /// What asks, and what would if somebody came to it.
@@ -52,13 +55,28 @@ pub(super) struct Uses {
     /// Those that the mentions stand in.
     pub(super) statements: Vec<Statement>,
     pub(super) troubles: Vec<Trouble>,
+    /// Macros that Exim takes for a mistake.
+    pub(super) twice: Vec<Twice>,
 }
 
 pub(super) fn uses(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Uses {
-    let mut reader =
-        Reader { read, macros: Vec::new(), set: Vec::new(), lines: Vec::new(), idle: Vec::new() };
-    reader.file(file, text, 0);
-    let mut uses = acl::uses(&reader.lines);
+    uses_of(&[(file.to_owned(), text.to_owned())], read)
+}
+
+/// Of files that are read one after the other, as if they were one.
+fn uses_of(files: &[(String, String)], read: &dyn Fn(&Path) -> Option<String>) -> Uses {
+    let mut reader = Reader {
+        read,
+        macros: Vec::new(),
+        set: Vec::new(),
+        lines: Vec::new(),
+        idle: Vec::new(),
+        twice: Vec::new(),
+    };
+    for (file, text) in files {
+        reader.file(file, text, 0);
+    }
+    let mut uses = Uses { twice: reader.twice, ..acl::uses(&reader.lines) };
     // What is asked elsewhere is not missed.
     let is_asked = |zone: &crate::model::Name| uses.mentions.iter().any(|mention| mention.zone == *zone);
     reader.idle.iter_mut().for_each(|idle| idle.zones.retain(|zone| !is_asked(zone)));
@@ -120,6 +138,7 @@ impl Reader<'_> {
         match definition(line) {
             Some((name, value)) => {
                 let value = self.in_place(value);
+                self.twice.extend(self.again(line, name, &value, &at));
                 let (name, before) = (name.to_owned(), self.macros.iter().find(|(other, _)| other == name));
                 let was_at = self.set.iter().rfind(|(other, _)| *other == name);
                 if let (Some((_, before)), Some((_, was_at))) = (before, was_at) {
@@ -131,6 +150,18 @@ impl Reader<'_> {
             }
             None => self.lines.push(Line { at, text: self.in_place(line) }),
         }
+    }
+
+    /// Another `=` for a macro that there is: with `==` it would have another value from here on.
+    fn again(&self, line: &str, name: &str, value: &str, at: &str) -> Option<Twice> {
+        let is_meant = line.split_once('=').is_some_and(|(_, rest)| rest.starts_with('='));
+        let (_, was_at) = self.set.iter().find(|(other, _)| other == name).filter(|_| !is_meant)?;
+        let (_, before) = self.macros.iter().find(|(other, _)| other == name)?;
+        Some(Twice {
+            name: name.to_owned(),
+            places: [was_at.clone(), at.to_owned()],
+            is_the_same: before == value,
+        })
     }
 
     /// Whether a text has the name of a macro in it, which is what `.ifdef` looks at.
