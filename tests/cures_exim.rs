@@ -20,7 +20,6 @@ use mail_support::{
 
 /// The statement asks an allow list first, and what a person blocks together with the rest.
 const TOGETHER: Healthy = Healthy { lets: true, people_decide: false };
-const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
 
 #[test]
 fn exim_asks_wrongly() {
@@ -46,30 +45,25 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
     let zone = "block.gatepost.internal";
     let cases = [
         ("no filter", "mail-no-filter", own(zone), TOGETHER),
-        ("no filter, nobody let", "mail-no-filter", deny(zone), NO_ALLOW_LISTS),
+        ("no filter, nobody let", "mail-no-filter", deny(zone), WHOLE),
         (
             "in one line",
             "mail-no-filter",
             format!("  deny dnslists = {zone}\n  message = refused\n\n"),
-            NO_ALLOW_LISTS,
+            WHOLE,
         ),
         (
             "beside others",
             "mail-no-filter",
             deny(&format!("other.test=127.0.0.2 : {zone} : another.test=127.0.0.2")),
-            NO_ALLOW_LISTS,
+            WHOLE,
         ),
-        (
-            "parted otherwise",
-            "mail-no-filter",
-            deny(&format!("<; {zone} ; other.test=127.0.0.2")),
-            NO_ALLOW_LISTS,
-        ),
+        ("parted otherwise", "mail-no-filter", deny(&format!("<; {zone} ; other.test=127.0.0.2")), WHOLE),
         (
             "over several lines",
             "mail-no-filter",
             deny(&format!("other.test=127.0.0.2 : \\\n     {zone}")),
-            NO_ALLOW_LISTS,
+            WHOLE,
         ),
         ("wide filter", "mail-wide-filter", own(&format!("{zone}=127.0.0.1,127.0.1.5")), TOGETHER),
         ("dead filter", "mail-dead-filter", own(&format!("{zone}=127.0.9.9")), TOGETHER),
@@ -82,12 +76,7 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
             deny("blok.gatepost.internal=127.0.1.5") + &right,
             WHOLE,
         ),
-        (
-            "a zone that is none, alone",
-            "mail-unknown-zone",
-            deny("blok.gatepost.internal=127.0.1.5"),
-            NO_ALLOW_LISTS,
-        ),
+        ("a zone that is none, alone", "mail-unknown-zone", deny("blok.gatepost.internal=127.0.1.5"), WHOLE),
         (
             "only marked",
             "mail-no-effect",
@@ -101,7 +90,7 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
             "senders' domains in a list of addresses",
             "mail-wrong-use",
             deny(&format!("{zone}=127.0.1.5/$sender_address_domain")),
-            NO_ALLOW_LISTS,
+            WHOLE,
         ),
         ("a list that is no more", "mail-retired", deny("dnsbl.sorbs.net=127.0.0.2") + &right, WHOLE),
         (
@@ -118,6 +107,12 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
             WHOLE,
         ),
         ("nothing asks", "mail-not-asked", String::new(), WHOLE),
+        (
+            "no allow list",
+            "mail-allow-unheeded",
+            deny(&format!("{zone}=127.0.1.5,127.0.2.2,127.0.3.6,127.0.4.6")),
+            WHOLE,
+        ),
     ];
     for (case, finding, acl, healthy) in shared_out(cases, part) {
         wire(&patient, &acl);
@@ -321,9 +316,9 @@ fn exim_refuses_own_people() {
     let test = "exim_refuses_own_people";
     let Some(program) = programs::exim(test) else { return };
     let Some(patient) = Patient::without_postfix(test) else { return };
-    let deny = "  deny\n    message = refused\n    dnslists = block.gatepost.internal=127.0.1.5,127.0.2.2,127.0.3.6,127.0.4.6\n";
+    let deny = "  deny\n    message = refused\n    !dnslists = ok.gatepost.internal=127.0.1.9\n    dnslists = block.gatepost.internal=127.0.1.5,127.0.2.2,127.0.3.6,127.0.4.6\n";
     let own = "  accept hosts = +relay_from_hosts\n  accept\n    authenticated = *\n";
-    let spared = deny.replace("dnslists", "!hosts = : +relay_from_hosts\n    dnslists");
+    let spared = deny.replace("    dnslists", "    !hosts = : +relay_from_hosts\n    dnslists");
     let config = |options: &str, acls: &str, rcpt: &str| {
         let text = exim_config(rcpt)
             .replace(

@@ -12,8 +12,6 @@ use cure_support::postfix::{POSTSCREEN, SMTPD, follow, while_it_runs, wire};
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 use mail_support::{BACKSCATTER, LISTED, Mail, UNLISTED, refusal};
 
-const NO_ALLOW_LISTS: Healthy = Healthy { lets: false, people_decide: false };
-
 fn admit(test: &str) -> Option<Patient> {
     installed("postfix", "postfix", test)?;
     Patient::admit(test)
@@ -121,10 +119,10 @@ fn smtpd_asks_wrongly_in_part(part: usize) {
         ("a block list lets in", "mail-wrong-use", changed(&one, open, block)),
         ("own lines", "mail-no-filter", own.to_owned()),
         ("early", "mail-no-filter", early.to_owned()),
+        ("no allow list", "mail-allow-unheeded", without(&right, &["permit_dnswl_client"])),
     ];
     for (case, finding, main) in shared_out(cases, part) {
-        let healthy = if [own, early].contains(&&*main) { NO_ALLOW_LISTS } else { WHOLE };
-        is_cured(&patient, case, finding, &main, SMTPD, healthy);
+        is_cured(&patient, case, finding, &main, SMTPD, WHOLE);
     }
 }
 

@@ -99,6 +99,16 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
             }
             text.splice(place, edited);
         });
+    } else if let Some((_, zones)) = how.split_once("in the place of all that asks these zones there: ") {
+        edit(MAIN, &|text| {
+            let asks = |line: &String| zones.split(", ").any(|zone| names(line, zone));
+            let place = parameter(text, printed.place());
+            let first = place.clone().find(|line| asks(&text[*line])).unwrap();
+            let kept = text[place.clone()].iter().filter(|line| !asks(line)).cloned().collect::<Vec<_>>();
+            text.splice(place, kept);
+            ended(text, first);
+            insert(text, first, &lines.lines().collect::<Vec<_>>());
+        });
     } else if how.contains("in main.cf, in the place of those of your sites that ask gatepost") {
         edit(MAIN, &|text| {
             let mut yours: Vec<String> = text.drain(parameter(text, "postscreen_dnsbl_sites")).collect();

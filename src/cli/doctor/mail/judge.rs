@@ -45,6 +45,10 @@ impl<'a> Served<'a> {
         }
     }
 
+    pub(super) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
     pub(super) fn wiring(&self) -> &Wiring {
         self.wiring
     }

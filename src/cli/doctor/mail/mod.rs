@@ -36,6 +36,7 @@ mod spamassassin_sums;
 mod statement;
 mod trouble;
 mod unanswered;
+mod unheeded;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -495,22 +496,20 @@ pub(super) fn look(
                     ),
             );
         }
-    } else if let Some(check) = forgotten::check(
-        &found.mentions,
-        &perhaps.iter().copied().chain(&besides).collect::<Vec<_>>(),
-        wiring,
-    )
-    .filter(|_| is_right && found.unread.is_empty())
-    {
-        checks.push(check);
-    } else if checks.is_empty() {
-        checks.extend(others);
-        let number = found.mentions.len() as u64;
-        let uses = match number {
-            1 => "1 use of a zone, as it should be".to_owned(),
-            _ => format!("{number} uses of zones, each as it should be"),
-        };
-        checks.push(Check::ok(Area::Mail, format!("{}: {uses}", programs.join(", "))));
+    } else {
+        if is_right && found.unread.is_empty() {
+            let perhaps: Vec<&Name> = perhaps.iter().copied().chain(&besides).collect();
+            checks.extend(forgotten::check(&found.mentions, &perhaps, wiring));
+            checks.extend(unheeded::checks(&found.mentions, &found.weights, &served, config));
+        }
+        if checks.is_empty() {
+            checks.extend(others);
+            let uses = match found.mentions.len() {
+                1 => "1 use of a zone, as it should be".to_owned(),
+                number => format!("{number} uses of zones, each as it should be"),
+            };
+            checks.push(Check::ok(Area::Mail, format!("{}: {uses}", programs.join(", "))));
+        }
     }
     let is_about_ours = |faint: &&off::Faint| faint.zones.iter().any(|zone| is_ours(zone, wiring));
     checks.extend(found.faint.iter().filter(is_about_ours).map(off::Faint::check));

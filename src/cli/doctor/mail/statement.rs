@@ -17,6 +17,10 @@ pub(super) const REFUSING: [&str; 4] = ["deny", "drop", "defer", "discard"];
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Statement {
     pub(super) verb: String,
+    /// Where it begins.
+    pub(super) at: String,
+    /// All of them, in their order.
+    pub(super) conditions: Vec<String>,
     /// It does nothing but add a header, or write to the log.
     pub(super) only_marks: bool,
     pub(super) lists: Vec<List>,

@@ -105,7 +105,13 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
                     uses.idle.extend(mild::for_a_while(statement, &mentions));
                     uses.mentions.extend(mentions);
                     let only_marks = mild::only_marks(statement);
-                    uses.statements.push(Whole { verb: statement.verb.to_owned(), only_marks, lists });
+                    uses.statements.push(Whole {
+                        verb: statement.verb.to_owned(),
+                        at: statement.at.to_owned(),
+                        conditions: statement.conditions.iter().map(|(_, text)| (*text).to_owned()).collect(),
+                        only_marks,
+                        lists,
+                    });
                 }
             }
             let taker = |whose| Late { taker: statement, whose, statements: Vec::new() };
