@@ -121,6 +121,24 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
     }
 }
 
+/// A Postfix that is set up beside it, and does not run, refuses nobody in its place.
+#[test]
+fn exim_marks_where_postfix_does_not_run() {
+    let test = "exim_marks_where_postfix_does_not_run";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::admit(test) else { return };
+    cure_support::postfix::wire(&patient, &patient.host.snippet("postfix"), cure_support::postfix::SMTPD);
+    let asked = "block.gatepost.internal=127.0.1.5,127.0.2.2,127.0.3.6,127.0.4.6";
+    wire(&patient, &format!("  warn\n    dnslists = {asked}\n    add_header = X-Warning: listed\n\n"));
+    // Nobody knows whom mail comes to.
+    patient.doctor().is_right_in(&["mail"]);
+    while_it_runs(&patient, &program, || {
+        patient.lets_all_in("marked", 25);
+        patient.cure("marked", "mail-no-effect", follow);
+    });
+    while_it_runs(&patient, &program, || patient.is_healthy("marked", 25, WHOLE));
+}
+
 /// Names, and null senders.
 #[test]
 fn exim_asks_for_names_wrongly() {

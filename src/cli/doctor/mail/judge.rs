@@ -22,15 +22,27 @@ pub(super) struct Served<'a> {
     threshold: Option<i64>,
     /// Exim's.
     statements: Vec<Statement>,
+    /// Mail comes to Exim, and to no Postfix that may be set up beside it.
+    is_exim_alone: bool,
 }
 
 impl<'a> Served<'a> {
     pub(super) fn of(config: &Config, wiring: &'a Wiring) -> Self {
-        Self { wiring, inner: inner(config, wiring), threshold: None, statements: Vec::new() }
+        Self {
+            wiring,
+            inner: inner(config, wiring),
+            threshold: None,
+            statements: Vec::new(),
+            is_exim_alone: false,
+        }
     }
 
     pub(super) fn screened_from(self, threshold: Option<i64>) -> Self {
         Self { threshold, ..self }
+    }
+
+    pub(super) fn met_by_exim(self, is_exim_alone: bool) -> Self {
+        Self { is_exim_alone, ..self }
     }
 
     pub(super) fn stated(self, statements: Vec<Statement>) -> Self {
@@ -140,7 +152,9 @@ pub(super) fn harsh(harsh: &[Harsh], wiring: &Wiring) -> Vec<Check> {
 /// What is wrong with each, and with all of a program's together.
 pub(super) fn judge(mentions: &[Mention], served: &Served<'_>, resolver: Option<IpAddr>) -> Vec<Check> {
     let each = mentions.iter().filter_map(|mention| wrong(mention, mentions, served, resolver)).collect();
-    let of_statements = statement::checks(&served.statements, mentions, served.wiring).into_iter();
+    let is_met = |mention: &&Mention| !(served.is_exim_alone && mention.program == Program::Postfix);
+    let met: Vec<Mention> = mentions.iter().filter(is_met).cloned().collect();
+    let of_statements = statement::checks(&served.statements, &met, served.wiring).into_iter();
     let of_statements = of_statements.chain(unanswered::checks(&served.statements, served.wiring));
     let each = of_statements.chain(fault::checks(each));
     let lacking = lacking(mentions, served).into_iter().chain(beside_others(mentions, served));

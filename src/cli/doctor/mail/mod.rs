@@ -47,7 +47,7 @@ use std::{fs, io};
 use super::super::snippet::Program;
 use super::super::snippet::wiring::Wiring;
 use super::finding::{Area, Check, Cure, Level};
-use super::{child, cure, mynetworks, own, resolv_conf};
+use super::{child, cure, mynetworks, own, resolv_conf, who};
 use crate::config::Config;
 use crate::model::Name;
 use filter::Filter;
@@ -154,6 +154,8 @@ pub(super) struct Found {
     astray: Vec<Trouble>,
     /// Why Exim does not start.
     refused: Option<Trouble>,
+    /// It runs, and no Postfix.
+    is_exim_alone: bool,
     /// Its macros that are defined twice.
     twice: Vec<exim::Twice>,
     /// SpamAssassin's rules, with what they score.
@@ -265,6 +267,9 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.troubles.extend(spamassassin_relays::trusting(&texts, &found.mentions));
     found.scored = spamassassin_scores::Scored::of(&texts);
     if let Some(read_one) = exim.first() {
+        let running = who::processes();
+        let runs = |names: &[&str]| running.iter().any(|name| names.contains(&name.as_str()));
+        found.is_exim_alone = runs(&["exim4", "exim"]) && !runs(&["master"]);
         let debians = exim::Debians { files: &plain_files, read: &|path| fs::read_to_string(path).ok() };
         found.refused =
             exim::refused(read_one, &debians, &exim::Said::here(), &found.twice, found.zones(Program::Exim));
@@ -453,6 +458,7 @@ pub(super) fn look(
         return checks;
     }
     let served = Served::of(config, wiring).screened_from(found.threshold).stated(found.statements);
+    let served = served.met_by_exim(found.is_exim_alone);
     let idle = without_effect(&found.idle, &found.mentions, &found.again, wiring, found.threshold);
     let has_idle = !idle.is_empty();
     checks.extend(trouble::checks(found.refused.as_slice(), wiring));

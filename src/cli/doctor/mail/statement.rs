@@ -143,7 +143,8 @@ pub(super) fn checks(statements: &[Statement], mentions: &[Mention], wiring: &Wi
     all.collect()
 }
 
-/// A list that is good for rejecting, and of which nothing is made but a header: as Debian's CHECK_RCPT_IP_DNSBLS has it.
+/// A list that is good for rejecting, and of which nothing is made but a header: as Debian's CHECK_RCPT_IP_DNSBLS has it. `mentions` are those by
+/// which a mail may come that comes to Exim.
 fn marks(statement: &Statement, mentions: &[Mention], wiring: &Wiring, text: &str) -> Option<Check> {
     let is_for_rejecting = |mention: &Mention| {
         let mut asked = wiring.addresses(Use::Block).chain(wiring.names(Use::Block));
