@@ -41,13 +41,21 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
         .filter(|place| place != read_one && place != SETTINGS && !is_left_over(place))
         .filter_map(|place| Some((place.clone(), (debians.read)(Path::new(&place))?)))
         .collect();
-    let macros: Vec<(&str, &str)> = all
-        .iter()
-        .flat_map(|(place, text)| {
+    let defined = |wanted: &'static str| {
+        all.iter().flat_map(move |(place, text)| {
             let named = text.lines().filter_map(|line| definition(line.trim()));
-            named.filter(|(name, _)| *name == MACRO).map(|(_, value)| (place.as_str(), value))
+            named.filter(move |(name, _)| *name == wanted).map(|(_, value)| (place.as_str(), value))
         })
-        .collect();
+    };
+    // As Debian proposes it: `CONFDIR/check_rcpt_local_acl`.
+    let folder = defined("CONFDIR").next().map_or(FOLDER, |(_, folder)| folder);
+    let macros: Vec<(&str, String)> =
+        defined(MACRO).map(|(place, value)| (place, value.replace("CONFDIR", folder))).collect();
+    let has_it = |place: &str| {
+        let mut named = made.lines().filter_map(|line| definition(line.trim()));
+        made.contains(place)
+            || named.any(|(name, value)| name == MACRO && value.replace("CONFDIR", folder) == place)
+    };
     let troubles = all.iter().filter_map(|(place, text)| {
         let zones = asked(place, text);
         zones.first()?;
@@ -105,7 +113,7 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
                 ),
                 cured(),
             ),
-            () if !made.contains(place.as_str()) && zones.iter().all(|zone| !made.contains(&zone.to_string())) => (
+            () if !has_it(place) && zones.iter().all(|zone| !made.contains(&zone.to_string())) => (
                 format!("{read_one} was made before"),
                 Cure { how: "Exim: make it again".to_owned(), lines: APPLIED.to_owned() },
             ),
@@ -226,6 +234,19 @@ mod tests {
             assert!(cause.ends_with("was made before") && cure.ends_with(APPLIED), "{cause} {cure}");
             let files = [(file, ASKS), (at, names.as_str()), (made, "  .include /etc/exim4/gatepost.acl\n")];
             assert_eq!(told(made, split, &files), []);
+        }
+
+        // As Debian's own words propose it.
+        let proposed = "/etc/exim4/check_rcpt_local_acl";
+        let names = "CHECK_RCPT_LOCAL_ACL_FILE = CONFDIR/check_rcpt_local_acl\n";
+        for (made_of, is_made) in [("begin acl\n", false), (names, true)] {
+            let files = [(proposed, ASKS), (MACROS, names), (made, made_of)];
+            let found = told(made, "false", &files);
+            assert_eq!(found.is_empty(), is_made, "{found:?}");
+            let is_so = |(cause, cure): &(String, String)| {
+                cause.ends_with("was made before") && cure.ends_with(APPLIED)
+            };
+            assert!(found.iter().all(is_so), "{found:?}");
         }
 
         let own = "/etc/exim4/exim4.conf";
