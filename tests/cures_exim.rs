@@ -381,7 +381,14 @@ fn exim_relays_and_stops() {
         assert_eq!(refusal(patient.host.sessions(25, &[relayed]).remove(0)), None);
     });
     patient.cure("relays", "mail-relays", follow);
-    while_it_runs(&patient, &program, || patient.is_healthy("relays", 25, TOGETHER));
+    while_it_runs(&patient, &program, || patient.is_healthy("relays", 25, WHOLE));
+
+    // Whom a person blocks an allow list lets in.
+    let allow = format!("{allow}    domains = +local_domains\n");
+    wire(&patient, &format!("{allow}{right}"));
+    while_it_runs(&patient, &program, || patient.is_healthy("let in", 25, TOGETHER));
+    patient.cure("let in", "mail-block-unheeded", follow);
+    while_it_runs(&patient, &program, || patient.is_healthy("let in", 25, WHOLE));
 
     let stops = right.replace("  dnslists = block.", "  dnslists = +include_unknown : block.");
     assert_ne!(stops, right);

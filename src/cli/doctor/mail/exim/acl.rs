@@ -5,7 +5,7 @@ use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
 use super::calls::{called, reach};
-use super::{Line, Uses, items, mention, mild, never, own_people, relays, taken};
+use super::{Line, Uses, decided, items, mention, mild, never, own_people, relays, taken};
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Of whomever their conditions hold for nothing more is asked.
@@ -130,6 +130,11 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
     uses.idle.extend(for_nobody);
     uses.idle.extend(all_late.into_iter().filter_map(|late| too_late(late, &in_time, &acls)));
     uses.troubles = relays::open(&acls, lines);
+    // The cure of those has what would be missed.
+    let overruled = decided::overruled(&acls, lines).into_iter();
+    let of_others = overruled.filter(|trouble| uses.troubles.iter().all(|other| other.at != trouble.at));
+    let of_others: Vec<_> = of_others.collect();
+    uses.troubles.extend(of_others);
     uses.troubles.extend(own_people::refused(&acls, lines));
     uses
 }

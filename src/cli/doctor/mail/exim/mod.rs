@@ -1,12 +1,13 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call, `mild` those that refuse nobody for good; `never` those that hold for nobody
+//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call, `decided` what lets in whom a person blocks, `mild` those that refuse nobody for good; `never` those that hold for nobody
 //! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
 //! strangers relay; `astray` what lies in a file that Exim does not read, `refused` what Exim itself refuses to read. Pure but for what the given function reads.
 
 mod acl;
 mod astray;
 mod calls;
+mod decided;
 mod mild;
 mod named;
 mod never;

@@ -10,7 +10,7 @@ use super::acl::{Acl, Statement, is_modifier, lists, of};
 use super::named::{named_by, refusing, whole};
 use super::never::defined;
 use super::taken::OWN_DOMAINS;
-use super::{Line, items};
+use super::{Line, decided, items};
 
 pub(super) fn open(acls: &[Acl<'_>], lines: &[Line]) -> Vec<Trouble> {
     let Some((_, acl)) = named_by("acl_smtp_rcpt", acls, lines) else { return Vec::new() };
@@ -24,7 +24,12 @@ pub(super) fn open(acls: &[Acl<'_>], lines: &[Line]) -> Vec<Trouble> {
         let cure = match &domains {
             Some(domains) => Cure {
                 how: format!("Exim: in the place of the whole statement that begins at {}", statement.at),
-                lines: whole(statement, &[format!("domains = {domains}")]),
+                // What a person blocks stays blocked.
+                lines: decided::behind(all, statement)
+                    .into_iter()
+                    .chain([whole(statement, &[format!("domains = {domains}")])])
+                    .collect::<Vec<_>>()
+                    .join("\n\n"),
             },
             None => Cure {
                 how: format!("Exim: name the domains that you take mail for in the statement that begins at {} (`domains = …`)", statement.at),
