@@ -283,3 +283,35 @@ fn a_zone_without_data_is_left_out() {
     assert!(ended.stderr.contains("no zone has anything to ask for"), "{ended:#?}");
     drop((site, server));
 }
+
+/// The configuration has a zone that the server has not been told of: that is one thing, and no difference in each answer.
+#[test]
+fn a_zone_that_the_server_does_not_know_is_left_out() {
+    let (site, server) = site();
+    let other = site.serve();
+    let config = fs::read_to_string(site.config()).unwrap();
+    fs::write(
+        site.config(),
+        config
+            + &Site::zone("late.example", &["own"], "")
+            + &Site::zone("bare.example", &["own"], "test-points = false"),
+    )
+    .unwrap();
+    site.sync(&[]).expect(0);
+    let zones = ["--zone", "late.example", "--zone", "bare.example"];
+    let ended = compare(&site, server.dns, other.dns, &zones).expect(3);
+    for zone in ["late", "bare"] {
+        let told = format!(
+            "{zone}.example is left out: {} refuses all that is asked of it: it does not know the zone",
+            server.dns
+        );
+        assert_eq!(ended.stderr.matches(&told).count(), 1, "{ended:#?}");
+    }
+    assert!(
+        ended.stderr.contains("no zone has anything to ask for") && ended.stdout.is_empty(),
+        "{ended:#?}"
+    );
+    let ended =
+        compare(&site, server.dns, other.dns, &["--zone", "bl.example", "--zone", "late.example"]).expect(3);
+    assert!(ended.stdout.contains("about 1 zone: no answer differs"), "{ended:#?}");
+}

@@ -428,7 +428,8 @@ fn zones_that_do_not_answer() {
     in_own_network("zones_that_do_not_answer", || {
         let mut host = Host::start(&ZONES[..1], "");
         // With data that the server has not looked for, and without.
-        host.configure_more("[zone.\"late.gatepost.internal\"]\nlists = [\"own\"]\n");
+        let late = "[zone.\"late.gatepost.internal\"]\nlists = [\"own\"]\n";
+        host.configure_more(&format!("{late}{}test-points = false\n", late.replace("late", "pointless")));
         let found = host.doctor(&[]);
         let cures = found.first("not-told");
         assert_eq!(cures[0], "systemctl reload gatepost");
@@ -438,6 +439,8 @@ fn zones_that_do_not_answer() {
         );
         host.site.sync(&[]).expect(0);
         assert_eq!(host.doctor(&[]).first("not-told")[0], "systemctl reload gatepost");
+        // One without test points is no other case.
+        assert!(host.doctor(&[]).findings(&["server"]).iter().all(|name| name == "not-told"));
         // Which is what the cure does.
         host.reload("late.gatepost.internal");
         assert_eq!(host.doctor(&[]).findings(&["server"]), [""; 0]);

@@ -14,16 +14,21 @@ use super::output::{BAD, DIM, GOOD, Out, WARN, counted, json as print_json, out,
 use super::probe::reachable;
 use super::targets;
 use super::view::{View, ZoneView};
-use crate::client::{Asked, Beside, Client, Difference, Gap, Side, ask_beside, rcode_name};
+use crate::client::{
+    Asked, Beside, Client, ClientError, Difference, Gap, Over, Reply, Side, ask_beside, rcode_name,
+};
 use crate::error::ExitStatus;
 use crate::load::{around, test_domains, type_name};
 use crate::model::{Name, Rtype};
+use crate::wire::Rcode;
 
 /// Ask two servers the same questions and list what they answer differently
 ///
 /// What is asked comes from the zones in service: of each entry its ends, what lies just outside, its text, the name above
 /// it, where mail for a name goes, and the name in capitals; then start of authority, name servers, test points, and random names. Few questions are in
 /// flight at a time.
+///
+/// A zone that this server refuses altogether is named once, with what to do, and left out.
 ///
 /// Every answer that differs in response code or records is listed. What mail software never sees is counted and not listed:
 /// that a name without records exists at one server and not at the other (rbldnsd says so of every name above a listing), and
@@ -78,6 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         bail!(Usage(format!("{server} is the server itself")));
     }
     let zones = chosen(&view, &args.zone)?;
+    let clients = [Client::new(server), Client::new(args.with)];
     let mut asked = Vec::new();
     let mut points = Vec::new();
     let mut without_data = Vec::new();
@@ -87,7 +93,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             continue;
         };
         let drawn = around(answering, args.samples as usize);
-        asked.extend(drawn.with_context(|| zone.origin().to_string())?);
+        let drawn = drawn.with_context(|| zone.origin().to_string())?;
+        let refuses = refuses(&clients[0], zone.origin(), &drawn);
+        if refuses.map_err(|error| anyhow!(error)).context("cannot compare")? {
+            without_data.push((zone.origin(), format!(
+                "{server} refuses all that is asked of it: it does not know the zone (`systemctl reload gatepost` has it read the configuration \
+                 again), or `access` refuses this host"
+            )));
+            continue;
+        }
+        asked.extend(drawn);
         // As the snapshot has it: zones of records alone have none, whatever the configuration says.
         if answering.snapshot().zone().test_points {
             points.extend(test_domains(zone.origin()));
@@ -99,7 +114,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if asked.is_empty() {
         bail!("no zone has anything to ask for");
     }
-    let clients = [Client::new(server), Client::new(args.with)];
     for client in &clients {
         // Somebody answers, be it wrongly: otherwise the whole run would only say so more slowly.
         asked[0].put_to(client).map_err(|error| anyhow!(error)).context("cannot compare")?;
@@ -116,6 +130,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         ExitStatus::Ok if !without_data.is_empty() => ExitStatus::CannotTell,
         status => status,
     })
+}
+
+/// Whether a server refuses a zone altogether: each of its answers would differ.
+fn refuses(client: &Client, origin: &Name, drawn: &[Asked]) -> Result<bool, ClientError> {
+    let is_refused = |reply: &Reply| reply.rcode == Rcode::REFUSED;
+    if !is_refused(&client.ask(origin, Rtype::SOA, Over::Udp)?) {
+        return Ok(false);
+    }
+    // rbldnsd refuses that alone, where a zone has no $SOA.
+    drawn.first().map_or(Ok(true), |asked| asked.put_to(client).map(|reply| is_refused(&reply)))
 }
 
 /// The zones that are meant.

@@ -117,7 +117,8 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
         return Ok(if right {
             Found::Right
         } else {
-            Found::Wrong(vec!["it has no start of authority".to_owned()])
+            let code = rcode_name(reply.rcode);
+            Found::Wrong(vec![format!("it has no start of authority: got {code}")])
         });
     }
     let probe = if zone.is_subzone() { probe_subzone } else { probe };

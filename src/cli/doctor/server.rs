@@ -152,7 +152,7 @@ fn unknown_there(way: &str, of_zone: &Checked, wrong: &[String], all: bool) -> C
             .cured(reload),
         true => check
             .because("the server has not read the configuration again since it was changed, `access` refuses this host, or another server answers there")
-            .cured(reload)
+            .cured(Cure { how: format!("{}; where `listen` or `state` has changed, too, restart it", reload.how), ..reload })
             .cured_by(format!("see who listens: `ss -lnptu sport = :{}`, and what `access` says in `gatepost print-config`", of_zone.server.port())),
     }
 }
