@@ -122,6 +122,12 @@ fn spamassassin_weighs_wrongly() {
                 WHOLE,
             ),
             ("a threshold of nobody's", "mail-weight", |right| with(right, "required_score 50"), WHOLE),
+            (
+                "an allow list above all",
+                "mail-block-unheeded",
+                |right| with(right, "score GATEPOST_OK -40"),
+                WHOLE,
+            ),
             ("a higher threshold", "mail-weight", |right| with(right, "required_score 8"), WHOLE),
             (
                 "an allow list that is not asked for",

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::super::super::snippet::Program;
 use super::super::finding::Cure;
@@ -39,6 +40,8 @@ pub(super) struct Filters {
     pub(super) doors: Vec<(String, Vec<String>)>,
     /// What `main.cf` has it do where a milter does not answer.
     pub(super) default_action: Option<String>,
+    /// Services for mail that see nothing outside this folder.
+    pub(super) jailed: Option<(PathBuf, Vec<String>)>,
 }
 
 impl Filters {

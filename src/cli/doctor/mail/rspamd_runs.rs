@@ -51,6 +51,11 @@ pub(super) fn look(filters: &Filters, listens: &[String], texts: &[Read]) -> Opt
         cure,
     };
     let does = filters.unanswered(milter);
+    if let Some((inside, cure)) = filters.hidden(milter, &place).filter(|_| !is_down) {
+        let rest = format!("Postfix looks for it at {inside}, where nothing is: {does}");
+        let cause = "smtpd runs in a chroot there (`chroot` in master.cf, as Debian has it), and sees nothing outside";
+        return Some(trouble(&place, rest, cause.to_owned(), cure));
+    }
     let Some(refused) = refused else {
         let cure = Cure {
             how: "start it (where it ends again, `journalctl -u rspamd` says why)".to_owned(),
@@ -85,6 +90,25 @@ fn place_of(milter: &str, listens: &[String]) -> Option<String> {
 }
 
 impl Filters {
+    /// Where services of Postfix's in a chroot look for a socket that lies outside: there, and what has them see it.
+    fn hidden(&self, milter: &str, place: &str) -> Option<(String, Cure)> {
+        let (folder, services) = self.jailed.as_ref()?;
+        // One that was meant for the chroot is told by its path there.
+        let path = plain_milter(milter).strip_prefix("unix:").filter(|path| path == &place)?;
+        let inside = folder.join(path.trim_start_matches('/'));
+        let is_lost =
+            matches!(fs::symlink_metadata(&inside), Err(error) if error.kind() == ErrorKind::NotFound);
+        let out = services.iter().map(|service| format!("postconf -F {service}/chroot=n\n"));
+        let cure = Cure {
+            how: format!(
+                "Postfix: have smtpd run outside the chroot (or rspamd's proxy listen below {}, and name that place, as seen from there, in smtpd_milters)",
+                folder.display()
+            ),
+            lines: out.collect::<String>() + "postfix reload",
+        };
+        is_lost.then(|| (inside.display().to_string(), cure))
+    }
+
     /// What becomes of mail where this milter does not answer.
     fn unanswered(&self, milter: &str) -> &'static str {
         let own =
@@ -188,6 +212,32 @@ fn started_as(units: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_outside_the_chroot() {
+        let (out, jail) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let socket = out.path().join("milter.sock");
+        let place = socket.display().to_string();
+        let _listens = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let told = |milter: String, jailed: bool| {
+            let services = vec!["smtp/inet".to_owned()];
+            let filters = Filters {
+                milters: vec![milter],
+                jailed: jailed.then(|| (jail.path().to_owned(), services)),
+                ..Filters::default()
+            };
+            look(&filters, &[format!("{place} mode=0666")], &[])
+        };
+        let trouble = told(format!("unix:{place}"), true).unwrap();
+        let inside = jail.path().join(place.trim_start_matches('/'));
+        assert!(trouble.rest.contains(&inside.display().to_string()), "{trouble:?}");
+        assert_eq!(trouble.cure.lines, "postconf -F smtp/inet/chroot=n\npostfix reload");
+        assert_eq!(told(format!("unix:{place}"), false), None);
+        // A link or mount that brings it there.
+        fs::create_dir_all(inside.parent().unwrap()).unwrap();
+        fs::write(&inside, "").unwrap();
+        assert_eq!(told(format!("unix:{place}"), true), None);
+    }
 
     #[test]
     fn whether_somebody_listens() {

@@ -217,7 +217,7 @@ impl Scored {
         }
         checks.extend(self.together(&mut weighing, required, &printed));
         checks.extend(self.unheeded(served, required));
-        checks.extend(self.short(served, &printed));
+        checks.extend(self.short(served, &printed).or_else(|| self.overruled(served, required)));
         checks.extend(self.every_relay(mentions, served));
         checks
     }

@@ -124,10 +124,38 @@ impl Scored {
         }
         let check = check
             .because("a list for rejecting is not enough alone, and mail from whom it has is no spam for it");
-        Some(check.cured(Cure {
-            how: "SpamAssassin: in the place of the scores that these rules have, and restart what calls it".to_owned(),
-            lines: lines.join("\n"),
-        }))
+        Some(check.cured(in_place_of_scores(&lines)))
+    }
+
+    /// Allow lists that let in whom a person blocks.
+    pub(super) fn overruled(&self, served: &Served<'_>, required: f64) -> Option<Check> {
+        let zones = &served.wiring().zones;
+        let allowing: Vec<Listing<'_>> = zones.iter().filter_map(|zone| first(zone, Use::Allow)).collect();
+        let decided = zones.iter().filter(|zone| {
+            zone.codes.get(&Use::Block).is_some_and(|codes| codes.contains_key(&Code::OVERLAY))
+        });
+        let lost = decided.filter_map(|zone| {
+            let person = (&zone.origin, Code::OVERLAY);
+            // That it is not enough alone is somebody's choice.
+            self.sum(&[person], false).filter(|sum| sum.least >= required)?;
+            let all: Vec<Listing<'_>> = allowing.iter().copied().chain([person]).collect();
+            let Sum { least, of: (rule, score), .. } = self.sum(&all, false)?;
+            let enough = score.most()? + required - least + 1.0;
+            (least < required).then_some((zone, rule, score, least, enough))
+        });
+        let lost: Vec<_> = lost.collect();
+        let (zone, rule, score, least, _) = lost.first()?;
+        let what = format!(
+            "SpamAssassin, {}: whom a person blocks in {} scores {least} where allow lists have him",
+            score.at, zone.origin
+        );
+        let check = Check::warn(Area::Mail, "mail-block-unheeded", what).because(format!(
+            "what a person blocks counts more than what lists say: {rule} has to make up for what all allow lists score, and {required} make a mail spam"
+        ));
+        let mut lines: Vec<String> =
+            lost.iter().map(|(_, rule, .., enough)| format!("score    {rule} {enough:.1}")).collect();
+        lines.dedup();
+        Some(check.cured(in_place_of_scores(&lines)))
     }
 
     /// What who is listed so scores for it. `rest`: whether what else rules are made of may hold. `None`: nothing, or nobody knows.
@@ -155,6 +183,14 @@ impl Scored {
         let least = scored.iter().map(|(_, score)| score.least()).sum::<Option<f64>>()?;
         let most = scored.iter().map(|(_, score)| score.most()).sum::<Option<f64>>()?;
         Some(Sum { least, most, of: *of? })
+    }
+}
+
+fn in_place_of_scores(lines: &[String]) -> Cure {
+    Cure {
+        how: "SpamAssassin: in the place of the scores that these rules have, and restart what calls it"
+            .to_owned(),
+        lines: lines.join("\n"),
     }
 }
 

@@ -193,6 +193,7 @@ impl Setup {
         let mut filters = Filters {
             in_main: each(self.parameters.get(MILTERS).map_or("", String::as_str)),
             default_action: self.parameters.get("milter_default_action").cloned(),
+            jailed: self.jailed(),
             ..Filters::default()
         };
         let doors = effect::doors(self).into_iter().filter_map(|service| {
@@ -211,6 +212,15 @@ impl Setup {
             }
         }
         filters
+    }
+
+    /// The services for mail that run in a chroot, and where.
+    fn jailed(&self) -> Option<(PathBuf, Vec<String>)> {
+        let jailed =
+            self.services.iter().flatten().filter(|service| service.command == "smtpd" && service.chroot);
+        let names: Vec<String> = jailed.map(|service| format!("{}/{}", service.name, service.kind)).collect();
+        let queue = self.parameters.get("queue_directory").map_or(QUEUE, String::as_str);
+        (!names.is_empty()).then(|| (PathBuf::from(queue), names))
     }
 
     /// The `resolv.conf` that its chrooted services see, where those that ask lists run in one.

@@ -126,6 +126,18 @@ fn thresholds_that_a_block_list_does_not_reach() {
     assert!(found.iter().all(|(_, told)| !told.contains(" 9.0")), "{found:?}");
 }
 
+/// An allow list that scores more than what a person blocks makes up for.
+#[test]
+fn whom_a_person_blocks_is_a_spammer() {
+    let allow = &rules("-5.0")[0];
+    assert_eq!(as_printed(&format!("score {allow} -6\n")), []);
+    let found = as_printed(&format!("score {allow} -40\n"));
+    let [("mail-block-unheeded", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(told.contains("score    GATEPOST_BLOCK_DECIDED 46.0"), "{told}");
+    assert_eq!(as_printed(&format!("score {allow} -40\nscore GATEPOST_BLOCK_DECIDED 46\n")), []);
+    assert_eq!(as_printed("score GATEPOST_BLOCK_DECIDED 1\n"), []);
+}
+
 /// Whatever a block list scores.
 #[test]
 fn whom_an_allow_list_has_is_no_spammer() {
