@@ -15,24 +15,7 @@ mod off;
 mod others;
 mod postfix;
 mod rspamd;
-mod rspamd_blocks;
-mod rspamd_does;
-mod rspamd_files;
-mod rspamd_local;
-mod rspamd_proxy;
-mod rspamd_refused;
-mod rspamd_rules;
-mod rspamd_runs;
-mod rspamd_tree;
-mod rspamd_workers;
 mod spamassassin;
-mod spamassassin_again;
-mod spamassassin_astray;
-mod spamassassin_condition;
-mod spamassassin_if;
-mod spamassassin_relays;
-mod spamassassin_scores;
-mod spamassassin_sums;
 mod statement;
 mod trouble;
 mod unanswered;
@@ -159,7 +142,7 @@ pub(super) struct Found {
     /// Its macros that are defined twice.
     twice: Vec<exim::Twice>,
     /// SpamAssassin's rules, with what they score.
-    scored: spamassassin_scores::Scored,
+    scored: spamassassin::scores::Scored,
     again: Vec<Again>,
     /// Postfix's lines that are not what they were meant to be.
     broken: Vec<Check>,
@@ -170,11 +153,11 @@ pub(super) struct Found {
     /// SpamAssassin's rules that weigh next to nothing.
     faint: Vec<off::Faint>,
     /// rspamd's rules beside which it looks at none of its own.
-    alone: Option<rspamd_blocks::Alone>,
+    alone: Option<rspamd::blocks::Alone>,
     /// What rspamd's rules are, all its files together.
-    rules: rspamd_rules::Rules,
+    rules: rspamd::rules::Rules,
     /// SpamAssassin's, of which nobody knows whether they count.
-    undecided: Vec<spamassassin_if::Undecided>,
+    undecided: Vec<spamassassin::blocks::Undecided>,
     /// Programs of which it is only known whether they ask.
     others: Vec<others::Other>,
     /// postscreen's, where it is set.
@@ -215,7 +198,7 @@ const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/e
 /// Reads the configurations that are here. `resolvers` are those of /etc/resolv.conf.
 pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
-    let mut postfix: Option<rspamd_proxy::Filters> = None;
+    let mut postfix: Option<rspamd::proxy::Filters> = None;
     for setup in postfix::Setup::here() {
         match setup {
             Ok(setup) => {
@@ -253,19 +236,19 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         }
         is_whole &= program != Program::Spamassassin || found.closed.len() == closed_before;
     }
-    rspamd_files::include(&mut texts, &|path| fs::read_to_string(path).ok());
-    let unloaded = spamassassin_relays::unloaded(&texts, is_whole);
-    let resolved = spamassassin_if::resolve(&mut texts, is_whole, spamassassin_version);
-    spamassassin_again::settle(&mut texts);
+    rspamd::files::include(&mut texts, &|path| fs::read_to_string(path).ok());
+    let unloaded = spamassassin::relays::unloaded(&texts, is_whole);
+    let resolved = spamassassin::blocks::resolve(&mut texts, is_whole, spamassassin_version);
+    spamassassin::again::settle(&mut texts);
     for read in &texts {
         found.add(read.program, Path::new(&read.place), &read.text);
     }
     found.mentions.retain(|mention| mention.program != Program::Spamassassin);
     found.mentions.extend(spamassassin::all(&texts));
     found.idle.extend(resolved.hidden);
-    found.idle.extend(spamassassin_relays::dead(&unloaded, &found.mentions));
-    found.troubles.extend(spamassassin_relays::trusting(&texts, &found.mentions));
-    found.scored = spamassassin_scores::Scored::of(&texts);
+    found.idle.extend(spamassassin::relays::dead(&unloaded, &found.mentions));
+    found.troubles.extend(spamassassin::relays::trusting(&texts, &found.mentions));
+    found.scored = spamassassin::scores::Scored::of(&texts);
     if let Some(read_one) = exim.first() {
         let running = who::processes();
         let runs = |names: &[&str]| running.iter().any(|name| names.contains(&name.as_str()));
@@ -275,17 +258,17 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
             exim::refused(read_one, &debians, &exim::Said::here(), &found.twice, found.zones(Program::Exim));
         found.astray = exim::astray(read_one, &debians);
     }
-    found.astray.extend(rspamd_files::astray(&texts, &|path| fs::read_to_string(path).ok()));
-    found.astray.extend(spamassassin_astray::astray(&|path| fs::read_to_string(path).ok()));
+    found.astray.extend(rspamd::files::astray(&texts, &|path| fs::read_to_string(path).ok()));
+    found.astray.extend(spamassassin::astray::astray(&|path| fs::read_to_string(path).ok()));
     found.undecided = resolved.undecided;
     found.faint = off::faint(&texts);
     found.idle.extend(off::off(&texts, &mut found.mentions));
-    found.alone = rspamd_blocks::alone(&rspamd_blocks::parts(&texts), &found.mentions);
-    found.idle.extend(rspamd_files::idle(&texts, &rspamd_files::besides(), &mut found.mentions));
-    let tree = rspamd_tree::tree(&|path| fs::read_to_string(path).ok());
-    found.rules = rspamd_rules::Rules::of(&tree);
-    found.rules.again = rspamd_files::included_again(&texts);
-    let local = rspamd_local::Local::of(&tree, &found.rules, &|path| fs::read_to_string(path).ok());
+    found.alone = rspamd::blocks::alone(&rspamd::blocks::parts(&texts), &found.mentions);
+    found.idle.extend(rspamd::files::idle(&texts, &rspamd::files::besides(), &mut found.mentions));
+    let tree = rspamd::tree::tree(&|path| fs::read_to_string(path).ok());
+    found.rules = rspamd::rules::Rules::of(&tree);
+    found.rules.again = rspamd::files::included_again(&texts);
+    let local = rspamd::local::Local::of(&tree, &found.rules, &|path| fs::read_to_string(path).ok());
     found.idle.extend(local.everybody());
     found.troubles.extend(local.strangers());
     found
@@ -297,17 +280,17 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
         && (of_exim.is_empty() || of_exim.iter().any(|read| exim::may_scan(&read.text)));
     let postfix_asks = postfix.filter(|_| !exim_may_ask);
     if let Some(filters) = postfix_asks {
-        let workers = rspamd_workers::Workers::of(&tree);
-        let listens = rspamd_proxy::here();
-        let ground = rspamd_proxy::Ground::here(&listens, &workers.others);
-        let is_reached = rspamd_proxy::reaches(&filters, &listens);
-        found.idle.extend(rspamd_proxy::unasked(&found.mentions, &filters, &ground));
+        let workers = rspamd::workers::Workers::of(&tree);
+        let listens = rspamd::proxy::here();
+        let ground = rspamd::proxy::Ground::here(&listens, &workers.others);
+        let is_reached = rspamd::proxy::reaches(&filters, &listens);
+        found.idle.extend(rspamd::proxy::unasked(&found.mentions, &filters, &ground));
         let misled = workers.idle().filter(|_| is_reached);
         if misled.is_none() {
-            found.down = rspamd_runs::look(&filters, &listens, &texts);
+            found.down = rspamd::runs::look(&filters, &listens, &texts);
         }
         found.idle.extend(misled);
-        found.troubles.extend(rspamd_proxy::stops(&found.mentions, &filters, &ground));
+        found.troubles.extend(rspamd::proxy::stops(&found.mentions, &filters, &ground));
         let own = if is_reached { own::public(&mynetworks::here()) } else { Vec::new() };
         found.troubles.extend(local.forgotten(&own));
     }
@@ -475,9 +458,9 @@ pub(super) fn look(
     checks.extend(scored);
     checks.extend(ruled);
     checks.extend(weights::judge(&found.weights, &served));
-    let is_ours_alone = |alone: &&rspamd_blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
-    checks.extend(found.alone.iter().filter(is_ours_alone).map(rspamd_blocks::Alone::check));
-    checks.extend(found.undecided.iter().map(spamassassin_if::Undecided::check));
+    let is_ours_alone = |alone: &&rspamd::blocks::Alone| alone.zones.iter().any(|zone| is_ours(zone, wiring));
+    checks.extend(found.alone.iter().filter(is_ours_alone).map(rspamd::blocks::Alone::check));
+    checks.extend(found.undecided.iter().map(spamassassin::blocks::Undecided::check));
     let perhaps: Vec<&Name> = found.undecided.iter().flat_map(|undecided| &undecided.zones).collect();
     let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps.iter().copied());
     let programs: Vec<&str> = found.programs.into_iter().collect();

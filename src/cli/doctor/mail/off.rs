@@ -7,7 +7,7 @@ use super::super::cure;
 use super::super::finding::{Area, Check, Cure};
 use super::expression::wanted;
 use super::filter::of_pattern;
-use super::rspamd_blocks::{Block, Part, parts, replaced};
+use super::rspamd::blocks::{Block, Part, parts, replaced};
 use super::spamassassin::arguments;
 use super::{Does, Idle, Mention};
 use crate::model::Name;

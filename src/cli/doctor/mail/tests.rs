@@ -7,7 +7,6 @@ use crate::model::Use;
 mod exim_lists;
 mod postfix_main_cf;
 mod postfix_open;
-mod spamassassin_scored;
 
 fn config() -> Config {
     let feeds = crate::feed::catalogue::load(None).unwrap();
@@ -421,7 +420,7 @@ fn what_is_printed_for_rspamd_in_its_place_and_in_another() {
     let told = |place: &str| {
         let read = off::Read { program: Program::Rspamd, place: place.to_owned(), text: text.clone() };
         let mut mentions = rspamd::mentions(place, &text);
-        let idle = rspamd_files::idle(&[read], "", &mut mentions);
+        let idle = rspamd::files::idle(&[read], "", &mut mentions);
         (mentions.len(), idle.len())
     };
     let (number, idle) = told("/etc/rspamd/rspamd.conf.local");

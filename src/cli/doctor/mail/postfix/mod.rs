@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::child::{postconf, postmap};
-use super::rspamd_proxy::Filters;
+use super::rspamd::proxy::Filters;
 use config::{Parameters, Service, Written};
 use tables::Tables;
 

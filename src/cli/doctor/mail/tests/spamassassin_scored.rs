@@ -11,13 +11,13 @@ fn told(change: impl Fn(String) -> String, more: &str) -> Vec<(&'static str, Str
         text: text.to_owned(),
     };
     let mut texts = vec![read("a.cf", &text), read("z.cf", more)];
-    spamassassin_again::settle(&mut texts);
+    spamassassin::again::settle(&mut texts);
     let mut mentions = spamassassin::all(&texts);
     let idle = off::off(&texts, &mut mentions);
     let wiring = wiring();
     let served = Served::of(&config(), &wiring);
     let mut checks = without_effect(&idle, &mentions, &[], &wiring, None);
-    let scored = spamassassin_scores::Scored::of(&texts).judge(&mut mentions, &served);
+    let scored = spamassassin::scores::Scored::of(&texts).judge(&mut mentions, &served);
     checks.extend(judge(&mentions, &served, None));
     checks.extend(scored);
     checks.iter().map(|check| (check.name(), format!("{check:?}"))).collect()

@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use nix::unistd::User;
 
-use super::super::super::snippet::Program;
-use super::super::child;
-use super::super::files::Service;
-use super::super::finding::Cure;
-use super::off::Read;
-use super::rspamd;
-use super::rspamd_proxy::{Filters, Is, is_here, is_rspamd, plain_milter};
-use super::rspamd_refused::{Refused, unclosed};
-use super::trouble::Trouble;
+use super::super::super::super::snippet::Program;
+use super::super::super::child;
+use super::super::super::files::Service;
+use super::super::super::finding::Cure;
+use super::super::off::Read;
+use super::super::rspamd;
+use super::super::trouble::Trouble;
+use super::proxy::{Filters, Is, is_here, is_rspamd, plain_milter};
+use super::refused::{Refused, unclosed};
 
 const NAME: &str = "mail-not-running";
 /// For a connection on this host.
@@ -28,7 +28,7 @@ const UNITS: [&str; 4] =
     ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// It does not run, or will not when it is started again. `texts` are all that were read.
-pub(super) fn look(filters: &Filters, listens: &[String], texts: &[Read]) -> Option<Trouble> {
+pub(in super::super) fn look(filters: &Filters, listens: &[String], texts: &[Read]) -> Option<Trouble> {
     let mut milters = filters.milters.iter().filter_map(|milter| Some((milter, place_of(milter, listens)?)));
     let (milter, place) =
         milters.clone().find(|(_, place)| answers(place) == Some(false)).or_else(|| milters.next())?;

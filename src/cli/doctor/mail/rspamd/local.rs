@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::super::snippet::Program;
-use super::super::finding::Cure;
-use super::Idle;
-use super::rspamd_rules::Rules;
-use super::rspamd_tree::{Block, Value};
-use super::trouble::Trouble;
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::Idle;
+use super::super::trouble::Trouble;
+use super::rules::Rules;
+use super::tree::{Block, Value};
 use crate::config::{is_nobodys_own, is_public};
 use crate::model::{Name, Subject};
 
@@ -16,7 +16,7 @@ const OWN: &str = "/etc/rspamd/local.d/options.inc";
 
 /// `local_addrs`, as they are in effect.
 #[derive(Debug, Default)]
-pub(super) struct Local {
+pub(in super::super) struct Local {
     networks: Vec<(Subject, String, String)>,
     /// A map, or what else stands there and cannot be read here.
     is_open: bool,
@@ -26,7 +26,7 @@ pub(super) struct Local {
 
 impl Local {
     /// `read` gives the text of a map.
-    pub(super) fn of(tree: &Block, rules: &Rules, read: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(in super::super) fn of(tree: &Block, rules: &Rules, read: &dyn Fn(&str) -> Option<String>) -> Self {
         let options = tree.beside("options");
         let nodes = options.all("local_addrs").iter().flat_map(|node| match &node.value {
             Value::List(list) => list.iter().collect(),
@@ -61,7 +61,7 @@ impl Local {
     }
 
     /// Everybody is its own.
-    pub(super) fn everybody(&self) -> Option<Idle> {
+    pub(in super::super) fn everybody(&self) -> Option<Idle> {
         let (_, word, at) = self.networks.iter().find(|(network, ..)| is_nobodys_own(network))?;
         Some(Idle {
             program: Program::Rspamd,
@@ -76,7 +76,7 @@ impl Local {
     }
 
     /// So are all customers of a provider.
-    pub(super) fn strangers(&self) -> Option<Trouble> {
+    pub(in super::super) fn strangers(&self) -> Option<Trouble> {
         let (_, word, at) =
             self.networks.iter().find(|(network, word, _)| is_providers(word) && !is_nobodys_own(network))?;
         Some(Trouble {
@@ -92,7 +92,7 @@ impl Local {
     }
 
     /// Networks that Postfix lets pass, and of which rspamd knows nothing.
-    pub(super) fn forgotten(&self, own: &[Subject]) -> Option<Trouble> {
+    pub(in super::super) fn forgotten(&self, own: &[Subject]) -> Option<Trouble> {
         let is_known = |network: &Subject| self.networks.iter().any(|(known, ..)| known.covers(network));
         let forgotten: Vec<String> =
             own.iter().filter(|network| !is_known(network)).map(|network| format!("\"{network}\"")).collect();
@@ -145,7 +145,7 @@ fn take(word: &str, at: &str) -> Cure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rspamd_tree::{FOLDER, tree};
+    use super::super::tree::{FOLDER, tree};
     use super::*;
 
     const COMES: &str = "local_addrs = [192.168.0.0/16, 10.0.0.0/8, fd00::/8];\n";

@@ -1,15 +1,15 @@
 //! gatepost's text in a file that SpamAssassin does not read: of its folder it reads `*.cf` and `*.pre`. Pure.
 
-use super::super::super::snippet::Program;
-use super::super::finding::Cure;
-use super::spamassassin;
-use super::trouble::Trouble;
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::spamassassin;
+use super::super::trouble::Trouble;
 
 const FOLDER: &str = "/etc/spamassassin";
 /// What such a file is called by one who has taken it for rspamd's, or for one like others.
 const NAMES: [&str; 4] = ["gatepost", "gatepost.conf", "gatepost.txt", "gatepost.rules"];
 
-pub(super) fn astray(read: &dyn Fn(&str) -> Option<String>) -> Vec<Trouble> {
+pub(in super::super) fn astray(read: &dyn Fn(&str) -> Option<String>) -> Vec<Trouble> {
     let lies = |name: &str| {
         let place = format!("{FOLDER}/{name}");
         let mentions = spamassassin::mentions(&place, &read(&place)?);

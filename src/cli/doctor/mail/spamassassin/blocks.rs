@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::snippet::Program;
-use super::super::finding::{Area, Check, Cure};
-use super::off::Read;
-use super::spamassassin_condition::{Known, holds, number};
-use super::{Idle, spamassassin};
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::{Area, Check, Cure};
+use super::super::off::Read;
+use super::super::{Idle, spamassassin};
+use super::condition::{Known, holds, number};
 use crate::model::Name;
 
 /// What the rules that are printed need, and every SpamAssassin has.
@@ -16,19 +16,19 @@ const ASKING: [&str; 2] = ["Mail::SpamAssassin::Plugin::DNSEval", "Mail::SpamAss
 
 /// What conditions hide.
 #[derive(Debug, Default)]
-pub(super) struct Resolved {
+pub(in super::super) struct Resolved {
     /// Rules that would ask lists and are not there, nor is another that asks the same.
-    pub(super) hidden: Vec<Idle>,
-    pub(super) undecided: Vec<Undecided>,
+    pub(in super::super) hidden: Vec<Idle>,
+    pub(in super::super) undecided: Vec<Undecided>,
 }
 
 /// A block of which nobody knows whether it counts.
 #[derive(Debug, PartialEq)]
-pub(super) struct Undecided {
+pub(in super::super) struct Undecided {
     at: String,
     condition: String,
     /// What its lines ask, and lines that they may take the place of.
-    pub(super) zones: Vec<Name>,
+    pub(in super::super) zones: Vec<Name>,
 }
 
 /// A condition, or what stands behind its `else`.
@@ -54,7 +54,7 @@ enum Fate {
 
 /// Takes the lines that do not count, or perhaps do not, out of the texts. `version` is that of the program, asked for where a condition
 /// needs it; `is_whole`: all its files could be read.
-pub(super) fn resolve(
+pub(in super::super) fn resolve(
     texts: &mut [Read],
     is_whole: bool,
     version: impl FnOnce() -> Option<String>,
@@ -226,7 +226,7 @@ fn with_fate(text: &str, fates: &[Fate], wanted: Fate) -> String {
 
 /// What is to be said of each block.
 fn told(texts: &[Read], blocks: &[Block], fates: &[Vec<Fate>]) -> Resolved {
-    let asked = |wanted: &dyn Fn(Fate) -> bool| -> Vec<super::Mention> {
+    let asked = |wanted: &dyn Fn(Fate) -> bool| -> Vec<super::super::Mention> {
         let of_file = texts.iter().zip(fates).flat_map(|(read, fates)| {
             let lines =
                 read.text.lines().zip(fates).map(|(line, fate)| if wanted(*fate) { line } else { "" });
@@ -273,7 +273,7 @@ fn told(texts: &[Read], blocks: &[Block], fates: &[Vec<Fate>]) -> Resolved {
 }
 
 impl Undecided {
-    pub(super) fn check(&self) -> Check {
+    pub(in super::super) fn check(&self) -> Check {
         let Self { at, condition, zones } = self;
         let zones: Vec<String> = zones.iter().map(ToString::to_string).collect();
         let asks =

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::super::snippet::Program;
-use super::super::finding::Cure;
-use super::off::Read;
-use super::trouble::Trouble;
-use super::{Idle, Mention};
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::off::Read;
+use super::super::trouble::Trouble;
+use super::super::{Idle, Mention};
 use crate::config::is_public;
 use crate::model::Name;
 
@@ -20,14 +20,14 @@ const WIDE: u32 = 8;
 
 /// What asks by a plugin that nothing loads.
 #[derive(Debug, PartialEq)]
-pub(super) struct Unloaded {
+pub(in super::super) struct Unloaded {
     plugin: &'static str,
     /// Where its rules stand.
     places: Vec<String>,
 }
 
 /// `is_whole`: all its files could be read. Looked for before conditions are: what one of them loads may be loaded.
-pub(super) fn unloaded(texts: &[Read], is_whole: bool) -> Vec<Unloaded> {
+pub(in super::super) fn unloaded(texts: &[Read], is_whole: bool) -> Vec<Unloaded> {
     let texts = || texts.iter().filter(|read| read.program == Program::Spamassassin);
     // Where none of the files that load plugins is here, nobody can say what is loaded.
     if !is_whole || !texts().any(|read| read.place.ends_with(".pre")) {
@@ -56,7 +56,7 @@ pub(super) fn unloaded(texts: &[Read], is_whole: bool) -> Vec<Unloaded> {
 }
 
 /// Rules that `mentions` has, and that SpamAssassin does not know.
-pub(super) fn dead(unloaded: &[Unloaded], mentions: &[Mention]) -> Vec<Idle> {
+pub(in super::super) fn dead(unloaded: &[Unloaded], mentions: &[Mention]) -> Vec<Idle> {
     let idle = unloaded.iter().filter_map(|Unloaded { plugin, places }| {
         let dead: Vec<&Mention> = mentions
             .iter()
@@ -79,7 +79,7 @@ pub(super) fn dead(unloaded: &[Unloaded], mentions: &[Mention]) -> Vec<Idle> {
 }
 
 /// `trusted_networks` and `internal_networks` that have whole providers: of whoever is there no relay is looked up.
-pub(super) fn trusting(texts: &[Read], mentions: &[Mention]) -> Vec<Trouble> {
+pub(in super::super) fn trusting(texts: &[Read], mentions: &[Mention]) -> Vec<Trouble> {
     let of_it = mentions.iter().filter(|mention| mention.program == Program::Spamassassin);
     let zones: Vec<Name> = of_it.map(|mention| mention.zone.clone()).collect();
     let mut troubles = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn trusting(texts: &[Read], mentions: &[Mention]) -> Vec<Trouble> {
 }
 
 /// `5.0.0.0/8`, `5/8`, `5.`; of all the world something else is told.
-pub(super) fn is_wide(word: &str) -> bool {
+pub(in super::super) fn is_wide(word: &str) -> bool {
     let (start, bits) = match word.split_once('/') {
         Some((start, bits)) => (start, bits.parse().ok()),
         None => (word, None),
@@ -125,7 +125,7 @@ pub(super) fn is_wide(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spamassassin;
+    use super::super::super::spamassassin;
     use super::*;
 
     fn texts(files: &[(&str, &str)]) -> Vec<Read> {

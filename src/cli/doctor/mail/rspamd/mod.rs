@@ -1,4 +1,18 @@
 //! rspamd: rules of its `rbl` module, and which servers it asks.
+//!
+//! How its files come together is in `tree`, which rules hold in `rules`, what they do in `does` and for whom not in `local`; which files and blocks
+//! count at all in `files` and `blocks`; whether Postfix hands it mail in `proxy` and `workers`, whether it runs in `runs` and `refused`.
+
+pub(super) mod blocks;
+pub(super) mod does;
+pub(super) mod files;
+pub(super) mod local;
+pub(super) mod proxy;
+mod refused;
+pub(super) mod rules;
+pub(super) mod runs;
+pub(super) mod tree;
+pub(super) mod workers;
 
 use std::net::{Ipv6Addr, SocketAddr};
 

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use super::super::finding::Cure;
+use super::super::super::finding::Cure;
 
 /// What the printed text goes into: no secret is in it.
 const OWN: &str = "/etc/rspamd/gatepost.conf";
 
 /// What `rspamadm configtest` says.
 #[derive(Debug, PartialEq)]
-pub(super) struct Refused {
-    pub(super) words: String,
+pub(in super::super) struct Refused {
+    pub(in super::super) words: String,
     /// The file, and where it is said the line.
-    pub(super) at: String,
+    pub(in super::super) at: String,
     why: Why,
 }
 
@@ -25,7 +25,7 @@ enum Why {
 
 impl Refused {
     /// `None`: it says nothing that is understood.
-    pub(super) fn of(said: &str) -> Option<Self> {
+    pub(in super::super) fn of(said: &str) -> Option<Self> {
         const HEADS: [&str; 3] = ["failed to load config: ", "rcl parse error: ", "ucl parser error: "];
         let line = said.lines().rfind(|line| HEADS.iter().any(|head| line.contains(head)))?;
         let words =
@@ -44,7 +44,7 @@ impl Refused {
     }
 
     /// `user` is whom it runs as, `closed` the first folder above a file that he may not go through.
-    pub(super) fn cure(
+    pub(in super::super) fn cure(
         &self,
         user: Option<&str>,
         closed: &dyn Fn(&Path) -> Option<String>,
@@ -90,14 +90,14 @@ impl Refused {
 
 /// Braces that are opened and not closed.
 #[derive(Debug, PartialEq)]
-pub(super) struct Unclosed {
+pub(in super::super) struct Unclosed {
     /// The line that seems to begin the next block; nothing where it is the end.
     before: Option<usize>,
     missing: usize,
 }
 
 /// What is missing in a text whose blocks stand in at the left edge, as `snippet` prints them; nothing where it is closed.
-pub(super) fn unclosed(text: &str) -> Option<Unclosed> {
+pub(in super::super) fn unclosed(text: &str) -> Option<Unclosed> {
     let mut depth = 0_usize;
     let mut first = None;
     for (at, line) in text.lines().enumerate() {

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use super::super::super::snippet::wiring::WiredZone;
-use super::super::finding::{Area, Check, Cure};
-use super::cured;
-use super::judge::Served;
-use super::spamassassin_scores::{FAINT, REQUIRED, Score, Scored, in_place, suggested, without};
+use super::super::super::super::snippet::wiring::WiredZone;
+use super::super::super::finding::{Area, Check, Cure};
+use super::super::cured;
+use super::super::judge::Served;
+use super::scores::{FAINT, REQUIRED, Score, Scored, in_place, suggested, without};
 use crate::config::Code;
 use crate::model::{Name, Use};
 
@@ -31,7 +31,7 @@ struct Sum<'a> {
 
 impl Scored {
     /// Block lists that make spam of whom an allow list has.
-    pub(super) fn unheeded(&self, served: &Served<'_>, required: f64) -> Option<Check> {
+    pub(in super::super) fn unheeded(&self, served: &Served<'_>, required: f64) -> Option<Check> {
         let zones = &served.wiring().zones;
         let allowing: Vec<Listing<'_>> = zones.iter().filter_map(|zone| first(zone, Use::Allow)).collect();
         let blocking: Vec<Listing<'_>> = zones.iter().filter_map(|zone| first(zone, Use::Block)).collect();
@@ -72,7 +72,7 @@ impl Scored {
         };
         let is_there = |name: &str| self.asking.contains_key(name) || self.metas.contains_key(name);
         let meta = whole.lines.lines().find(printed).zip(self.metas.get(rule)).filter(|(line, (_, of))| {
-            let printed = super::off::made_of(line);
+            let printed = super::super::off::made_of(line);
             let names = printed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             printed != of && names.filter(|name| !name.is_empty()).all(is_there)
         });
@@ -83,7 +83,7 @@ impl Scored {
     }
 
     /// Lists for rejecting that make no spam, as somebody has raised what makes it and left their scores.
-    pub(super) fn short(&self, served: &Served<'_>, printed: &str) -> Option<Check> {
+    pub(in super::super) fn short(&self, served: &Served<'_>, printed: &str) -> Option<Check> {
         let (required, at) = self.required.as_ref().filter(|(required, _)| *required > REQUIRED)?;
         let zones = &served.wiring().zones;
         let allowing: Vec<Listing<'_>> = zones.iter().filter_map(|zone| first(zone, Use::Allow)).collect();
@@ -128,7 +128,7 @@ impl Scored {
     }
 
     /// Allow lists that let in whom a person blocks.
-    pub(super) fn overruled(&self, served: &Served<'_>, required: f64) -> Option<Check> {
+    pub(in super::super) fn overruled(&self, served: &Served<'_>, required: f64) -> Option<Check> {
         let zones = &served.wiring().zones;
         let allowing: Vec<Listing<'_>> = zones.iter().filter_map(|zone| first(zone, Use::Allow)).collect();
         let decided = zones.iter().filter(|zone| {

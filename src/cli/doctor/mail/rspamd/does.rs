@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::snippet::Program;
-use super::super::super::snippet::rspamd::{REJECT, SCORE};
-use super::super::super::snippet::wiring::WiredZone;
-use super::super::finding::{Area, Check, Cure};
-use super::filter::Filter;
-use super::judge::Served;
-use super::rspamd_rules::{Force, Honors, Rule, Rules};
-use super::{Does, LooksUp, Mention, is_ours};
+use super::super::super::super::snippet::Program;
+use super::super::super::super::snippet::rspamd::{REJECT, SCORE};
+use super::super::super::super::snippet::wiring::WiredZone;
+use super::super::super::finding::{Area, Check, Cure};
+use super::super::filter::Filter;
+use super::super::judge::Served;
+use super::super::{Does, LooksUp, Mention, is_ours};
+use super::rules::{Force, Honors, Rule, Rules};
 use crate::config::Code;
 use crate::model::{Name, Use};
 
@@ -39,7 +39,11 @@ struct Unforced {
 
 impl Rules {
     /// Rules that are not loaded, and what else is wrong. Each use is told apart by its symbols, and does what rspamd does with it.
-    pub(super) fn judge(&self, mentions: &mut Vec<Mention>, served: &Served<'_>) -> [Vec<Check>; 2] {
+    pub(in super::super) fn judge(
+        &self,
+        mentions: &mut Vec<Mention>,
+        served: &Served<'_>,
+    ) -> [Vec<Check>; 2] {
         let loaded_not = self.loaded_not(mentions, served);
         let mut checks = Vec::new();
         self.tell_apart(mentions);
@@ -367,7 +371,9 @@ impl Symbol<'_> {
         let uses = self.wired.codes.iter().filter(|(use_, _)| wanted(**use_));
         let codes = uses.flat_map(|(use_, codes)| codes.iter().map(move |(code, of)| (*use_, code, of)));
         let taken = codes.filter(|(_, code, _)| self.mention.filter.lets(**code));
-        taken.map(|(use_, code, of)| format!("{code} ({of}) is for {}", super::judge::meant(use_))).collect()
+        taken
+            .map(|(use_, code, of)| format!("{code} ({of}) is for {}", super::super::judge::meant(use_)))
+            .collect()
     }
 
     fn is_alone(&self, wanted: Use) -> bool {

@@ -4,7 +4,7 @@
 //! Of a key that is set twice at the same priority both values are kept, as UCL does: what that means is the reader's to know.
 
 /// Where its files are.
-pub(super) const FOLDER: &str = "/etc/rspamd";
+pub(in super::super) const FOLDER: &str = "/etc/rspamd";
 
 /// How files come together: those of rspamd's own that have to do with lists, and what an administrator writes beside them.
 const MAIN: &str = r#"
@@ -64,7 +64,7 @@ const COMES_AS: [(&str, &str); 4] = [
 const DEPTH: usize = 8;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(in super::super) enum Value {
     Text(String),
     List(Vec<Node>),
     Block(Block),
@@ -72,25 +72,25 @@ pub(super) enum Value {
 
 /// A value, and where it is set: `FILE:LINE`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) at: String,
+pub(in super::super) struct Node {
+    pub(in super::super) value: Value,
+    pub(in super::super) at: String,
     priority: u8,
 }
 
 /// What stands between braces: keys, each with all its values.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Block(pub(super) Vec<(String, Vec<Node>)>);
+pub(in super::super) struct Block(pub(in super::super) Vec<(String, Vec<Node>)>);
 
 impl Node {
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(in super::super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn block(&self) -> Option<&Block> {
+    pub(in super::super) fn block(&self) -> Option<&Block> {
         match &self.value {
             Value::Block(block) => Some(block),
             _ => None,
@@ -99,12 +99,12 @@ impl Node {
 }
 
 impl Block {
-    pub(super) fn all(&self, key: &str) -> &[Node] {
+    pub(in super::super) fn all(&self, key: &str) -> &[Node] {
         self.0.iter().find(|(name, _)| name == key).map_or(&[], |(_, nodes)| nodes)
     }
 
     /// Its one value; nothing where it has none, or several.
-    pub(super) fn one(&self, key: &str) -> Option<&Node> {
+    pub(in super::super) fn one(&self, key: &str) -> Option<&Node> {
         match self.all(key) {
             [node] => Some(node),
             _ => None,
@@ -112,7 +112,7 @@ impl Block {
     }
 
     /// The texts of a list, or of several values.
-    pub(super) fn texts(&self, key: &str) -> Vec<&str> {
+    pub(in super::super) fn texts(&self, key: &str) -> Vec<&str> {
         let each = self.all(key).iter().flat_map(|node| match &node.value {
             Value::List(list) => list.iter().filter_map(Node::text).collect(),
             _ => Vec::from_iter(node.text()),
@@ -121,7 +121,7 @@ impl Block {
     }
 
     /// Of blocks that stand side by side each key as the last of them that has it says, which is how rspamd's modules look at them.
-    pub(super) fn beside(&self, key: &str) -> Self {
+    pub(in super::super) fn beside(&self, key: &str) -> Self {
         let mut whole = Self::default();
         for block in self.all(key).iter().filter_map(Node::block) {
             for (name, nodes) in &block.0 {
@@ -158,7 +158,7 @@ impl Block {
 }
 
 /// The whole configuration. `read` gives a file's text.
-pub(super) fn tree(read: &dyn Fn(&str) -> Option<String>) -> Block {
+pub(in super::super) fn tree(read: &dyn Fn(&str) -> Option<String>) -> Block {
     let mut reader = Reader {
         read,
         text: MAIN.chars().collect(),

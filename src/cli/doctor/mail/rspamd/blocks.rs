@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::snippet::Program;
-use super::super::super::snippet::rspamd::INCLUDE;
-use super::super::finding::{Area, Check, Cure};
-use super::off::Read;
-use super::{Idle, Mention};
+use super::super::super::super::snippet::Program;
+use super::super::super::super::snippet::rspamd::INCLUDE;
+use super::super::super::finding::{Area, Check, Cure};
+use super::super::off::Read;
+use super::super::{Idle, Mention};
 use crate::model::Name;
 
 /// What a statement stands in: with others of the same it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Block {
+pub(in super::super) enum Block {
     /// rspamd's own, which local.d and files that are merged go into.
     Module { is_merged: bool },
     /// What takes the place of its settings, each whole.
@@ -25,13 +25,13 @@ pub(super) enum Block {
 
 /// A block that is opened, or a setting.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) place: String,
-    pub(super) block: Block,
-    pub(super) path: Vec<String>,
+pub(in super::super) struct Part {
+    pub(in super::super) place: String,
+    pub(in super::super) block: Block,
+    pub(in super::super) path: Vec<String>,
     /// Its name, and what is set; nothing where a block is opened.
-    pub(super) name: String,
-    pub(super) value: Option<String>,
+    pub(in super::super) name: String,
+    pub(in super::super) value: Option<String>,
 }
 
 impl Part {
@@ -40,7 +40,7 @@ impl Part {
     }
 
     /// By which those are told apart that are merged.
-    pub(super) fn key(&self) -> (Block, Vec<String>) {
+    pub(in super::super) fn key(&self) -> (Block, Vec<String>) {
         let block = match self.block {
             // What overrides and is merged into is one.
             Block::Module { .. } | Block::Override => Block::Module { is_merged: false },
@@ -51,7 +51,7 @@ impl Part {
 }
 
 /// All that rspamd's files say, what overrides last.
-pub(super) fn parts(texts: &[Read]) -> Vec<Part> {
+pub(in super::super) fn parts(texts: &[Read]) -> Vec<Part> {
     let mut rspamd: Vec<&Read> = texts.iter().filter(|read| read.program == Program::Rspamd).collect();
     rspamd.sort_by_key(|read| overrides(read));
     let mut number = 0;
@@ -122,7 +122,7 @@ fn parts_of(read: &Read, is_merged: bool, number: &mut usize) -> Vec<Part> {
 }
 
 /// Rules that another block takes the place of; their uses are taken out of `mentions`.
-pub(super) fn replaced(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle> {
+pub(in super::super) fn replaced(parts: &[Part], mentions: &mut Vec<Mention>) -> Vec<Idle> {
     let Some((holds, by)) = holding(parts) else { return Vec::new() };
     let mut lost: Vec<(&str, &str, &str)> = Vec::new();
     let overriding = parts.iter().find(|part| part.block == Block::Override && part.is_rules());
@@ -200,13 +200,13 @@ fn beside_older(parts: &[Part], by: &str) -> Vec<String> {
 
 /// Rules beside which rspamd looks at none of its own.
 #[derive(Debug)]
-pub(super) struct Alone {
+pub(in super::super) struct Alone {
     at: String,
-    pub(super) zones: Vec<Name>,
+    pub(in super::super) zones: Vec<Name>,
 }
 
 impl Alone {
-    pub(super) fn check(&self) -> Check {
+    pub(in super::super) fn check(&self) -> Check {
         let what =
             format!("rspamd, {}: these rules take the place of all others, rspamd's own among them", self.at);
         Check::warn(Area::Mail, "mail-set-again", what)
@@ -219,7 +219,7 @@ impl Alone {
 }
 
 /// `mentions` are those that are left.
-pub(super) fn alone(parts: &[Part], mentions: &[Mention]) -> Option<Alone> {
+pub(in super::super) fn alone(parts: &[Part], mentions: &[Mention]) -> Option<Alone> {
     let (holds, by) = holding(parts).filter(|(block, _)| !matches!(block, Block::Module { .. }))?;
     let asks = |mention: &&Mention| {
         parts.iter().any(|part| part.block == holds && part.name == "rbl" && part.place == mention.at)
@@ -251,7 +251,7 @@ fn holding(parts: &[Part]) -> Option<(Block, &Part)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rspamd;
+    use super::super::super::rspamd;
     use super::*;
 
     const LOCAL: &str = "/etc/rspamd/rspamd.conf.local";

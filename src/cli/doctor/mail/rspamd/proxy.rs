@@ -6,10 +6,10 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::super::super::snippet::Program;
-use super::super::finding::Cure;
-use super::trouble::Trouble;
-use super::{Idle, Mention, STOPS};
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::trouble::Trouble;
+use super::super::{Idle, Mention, STOPS};
 use crate::model::Name;
 
 /// In its own files, those that count more first; and where it listens unless they say so.
@@ -29,24 +29,24 @@ const ANOTHERS: [u16; 5] = [8891, 8893, 12301, 54321, 7357];
 
 /// To whom Postfix hands mail that comes in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Filters {
+pub(in super::super) struct Filters {
     /// `smtpd_milters` of `main.cf`.
-    pub(super) in_main: Vec<String>,
+    pub(in super::super) in_main: Vec<String>,
     /// Each milter, of `master.cf`, too.
-    pub(super) milters: Vec<String>,
+    pub(in super::super) milters: Vec<String>,
     /// Through another filter it may come to anybody.
-    pub(super) is_filtered: bool,
+    pub(in super::super) is_filtered: bool,
     /// Services by which strangers' mail comes, with the milters that `-o` gives them in the place of those.
-    pub(super) doors: Vec<(String, Vec<String>)>,
+    pub(in super::super) doors: Vec<(String, Vec<String>)>,
     /// What `main.cf` has it do where a milter does not answer.
-    pub(super) default_action: Option<String>,
+    pub(in super::super) default_action: Option<String>,
     /// Services for mail that see nothing outside this folder.
-    pub(super) jailed: Option<(PathBuf, Vec<String>)>,
+    pub(in super::super) jailed: Option<(PathBuf, Vec<String>)>,
 }
 
 impl Filters {
     /// Of several instances of Postfix.
-    pub(super) fn and(mut self, other: Option<Self>) -> Self {
+    pub(in super::super) fn and(mut self, other: Option<Self>) -> Self {
         let other = other.unwrap_or_default();
         self.milters.extend(other.milters);
         self.doors.extend(other.doors);
@@ -55,7 +55,7 @@ impl Filters {
 }
 
 /// The places at which rspamd's proxy listens, as its files say: `localhost:11332`, `/run/rspamd/milter.sock mode=0666`.
-pub(super) fn here() -> Vec<String> {
+pub(in super::super) fn here() -> Vec<String> {
     listens(&|path| fs::read_to_string(path).ok())
 }
 
@@ -92,17 +92,17 @@ fn places(text: &str, depth: usize) -> Vec<String> {
 }
 
 /// What listens on this host.
-pub(super) struct Ground<'a> {
+pub(in super::super) struct Ground<'a> {
     /// Where rspamd's proxy does.
-    pub(super) listens: &'a [String],
+    pub(in super::super) listens: &'a [String],
     /// Ports of rspamd's other workers, which speak no milter.
-    pub(super) others: &'a [u16],
+    pub(in super::super) others: &'a [u16],
     /// Ports at which somebody listens, where that can be seen.
-    pub(super) open: Option<Vec<u16>>,
+    pub(in super::super) open: Option<Vec<u16>>,
 }
 
 impl<'a> Ground<'a> {
-    pub(super) fn here(listens: &'a [String], others: &'a [u16]) -> Self {
+    pub(in super::super) fn here(listens: &'a [String], others: &'a [u16]) -> Self {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).ok());
         let open = tables[0].is_some().then(|| tables.iter().flatten().flat_map(|text| open(text)).collect());
         Self { listens, others, open }
@@ -152,20 +152,20 @@ fn open(table: &str) -> Vec<u16> {
 }
 
 /// Without braces and what is set for it alone.
-pub(super) fn plain_milter(milter: &str) -> &str {
+pub(in super::super) fn plain_milter(milter: &str) -> &str {
     milter.trim_matches(['{', '}', ' ']).split([',', ' ']).next().unwrap_or_default()
 }
 
 /// Whether a milter is where rspamd listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Is {
+pub(in super::super) enum Is {
     Rspamd,
     Other,
     /// It cannot be told from here.
     Unsure,
 }
 
-pub(super) fn is_rspamd(milter: &str, listens: &[String]) -> Is {
+pub(in super::super) fn is_rspamd(milter: &str, listens: &[String]) -> Is {
     let milter = plain_milter(milter);
     let each = listens.iter().map(|place| {
         let place = place.split_whitespace().next().unwrap_or_default();
@@ -199,7 +199,7 @@ fn same_port(address: &str, place: &str) -> Is {
 }
 
 /// Whether an address of a milter's is on this host for sure.
-pub(super) fn is_here(address: &str) -> bool {
+pub(in super::super) fn is_here(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -216,7 +216,7 @@ fn same_path(path: &str, place: &str) -> Is {
 }
 
 /// Whether mail goes to rspamd.
-pub(super) fn reaches(filters: &Filters, listens: &[String]) -> bool {
+pub(in super::super) fn reaches(filters: &Filters, listens: &[String]) -> bool {
     filters.milters.iter().any(|milter| is_rspamd(milter, listens) == Is::Rspamd)
 }
 
@@ -225,7 +225,11 @@ fn idle(at: String, zones: Vec<Name>, matters: bool, cause: String, how: &str, l
 }
 
 /// rspamd has rules, and the mail server that was found does not ask it, as far as that can be told.
-pub(super) fn unasked(mentions: &[Mention], filters: &Filters, ground: &Ground<'_>) -> Option<Idle> {
+pub(in super::super) fn unasked(
+    mentions: &[Mention],
+    filters: &Filters,
+    ground: &Ground<'_>,
+) -> Option<Idle> {
     let listens = ground.listens;
     let zones: Vec<Name> = mentions
         .iter()
@@ -284,7 +288,11 @@ pub(super) fn unasked(mentions: &[Mention], filters: &Filters, ground: &Ground<'
 }
 
 /// Mail goes to rspamd, and to another place, too, that was meant for it and where no milter is.
-pub(super) fn stops(mentions: &[Mention], filters: &Filters, ground: &Ground<'_>) -> Option<Trouble> {
+pub(in super::super) fn stops(
+    mentions: &[Mention],
+    filters: &Filters,
+    ground: &Ground<'_>,
+) -> Option<Trouble> {
     if !reaches(filters, ground.listens) {
         return None;
     }

@@ -1,4 +1,15 @@
 //! SpamAssassin: `check_rbl` and `urirhsbl` in its rules, and settings that keep it from asking.
+//!
+//! Which lines count is in `blocks`, `condition`, `again` and `astray`; what rules score, each and together, in `scores` and `sums`; whom it looks
+//! up in `relays`.
+
+pub(super) mod again;
+pub(super) mod astray;
+pub(super) mod blocks;
+mod condition;
+pub(super) mod relays;
+pub(super) mod scores;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

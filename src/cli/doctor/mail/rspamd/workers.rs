@@ -1,9 +1,9 @@
 //! rspamd's workers: whether its proxy runs and hands mail to somebody who scans, and where those listen that speak no milter. Pure.
 
-use super::super::super::snippet::Program;
-use super::super::finding::Cure;
-use super::Idle;
-use super::rspamd_tree::{Block, FOLDER, Node};
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::Cure;
+use super::super::Idle;
+use super::tree::{Block, FOLDER, Node};
 
 const PROXY: &str = "rspamd_proxy";
 const SCANS: &str = "normal";
@@ -13,7 +13,7 @@ const OTHERS: [u16; 2] = [11334, 11335];
 
 /// As they are set up.
 #[derive(Debug, Default)]
-pub(super) struct Workers {
+pub(in super::super) struct Workers {
     /// The proxy is switched off there.
     off: Option<(String, String)>,
     /// What the proxy hands mail to, each with its place, where none of it scans.
@@ -21,11 +21,11 @@ pub(super) struct Workers {
     /// The port of the worker that scans, where one does.
     scans: Option<u16>,
     /// Ports of workers that speak no milter.
-    pub(super) others: Vec<u16>,
+    pub(in super::super) others: Vec<u16>,
 }
 
 impl Workers {
-    pub(super) fn of(tree: &Block) -> Self {
+    pub(in super::super) fn of(tree: &Block) -> Self {
         let of = |name: &str| -> Vec<Block> {
             let blocks = tree.all("worker").iter().filter_map(Node::block).flat_map(|block| block.all(name));
             blocks.filter_map(Node::block).cloned().collect()
@@ -45,7 +45,7 @@ impl Workers {
     }
 
     /// Mail that Postfix hands on comes to nobody.
-    pub(super) fn idle(&self) -> Option<Idle> {
+    pub(in super::super) fn idle(&self) -> Option<Idle> {
         let idle = |at: &str, cause: String, cure: Cure| Idle {
             program: Program::Rspamd,
             at: at.to_owned(),
@@ -121,7 +121,7 @@ fn in_vain(proxy: &Block, scanning: &[u16]) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rspamd_tree::tree;
+    use super::super::tree::tree;
     use super::*;
 
     const PROXY_COMES: &str =

@@ -1,9 +1,9 @@
 //! rspamd's rules as they are in effect: what each asks for whom, what its symbols weigh, and for which of them `force_actions` rejects. Pure.
 
-use super::super::super::snippet::rspamd::REJECT;
-use super::expression::holds;
-use super::filter::Filter;
-use super::rspamd_tree::{Block, Node, Value};
+use super::super::super::super::snippet::rspamd::REJECT;
+use super::super::expression::holds;
+use super::super::filter::Filter;
+use super::tree::{Block, Node, Value};
 use crate::model::Name;
 
 /// What rspamd does where nothing says otherwise, from what weight on; and what each is called elsewhere.
@@ -24,69 +24,69 @@ const SEVERAL: [&str; 2] = ["require_symbols", "whitelist_exception"];
 
 /// What is in effect.
 #[derive(Debug, Default)]
-pub(super) struct Rules {
-    pub(super) rules: Vec<Rule>,
+pub(in super::super) struct Rules {
+    pub(in super::super) rules: Vec<Rule>,
     /// Those that rspamd does not load, since something of them is set twice.
-    pub(super) twice: Vec<Twice>,
+    pub(in super::super) twice: Vec<Twice>,
     /// Files that are included more than once, and where first and last.
-    pub(super) again: Vec<(String, [String; 2])>,
+    pub(in super::super) again: Vec<(String, [String; 2])>,
     weights: Vec<Weight>,
     /// What a mail weighs that is rejected; nothing where none is for its weight.
-    pub(super) reject: Option<f64>,
+    pub(in super::super) reject: Option<f64>,
     /// Where that is said.
-    pub(super) reject_at: Option<String>,
+    pub(in super::super) reject_at: Option<String>,
     /// What is done with lighter mail, from what weight on.
     milder: Vec<(&'static str, f64)>,
-    pub(super) forces: Vec<Force>,
+    pub(in super::super) forces: Vec<Force>,
     /// `force_actions` is switched off there.
-    pub(super) forces_off: Option<String>,
+    pub(in super::super) forces_off: Option<String>,
     /// The block that takes the place of others with rules.
-    pub(super) forces_instead: Option<String>,
+    pub(in super::super) forces_instead: Option<String>,
 }
 
 /// A rule of the `rbl` module.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(in super::super) struct Rule {
     /// Where its zone is named.
-    pub(super) at: String,
-    pub(super) zone: Name,
+    pub(in super::super) at: String,
+    pub(in super::super) zone: Name,
     /// What it calls which answers.
-    pub(super) symbols: Vec<(String, Filter)>,
+    pub(in super::super) symbols: Vec<(String, Filter)>,
     /// What it looks up, and where that is said.
-    pub(super) checks: Vec<(String, String)>,
-    pub(super) is_whitelist: bool,
+    pub(in super::super) checks: Vec<(String, String)>,
+    pub(in super::super) is_whitelist: bool,
     /// Symbols of it that except nobody all the same.
     excepts_not: Vec<String>,
     /// It is asked whatever another one has that is a whitelist.
     ignores_whitelists: bool,
-    pub(super) excludes_local: bool,
+    pub(in super::super) excludes_local: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Twice {
+pub(in super::super) struct Twice {
     /// Where it names its zone.
-    pub(super) zones: Vec<(String, Name)>,
-    pub(super) key: String,
-    pub(super) places: Vec<String>,
+    pub(in super::super) zones: Vec<(String, Name)>,
+    pub(in super::super) key: String,
+    pub(in super::super) places: Vec<String>,
 }
 
 /// What a symbol is given.
 #[derive(Debug)]
-pub(super) struct Weight {
+pub(in super::super) struct Weight {
     symbol: String,
-    pub(super) value: f64,
-    pub(super) at: String,
+    pub(in super::super) value: f64,
+    pub(in super::super) at: String,
 }
 
 /// A rule of `force_actions`.
 #[derive(Debug)]
-pub(super) struct Force {
-    pub(super) name: String,
-    pub(super) at: String,
+pub(in super::super) struct Force {
+    pub(in super::super) name: String,
+    pub(in super::super) at: String,
     /// What is set more than once, and where.
-    pub(super) twice: Option<(String, Vec<String>)>,
-    pub(super) action: String,
-    pub(super) expression: String,
+    pub(in super::super) twice: Option<(String, Vec<String>)>,
+    pub(in super::super) action: String,
+    pub(in super::super) expression: String,
     /// What rspamd must not be about to do with the mail, and what it must.
     honors: Option<Honors>,
     requires: Option<Honors>,
@@ -96,14 +96,14 @@ pub(super) struct Force {
 
 /// Actions that a rule of `force_actions` looks at.
 #[derive(Debug)]
-pub(super) struct Honors {
-    pub(super) key: &'static str,
-    pub(super) at: String,
+pub(in super::super) struct Honors {
+    pub(in super::super) key: &'static str,
+    pub(in super::super) at: String,
     actions: Vec<String>,
 }
 
 impl Rules {
-    pub(super) fn of(tree: &Block) -> Self {
+    pub(in super::super) fn of(tree: &Block) -> Self {
         let mut rules = Self {
             reject: reject(tree),
             reject_at: tree.beside("actions").all("reject").last().map(at),
@@ -173,13 +173,13 @@ impl Rules {
     }
 
     /// What a symbol weighs: of several groups that say it the heaviest.
-    pub(super) fn weight(&self, symbol: &str) -> Option<&Weight> {
+    pub(in super::super) fn weight(&self, symbol: &str) -> Option<&Weight> {
         let of_it = self.weights.iter().filter(|weight| weight.symbol == symbol);
         of_it.max_by(|one, other| one.value.total_cmp(&other.value))
     }
 
     /// Whether mail with these symbols is rejected, whatever it weighs; nothing where that cannot be told.
-    pub(super) fn forced(&self, symbols: &[&str]) -> Option<bool> {
+    pub(in super::super) fn forced(&self, symbols: &[&str]) -> Option<bool> {
         let mut is_sure = true;
         for force in self.forces.iter().filter(|_| self.forces_off.is_none()) {
             match force.rejects(symbols, self.action(symbols)) {
@@ -192,13 +192,13 @@ impl Rules {
     }
 
     /// The rule that rejects mail with these symbols.
-    pub(super) fn forces(&self, symbols: &[&str]) -> Option<&Force> {
+    pub(in super::super) fn forces(&self, symbols: &[&str]) -> Option<&Force> {
         let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
         forces.find(|force| force.rejects(symbols, self.action(symbols)) == Some(true))
     }
 
     /// What rspamd would do with mail that has these symbols alone, by what they weigh.
-    pub(super) fn action(&self, symbols: &[&str]) -> &'static str {
+    pub(in super::super) fn action(&self, symbols: &[&str]) -> &'static str {
         let weight: f64 =
             symbols.iter().filter_map(|symbol| self.weight(symbol)).map(|weight| weight.value).sum();
         if self.reject.is_some_and(|reject| weight >= reject) {
@@ -223,12 +223,12 @@ impl Force {
     }
 
     /// What keeps it from doing anything with mail of which rspamd would do this.
-    pub(super) fn spares(&self, action: &str) -> Option<&Honors> {
+    pub(in super::super) fn spares(&self, action: &str) -> Option<&Honors> {
         let has = |honors: &&Honors| honors.actions.iter().any(|known| known == action);
         self.honors.as_ref().filter(has).or_else(|| self.requires.as_ref().filter(|requires| !has(requires)))
     }
 
-    pub(super) fn mentions(&self, symbol: &str) -> bool {
+    pub(in super::super) fn mentions(&self, symbol: &str) -> bool {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         self.expression.split(|c| !is_word(c)).any(|word| word == symbol)
     }
@@ -354,26 +354,26 @@ fn force(name: &str, node: &Node) -> Option<Force> {
 }
 
 impl Rule {
-    pub(super) fn looks_up_addresses(&self) -> bool {
+    pub(in super::super) fn looks_up_addresses(&self) -> bool {
         self.checks.is_empty() || self.checks.iter().any(|(check, _)| ADDRESSES.contains(&check.as_str()))
     }
 
-    pub(super) fn looks_up_names(&self) -> bool {
+    pub(in super::super) fn looks_up_names(&self) -> bool {
         self.checks.iter().any(|(check, _)| !ADDRESSES.contains(&check.as_str()))
     }
 
     /// Where it is told to look up the relays that a mail came by.
-    pub(super) fn relays(&self) -> Option<&str> {
+    pub(in super::super) fn relays(&self) -> Option<&str> {
         self.check("received")
     }
 
     /// Whether rspamd does not ask it for a client that `symbol` of this one has.
-    pub(super) fn is_excepted_by(&self, other: &Self, symbol: &str) -> bool {
+    pub(in super::super) fn is_excepted_by(&self, other: &Self, symbol: &str) -> bool {
         let excepts = other.is_whitelist && !other.excepts_not.iter().any(|known| known == symbol);
         excepts && !self.ignores_whitelists && self.asks_for_clients() && other.asks_for_clients()
     }
 
-    pub(super) fn asks_for_clients(&self) -> bool {
+    pub(in super::super) fn asks_for_clients(&self) -> bool {
         self.checks.is_empty() || self.check("from").is_some()
     }
 

@@ -7,15 +7,15 @@ use std::iter::Peekable;
 use std::vec::IntoIter;
 
 /// What conditions ask for, as far as it is known.
-pub(super) struct Known<'a> {
+pub(in super::super) struct Known<'a> {
     /// Whether a plugin is loaded.
-    pub(super) plugin: &'a dyn Fn(&str) -> Option<bool>,
+    pub(in super::super) plugin: &'a dyn Fn(&str) -> Option<bool>,
     /// As Perl has it: 4.000001.
-    pub(super) version: Option<f64>,
+    pub(in super::super) version: Option<f64>,
 }
 
 /// Whether it holds, where that can be told.
-pub(super) fn holds(condition: &str, known: &Known<'_>) -> Option<bool> {
+pub(in super::super) fn holds(condition: &str, known: &Known<'_>) -> Option<bool> {
     let tokens = tokens(condition)?.into_iter().peekable();
     let mut expression = Expression { tokens, known };
     let value = expression.either()?;
@@ -27,7 +27,7 @@ pub(super) fn holds(condition: &str, known: &Known<'_>) -> Option<bool> {
 }
 
 /// `4.0.1` as Perl has it, 4.000001; and what is written so already.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(in super::super) fn number(text: &str) -> Option<f64> {
     let parts: Vec<u32> = text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     match parts[..] {
         [major, minor, patch] if minor < 1000 && patch < 1000 => {

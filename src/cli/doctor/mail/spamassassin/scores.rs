@@ -5,35 +5,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::snippet::Program;
-use super::super::finding::{Area, Check, Cure};
-use super::expression::holds;
-use super::filter::{Filter, of_pattern};
-use super::judge::Served;
-use super::off::{Read, columns, made_of};
-use super::spamassassin::arguments;
-use super::{Does, Mention};
+use super::super::super::super::snippet::Program;
+use super::super::super::finding::{Area, Check, Cure};
+use super::super::expression::holds;
+use super::super::filter::{Filter, of_pattern};
+use super::super::judge::Served;
+use super::super::off::{Read, columns, made_of};
+use super::super::spamassassin::arguments;
+use super::super::{Does, Mention};
 use crate::model::{Name, Use};
 
 /// Where nothing says otherwise.
-pub(super) const REQUIRED: f64 = 5.0;
+pub(in super::super) const REQUIRED: f64 = 5.0;
 /// Less than this marks a mail and does no more.
-pub(super) const FAINT: f64 = 0.01;
+pub(in super::super) const FAINT: f64 = 0.01;
 /// What makes `check_rbl` look at some relays alone.
 const ENDINGS: [&str; 3] = ["-lastexternal", "-firsttrusted", "-notfirsthop"];
 
 /// Rules and scores, as the files have them.
 #[derive(Debug, Default)]
-pub(super) struct Scored {
+pub(in super::super) struct Scored {
     /// What each looks for, by its name, those too that are made of others and hold for them alone.
     rules: BTreeMap<String, Vec<(Name, Filter)>>,
     /// Those that are made of others, where each stands and of what.
-    pub(super) metas: BTreeMap<String, (String, String)>,
+    pub(in super::super) metas: BTreeMap<String, (String, String)>,
     /// What the others look for, that is what metas may be made of.
-    pub(super) asking: BTreeMap<String, Vec<(Name, Filter)>>,
-    pub(super) scores: BTreeMap<String, Score>,
+    pub(in super::super) asking: BTreeMap<String, Vec<(Name, Filter)>>,
+    pub(in super::super) scores: BTreeMap<String, Score>,
     /// What makes a mail spam, and where that is set.
-    pub(super) required: Option<(f64, String)>,
+    pub(in super::super) required: Option<(f64, String)>,
     sets: Vec<Set>,
 }
 
@@ -48,24 +48,24 @@ struct Set {
 }
 
 #[derive(Debug)]
-pub(super) struct Score {
+pub(in super::super) struct Score {
     /// Of mail for which lists are asked, without and with what was learned; nothing where that is not plain.
     values: Vec<f64>,
-    pub(super) at: String,
+    pub(in super::super) at: String,
 }
 
 impl Score {
-    pub(super) fn least(&self) -> Option<f64> {
+    pub(in super::super) fn least(&self) -> Option<f64> {
         self.values.iter().copied().reduce(f64::min)
     }
 
-    pub(super) fn most(&self) -> Option<f64> {
+    pub(in super::super) fn most(&self) -> Option<f64> {
         self.values.iter().copied().reduce(f64::max)
     }
 }
 
 impl Scored {
-    pub(super) fn of(texts: &[Read]) -> Self {
+    pub(in super::super) fn of(texts: &[Read]) -> Self {
         let mut scored = Self::default();
         let mut subtests: Vec<(&str, Vec<String>)> = Vec::new();
         for read in texts.iter().filter(|read| read.program == Program::Spamassassin) {
@@ -155,7 +155,7 @@ impl Scored {
     }
 
     /// Whether a rule holds where these are there that are made of no others.
-    pub(super) fn holds(&self, rule: &str, is_there: &dyn Fn(&str) -> bool) -> bool {
+    pub(in super::super) fn holds(&self, rule: &str, is_there: &dyn Fn(&str) -> bool) -> bool {
         self.holds_within(rule, is_there, 0)
     }
 
@@ -171,7 +171,7 @@ impl Scored {
     }
 
     /// What is wrong. A use that is judged by its score here is taken for weighing elsewhere.
-    pub(super) fn judge(&self, mentions: &mut [Mention], served: &Served<'_>) -> Vec<Check> {
+    pub(in super::super) fn judge(&self, mentions: &mut [Mention], served: &Served<'_>) -> Vec<Check> {
         let printed = Program::Spamassassin.text(served.wiring()).unwrap_or_default();
         let required = self.required.as_ref().map_or(REQUIRED, |(value, _)| *value);
         let mut checks = Vec::new();
@@ -297,7 +297,7 @@ fn uses(looks_for: &[(Name, Filter)], served: &Served<'_>) -> BTreeSet<Use> {
 }
 
 /// What is printed for the rule, or for such a list.
-pub(super) fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
+pub(in super::super) fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
     let line = printed.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("score") && words.next() == Some(rule)).then(|| words.next()?.parse().ok())?
@@ -309,11 +309,11 @@ pub(super) fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
     })
 }
 
-pub(super) fn in_place(at: &str, lines: String) -> Cure {
+pub(in super::super) fn in_place(at: &str, lines: String) -> Cure {
     Cure { how: format!("SpamAssassin: in the place of the line at {at}, and restart what calls it"), lines }
 }
 
-pub(super) fn without(at: &str) -> Cure {
+pub(in super::super) fn without(at: &str) -> Cure {
     Cure {
         how: format!(
             "take that line out of {at}, and restart what calls it: {REQUIRED} is what SpamAssassin has without it"

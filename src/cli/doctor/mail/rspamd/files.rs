@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::super::snippet::Program;
-use super::super::super::snippet::rspamd::INCLUDE;
-use super::super::finding::Cure;
-use super::off::Read;
-use super::trouble::Trouble;
-use super::{Idle, Mention, rspamd};
+use super::super::super::super::snippet::Program;
+use super::super::super::super::snippet::rspamd::INCLUDE;
+use super::super::super::finding::Cure;
+use super::super::off::Read;
+use super::super::trouble::Trouble;
+use super::super::{Idle, Mention, rspamd};
 
 const FOLDER: &str = "/etc/rspamd";
 /// The file that the printed text goes into.
 const OWN: &str = "gatepost.conf";
 
 /// Reads what `.include` names in files that are read: of its options none matters here.
-pub(super) fn include(texts: &mut Vec<Read>, read: &dyn Fn(&Path) -> Option<String>) {
+pub(in super::super) fn include(texts: &mut Vec<Read>, read: &dyn Fn(&Path) -> Option<String>) {
     let mut at = 0;
     while at < texts.len() && texts.len() < 64 {
         let named = included(&texts[at]).into_iter().map(|(_, path)| path);
@@ -42,7 +42,7 @@ fn included(read: &Read) -> Vec<(usize, String)> {
 }
 
 /// Files that are included more than once: each with where that is said first and last.
-pub(super) fn included_again(texts: &[Read]) -> Vec<(String, [String; 2])> {
+pub(in super::super) fn included_again(texts: &[Read]) -> Vec<(String, [String; 2])> {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     let mut again: Vec<(String, [String; 2])> = Vec::new();
     for (read, (line, path)) in
@@ -61,7 +61,7 @@ pub(super) fn included_again(texts: &[Read]) -> Vec<(String, [String; 2])> {
 }
 
 /// All other files of an administrator's, in which rules may be given a weight.
-pub(super) fn besides() -> String {
+pub(in super::super) fn besides() -> String {
     let mut text = String::new();
     let mut folders = vec![PathBuf::from(FOLDER).join("local.d"), PathBuf::from(FOLDER).join("override.d")];
     folders.push(PathBuf::from(FOLDER).join("scores.d"));
@@ -76,7 +76,7 @@ pub(super) fn besides() -> String {
 }
 
 /// What has no effect where it stands; its uses are taken out of `mentions`.
-pub(super) fn idle(texts: &[Read], besides: &str, mentions: &mut Vec<Mention>) -> Vec<Idle> {
+pub(in super::super) fn idle(texts: &[Read], besides: &str, mentions: &mut Vec<Mention>) -> Vec<Idle> {
     let rspamd: Vec<&Read> = texts.iter().filter(|read| read.program == Program::Rspamd).collect();
     let mut idle: Vec<Idle> = rspamd.iter().filter_map(|read| within(read, mentions)).collect();
     let all: String = rspamd.iter().map(|read| plain(&read.text)).chain([plain(besides)]).collect();
@@ -85,7 +85,7 @@ pub(super) fn idle(texts: &[Read], besides: &str, mentions: &mut Vec<Mention>) -
 }
 
 /// gatepost's text in a file that nothing includes: rspamd reads those of `local.d` and `override.d` alone that are called as one of its own.
-pub(super) fn astray(texts: &[Read], read: &dyn Fn(&str) -> Option<String>) -> Vec<Trouble> {
+pub(in super::super) fn astray(texts: &[Read], read: &dyn Fn(&str) -> Option<String>) -> Vec<Trouble> {
     let place = |name: &str| format!("{FOLDER}/{name}");
     let unread = |place: &String| !texts.iter().any(|text| text.place == *place);
     let own = place(OWN);

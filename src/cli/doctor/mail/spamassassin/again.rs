@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::snippet::Program;
-use super::off::Read;
+use super::super::super::super::snippet::Program;
+use super::super::off::Read;
 
 /// Takes out the lines that ask lists and are written again by lines that ask, too. What is written again and asks nothing is told by itself.
-pub(super) fn settle(texts: &mut [Read]) {
+pub(in super::super) fn settle(texts: &mut [Read]) {
     let mut later: BTreeSet<String> = BTreeSet::new();
     for read in texts.iter_mut().rev().filter(|read| read.program == Program::Spamassassin) {
         let mut lines: Vec<&str> = read.text.lines().collect();
