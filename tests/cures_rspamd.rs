@@ -317,7 +317,8 @@ fn rspamd_of_a_part_does_not_run(part: usize) {
     // What a mail program leaves that was here once.
     patient.host.file(
         "etc/exim4/exim4.conf",
-        "# spamd_address = 127.0.0.1 11333 variant=rspamd\nacl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_check_rcpt:\n  accept hosts = :\n  deny\n",
+        "# spamd_address = 127.0.0.1 11333 variant=rspamd\nacl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_check_rcpt:\n  accept hosts = :\n\
+         .ifdef CHECK_RCPT_LOCAL_ACL_FILE\n.include CHECK_RCPT_LOCAL_ACL_FILE\n.endif\n  deny\n",
     );
     let right = patient.host.snippet("rspamd");
     let without = |end: &str| {

@@ -277,7 +277,8 @@ pub(super) fn read_all(resolvers: &[IpAddr]) -> Found {
     // Where Exim is, it may ask either, if its configuration says whom.
     let of_exim: Vec<&off::Read> = texts.iter().filter(|read| read.program == Program::Exim).collect();
     let exim_may_ask = exim.first().is_some_and(|path| is_there(path))
-        && (of_exim.is_empty() || of_exim.iter().any(|read| exim::may_scan(&read.text)));
+        && (of_exim.is_empty()
+            || of_exim.iter().any(|read| exim::may_scan(&read.text, &|path| fs::read_to_string(path).ok())));
     let postfix_asks = postfix.filter(|_| !exim_may_ask);
     if let Some(filters) = postfix_asks {
         let workers = rspamd::workers::Workers::of(&tree);

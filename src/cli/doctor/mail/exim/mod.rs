@@ -280,9 +280,18 @@ fn filter(text: &str) -> Filter {
         _ => Filter::Open,
     }
 }
-/// Whether a configuration may have a scanner such as rspamd look at mail: it says where one is, or has more in other files.
-pub(super) fn may_scan(text: &str) -> bool {
-    const SAY: [&str; 3] = ["spamd_address", "rspamd", ".include"];
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.into_iter().any(|line| SAY.iter().any(|say| line.contains(say)))
+/// Whether a configuration may have a scanner such as rspamd look at mail: it says where one is, or a file that it includes does.
+pub(super) fn may_scan(text: &str, read: &dyn Fn(&Path) -> Option<String>) -> bool {
+    const SAY: [&str; 2] = ["spamd_address", "rspam"];
+    let lines = |text: &str| -> Vec<String> {
+        text.lines().map(str::trim).filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    let says = |line: &String| SAY.iter().any(|say| line.contains(say));
+    // What a macro of Debian's names stands in an ACL, where nobody says that.
+    let includes = |line: &String| {
+        let rest = line.strip_prefix(".include_if_exists ").or_else(|| line.strip_prefix(".include "));
+        let path = rest.map(str::trim).filter(|path| path.starts_with('/'));
+        path.is_some_and(|path| read(Path::new(path)).is_some_and(|text| lines(&text).iter().any(says)))
+    };
+    lines(text).iter().any(|line| says(line) || includes(line))
 }

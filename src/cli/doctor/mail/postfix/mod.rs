@@ -193,6 +193,7 @@ impl Setup {
         let mut filters = Filters {
             in_main: each(self.parameters.get(MILTERS).map_or("", String::as_str)),
             default_action: self.parameters.get("milter_default_action").cloned(),
+            queue: PathBuf::from(self.queue()),
             jailed: self.jailed(),
             ..Filters::default()
         };
@@ -214,20 +215,21 @@ impl Setup {
         filters
     }
 
-    /// The services for mail that run in a chroot, and where.
-    fn jailed(&self) -> Option<(PathBuf, Vec<String>)> {
+    fn queue(&self) -> &str {
+        self.parameters.get("queue_directory").map_or(QUEUE, String::as_str)
+    }
+
+    /// The services for mail that run in a chroot, which is the folder of the queue.
+    fn jailed(&self) -> Vec<String> {
         let jailed =
             self.services.iter().flatten().filter(|service| service.command == "smtpd" && service.chroot);
-        let names: Vec<String> = jailed.map(|service| format!("{}/{}", service.name, service.kind)).collect();
-        let queue = self.parameters.get("queue_directory").map_or(QUEUE, String::as_str);
-        (!names.is_empty()).then(|| (PathBuf::from(queue), names))
+        jailed.map(|service| format!("{}/{}", service.name, service.kind)).collect()
     }
 
     /// The `resolv.conf` that its chrooted services see, where those that ask lists run in one.
     pub(super) fn chrooted(&self) -> Option<PathBuf> {
         let asks = |service: &&Service| matches!(service.command.as_str(), "smtpd" | "dnsblog");
         let mut services = self.services.iter().flatten().filter(asks);
-        let queue = self.parameters.get("queue_directory").map_or(QUEUE, String::as_str);
-        services.any(|service| service.chroot).then(|| Path::new(queue).join("etc/resolv.conf"))
+        services.any(|service| service.chroot).then(|| Path::new(self.queue()).join("etc/resolv.conf"))
     }
 }

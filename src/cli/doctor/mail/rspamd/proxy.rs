@@ -40,8 +40,10 @@ pub(in super::super) struct Filters {
     pub(in super::super) doors: Vec<(String, Vec<String>)>,
     /// What `main.cf` has it do where a milter does not answer.
     pub(in super::super) default_action: Option<String>,
-    /// Services for mail that see nothing outside this folder.
-    pub(in super::super) jailed: Option<(PathBuf, Vec<String>)>,
+    /// Where paths without a slash before them begin.
+    pub(in super::super) queue: PathBuf,
+    /// Services for mail that see nothing outside it.
+    pub(in super::super) jailed: Vec<String>,
 }
 
 impl Filters {

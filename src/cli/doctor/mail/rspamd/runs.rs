@@ -51,9 +51,8 @@ pub(in super::super) fn look(filters: &Filters, listens: &[String], texts: &[Rea
         cure,
     };
     let does = filters.unanswered(milter);
-    if let Some((inside, cure)) = filters.hidden(milter, &place).filter(|_| !is_down) {
+    if let Some((inside, cause, cure)) = filters.hidden(milter, &place).filter(|_| !is_down) {
         let rest = format!("Postfix looks for it at {inside}, where nothing is: {does}");
-        let cause = "smtpd runs in a chroot there (`chroot` in master.cf, as Debian has it), and sees nothing outside";
         return Some(trouble(&place, rest, cause.to_owned(), cure));
     }
     let Some(refused) = refused else {
@@ -90,23 +89,40 @@ fn place_of(milter: &str, listens: &[String]) -> Option<String> {
 }
 
 impl Filters {
-    /// Where services of Postfix's in a chroot look for a socket that lies outside: there, and what has them see it.
-    fn hidden(&self, milter: &str, place: &str) -> Option<(String, Cure)> {
-        let (folder, services) = self.jailed.as_ref()?;
-        // One that was meant for the chroot is told by its path there.
-        let path = plain_milter(milter).strip_prefix("unix:").filter(|path| path == &place)?;
-        let inside = folder.join(path.trim_start_matches('/'));
+    /// Where Postfix looks for a socket that lies elsewhere: in a chroot, or since its path has no slash before it. And why, and what has it found.
+    fn hidden(&self, milter: &str, place: &str) -> Option<(String, &'static str, Cure)> {
+        let path = plain_milter(milter).strip_prefix("unix:")?;
+        let is_whole = path.starts_with('/');
+        // One that was meant for the folder of the queue is told by its path there.
+        let is_meant = path.trim_start_matches('/') == place.trim_start_matches('/');
+        if !is_meant || is_whole && self.jailed.is_empty() {
+            return None;
+        }
+        let inside = self.queue.join(path.trim_start_matches('/'));
         let is_lost =
             matches!(fs::symlink_metadata(&inside), Err(error) if error.kind() == ErrorKind::NotFound);
-        let out = services.iter().map(|service| format!("postconf -F {service}/chroot=n\n"));
-        let cure = Cure {
-            how: format!(
-                "Postfix: have smtpd run outside the chroot (or rspamd's proxy listen below {}, and name that place, as seen from there, in smtpd_milters)",
-                folder.display()
-            ),
-            lines: out.collect::<String>() + "postfix reload",
+        let queue = self.queue.display();
+        let named = if is_whole {
+            String::new()
+        } else {
+            format!("; and `unix:{place}` in smtpd_milters, in the place of `unix:{path}`")
         };
-        is_lost.then(|| (inside.display().to_string(), cure))
+        let (cause, how) = match self.jailed.is_empty() {
+            true => (
+                "a path without a slash before it begins in the folder of Postfix's queue",
+                format!("Postfix: `unix:{place}` in smtpd_milters, in the place of `unix:{path}`"),
+            ),
+            false => (
+                "smtpd runs in a chroot there (`chroot` in master.cf, as Debian has it), and sees nothing outside",
+                format!(
+                    "Postfix: have smtpd run outside the chroot{named} (or rspamd's proxy listen below {queue}, and name that place, as seen from \
+                     there, in smtpd_milters)"
+                ),
+            ),
+        };
+        let out = self.jailed.iter().map(|service| format!("postconf -F {service}/chroot=n\n"));
+        let lines = out.collect::<String>() + "postfix reload";
+        is_lost.then(|| (inside.display().to_string(), cause, Cure { how, lines }))
     }
 
     /// What becomes of mail where this milter does not answer.
@@ -223,7 +239,8 @@ mod tests {
             let services = vec!["smtp/inet".to_owned()];
             let filters = Filters {
                 milters: vec![milter],
-                jailed: jailed.then(|| (jail.path().to_owned(), services)),
+                queue: jail.path().to_owned(),
+                jailed: if jailed { services } else { Vec::new() },
                 ..Filters::default()
             };
             look(&filters, &[format!("{place} mode=0666")], &[])
@@ -233,10 +250,22 @@ mod tests {
         assert!(trouble.rest.contains(&inside.display().to_string()), "{trouble:?}");
         assert_eq!(trouble.cure.lines, "postconf -F smtp/inet/chroot=n\npostfix reload");
         assert_eq!(told(format!("unix:{place}"), false), None);
+        // Without the slash, chroot or not.
+        let relative = || format!("unix:{}", place.trim_start_matches('/'));
+        let trouble = told(relative(), false).unwrap();
+        assert_eq!(trouble.cure.lines, "postfix reload");
+        assert!(
+            trouble
+                .cure
+                .how
+                .contains(&format!("`unix:{place}` in smtpd_milters, in the place of `{}`", relative()))
+        );
+        assert!(told(relative(), true).unwrap().cure.how.contains("; and `unix:/"));
         // A link or mount that brings it there.
         fs::create_dir_all(inside.parent().unwrap()).unwrap();
         fs::write(&inside, "").unwrap();
         assert_eq!(told(format!("unix:{place}"), true), None);
+        assert_eq!(told(relative(), false), None);
     }
 
     #[test]
