@@ -64,6 +64,10 @@ pub(crate) fn follow(patient: &Patient, check: &Value, port: Option<u16>, is_run
     assert!(printed.lines.contains("systemctl") || printed.how.contains("`systemctl restart rspamd`"));
     if is_running {
         patient.stop("service", "service.pid");
+        // Its workers may end later than it, and hold the port for so long.
+        if let Some(port) = port {
+            patient.host.wait_for_no_port("service", "127.0.0.1", port);
+        }
     }
     start(patient, port);
 }

@@ -312,6 +312,13 @@ impl Host {
         self.wait(name, || inside::network(&self.init, || inside::accepts(server)));
     }
 
+    /// Waits until nothing accepts connections there any more.
+    #[track_caller]
+    pub(crate) fn wait_for_no_port(&self, name: &str, address: &str, port: u16) {
+        let server = SocketAddr::new(address.parse().unwrap(), port);
+        self.wait(name, || !inside::network(&self.init, || inside::accepts(server)));
+    }
+
     /// The reply that decided about a mail from `client`.
     pub(crate) fn session(&self, port: u16, client: &str, sender: &str) -> String {
         self.session_of(port, client, sender, "client.example")
