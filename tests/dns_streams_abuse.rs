@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli_support::{Place, Running, own_lists};
 use dns_support::{hosts, member, query, spec, store};
@@ -276,6 +276,18 @@ fn doors(service: &Running) -> [SocketAddr; 3] {
     })
 }
 
+/// What `once` brings in the end. Those of a crowd that waits at the doors take the place of one who has only just come and
+/// not asked yet, too.
+fn in_time<T>(once: impl Fn() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(got) = once() {
+            return got;
+        }
+        assert!(Instant::now() < end, "nothing in {PATIENCE:?}");
+    }
+}
+
 /// A process that may have 60 descriptors, and more clients than that.
 #[test]
 fn a_lack_of_descriptors_passes() {
@@ -304,14 +316,15 @@ fn a_lack_of_descriptors_passes() {
     service.talks("has room for");
     let many: Vec<_> = (0..120).map(|at| connect(doors[at % 3])).collect();
     // Whoever comes gets the place of one who asks nothing. UDP needs no descriptor for a question.
+    let asked = || exchange(&mut connect(doors[0]), &packet);
     for _ in 0..20 {
-        assert_eq!(code(exchange(&mut connect(doors[0]), &packet).expect("an answer")), 0);
+        assert_eq!(code(in_time(asked)), 0);
         assert_eq!(code(ask_udp(doors[0], &packet)), 0);
     }
     drop(many);
-    assert_eq!(code(exchange(&mut connect(doors[0]), &packet).unwrap()), 0);
-    let mut dot = greet(connect(doors[1]), &pair.trusting(&[b"dot"])).unwrap();
-    assert_eq!(code(exchange(&mut dot, &packet).unwrap()), 0);
-    assert!(greet(connect(doors[2]), &pair.trusting(&[b"h2"])).is_ok());
+    assert_eq!(code(in_time(asked)), 0);
+    let greeted = |door, protocol: &[u8]| greet(connect(door), &pair.trusting(&[protocol])).ok();
+    assert_eq!(code(in_time(|| exchange(&mut greeted(doors[1], b"dot")?, &packet))), 0);
+    in_time(|| greeted(doors[2], b"h2"));
     service.stop().ended_with(0);
 }
