@@ -491,6 +491,7 @@ pub(super) fn look(
             let perhaps: Vec<&Name> = perhaps.iter().copied().chain(&besides).collect();
             checks.extend(forgotten::check(&found.mentions, &perhaps, wiring));
             checks.extend(unheeded::checks(&found.mentions, &found.weights, &served, config));
+            checks.extend(weights::overruled(&found.weights, &served));
         }
         if checks.is_empty() {
             checks.extend(others);

@@ -1,7 +1,7 @@
 //! Allow lists that are served, and that a program does not ask which refuses by block lists: whom both have is refused, and nobody is told. Of
 //! Exim statement by statement; of Postfix smtpd and postscreen each as a whole. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::snippet::Program;
 use super::super::super::snippet::wiring::{Asked, Wiring};
@@ -33,14 +33,28 @@ pub(super) fn checks(
     let of_smtpd =
         |mention: &&Mention| mention.program == Program::Postfix && !mention.at.starts_with(postfix::SITES);
     let smtpd: Vec<&Mention> = mentions.iter().filter(of_smtpd).collect();
-    let screened = allowing.unheeded(&sites.iter().collect::<Vec<_>>()).map(|(mention, zones)| {
+    let sums = |_: usize, _: usize| true;
+    let screened = allowing.unheeded(&sites.iter().collect::<Vec<_>>(), sums).map(|(mention, zones)| {
         told(mention, &zones).cured(cured::sites(served.wiring(), served.threshold()))
     });
-    let asked = allowing.unheeded(&smtpd).and_then(|(mention, zones)| {
+    let asked = allowing.unheeded(&smtpd, |permit, refusing| is_heeded(&smtpd, permit, refusing));
+    let asked = asked.and_then(|(mention, zones)| {
         let cure = allowing.of_smtpd(mention, &smtpd)?;
         Some(told(mention, &zones).cured(cure))
     });
-    screened.into_iter().chain(asked).chain(allowing.of_exim(mentions)).collect()
+    // Its cure is the same.
+    let overruled = allowing.overruled(&smtpd, &sites).filter(|_| asked.is_none());
+    screened.into_iter().chain(asked).chain(overruled).chain(allowing.of_exim(mentions)).collect()
+}
+
+/// A permit ends the list of restrictions that it stands in, and no other (postconf(5)). Where a class or a table asks, that is left open.
+fn is_heeded(smtpd: &[&Mention], permit: usize, refusing: usize) -> bool {
+    let (at, other) = (&smtpd[permit].at, &smtpd[refusing].at);
+    let is_list = |at: &str| at.split(' ').any(|word| postfix::RESTRICTIONS.contains(&word));
+    match at == other {
+        true => permit < refusing,
+        false => !is_list(at) || !is_list(other),
+    }
 }
 
 fn told(mention: &Mention, allow: &BTreeSet<Name>) -> Check {
@@ -49,7 +63,7 @@ fn told(mention: &Mention, allow: &BTreeSet<Name>) -> Check {
     let what =
         format!("{program}, {}: {} refuses whom {} has, too", mention.at, mention.zone, allow.join(" or "));
     Check::warn(Area::Mail, NAME, what).because(
-        "that allow list is served, and nothing there asks it before: whom both lists have is refused",
+        "that allow list is served, and nothing asks it before that holds there: whom both lists have is refused",
     )
 }
 
@@ -73,14 +87,19 @@ impl<'a> Allowing<'a> {
         self.served.zone(zone).is_some_and(|wired| wired.addresses && wired.codes.contains_key(&Use::Allow))
     }
 
+    /// Whether it refuses whom block lists have.
+    fn lists(&self, mention: &Mention) -> bool {
+        let wired = self.served.zone(&mention.zone).filter(|wired| wired.addresses);
+        let codes = wired.and_then(|wired| wired.codes.get(&Use::Block));
+        let mut of_lists = codes.into_iter().flat_map(BTreeMap::keys).filter(|code| **code != Code::OVERLAY);
+        mention.does == Does::Reject
+            && mention.looks_up == LooksUp::Addresses
+            && of_lists.any(|code| mention.filter.lets(*code))
+    }
+
     /// Those that have somebody whom this use of a block list refuses: what a zone excepts is not in it anyway.
     fn refused_by(&self, mention: &Mention) -> BTreeSet<Name> {
-        let lists = mention.does == Does::Reject && mention.looks_up == LooksUp::Addresses && {
-            let wired = self.served.zone(&mention.zone).filter(|wired| wired.addresses);
-            let codes = wired.and_then(|wired| wired.codes.get(&Use::Block));
-            codes.into_iter().flatten().any(|(code, _)| *code != Code::OVERLAY && mention.filter.lets(*code))
-        };
-        if !lists {
+        if !self.lists(mention) {
             return BTreeSet::new();
         }
         let (all, zones) = (&self.config.reloadable.lists, &self.config.reloadable.zones);
@@ -96,24 +115,63 @@ impl<'a> Allowing<'a> {
         self.zones().map(|asked| asked.zone.origin.clone()).filter(has_more).collect()
     }
 
-    /// The first use that refuses so, where none of them asks an allow list.
-    fn unheeded<'b>(&self, mentions: &[&'b Mention]) -> Option<(&'b Mention, BTreeSet<Name>)> {
-        if mentions.iter().any(|mention| self.is_one(&mention.zone)) {
+    /// The first use that refuses whom an allow list has that nothing asks for it, and these lists. `heeds`: whether the one of `mentions` is
+    /// asked for the other.
+    fn unheeded<'b>(
+        &self,
+        mentions: &[&'b Mention],
+        heeds: impl Fn(usize, usize) -> bool,
+    ) -> Option<(&'b Mention, BTreeSet<Name>)> {
+        let asks_whole = |zone: &Name| self.zones().any(|asked| asked.zone.origin == *zone);
+        let lacking = |at: usize| {
+            let mut zones = self.refused_by(mentions[at]);
+            let asked = mentions.iter().enumerate().filter(|(other, _)| heeds(*other, at));
+            for (_, Mention { zone, .. }) in asked.filter(|(_, mention)| self.is_one(&mention.zone)) {
+                // A part of one may be what somebody wants of it.
+                match asks_whole(zone) {
+                    true => zones.retain(|other| other != zone),
+                    false => zones.clear(),
+                }
+            }
+            (mentions[at], zones)
+        };
+        (0..mentions.len()).map(lacking).find(|(_, zones)| !zones.is_empty())
+    }
+
+    /// A permit of smtpd's that stands before all that refuses whom a person blocks.
+    fn overruled(&self, smtpd: &[&Mention], sites: &[Mention]) -> Option<Check> {
+        let first = smtpd.iter().position(|mention| self.decides(mention))?;
+        let decider = smtpd[first];
+        let elsewhere = smtpd.iter().copied().chain(sites);
+        if elsewhere.filter(|mention| self.decides(mention)).any(|mention| mention.at != decider.at) {
             return None;
         }
-        let mut refusing = mentions.iter().map(|mention| (*mention, self.refused_by(mention)));
-        refusing.find(|(_, zones)| !zones.is_empty())
+        let is_permit = |mention: &&&Mention| {
+            mention.at == decider.at && mention.does == Does::Let && self.is_one(&mention.zone)
+        };
+        let permit = smtpd[..first].iter().find(is_permit)?;
+        let what =
+            format!("Postfix, {}: whom {} has is let in though a person blocks him", permit.at, permit.zone);
+        let cause = format!("what asks for {}, with which gatepost says so, stands behind it", Code::OVERLAY);
+        let cure = self.of_smtpd(decider, smtpd)?;
+        Some(Check::warn(Area::Mail, "mail-block-unheeded", what).because(cause).cured(cure))
     }
 
     /// What a person blocks first, then who is let, then lists.
     fn of_smtpd(&self, first: &Mention, all: &[&Mention]) -> Option<Cure> {
-        let there =
-            all.iter().filter(|mention| mention.at == first.at && !self.refused_by(mention).is_empty());
-        let zones: BTreeSet<&Name> = there.map(|mention| &mention.zone).collect();
+        let there: Vec<&Mention> = all.iter().copied().filter(|mention| mention.at == first.at).collect();
+        let zones = |is_meant: &dyn Fn(&Mention) -> bool| -> BTreeSet<&Name> {
+            there.iter().filter(|mention| is_meant(mention)).map(|mention| &mention.zone).collect()
+        };
+        let lists = zones(&|mention| self.lists(mention));
+        let decides = zones(&|mention| self.decides(mention));
+        let lets = zones(&|mention| self.is_one(&mention.zone));
         let text = Program::Postfix.text(self.wiring()).ok()?;
         let is_meant = |line: &&str| {
             let asks = |zone: &Name| line.contains(&format!("_client {zone}="));
-            zones.iter().any(|zone| asks(zone)) || self.zones().any(|asked| asks(&asked.zone.origin))
+            lists.iter().any(|zone| asks(zone))
+                || decides.iter().any(|zone| asks(zone) && line.contains(&Code::OVERLAY.to_string()))
+                || self.zones().any(|asked| asks(&asked.zone.origin))
         };
         let mut is_in_class = false;
         let mut lines: Vec<String> = Vec::new();
@@ -125,6 +183,7 @@ impl<'a> Allowing<'a> {
                 lines.push(format!("{},", line.trim_end_matches(',')));
             }
         }
+        let zones: BTreeSet<&Name> = lists.into_iter().chain(decides).chain(lets).collect();
         let zones: Vec<String> = zones.into_iter().map(ToString::to_string).collect();
         let how = format!("Postfix: in the place of all that asks these zones there: {}", zones.join(", "));
         (!lines.is_empty()).then(|| Cure { how, lines: lines.join("\n") })
@@ -239,15 +298,19 @@ mod tests {
         if !excepts {
             config.reloadable.zones.iter_mut().for_each(|zone| zone.excepts.clear());
         }
-        let wiring = Wiring::of(&config, |_| None).unwrap();
+        told_of(&config, program, text)
+    }
+
+    fn told_of(config: &Config, program: Program, text: &str) -> Vec<(String, String)> {
+        let wiring = Wiring::of(config, |_| None).unwrap();
         let setup = postfix::Setup::read(text, None);
         let found = match program {
             Program::Postfix => exim::Uses { mentions: postfix::effect(&setup).0, ..exim::Uses::default() },
             _ => uses(program, Path::new("a"), &format!("acl_smtp_rcpt = r\nbegin acl\nr:\n{text}")),
         };
-        let served = Served::of(&config, &wiring).stated(found.statements);
+        let served = Served::of(config, &wiring).stated(found.statements);
         let served = served.screened_from(postfix::threshold(&setup));
-        let checks = checks(&found.mentions, &postfix::weights(&setup), &served, &config);
+        let checks = checks(&found.mentions, &postfix::weights(&setup), &served, config);
         let lines = |check: &Check| check.cures().first().map(|cure| cure.lines.clone()).unwrap_or_default();
         checks.iter().map(|check| (format!("{check:?}"), lines(check))).collect()
     }
@@ -331,6 +394,16 @@ mod tests {
         let cured = format!("smtpd_recipient_restrictions = reject_unauth_destination,\n{lines}\n");
         assert_eq!(told(Program::Postfix, &cured, false), []);
         assert_eq!(told(Program::Postfix, reject, true), []);
+        // A permit in another list, or behind it, is no answer; what a class or a table does is left open.
+        let permit = lines.lines().find(|line| line.contains("permit_")).unwrap();
+        let elsewhere = |list: &str| format!("{list} = {permit}\n{reject}");
+        let found = told(Program::Postfix, &elsewhere("smtpd_client_restrictions"), false);
+        assert!(found.len() == 1 && found[0].1 == *lines, "{found:?}");
+        assert_eq!(told(Program::Postfix, &elsewhere("smtpd_restriction_classes = l\nl"), false).len(), 1);
+        let class = format!("{}, l\n", elsewhere("smtpd_restriction_classes = l\nl").trim_end());
+        assert_eq!(told(Program::Postfix, &class, false), []);
+        let behind = told(Program::Postfix, &format!("{},\n{permit}\n", reject.trim_end()), false);
+        assert!(behind.len() == 1 && behind[0].1 == *lines, "{behind:?}");
         // What postscreen refuses for, and what it only weighs.
         let sites = |weight: i64, more: &str| {
             let sites = format!("block.gatepost.internal=127.0.0.4*{weight}{more}");
@@ -342,5 +415,47 @@ mod tests {
         let (zone, code) = allow();
         assert_eq!(sites(3, &format!(", {zone}={code}*-9")), [""; 0]);
         assert_eq!(sites(2, ""), [""; 0]);
+    }
+    /// One allow list of two, and what a person blocks behind a permit.
+    #[test]
+    fn one_of_two_and_what_a_person_blocks() {
+        let text = Program::Postfix.text(&wiring()).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("_client ")).collect();
+        let of =
+            |word: &str| -> Vec<&str> { lines.iter().copied().filter(|line| line.contains(word)).collect() };
+        let (permits, decides) = (of("permit_dnswl"), of("=127.0.2.2"));
+        let rest: Vec<&str> = of("reject_").into_iter().filter(|line| !decides.contains(line)).collect();
+        let list = |parts: &[&[&str]]| {
+            let lines: Vec<&str> = parts.concat().iter().map(|line| line.trim_end_matches(',')).collect();
+            format!("smtpd_recipient_restrictions =\n{}\n", lines.join(",\n"))
+        };
+        let whole = list(&[&decides, &permits, &rest]);
+        assert_eq!(told(Program::Postfix, &whole, false), []);
+        let (zone, _) = allow();
+        // Another allow list, which came later.
+        let mut config = config();
+        let zones = &mut config.reloadable.zones;
+        zones.iter_mut().for_each(|zone| zone.excepts.clear());
+        let mut second = zones.iter().find(|other| other.origin.to_string() == zone).unwrap().clone();
+        second.origin = "more.gatepost.internal".parse().unwrap();
+        zones.push(second);
+        let found = told_of(&config, Program::Postfix, &whole);
+        let [(what, lines)] = &found[..] else { panic!("{found:?}") };
+        assert!(what.contains("refuses whom more.gatepost.internal has, too"), "{what}");
+        assert!(
+            lines.contains("permit_dnswl_client more.gatepost.internal=") && lines.contains(permits[0]),
+            "{lines}"
+        );
+        let cured = format!("smtpd_recipient_restrictions =\n{lines}\n");
+        assert_eq!(told_of(&config, Program::Postfix, &cured), []);
+        let late = told(Program::Postfix, &list(&[&permits, &decides, &rest]), false);
+        let [(what, lines)] = &late[..] else { panic!("{late:?}") };
+        assert!(what.contains("is let in though a person blocks him") && what.contains(&zone), "{what}");
+        let cured = format!("smtpd_recipient_restrictions =\n{lines}\n");
+        assert_eq!(told(Program::Postfix, &cured, false), []);
+        // Refused already, or nobody is.
+        let before = format!("smtpd_client_restrictions = {}\n", decides[0].trim());
+        assert_eq!(told(Program::Postfix, &(before + &list(&[&permits, &decides, &rest])), false), []);
+        assert_eq!(told(Program::Postfix, &list(&[&permits, &rest]), false), []);
     }
 }

@@ -1,11 +1,12 @@
 //! What postscreen's sites weigh: whether whom a list has that is good for rejecting is refused for that alone. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use super::super::finding::{Area, Check};
+use super::super::super::snippet::postscreen;
+use super::super::finding::{Area, Check, Cure};
 use super::judge::Served;
-use super::{Mention, cured, is_ours};
+use super::{Mention, cured, is_ours, postfix};
 use crate::config::Code;
 use crate::model::{Name, Use};
 
@@ -66,7 +67,68 @@ pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check>
             checks.push(check.because(cause).cured(cured::sites(served.wiring(), served.threshold())));
         }
     }
+    if checks.is_empty() {
+        checks.extend(lowered(sites, served));
+    }
     checks
+}
+
+/// Sites that are those of the printed text, for a higher threshold than the one that is set: score lists are enough together. Who has
+/// written weights of his own weighs by them.
+fn lowered(sites: &[(Mention, i64)], served: &Served<'_>) -> Option<Check> {
+    let threshold = served.threshold()?;
+    let ours: BTreeSet<(&Name, i64)> = sites
+        .iter()
+        .filter(|(site, _)| is_ours(&site.zone, served.wiring()))
+        .map(|(site, weight)| (&site.zone, *weight))
+        .collect();
+    let meant = ours.iter().map(|(_, weight)| *weight).filter(|weight| *weight > threshold).min()?;
+    let printed = postscreen::sites(served.wiring(), usize::try_from(meant).ok()?).join(", ");
+    let printed = postfix::site_weights(&printed);
+    let printed_ours: BTreeSet<(&Name, i64)> =
+        printed.iter().map(|(site, weight)| (&site.zone, *weight)).collect();
+    let weighing = printed.iter().filter(|(_, weight)| *weight == 1);
+    let scores: Vec<String> = weighing.map(|(site, _)| site.zone.to_string()).collect();
+    if ours != printed_ours || i64::try_from(scores.len()).ok()? < threshold {
+        return None;
+    }
+    let what = format!("Postfix, postscreen_dnsbl_threshold: whom {threshold} score lists have is refused");
+    let cause = format!(
+        "it is {threshold}, and the sites were printed for {meant}, where score lists are not enough together: {}",
+        scores.join(", ")
+    );
+    let cure = Cure {
+        how: "Postfix: in main.cf, and `postfix reload`".to_owned(),
+        lines: format!("postscreen_dnsbl_threshold = {meant}"),
+    };
+    Some(Check::warn(Area::Mail, "mail-weight", what).because(cause).cured(cure))
+}
+
+/// An allow list that weighs against what a person blocks, so that he is let in.
+pub(super) fn overruled(sites: &[(Mention, i64)], served: &Served<'_>) -> Option<Check> {
+    let threshold = served.threshold()?;
+    let decides =
+        |site: &&(Mention, i64)| is_ours(&site.0.zone, served.wiring()) && site.0.filter.lets(Code::OVERLAY);
+    let decided = sites.iter().filter(decides).map(|(_, weight)| *weight).max()?;
+    let lets = |site: &&(Mention, i64)| {
+        let wired = served.zone(&site.0.zone);
+        wired.is_some_and(|wired| wired.codes.contains_key(&Use::Allow)) && !decides(site)
+    };
+    let (allow, least) = sites.iter().filter(lets).min_by_key(|(_, weight)| *weight)?;
+    // Who has him weigh too little alone has chosen so.
+    if decided < threshold || decided + least >= threshold {
+        return None;
+    }
+    let what = format!(
+        "Postfix, postscreen_dnsbl_sites: whom {} has is let in though a person blocks him",
+        allow.zone
+    );
+    let cause = format!(
+        "{}, with which gatepost says so, weighs {decided}, and that list {least} (postscreen_dnsbl_threshold is {threshold})",
+        Code::OVERLAY
+    );
+    let cure = cured::sites(served.wiring(), served.threshold());
+    Some(Check::warn(Area::Mail, "mail-block-unheeded", what).because(cause).cured(cure))
 }
 
 fn sum<'a>(sites: impl Iterator<Item = &'a (Mention, i64)>) -> i64 {

@@ -15,7 +15,7 @@ use super::tables::{Tables, named as named_by, outside};
 use crate::model::Name;
 
 /// Where smtpd looks for restrictions.
-pub(super) const RESTRICTIONS: [&str; 7] = [
+pub(in super::super) const RESTRICTIONS: [&str; 7] = [
     "smtpd_client_restrictions",
     "smtpd_helo_restrictions",
     "smtpd_sender_restrictions",

@@ -25,11 +25,11 @@ use config::{Parameters, Service, Written};
 use tables::Tables;
 
 pub(super) use again::again;
-pub(super) use effect::{of as effect, threshold, weights};
+pub(super) use effect::{RESTRICTIONS, of as effect, threshold, weights};
 pub(super) use glued::Glued;
 pub(super) use margin::{Broken, GoesOn};
 pub(super) use order::harsh;
-pub(super) use screen::{SITES, THRESHOLD};
+pub(super) use screen::{SITES, THRESHOLD, weights as site_weights};
 
 /// Where its configuration is.
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
@@ -126,7 +126,7 @@ impl Setup {
     fn lists(&self) -> Vec<String> {
         let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
         let set = self.parameters.iter().chain(overrides.map(|(name, value)| (name, value)));
-        let is_list = |name: &str| effect::RESTRICTIONS.contains(&name) || effect::is_class(self, name);
+        let is_list = |name: &str| RESTRICTIONS.contains(&name) || effect::is_class(self, name);
         set.filter(|(name, _)| is_list(name))
             .map(|(_, value)| config::expanded(value, &self.parameters))
             .collect()

@@ -75,7 +75,7 @@ pub(super) fn sites(value: &str) -> Vec<Mention> {
 }
 
 /// Each with what it weighs.
-pub(super) fn weights(value: &str) -> Vec<(Mention, i64)> {
+pub(in super::super) fn weights(value: &str) -> Vec<(Mention, i64)> {
     let sites = words(value).filter_map(|site| {
         let mention = mention(SITES, site, Does::Weigh, LooksUp::Addresses)?;
         Some((mention, weight(site)))

@@ -196,4 +196,21 @@ fn a_threshold_below_what_score_lists_weigh() {
     let (names, first) = in_effect(&meant, on);
     assert!(names.iter().all(|name| *name == "mail-weight") && !names.is_empty(), "{names:?}");
     assert!(first.contains("Warn") && first.contains("though it is for weighing"), "{first}");
+    // The printed sites with another threshold: two score lists are enough.
+    let more = wiring().addresses(Use::Score).count();
+    assert!(more > 1, "{more}");
+    let low = format!("{text}postscreen_dnsbl_threshold = 2\n");
+    let (names, first) = in_effect(&low, on);
+    assert_eq!(names, ["mail-weight"], "{first}");
+    let line = format!("postscreen_dnsbl_threshold = {threshold}");
+    assert!(
+        first.contains("Warn") && first.contains("whom 2 score lists have") && first.contains(&line),
+        "{first}"
+    );
+    assert_eq!(in_effect(&format!("{low}{line}\n"), on).0, [""; 0]);
+    // Who has weights of his own.
+    let own =
+        low.replacen(&format!("*{threshold}"), &format!("*{}", threshold.parse::<i32>().unwrap() + 1), 1);
+    assert_ne!(own, low);
+    assert_eq!(in_effect(&own, on).0, [""; 0]);
 }
