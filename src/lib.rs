@@ -22,6 +22,10 @@
     feature = "full",
     doc = "| asking | [`client`], [`load`] | one question to a server, and as many as it bears |"
 )]
+#![cfg_attr(
+    feature = "full",
+    doc = "| wiring | `snippet`, `doctor` | what mail programs and resolvers are told, and what is wrong with how they ask |"
+)]
 //!
 //! The first five rows are the pure core: they build without the feature `full`, without tokio, hickory or reqwest.
 //! Where to start reading: [`compile`] for what a zone means, [`snapshot`] for the file format, `server::respond` for
@@ -57,6 +61,11 @@ pub mod server;
 
 #[cfg(feature = "full")]
 pub mod sync;
+
+#[cfg(feature = "full")]
+mod doctor;
+#[cfg(feature = "full")]
+mod snippet;
 
 #[cfg(feature = "full")]
 pub mod cli;

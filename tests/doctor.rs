@@ -648,7 +648,7 @@ fn few_questions() {
 fn findings_are_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
-    let mut folders = vec![root.join("src/cli/doctor")];
+    let mut folders = vec![root.join("src/cli/doctor"), root.join("src/doctor")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             match entry.path().is_dir() {

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules, lowest first. A module may use those before it and itself.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 22] = [
     // The pure core: no sockets, no async, no DNS library.
     "model", "set", "parse", "guard", "compile", "snapshot", "zone", "wire", "export", // The program.
-    "config", "store", "feed", "client", "load", "server", "sync", "error", "ops", "rbldnsd", "cli",
+    "config", "store", "feed", "client", "load", "server", "sync", "error", "ops", "rbldnsd", "snippet",
+    "doctor", "cli",
 ];
 
 /// How many of [`LAYERS`] build with `--no-default-features`.

@@ -11,9 +11,9 @@ use super::failure::Usage;
 use super::locate::EitherArgs;
 use super::logs;
 use super::output::{BAD, DIM, GOOD, Out, WARN, counted, json as print_json, out, styled, talk};
-use super::probe::reachable;
 use super::targets;
 use super::view::{View, ZoneView};
+use crate::client::reachable;
 use crate::client::{
     Asked, Beside, Client, ClientError, Difference, Gap, Over, Reply, Side, ask_beside, rcode_name,
 };

@@ -10,10 +10,10 @@ use super::locate::EitherArgs;
 use super::logs;
 use super::lookup::{asked_of, subject};
 use super::output::{WARN, addresses, short_duration, styled, talk, utc};
-use super::snippet::wiring::{LeftOut, Wiring};
 use crate::config::{Config, parse_duration};
 use crate::error::ExitStatus;
 use crate::model::{Address, Name, Span, Subject, is_unseen};
+use crate::snippet::wiring::{LeftOut, Wiring};
 use crate::store::{LocalDecision, Now};
 use crate::zone::Ruling;
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use super::output::{BAD, GOOD, Out, WARN, counted, styled};
 use super::view::{View, ZoneView};
-use crate::client::{Client, ClientError, Over, probe, probe_subzone, rcode_name};
+use crate::client::{Client, ClientError, Over, probe, probe_subzone, rcode_name, reachable};
 use crate::error::ExitStatus;
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
@@ -129,16 +129,6 @@ fn check(client: &Client, zone: &ZoneView, over: Over) -> Result<Found, ClientEr
         .filter_map(|check| Some(format!("{}: got {}", check.what, check.wrong.as_ref()?)));
     let wrong: Vec<String> = wrong.collect();
     Ok(if wrong.is_empty() { Found::Right } else { Found::Wrong(wrong) })
-}
-
-/// Where a server that listens on `address` can be reached from this machine.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 impl Health {

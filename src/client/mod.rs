@@ -36,6 +36,16 @@ pub struct Client {
     pub timeout: Duration,
 }
 
+/// Where a server that listens on `address` can be reached from this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// How to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {

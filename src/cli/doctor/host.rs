@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use super::super::output::{short_duration, since};
 use super::super::view::View;
-use super::child::said;
-use super::finding::{Area, Check, Cure};
-use super::{files, mynetworks, own, who};
+use super::own;
+use crate::doctor::child::said;
+use crate::doctor::finding::{Area, Check, Cure};
+use crate::doctor::{files, mynetworks, who};
 use crate::feed::schedule::{Asker, Due, due};
 
 /// What is shipped for it.

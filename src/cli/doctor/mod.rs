@@ -1,31 +1,14 @@
 //! `gatepost doctor`: the whole way from a listing to a mail that is rejected, and the first thing on it that is wrong.
 //!
-//! A file for each station, in the order of the way: `server`, `resolver`, `mail`, and then what of the `host` will bite. A station gives [`Check`]s; what it judges
-//! is apart from what it asks, and every line of a cure is one that `snippet` prints. Never: changing anything, more than a few
+//! A file for each station that asks of what is served: `server`, `resolver`, and, when mail was looked at, what of the `host` will bite. A
+//! station gives [`Check`]s; what it knows of other programs is in [`crate::doctor`], how it is told in `report`. Never: changing anything, more than a few
 //! questions, waiting longer than a server may need, or a resolver to forget that it was away.
 
-mod below;
-mod c_library;
-mod child;
-mod cure;
-mod files;
-mod filters;
-mod finding;
 mod host;
-mod keeps;
-mod lines;
-mod mail;
-mod mynetworks;
 mod own;
-mod resolv_conf;
+mod report;
 mod resolver;
-mod sample;
 mod server;
-mod told;
-mod trap;
-mod unbound_forwards;
-mod unbound_keeps;
-mod who;
 
 use std::cell::Cell;
 use std::io::Write;
@@ -37,12 +20,15 @@ use std::time::Duration;
 use super::locate::EitherArgs;
 use super::logs;
 use super::output::{json, out};
-use super::snippet::wiring::Wiring;
-use super::snippet::{Program, values};
+use super::snippet::values;
 use super::view::View;
 use crate::config::Config;
+use crate::doctor::finding::{Area, Check};
+use crate::doctor::{lines, mail, resolv_conf, unbound_forwards, unbound_keeps};
 use crate::error::ExitStatus;
-use finding::{Area, Check, Report};
+use crate::snippet::Program;
+use crate::snippet::wiring::Wiring;
+use report::Report;
 use resolver::Paths;
 
 /// How long a question may take, all tries together.

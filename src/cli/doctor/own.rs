@@ -5,9 +5,9 @@
 use std::net::IpAddr;
 
 use super::super::view::View;
-use super::finding::{Area, Check, Cure};
-use super::mynetworks::Networks;
-use crate::config::{ZoneConfig, is_nobodys_own, is_public};
+use crate::config::{ZoneConfig, is_nobodys_own};
+use crate::doctor::finding::{Area, Check, Cure};
+use crate::doctor::mynetworks::{Networks, is_ours_in_public};
 use crate::guard::NeverList;
 use crate::model::{Subject, Use};
 use crate::store::Store;
@@ -86,21 +86,6 @@ fn listable(view: &View, addresses: &[IpAddr], mynetworks: &[Subject]) -> Option
     )
 }
 
-/// Those of `mynetworks` that a list could name, but for what is nobody's own.
-pub(super) fn public(mynetworks: &Networks) -> Vec<Subject> {
-    let narrow = mynetworks.all.iter().filter(|network| !is_nobodys_own(network));
-    narrow.filter(|network| is_ours_in_public(network)).cloned().collect()
-}
-
-/// What no list of the world names anyway is none to be protected.
-fn is_ours_in_public(network: &Subject) -> bool {
-    match network {
-        Subject::V4(span) => is_public(IpAddr::from(span.first.to_be_bytes())),
-        Subject::V6(span) => is_public(IpAddr::from(span.first.to_be_bytes())),
-        Subject::Name(_) => false,
-    }
-}
-
 fn covers(never: &NeverList, network: &Subject) -> bool {
     match network {
         Subject::V4(span) => never.covers_v4(*span),
@@ -152,12 +137,5 @@ mod tests {
         assert!(told(&[], Some("static:all")).unwrap().contains("static:all"));
         let own = ["127.0.0.0/8", "10.0.0.0/8", "5.0.0.0/8", "192.168.0.0/16", "fd00::/8", "2a00:1::/32"];
         assert_eq!(told(&own, None), None);
-    }
-
-    #[test]
-    fn only_what_the_world_can_list() {
-        let is = |text: &str| is_ours_in_public(&text.parse().unwrap());
-        assert!(is("5.6.7.0/24") && is("2a00:1::/32"));
-        assert!(!is("10.0.0.0/8") && !is("127.0.0.1") && !is("fe80::1") && !is("::1"));
     }
 }

@@ -8,20 +8,21 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::snippet::wiring::Wiring;
-use super::super::snippet::{Program, localhost};
 use super::super::view::{View, ZoneView};
-use super::finding::{Area, Check, Cure};
-use super::lines::Line;
-use super::mail::Elsewhere;
-use super::resolv_conf::{Server, servers};
-use super::sample::Sample;
-use super::told::Told;
-use super::trap::{InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, ttl};
-use super::who::UnboundAsks;
-use super::{Questions, TIMEOUT, below, c_library, cure, filters, lines, unbound_forwards, who};
+use super::{Questions, TIMEOUT};
 use crate::client::{Client, Data, Manner, Over, Reply};
+use crate::doctor::finding::{Area, Check, Cure, Level};
+use crate::doctor::lines::Line;
+use crate::doctor::mail::Elsewhere;
+use crate::doctor::resolv_conf::{Server, servers};
+use crate::doctor::sample::Sample;
+use crate::doctor::told::Told;
+use crate::doctor::trap::{InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, ttl};
+use crate::doctor::who::UnboundAsks;
+use crate::doctor::{below, c_library, cure, filters, lines, unbound_forwards, who};
 use crate::model::{Name, Rtype, Ttl};
+use crate::snippet::wiring::Wiring;
+use crate::snippet::{Program, localhost};
 use crate::wire::Rcode;
 
 /// Zones that are asked of the first server, of each of the names that a resolver is told of at least one; of the others.
@@ -69,7 +70,7 @@ pub(super) fn look(
     for (at, server) in servers(&text).iter().enumerate() {
         let most = ZONES[at.min(1)].min(zones.len());
         let asked = Resolver::new(server, questions).look(&zones[..most], wiring, at == 0);
-        wrong |= asked.iter().any(|check| check.level != super::finding::Level::Ok);
+        wrong |= asked.iter().any(|check| check.level != Level::Ok);
         checks.extend(asked);
     }
     if zones.len() > ZONES[0] && !wrong {
@@ -107,6 +108,10 @@ struct Asked<'a> {
     sample: Sample,
 }
 
+fn sample(zone: &ZoneView) -> Option<Sample> {
+    Sample::of(zone.origin(), zone.answering()?)
+}
+
 /// Of each name that resolvers are told of one zone that lists something, and then what else mail programs ask: a resolver may have been told
 /// of one zone alone.
 fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
@@ -116,13 +121,13 @@ fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
     zones.sort_by_key(|zone| !is_wired(zone.origin()));
     let of_domain = |domain: &Name| {
         let mut zones = zones.iter().filter(|zone| zone.origin().is_in(domain));
-        zones.find_map(|zone| Some(Asked { zone, sample: Sample::of(zone)? }))
+        zones.find_map(|zone| Some(Asked { zone, sample: sample(zone)? }))
     };
     let mut asked: Vec<Asked<'_>> = wiring.domains.iter().filter_map(of_domain).collect();
     asked.sort_by_key(|asked| !is_wired(asked.zone.origin()));
     for zone in zones.iter().filter(|zone| is_wired(zone.origin())) {
         if !asked.iter().any(|asked| asked.zone.origin() == zone.origin()) {
-            asked.extend(Sample::of(zone).map(|sample| Asked { zone, sample }));
+            asked.extend(sample(zone).map(|sample| Asked { zone, sample }));
         }
     }
     asked
@@ -201,7 +206,8 @@ impl<'a> Resolver<'a> {
         if !trap.may_be_remembered() {
             return Some(trap);
         }
-        let Some((name, answers)) = zone.sample.another(zone.zone) else { return Some(trap) };
+        let of_another = |data| zone.sample.another(zone.zone.origin(), data);
+        let Some((name, answers)) = zone.zone.answering().and_then(of_another) else { return Some(trap) };
         let remembers = match is_right(&self.try_ask(&name, Rtype::A, RECURSIVE), &answers) {
             true => Trap::RemembersFailure,
             false if trap == Trap::Unreached && self.is_told(zone, wiring) => Trap::HoldsForDead,

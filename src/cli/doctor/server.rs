@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::super::locate::EitherArgs;
 use super::super::output::{counted, wall_ago};
-use super::super::probe::{Checked, Found, ask_over, reachable};
+use super::super::probe::{Checked, Found, ask_over};
 use super::super::status;
 use super::super::view::{ListView, View, ZoneState, ZoneView};
-use super::finding::{Area, Check, Cure, Level};
-use super::{Questions, TIMEOUT, who};
-use crate::client::{Client, Over};
+use super::{Questions, TIMEOUT};
+use crate::client::{Client, Over, reachable};
 use crate::config::Slug;
+use crate::doctor::finding::{Area, Check, Cure, Level};
+use crate::doctor::who;
 use crate::model::{Name, Rtype};
 use crate::store::Freshness;
 

@@ -1,30 +1,6 @@
-//! `gatepost snippet`: what to tell a resolver or a mail program so that it asks gatepost.
-//!
-//! [`Wiring`] says what there is to tell, a file for each program writes it down. Every mail program's
-//! text takes real codes alone for a listing, so that neither a test point nor an error code rejects mail; every
-//! resolver's text opens what stands between a resolver and answers in 127.0.0.0/8 from an unsigned zone.
+//! `gatepost snippet`: prints what to tell a resolver or a mail program, or writes it where nothing is overwritten.
 
-pub(crate) mod bind;
-mod codes;
-pub(crate) mod dnsdist;
-pub(crate) mod dnsmasq;
-pub(crate) mod exim;
-mod haraka;
-mod knot_resolver;
-pub(crate) mod localhost;
-mod opensmtpd;
-mod pdns_recursor;
-pub(crate) mod postfix;
-pub(crate) mod postscreen;
-mod reverse;
-pub(crate) mod rspamd;
-mod sendmail;
-pub(crate) mod spamassassin;
-mod systemd_resolved;
-mod text;
-pub(crate) mod unbound;
 pub(crate) mod values;
-pub(crate) mod wiring;
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -38,7 +14,8 @@ use super::locate::EitherArgs;
 use super::output::{out, talk};
 use crate::config::Config;
 use crate::error::ExitStatus;
-use wiring::Wiring;
+use crate::snippet::wiring::Wiring;
+use crate::snippet::{Program, localhost, text};
 
 /// Print what to tell a resolver or a mail program so that it asks gatepost
 ///
@@ -66,30 +43,10 @@ pub(crate) struct Args {
     write: Option<PathBuf>,
 }
 
-/// What can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Program {
-    Postfix,
-    Postscreen,
-    Exim,
-    Rspamd,
-    Spamassassin,
-    Haraka,
-    Opensmtpd,
-    Sendmail,
-    Unbound,
-    Bind,
-    Dnsmasq,
-    PdnsRecursor,
-    Dnsdist,
-    KnotResolver,
-    SystemdResolved,
-}
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let config = args.from.read()?;
     let wiring = wiring_of(&config)?;
-    let text = args.program.text(&wiring)?;
+    let text = args.program.text(&wiring).map_err(|error| anyhow!(Usage(error.to_string())))?;
     if !args.program.is_resolver() {
         wiring
             .zones
@@ -114,54 +71,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 pub(crate) fn wiring_of(config: &Config) -> anyhow::Result<Wiring> {
     let values = values::of(config)?;
     Wiring::of(config, |zone| values.get(zone).cloned()).map_err(|error| anyhow!(Usage(error.to_string())))
-}
-
-impl Program {
-    /// What it is told. A mail program that has no zone to ask is an error.
-    pub(crate) fn text(self, wiring: &Wiring) -> anyhow::Result<String> {
-        if !self.is_resolver() && wiring.zones.is_empty() {
-            bail!(Usage(
-                "no zone is for mail programs: what is served lists addresses that no mail can come from; \
-                 `gatepost feeds` shows block lists"
-                    .to_owned()
-            ));
-        }
-        let of_no_use = || {
-            anyhow!(Usage(
-                "it can use none of the zones: it asks for addresses alone, and cannot weigh answers or tell them apart".to_owned()
-            ))
-        };
-        Ok(match self {
-            Self::Postfix => postfix::text(wiring),
-            Self::Postscreen => postscreen::text(wiring),
-            Self::Exim => exim::text(wiring),
-            Self::Rspamd => rspamd::text(wiring),
-            Self::Spamassassin => spamassassin::text(wiring),
-            Self::Haraka => haraka::text(wiring).ok_or_else(of_no_use)?,
-            Self::Opensmtpd => opensmtpd::text(wiring).ok_or_else(of_no_use)?,
-            Self::Sendmail => sendmail::text(wiring),
-            Self::Unbound => unbound::text(wiring),
-            Self::Bind => bind::text(wiring),
-            Self::Dnsmasq => dnsmasq::text(wiring),
-            Self::PdnsRecursor => pdns_recursor::text(wiring),
-            Self::Dnsdist => dnsdist::text(wiring),
-            Self::KnotResolver => knot_resolver::text(wiring),
-            Self::SystemdResolved => systemd_resolved::text(wiring),
-        })
-    }
-
-    fn is_resolver(self) -> bool {
-        matches!(
-            self,
-            Self::Unbound
-                | Self::Bind
-                | Self::Dnsmasq
-                | Self::PdnsRecursor
-                | Self::Dnsdist
-                | Self::KnotResolver
-                | Self::SystemdResolved
-        )
-    }
 }
 
 /// Makes the file, whole or not at all; what to say of it. A file that is there is somebody's, unless it says the same.

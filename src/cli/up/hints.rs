@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::super::probe::reachable;
+use crate::client::reachable;
 use crate::config::ZoneConfig;
 use crate::model::Name;
 

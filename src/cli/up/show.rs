@@ -10,8 +10,6 @@ use super::super::locate::default_state;
 use super::super::output::{Align, BAD, DIM, HEAD, Table, WARN, counted, out, short_duration, styled, talk};
 use super::super::progress::Progress;
 use super::super::serve::is_routine;
-use super::super::snippet::wiring::{NotWired, Wiring};
-use super::super::snippet::{postfix, unbound};
 use super::super::status::{listed, shown_origin, zone_state};
 use super::super::view::{View, ZoneView, lists_test_point};
 use super::hints;
@@ -20,6 +18,8 @@ use crate::error::ExitStatus;
 use crate::model::{Name, Use};
 use crate::ops::{Conduct, Ended, Report, Said, next_due};
 use crate::server::{ReloadError, Served, Server};
+use crate::snippet::wiring::{NotWired, Wiring};
+use crate::snippet::{postfix, unbound};
 use crate::store::Store;
 
 /// Pause between two syncs at least.
