@@ -7,6 +7,7 @@ use crate::model::Use;
 mod exim_lists;
 mod postfix_main_cf;
 mod postfix_open;
+mod spamassassin_scored;
 
 fn config() -> Config {
     let feeds = crate::feed::catalogue::load(None).unwrap();
