@@ -374,3 +374,50 @@ fn rspamd_of_a_part_does_not_run(part: usize) {
         patient.stop("service", "service.pid");
     }
 }
+
+/// It runs, and Postfix's user does not come to its socket.
+#[test]
+fn rspamd_at_a_socket_that_is_shut() {
+    let test = "rspamd_at_a_socket_that_is_shut";
+    let (Some(_), Some(rspamc), Some(_)) = (
+        installed("rspamd", "rspamd", test),
+        installed("rspamc", "rspamd", test),
+        installed("postfix", "postfix", test),
+    ) else {
+        return;
+    };
+    let Some(patient) = Patient::admit(test) else { return };
+    rspamd_runs::under_systemd(&patient);
+    let right = patient.host.snippet("rspamd");
+    let socket = rspamd_runs::SOCKET;
+    let folder = |command: &str| {
+        let done = patient.host.command("sh").args(["-c", command]).output().unwrap();
+        assert!(done.status.success(), "{command}: {done:?}");
+    };
+    let cases = [
+        ("the socket", "mode=0660 owner=_rspamd", "chmod 755 /run/rspamd"),
+        ("the folder", "mode=0666", "chmod 700 /run/rspamd"),
+        ("both, and the group may", "mode=0660 owner=_rspamd", "chmod 750 /run/rspamd"),
+    ];
+    for (case, mode, shut) in cases {
+        folder(shut);
+        let listens = format!("bind_socket = [\"localhost:11332\", \"{socket} {mode}\"];\n");
+        wire(&patient, &[(TEXT, &*right), (LOCAL, &include(&right)), (PROXY, &listens)]);
+        postfix::wire(&patient, &format!("smtpd_milters = unix:{socket}\n"), postfix::SMTPD);
+        rspamd_runs::start(&patient, Some(11332));
+        let replies = |expected: &str| {
+            postfix::while_it_runs(&patient, || {
+                let reply = patient.host.session(25, mail_support::UNLISTED, "me@good.example");
+                assert!(reply.starts_with(expected), "{case}: {reply}");
+            });
+        };
+        replies("4");
+        patient.cure(case, "mail-not-running", |patient, check| {
+            rspamd_runs::follow(patient, check, Some(11332), true);
+        });
+        replies("2");
+        judges(&patient, &rspamc, "service/rspamd.log", case, WHOLE);
+        patient.stop("service", "service.pid");
+        patient.host.wait_for_no_port("service", "127.0.0.1", 11332);
+    }
+}

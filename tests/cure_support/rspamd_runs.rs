@@ -42,13 +42,21 @@ pub(crate) fn start(patient: &Patient, port: Option<u16>) {
     }
 }
 
-/// Does what is printed of one that does not run.
+/// Does what is printed of one that does not run, or that Postfix does not come to.
 pub(crate) fn follow(patient: &Patient, check: &Value, port: Option<u16>, is_running: bool) {
     let printed = Printed::of(check);
+    if printed.how.contains(", which may") || printed.how == "let others go through that folder" {
+        return patient.types(printed.lines);
+    }
     if printed.how.starts_with("start it") {
         assert_eq!(printed.lines, "systemctl start rspamd");
     } else if printed.how.starts_with("let the user _rspamd, that rspamd runs as, read ") {
         patient.types(printed.lines);
+    } else if printed.how.contains(", in the place of what is said of `bind_socket` there") {
+        let file = printed.quoted("in /", ',').to_owned();
+        let text: String =
+            patient.host.read(&file).lines().filter(|line| !line.contains("bind_socket")).collect();
+        fs::write(patient.host.path(&file), format!("{text}\n{}\n", printed.lines)).unwrap();
     } else if printed.how.starts_with("put what is missing ") {
         let file = printed.quoted(" of /", ',').trim_start_matches('/');
         let mut text: Vec<String> = patient.host.read(file).lines().map(str::to_owned).collect();
@@ -61,7 +69,9 @@ pub(crate) fn follow(patient: &Patient, check: &Value, port: Option<u16>, is_run
     } else {
         printed.is_not_understood();
     }
-    assert!(printed.lines.contains("systemctl") || printed.how.contains("`systemctl restart rspamd`"));
+    let restarts =
+        ["`systemctl restart rspamd`", "and restart rspamd"].iter().any(|words| printed.how.contains(words));
+    assert!(printed.lines.contains("systemctl") || restarts);
     if is_running {
         patient.stop("service", "service.pid");
         // Its workers may end later than it, and hold the port for so long.

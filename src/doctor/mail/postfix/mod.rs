@@ -35,6 +35,8 @@ pub(super) use screen::{SITES, THRESHOLD, weights as site_weights};
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
 /// Where it keeps its queue, and what a chroot shows of the system.
 const QUEUE: &str = "/var/spool/postfix";
+/// Whom its services run as.
+const OWNER: &str = "postfix";
 /// Larger than this is no table that somebody wrote; what it says is not waited for.
 const MOST: u64 = 16 << 20;
 
@@ -195,6 +197,7 @@ impl Setup {
             default_action: self.parameters.get("milter_default_action").cloned(),
             queue: PathBuf::from(self.queue()),
             jailed: self.jailed(),
+            owner: Some(self.parameters.get("mail_owner").map_or(OWNER, String::as_str).to_owned()),
             ..Filters::default()
         };
         let doors = effect::doors(self).into_iter().filter_map(|service| {

@@ -44,6 +44,8 @@ pub(in super::super) struct Filters {
     pub(in super::super) queue: PathBuf,
     /// Services for mail that see nothing outside it.
     pub(in super::super) jailed: Vec<String>,
+    /// Whom they run as.
+    pub(in super::super) owner: Option<String>,
 }
 
 impl Filters {
@@ -59,6 +61,15 @@ impl Filters {
 /// The places at which rspamd's proxy listens, as its files say: `localhost:11332`, `/run/rspamd/milter.sock mode=0666`.
 pub(in super::super) fn here() -> Vec<String> {
     listens(&|path| fs::read_to_string(path).ok())
+}
+
+/// The file that says so of a place.
+pub(in super::super) fn file_of(place: &str) -> Option<&'static str> {
+    let says = |path: &&str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        places(&text, 0).iter().chain(&places(&text, 1)).any(|known| known == place)
+    };
+    FILES.into_iter().chain(ANY_WORKER).find(says)
 }
 
 fn listens(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {

@@ -1,14 +1,17 @@
 //! Whether the rspamd that is Postfix's milter answers there, and takes its configuration: it reads nothing of that while one file of it
 //! cannot be read. Reads files, connects to where it listens, and has `rspamadm` look; changes nothing.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::unistd::User;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::unistd::{Gid, Group, User};
 
 use super::super::super::child;
 use super::super::super::files::Service;
@@ -16,7 +19,7 @@ use super::super::super::finding::Cure;
 use super::super::off::Read;
 use super::super::rspamd;
 use super::super::trouble::Trouble;
-use super::proxy::{Filters, Is, is_here, is_rspamd, plain_milter};
+use super::proxy::{Filters, Is, file_of, is_here, is_rspamd, plain_milter};
 use super::refused::{Refused, unclosed};
 use crate::snippet::Program;
 
@@ -54,6 +57,10 @@ pub(in super::super) fn look(filters: &Filters, listens: &[String], texts: &[Rea
     if let Some((inside, cause, cure)) = filters.hidden(milter, &place).filter(|_| !is_down) {
         let rest = format!("Postfix looks for it at {inside}, where nothing is: {does}");
         return Some(trouble(&place, rest, cause.to_owned(), cure));
+    }
+    if let Some((owner, cause, cure)) = filters.shut_out(&place, listens).filter(|_| !is_down) {
+        let rest = format!("Postfix's user {owner} may not write to it: {does}");
+        return Some(trouble(&place, rest, cause, cure));
     }
     let Some(refused) = refused else {
         let cure = Cure {
@@ -99,8 +106,12 @@ impl Filters {
             return None;
         }
         let inside = self.queue.join(path.trim_start_matches('/'));
-        let is_lost =
-            matches!(fs::symlink_metadata(&inside), Err(error) if error.kind() == ErrorKind::NotFound);
+        let is_lost = match self.jailed.is_empty() {
+            true => {
+                matches!(fs::symlink_metadata(&inside), Err(error) if error.kind() == ErrorKind::NotFound)
+            }
+            false => is_nowhere_in(&self.queue, path),
+        };
         let queue = self.queue.display();
         let named = if is_whole {
             String::new()
@@ -113,7 +124,7 @@ impl Filters {
                 format!("Postfix: `unix:{place}` in smtpd_milters, in the place of `unix:{path}`"),
             ),
             false => (
-                "smtpd runs in a chroot there (`chroot` in master.cf, as Debian has it), and sees nothing outside",
+                "smtpd runs in a chroot there (`chroot` in master.cf, as Debian has it), and sees nothing outside: a link that leads there leads nowhere",
                 format!(
                     "Postfix: have smtpd run outside the chroot{named} (or rspamd's proxy listen below {queue}, and name that place, as seen from \
                      there, in smtpd_milters)"
@@ -123,6 +134,38 @@ impl Filters {
         let out = self.jailed.iter().map(|service| format!("postconf -F {service}/chroot=n\n"));
         let lines = out.collect::<String>() + "postfix reload";
         is_lost.then(|| (inside.display().to_string(), cause, Cure { how, lines }))
+    }
+
+    /// Whom they run as, where he may not write to this socket, why, and what lets him.
+    fn shut_out(&self, place: &str, listens: &[String]) -> Option<(String, String, Cure)> {
+        let user = User::from_name(self.owner.as_deref()?).ok()??;
+        let path = Path::new(place);
+        if !path.is_absolute() || !may_not_write(&user, place) {
+            return None;
+        }
+        let Some(folder) = Service::of(&user).hindered(path) else {
+            let is_it = |listens: &&String| listens.split_whitespace().next() == Some(place);
+            let file = listens.iter().find(is_it).and_then(|place| file_of(place))?;
+            let mode = fs::metadata(path).ok()?.mode() & 0o777;
+            let lines = format!("bind_socket = {};", opened(listens, place));
+            let how = format!(
+                "rspamd: in {file}, in the place of what is said of `bind_socket` there, and restart rspamd"
+            );
+            return Some((user.name, format!("its mode is {mode:o}"), Cure { how, lines }));
+        };
+        let found = fs::metadata(&folder).ok()?;
+        let group = Group::from_gid(Gid::from_raw(found.gid())).ok().flatten();
+        let group = group.filter(|group| group.gid.as_raw() != 0 && found.mode() & 0o010 != 0);
+        let folder = folder.display();
+        let cause = format!("{folder} has mode {:o}, and he may not go through it", found.mode() & 0o777);
+        let (how, lines) = match group {
+            Some(group) => (
+                format!("make {} a member of the group {}, which may", user.name, group.name),
+                format!("usermod -aG {} {}\npostfix reload", group.name, user.name),
+            ),
+            None => ("let others go through that folder".to_owned(), format!("chmod o+x {folder}")),
+        };
+        Some((user.name, cause, Cure { how, lines }))
     }
 
     /// What becomes of mail where this milter does not answer.
@@ -163,6 +206,37 @@ fn answers(place: &str) -> Option<bool> {
     (!kinds.iter().any(is_unsure)).then_some(false)
 }
 
+/// Whether there is nothing at a path for who sees this folder as the root: links lead nowhere outside then.
+fn is_nowhere_in(root: &Path, path: &str) -> bool {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    let found = File::open(root).map(|root| openat2(root, path, how));
+    matches!(found, Ok(Err(Errno::ENOENT | Errno::ELOOP)))
+}
+
+/// That he may not write to what is there, as the system itself says: modes and groups are not all that counts.
+fn may_not_write(user: &User, path: &str) -> bool {
+    let becomes = becoming(user);
+    let asked = becomes.iter().map(String::as_str).chain(["sh", "-c", "test -w \"$0\" || echo no", path]);
+    let said = child::said("setpriv", &asked.collect::<Vec<_>>());
+    // Whoever cannot become somebody else is told nothing.
+    said.is_some_and(|(well, said)| well && said == "no\n")
+}
+
+/// All places of `bind_socket`, of which everybody may write to this one.
+fn opened(listens: &[String], place: &str) -> String {
+    let each = listens.iter().map(|listens| match listens.split_whitespace().next() == Some(place) {
+        true => {
+            let words = listens.split_whitespace().filter(|word| !word.starts_with("mode="));
+            format!("{:?}", words.chain(["mode=0666"]).collect::<Vec<_>>().join(" "))
+        }
+        false => format!("{listens:?}"),
+    });
+    match &each.collect::<Vec<_>>()[..] {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    }
+}
+
 /// Whether its user may not read it, or a brace is missing.
 fn is_suspect(read: &Read, user: Option<&User>) -> bool {
     let path = Path::new(&read.place);
@@ -185,12 +259,19 @@ fn refused(user: Option<&User>) -> Option<Refused> {
     const LOOK: [&str; 3] = ["rspamadm", "--var=DBDIR=/nonexistent", "configtest"];
     let (is_right, words) = match user {
         Some(user) => {
-            let [who, group] = [format!("--reuid={}", user.uid), format!("--regid={}", user.gid)];
-            child::complained("setpriv", &[&[&who, &group, "--init-groups", "--"][..], &LOOK].concat())?
+            let becomes = becoming(user);
+            let asked = becomes.iter().map(String::as_str).chain(LOOK);
+            child::complained("setpriv", &asked.collect::<Vec<_>>())?
         }
         None => child::complained(LOOK[0], &LOOK[1..])?,
     };
     if is_right { None } else { Refused::of(&words) }
+}
+
+/// What `setpriv` is told to run something as him.
+fn becoming(user: &User) -> [String; 4] {
+    let [who, group] = [format!("--reuid={}", user.uid), format!("--regid={}", user.gid)];
+    [who, group, "--init-groups".to_owned(), "--".to_owned()]
 }
 
 /// Whom the service manager starts it as; nothing where that is root, or cannot be told.
@@ -266,6 +347,31 @@ mod tests {
         fs::write(&inside, "").unwrap();
         assert_eq!(told(format!("unix:{place}"), true), None);
         assert_eq!(told(relative(), false), None);
+        // A link that leads out of the chroot, at the end of the way and on it.
+        fs::remove_file(&inside).unwrap();
+        std::os::unix::fs::symlink(&socket, &inside).unwrap();
+        assert!(told(format!("unix:{place}"), true).is_some());
+        assert_eq!(told(relative(), false), None);
+        let folder = inside.parent().unwrap();
+        fs::remove_dir_all(folder).unwrap();
+        std::os::unix::fs::symlink(out.path(), folder).unwrap();
+        assert!(told(format!("unix:{place}"), true).is_some());
+        // And one that stays within.
+        fs::create_dir(jail.path().join("within")).unwrap();
+        fs::write(jail.path().join("within/milter.sock"), "").unwrap();
+        fs::remove_file(folder).unwrap();
+        std::os::unix::fs::symlink("/within", folder).unwrap();
+        assert_eq!(told(format!("unix:{place}"), true), None);
+    }
+
+    #[test]
+    fn a_socket_that_all_may_write_to() {
+        let of = |listens: &[&str]| {
+            let listens: Vec<String> = listens.iter().map(|listens| (*listens).to_owned()).collect();
+            opened(&listens, "/run/m.sock")
+        };
+        assert_eq!(of(&["/run/m.sock mode=0660 owner=_rspamd"]), "\"/run/m.sock owner=_rspamd mode=0666\"");
+        assert_eq!(of(&["*:11332", "/run/m.sock"]), "[\"*:11332\", \"/run/m.sock mode=0666\"]");
     }
 
     #[test]
