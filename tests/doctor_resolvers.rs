@@ -601,3 +601,24 @@ fn a_zone_below_localhost() {
         });
     }
 }
+
+/// More zones than are asked for what they list, and one that the server was not told of: no resolver is blamed for that one.
+#[test]
+fn a_zone_that_the_server_was_not_told_of() {
+    let test = "a_zone_that_the_server_was_not_told_of";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let zones = ["a", "b", "c", "d", "e"].map(|name| format!("{name}.gatepost.internal"));
+        let mut host = Host::start(&zones.each_ref().map(String::as_str), "");
+        host.configure_more("[zone.\"late.gatepost.internal\"]\nlists = [\"own\"]\n");
+        host.site.sync(&[]).expect(0);
+        let _resolver = unbound(&program, "", &host.snippet("unbound"));
+        let found = host.doctor(&[]);
+        assert_eq!(found.first("not-told"), ["systemctl reload gatepost"]);
+        let what = found.finding("not-told")["what"].as_str().unwrap().to_owned();
+        assert!(what.ends_with("UDP: late.gatepost.internal: REFUSED"), "{what}");
+        assert_eq!(found.findings(&WAY), ["not-told"], "{found:#?}");
+        host.reload("late.gatepost.internal");
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}

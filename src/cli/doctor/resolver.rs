@@ -41,16 +41,20 @@ pub(super) struct Paths<'a> {
     pub(super) nsswitch: &'a Path,
 }
 
-/// What the resolvers say; `elsewhere` are programs that ask others.
+/// What the resolvers say; `elsewhere` are programs that ask others, `unknown` zones that the server itself knows nothing of.
 pub(super) fn look(
     view: &View,
     wiring: &Wiring,
     paths: &Paths<'_>,
     elsewhere: &[Elsewhere],
+    unknown: &[Name],
     questions: &Questions,
 ) -> Vec<Check> {
-    let zones = chosen(view, wiring);
+    let zones = chosen(view, wiring, unknown);
     let Some(first) = zones.first() else {
+        if !unknown.is_empty() {
+            return Vec::new();
+        }
         let what = "no zone has an entry in service yet, so nobody can be asked for one";
         return vec![
             Check::unknown(Area::Resolver, "nothing-to-ask", what)
@@ -114,8 +118,9 @@ fn sample(zone: &ZoneView) -> Option<Sample> {
 
 /// Of each name that resolvers are told of one zone that lists something, and then what else mail programs ask: a resolver may have been told
 /// of one zone alone.
-fn chosen<'a>(view: &'a View, wiring: &Wiring) -> Vec<Asked<'a>> {
-    let mut zones: Vec<&ZoneView> = view.zones.iter().filter(|zone| !zone.is_subzone()).collect();
+fn chosen<'a>(view: &'a View, wiring: &Wiring, unknown: &[Name]) -> Vec<Asked<'a>> {
+    let is_known = |zone: &&ZoneView| !zone.is_subzone() && !unknown.contains(zone.origin());
+    let mut zones: Vec<&ZoneView> = view.zones.iter().filter(is_known).collect();
     // What mail programs ask goes before what they do not.
     let is_wired = |origin: &Name| wiring.zones.iter().any(|wired| wired.origin == *origin);
     zones.sort_by_key(|zone| !is_wired(zone.origin()));

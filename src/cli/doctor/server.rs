@@ -14,18 +14,21 @@ use crate::doctor::finding::{Area, Check, Cure, Level};
 use crate::doctor::who;
 use crate::model::{Name, Rtype};
 use crate::store::Freshness;
+use crate::wire::Rcode;
 
 /// What becomes of mail while a list does not answer, where no mail program is told otherwise.
 pub(super) const PASSES: &str = "mail passes unchecked";
 /// Addresses that are asked: more are not what a resolver beside it asks.
 const ADDRESSES: usize = 2;
-/// Zones that are asked of them in all, so that a host with hundreds is asked no more than one with a few.
+/// Zones that are asked of them in all for what they list, so that a host with hundreds is asked no more than one with a few.
 const ZONES: usize = 4;
 
 /// What was found, and whether a resolver can be expected to get an answer.
 pub(super) struct Station {
     pub(super) checks: Vec<Check>,
     pub(super) answers: bool,
+    /// Zones that it knows nothing of: no resolver has them from it.
+    pub(super) unknown: Vec<Name>,
 }
 
 impl Station {
@@ -36,7 +39,7 @@ impl Station {
 }
 
 pub(super) fn look(view: &View, from: &EitherArgs, questions: &Questions) -> Station {
-    let mut station = Station { checks: Vec::new(), answers: false };
+    let mut station = Station { checks: Vec::new(), answers: false, unknown: Vec::new() };
     let listen = &view.config.server.listen;
     let addresses: Vec<_> = listen.iter().copied().map(reachable).filter(|at| at.port() != 0).collect();
     let asked = &addresses[..addresses.len().min(ADDRESSES)];
@@ -50,9 +53,17 @@ pub(super) fn look(view: &View, from: &EitherArgs, questions: &Questions) -> Sta
         let udp = ask_over(&client, Over::Udp, &zones);
         questions.count(udp.len() * 4);
         answers &= !udp.iter().any(|checked| matches!(checked.found, Found::Silence(_)));
+        let unknown: Vec<Name> =
+            udp.iter().filter(|checked| checked.is_unknown()).map(|checked| checked.zone.clone()).collect();
+        let knows_some = unknown.len() < udp.len();
         let silent = told(&mut station.checks, udp, view, from);
         if silent {
             continue;
+        }
+        if *at == asked[0] && knows_some {
+            let others = unknown_besides(&client, view, &zones, questions);
+            station.checks.extend(not_told_besides(&client, &others));
+            station.unknown = unknown.into_iter().chain(others).collect();
         }
         let tcp = ask_over(&client, Over::Tcp, &zones[..zones.len().min(1)]);
         questions.count(tcp.len() * 4);
@@ -66,6 +77,30 @@ pub(super) fn look(view: &View, from: &EitherArgs, questions: &Questions) -> Sta
     let asked: Vec<&Name> = zones.iter().map(|zone| zone.origin()).collect();
     station.checks.extend(store(view, &asked));
     station
+}
+
+/// Of the zones that are not asked for what they list those that the server does not know: a question each.
+fn unknown_besides(client: &Client, view: &View, asked: &[&ZoneView], questions: &Questions) -> Vec<Name> {
+    let is_asked = |zone: &ZoneView| asked.iter().any(|asked| asked.origin() == zone.origin());
+    // One with an access list of its own may refuse this host.
+    let is_open = |zone: &ZoneView| zone.config.access.is_empty();
+    let others = view.zones.iter().filter(|zone| !zone.is_subzone() && !is_asked(zone) && is_open(zone));
+    let mut unknown = Vec::new();
+    for zone in others {
+        questions.count(1);
+        match client.ask(zone.origin(), Rtype::SOA, Over::Udp) {
+            Ok(reply) if reply.rcode == Rcode::REFUSED => unknown.push(zone.origin().clone()),
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    unknown
+}
+
+fn not_told_besides(client: &Client, unknown: &[Name]) -> Option<Check> {
+    let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    let what = format!("{} UDP: {}: REFUSED", client.server, names.join(", "));
+    (!names.is_empty()).then(|| not_told(what))
 }
 
 fn no_address(any: bool) -> Check {
@@ -142,19 +177,28 @@ fn told(checks: &mut Vec<Check>, checked: Vec<Checked>, view: &View, from: &Eith
 /// A zone that the server refuses to know.
 fn unknown_there(way: &str, of_zone: &Checked, wrong: &[String], all: bool) -> Check {
     let what = format!("{way}: {}: {}", of_zone.zone, wrong.join("; "));
-    let check = Check::bad(Area::Server, "not-told", what);
-    let reload = Cure {
-        how: "have it read the configuration again (without systemd: send it SIGHUP)".to_owned(),
-        lines: "systemctl reload gatepost".to_owned(),
-    };
+    let reload = reload();
     match all {
-        false => check
-            .because("the server knows no such zone: it has not read the configuration again since the zone was added")
-            .cured(reload),
-        true => check
+        false => not_told(what),
+        true => Check::bad(Area::Server, "not-told", what)
             .because("the server has not read the configuration again since it was changed, `access` refuses this host, or another server answers there")
             .cured(Cure { how: format!("{}; where `listen` or `state` has changed, too, restart it", reload.how), ..reload })
             .cured_by(format!("see who listens: `ss -lnptu sport = :{}`, and what `access` says in `gatepost print-config`", of_zone.server.port())),
+    }
+}
+
+fn not_told(what: String) -> Check {
+    Check::bad(Area::Server, "not-told", what)
+        .because(
+            "the server knows no such zone: it has not read the configuration again since the zone was added",
+        )
+        .cured(reload())
+}
+
+fn reload() -> Cure {
+    Cure {
+        how: "have it read the configuration again (without systemd: send it SIGHUP)".to_owned(),
+        lines: "systemctl reload gatepost".to_owned(),
     }
 }
 
