@@ -7,6 +7,7 @@ use crate::model::Use;
 mod exim_lists;
 mod postfix_main_cf;
 mod postfix_open;
+mod rspamd_weights;
 mod spamassassin_scored;
 
 fn config() -> Config {

@@ -61,6 +61,7 @@ impl Rules {
             checks.extend(self.allowed_in_vain(symbol, &allowing, &cured));
             checks.extend(asks_relays(symbol, &cured));
         }
+        checks.extend(self.weigh_together(&symbols));
         checks.extend(self.unforced(&symbols, &all, served));
         let of_it = mentions.iter_mut().filter(|mention| mention.program == Program::Rspamd);
         for mention in of_it {
@@ -178,17 +179,32 @@ impl Rules {
             let cause = format!(
                 "`reject = {reject}` there: it is enough alone, and the weights are made for {REJECT}"
             );
-            let cure = Cure {
-                how: format!(
-                    "this in the place of `reject` at {at}, and restart rspamd (who wants to reject at less divides all weights alike)"
-                ),
-                lines: format!("reject = {REJECT};"),
-            };
-            return Some(Check::bad(Area::Mail, "mail-wrong-use", what).because(cause).cured(cure));
+            return Some(Check::bad(Area::Mail, "mail-wrong-use", what).because(cause).cured(raised(at)));
         }
         let what = format!("rspamd, {}: {rest}", weight.at);
         let check = Check::bad(Area::Mail, "mail-wrong-use", what).because(cause);
         Some(check.cured(cured(&weight.at, &format!("the weight of {name}"))))
+    }
+
+    /// Two score lists that are enough, as somebody has lowered what rejects.
+    fn weigh_together(&self, symbols: &[Symbol<'_>]) -> Option<Check> {
+        let (reject, at) = self.reject.zip(self.reject_at.as_ref())?;
+        let of_lists = symbols.iter().filter(|symbol| symbol.is_alone(Use::Score));
+        let mut weights: Vec<(f64, &str)> =
+            of_lists.filter_map(|symbol| Some((self.weight(symbol.name)?.value, symbol.name))).collect();
+        weights.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
+        weights.dedup();
+        let [(one, first), (other, second), ..] = weights[..] else { return None };
+        let both = one + other;
+        // Who has raised weights has meant that; that one is enough alone is told by itself.
+        if one > SCORE || one >= reject || both < reject {
+            return None;
+        }
+        let what = format!("rspamd, {at}: {first} and {second} together weigh {both}");
+        let cause = format!(
+            "`reject = {reject}` there: score lists are for weighing, and who is on two of them is rejected; the weights are made for {REJECT}"
+        );
+        Some(Check::warn(Area::Mail, "mail-wrong-use", what).because(cause).cured(raised(at)))
     }
 
     /// `force_actions` that rejects for a list that is not for that.
@@ -422,6 +438,16 @@ fn asks_relays(symbol: &Symbol<'_>, cured: &dyn Fn(&str, &str) -> Cure) -> Optio
         false => Check::bad(Area::Mail, "mail-every-relay", what),
     };
     Some(check.because(cause).cured(cured(at, "\"received\"")))
+}
+
+/// What rejects, as the weights are made for.
+fn raised(at: &str) -> Cure {
+    Cure {
+        how: format!(
+            "this in the place of `reject` at {at}, and restart rspamd (who wants to reject at less divides all weights alike)"
+        ),
+        lines: format!("reject = {REJECT};"),
+    }
 }
 
 /// What stands in the file of the rule is cured by the text for that file; elsewhere it goes.
