@@ -113,6 +113,17 @@ fn spamassassin_weighs_wrongly() {
         "spamassassin_weighs_wrongly",
         &[
             ("a score list alone", "mail-wrong-use", |right| with(right, "score GATEPOST_BROAD 6"), WHOLE),
+            (
+                "a score list that ends the judgement",
+                "mail-wrong-use",
+                |right| {
+                    with(
+                        right,
+                        "loadplugin Mail::SpamAssassin::Plugin::Shortcircuit\nshortcircuit GATEPOST_BROAD spam",
+                    )
+                },
+                WHOLE,
+            ),
             ("an allow list", "mail-wrong-use", |right| with(right, "score GATEPOST_OK 5"), WHOLE),
             ("a block list lets in", "mail-wrong-use", |right| with(right, "score GATEPOST_BLOCK -3"), WHOLE),
             (

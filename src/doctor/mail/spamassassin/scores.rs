@@ -19,6 +19,9 @@ use crate::snippet::Program;
 pub(in super::super) const REQUIRED: f64 = 5.0;
 /// Less than this marks a mail and does no more.
 pub(in super::super) const FAINT: f64 = 0.01;
+/// What has a rule end the judgement, and what is added to its score then.
+const SHORTCIRCUIT: &str = "Mail::SpamAssassin::Plugin::Shortcircuit";
+const ENDS: f64 = 100.0;
 /// What makes `check_rbl` look at some relays alone.
 const ENDINGS: [&str; 3] = ["-lastexternal", "-firsttrusted", "-notfirsthop"];
 
@@ -68,6 +71,8 @@ impl Scored {
     pub(in super::super) fn of(texts: &[Read]) -> Self {
         let mut scored = Self::default();
         let mut subtests: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut ends: BTreeMap<&str, Score> = BTreeMap::new();
+        let mut may_end = false;
         for read in texts.iter().filter(|read| read.program == Program::Spamassassin) {
             for (at, line) in read.text.lines().enumerate() {
                 let line = line.split('#').next().unwrap_or_default().trim();
@@ -96,6 +101,11 @@ impl Scored {
                         let values = if is_plain { columns(values) } else { Vec::new() };
                         scored.scores.insert(rule.to_owned(), Score { values, at: at() });
                     }
+                    ["loadplugin" | "tryplugin", SHORTCIRCUIT, ..] => may_end = true,
+                    ["shortcircuit", rule, "spam"] => {
+                        ends.insert(rule, Score { values: vec![ENDS], at: at() });
+                    }
+                    ["shortcircuit", rule, ..] => drop(ends.remove(rule)),
                     ["required_score" | "required_hits", value, ..] => {
                         scored.required = value.parse().ok().map(|value| (value, at()));
                     }
@@ -103,6 +113,9 @@ impl Scored {
                 }
             }
         }
+        // Whatever is set for it.
+        let ends = ends.into_iter().filter(|_| may_end);
+        scored.scores.extend(ends.map(|(rule, score)| (rule.to_owned(), score)));
         for (rule, call) in subtests {
             let [set, pattern, ..] = &call[..] else { continue };
             let mut zones: Vec<Name> = Vec::new();

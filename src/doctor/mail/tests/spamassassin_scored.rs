@@ -83,6 +83,25 @@ fn scores_that_are_not_what_lists_are_for() {
 }
 
 #[test]
+fn a_score_list_that_ends_the_judgement() {
+    let (value, lists) = weighing();
+    let list = &lists[0];
+    let loaded = "loadplugin Mail::SpamAssassin::Plugin::Shortcircuit\n";
+    let ends = format!("shortcircuit {list} spam\n");
+    let found = as_printed(&format!("{loaded}{ends}"));
+    let [("mail-wrong-use", told)] = &found[..] else { panic!("{found:?}") };
+    assert!(told.contains("in the place of the line at z.cf:2"), "{told}");
+    assert!(told.contains(&format!("score    {list} {value}")), "{told}");
+    for fine in [
+        ends.clone(),
+        format!("{loaded}{ends}shortcircuit {list} off\n"),
+        format!("{loaded}shortcircuit GATEPOST_BLOCK spam\n"),
+    ] {
+        assert_eq!(as_printed(&fine), [], "{fine}");
+    }
+}
+
+#[test]
 fn score_lists_that_are_enough_together() {
     let (value, both) = weighing();
     assert!(both.len() > 1, "{both:?}");
