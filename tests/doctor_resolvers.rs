@@ -501,6 +501,18 @@ fn unbound_below_what_the_root_denies() {
         let found = host.doctor(&[]);
         assert_eq!(found.findings(&WAY), ["resolver-denied-above"], "{found:#?}");
         assert_eq!(found.finding("resolver-denied-above")["level"], "warn");
+        // What is asked it still has from before.
+        denied();
+        assert_eq!(asked(&format!("9.113.0.203.{ZONE}")).0, dns::NXDOMAIN);
+        let found = host.doctor(&[]);
+        assert_eq!(found.findings(&WAY), ["resolver-denied-above"], "{found:#?}");
+        drop(resolver);
+        // It lets pass what it does not find signed, and is not told that it does not.
+        let permissive = root.known() + " val-permissive-mode: yes\n";
+        let resolver = unbound(&program, &permissive, &without(&told, "domain-insecure"));
+        denied();
+        assert_eq!(asked(&listed), (NOERROR, vec![[127, 0, 0, 2]]));
+        host.doctor(&[]).is_right_in(&WAY);
         drop(resolver);
         let resolver = unbound(&program, &root.known(), &older);
         denied();
