@@ -56,14 +56,6 @@ impl List {
         items
     }
 
-    /// Whom it has is refused, by whoever calls the ACL that it stands in.
-    pub(super) fn refuses(&mut self) {
-        self.items
-            .iter_mut()
-            .filter_map(|(_, mention)| mention.as_mut())
-            .for_each(|mention| mention.does = Does::Reject);
-    }
-
     /// Whether it asks something of gatepost's for what the statement does.
     fn is_for_it(&self, wiring: &Wiring, text: &str) -> bool {
         let mut mentions = self.items.iter().filter_map(|(item, mention)| Some((item, mention.as_ref()?)));

@@ -3,7 +3,7 @@
 use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
-use super::calls::{called, reach};
+use super::calls::{Means, called, means, reach};
 use super::{Line, Uses, decided, items, mention, mild, never, own_people, relays, taken};
 use crate::snippet::Program;
 
@@ -32,6 +32,8 @@ pub(super) struct Statement<'a> {
     pub(super) verb: &'a str,
     pub(super) conditions: Vec<(&'a str, &'a str)>,
     pub(super) at: &'a str,
+    /// What comes of what its ACL says.
+    pub(super) means: Means,
 }
 
 /// The statements below a label.
@@ -89,10 +91,7 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
         }
         let mut late: Option<Late<'_>> = None;
         for statement in before {
-            let mut lists = lists(statement);
-            if reach.accepts_to_refuse && statement.verb == "accept" {
-                lists.iter_mut().filter(|list| !list.is_negated).for_each(List::refuses);
-            }
+            let lists = lists(statement);
             let mentions = of(&lists);
             match never::holds(statement, lines).filter(|_| !mentions.is_empty()) {
                 Some(why) => for_nobody.extend(why.idle(&mentions)),
@@ -106,7 +105,7 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
                     uses.mentions.extend(mentions);
                     let only_marks = mild::only_marks(statement);
                     uses.statements.push(Whole {
-                        verb: statement.verb.to_owned(),
+                        verb: statement.means.verb(statement.verb).to_owned(),
                         at: statement.at.to_owned(),
                         conditions: statement.conditions.iter().map(|(_, text)| (*text).to_owned()).collect(),
                         only_marks,
@@ -139,8 +138,18 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
     uses
 }
 
-/// By their labels; what stands outside of the section for them is none, where there is one.
+/// Each with what comes of what it says.
 fn acls(lines: &[Line]) -> Vec<Acl<'_>> {
+    let mut acls = parted(lines);
+    let all = means(&acls, lines);
+    for (acl, means) in acls.iter_mut().zip(all) {
+        acl.statements.iter_mut().for_each(|statement| statement.means = means);
+    }
+    acls
+}
+
+/// By their labels; what stands outside of the section for them is none, where there is one.
+fn parted(lines: &[Line]) -> Vec<Acl<'_>> {
     let mut acls = vec![Acl::default()];
     let has_sections = lines.iter().any(|line| line.text.split_whitespace().eq(["begin", "acl"]));
     let mut is_acl = !has_sections;
@@ -164,7 +173,12 @@ fn acls(lines: &[Line]) -> Vec<Acl<'_>> {
         let is_verb = VERBS.contains(&word);
         if is_verb || statements.is_empty() {
             let verb = if is_verb { word } else { "warn" };
-            statements.push(Statement { verb, conditions: Vec::new(), at: &line.at });
+            statements.push(Statement {
+                verb,
+                conditions: Vec::new(),
+                at: &line.at,
+                means: Means::default(),
+            });
         }
         let condition = strip_verb(&line.text);
         let last = statements.last_mut().expect("one at least");
@@ -242,10 +256,11 @@ fn does(statement: &Statement<'_>, is_negated: bool) -> Does {
     // An empty sender alone.
     let of_bounces = || values(statement, "senders").any(|(_, value)| value == ":");
     match (statement.verb, is_negated) {
+        ("accept", false) => statement.means.accepted,
+        _ if !statement.means.is_refusing => Does::Weigh,
         (verb, true) if REFUSING.contains(&verb) => Does::Let,
         (verb, false) if REFUSING.contains(&verb) && of_bounces() => Does::RejectBounces,
         (verb, false) if REFUSING.contains(&verb) => Does::Reject,
-        ("accept", false) => Does::Let,
         ("require", true) => Does::Reject,
         _ => Does::Weigh,
     }
@@ -471,6 +486,46 @@ mod tests {
         assert_eq!(does("deny acl = acl_listed"), [Does::Reject]);
         assert_eq!(does("deny !acl = acl_listed"), [Does::Let]);
         assert_eq!(does("accept acl = acl_listed"), [Does::Let]);
+    }
+
+    /// As a condition an ACL makes a statement hold or not, and refuses nobody by itself.
+    #[test]
+    fn what_a_called_one_denies() {
+        let does = |call: &str, within: &str| {
+            let text = format!(
+                "acl_smtp_rcpt = acl_check_rcpt\nbegin acl\nacl_listed:\n  {within} = a.test=127.0.0.4\n  accept\nacl_check_rcpt:\n  {call}\n  accept\n"
+            );
+            let found = uses("e", &text, &|_| None);
+            assert_eq!(found.idle, [], "{call}");
+            let does: Vec<_> = found.mentions.into_iter().map(|mention| mention.does).collect();
+            (does, found.statements.into_iter().map(|statement| statement.verb).collect::<Vec<_>>())
+        };
+        for (call, is_refused) in [
+            ("deny !acl = acl_listed", true),
+            ("require acl = acl_listed", true),
+            ("deny acl = acl_listed", false),
+            ("warn acl = acl_listed", false),
+            ("accept acl = acl_listed", false),
+            ("deny condition = ${acl{acl_listed}}", false),
+            ("deny acl = acl_listed\n  require acl = acl_listed", false),
+        ] {
+            let [reject, weigh] = [Does::Reject, Does::Weigh].map(|does| vec![does]);
+            let verbs = |verb: &str| if is_refused { vec![verb.to_owned()] } else { vec!["warn".to_owned()] };
+            let expected = if is_refused { reject } else { weigh.clone() };
+            assert_eq!(does(call, "deny dnslists"), (expected.clone(), verbs("deny")), "{call}");
+            assert_eq!(does(call, "require !dnslists"), (expected, verbs("require")), "{call}");
+            let spares = if is_refused { vec![Does::Let] } else { weigh };
+            assert_eq!(does(call, "drop !dnslists"), (spares, verbs("drop")), "{call}");
+        }
+        // Through another one, whose words are a condition, too.
+        let through = |call: &str| {
+            let call = format!("require acl = acl_more\n  accept\nacl_more:\n  {call}");
+            does(&call, "deny dnslists").0
+        };
+        assert_eq!(through("deny !acl = acl_listed"), [Does::Reject]);
+        assert_eq!(through("deny acl = acl_listed"), [Does::Weigh]);
+        // What it accepts, of which the caller makes something of his own.
+        assert_eq!(does("warn acl = acl_listed\n    set acl_m_x = 1", "accept dnslists").0, [Does::Weigh]);
     }
 
     /// A macro that is set again.

@@ -28,7 +28,8 @@ impl Why {
 
 /// The condition of the statement that keeps it from holding for strangers' mail. `lines` are all of the configuration.
 pub(super) fn holds(statement: &Statement<'_>, lines: &[Line]) -> Option<Why> {
-    if statement.verb != "warn" && !REFUSING.contains(&statement.verb) {
+    let is_refusing = REFUSING.contains(&statement.verb) && statement.means.is_refusing;
+    if statement.verb != "warn" && !is_refusing {
         return None;
     }
     statement.conditions.iter().find_map(|(at, condition)| {

@@ -20,7 +20,7 @@ const ORDINARY: [&str; 6] =
 
 /// Whose mail the statement accepts, if it does; for what stands behind `endpass` such mail is refused, and goes no further either.
 pub(super) fn whose(statement: &Statement<'_>, lines: &[Line]) -> Option<String> {
-    if statement.verb != "accept" {
+    if statement.means.verb(statement.verb) != "accept" {
         return None;
     }
     let mut whose = "all strangers".to_owned();
