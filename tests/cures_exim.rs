@@ -18,7 +18,7 @@ use mail_support::{
     BACKSCATTER, BAD_DOMAIN, COMES, LISTED, LISTED_AND_GOOD, LISTED_LATE, Mail, UNLISTED, programs, refusal,
 };
 
-/// The statement asks an allow list first, and what a person blocks together with the rest.
+/// Whom an allow list has is let in, be he blocked by a person.
 const TOGETHER: Healthy = Healthy { lets: true, people_decide: false };
 
 #[test]
@@ -44,7 +44,7 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
     assert!(!undecided.contains("block.gatepost.internal=127.0.2.2"), "{undecided}");
     let zone = "block.gatepost.internal";
     let cases = [
-        ("no filter", "mail-no-filter", own(zone), TOGETHER),
+        ("no filter", "mail-no-filter", own(zone), WHOLE),
         ("no filter, nobody let", "mail-no-filter", deny(zone), WHOLE),
         (
             "in one line",
@@ -65,11 +65,11 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
             deny(&format!("other.test=127.0.0.2 : \\\n     {zone}")),
             WHOLE,
         ),
-        ("wide filter", "mail-wide-filter", own(&format!("{zone}=127.0.0.1,127.0.1.5")), TOGETHER),
-        ("dead filter", "mail-dead-filter", own(&format!("{zone}=127.0.9.9")), TOGETHER),
-        ("one code", "mail-lacks-code", own(&format!("{zone}=127.0.1.5")), TOGETHER),
+        ("wide filter", "mail-wide-filter", own(&format!("{zone}=127.0.0.1,127.0.1.5")), WHOLE),
+        ("dead filter", "mail-dead-filter", own(&format!("{zone}=127.0.9.9")), WHOLE),
+        ("one code", "mail-lacks-code", own(&format!("{zone}=127.0.1.5")), WHOLE),
         ("codes of lists that came later", "mail-lacks-code", right.replace(codes, ""), WHOLE),
-        ("what a person blocks", "mail-lacks-code", undecided.to_owned(), TOGETHER),
+        ("what a person blocks", "mail-lacks-code", undecided.to_owned(), WHOLE),
         (
             "a zone that is none",
             "mail-unknown-zone",
@@ -107,6 +107,12 @@ fn exim_of_a_part_asks_wrongly(part: usize) {
             WHOLE,
         ),
         ("nothing asks", "mail-not-asked", String::new(), WHOLE),
+        (
+            "an allow list before what a person blocks",
+            "mail-block-unheeded",
+            own(&format!("{zone}=127.0.1.5,127.0.2.2,127.0.3.6,127.0.4.6")),
+            WHOLE,
+        ),
         (
             "no allow list",
             "mail-allow-unheeded",
@@ -352,7 +358,8 @@ fn exim_refuses_own_people() {
         let mails = [stranger, Mail { client: LISTED_LATE, ..stranger }, Mail { logs_in: true, ..stranger }];
         patient.host.sessions(25, &mails).into_iter().map(|reply| reply.starts_with('2')).collect::<Vec<_>>()
     };
-    config("", "", &format!("{own}{deny}"));
+    let decided = "  deny\n    message = refused\n    dnslists = block.gatepost.internal=127.0.2.2\n";
+    config("", "", &format!("{own}{decided}{deny}"));
     patient.doctor().is_right_in(&["mail"]);
     let connect = "acl_smtp_connect = acl_check_connect\n";
     for (case, options, acls, rcpt, before) in [

@@ -128,13 +128,12 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
     });
     uses.idle.extend(for_nobody);
     uses.idle.extend(all_late.into_iter().filter_map(|late| too_late(late, &in_time, &acls)));
+    let mut overruled = decided::overruled(&acls, lines);
     uses.troubles = relays::open(&acls, lines);
     // The cure of those has what would be missed.
-    let overruled = decided::overruled(&acls, lines).into_iter();
-    let of_others = overruled.filter(|trouble| uses.troubles.iter().all(|other| other.at != trouble.at));
-    let of_others: Vec<_> = of_others.collect();
-    uses.troubles.extend(of_others);
+    overruled.retain(|trouble| uses.troubles.iter().all(|other| other.at != trouble.at));
     uses.troubles.extend(own_people::refused(&acls, lines));
+    uses.troubles.extend(overruled);
     uses
 }
 

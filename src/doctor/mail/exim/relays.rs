@@ -25,7 +25,7 @@ pub(super) fn open(acls: &[Acl<'_>], lines: &[Line]) -> Vec<Trouble> {
             Some(domains) => Cure {
                 how: format!("Exim: in the place of the whole statement that begins at {}", statement.at),
                 // What a person blocks stays blocked.
-                lines: decided::behind(all, statement)
+                lines: decided::before(statement, acl, acls, lines)
                     .into_iter()
                     .chain([whole(statement, &[format!("domains = {domains}")])])
                     .collect::<Vec<_>>()
