@@ -22,6 +22,8 @@ pub(super) struct Served<'a> {
     threshold: Option<i64>,
     /// Exim's.
     statements: Vec<Statement>,
+    /// What stands besides them, in small letters.
+    besides: String,
     /// Mail comes to Exim, and to no Postfix that may be set up beside it.
     is_exim_alone: bool,
 }
@@ -33,6 +35,7 @@ impl<'a> Served<'a> {
             inner: inner(config, wiring),
             threshold: None,
             statements: Vec::new(),
+            besides: String::new(),
             is_exim_alone: false,
         }
     }
@@ -45,8 +48,8 @@ impl<'a> Served<'a> {
         Self { is_exim_alone, ..self }
     }
 
-    pub(super) fn stated(self, statements: Vec<Statement>) -> Self {
-        Self { statements, ..self }
+    pub(super) fn stated(self, statements: Vec<Statement>, besides: String) -> Self {
+        Self { statements, besides, ..self }
     }
 
     /// What is to be pasted in the place of a use; nothing where the text has nothing for it.
@@ -59,6 +62,11 @@ impl<'a> Served<'a> {
 
     pub(super) fn statements(&self) -> &[Statement] {
         &self.statements
+    }
+
+    /// Whether Exim may ask for it in another way than by lists of statements.
+    pub(super) fn may_ask_besides(&self, zone: &Name) -> bool {
+        self.besides.contains(&zone.to_string())
     }
 
     pub(super) fn wiring(&self) -> &Wiring {

@@ -129,6 +129,8 @@ pub(crate) struct Found {
     idle: Vec<Idle>,
     /// Exim's.
     statements: Vec<statement::Statement>,
+    /// What stands in its files besides them.
+    besides: String,
     harsh: Vec<Harsh>,
     troubles: Vec<Trouble>,
     /// The rspamd that Postfix asks, where it does not run.
@@ -385,6 +387,7 @@ impl Found {
         self.statements.extend(found.statements);
         self.troubles.extend(found.troubles);
         self.twice.extend(found.twice);
+        self.besides.push_str(&found.besides);
         let (servers, parameter) = match program {
             Program::Rspamd => (rspamd::servers(text), "nameserver"),
             Program::Spamassassin => (spamassassin::servers(text), "dns_server"),
@@ -441,7 +444,8 @@ pub(crate) fn look(
         checks.push(Check::ok(Area::Mail, what));
         return checks;
     }
-    let served = Served::of(config, wiring).screened_from(found.threshold).stated(found.statements);
+    let served =
+        Served::of(config, wiring).screened_from(found.threshold).stated(found.statements, found.besides);
     let served = served.met_by_exim(found.is_exim_alone);
     let idle = without_effect(&found.idle, &found.mentions, &found.again, wiring, found.threshold);
     let has_idle = !idle.is_empty();

@@ -28,7 +28,7 @@ fn checks(program: Program, text: &str) -> (usize, Vec<Check>) {
 
 fn checks_of(config: &Config, program: Program, text: &str) -> (usize, Vec<Check>) {
     let wiring = Wiring::of(config, |_| None).unwrap();
-    let (exim::Uses { mentions, idle, statements, troubles, .. }, threshold) = match program {
+    let (exim::Uses { mentions, idle, statements, troubles, besides, .. }, threshold) = match program {
         Program::Postfix => {
             let setup = postfix::Setup::read(text, None);
             let (mentions, idle) = postfix::effect(&setup);
@@ -41,7 +41,7 @@ fn checks_of(config: &Config, program: Program, text: &str) -> (usize, Vec<Check
     if program == Program::Postfix {
         checks.extend(harsh(&postfix::harsh(&postfix::Setup::read(text, None)), &wiring));
     }
-    let served = Served::of(config, &wiring).screened_from(threshold).stated(statements);
+    let served = Served::of(config, &wiring).screened_from(threshold).stated(statements, besides);
     checks.extend(judge(&mentions, &served, Some([8, 8, 8, 8].into())));
     (mentions.len(), checks)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::finding::{Area, Check, Cure};
 use super::judge::Served;
-use super::statement::{REFUSING, Statement, line};
+use super::statement::{List, REFUSING, Statement, line};
 use super::{Does, LooksUp, Mention, cured, postfix};
 use crate::config::{Code, Config};
 use crate::model::{Name, Use};
@@ -65,6 +65,11 @@ fn told(mention: &Mention, allow: &BTreeSet<Name>) -> Check {
     Check::warn(Area::Mail, NAME, what).because(
         "that allow list is served, and nothing asks it before that holds there: whom both lists have is refused",
     )
+}
+
+/// What a condition of Exim's is about.
+fn word(condition: &str) -> &str {
+    condition.split('=').next().unwrap_or_default().trim()
 }
 
 /// The allow lists that there are.
@@ -189,36 +194,46 @@ impl<'a> Allowing<'a> {
         (!lines.is_empty()).then(|| Cure { how, lines: lines.join("\n") })
     }
 
-    /// Each statement that refuses so, unless allow lists are asked by one that is none of these.
+    /// Each statement that refuses so whom an allow list has that is asked neither there nor by what is none of these.
     fn of_exim(&self, mentions: &[Mention]) -> Vec<Check> {
         let statements = self.served.statements();
-        let asks = |statement: &Statement, is_negated: bool| {
-            let lists = statement.lists.iter().filter(|list| list.is_negated == is_negated);
-            lists
-                .flat_map(|list| &list.items)
-                .any(|(_, mention)| mention.as_ref().is_some_and(|mention| self.is_one(&mention.zone)))
+        let asked = |statement: &'a Statement, is_meant: fn(&List) -> bool| {
+            let lists = statement.lists.iter().filter(move |list| is_meant(list));
+            lists.flat_map(|list| &list.items).filter_map(|(_, mention)| mention.as_ref())
         };
-        let is_refusing = |statement: &Statement| REFUSING.contains(&&*statement.verb);
-        // What it makes of them is a person's own way: a variable, an `accept` before.
-        if statements.iter().any(|other| asks(other, false) || asks(other, true) && !is_refusing(other)) {
-            return Vec::new();
-        }
-        let refusing = statements.iter().filter(|statement| is_refusing(statement) && !asks(statement, true));
-        let checks = refusing.filter_map(|statement| {
-            let asked = statement
-                .lists
-                .iter()
-                .flat_map(|list| &list.items)
-                .filter_map(|(_, mention)| mention.as_ref());
-            let (mention, zones) = asked
-                .map(|mention| (mention, self.refused_by(mention)))
-                .find(|(_, zones)| !zones.is_empty())?;
+        let is_refusing = |statement: &&Statement| REFUSING.contains(&&*statement.verb);
+        let calls = |statement: &Statement| {
+            let mut words = statement.conditions.iter().map(|condition| word(condition));
+            words.any(|word| matches!(word, "acl" | "!acl"))
+        };
+        // What it makes of these is a person's own way: a variable, an `accept` before, an ACL that is called.
+        let otherwise =
+            statements.iter().flat_map(|statement| match is_refusing(&statement) && !calls(statement) {
+                true => asked(statement, |list| !list.is_negated),
+                false => asked(statement, |_| true),
+            });
+        let otherwise: Vec<&Name> = otherwise.map(|mention| &mention.zone).collect();
+        let checks = statements.iter().filter(is_refusing).filter_map(|statement| {
+            let spared = asked(statement, |list| list.is_negated).map(|mention| &mention.zone);
+            let heeded: Vec<&Name> = spared.chain(otherwise.iter().copied()).collect();
+            // Who asks a part of a zone asks it.
+            let is_heeded = |zone: &Name| {
+                let mut parts = self.wiring().narrower.iter().filter(|(_, wider)| wider == zone);
+                heeded.contains(&zone)
+                    || parts.any(|(part, _)| heeded.contains(&&part.origin))
+                    || self.served.may_ask_besides(zone)
+            };
+            let (mention, zones) = asked(statement, |_| true).find_map(|mention| {
+                let mut zones = self.refused_by(mention);
+                zones.retain(|zone| !is_heeded(zone));
+                (!zones.is_empty()).then_some((mention, zones))
+            })?;
             let check = told(mention, &zones);
-            Some(match self.of_statement(statement, mentions) {
+            let allowed = line(true, &[self.allowed(&zones)]);
+            Some(match self.of_statement(statement, &allowed, mentions) {
                 Some(cure) => check.cured(cure),
                 None => check.cured_by(format!(
-                    "Exim: put the line `{}` into the statement that begins at {}",
-                    line(true, &self.allowed()),
+                    "Exim: put the line `{allowed}` into the statement that begins at {}",
                     statement.at
                 )),
             })
@@ -226,7 +241,7 @@ impl<'a> Allowing<'a> {
         checks.collect()
     }
 
-    fn of_statement(&self, statement: &Statement, mentions: &[Mention]) -> Option<Cure> {
+    fn of_statement(&self, statement: &Statement, allowed: &str, mentions: &[Mention]) -> Option<Cure> {
         let mut lists = statement.lists.iter().filter(|list| !list.is_negated);
         let (Some(list), None) = (lists.next(), lists.next()) else { return None };
         let decided: BTreeSet<String> = list
@@ -236,7 +251,6 @@ impl<'a> Allowing<'a> {
             .filter(|mention| self.decides(mention) && !self.is_decided_before(mention, &list.at, mentions))
             .map(|mention| format!("{}={}", mention.zone, Code::OVERLAY))
             .collect();
-        let word = |condition: &str| condition.split('=').next().unwrap_or_default().trim().to_owned();
         let written = |conditions: Vec<String>| {
             let lines: String = conditions.iter().map(|condition| format!("\n    {condition}")).collect();
             format!("  {}{lines}", statement.verb)
@@ -245,14 +259,14 @@ impl<'a> Allowing<'a> {
         if !decided.is_empty() {
             let decided = line(false, &decided.into_iter().collect::<Vec<_>>());
             let conditions = statement.conditions.iter().filter(|condition| word(condition) != "!dnslists");
-            let conditions = conditions.map(|condition| match word(condition).as_str() {
+            let conditions = conditions.map(|condition| match word(condition) {
                 "dnslists" => decided.clone(),
                 _ => condition.clone(),
             });
             statements.push(written(conditions.collect()));
         }
         let conditions = statement.conditions.iter().flat_map(|condition| {
-            let allow = (word(condition) == "dnslists").then(|| line(true, &self.allowed()));
+            let allow = (word(condition) == "dnslists").then(|| allowed.to_owned());
             allow.into_iter().chain([condition.clone()])
         });
         statements.push(written(conditions.collect()));
@@ -262,11 +276,12 @@ impl<'a> Allowing<'a> {
         })
     }
 
-    /// As Exim asks them.
-    fn allowed(&self) -> Vec<String> {
+    /// As Exim asks these.
+    fn allowed(&self, zones: &BTreeSet<Name>) -> String {
         let text = Program::Exim.text(self.wiring()).unwrap_or_default();
         let list = text.lines().find_map(|text| text.trim().strip_prefix("!dnslists = "));
-        list.map(str::to_owned).into_iter().collect()
+        let is_meant = |item: &&str| zones.iter().any(|zone| item.starts_with(&format!("{zone}=")));
+        list.into_iter().flat_map(|list| list.split(" : ")).filter(is_meant).collect::<Vec<_>>().join(" : ")
     }
 
     /// Whether it refuses what a person blocks.
@@ -308,7 +323,7 @@ mod tests {
             Program::Postfix => exim::Uses { mentions: postfix::effect(&setup).0, ..exim::Uses::default() },
             _ => uses(program, Path::new("a"), &format!("acl_smtp_rcpt = r\nbegin acl\nr:\n{text}")),
         };
-        let served = Served::of(config, &wiring).stated(found.statements);
+        let served = Served::of(config, &wiring).stated(found.statements, found.besides);
         let served = served.screened_from(postfix::threshold(&setup));
         let checks = checks(&found.mentions, &postfix::weights(&setup), &served, config);
         let lines = |check: &Check| check.cures().first().map(|cure| cure.lines.clone()).unwrap_or_default();
@@ -353,6 +368,22 @@ mod tests {
         ] {
             assert_eq!(told(Program::Exim, &format!("{before}{deny}"), false), [], "{before}");
         }
+        // By an expansion; or where another ACL is asked, too.
+        let looked_up =
+            format!("    condition = ${{if !eq{{${{lookup dnsdb{{defer_never,a=x.{zone}}}}}}}{{{code}}}}}\n");
+        for asks in [
+            deny.replace("    dnslists", &format!("{looked_up}    dnslists")),
+            deny.replace(
+                "    dnslists",
+                &format!("    !dnslists = ${{if x{{{zone}={code}}}}}\n    dnslists"),
+            ),
+            format!("  warn set acl_m_x = ${{lookup dnsdb{{a=x.{}}}}}\n{deny}", zone.to_ascii_uppercase()),
+            format!("  deny\n    !dnslists = {zone}={code}\n    !acl = lists\n  accept\nlists:\n{deny}"),
+            deny.replace("    dnslists", "    acl = not_ok\n    dnslists")
+                + &format!("  accept\nnot_ok:\n  deny dnslists = {zone}={code}\n  accept\n"),
+        ] {
+            assert_eq!(told(Program::Exim, &asks, false), [], "{asks}");
+        }
         for other in [
             "  deny\n    dnslists = block.gatepost.internal=127.0.2.2\n",
             "  warn\n    dnslists = block.gatepost.internal=127.0.0.4\n",
@@ -369,6 +400,42 @@ mod tests {
         );
         let text = Program::Exim.text(&wiring()).unwrap();
         assert_eq!(told(Program::Exim, &text, false), []);
+    }
+
+    /// Of two the one that is not asked.
+    #[test]
+    fn exim_asks_one_of_two_allow_lists() {
+        let (zone, code) = allow();
+        let two = || {
+            let mut config = config();
+            let zones = &mut config.reloadable.zones;
+            zones.iter_mut().for_each(|zone| zone.excepts.clear());
+            let mut other = zones.iter().find(|other| other.origin.to_string() == zone).unwrap().clone();
+            let list = other.members[0].list.clone();
+            other.origin = "other.gatepost.internal".parse().unwrap();
+            other.members[0].list = "other".parse().unwrap();
+            zones.push(other);
+            let lists = &mut config.reloadable.lists;
+            let same = lists[&list].clone();
+            lists.insert("other".parse().unwrap(), same);
+            config
+        };
+        let told = |acl: &str| told_of(&two(), Program::Exim, acl);
+        let deny = format!("  deny\n    dnslists = block.gatepost.internal=127.0.0.4\n");
+        let found = told(&deny);
+        assert!(
+            found.len() == 1 && found[0].0.contains(&format!("other.gatepost.internal or {zone}")),
+            "{found:?}"
+        );
+        let one = deny.replace("    dnslists", &format!("    !dnslists = {zone}={code}\n    dnslists"));
+        for asks in [one, format!("  warn dnslists = {zone}={code}\n    set acl_m_x = 1\n{deny}")] {
+            let found = told(&asks);
+            let [(what, lines)] = &found[..] else { panic!("{asks}: {found:?}") };
+            assert!(what.contains("refuses whom other.gatepost.internal has"), "{what}");
+            assert!(lines.contains(&format!("!dnslists = other.gatepost.internal={code}\n")), "{lines}");
+            let statement = asks.rsplit_once("  deny\n").unwrap().1;
+            assert_eq!(told(&asks.replace(&format!("  deny\n{statement}"), &format!("{lines}\n"))), []);
+        }
     }
 
     #[test]

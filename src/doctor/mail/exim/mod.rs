@@ -58,6 +58,8 @@ pub(super) struct Uses {
     pub(super) troubles: Vec<Trouble>,
     /// Macros that Exim takes for a mistake.
     pub(super) twice: Vec<Twice>,
+    /// All but what statements ask lists for, in small letters: whatever is named there may be asked, too.
+    pub(super) besides: String,
 }
 
 pub(super) fn uses(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Uses {
@@ -77,7 +79,8 @@ fn uses_of(files: &[(String, String)], read: &dyn Fn(&Path) -> Option<String>) -
     for (file, text) in files {
         reader.file(file, text, 0);
     }
-    let mut uses = Uses { twice: reader.twice, ..acl::uses(&reader.lines) };
+    let mut uses =
+        Uses { twice: reader.twice, besides: named::besides(&reader.lines), ..acl::uses(&reader.lines) };
     // What is asked elsewhere is not missed.
     let is_asked = |zone: &crate::model::Name| uses.mentions.iter().any(|mention| mention.zone == *zone);
     reader.idle.iter_mut().for_each(|idle| idle.zones.retain(|zone| !is_asked(zone)));
