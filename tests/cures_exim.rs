@@ -7,7 +7,7 @@ mod cure_support;
 mod doctor_support;
 mod mail_support;
 
-use cure_support::exim::{CONFIG, follow, while_it_runs, wire};
+use cure_support::exim::{CONFIG, follow, while_it_runs, while_it_runs_with, wire};
 use cure_support::exim_late::{
     Form, before_local_acl, lay_astray, make, move_up_in, name_again, name_it, take_out, while_debian_runs,
     wire_debian,
@@ -284,6 +284,40 @@ fn exim_refuses_its_configuration() {
     wire(&patient, "no such verb\n");
     let found = patient.doctor().findings(&["mail"]);
     assert!(!found.iter().any(|name| name == "mail-refused"), "{found:?}");
+}
+
+/// What stands in a file that no Exim reads is nobody's mistake.
+#[test]
+fn exim_reads_another_file() {
+    const OTHER: &str = "/etc/exim4/in.conf";
+    let test = "exim_reads_another_file";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let wrong = "  deny dnslists = block.gatepost.internal\n";
+    let right = patient.host.snippet("exim");
+    let at = |place: &str| {
+        let told = patient.doctor().finding("mail-no-filter");
+        assert!(told["what"].as_str().unwrap().contains(place), "{told}");
+    };
+    wire(&patient, wrong);
+    at(&format!("/{CONFIG}:"));
+    // Not installed.
+    let path = std::env::var("PATH").unwrap();
+    let found = patient.doctor_with(&path).findings(&["mail"]);
+    assert!(!found.iter().any(|name| name == "mail-no-filter"), "{found:?}");
+
+    patient.host.file(&OTHER[1..], &exim_config(&right));
+    patient.host.file("etc/default/exim4", &format!("COMMONOPTIONS='-C {OTHER}'\n"));
+    patient.doctor().is_right_in(&["mail"]);
+    patient.host.file("etc/default/exim4", "COMMONOPTIONS=''\n");
+    at(&format!("/{CONFIG}:"));
+    for (started, there) in [(OTHER, CONFIG), (&format!("/{CONFIG}"), &OTHER[1..])] {
+        patient.host.file(&started[1..], &exim_config(&right));
+        patient.host.file(there, &exim_config(wrong));
+        while_it_runs_with(&patient, &program, started, || patient.doctor().is_right_in(&["mail"]));
+    }
+    patient.host.file(&OTHER[1..], &exim_config(wrong));
+    while_it_runs_with(&patient, &program, OTHER, || at(&format!("{OTHER}:")));
 }
 
 fn debian_is_told_twice(test: &str, form: Form) {

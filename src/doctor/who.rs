@@ -117,7 +117,23 @@ pub(crate) fn arguments_of(program: &str) -> Option<Vec<String>> {
     let own = files(Path::new("/proc/self"));
     let mut processes = here().filter(|path| name(path).as_deref() == Some(program) && files(path) == own);
     let words = fs::read_to_string(processes.next()?.join("cmdline")).ok()?;
-    Some(words.split('\0').skip(1).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    Some(words_of(&words))
+}
+
+/// What all programs of these names that run here were started with, as far as they may see the same files.
+pub(super) fn commands_of(names: &[&str]) -> Vec<Vec<String>> {
+    let files = |folder: &Path| fs::read_link(folder.join("ns/mnt")).ok();
+    let own = files(Path::new("/proc/self"));
+    let is_one = |path: &PathBuf| {
+        name(path).is_some_and(|name| names.contains(&name.as_str()))
+            && files(path).is_none_or(|its| Some(its) == own)
+    };
+    let commands = here().filter(is_one).filter_map(|path| fs::read_to_string(path.join("cmdline")).ok());
+    commands.map(|command| words_of(&command)).collect()
+}
+
+fn words_of(command: &str) -> Vec<String> {
+    command.split('\0').skip(1).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// The names of the other processes in this network that can be seen: those of containers have one of their own.

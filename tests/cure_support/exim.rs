@@ -18,9 +18,14 @@ pub(crate) fn wire(patient: &Patient, acl: &str) {
 
 /// Runs it as it is wired now, for as long as `see` looks.
 pub(crate) fn while_it_runs(patient: &Patient, program: &Path, see: impl FnOnce()) {
+    while_it_runs_with(patient, program, &format!("/{CONFIG}"), see);
+}
+
+/// The same with another file.
+pub(crate) fn while_it_runs_with(patient: &Patient, program: &Path, file: &str, see: impl FnOnce()) {
     let _ = fs::create_dir(patient.host.path("exim"));
     patient.host.give("Debian-exim", "exim");
-    patient.host.start("exim", program, &["-C", "/etc/exim4/exim4.conf", "-bdf"]);
+    patient.host.start("exim", program, &["-C", file, "-bdf"]);
     patient.host.wait_for_port("exim", "192.0.2.1", 25);
     see();
     patient.stop("exim", "exim.pid");

@@ -120,9 +120,14 @@ impl Patient {
     }
 
     pub(crate) fn doctor(&self) -> Diagnosis {
-        let mut command = self.host.command(env!("CARGO_BIN_EXE_gatepost"));
         // Exim is unpacked, and says of its configuration what it says where it is installed.
         let path = format!("{}:{}", unpacked("exim/usr/sbin").display(), std::env::var("PATH").unwrap());
+        self.doctor_with(&path)
+    }
+
+    /// Where these folders are those of programs.
+    pub(crate) fn doctor_with(&self, path: &str) -> Diagnosis {
+        let mut command = self.host.command(env!("CARGO_BIN_EXE_gatepost"));
         command.env("PATH", path);
         command.args(["doctor", "--json", "--config"]).arg(self.host.path("gatepost.toml"));
         let output = command.output().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call, `decided` what lets in whom a person blocks, `mild` those that refuse nobody for good; `never` those that hold for nobody
 //! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
-//! strangers relay; `astray` what lies in a file that Exim does not read, `refused` what Exim itself refuses to read. Pure but for what the given function reads.
+//! strangers relay; `reads` which file Exim reads, `astray` what lies in one that it does not read, `refused` what Exim itself refuses to read. Pure but for what the given function reads.
 
 mod acl;
 mod astray;
@@ -12,11 +12,13 @@ mod mild;
 mod named;
 mod never;
 mod own_people;
+mod reads;
 mod refused;
 mod relays;
 mod taken;
 
 pub(super) use astray::{Debians, astray};
+pub(super) use reads::Reads;
 pub(super) use refused::{Said, Twice, refused};
 
 use std::path::Path;

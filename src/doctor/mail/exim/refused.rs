@@ -8,12 +8,12 @@ use super::super::super::child;
 use super::super::super::finding::Cure;
 use super::super::trouble::Trouble;
 use super::astray::{Debians, MACROS, PARTS, TEMPLATE, form, is_left_over, is_read};
-use super::{Uses, uses_of};
+use super::{Reads, Uses, uses_of};
 use crate::model::Name;
 use crate::snippet::Program;
 
 /// As Debian calls it, and as others do; sbin is not on everybody's path.
-const PROGRAMS: [&str; 4] = ["exim4", "/usr/sbin/exim4", "exim", "/usr/sbin/exim"];
+pub(super) const PROGRAMS: [&str; 4] = ["exim4", "/usr/sbin/exim4", "exim", "/usr/sbin/exim"];
 /// How Exim begins, behind the time, what it says of a configuration that it does not take.
 const HEAD: &str = "Exim configuration ";
 /// And those of its words that are about it: what else hinders it says nothing of what stands there.
@@ -39,8 +39,10 @@ pub(in super::super) enum Said {
 
 impl Said {
     /// `-bV` reads the configuration, says its version and ends.
-    pub(in super::super) fn here() -> Self {
-        match PROGRAMS.iter().find_map(|program| child::complained(program, &["-bV"])) {
+    pub(in super::super) fn here(reads: &Reads) -> Self {
+        let told = ["-C", &reads.file, "-bV"];
+        let words = if reads.is_told { &told[..] } else { &told[2..] };
+        match PROGRAMS.iter().find_map(|program| child::complained(program, words)) {
             Some((true, _)) => Self::Taken,
             Some((false, words)) => own(&words).map_or(Self::Nothing, Self::Refused),
             None => Self::Nothing,
