@@ -421,8 +421,8 @@ mod tests {
             config
         };
         let told = |acl: &str| told_of(&two(), Program::Exim, acl);
-        let deny = format!("  deny\n    dnslists = block.gatepost.internal=127.0.0.4\n");
-        let found = told(&deny);
+        let deny = "  deny\n    dnslists = block.gatepost.internal=127.0.0.4\n";
+        let found = told(deny);
         assert!(
             found.len() == 1 && found[0].0.contains(&format!("other.gatepost.internal or {zone}")),
             "{found:?}"
