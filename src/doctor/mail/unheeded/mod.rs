@@ -1,11 +1,13 @@
 //! Allow lists that are served, and that a program does not ask which refuses by block lists: whom both have is refused, and nobody is told. Of
 //! Exim statement by statement; of Postfix smtpd and postscreen each as a whole. Pure.
 
+mod exim;
+mod smtpd;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::finding::{Area, Check, Cure};
+use super::super::finding::{Area, Check};
 use super::judge::Served;
-use super::statement::{List, REFUSING, Statement, line};
 use super::{Does, LooksUp, Mention, cured, postfix};
 use crate::config::{Code, Config};
 use crate::model::{Name, Use};
@@ -32,29 +34,19 @@ pub(super) fn checks(
     let sites: Vec<Mention> = sites.collect();
     let of_smtpd =
         |mention: &&Mention| mention.program == Program::Postfix && !mention.at.starts_with(postfix::SITES);
-    let smtpd: Vec<&Mention> = mentions.iter().filter(of_smtpd).collect();
+    let asking: Vec<&Mention> = mentions.iter().filter(of_smtpd).collect();
     let sums = |_: usize, _: usize| true;
     let screened = allowing.unheeded(&sites.iter().collect::<Vec<_>>(), sums).map(|(mention, zones)| {
         told(mention, &zones).cured(cured::sites(served.wiring(), served.threshold()))
     });
-    let asked = allowing.unheeded(&smtpd, |permit, refusing| is_heeded(&smtpd, permit, refusing));
+    let asked = allowing.unheeded(&asking, |permit, refusing| smtpd::is_heeded(&asking, permit, refusing));
     let asked = asked.and_then(|(mention, zones)| {
-        let cure = allowing.of_smtpd(mention, &smtpd)?;
+        let cure = allowing.of_smtpd(mention, &asking)?;
         Some(told(mention, &zones).cured(cure))
     });
     // Its cure is the same.
-    let overruled = allowing.overruled(&smtpd, &sites).filter(|_| asked.is_none());
+    let overruled = allowing.overruled(&asking, &sites).filter(|_| asked.is_none());
     screened.into_iter().chain(asked).chain(overruled).chain(allowing.of_exim(mentions)).collect()
-}
-
-/// A permit ends the list of restrictions that it stands in, and no other (postconf(5)). Where a class or a table asks, that is left open.
-fn is_heeded(smtpd: &[&Mention], permit: usize, refusing: usize) -> bool {
-    let (at, other) = (&smtpd[permit].at, &smtpd[refusing].at);
-    let is_list = |at: &str| at.split(' ').any(|word| postfix::RESTRICTIONS.contains(&word));
-    match at == other {
-        true => permit < refusing,
-        false => !is_list(at) || !is_list(other),
-    }
 }
 
 fn told(mention: &Mention, allow: &BTreeSet<Name>) -> Check {
@@ -65,11 +57,6 @@ fn told(mention: &Mention, allow: &BTreeSet<Name>) -> Check {
     Check::warn(Area::Mail, NAME, what).because(
         "that allow list is served, and nothing asks it before that holds there: whom both lists have is refused",
     )
-}
-
-/// What a condition of Exim's is about.
-fn word(condition: &str) -> &str {
-    condition.split('=').next().unwrap_or_default().trim()
 }
 
 /// The allow lists that there are.
@@ -120,182 +107,12 @@ impl<'a> Allowing<'a> {
         self.zones().map(|asked| asked.zone.origin.clone()).filter(has_more).collect()
     }
 
-    /// The first use that refuses whom an allow list has that nothing asks for it, and these lists. `heeds`: whether the one of `mentions` is
-    /// asked for the other.
-    fn unheeded<'b>(
-        &self,
-        mentions: &[&'b Mention],
-        heeds: impl Fn(usize, usize) -> bool,
-    ) -> Option<(&'b Mention, BTreeSet<Name>)> {
-        let asks_whole = |zone: &Name| self.zones().any(|asked| asked.zone.origin == *zone);
-        let lacking = |at: usize| {
-            let mut zones = self.refused_by(mentions[at]);
-            let asked = mentions.iter().enumerate().filter(|(other, _)| heeds(*other, at));
-            for (_, Mention { zone, .. }) in asked.filter(|(_, mention)| self.is_one(&mention.zone)) {
-                // A part of one may be what somebody wants of it.
-                match asks_whole(zone) {
-                    true => zones.retain(|other| other != zone),
-                    false => zones.clear(),
-                }
-            }
-            (mentions[at], zones)
-        };
-        (0..mentions.len()).map(lacking).find(|(_, zones)| !zones.is_empty())
-    }
-
-    /// A permit of smtpd's that stands before all that refuses whom a person blocks.
-    fn overruled(&self, smtpd: &[&Mention], sites: &[Mention]) -> Option<Check> {
-        let first = smtpd.iter().position(|mention| self.decides(mention))?;
-        let decider = smtpd[first];
-        let elsewhere = smtpd.iter().copied().chain(sites);
-        if elsewhere.filter(|mention| self.decides(mention)).any(|mention| mention.at != decider.at) {
-            return None;
-        }
-        let is_permit = |mention: &&&Mention| {
-            mention.at == decider.at && mention.does == Does::Let && self.is_one(&mention.zone)
-        };
-        let permit = smtpd[..first].iter().find(is_permit)?;
-        let what =
-            format!("Postfix, {}: whom {} has is let in though a person blocks him", permit.at, permit.zone);
-        let cause = format!("what asks for {}, with which gatepost says so, stands behind it", Code::OVERLAY);
-        let cure = self.of_smtpd(decider, smtpd)?;
-        Some(Check::warn(Area::Mail, "mail-block-unheeded", what).because(cause).cured(cure))
-    }
-
-    /// What a person blocks first, then who is let, then lists.
-    fn of_smtpd(&self, first: &Mention, all: &[&Mention]) -> Option<Cure> {
-        let there: Vec<&Mention> = all.iter().copied().filter(|mention| mention.at == first.at).collect();
-        let zones = |is_meant: &dyn Fn(&Mention) -> bool| -> BTreeSet<&Name> {
-            there.iter().filter(|mention| is_meant(mention)).map(|mention| &mention.zone).collect()
-        };
-        let lists = zones(&|mention| self.lists(mention));
-        let decides = zones(&|mention| self.decides(mention));
-        let lets = zones(&|mention| self.is_one(&mention.zone));
-        let text = Program::Postfix.text(self.wiring()).ok()?;
-        let is_meant = |line: &&str| {
-            let asks = |zone: &Name| line.contains(&format!("_client {zone}="));
-            lists.iter().any(|zone| asks(zone))
-                || decides.iter().any(|zone| asks(zone) && line.contains(&Code::OVERLAY.to_string()))
-                || self.zones().any(|asked| asks(&asked.zone.origin))
-        };
-        let mut is_in_class = false;
-        let mut lines: Vec<String> = Vec::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            if !line.starts_with(' ') {
-                is_in_class = line.starts_with("gatepost_bounce ");
-            }
-            if !is_in_class && is_meant(&line) {
-                lines.push(format!("{},", line.trim_end_matches(',')));
-            }
-        }
-        let zones: BTreeSet<&Name> = lists.into_iter().chain(decides).chain(lets).collect();
-        let zones: Vec<String> = zones.into_iter().map(ToString::to_string).collect();
-        let how = format!("Postfix: in the place of all that asks these zones there: {}", zones.join(", "));
-        (!lines.is_empty()).then(|| Cure { how, lines: lines.join("\n") })
-    }
-
-    /// Each statement that refuses so whom an allow list has that is asked neither there nor by what is none of these.
-    fn of_exim(&self, mentions: &[Mention]) -> Vec<Check> {
-        let statements = self.served.statements();
-        let asked = |statement: &'a Statement, is_meant: fn(&List) -> bool| {
-            let lists = statement.lists.iter().filter(move |list| is_meant(list));
-            lists.flat_map(|list| &list.items).filter_map(|(_, mention)| mention.as_ref())
-        };
-        let is_refusing = |statement: &&Statement| REFUSING.contains(&&*statement.verb);
-        let calls = |statement: &Statement| {
-            let mut words = statement.conditions.iter().map(|condition| word(condition));
-            words.any(|word| matches!(word, "acl" | "!acl"))
-        };
-        // What it makes of these is a person's own way: a variable, an `accept` before, an ACL that is called.
-        let otherwise =
-            statements.iter().flat_map(|statement| match is_refusing(&statement) && !calls(statement) {
-                true => asked(statement, |list| !list.is_negated),
-                false => asked(statement, |_| true),
-            });
-        let otherwise: Vec<&Name> = otherwise.map(|mention| &mention.zone).collect();
-        let checks = statements.iter().filter(is_refusing).filter_map(|statement| {
-            let spared = asked(statement, |list| list.is_negated).map(|mention| &mention.zone);
-            let heeded: Vec<&Name> = spared.chain(otherwise.iter().copied()).collect();
-            // Who asks a part of a zone asks it.
-            let is_heeded = |zone: &Name| {
-                let mut parts = self.wiring().narrower.iter().filter(|(_, wider)| wider == zone);
-                heeded.contains(&zone)
-                    || parts.any(|(part, _)| heeded.contains(&&part.origin))
-                    || self.served.may_ask_besides(zone)
-            };
-            let (mention, zones) = asked(statement, |_| true).find_map(|mention| {
-                let mut zones = self.refused_by(mention);
-                zones.retain(|zone| !is_heeded(zone));
-                (!zones.is_empty()).then_some((mention, zones))
-            })?;
-            let check = told(mention, &zones);
-            let allowed = line(true, &[self.allowed(&zones)]);
-            Some(match self.of_statement(statement, &allowed, mentions) {
-                Some(cure) => check.cured(cure),
-                None => check.cured_by(format!(
-                    "Exim: put the line `{allowed}` into the statement that begins at {}",
-                    statement.at
-                )),
-            })
-        });
-        checks.collect()
-    }
-
-    fn of_statement(&self, statement: &Statement, allowed: &str, mentions: &[Mention]) -> Option<Cure> {
-        let mut lists = statement.lists.iter().filter(|list| !list.is_negated);
-        let (Some(list), None) = (lists.next(), lists.next()) else { return None };
-        let decided: BTreeSet<String> = list
-            .items
-            .iter()
-            .filter_map(|(_, mention)| mention.as_ref())
-            .filter(|mention| self.decides(mention) && !self.is_decided_before(mention, &list.at, mentions))
-            .map(|mention| format!("{}={}", mention.zone, Code::OVERLAY))
-            .collect();
-        let written = |conditions: Vec<String>| {
-            let lines: String = conditions.iter().map(|condition| format!("\n    {condition}")).collect();
-            format!("  {}{lines}", statement.verb)
-        };
-        let mut statements = Vec::new();
-        if !decided.is_empty() {
-            let decided = line(false, &decided.into_iter().collect::<Vec<_>>());
-            let conditions = statement.conditions.iter().filter(|condition| word(condition) != "!dnslists");
-            let conditions = conditions.map(|condition| match word(condition) {
-                "dnslists" => decided.clone(),
-                _ => condition.clone(),
-            });
-            statements.push(written(conditions.collect()));
-        }
-        let conditions = statement.conditions.iter().flat_map(|condition| {
-            let allow = (word(condition) == "dnslists").then(|| allowed.to_owned());
-            allow.into_iter().chain([condition.clone()])
-        });
-        statements.push(written(conditions.collect()));
-        Some(Cure {
-            how: format!("Exim: in the place of the whole statement that begins at {}", statement.at),
-            lines: statements.join("\n\n"),
-        })
-    }
-
-    /// As Exim asks these.
-    fn allowed(&self, zones: &BTreeSet<Name>) -> String {
-        let text = Program::Exim.text(self.wiring()).unwrap_or_default();
-        let list = text.lines().find_map(|text| text.trim().strip_prefix("!dnslists = "));
-        let is_meant = |item: &&str| zones.iter().any(|zone| item.starts_with(&format!("{zone}=")));
-        list.into_iter().flat_map(|list| list.split(" : ")).filter(is_meant).collect::<Vec<_>>().join(" : ")
-    }
-
     /// Whether it refuses what a person blocks.
     fn decides(&self, mention: &Mention) -> bool {
         mention.does == Does::Reject
             && mention.looks_up == LooksUp::Addresses
             && self.served.zone(&mention.zone).is_some_and(|wired| wired.addresses)
             && mention.filter.lets(Code::OVERLAY)
-    }
-
-    fn is_decided_before(&self, mention: &Mention, at: &str, mentions: &[Mention]) -> bool {
-        let others = mentions.iter().filter(|other| other.program == Program::Exim && other.at != at);
-        let mut alike = others.filter(|other| other.zone == mention.zone && self.decides(other));
-        alike.any(|other| self.refused_by(other).is_empty())
     }
 }
 
