@@ -261,7 +261,9 @@ fn wrong<'a>(
         let cause = "an error code, or a stranger who gets the domain, would then reject or let in all mail";
         return of_weight("mail-no-filter", "takes any answer for a listing", cause);
     }
-    if let Some(code) = mention.filter.error() {
+    // rspamd has symbols of its own for what those lists say so, which weigh nothing.
+    let has_symbols = mention.program == Program::Rspamd && !ours;
+    if let Some(code) = mention.filter.error().filter(|_| !has_symbols) {
         let cause = "that is no listing: with 127.255.255.x lists say that they refuse to answer, and 127.0.0.1 is listed nowhere";
         return of_weight("mail-wide-filter", &format!("takes {code} for a listing"), cause);
     }

@@ -106,6 +106,18 @@ fn postfix_with_every_mistake() {
     );
 }
 
+/// rspamd's own rules name what those lists say when they refuse to answer.
+#[test]
+fn rspamd_names_errors() {
+    let rule = |zone: &str| {
+        format!(
+            "rbls {{\n  r {{\n    rbl = \"{zone}\";\n    returncodes {{\n      R = \"127.0.0.2\";\n      R_BLOCKED = \"127.255.255.254\";\n    }}\n  }}\n}}\n"
+        )
+    };
+    assert_eq!(findings(Program::Rspamd, &rule("key.zen.dq.spamhaus.net")), [""; 0]);
+    assert_eq!(findings(Program::Rspamd, &rule("block.gatepost.internal")), ["mail-wide-filter"]);
+}
+
 #[test]
 fn exim_with_mistakes() {
     let acl =

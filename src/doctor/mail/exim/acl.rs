@@ -4,7 +4,7 @@ use super::super::super::finding::Cure;
 use super::super::statement::{List, REFUSING, Statement as Whole};
 use super::super::{Does, Idle, Mention};
 use super::calls::{Means, called, means, reach};
-use super::{Line, Uses, decided, items, mention, mild, never, own_people, relays, taken};
+use super::{Line, Uses, decided, items, mention, mild, never, own_people, relays, sparing, taken};
 use crate::snippet::Program;
 
 const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
@@ -89,6 +89,7 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
         if !reach.is_reached {
             continue;
         }
+        uses.idle.extend(sparing::denied(acl, &acls, lines));
         let mut late: Option<Late<'_>> = None;
         for statement in before {
             let lists = lists(statement);
@@ -337,7 +338,12 @@ fn uncalled(name: &str, statements: &[&Statement<'_>], acls: &[Acl<'_>]) -> Opti
     idle(statements, acls, cause, how.to_owned())
 }
 
-fn idle(statements: &[&Statement<'_>], acls: &[Acl<'_>], cause: String, how: String) -> Option<Idle> {
+pub(super) fn idle(
+    statements: &[&Statement<'_>],
+    acls: &[Acl<'_>],
+    cause: String,
+    how: String,
+) -> Option<Idle> {
     let asking: Vec<&Statement<'_>> =
         statements.iter().copied().filter(|statement| !asked(statement, acls).is_empty()).collect();
     let mentions: Vec<Mention> = asking.iter().flat_map(|statement| asked(statement, acls)).collect();

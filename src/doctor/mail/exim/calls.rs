@@ -144,7 +144,7 @@ fn is_entered(name: &str, lines: &[Line]) -> bool {
 }
 
 /// Whether a line names it, and is neither its label nor such a call.
-fn names(line: &Line, name: &str) -> bool {
+pub(super) fn names(line: &Line, name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let condition = strip_verb(&line.text);
     let is_call = condition

@@ -15,6 +15,7 @@ mod own_people;
 mod reads;
 mod refused;
 mod relays;
+mod sparing;
 mod taken;
 
 pub(super) use astray::{Debians, astray};
