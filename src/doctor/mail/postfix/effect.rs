@@ -11,6 +11,7 @@ use super::config::{Parameters, Service, Written, expanded};
 use super::restrictions::{Barred, Question, is_null_sender, naming, questions, shuts, unknown, words};
 use super::screen::{self, SITES};
 use super::tables::{Tables, named as named_by, outside};
+use super::welcome;
 use crate::model::Name;
 use crate::snippet::Program;
 
@@ -216,6 +217,7 @@ fn asked(parameters: &Parameters, tables: &Tables, at: impl Fn(&str) -> String) 
             idle.push(self::barred(at(name), barred, &asks));
         }
         idle.extend(unknown(value).map(|word| broken(at(name), word, &questions)));
+        idle.extend(welcome::before(value, &at(name), parameters, tables));
         add(&mut mentions, in_tables(value, &at(name), of_bounces, null, tables));
         let of_senders = outside(value).iter().all(|asked| asked.by == "check_sender_access");
         for class in &classes {

@@ -14,6 +14,7 @@ mod order;
 mod restrictions;
 mod screen;
 mod tables;
+mod welcome;
 
 use std::fs;
 use std::io;
