@@ -133,8 +133,8 @@ pub(crate) struct Found {
     besides: String,
     harsh: Vec<Harsh>,
     troubles: Vec<Trouble>,
-    /// The rspamd that Postfix asks, where it does not run.
-    down: Option<Trouble>,
+    /// What Postfix asks and does not run.
+    down: Vec<Trouble>,
     /// Exim's that nobody reads.
     astray: Vec<Trouble>,
     /// Why Exim does not start.
@@ -199,10 +199,12 @@ const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/e
 pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
     let mut postfix: Option<rspamd::proxy::Filters> = None;
+    let mut hands: Vec<spamassassin::calls::HandsOn> = Vec::new();
     for setup in postfix::Setup::here() {
         match setup {
             Ok(setup) => {
                 postfix = Some(setup.filters().and(postfix));
+                hands.push(setup.hands_on());
                 found.postfix(&setup);
             }
             Err((path, error)) => found.closed.push(closed(&path, &error)),
@@ -281,6 +283,13 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
         && (of_exim.is_empty()
             || of_exim.iter().any(|read| exim::may_scan(&read.text, &|path| fs::read_to_string(path).ok())));
     let postfix_asks = postfix.filter(|_| !exim_may_ask);
+    // Of several instances one may hand mail to another.
+    if let [hands] = &hands[..]
+        && postfix_asks.is_some()
+    {
+        found.down.extend(spamassassin::calls::down(hands, &found.mentions));
+        found.idle.extend(spamassassin::calls::unasked(hands, &found.mentions).filter(|_| !has_forwards()));
+    }
     if let Some(filters) = postfix_asks {
         let workers = rspamd::workers::Workers::of(&tree);
         let listens = rspamd::proxy::here();
@@ -289,7 +298,7 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
         found.idle.extend(rspamd::proxy::unasked(&found.mentions, &filters, &ground));
         let misled = workers.idle().filter(|_| is_reached);
         if misled.is_none() {
-            found.down = rspamd::runs::look(&filters, &listens, &texts);
+            found.down.extend(rspamd::runs::look(&filters, &listens, &texts));
         }
         found.idle.extend(misled);
         found.troubles.extend(rspamd::proxy::stops(&found.mentions, &filters, &ground));
@@ -301,6 +310,12 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());
     found.elsewhere.retain(|elsewhere| elsewhere.servers.iter().any(is_other));
     found
+}
+
+/// Whether some user here has his mail handed on by himself (local(8)).
+fn has_forwards() -> bool {
+    let homes = fs::read_dir("/home").into_iter().flatten().flatten().map(|entry| entry.path());
+    homes.chain([PathBuf::from("/root")]).any(|home| home.join(".forward").exists())
 }
 
 /// `SpamAssassin version 4.0.1`, `SpamAssassin Server version 4.0.1`
@@ -450,7 +465,7 @@ pub(crate) fn look(
     let has_idle = !idle.is_empty();
     checks.extend(trouble::checks(found.refused.as_slice(), wiring));
     checks.extend(found.broken);
-    checks.extend(trouble::checks(found.down.as_slice(), wiring));
+    checks.extend(trouble::checks(&found.down, wiring));
     checks.extend(idle);
     checks.extend(main_cf::again(&found.again, wiring));
     checks.extend(harsh(&found.harsh, wiring));

@@ -23,6 +23,8 @@ pub(super) struct Service {
     pub(super) command: String,
     /// What it has in the place of `main.cf`'s.
     pub(super) overrides: Vec<(String, String)>,
+    /// All that its command is told.
+    pub(super) arguments: String,
 }
 
 /// Logical lines, each with the number of its first: a line that begins with a blank goes on with the one before it.
@@ -99,6 +101,7 @@ pub(super) fn services(text: &str, chroot: bool) -> Vec<Service> {
             chroot: if *jail == "-" { chroot } else { *jail == "y" },
             command: (*command).to_owned(),
             overrides: overrides(arguments),
+            arguments: arguments.join(" "),
         })
     });
     services.collect()

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::child::{postconf, postmap};
 use super::rspamd::proxy::Filters;
+use super::spamassassin::calls::HandsOn;
 use config::{Parameters, Service, Written};
 use tables::Tables;
 
@@ -217,6 +218,51 @@ impl Setup {
             }
         }
         filters
+    }
+
+    /// Who may see mail that comes in, before it is where it belongs.
+    pub(super) fn hands_on(&self) -> HandsOn {
+        const FILTER: &str = "content_filter";
+        const COMMAND: &str = "mailbox_command";
+        const OTHERS: [&str; 13] = [
+            COMMAND,
+            FILTER,
+            "body_checks",
+            "default_transport",
+            "fallback_transport",
+            "header_checks",
+            "local_transport",
+            "mailbox_command_maps",
+            "mailbox_transport",
+            "smtpd_milters",
+            "smtpd_proxy_filter",
+            "transport_maps",
+            "virtual_transport",
+        ];
+        let services = || self.services.iter().flatten();
+        let overrides = services().flat_map(|service| &service.overrides);
+        let set = || self.parameters.iter().chain(overrides.clone().map(|(name, value)| (name, value)));
+        let named = set().filter(|(name, _)| *name == FILTER).map(|(_, value)| value);
+        let filters: Vec<&str> = named.filter_map(|value| value.split(':').next()).collect();
+        let called = |text: &str| {
+            let (_, words) = text
+                .split_once("spamc ")
+                .filter(|(path, _)| path.is_empty() || path.ends_with(['/', '=', ' ']))?;
+            Some(words.split('|').next().unwrap_or_default().trim().to_owned())
+        };
+        let mut pipes = services()
+            .filter(|service| service.command == "pipe" && filters.contains(&service.name.as_str()));
+        let by_pipe = pipes.find_map(|pipe| {
+            Some((format!("master.cf, {}", pipe.name), called(&format!("{} ", pipe.arguments))?))
+        });
+        let by_command = || {
+            let command = self.parameters.get(COMMAND)?;
+            Some((format!("main.cf, {COMMAND}"), called(&format!("{command} "))?))
+        };
+        HandsOn {
+            to_spamc: by_pipe.or_else(by_command),
+            may_reach_others: set().any(|(name, value)| OTHERS.contains(&name.as_str()) && !value.is_empty()),
+        }
     }
 
     fn queue(&self) -> &str {

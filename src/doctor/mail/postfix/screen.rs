@@ -28,6 +28,7 @@ pub(super) fn service(setup: &Setup) -> Option<&Service> {
         chroot: false,
         command: "postscreen".to_owned(),
         overrides: Vec::new(),
+        arguments: String::new(),
     });
     match &setup.services {
         None => Some(&ON),

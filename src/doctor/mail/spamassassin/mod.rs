@@ -6,6 +6,7 @@
 pub(super) mod again;
 pub(super) mod astray;
 pub(super) mod blocks;
+pub(super) mod calls;
 mod condition;
 pub(super) mod relays;
 pub(super) mod scores;

@@ -1,0 +1,150 @@
+//! Whether Postfix hands mail to a SpamAssassin that answers: by `spamc`, which hands all mail on where no spamd is, or to nobody at all. What calls
+//! it otherwise (amavis, procmail, a milter) is not known here, and nothing is said of it.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::super::finding::Cure;
+use super::super::trouble::Trouble;
+use super::super::{Idle, Mention};
+use crate::model::Name;
+use crate::snippet::Program;
+
+/// Where spamc asks unless it is told of another place (spamc(1)).
+const PORT: u16 = 783;
+/// What names another place; read where it is there.
+const CONFIGURATION: &str = "/etc/spamassassin/spamc.conf";
+/// How long a connection on this host may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How Postfix hands mail on that comes in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in super::super) struct HandsOn {
+    /// What calls spamc, with the words that it is called with.
+    pub(in super::super) to_spamc: Option<(String, String)>,
+    /// Somebody else may get it, who calls SpamAssassin.
+    pub(in super::super) may_reach_others: bool,
+}
+
+fn zones(mentions: &[Mention]) -> Vec<Name> {
+    let of_it = mentions.iter().filter(|mention| mention.program == Program::Spamassassin);
+    of_it.map(|mention| mention.zone.clone()).collect()
+}
+
+/// No spamd where spamc asks.
+pub(in super::super) fn down(hands: &HandsOn, mentions: &[Mention]) -> Option<Trouble> {
+    let (at, called) = hands.to_spamc.as_ref().filter(|(_, called)| asks_at_its_port(called))?;
+    if zones(mentions).is_empty() || Path::new(CONFIGURATION).exists() || answers(PORT) {
+        return None;
+    }
+    let does = match called.split_whitespace().any(|word| word == "-x") {
+        true => "all mail waits",
+        false => "it hands all mail on as it is, so whoever is listed passes",
+    };
+    Some(Trouble {
+        program: Program::Spamassassin,
+        name: "mail-not-running",
+        is_bad: true,
+        at: at.clone(),
+        zones: zones(mentions),
+        rest: format!("spamc finds no spamd at 127.0.0.1:{PORT}: {does}"),
+        cause: "spamd does not run, or listens elsewhere".to_owned(),
+        cure: Cure {
+            how: "start it (Debian: of the package spamd; before that the service was called spamassassin)"
+                .to_owned(),
+            lines: "systemctl enable --now spamd".to_owned(),
+        },
+    })
+}
+
+/// Postfix keeps all mail to itself.
+pub(in super::super) fn unasked(hands: &HandsOn, mentions: &[Mention]) -> Option<Idle> {
+    if hands.may_reach_others || hands.to_spamc.is_some() {
+        return None;
+    }
+    Some(Idle {
+        program: Program::Spamassassin,
+        at: "main.cf".to_owned(),
+        zones: zones(mentions),
+        matters: false,
+        cause: "Postfix hands mail to nobody who could call it: no smtpd_milters, content_filter, mailbox_command or transport is set"
+            .to_owned(),
+        cure: Cure {
+            how: "have Postfix hand mail to what calls SpamAssassin: amavis, spamass-milter or spamc; or let Postfix ask itself: `gatepost snippet postfix`"
+                .to_owned(),
+            lines: String::new(),
+        },
+    })
+}
+
+/// It is told of no other place.
+fn asks_at_its_port(called: &str) -> bool {
+    const ELSEWHERE: [&str; 5] = ["-d", "-U", "-p", "-F", "--"];
+    !called.split_whitespace().any(|word| ELSEWHERE.iter().any(|option| word.starts_with(option)))
+}
+
+/// Whether somebody does, or may.
+fn answers(port: u16) -> bool {
+    [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].into_iter().any(|host| {
+        match TcpStream::connect_timeout(&SocketAddr::new(host, port), PATIENCE) {
+            Ok(_) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                ErrorKind::ConnectionRefused | ErrorKind::AddrNotAvailable | ErrorKind::NetworkUnreachable
+            ),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::super::super::postfix::Setup;
+    use super::*;
+
+    const SMTPD: &str = "smtp inet n - y - - smtpd\n";
+
+    fn of(main: &str, master: &str) -> HandsOn {
+        Setup::read(main, Some(master)).hands_on()
+    }
+
+    #[test]
+    fn whom_postfix_hands_mail_to() {
+        let pipe = "spam unix - n n - - pipe\n  flags=Rq user=nobody argv=/usr/bin/spamc -u ${user} -e /usr/sbin/sendmail -f ${sender}\n";
+        let nobody = HandsOn::default();
+        assert_eq!(of("myhostname = x\n", SMTPD), nobody);
+        assert_eq!(of("myhostname = x\n", &format!("{SMTPD}{pipe}")), nobody);
+        let own = format!("{SMTPD}  -o content_filter=spam\n{pipe}");
+        for hands in [of("content_filter = spam:dummy\n", &format!("{SMTPD}{pipe}")), of("", &own)] {
+            let (at, called) = hands.to_spamc.unwrap();
+            assert!(
+                at == "master.cf, spam" && called.starts_with("-u ${user} -e") && asks_at_its_port(&called),
+                "{at} {called}"
+            );
+        }
+        let (at, called) =
+            of("mailbox_command = /usr/bin/spamc -d other | procmail\n", SMTPD).to_spamc.unwrap();
+        assert!(at == "main.cf, mailbox_command" && !asks_at_its_port(&called), "{at} {called}");
+        for others in [
+            "content_filter = amavis:[127.0.0.1]:10024\n",
+            "smtpd_milters = unix:/m\n",
+            "mailbox_transport = lmtp:unix:/d\n",
+            "mailbox_command = procmail\n",
+            "transport_maps = hash:/t\n",
+        ] {
+            assert!(of(others, SMTPD).may_reach_others, "{others}");
+        }
+    }
+
+    #[test]
+    fn whether_somebody_answers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(answers(port));
+        drop(listener);
+        assert!(!answers(port));
+    }
+}
