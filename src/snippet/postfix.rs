@@ -28,6 +28,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     if wiring.addresses(Use::Bounce).next().is_some() {
         text.note("The class goes to yours in smtpd_restriction_classes: one that is named there no more is an error to whom it judges.");
     }
+    text.note("Then `postfix reload`.");
     text.mail_test(&format!(
         "with smtpd_authorized_xclient_hosts = 127.0.0.1 say XCLIENT ADDR={TRIED}, MAIL and RCPT: 554."
     ));

@@ -16,6 +16,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note("postscreen must be on in master.cf, on port 25 alone: who authenticates comes by submission (587, 465).");
     text.note("One block list is enough to refuse; score lists alone never are: give one that you trust more weight.");
     text.note("Where postscreen_access_list or postscreen_dnsbl_sites stand already, add to yours what stands here: of two the later one counts.");
+    text.note("Then `postfix reload`: without it what is new in master.cf is not there.");
     text.mail_test("connect from there: 550 at RCPT, and `DNSBL rank` in the log.");
     text.legend(wiring);
     text.cannot("postscreen knows no sender and so cannot use", &zones(wiring, Use::Bounce, false));

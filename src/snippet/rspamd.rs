@@ -22,6 +22,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note(INCLUDE);
     text.note("(In rspamd.conf.local itself these rules would take the place of all others: rspamd asks no list of its own any more.)");
     text.note("Own networks with public addresses (mynetworks of Postfix) it does not know: local_addrs = [\"192.0.2.0/24\"]; in /etc/rspamd/local.d/options.inc.");
+    text.note("Then restart rspamd: it reads this when it starts.");
     text.mail_test(&format!("rspamc --ip {TRIED} symbols < a.mail: action reject."));
     text.legend(wiring);
     text.line("");

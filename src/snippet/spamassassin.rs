@@ -22,6 +22,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "SpamAssassin: what gatepost lists scores. For /etc/spamassassin/gatepost.cf.",
     );
     text.note("It marks, and whoever calls it rejects. The client is the last relay outside trusted_networks and internal_networks.");
+    text.note("Restart that then (spamd, amavis, a milter): it reads this when it starts, while the test below is a program of its own.");
     text.mail_test("spamassassin -D dns -t < a.mail that came from there: GATEPOST_… among its tests.");
     text.legend(wiring);
     // What a person blocks stays blocked, whatever allow lists say.

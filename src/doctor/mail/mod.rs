@@ -16,6 +16,7 @@ mod others;
 mod postfix;
 mod rspamd;
 mod spamassassin;
+mod stale;
 mod statement;
 mod trouble;
 mod unanswered;
@@ -305,6 +306,7 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
         let own = if is_reached { mynetworks::public(&mynetworks::here()) } else { Vec::new() };
         found.troubles.extend(local.forgotten(&own));
     }
+    found.troubles.extend(stale::look(&found.mentions));
     found.others = others::here();
     found.programs.extend(found.others.iter().map(|other| other.name));
     let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());

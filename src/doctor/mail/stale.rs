@@ -1,0 +1,120 @@
+//! Programs that were started before a file was changed that tells them to ask gatepost: they know nothing of it until they read it again. Reads
+//! when files were changed and processes started; changes nothing.
+//!
+//! Of Postfix nothing is said: its processes live for minutes, and read main.cf when they begin.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::super::finding::Cure;
+use super::super::{cure, who};
+use super::Mention;
+use super::trouble::Trouble;
+use crate::snippet::Program;
+
+/// Files and processes have times of different grain.
+const GRAIN: Duration = Duration::from_secs(2);
+
+/// A program that reads its files when it starts.
+struct Daemon {
+    program: Program,
+    /// Its processes, as the kernel cuts their names: those that begin anew when it reads them again, too.
+    processes: &'static [&'static str],
+    /// What it writes anew then, where no process begins.
+    marks: &'static [&'static str],
+    reloads: &'static str,
+}
+
+const DAEMONS: [Daemon; 3] = [
+    Daemon {
+        program: Program::Rspamd,
+        processes: &["rspamd"],
+        marks: &[],
+        reloads: "systemctl restart rspamd",
+    },
+    Daemon {
+        program: Program::Spamassassin,
+        processes: &["spamd", "spamd child", "/usr/sbin/spamd"],
+        marks: &[],
+        reloads: "systemctl restart spamd",
+    },
+    Daemon {
+        program: Program::Exim,
+        processes: &["exim4", "exim"],
+        marks: &[
+            "/run/exim4/exim.pid",
+            "/run/exim.pid",
+            "/var/spool/exim4/exim-daemon.pid",
+            "/var/spool/exim/exim-daemon.pid",
+        ],
+        reloads: "systemctl reload exim4",
+    },
+];
+
+pub(super) fn look(mentions: &[Mention]) -> Vec<Trouble> {
+    let changed = |file: &str| fs::metadata(file).and_then(|found| found.modified()).ok();
+    let found = DAEMONS.iter().filter_map(|daemon| {
+        let begun = who::last_start(daemon.processes)?;
+        let marks = daemon.marks.iter().filter_map(|mark| changed(mark));
+        let read = marks.chain([begun]).max()?;
+        of(daemon, read, mentions, &changed)
+    });
+    found.collect()
+}
+
+/// `read`: when it read its files for the last time. `changed`: when one was.
+fn of(
+    daemon: &Daemon,
+    read: SystemTime,
+    mentions: &[Mention],
+    changed: &dyn Fn(&str) -> Option<SystemTime>,
+) -> Option<Trouble> {
+    let of_it = || mentions.iter().filter(|mention| mention.program == daemon.program);
+    let is_new = |file: &&str| changed(file).is_some_and(|changed| changed > read + GRAIN);
+    let file = of_it().filter_map(file).find(is_new)?;
+    let there = of_it().filter(|mention| self::file(mention) == Some(file));
+    let name = cure::name(daemon.program);
+    Some(Trouble {
+        program: daemon.program,
+        name: "mail-not-reloaded",
+        is_bad: false,
+        at: file.to_owned(),
+        zones: there.map(|mention| mention.zone.clone()).collect(),
+        rest: format!("{name} was started before this was changed, and has not read it since"),
+        cause: "it asks as the file had it then, or not at all".to_owned(),
+        cure: Cure { how: "have it read its files again".to_owned(), lines: daemon.reloads.to_owned() },
+    })
+}
+
+/// `/etc/exim4/a.acl` of `/etc/exim4/a.acl:3`
+fn file(mention: &Mention) -> Option<&str> {
+    mention.at.split([':', ' ']).next().filter(|file| file.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::filter::Filter;
+    use super::super::{Does, LooksUp};
+    use super::*;
+
+    #[test]
+    fn what_was_changed_since() {
+        let read = SystemTime::now();
+        let at = |seconds: u64| read + Duration::from_secs(seconds);
+        let mention = Mention {
+            program: Program::Rspamd,
+            at: "/a:3".to_owned(),
+            zone: "block.gatepost.internal".parse().unwrap(),
+            filter: Filter::Open,
+            does: Does::Weigh,
+            looks_up: LooksUp::Addresses,
+        };
+        let told = |changed: &dyn Fn(&str) -> Option<SystemTime>| {
+            of(&DAEMONS[0], read, std::slice::from_ref(&mention), changed).map(|trouble| trouble.at)
+        };
+        assert_eq!(told(&|file| (file == "/a").then(|| at(10))).as_deref(), Some("/a"));
+        assert_eq!(told(&|_| None), None);
+        assert_eq!(told(&|_| Some(at(1))), None);
+        assert_eq!(of(&DAEMONS[1], read, std::slice::from_ref(&mention), &|_| Some(at(10))), None);
+    }
+}
