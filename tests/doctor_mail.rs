@@ -6,8 +6,10 @@ mod common;
 mod doctor_support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -388,6 +390,73 @@ fn spamassassin_whose_rules_are_not_there() {
     });
 }
 
+/// Postfix that calls spamc where no spamd is, and one that calls nobody.
+#[test]
+fn spamassassin_that_nobody_asks() {
+    let test = "spamassassin_that_nobody_asks";
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/spamassassin").is_dir() {
+            return skipped(test, "there is no /etc/spamassassin (apt-get install spamassassin)");
+        }
+        let plugins =
+            ["DNSEval", "URIDNSBL"].map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n"));
+        fs::write("/etc/spamassassin/init.pre", plugins.concat()).unwrap();
+        fs::write("/etc/spamassassin/gatepost.cf", host.snippet("spamassassin")).unwrap();
+        let calls = |words: &str| {
+            let pipe = format!(
+                "spam unix - n n - - pipe flags=Rq user=nobody argv=/usr/bin/spamc {words} -e /usr/sbin/sendmail\n"
+            );
+            found(host, "content_filter = spam:dummy\n", &format!("{SMTP}{pipe}"))
+        };
+        let told = calls("-u x");
+        assert_eq!(told.findings(&["mail"]), ["mail-not-running"], "{told:#?}");
+        assert!(told.0.stdout.contains("hands all mail on as it is"), "{told:#?}");
+        assert!(calls("-x").0.stdout.contains("all mail waits"));
+        assert_eq!(calls("-d 192.0.2.1").findings(&["mail"]), [""; 0]);
+        let spamd = std::net::TcpListener::bind("127.0.0.1:783").unwrap();
+        assert_eq!(calls("-u x").findings(&["mail"]), [""; 0]);
+        drop(spamd);
+        let told = found(host, "", SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert!(told.0.stdout.contains("hands mail to nobody who could call it"), "{told:#?}");
+        assert_eq!(found(host, "mailbox_command = procmail\n", SMTP).findings(&["mail"]), [""; 0]);
+    });
+}
+
+/// A program that runs since before its files told it to ask.
+#[test]
+fn started_before_it_was_told() {
+    let test = "started_before_it_was_told";
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/spamassassin").is_dir() {
+            return skipped(test, "there is no /etc/spamassassin (apt-get install spamassassin)");
+        }
+        let plugins =
+            ["DNSEval", "URIDNSBL"].map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n"));
+        fs::write("/etc/spamassassin/init.pre", plugins.concat()).unwrap();
+        let text = "/etc/spamassassin/gatepost.cf";
+        fs::write(text, host.snippet("spamassassin")).unwrap();
+        let changed = |after: i64| {
+            let at = SystemTime::now();
+            let by = Duration::from_secs(after.unsigned_abs());
+            let at = if after < 0 { at - by } else { at + by };
+            fs::File::options().write(true).open(text).unwrap().set_modified(at).unwrap();
+            found(host, "mailbox_command = procmail\n", SMTP)
+        };
+        assert_eq!(changed(60).findings(&["mail"]), [""; 0], "it does not run");
+        // A process by this name.
+        let program = host.site.path("spamd");
+        fs::copy("/bin/sleep", &program).unwrap();
+        let mut spamd = Command::new(&program).arg("600").spawn().unwrap();
+        let told = changed(60);
+        assert_eq!(told.findings(&["mail"]), ["mail-not-reloaded"], "{told:#?}");
+        assert_eq!(lines(&told.finding("mail-not-reloaded")), "systemctl restart spamd");
+        assert_eq!(changed(-60).findings(&["mail"]), [""; 0]);
+        spamd.kill().unwrap();
+        spamd.wait().unwrap();
+    });
+}
+
 /// Another instance of Postfix, by which mail comes in; what is typed to cure it goes to that one.
 #[test]
 fn postfix_with_two_instances() {
@@ -500,6 +569,8 @@ fn a_milter_that_is_not_rspamds() {
         assert!(host.empty("/run"));
         fs::create_dir("/run/rspamd").unwrap();
         let _socket = std::os::unix::net::UnixListener::bind("/run/rspamd/milter.sock").unwrap();
+        // As rspamd makes it.
+        fs::set_permissions("/run/rspamd/milter.sock", fs::Permissions::from_mode(0o666)).unwrap();
         for (places, place) in [
             ("", "inet:localhost:11332"),
             ("bind_socket = \"*:11900\";\n", "inet:localhost:11900"),
