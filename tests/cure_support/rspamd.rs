@@ -49,6 +49,8 @@ pub(crate) fn is_healthy(patient: &Patient, program: &Path, rspamc: &Path, case:
     host.wait_for_port("rspamd", "127.0.0.1", 11333);
     judges(patient, rspamc, "rspamd.log", case, healthy);
     patient.stop("rspamd", "rspamd.pid");
+    // Its workers may end later than it, and knew nothing of the files of the next case.
+    host.wait_for_no_port("rspamd", "127.0.0.1", 11333);
 }
 
 /// Sees whom the one rejects that runs.

@@ -136,6 +136,8 @@ pub(crate) struct Found {
     troubles: Vec<Trouble>,
     /// What Postfix asks and does not run.
     down: Vec<Trouble>,
+    /// What was started before it was told to ask.
+    stale: Vec<Trouble>,
     /// Exim's that nobody reads.
     astray: Vec<Trouble>,
     /// Why Exim does not start.
@@ -306,7 +308,7 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
         let own = if is_reached { mynetworks::public(&mynetworks::here()) } else { Vec::new() };
         found.troubles.extend(local.forgotten(&own));
     }
-    found.troubles.extend(stale::look(&found.mentions));
+    found.stale = stale::look(&found.mentions);
     found.others = others::here();
     found.programs.extend(found.others.iter().map(|other| other.name));
     let is_other = |server: &SocketAddr| server.port() != DNS || !resolvers.contains(&server.ip());
@@ -512,6 +514,7 @@ pub(crate) fn look(
             checks.extend(forgotten::check(&found.mentions, &perhaps, wiring));
             checks.extend(unheeded::checks(&found.mentions, &found.weights, &served, config));
             checks.extend(weights::overruled(&found.weights, &served));
+            checks.extend(trouble::checks(&found.stale, wiring));
         }
         if checks.is_empty() {
             checks.extend(others);
