@@ -285,6 +285,8 @@ fn postscreen_at_submission() {
         format!("{POSTSCREEN}submission inet n - n - 1 postscreen\n  -o smtpd_sasl_auth_enable=no\n");
     wire(&patient, &right, &services);
     let own = |case: &str, is_refused: bool| {
+        // Postfix opens it after that of strangers.
+        patient.host.wait_for_port("postfix", "192.0.2.1", 587);
         let reply = patient.host.session(587, LISTED, "me@example.org");
         assert_eq!(refusal(reply.clone()).is_some(), is_refused, "{case}: {reply}");
     };
