@@ -1,7 +1,8 @@
 //! Programs that were started before a file was changed that tells them to ask gatepost: they know nothing of it until they read it again. Reads
 //! when files were changed and processes started; changes nothing.
 //!
-//! Of Postfix nothing is said: its processes live for minutes, and read main.cf when they begin.
+//! Of Postfix nothing is said: its processes live for minutes, and read main.cf when they begin; nor of Exim, whose daemon is the same process
+//! before and after it has read its files again.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -20,45 +21,23 @@ struct Daemon {
     program: Program,
     /// Its processes, as the kernel cuts their names: those that begin anew when it reads them again, too.
     processes: &'static [&'static str],
-    /// What it writes anew then, where no process begins.
-    marks: &'static [&'static str],
     reloads: &'static str,
 }
 
-const DAEMONS: [Daemon; 3] = [
-    Daemon {
-        program: Program::Rspamd,
-        processes: &["rspamd"],
-        marks: &[],
-        reloads: "systemctl restart rspamd",
-    },
+const DAEMONS: [Daemon; 2] = [
+    Daemon { program: Program::Rspamd, processes: &["rspamd"], reloads: "systemctl restart rspamd" },
     Daemon {
         program: Program::Spamassassin,
         processes: &["spamd", "spamd child", "/usr/sbin/spamd"],
-        marks: &[],
         reloads: "systemctl restart spamd",
-    },
-    Daemon {
-        program: Program::Exim,
-        processes: &["exim4", "exim"],
-        marks: &[
-            "/run/exim4/exim.pid",
-            "/run/exim.pid",
-            "/var/spool/exim4/exim-daemon.pid",
-            "/var/spool/exim/exim-daemon.pid",
-        ],
-        reloads: "systemctl reload exim4",
     },
 ];
 
 pub(super) fn look(mentions: &[Mention]) -> Vec<Trouble> {
     let changed = |file: &str| fs::metadata(file).and_then(|found| found.modified()).ok();
-    let found = DAEMONS.iter().filter_map(|daemon| {
-        let begun = who::last_start(daemon.processes)?;
-        let marks = daemon.marks.iter().filter_map(|mark| changed(mark));
-        let read = marks.chain([begun]).max()?;
-        of(daemon, read, mentions, &changed)
-    });
+    let found = DAEMONS
+        .iter()
+        .filter_map(|daemon| of(daemon, who::last_start(daemon.processes)?, mentions, &changed));
     found.collect()
 }
 
@@ -86,7 +65,7 @@ fn of(
     })
 }
 
-/// `/etc/exim4/a.acl` of `/etc/exim4/a.acl:3`
+/// `/etc/rspamd/gatepost.conf` of `/etc/rspamd/gatepost.conf:3`
 fn file(mention: &Mention) -> Option<&str> {
     mention.at.split([':', ' ']).next().filter(|file| file.starts_with('/'))
 }

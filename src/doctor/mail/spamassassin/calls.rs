@@ -61,7 +61,9 @@ pub(in super::super) fn down(hands: &HandsOn, mentions: &[Mention]) -> Option<Tr
 
 /// Postfix keeps all mail to itself.
 pub(in super::super) fn unasked(hands: &HandsOn, mentions: &[Mention]) -> Option<Idle> {
-    if hands.may_reach_others || hands.to_spamc.is_some() {
+    // Where Postfix asks itself SpamAssassin may be what somebody tried before.
+    let asks_itself = mentions.iter().any(|mention| mention.program == Program::Postfix);
+    if hands.may_reach_others || hands.to_spamc.is_some() || asks_itself {
         return None;
     }
     Some(Idle {
