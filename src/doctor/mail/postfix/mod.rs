@@ -259,9 +259,16 @@ impl Setup {
             let command = self.parameters.get(COMMAND)?;
             Some((format!("main.cf, {COMMAND}"), called(&format!("{command} "))?))
         };
+        // Tables have filters, too (access(5)).
+        let is_filter = |does: &str| {
+            does.split([' ', '\t']).next().is_some_and(|word| word.eq_ignore_ascii_case("FILTER"))
+        };
+        let has_filter =
+            !self.unread().is_empty() || self.tables.values().flatten().any(|row| is_filter(&row.does));
         HandsOn {
             to_spamc: by_pipe.or_else(by_command),
-            may_reach_others: set().any(|(name, value)| OTHERS.contains(&name.as_str()) && !value.is_empty()),
+            may_reach_others: has_filter
+                || set().any(|(name, value)| OTHERS.contains(&name.as_str()) && !value.is_empty()),
         }
     }
 

@@ -27,9 +27,9 @@ pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Ta
         let Some(row) = rows.find(|row| lets(row) && own.contains(&domain(row))) else { continue };
         let all = questions(value);
         let asks = all.iter().skip(questions(&stood).len());
-        let asks: Vec<&Question<'_>> =
-            asks.filter(|asks| asks.barred.is_none() && asks.does == Does::Reject).collect();
-        let zones = asks.iter().filter_map(|asks| asks.mention(at)).map(|mention| mention.zone);
+        let asks: Vec<&Question<'_>> = asks.filter(|asks| asks.barred.is_none()).collect();
+        let refusing = asks.iter().filter(|asks| asks.does == Does::Reject);
+        let zones = refusing.filter_map(|asks| asks.mention(at)).map(|mention| mention.zone);
         let (text, domain) = (&restriction.text, domain(row));
         return Some(Idle {
             program: Program::Postfix,
@@ -88,7 +88,7 @@ mod tests {
                 cause.contains(&format!("has `{key} {does}`")) && cause.contains("no mail for example.org"),
                 "{cause}"
             );
-            assert_eq!(lines, "    reject_rbl_client a.test=127.0.0.2,");
+            assert_eq!(lines, "    reject_rbl_client a.test=127.0.0.2,\n    permit_dnswl_client c.test,");
         }
         for (key, does) in [
             ("example.org", "REJECT"),
