@@ -18,6 +18,7 @@ use doctor_support::{Diagnosis, Host, in_own_network};
 
 const BLOCK: &str = "block.gatepost.internal";
 const NAMES: &str = "dbl.gatepost.internal";
+const SPAMASSASSINS: &str = "/etc/spamassassin/gatepost.cf";
 const SMTP: &str = "smtp inet n - n - - smtpd\n";
 
 /// A host that lists addresses and names, with a Postfix that has nothing of its own; says so where there is no Postfix.
@@ -32,6 +33,21 @@ fn with_postfix(test: &'static str, then: impl FnOnce(&Host) + Send + 'static) {
             return skipped(test, "postfix is not installed (apt-get install postfix)");
         }
         then(&host);
+    });
+}
+
+/// The same with the text for SpamAssassin in its place, and nobody who has a `.forward`.
+fn with_spamassassin(test: &'static str, then: impl FnOnce(&Host) + Send + 'static) {
+    with_postfix(test, move |host| {
+        if !Path::new("/etc/spamassassin").is_dir() {
+            return skipped(test, "there is no /etc/spamassassin (apt-get install spamassassin)");
+        }
+        host.empty("/home");
+        let plugins =
+            ["DNSEval", "URIDNSBL"].map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n"));
+        fs::write("/etc/spamassassin/init.pre", plugins.concat()).unwrap();
+        fs::write(SPAMASSASSINS, host.snippet("spamassassin")).unwrap();
+        then(host);
     });
 }
 
@@ -390,18 +406,34 @@ fn spamassassin_whose_rules_are_not_there() {
     });
 }
 
+/// A table of recipients that lets in one's own domain; not where another list asks the same.
+#[test]
+fn own_domain_let_in_before_lists() {
+    with_postfix("own_domain_let_in_before_lists", |host| {
+        let table = host.site.path("recipients");
+        fs::write(&table, "/@example\\.org$/ OK\n").unwrap();
+        let asks =
+            format!("    reject_rbl_client {BLOCK}=127.0.0.[2;4],\n    reject_rbl_client {BLOCK}=127.0.2.2");
+        let welcome = format!("    check_recipient_access regexp:{},\n", table.display());
+        let main = |client: &str| {
+            format!("mydestination = example.org\n{client}{}", in_recipient(&format!("{welcome}{asks}")))
+        };
+        let told = found(host, &main(""), SMTP);
+        let all = told.findings(&["mail"]);
+        assert!(all.contains(&"mail-no-effect".to_owned()), "{told:#?}");
+        assert!(lines(&told.finding("mail-no-effect")).contains("reject_rbl_client"), "{told:#?}");
+        let client = format!(
+            "smtpd_client_restrictions =\n    permit_mynetworks,\n    permit_sasl_authenticated,\n{asks}\n"
+        );
+        let told = found(host, &main(&client), SMTP);
+        assert!(!told.findings(&["mail"]).contains(&"mail-no-effect".to_owned()), "{told:#?}");
+    });
+}
+
 /// Postfix that calls spamc where no spamd is, and one that calls nobody.
 #[test]
 fn spamassassin_that_nobody_asks() {
-    let test = "spamassassin_that_nobody_asks";
-    with_postfix(test, move |host| {
-        if !Path::new("/etc/spamassassin").is_dir() {
-            return skipped(test, "there is no /etc/spamassassin (apt-get install spamassassin)");
-        }
-        let plugins =
-            ["DNSEval", "URIDNSBL"].map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n"));
-        fs::write("/etc/spamassassin/init.pre", plugins.concat()).unwrap();
-        fs::write("/etc/spamassassin/gatepost.cf", host.snippet("spamassassin")).unwrap();
+    with_spamassassin("spamassassin_that_nobody_asks", |host| {
         let calls = |words: &str| {
             let pipe = format!(
                 "spam unix - n n - - pipe flags=Rq user=nobody argv=/usr/bin/spamc {words} -e /usr/sbin/sendmail\n"
@@ -426,28 +458,19 @@ fn spamassassin_that_nobody_asks() {
 /// A program that runs since before its files told it to ask.
 #[test]
 fn started_before_it_was_told() {
-    let test = "started_before_it_was_told";
-    with_postfix(test, move |host| {
-        if !Path::new("/etc/spamassassin").is_dir() {
-            return skipped(test, "there is no /etc/spamassassin (apt-get install spamassassin)");
-        }
-        let plugins =
-            ["DNSEval", "URIDNSBL"].map(|name| format!("loadplugin Mail::SpamAssassin::Plugin::{name}\n"));
-        fs::write("/etc/spamassassin/init.pre", plugins.concat()).unwrap();
-        let text = "/etc/spamassassin/gatepost.cf";
-        fs::write(text, host.snippet("spamassassin")).unwrap();
+    with_spamassassin("started_before_it_was_told", |host| {
         let changed = |after: i64| {
             let at = SystemTime::now();
             let by = Duration::from_secs(after.unsigned_abs());
             let at = if after < 0 { at - by } else { at + by };
-            fs::File::options().write(true).open(text).unwrap().set_modified(at).unwrap();
+            fs::File::options().write(true).open(SPAMASSASSINS).unwrap().set_modified(at).unwrap();
             found(host, "mailbox_command = procmail\n", SMTP)
         };
         assert_eq!(changed(60).findings(&["mail"]), [""; 0], "it does not run");
-        // A process by this name.
+        // A process by this name, which ends by itself.
         let program = host.site.path("spamd");
         fs::copy("/bin/sleep", &program).unwrap();
-        let mut spamd = Command::new(&program).arg("600").spawn().unwrap();
+        let mut spamd = Command::new(&program).arg("60").spawn().unwrap();
         let told = changed(60);
         assert_eq!(told.findings(&["mail"]), ["mail-not-reloaded"], "{told:#?}");
         assert_eq!(lines(&told.finding("mail-not-reloaded")), "systemctl restart spamd");

@@ -200,7 +200,7 @@ fn asked(parameters: &Parameters, tables: &Tables, at: impl Fn(&str) -> String) 
     let null = parameters.get("smtpd_null_access_lookup_key").map_or("<>", String::as_str);
     let is_of_bounces =
         |class: &str| parameters.values().any(|value| naming(value, class, null).contains(&true));
-    let (mut mentions, mut idle) = (Vec::new(), Vec::new());
+    let (mut mentions, mut idle, mut welcomed) = (Vec::new(), Vec::new(), Vec::new());
     let mut waiting: Vec<(&str, bool)> = RESTRICTIONS.iter().map(|name| (*name, false)).collect();
     let mut seen = BTreeSet::new();
     while let Some((name, of_bounces)) = waiting.pop() {
@@ -217,7 +217,7 @@ fn asked(parameters: &Parameters, tables: &Tables, at: impl Fn(&str) -> String) 
             idle.push(self::barred(at(name), barred, &asks));
         }
         idle.extend(unknown(value).map(|word| broken(at(name), word, &questions)));
-        idle.extend(welcome::before(value, &at(name), parameters, tables));
+        welcomed.extend(welcome::before(value, &at(name), parameters, tables));
         add(&mut mentions, in_tables(value, &at(name), of_bounces, null, tables));
         let of_senders = outside(value).iter().all(|asked| asked.by == "check_sender_access");
         for class in &classes {
@@ -229,6 +229,13 @@ fn asked(parameters: &Parameters, tables: &Tables, at: impl Fn(&str) -> String) 
             waiting.extend(named.into_iter().map(|is_for_bounces| (*class, of_bounces || is_for_bounces)));
         }
     }
+    // Whom another list of restrictions refuses no table of this one lets in.
+    for Idle { at, zones, .. } in &mut welcomed {
+        zones.retain(|zone| {
+            !mentions.iter().any(|mention: &Mention| mention.zone == *zone && mention.at != *at)
+        });
+    }
+    idle.extend(welcomed);
     Asked { mentions, idle }
 }
 
