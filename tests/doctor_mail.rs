@@ -8,7 +8,8 @@ mod doctor_support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
+use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -308,9 +309,7 @@ fn names_without_a_code() {
         );
         assert_eq!(found(&host, &text, SMTP).findings(&["mail"]), [""; 0]);
         fs::remove_file("/etc/postfix/main.cf").unwrap();
-        if !Path::new("/etc/exim4").is_dir() {
-            return skipped(test, "there is no /etc/exim4");
-        }
+        host.make_place("/etc", "exim4");
         let acl = host.snippet("exim");
         assert!(acl.contains("pn.gatepost.internal=127.0.2.2/"), "{acl}");
         let config = format!(
@@ -467,17 +466,54 @@ fn started_before_it_was_told() {
             found(host, "mailbox_command = procmail\n", SMTP)
         };
         assert_eq!(changed(60).findings(&["mail"]), [""; 0], "it does not run");
-        // A process by this name, which ends by itself.
-        let program = host.site.path("spamd");
-        fs::copy("/bin/sleep", &program).unwrap();
-        let mut spamd = Command::new(&program).arg("60").spawn().unwrap();
+        let mut spamd = started(host, "spamd");
         let told = changed(60);
         assert_eq!(told.findings(&["mail"]), ["mail-not-reloaded"], "{told:#?}");
         assert_eq!(lines(&told.finding("mail-not-reloaded")), "systemctl restart spamd");
         assert_eq!(changed(-60).findings(&["mail"]), [""; 0]);
-        spamd.kill().unwrap();
-        spamd.wait().unwrap();
+        // spamd begins children one by one, which have what it read itself.
+        let mut first = started(host, "spamd child");
+        sleep(Duration::from_secs(6));
+        let mut second = started(host, "spamd child");
+        assert_eq!(changed(-2).findings(&["mail"]), ["mail-not-reloaded"]);
+        end(&mut first);
+        assert_eq!(changed(-2).findings(&["mail"]), [""; 0], "all children are new");
+        end(&mut second);
+        end(&mut spamd);
     });
+}
+
+/// postscreen runs for hours, and does not look at main.cf again by itself.
+#[test]
+fn postscreen_that_was_not_told_again() {
+    with_postfix("postscreen_that_was_not_told_again", |host| {
+        let on =
+            "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
+        let main = host.snippet("postscreen") + &host.snippet("postfix");
+        let mut postscreen = started(host, "postscreen");
+        assert_eq!(found(host, &main, on).findings(&["mail"]), [""; 0]);
+        let file = fs::File::options().write(true).open("/etc/postfix/main.cf").unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+        let told = host.doctor(&[]);
+        assert_eq!(told.findings(&["mail"]), ["mail-not-reloaded"], "{told:#?}");
+        assert_eq!(lines(&told.finding("mail-not-reloaded")), "postfix reload");
+        end(&mut postscreen);
+        assert_eq!(host.doctor(&[]).findings(&["mail"]), [""; 0]);
+    });
+}
+
+/// A process by this name, which ends by itself.
+fn started(host: &Host, name: &str) -> Child {
+    let program = host.site.path(name);
+    if !program.exists() {
+        fs::copy("/bin/sleep", &program).unwrap();
+    }
+    Command::new(&program).arg("60").spawn().unwrap()
+}
+
+fn end(child: &mut Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Another instance of Postfix, by which mail comes in; what is typed to cure it goes to that one.

@@ -135,23 +135,30 @@ pub(super) fn commands_of(names: &[&str]) -> Vec<Vec<String>> {
     commands.map(|command| words_of(&command)).collect()
 }
 
-/// When the last of the programs of these names was started that run here and see the same files.
-pub(super) fn last_start(names: &[&str]) -> Option<SystemTime> {
+/// When the programs of these names were started that run here and see the same files, the oldest first.
+pub(super) fn starts(names: &[&str]) -> Vec<SystemTime> {
+    let Some(at) = started() else { return Vec::new() };
     let files = |folder: &Path| fs::read_link(folder.join("ns/mnt")).ok();
     let own = files(Path::new("/proc/self"));
     let is_one =
         |path: &PathBuf| name(path).is_some_and(|name| names.contains(&name.as_str())) && files(path) == own;
+    let mut starts: Vec<SystemTime> = here().filter(is_one).filter_map(|path| at(&path)).collect();
+    starts.sort_unstable();
+    starts
+}
+
+/// Tells of a process's folder when it was started.
+fn started() -> Option<impl Fn(&Path) -> Option<SystemTime>> {
     let ticks = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
     let up = fs::read_to_string("/proc/uptime").ok()?;
     let up: f64 = up.split_whitespace().next()?.parse().ok()?;
     let booted = SystemTime::now() - Duration::from_secs_f64(up);
-    let starts = here().filter(is_one).filter_map(|path| {
+    Some(move |path: &Path| {
         let stat = fs::read_to_string(path.join("stat")).ok()?;
         // Behind the name, which may have anything in it (proc(5), field 22).
         let since_boot: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
         Some(booted + Duration::from_millis(since_boot * 1000 / ticks))
-    });
-    starts.max()
+    })
 }
 
 fn words_of(command: &str) -> Vec<String> {
@@ -238,13 +245,13 @@ mod tests {
     fn when_a_program_was_started() {
         let before = SystemTime::now();
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let started = last_start(&["sleep"]).unwrap();
+        let started = *starts(&["sleep"]).last().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         // Others of that name may run.
         assert!(started + Duration::from_secs(2) > before, "{:?}", before.duration_since(started));
         assert!(started < SystemTime::now() + Duration::from_secs(2));
-        assert_eq!(last_start(&["no such program"]), None);
+        assert!(starts(&["no such program"]).is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "dnsdist",
         "dnsdist: asks gatepost for its zones. For dnsdist.conf, before other rules.",
     );
+    text.note("Then restart dnsdist.");
     text.resolver_test(wiring, "");
     let (question, _) = wiring.question();
     let (name, rtype) = question.split_once(' ').unwrap_or((&question, "A"));

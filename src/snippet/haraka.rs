@@ -18,6 +18,7 @@ pub(crate) fn text(wiring: &Wiring) -> Option<String> {
     text.note("The plugin has no filter for values: to it any answer in 127.0.0.0/8 is a listing. So the zones that reject are those in");
     text.note("which every code does, and gatepost answers with nothing else. It asks when a client connects, before anybody can");
     text.note("authenticate: who does needs a Haraka of their own on port 587. Private addresses are not asked for.");
+    text.note("Then restart Haraka.");
     text.mail_test("connect from there: 550 … is listed on.");
     text.legend(wiring);
     text.cannot("The plugin cannot tell null senders and so cannot use", &zones(wiring, Use::Bounce, false));

@@ -9,6 +9,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "knot-resolver",
         "Knot Resolver 5: asks gatepost for its zones. For kresd.conf, before other policies.",
     );
+    text.note("Then restart all of it: `systemctl restart 'kresd@*'`.");
     text.resolver_test(wiring, "");
     let domains: Vec<String> = wiring.domains.iter().map(|domain| format!("'{domain}.'")).collect();
     text.line(&format!("local gatepost = policy.todnames({{ {} }})", domains.join(", ")));

@@ -23,6 +23,7 @@ pub(crate) fn text(wiring: &Wiring) -> Option<String> {
     text.note("With -m it adds `X-Spam: Yes`, on which your delivery agent can act. It has no filter for values: to it any answer is a");
     text.note("listing. So the zones named here are those in which every code is one to reject on. Allow lists need a release that has -w.");
     text.note("Take the filter to port 25 alone: who authenticates comes by 587 or 465.");
+    text.note("Then `smtpd -n`, and restart smtpd.");
     text.mail_test("send a mail from there: X-Spam-DNSBL in its header.");
     text.legend(wiring);
     text.cannot("The filter cannot weigh", &zones(wiring, Use::Score, false));

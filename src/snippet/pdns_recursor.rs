@@ -23,6 +23,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         text.note(&format!("addNTA(\"{domain}\", \"gatepost's, not signed\")"));
     }
     text.note("");
+    text.note("Then restart it: `systemctl restart pdns-recursor`.");
     text.resolver_test(wiring, "");
     text.note("SERVFAIL: the lines above are missing in the Lua file, or it has not been restarted since.");
     let zones: Vec<String> =

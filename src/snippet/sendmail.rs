@@ -16,6 +16,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     text.note("delay_checks asks when recipients are named, so that clients that authenticate are let through before; your own networks");
     text.note("stand in the access map (Connect:192.0.2 OK). The third argument stays empty: when nothing is answered, mail passes.");
     text.note("It asks for clients with an IPv4 address alone: a client that comes by IPv6 passes. A milter (rspamd, SpamAssassin) sees them all.");
+    text.note("Then make sendmail.cf of it (`make -C /etc/mail`), and restart Sendmail.");
     text.mail_test("connect from there: 550 at RCPT.");
     text.legend(wiring);
     text.cannot("Sendmail cannot weigh", &zones(wiring, Use::Score, false));

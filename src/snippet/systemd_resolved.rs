@@ -18,6 +18,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     if let Some(refusal) = localhost::refusal(Program::SystemdResolved, wiring) {
         text.note(&refusal);
     }
+    text.note("Then `systemctl restart systemd-resolved`.");
     text.resolver_test(wiring, "");
     text.line("[Resolve]");
     text.line(&format!("DNS={}", wiring.server));

@@ -15,6 +15,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "unbound",
         "unbound: asks gatepost for its zones. For a file in /etc/unbound/unbound.conf.d.",
     );
+    text.note("Then restart unbound: `systemctl restart unbound`.");
     text.resolver_test(wiring, "");
     text.line(lines(wiring).trim_end());
     text.end()

@@ -117,6 +117,15 @@ impl Host {
         is_there
     }
 
+    /// A folder that the system does not have, in a copy of one that it has, for this thread and what it starts.
+    pub(crate) fn make_place(&self, within: &str, name: &str) {
+        let copy = self.site.path("copy");
+        fs::create_dir(&copy).unwrap();
+        did("cp", &["-a", &format!("{within}/."), copy.to_str().unwrap()]);
+        did("mount", &["--bind", copy.to_str().unwrap(), within]);
+        fs::create_dir_all(Path::new(within).join(name)).unwrap();
+    }
+
     pub(crate) fn snippet(&self, program: &str) -> String {
         run(["snippet", program, "--config", self.site.config().to_str().unwrap()]).expect(0).stdout
     }

@@ -1,16 +1,17 @@
 //! Programs that were started before a file was changed that tells them to ask gatepost: they know nothing of it until they read it again. Reads
 //! when files were changed and processes started; changes nothing.
 //!
-//! Of Postfix nothing is said: its processes live for minutes, and read main.cf when they begin; nor of Exim, whose daemon is the same process
-//! before and after it has read its files again.
+//! Of Postfix postscreen alone is looked at: it may run for hours (postscreen(8)), while others live for minutes, and read main.cf when they
+//! begin. Of Exim nothing is said, whose daemon is the same process before and after it has read its files again.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::super::finding::Cure;
 use super::super::{cure, who};
-use super::Mention;
 use super::trouble::Trouble;
+use super::{Mention, postfix};
 use crate::snippet::Program;
 
 /// Files and processes have times of different grain.
@@ -19,26 +20,46 @@ const GRAIN: Duration = Duration::from_secs(2);
 /// A program that reads its files when it starts.
 struct Daemon {
     program: Program,
-    /// Its processes, as the kernel cuts their names: those that begin anew when it reads them again, too.
+    /// Its processes, as the kernel cuts their names.
     processes: &'static [&'static str],
+    /// What it begins anew when it reads its files again, and besides one by one.
+    children: &'static [&'static str],
     reloads: &'static str,
 }
 
-const DAEMONS: [Daemon; 2] = [
-    Daemon { program: Program::Rspamd, processes: &["rspamd"], reloads: "systemctl restart rspamd" },
+const DAEMONS: [Daemon; 3] = [
+    Daemon {
+        program: Program::Postfix,
+        processes: &["postscreen"],
+        children: &[],
+        reloads: "postfix reload",
+    },
+    Daemon {
+        program: Program::Rspamd,
+        processes: &["rspamd"],
+        children: &[],
+        reloads: "systemctl restart rspamd",
+    },
     Daemon {
         program: Program::Spamassassin,
-        processes: &["spamd", "spamd child", "/usr/sbin/spamd"],
+        processes: &["spamd", "/usr/sbin/spamd"],
+        children: &["spamd child"],
         reloads: "systemctl restart spamd",
     },
 ];
 
 pub(super) fn look(mentions: &[Mention]) -> Vec<Trouble> {
     let changed = |file: &str| fs::metadata(file).and_then(|found| found.modified()).ok();
-    let found = DAEMONS
-        .iter()
-        .filter_map(|daemon| of(daemon, who::last_start(daemon.processes)?, mentions, &changed));
+    let found = DAEMONS.iter().filter_map(|daemon| of(daemon, daemon.read()?, mentions, &changed));
     found.collect()
+}
+
+impl Daemon {
+    /// When it read its files for the last time: not after the oldest child began.
+    fn read(&self) -> Option<SystemTime> {
+        let oldest = who::starts(self.children).first().copied();
+        oldest.or_else(|| who::starts(self.processes).last().copied())
+    }
 }
 
 /// `read`: when it read its files for the last time. `changed`: when one was.
@@ -65,8 +86,11 @@ fn of(
     })
 }
 
-/// `/etc/rspamd/gatepost.conf` of `/etc/rspamd/gatepost.conf:3`
+/// `/etc/rspamd/gatepost.conf` of `/etc/rspamd/gatepost.conf:3`; of Postfix's postscreen's alone.
 fn file(mention: &Mention) -> Option<&str> {
+    if mention.at.starts_with(postfix::SITES) {
+        return postfix::MAIN_CF.into_iter().find(|file| Path::new(file).exists());
+    }
     mention.at.split([':', ' ']).next().filter(|file| file.starts_with('/'))
 }
 
@@ -89,11 +113,11 @@ mod tests {
             looks_up: LooksUp::Addresses,
         };
         let told = |changed: &dyn Fn(&str) -> Option<SystemTime>| {
-            of(&DAEMONS[0], read, std::slice::from_ref(&mention), changed).map(|trouble| trouble.at)
+            of(&DAEMONS[1], read, std::slice::from_ref(&mention), changed).map(|trouble| trouble.at)
         };
         assert_eq!(told(&|file| (file == "/a").then(|| at(10))).as_deref(), Some("/a"));
         assert_eq!(told(&|_| None), None);
         assert_eq!(told(&|_| Some(at(1))), None);
-        assert_eq!(of(&DAEMONS[1], read, std::slice::from_ref(&mention), &|_| Some(at(10))), None);
+        assert_eq!(of(&DAEMONS[2], read, std::slice::from_ref(&mention), &|_| Some(at(10))), None);
     }
 }

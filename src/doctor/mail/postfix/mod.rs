@@ -35,6 +35,7 @@ pub(super) use screen::{SITES, THRESHOLD, weights as site_weights};
 
 /// Where its configuration is.
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
+pub(super) const MAIN_CF: [&str; 2] = ["/etc/postfix/main.cf", "/usr/local/etc/postfix/main.cf"];
 /// Where it keeps its queue, and what a chroot shows of the system.
 const QUEUE: &str = "/var/spool/postfix";
 /// Whom its services run as.

@@ -1,4 +1,4 @@
-//! Tables of recipients (`check_recipient_access`) that let in mail for a whole domain of one's own before lists are asked. Pure.
+//! Tables of recipients (`check_recipient_access`) that let in mail for all domains of one's own before lists are asked. Pure.
 
 use super::super::super::finding::Cure;
 use super::super::{Does, Idle};
@@ -18,13 +18,20 @@ pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Ta
         .flat_map(|value| words(value))
         .filter(|word| !word.contains([':', '/', '$', '{']))
         .map(str::to_ascii_lowercase)
+        .filter(|domain| !is_the_host(domain, parameters))
         .collect();
     let mut stood = String::new();
     for restriction in restrictions(value) {
         stood = format!("{stood} {}", restriction.text);
         let table = restriction.argument.filter(|_| restriction.word == "check_recipient_access");
-        let mut rows = table.and_then(|table| tables.get(table)).into_iter().flatten();
-        let Some(row) = rows.find(|row| lets(row) && own.contains(&domain(row))) else { continue };
+        let rows = table.and_then(|table| tables.get(table)).into_iter().flatten();
+        let let_in: Vec<&Row> = rows.filter(|row| lets(row)).collect();
+        let is_let_in = |own: &String| let_in.iter().any(|row| domain(row) == *own);
+        // One of several may be meant to be left out.
+        if !own.iter().all(is_let_in) {
+            continue;
+        }
+        let Some(row) = let_in.into_iter().find(|row| own.contains(&domain(row))) else { continue };
         let all = questions(value);
         let asks = all.iter().skip(questions(&stood).len());
         let asks: Vec<&Question<'_>> = asks.filter(|asks| asks.barred.is_none()).collect();
@@ -47,6 +54,12 @@ pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Ta
         });
     }
     None
+}
+
+/// Whether it is the host's own name, which strangers write to nobody at.
+fn is_the_host(domain: &str, parameters: &Parameters) -> bool {
+    let is_its_name = parameters.get("myhostname").is_some_and(|name| name.eq_ignore_ascii_case(domain));
+    is_its_name || domain.split('.').next() == Some("localhost")
 }
 
 /// Whether it lets in, and asks nothing more (access(5)).
@@ -99,6 +112,23 @@ mod tests {
         ] {
             assert_eq!(told(key, does, list), None, "{key} {does}");
         }
+        let two = [
+            ("mydestination", "localhost, example.org, mail.example.org"),
+            ("relay_domains", "other.example"),
+        ];
+        let told_of = |more: &[(&str, &str)]| {
+            let parameters =
+                two.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let row = Row { key: "example.org".to_owned(), does: "OK".to_owned() };
+            let tables = Tables::from([("hash:/r".to_owned(), vec![row])]);
+            before(list, "l", &parameters.collect(), &tables).is_some()
+        };
+        assert!(
+            !told_of(&[("myhostname", "mail.example.org")]),
+            "the other may be meant to be refused alone"
+        );
+        assert!(!told_of(&[("relay_domains", "")]));
+        assert!(told_of(&[("relay_domains", ""), ("myhostname", "mail.example.org")]));
         let behind = "reject_rbl_client a.test=127.0.0.2, check_recipient_access hash:/r";
         assert_eq!(told("example.org", "OK", behind).unwrap().1, "");
         assert_eq!(told("example.org", "OK", &list.replace("recipient_access", "client_access")), None);
