@@ -258,8 +258,14 @@ fn wrong<'a>(
         Some(Fault { is_bad: mention.does != Does::Weigh, ..fault })
     };
     if mention.filter.is_open() {
-        let cause = "an error code, or a stranger who gets the domain, would then reject or let in all mail";
-        return of_weight("mail-no-filter", "takes any answer for a listing", cause);
+        let then = match mention.does {
+            Does::Reject => "reject all mail",
+            Does::RejectBounces => "reject all bounces",
+            Does::Weigh => "weigh on all mail",
+            Does::Let => "let in all mail",
+        };
+        let cause = format!("an error code, or a stranger who gets the domain, would then {then}");
+        return of_weight("mail-no-filter", "takes any answer for a listing", &cause);
     }
     // rspamd has symbols of its own for what those lists say so, which weigh nothing.
     let has_symbols = mention.program == Program::Rspamd && !ours;
