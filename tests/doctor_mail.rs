@@ -6,9 +6,10 @@ mod common;
 mod doctor_support;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
@@ -317,7 +318,11 @@ fn names_without_a_code() {
              accept domains = +local_domains\ndeny\n"
         );
         fs::write("/etc/exim4/exim4.conf", config).unwrap();
-        assert_eq!(host.doctor(&[]).findings(&["mail"]), [""; 0]);
+        let mut exim = started(&host, "exim4");
+        let told = host.doctor(&[]);
+        assert_eq!(told.findings(&["mail"]), [""; 0], "{told:#?}");
+        assert!(told.0.stdout.contains("Exim"), "{told:#?}");
+        end(&mut exim);
     });
 }
 
@@ -502,13 +507,64 @@ fn postscreen_that_was_not_told_again() {
     });
 }
 
-/// A process by this name, which ends by itself.
+/// Exim reads its configuration again in the same process, and its log says so.
+#[test]
+fn exim_that_was_not_told_again() {
+    with_postfix("exim_that_was_not_told_again", |host| {
+        fs::remove_file("/etc/postfix/main.cf").unwrap();
+        host.make_place("/etc", "exim4");
+        assert!(host.empty("/var/log"));
+        fs::create_dir("/var/log/exim4").unwrap();
+        let config = format!(
+            "domainlist local_domains = example.org\nhostlist relay_from_hosts = 127.0.0.1\nacl_smtp_rcpt = rcpt\nbegin acl\nrcpt:\n{}\n\
+             accept domains = +local_domains\ndeny\n",
+            host.snippet("exim")
+        );
+        fs::write("/etc/exim4/exim4.conf", config).unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let log = |lines: &[(i64, &str)]| {
+            let stamp = |after: &i64| {
+                let at = format!("@{}", now.checked_add_signed(*after).unwrap());
+                let told = Command::new("date").args(["-d", &at, "+%F %T"]).output();
+                String::from_utf8(told.unwrap().stdout).unwrap().trim().to_owned()
+            };
+            let lines = lines.iter().map(|(after, line)| format!("{} {line}\n", stamp(after)));
+            fs::write("/var/log/exim4/mainlog", lines.collect::<String>()).unwrap();
+            let file = fs::File::options().write(true).open("/var/log/exim4/mainlog").unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(now + 900)).unwrap();
+            host.doctor(&[])
+        };
+        const BEGINS: &str = "exim 4.96 daemon started: pid=23, -q30m";
+        let before = [(-900, BEGINS), (900, "Start queue run: pid=40")];
+        assert_eq!(log(&before).findings(&["mail"]), [""; 0], "it does not run");
+        let mut exim = started(host, "exim4");
+        let told = log(&before);
+        assert_eq!(told.findings(&["mail"]), ["mail-not-reloaded"], "{told:#?}");
+        assert_eq!(lines(&told.finding("mail-not-reloaded")), "systemctl reload exim4");
+        let again = [before[0], (600, BEGINS), before[1]];
+        assert_eq!(log(&again).findings(&["mail"]), [""; 0]);
+        end(&mut exim);
+    });
+}
+
+/// A process by this name, which ends with the test.
 fn started(host: &Host, name: &str) -> Child {
     let program = host.site.path(name);
     if !program.exists() {
-        fs::copy("/bin/sleep", &program).unwrap();
+        fs::write(&program, "#!/bin/sh\nread nothing\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    Command::new(&program).arg("60").spawn().unwrap()
+    let start = || Command::new(&program).arg("-bd").stdin(Stdio::piped()).spawn();
+    // What another thread starts may have the file open for a moment.
+    let mut started = start();
+    for _ in 0..50 {
+        if !started.as_ref().is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy) {
+            break;
+        }
+        sleep(Duration::from_millis(20));
+        started = start();
+    }
+    started.unwrap()
 }
 
 fn end(child: &mut Child) {

@@ -106,7 +106,10 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
         (Trap::EmptiesAnswer, Program::Unbound) => vec![(Part::With(&["private-domain"]), "")],
         (Trap::EmptiesAnswer, Program::Dnsmasq) => vec![(Part::With(&["rebind-domain-ok"]), "")],
         (Trap::RefusesAddress, Program::Bind) => vec![(Part::Commented("deny-answer-addresses {"), "")],
-        (Trap::RefusesAddress, Program::KnotResolver) => vec![(Part::All, "")],
+        // What it forwards by policy.STUB, as the text does, it does not validate; by policy.FORWARD it does.
+        (Trap::RefusesAddress | Trap::Validates | Trap::ValidatesWhenAsked, Program::KnotResolver) => {
+            vec![(Part::All, "and nothing else that forwards these zones, such as policy.FORWARD")]
+        }
         (Trap::BuiltIn, Program::Unbound) => {
             vec![(Part::Transparent, TOLD), (Part::AllTransparent, NOT_TOLD)]
         }
@@ -287,6 +290,7 @@ mod tests {
             zones: Vec::new(),
             left_out: Vec::new(),
             narrower: Vec::new(),
+            beyond: None,
         }
     }
 

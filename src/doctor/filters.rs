@@ -227,6 +227,7 @@ mod tests {
             zones: Vec::new(),
             left_out: Vec::new(),
             narrower: Vec::new(),
+            beyond: None,
         }
     }
 

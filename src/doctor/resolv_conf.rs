@@ -23,6 +23,12 @@ pub(crate) fn servers(text: &str) -> Vec<Server> {
     if servers.is_empty() { vec![(Ipv4Addr::LOCALHOST.into(), None)] } else { servers }
 }
 
+/// Whether it asks each of them in turn first.
+pub(crate) fn rotates(text: &str) -> bool {
+    let options = text.lines().filter_map(|line| line.strip_prefix("options"));
+    options.flat_map(str::split_whitespace).any(|option| option == "rotate")
+}
+
 /// Whether `/etc/nsswitch.conf` has the C library ask DNS for hosts; without a line it does.
 pub(crate) fn asks_dns(nsswitch: &str) -> bool {
     let hosts = nsswitch.lines().find_map(|line| line.trim_start().strip_prefix("hosts:"));
@@ -41,6 +47,12 @@ mod tests {
         let scoped: Server = ("fe80::1".parse().unwrap(), Some("eth0".to_owned()));
         assert_eq!(servers(text), [local.clone(), ("::1".parse().unwrap(), None), scoped]);
         assert_eq!(servers("search example\n"), [local]);
+    }
+
+    #[test]
+    fn whom_it_asks_first() {
+        assert!(rotates("nameserver ::1\noptions edns0 rotate\n"));
+        assert!(!rotates("# options rotate\nsearch rotate\noptions edns0\n") && !rotates(""));
     }
 
     #[test]

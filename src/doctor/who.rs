@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -205,6 +205,21 @@ pub(crate) fn own_addresses() -> Vec<IpAddr> {
         v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
     });
     addresses.collect()
+}
+
+/// Where other machines find what listens at this address: of all of this machine's the first that they may.
+pub(crate) fn as_seen(at: SocketAddr) -> Option<SocketAddr> {
+    if !at.ip().is_unspecified() {
+        return Some(at);
+    }
+    let is_link_local = |ip: &IpAddr| match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let is_of_it = |ip: &IpAddr| at.is_ipv6() || ip.is_ipv4();
+    let mut own = own_addresses().into_iter();
+    let ip = own.find(|ip| !ip.is_loopback() && !is_link_local(ip) && is_of_it(ip))?;
+    Some(SocketAddr::new(ip, at.port()))
 }
 
 /// Whether this system was started by systemd.

@@ -41,6 +41,16 @@ impl Text {
 
     /// How to see that a resolver asks gatepost.
     pub(crate) fn resolver_test(&mut self, wiring: &Wiring, asks: &str) {
+        if let Some(beyond) = wiring.beyond {
+            let (here, port) = (wiring.server.ip(), beyond.port());
+            let there = match beyond.ip() {
+                ip if ip.is_unspecified() => "this machine's address".to_owned(),
+                ip => ip.to_string(),
+            };
+            self.note(&format!(
+                "On another machine {there}, port {port}, in the place of {here}; and its address in `access` here, under [server]."
+            ));
+        }
         let (question, answer) = wiring.question();
         self.note(&format!("Test: dig {asks}+short {question}     must print {answer}"));
     }

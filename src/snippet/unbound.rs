@@ -67,6 +67,7 @@ mod tests {
             zones: Vec::new(),
             left_out: Vec::new(),
             narrower: Vec::new(),
+            beyond: None,
         })
     }
 

@@ -20,6 +20,8 @@ const DECISION: &str = "gatepost block";
 pub(crate) struct Wiring {
     /// Where the resolver beside it is to ask.
     pub(crate) server: SocketAddr,
+    /// Where other machines can, if that is another address: an unspecified one is any of this machine's.
+    pub(crate) beyond: Option<SocketAddr>,
     /// What it is to ask there: these names and all below them. None lies in another.
     pub(crate) domains: Vec<Name>,
     /// The zones that mail programs ask, in the order of their origins.
@@ -109,6 +111,7 @@ impl Wiring {
         }
         let mut wiring = Self {
             server: server(&config.server.listen)?,
+            beyond: beyond(&config.server.listen),
             domains: domains(zones),
             zones: Vec::new(),
             left_out: Vec::new(),
@@ -263,6 +266,12 @@ fn server(listen: &[SocketAddr]) -> Result<SocketAddr, NotWired> {
     let at = || listen.iter().copied().map(reachable);
     let server = at().find(|at| at.ip().is_loopback()).or_else(|| at().next()).ok_or(NotWired::NoListen)?;
     if server.port() == 0 { Err(NotWired::AnyPort) } else { Ok(server) }
+}
+
+/// For those who cannot ask on loopback, when that is what resolvers here are told.
+fn beyond(listen: &[SocketAddr]) -> Option<SocketAddr> {
+    let is_loopback = server(listen).is_ok_and(|server| server.ip().is_loopback());
+    listen.iter().copied().find(|at| is_loopback && !at.ip().is_loopback() && at.port() != 0)
 }
 
 /// Each zone by itself: what else lies beside it may be somebody's who has to be asked for it. But all below the suffix that

@@ -14,7 +14,7 @@ use crate::client::{Client, Data, Manner, Over, Reply};
 use crate::doctor::finding::{Area, Check, Cure, Level};
 use crate::doctor::lines::Line;
 use crate::doctor::mail::Elsewhere;
-use crate::doctor::resolv_conf::{Server, servers};
+use crate::doctor::resolv_conf::{Server, rotates, servers};
 use crate::doctor::sample::Sample;
 use crate::doctor::told::Told;
 use crate::doctor::trap::{InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, ttl};
@@ -73,7 +73,8 @@ pub(super) fn look(
     let mut wrong = false;
     for (at, server) in servers(&text).iter().enumerate() {
         let most = ZONES[at.min(1)].min(zones.len());
-        let asked = Resolver::new(server, questions).look(&zones[..most], wiring, at == 0);
+        let is_first = at == 0 || rotates(&text);
+        let asked = Resolver::new(server, questions).look(&zones[..most], wiring, is_first);
         wrong |= asked.iter().any(|check| check.level != Level::Ok);
         checks.extend(asked);
     }
@@ -367,6 +368,11 @@ impl<'a> Resolver<'a> {
             false => self.known(),
         };
         let (program, is_here, name) = (*program, *is_here, &sample.listed);
+        let beyond = wiring.beyond.filter(|_| !is_here).and_then(who::as_seen);
+        let wiring = &match beyond {
+            Some(server) => Wiring { server, ..wiring.clone() },
+            None => wiring.clone(),
+        };
         let called = match (version, program) {
             (Some(version), Some(program)) => format!(" ({}, says `{version}`)", cure::name(program)),
             (Some(version), None) => format!(" (says `{version}`)"),
@@ -387,6 +393,11 @@ impl<'a> Resolver<'a> {
             // The C library asks it when the first one is silent.
             false => Check::warn(Area::Resolver, called, what),
         };
+        // Nobody may be able to tell it anything.
+        let check = match is_first || is_here || trap.is_harmless_yet() {
+            true => check,
+            false => check.cured_by(format!("take `nameserver {}` out of /etc/resolv.conf", self.ip())),
+        };
         if let Some((cause, cure)) = denied {
             return check.because(cause).cured(cure);
         }
@@ -405,7 +416,7 @@ impl<'a> Resolver<'a> {
             Trap::Unreached | Trap::AsksTheWorld(_) | Trap::BuiltIn | Trap::HasTheZoneAbove(_)
         );
         if cannot_reach && is_far {
-            return elsewhere(check, wiring);
+            return elsewhere(check, wiring, is_first);
         }
         if let Some(block) = is_unbound.then(|| who::unbound_asks_nobody_in(wiring.server.ip())).flatten() {
             return check
@@ -424,6 +435,14 @@ impl<'a> Resolver<'a> {
             )),
             false => check.because(told.cause),
         };
+        // It cannot be told from one that was not told.
+        let check = match (beyond, trap) {
+            (Some(_), Trap::Unreached) => check.cured_by(format!(
+                "gatepost: let it in, with {} in `access`, under [server], where it is not",
+                self.ip()
+            )),
+            _ => check,
+        };
         let mut cures = cure::cures(trap, program, wiring, unbound);
         cures.extend(filters::suspects(trap, program, wiring, lines));
         match (cures.is_empty(), told.otherwise) {
@@ -434,15 +453,18 @@ impl<'a> Resolver<'a> {
 }
 
 /// A resolver on another machine asks its own loopback.
-fn elsewhere(check: Check, wiring: &Wiring) -> Check {
+fn elsewhere(check: Check, wiring: &Wiring, is_first: bool) -> Check {
     let server = wiring.server;
-    check
-        .because(format!("this resolver is another machine, and gatepost answers on {server} alone, which only this machine can ask"))
-        .cured_by("run a resolver here that knows of gatepost, such as unbound (`gatepost snippet unbound`), and let it be the first in /etc/resolv.conf")
-        .cured(Cure {
-            how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
-            lines: String::new(),
-        })
+    let check = check
+        .because(format!("this resolver is another machine, and gatepost answers on {server} alone, which only this machine can ask"));
+    let check = match is_first {
+        true => check.cured_by("run a resolver here that knows of gatepost, such as unbound (`gatepost snippet unbound`), and let it be the first in /etc/resolv.conf"),
+        false => check,
+    };
+    check.cured(Cure {
+        how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
+        lines: String::new(),
+    })
 }
 
 /// As its data say, or else the configuration.

@@ -2,7 +2,7 @@
 //! when files were changed and processes started; changes nothing.
 //!
 //! Of Postfix postscreen alone is looked at: it may run for hours (postscreen(8)), while others live for minutes, and read main.cf when they
-//! begin. Of Exim nothing is said, whose daemon is the same process before and after it has read its files again.
+//! begin. Exim's daemon is the same process before and after it has read its files again: its log says.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use super::super::finding::Cure;
 use super::super::{cure, who};
 use super::trouble::Trouble;
-use super::{Mention, postfix};
+use super::{Mention, exim, postfix};
 use crate::snippet::Program;
 
 /// Files and processes have times of different grain.
@@ -50,8 +50,16 @@ const DAEMONS: [Daemon; 3] = [
 
 pub(super) fn look(mentions: &[Mention]) -> Vec<Trouble> {
     let changed = |file: &str| fs::metadata(file).and_then(|found| found.modified()).ok();
-    let found = DAEMONS.iter().filter_map(|daemon| of(daemon, daemon.read()?, mentions, &changed));
-    found.collect()
+    let found = DAEMONS.iter().filter_map(|daemon| {
+        let read = daemon.read()?;
+        of(daemon.program, daemon.reloads, mentions, &|file| is_after(read, changed(file)))
+    });
+    let exim = of(Program::Exim, "systemctl reload exim4", mentions, &exim::is_older_than);
+    found.chain(exim).collect()
+}
+
+fn is_after(read: SystemTime, changed: Option<SystemTime>) -> bool {
+    changed.is_some_and(|changed| changed > read + GRAIN)
 }
 
 impl Daemon {
@@ -62,27 +70,30 @@ impl Daemon {
     }
 }
 
-/// `read`: when it read its files for the last time. `changed`: when one was.
+/// `is_new`: whether a file was changed since it was read for the last time.
 fn of(
-    daemon: &Daemon,
-    read: SystemTime,
+    program: Program,
+    reloads: &str,
     mentions: &[Mention],
-    changed: &dyn Fn(&str) -> Option<SystemTime>,
+    is_new: &dyn Fn(&str) -> bool,
 ) -> Option<Trouble> {
-    let of_it = || mentions.iter().filter(|mention| mention.program == daemon.program);
-    let is_new = |file: &&str| changed(file).is_some_and(|changed| changed > read + GRAIN);
-    let file = of_it().filter_map(file).find(is_new)?;
+    let of_it = || mentions.iter().filter(|mention| mention.program == program);
+    // Many uses stand in few files.
+    let mut files: Vec<&str> = of_it().filter_map(file).collect();
+    files.sort_unstable();
+    files.dedup();
+    let file = files.into_iter().find(|file| is_new(file))?;
     let there = of_it().filter(|mention| self::file(mention) == Some(file));
-    let name = cure::name(daemon.program);
+    let name = cure::name(program);
     Some(Trouble {
-        program: daemon.program,
+        program,
         name: "mail-not-reloaded",
         is_bad: false,
         at: file.to_owned(),
         zones: there.map(|mention| mention.zone.clone()).collect(),
         rest: format!("{name} was started before this was changed, and has not read it since"),
         cause: "it asks as the file had it then, or not at all".to_owned(),
-        cure: Cure { how: "have it read its files again".to_owned(), lines: daemon.reloads.to_owned() },
+        cure: Cure { how: "have it read its files again".to_owned(), lines: reloads.to_owned() },
     })
 }
 
@@ -112,12 +123,13 @@ mod tests {
             does: Does::Weigh,
             looks_up: LooksUp::Addresses,
         };
-        let told = |changed: &dyn Fn(&str) -> Option<SystemTime>| {
-            of(&DAEMONS[1], read, std::slice::from_ref(&mention), changed).map(|trouble| trouble.at)
+        let told = |program, changed: Option<SystemTime>| {
+            let is_new = |file: &str| file == "/a" && is_after(read, changed);
+            of(program, "r", std::slice::from_ref(&mention), &is_new).map(|trouble| trouble.at)
         };
-        assert_eq!(told(&|file| (file == "/a").then(|| at(10))).as_deref(), Some("/a"));
-        assert_eq!(told(&|_| None), None);
-        assert_eq!(told(&|_| Some(at(1))), None);
-        assert_eq!(of(&DAEMONS[2], read, std::slice::from_ref(&mention), &|_| Some(at(10))), None);
+        assert_eq!(told(Program::Rspamd, Some(at(10))).as_deref(), Some("/a"));
+        assert_eq!(told(Program::Rspamd, None), None);
+        assert_eq!(told(Program::Rspamd, Some(at(1))), None);
+        assert_eq!(told(Program::Spamassassin, Some(at(10))), None);
     }
 }

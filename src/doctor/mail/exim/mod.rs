@@ -1,10 +1,11 @@
 //! Exim: `dnslists` in its ACLs, as it reads its configuration: macros in their places, `.ifdef` and `.include` followed.
 //!
-//! `acl` finds the statements that ask, and those that nobody comes to, `calls` who comes to what other ACLs call, `decided` what lets in whom a person blocks, `mild` those that refuse nobody for good; `never` those that hold for nobody
+//! `acl` finds the statements that ask, and those that nobody comes to, `age` whether the daemon has read the file since it was changed, `calls` who comes to what other ACLs call, `decided` what lets in whom a person blocks, `mild` those that refuse nobody for good; `never` those that hold for nobody
 //! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
-//! strangers relay; `reads` which file Exim reads, `astray` what lies in one that it does not read, `refused` what Exim itself refuses to read. Pure but for what the given function reads.
+//! strangers relay; `reads` which file Exim reads, `astray` what lies in one that it does not read, `refused` what Exim itself refuses to read. Pure but for `age`, `reads` and what the given function reads.
 
 mod acl;
+mod age;
 mod astray;
 mod calls;
 mod decided;
@@ -18,6 +19,7 @@ mod relays;
 mod sparing;
 mod taken;
 
+pub(super) use age::is_older_than;
 pub(super) use astray::{Debians, astray};
 pub(super) use reads::Reads;
 pub(super) use refused::{Said, Twice, refused};

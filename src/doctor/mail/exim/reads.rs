@@ -38,7 +38,7 @@ impl Reads {
 }
 
 /// Its processes.
-const NAMES: [&str; 2] = ["exim4", "exim"];
+pub(super) const NAMES: [&str; 2] = ["exim4", "exim"];
 
 /// `commands` are what its processes were started with, `options` what its service is; `own` is what it reads when nobody tells it.
 fn all(

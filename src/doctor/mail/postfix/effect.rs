@@ -295,9 +295,11 @@ fn broken(at: String, word: &str, asks: &[Question<'_>]) -> Idle {
     let cause = format!(
         "`{word}` stands in it, which is no restriction: smtpd answers 451 (Server configuration error) to all mail that comes as far"
     );
-    let how = match word.starts_with('{') {
-        true => "take the braces away",
-        false => {
+    let how = match word.chars().next() {
+        Some('{') => "take the braces away",
+        Some('#') => "put the comment into a line of its own, whose first sign is `#`",
+        Some('"' | '\'') => "take the quotes away",
+        _ => {
             "a comma ends a filter: put codes that differ in the last octet into brackets (127.0.1.[5;8]), or write a line for each"
         }
     };

@@ -192,14 +192,15 @@ pub(super) fn is_null_sender(key: &str, null: &str) -> bool {
 }
 
 /// What stands in a list where smtpd knows no such word, so that it answers 451 to all mail: codes behind a comma that parts
-/// restrictions, and a restriction in braces.
+/// restrictions, a restriction in braces, what was meant for a comment or stands in quotes.
 pub(super) fn unknown(value: &str) -> Option<&str> {
     let mut takes_more = false;
     for element in elements(value) {
         let is_code = element.starts_with("127.") && element.split(['=', '*']).count() == 1;
         let is_braced =
             element.strip_prefix('{').is_some_and(|text| text.trim_start().starts_with("reject_r"));
-        if !takes_more && (is_code || is_braced) {
+        let is_sign = element.starts_with(['#', '"', '\'']);
+        if !takes_more && (is_code || is_braced || is_sign) {
             return Some(element);
         }
         takes_more =
@@ -282,6 +283,11 @@ mod tests {
         assert_eq!(barred(&format!("warn_if_reject {asks}, {asks}")), None);
         assert_eq!(unknown("reject_rbl_client a.test=127.0.1.5,127.0.1.8"), Some("127.0.1.8"));
         assert_eq!(unknown("{ reject_rbl_client a.test }, permit"), Some("{ reject_rbl_client a.test }"));
+        assert_eq!(
+            unknown("reject_rbl_client a.test=127.0.1.5,  # mine reject_rbl_client b.test"),
+            Some("#")
+        );
+        assert_eq!(unknown("\"permit_mynetworks, reject_rbl_client a.test\""), Some("\"permit_mynetworks"));
         for known in [
             "reject_rbl_client a.test=127.0.1.[5;8], permit",
             "check_policy_service { inet:127.0.0.1:10023, timeout=2s }",
