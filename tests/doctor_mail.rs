@@ -132,6 +132,25 @@ fn one_finding_for_all_the_places_of_a_mistake() {
     });
 }
 
+/// As zones are written in master files.
+#[test]
+fn zones_with_a_dot() {
+    with_postfix("zones_with_a_dot", |host| {
+        let dotted = |program: &str| host.snippet(program).replace("internal=", "internal.=");
+        let told = found(host, &dotted("postfix"), SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert!(lines(&told.finding("mail-no-effect")).contains("internal=127."), "{told:#?}");
+        let on =
+            "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
+        let told = found(host, &(dotted("postscreen") + &host.snippet("postfix")), on);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert!(told.0.stdout.contains("postscreen ends with an error"), "{told:#?}");
+        let cure = lines(&told.finding("mail-no-effect"));
+        let main = host.snippet("postscreen") + &host.snippet("postfix") + &cure + "\n";
+        assert_eq!(found(host, &main, on).findings(&["mail"]), [""; 0], "{main}");
+    });
+}
+
 /// Who is asked for in lists before he is let pass as one's own.
 #[test]
 fn lists_before_own_people() {
@@ -452,6 +471,12 @@ fn spamassassin_that_nobody_asks() {
         let spamd = std::net::TcpListener::bind("127.0.0.1:783").unwrap();
         assert_eq!(calls("-u x").findings(&["mail"]), [""; 0]);
         drop(spamd);
+        let mode = |mode| fs::set_permissions(SPAMASSASSINS, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o600);
+        let told = found(host, "mailbox_command = procmail\n", SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert_eq!(lines(&told.finding("mail-no-effect")), format!("chmod 644 {SPAMASSASSINS}"));
+        mode(0o644);
         let told = found(host, "", SMTP);
         assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
         assert!(told.0.stdout.contains("hands mail to nobody who could call it"), "{told:#?}");

@@ -6,6 +6,7 @@ mod common;
 mod doctor_support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -172,6 +173,40 @@ fn pdns_recursor_right_after_a_restart() {
         drop(resolver);
         let _restarted = pdns_recursor(&program, "", &told, &lua);
         host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
+/// Somebody who comes from rbldnsd has left the resolver with it: it lists the test point, too.
+#[test]
+fn unbound_that_still_asks_rbldnsd() {
+    let test = "unbound_that_still_asks_rbldnsd";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    let Some(rbldnsd) = installed("rbldnsd", "rbldnsd", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&[ZONE], "");
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        file(folder.path(), "old", "127.0.0.2\n192.0.2.7\n");
+        let mut command = Command::new(rbldnsd);
+        command.args(["-n", "-q", "-u", "nobody", "-b", "127.0.0.1/530", "-w"]).arg(folder.path());
+        let mut old = command.arg(format!("{ZONE}:ip4set:old")).spawn().unwrap();
+        let name = format!("2.0.0.127.{ZONE}");
+        let end = Instant::now() + PATIENCE;
+        while dns::try_ask("127.0.0.1:530".parse().unwrap(), &name, A).is_none() {
+            assert!(Instant::now() < end, "rbldnsd does not answer");
+        }
+        let told = host.snippet("unbound");
+        let resolver = unbound(&program, "", &told.replace("127.0.0.1@5354", "127.0.0.1@530"));
+        assert_eq!(asked(&name).0, NOERROR);
+        let found = host.doctor(&[]);
+        let cures = found.first("resolver-asks-another");
+        assert_eq!(cures.len(), 1, "{found:#?}");
+        assert!(cures[0].contains("127.0.0.1@5354"), "{found:#?}");
+        drop(resolver);
+        let _told = unbound(&program, "", &cures[0]);
+        host.doctor(&[]).is_right_in(&WAY);
+        old.kill().unwrap();
+        old.wait().unwrap();
     });
 }
 

@@ -85,6 +85,7 @@ fn by_ipv6(server: &SocketAddr) -> Cure {
 /// The parts to try one after the other, each with what has to be so for it.
 fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static str)> {
     const TOLD: &str = "where it has been told of gatepost";
+    const INSTEAD: &str = "in the place of what names the other server for these zones";
     const NOT_TOLD: &str = "where it has not been told of gatepost";
     match (trap, program) {
         (Trap::Validates, Program::Unbound) => vec![(Part::With(&["domain-insecure"]), "")],
@@ -119,6 +120,8 @@ fn parts(trap: &Trap, program: Program, loopback: bool) -> Vec<(Part, &'static s
         (Trap::Unreached, Program::Unbound) if loopback => {
             vec![(Part::With(&["do-not-query-localhost"]), TOLD), (Part::All, NOT_TOLD)]
         }
+        (Trap::AsksAnother, Program::Bind) => vec![(Part::From("zone \""), INSTEAD)],
+        (Trap::AsksAnother, _) => vec![(Part::All, INSTEAD)],
         (Trap::Unreached | Trap::AsksTheWorld(_) | Trap::Minimises, Program::Bind) => {
             vec![(Part::From("zone \""), "")]
         }

@@ -59,6 +59,11 @@ impl Told {
                 };
                 told("resolver-unreached", "SERVFAIL", cause)
             }
+            Trap::AsksAnother => told(
+                "resolver-asks-another",
+                "the answer, but another server's,",
+                "it asks another server for this zone, such as the one before gatepost, or remembers what that said (its SOA record is not gatepost's): what gatepost lists and whom you block does not count there",
+            ),
             Trap::RefusesAddress => told(
                 "resolver-refuses-address",
                 "SERVFAIL or REFUSED, though it gets the answers",

@@ -36,6 +36,10 @@ pub(crate) struct Observed<'a> {
     pub(crate) signed: Option<Reply>,
     /// How long the resolver has both last, as far as it says.
     pub(crate) ttls: Ttls<Option<Ttl>>,
+    /// Who is responsible for the zone, and by what mailbox (MNAME, RNAME), as it is in service.
+    pub(crate) authority: Option<(Name, Name)>,
+    /// Of the zone itself, if it was asked for who is.
+    pub(crate) soa: Option<Reply>,
     /// Of the root, if it was asked: whether it resolves anything besides.
     pub(crate) root: Option<Reply>,
     /// It answers anything at all.
@@ -99,6 +103,8 @@ pub(crate) enum Trap {
     Invents(Vec<Data>),
     /// It answers this zone alone: it is an authoritative server.
     IsNoResolver,
+    /// It has what another server says of the zone, which lists the same.
+    AsksAnother,
 }
 
 /// What lasts too long.
@@ -175,6 +181,9 @@ fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
     if let Some(trap) = seen.unlisted.as_ref().and_then(|unlisted| of_the_unlisted(seen, unlisted)) {
         return Some(trap);
     }
+    if is_anothers(seen) {
+        return Some(Trap::AsksAnother);
+    }
     let validates = seen.signed.as_ref().is_some_and(|reply| reply.rcode == Rcode::SERVFAIL);
     if validates {
         return Some(Trap::ValidatesWhenAsked);
@@ -227,6 +236,24 @@ fn of_the_unlisted(seen: &Observed<'_>, unlisted: &Reply) -> Option<Trap> {
     // A second for the server to take it over, and one for the clocks.
     let may_remember = since <= Duration::from_secs(u64::from(ttls.unlisted) + 2);
     (is_ours(&owner, seen.zone) && serial != now && !may_remember).then_some(Trap::Remembers(serial))
+}
+
+/// Whether what it has is another server's, such as the one before gatepost: by whom that names as responsible, or that it names nobody.
+fn is_anothers(seen: &Observed<'_>) -> bool {
+    let Some((primary, mailbox)) = &seen.authority else { return false };
+    let is = |text: &str, own: &Name| text.parse::<Name>().is_ok_and(|name| name == *own);
+    let denied = seen.unlisted.as_ref().and_then(start_of_authority);
+    if let Some(soa) = denied.filter(|soa| is(&soa.owner, seen.zone)) {
+        return !is(soa.primary, primary) || !is(soa.mailbox, mailbox);
+    }
+    let Some(reply) = seen.soa.as_ref().filter(|reply| reply.rcode == Rcode::NOERROR) else { return false };
+    let mut named = reply.answers.iter().filter_map(|record| record.start_of_authority());
+    !named.any(|(of, by, _)| is(of, primary) && is(by, mailbox))
+}
+
+/// Whether a denial says who is responsible for this zone.
+pub(crate) fn says_whose(denial: &Reply, zone: &Name) -> bool {
+    start_of_authority(denial).is_some_and(|soa| soa.owner.parse::<Name>().is_ok_and(|owner| owner == *zone))
 }
 
 /// What stands before a resolver (dnsdist) passes gatepost's answers on as they are, and the resolver's, too.
@@ -352,6 +379,7 @@ mod tests {
         signed: Option<Reply>,
         ttls: Ttls<Option<Ttl>>,
         root: Option<Reply>,
+        soa: Option<Reply>,
         is_alive: bool,
         since: u64,
     }
@@ -366,6 +394,7 @@ mod tests {
             signed: None,
             ttls: Ttls { listed: None, unlisted: None },
             root: None,
+            soa: None,
             is_alive: true,
             since: 3600,
         }
@@ -391,6 +420,8 @@ mod tests {
             kept: case.kept,
             signed: case.signed,
             ttls: case.ttls,
+            authority: Some(("ns.bl.example".parse().unwrap(), "x.bl.example".parse().unwrap())),
+            soa: case.soa,
             root: case.root,
             is_alive: case.is_alive,
         })
@@ -403,6 +434,21 @@ mod tests {
         assert_eq!(judged(of(Reply { authoritative: true, ..right() })), None);
         // A new serial, and a minute in which the old one may be remembered.
         assert_eq!(judged(Case { unlisted: Some(ours(SERIAL - 1)), since: 60, ..of(right()) }), None);
+    }
+
+    #[test]
+    fn whose_zone_it_is() {
+        let asked =
+            |unlisted: Option<Reply>, soa: Option<Reply>| judged(Case { unlisted, soa, ..of(right()) });
+        let others = Some(nxdomain("bl.example.", "ns.old.example. x.bl.example.", SERIAL));
+        assert_eq!(asked(others, None), Some(Trap::AsksAnother));
+        // It names nobody where it denies: then it is asked.
+        let named = |reply: Reply| Reply { rcode: Rcode::NOERROR, answers: reply.authorities, ..right() };
+        let nobody = || Some(reply(Rcode::NXDOMAIN));
+        assert_eq!(asked(nobody(), Some(named(ours(SERIAL - 1)))), None);
+        assert_eq!(asked(nobody(), Some(reply(Rcode::NOERROR))), Some(Trap::AsksAnother));
+        assert_eq!(asked(nobody(), Some(reply(Rcode::SERVFAIL))), None);
+        assert_eq!(asked(nobody(), None), None);
     }
 
     #[test]

@@ -17,13 +17,16 @@ use crate::doctor::mail::Elsewhere;
 use crate::doctor::resolv_conf::{Server, rotates, servers};
 use crate::doctor::sample::Sample;
 use crate::doctor::told::Told;
-use crate::doctor::trap::{InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, ttl};
+use crate::doctor::trap::{
+    InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, says_whose, ttl,
+};
 use crate::doctor::who::UnboundAsks;
 use crate::doctor::{below, c_library, cure, filters, lines, unbound_forwards, who};
 use crate::model::{Name, Rtype, Ttl};
 use crate::snippet::wiring::Wiring;
 use crate::snippet::{Program, localhost};
 use crate::wire::Rcode;
+use crate::zone::{Authority, InZoneName};
 
 /// Zones that are asked of the first server, of each of the names that a resolver is told of at least one; of the others.
 const ZONES: [usize; 2] = [16, 2];
@@ -257,6 +260,7 @@ impl<'a> Resolver<'a> {
         let nobody_asked = Manner { recursion: false, ..unchecked };
         let kept = (is_wrong && is_lost(&listed_unchecked)).then(|| self.ask(listed, nobody_asked)).flatten();
         let looks_like_ours = reply.as_ref().is_ok_and(|reply| reply.authoritative && !reply.recursive);
+        let is_named = unlisted_checked.as_ref().is_some_and(|denial| says_whose(denial, zone.origin()));
         // What one keeps that passes on what it gets, it says when it is asked again.
         let lasts = |name: &Name, reply: &Reply| match is_passed_on(reply) {
             true if self.asked_again.get() >= ASKED_AGAIN => None,
@@ -284,6 +288,8 @@ impl<'a> Resolver<'a> {
             kept,
             ttls,
             signed: right.then(|| self.ask(listed, Manner { signed: true, ..RECURSIVE })).flatten(),
+            authority: zone.answering().and_then(|data| authority(zone.origin(), data.authority())),
+            soa: (right && !is_named).then(|| self.ask_for(zone.origin(), Rtype::SOA)).flatten(),
             root: (right && looks_like_ours).then(|| self.ask_for(&Name::root(), Rtype::SOA)).flatten(),
             listed: reply,
             is_alive,
@@ -413,7 +419,11 @@ impl<'a> Resolver<'a> {
         let cannot_reach = !is_here && wiring.server.ip().is_loopback();
         let is_far = matches!(
             trap,
-            Trap::Unreached | Trap::AsksTheWorld(_) | Trap::BuiltIn | Trap::HasTheZoneAbove(_)
+            Trap::Unreached
+                | Trap::AsksTheWorld(_)
+                | Trap::AsksAnother
+                | Trap::BuiltIn
+                | Trap::HasTheZoneAbove(_)
         );
         if cannot_reach && is_far {
             return elsewhere(check, wiring, is_first);
@@ -465,6 +475,12 @@ fn elsewhere(check: Check, wiring: &Wiring, is_first: bool) -> Check {
         how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
         lines: String::new(),
     })
+}
+
+/// Who is responsible for a zone, and by what mailbox.
+fn authority(origin: &Name, authority: &Authority) -> Option<(Name, Name)> {
+    let name = |part: &InZoneName| Name::from_wire(&part.to_wire(origin));
+    Some((name(&authority.mname)?, name(&authority.rname)?))
 }
 
 /// As its data say, or else the configuration.

@@ -254,6 +254,7 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(resolved.hidden);
     found.idle.extend(spamassassin::relays::dead(&unloaded, &found.mentions));
     found.troubles.extend(spamassassin::relays::trusting(&texts, &found.mentions));
+    found.troubles.extend(spamassassin::astray::shut(&found.mentions, &spamassassin::astray::is_roots));
     found.scored = spamassassin::scores::Scored::of(&texts);
     if let Some(read) = reads.first() {
         let running = who::processes();
