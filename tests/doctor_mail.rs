@@ -132,14 +132,18 @@ fn one_finding_for_all_the_places_of_a_mistake() {
     });
 }
 
-/// As zones are written in master files.
+/// A dot at the end, as zones are written in master files, and a range as others write it.
 #[test]
-fn zones_with_a_dot() {
-    with_postfix("zones_with_a_dot", |host| {
+fn zones_and_filters_that_postfix_cannot_read() {
+    with_postfix("zones_and_filters_that_postfix_cannot_read", |host| {
         let dotted = |program: &str| host.snippet(program).replace("internal=", "internal.=");
         let told = found(host, &dotted("postfix"), SMTP);
         assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
         assert!(lines(&told.finding("mail-no-effect")).contains("internal=127."), "{told:#?}");
+        let unread = host.snippet("postfix").replacen("=127.0.", "=127.0.1-", 1);
+        let told = found(host, &unread, SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert!(told.0.stdout.contains("is no filter that Postfix can read"), "{told:#?}");
         let on =
             "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
         let told = found(host, &(dotted("postscreen") + &host.snippet("postfix")), on);

@@ -200,10 +200,11 @@ fn unbound_that_still_asks_rbldnsd() {
         assert_eq!(asked(&name).0, NOERROR);
         let found = host.doctor(&[]);
         let cures = found.first("resolver-asks-another");
-        assert_eq!(cures.len(), 1, "{found:#?}");
-        assert!(cures[0].contains("127.0.0.1@5354"), "{found:#?}");
+        assert_eq!(cures, ["    forward-addr: 127.0.0.1@5354"], "{found:#?}");
+        let (how, _) = &found.cures("resolver-asks-another")[0];
+        assert!(how.contains("`forward-addr: 127.0.0.1@530` (") && how.contains("gatepost.conf:"), "{how}");
         drop(resolver);
-        let _told = unbound(&program, "", &cures[0]);
+        let _told = unbound(&program, "", &told);
         host.doctor(&[]).is_right_in(&WAY);
         old.kill().unwrap();
         old.wait().unwrap();

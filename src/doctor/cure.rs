@@ -237,7 +237,7 @@ fn place(program: Program, part: Part) -> Option<(&'static str, &'static str)> {
             ("beside options { … } (Debian: named.conf.local)", "rndc reconfig")
         }
         Program::Bind => (
-            "within options { … } (Debian: named.conf.options), in place of such a line that is there",
+            "within options { … } (Debian: named.conf.options); where such a statement is there already, add what stands in its braces to that one, and take nothing out",
             "rndc reconfig",
         ),
         Program::Dnsmasq => ("in a file in /etc/dnsmasq.d", "systemctl restart dnsmasq"),
@@ -254,7 +254,7 @@ fn place(program: Program, part: Part) -> Option<(&'static str, &'static str)> {
             ("in /etc/dnssec-trust-anchors.d/gatepost.negative", "systemctl restart systemd-resolved")
         }
         Program::SystemdResolved => (
-            "in a file in /etc/systemd/resolved.conf.d, and no other `DNS=` in resolved.conf and beside it (of several it asks one for everything)",
+            "where a link has a server of its own for all other names (`resolvectl status`; else have another resolver, `gatepost snippet unbound`): in a file in /etc/systemd/resolved.conf.d, and no other `DNS=` in resolved.conf and beside it (of several it asks one for everything)",
             "systemctl restart systemd-resolved",
         ),
         _ => return None,

@@ -59,6 +59,14 @@ impl Told {
                 };
                 told("resolver-unreached", "SERVFAIL", cause)
             }
+            Trap::ResolvesNothingElse => or(
+                told(
+                    "resolver-resolves-nothing-else",
+                    "the answer, but REFUSED for all other names (the root),",
+                    "it has no server but gatepost, which answers for its own zones alone, and no link has one of its own",
+                ),
+                "give a link a server of its own (`resolvectl status` shows them), or have a resolver in its place that can ask both: `gatepost snippet unbound`",
+            ),
             Trap::AsksAnother => told(
                 "resolver-asks-another",
                 "the answer, but another server's,",

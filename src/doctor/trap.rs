@@ -103,6 +103,8 @@ pub(crate) enum Trap {
     Invents(Vec<Data>),
     /// It answers this zone alone: it is an authoritative server.
     IsNoResolver,
+    /// It asks gatepost for everything, which refuses all but its zones.
+    ResolvesNothingElse,
     /// It has what another server says of the zone, which lists the same.
     AsksAnother,
 }
@@ -180,6 +182,9 @@ fn after_the_listing(seen: &Observed<'_>, listed: &Reply) -> Option<Trap> {
     }
     if let Some(trap) = seen.unlisted.as_ref().and_then(|unlisted| of_the_unlisted(seen, unlisted)) {
         return Some(trap);
+    }
+    if seen.root.as_ref().is_some_and(|root| root.recursive && root.rcode == Rcode::REFUSED) {
+        return Some(Trap::ResolvesNothingElse);
     }
     if is_anothers(seen) {
         return Some(Trap::AsksAnother);
@@ -434,6 +439,14 @@ mod tests {
         assert_eq!(judged(of(Reply { authoritative: true, ..right() })), None);
         // A new serial, and a minute in which the old one may be remembered.
         assert_eq!(judged(Case { unlisted: Some(ours(SERIAL - 1)), since: 60, ..of(right()) }), None);
+    }
+
+    #[test]
+    fn who_resolves_nothing_else() {
+        let asked = |root: Reply| judged(Case { root: Some(root), ..of(right()) });
+        assert_eq!(asked(reply(Rcode::REFUSED)), Some(Trap::ResolvesNothingElse));
+        assert_eq!(asked(reply(Rcode::SERVFAIL)), None);
+        assert_eq!(asked(reply(Rcode::NOERROR)), None);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Forward {
     /// `forward` or `stub`.
     kind: &'static str,
     keeps_nothing: bool,
+    /// Whom it asks, and where that stands.
+    asks: Vec<Line>,
 }
 
 /// Of all lines of its configuration, in their order.
@@ -48,6 +50,8 @@ pub(crate) fn of(lines: &[Line]) -> Vec<Forward> {
     // The section that is open, and what it has said before its name.
     let mut kind = None;
     let mut keeps_nothing = false;
+    let mut asks: Vec<Line> = Vec::new();
+    let mut is_named = false;
     for line in lines {
         match line.text.as_str() {
             "forward-zone:" => (kind, keeps_nothing) = (Some("forward"), false),
@@ -55,9 +59,20 @@ pub(crate) fn of(lines: &[Line]) -> Vec<Forward> {
             text if text.ends_with(':') && !text.contains(' ') => kind = None,
             _ => {}
         }
+        if line.text.ends_with(':') {
+            asks.clear();
+            is_named = false;
+        }
         let Some(kind) = kind else { continue };
         if let Some(name) = line.value_of("name").and_then(|name| name.parse().ok()) {
-            forwards.push(Forward { name, place: line.place.clone(), kind, keeps_nothing });
+            let (place, asks) = (line.place.clone(), std::mem::take(&mut asks));
+            forwards.push(Forward { name, place, kind, keeps_nothing, asks });
+            is_named = true;
+        } else if line.value_of(&format!("{kind}-addr")).is_some() {
+            match forwards.last_mut().filter(|_| is_named) {
+                Some(last) => last.asks.push(line.clone()),
+                None => asks.push(line.clone()),
+            }
         } else if let Some(value) = line.value_of(&format!("{kind}-no-cache")) {
             keeps_nothing = value == "yes";
             if let Some(last) = forwards.last_mut().filter(|last| last.kind == kind) {
@@ -95,6 +110,38 @@ fn lacking(forwards: &[Forward], wiring: &Wiring) -> Vec<Forward> {
         }
     }
     lacking
+}
+
+/// That it was told to ask somebody else for names that are gatepost's, as it was before. What it asks for a domain above is another's.
+pub(crate) fn astray(wiring: &Wiring, lines: &[Line]) -> Option<(String, Cure)> {
+    let server = wiring.server;
+    let is_gateposts = |line: &&Line| {
+        let value = line.text.split_once(':').map_or("", |(_, value)| value.trim().trim_matches('"'));
+        let value = value.split('#').next().unwrap_or_default();
+        let (ip, port) = value.split_once('@').unwrap_or((value, "53"));
+        let is_its = |ip: IpAddr| {
+            ip == server.ip() || wiring.beyond.is_some_and(|at| at.ip().is_unspecified() || at.ip() == ip)
+        };
+        port == server.port().to_string() && ip.parse().is_ok_and(is_its)
+    };
+    let mut wrong: Vec<&Line> = Vec::new();
+    let mut kinds = BTreeSet::new();
+    let forwards = of(lines);
+    for forward in &forwards {
+        let is_ours = wiring.domains.iter().any(|domain| forward.name.is_in(domain));
+        if is_ours && !forward.asks.iter().any(|line| is_gateposts(&line)) {
+            wrong.extend(&forward.asks);
+            kinds.insert(forward.kind);
+        }
+    }
+    let first = &wrong.first()?.text;
+    let places: Vec<String> = wrong.iter().map(|line| format!("`{}` ({})", line.text, line.place)).collect();
+    let at = format!("{}@{}", server.ip(), server.port());
+    let cure = Cure {
+        how: format!("unbound: in the place of {}, then `systemctl restart unbound`", places.join(", ")),
+        lines: kinds.iter().map(|kind| format!("    {kind}-addr: {at}")).collect::<Vec<_>>().join("\n"),
+    };
+    Some((format!("it was told to ask somebody else (`{first}`), and gatepost answers at {at}"), cure))
 }
 
 /// That it may deny a name, or, as it has just done so, does.
@@ -177,6 +224,29 @@ mod tests {
 
     const TOLD: &str =
         "server:\n port: 53\nforward-zone:\n name: \"gatepost.internal\"\n forward-addr: 127.0.0.1@5354\n";
+
+    #[test]
+    fn whom_it_was_told_to_ask() {
+        let told =
+            |text: &str| astray(&wiring("bl.example"), &lines(text)).map(|(_, cure)| (cure.how, cure.lines));
+        let zone = |name: &str, asks: &str| format!("forward-zone:\n name: \"{name}\"\n{asks}\n");
+        let (how, lines) = told(&zone("bl.example", " forward-addr: 127.0.0.1@530")).unwrap();
+        assert!(
+            how.contains("`forward-addr: 127.0.0.1@530` (") && lines == "    forward-addr: 127.0.0.1@5354",
+            "{how}"
+        );
+        let before = "stub-zone:\n stub-addr: 127.0.0.1@530\n name: pol.bl.example\n";
+        assert_eq!(told(before).unwrap().1, "    stub-addr: 127.0.0.1@5354");
+        for right in [
+            zone("bl.example", " forward-addr: 127.0.0.1@5354"),
+            zone("bl.example", " forward-addr: 192.0.2.9@53\n forward-addr: \"127.0.0.1@5354#x\""),
+            zone("example", " forward-addr: 192.0.2.9"),
+            zone("other.example", " forward-addr: 192.0.2.9"),
+            zone("bl.example", ""),
+        ] {
+            assert_eq!(told(&right), None, "{right}");
+        }
+    }
 
     #[test]
     fn what_it_asks_and_keeps() {

@@ -10,8 +10,9 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "systemd-resolved",
         "systemd-resolved: asks gatepost for its zones. For a file in /etc/systemd/resolved.conf.d.",
     );
-    text.note("It asks a global server for all else, too; gatepost refuses that, and the server of the link answers. A mail server");
-    text.note("is better served by one of the other resolvers. It asks nobody while loopback is the only interface that is up.");
+    text.note("It asks a global server for all else, too; gatepost refuses that, and the server of the link answers. Where no link has one");
+    text.note("(`resolvectl status`), nothing else is resolved any more. A mail server is better served by one of the other resolvers.");
+    text.note("It asks nobody while loopback is the only interface that is up.");
     text.note(
         "Of several global servers it asks one for everything: no other DNS= in resolved.conf and beside it.",
     );

@@ -290,7 +290,9 @@ impl<'a> Resolver<'a> {
             signed: right.then(|| self.ask(listed, Manner { signed: true, ..RECURSIVE })).flatten(),
             authority: zone.answering().and_then(|data| authority(zone.origin(), data.authority())),
             soa: (right && !is_named).then(|| self.ask_for(zone.origin(), Rtype::SOA)).flatten(),
-            root: (right && looks_like_ours).then(|| self.ask_for(&Name::root(), Rtype::SOA)).flatten(),
+            root: (right && (looks_like_ours || who::by_address(self.ip()).is_some()))
+                .then(|| self.ask_for(&Name::root(), Rtype::SOA))
+                .flatten(),
             listed: reply,
             is_alive,
         }
@@ -358,6 +360,7 @@ impl<'a> Resolver<'a> {
         let is_asked = |name: &str| name.parse::<Name>().is_ok_and(|name| zone.zone.origin().is_in(&name));
         let server = format!("{at}@{}", wiring.server.port());
         let mut addresses = values("forward-addr").chain(values("stub-addr"));
+        let may_ask = may_ask && asks_from(lines).is_none();
         may_ask && values("name").any(is_asked) && addresses.any(|address| address == server)
     }
 
@@ -407,6 +410,13 @@ impl<'a> Resolver<'a> {
         if let Some((cause, cure)) = denied {
             return check.because(cause).cured(cure);
         }
+        let is_anothers = matches!(trap, Trap::Unreached | Trap::AsksAnother | Trap::AsksTheWorld(_));
+        let is_unbounds = is_here && program == Some(Program::Unbound);
+        if let Some((cause, cure)) =
+            (is_unbounds && is_anothers).then(|| unbound_forwards::astray(wiring, lines)).flatten()
+        {
+            return check.because(cause).cured(cure);
+        }
         if let Some(own) = program.and_then(|program| filters::own(trap, program, sample, wiring, lines)) {
             return check.because(own.cause).cured(own.cure);
         }
@@ -453,6 +463,14 @@ impl<'a> Resolver<'a> {
             )),
             _ => check,
         };
+        let asks_from = asks_from(lines).filter(|_| is_unbounds && *trap == Trap::Unreached);
+        let check = match asks_from {
+            Some(line) => check.cured_by(format!(
+                "gatepost: let it in at the address that it asks from, `{}` ({}): in `access`, under [server]",
+                line.text, line.place
+            )),
+            None => check,
+        };
         let mut cures = cure::cures(trap, program, wiring, unbound);
         cures.extend(filters::suspects(trap, program, wiring, lines));
         match (cures.is_empty(), told.otherwise) {
@@ -475,6 +493,15 @@ fn elsewhere(check: Check, wiring: &Wiring, is_first: bool) -> Check {
         how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
         lines: String::new(),
     })
+}
+
+/// The address that unbound asks from, where that is set: not loopback, which gatepost lets in.
+fn asks_from(lines: &[Line]) -> Option<&Line> {
+    let is_outside = |line: &&Line| {
+        let address = line.value_of("outgoing-interface").and_then(|value| value.parse::<IpAddr>().ok());
+        address.is_some_and(|address| !address.is_loopback())
+    };
+    lines.iter().find(is_outside)
 }
 
 /// Who is responsible for a zone, and by what mailbox.

@@ -88,6 +88,13 @@ impl Filter {
         all.map_or(Self::Some, Self::Bits)
     }
 
+    /// Codes, each by itself: what has one of these signs and no letter is none, and no answer is the same.
+    pub(super) fn of_each<'a>(codes: impl Iterator<Item = &'a str>, signs: &[char]) -> Self {
+        let is_plain = |code: &str| code.chars().all(|c| !c.is_alphabetic() && !"$%\\^*+?".contains(c));
+        let codes: Vec<&str> = codes.filter(|code| !code.contains(signs) || !is_plain(code)).collect();
+        if codes.is_empty() { Self::Codes(Vec::new()) } else { Self::of(&codes.join(",")) }
+    }
+
     /// Codes as Postfix writes them (`127.0.0.[4;6..9]`), parted by commas.
     pub(super) fn of(text: &str) -> Self {
         let patterns: Option<Vec<_>> = text.split(',').map(|code| pattern(code.trim())).collect();
@@ -114,6 +121,10 @@ fn octet(text: &str) -> Option<Vec<(u8, u8)>> {
 /// Codes as SpamAssassin's rules look for them: `127.0.1.5`, or the pattern that is printed for it,
 /// `^(?:127\.0\.0\.(?:4|5)|127\.0\.2\.2)$`.
 pub(super) fn of_pattern(text: &str) -> Filter {
+    // A comma is a sign like others there, and no answer has one.
+    if text.chars().all(|c| c.is_ascii_digit() || ".,; ".contains(c)) {
+        return Filter::of_each(std::iter::once(text), &[',', ';']);
+    }
     let plain = text.replace("\\.", ".");
     let plain = plain.strip_prefix('^').and_then(|text| text.strip_suffix('$')).unwrap_or(&plain);
     let plain = plain.strip_prefix("(?:").and_then(|text| text.strip_suffix(')')).unwrap_or(plain);
@@ -147,6 +158,19 @@ mod tests {
         assert!(lets([0, 4]) && lets([0, 5]) && lets([2, 2]) && !lets([2, 4]) && !lets([0, 2]));
         assert_eq!(of_pattern("127.0.1.5"), Filter::of("127.0.1.5"));
         assert_eq!(of_pattern(r"^127\.0\.0\.\d+$"), Filter::Some);
+    }
+
+    #[test]
+    fn codes_that_are_none() {
+        let none = Filter::Codes(Vec::new());
+        for text in ["127.0.1.4,127.0.1.9", "127.0.1.4;127.0.2.2"] {
+            assert_eq!(of_pattern(text), none, "{text}");
+        }
+        let each = |codes: &[&str]| Filter::of_each(codes.iter().copied(), &[',', '/']);
+        assert_eq!(each(&["127.0.1.4,127.0.1.9"]), none);
+        assert_eq!(each(&["127.0.1.0/24"]), none);
+        assert_eq!(each(&["127.0.1.4", "127.0.1.0/24"]), Filter::of("127.0.1.4"));
+        assert_eq!(each(&["127.0.%d+.0"]), Filter::Some);
     }
 
     #[test]

@@ -278,13 +278,15 @@ fn looked_up(key: &str) -> LooksUp {
 fn filter(text: &str) -> Filter {
     let every = |filter| Filter::Every(Box::new(filter));
     let starts = |start: &str| text.strip_prefix(start).map(str::trim);
-    if let Some(codes) = starts("==") {
-        return every(Filter::of(codes));
+    // As Postfix parts them they are one word, which is no answer's.
+    let codes = |codes: &str| Filter::of_each(codes.split(','), &[';', '-', '[']);
+    if let Some(text) = starts("==") {
+        return every(codes(text));
     }
     match (starts("=&"), starts("&"), starts("=")) {
         (Some(bits), ..) => every(Filter::of_bits(bits)),
         (_, Some(bits), _) => Filter::of_bits(bits),
-        (.., Some(codes)) => Filter::of(codes),
+        (.., Some(text)) => codes(text),
         _ => Filter::Open,
     }
 }

@@ -8,7 +8,7 @@ use super::super::{Does, Idle, Mention};
 use super::Setup;
 use super::again::{CLASSES, unclassed};
 use super::config::{Parameters, Service, Written, expanded};
-use super::dotted;
+use super::misspelt;
 use super::restrictions::{Barred, Question, is_null_sender, naming, questions, shuts, unknown, words};
 use super::screen::{self, SITES};
 use super::tables::{Tables, named as named_by, outside};
@@ -50,7 +50,9 @@ pub(in super::super) fn of(setup: &Setup) -> (Vec<Mention>, Vec<Idle>) {
             let sites = parameters.get(SITES).map_or("", String::as_str);
             add(&mut mentions, screen::sites(sites));
             screened = named(SITES, sites).into_iter().collect();
-            idle.extend(dotted::in_sites(sites));
+            idle.extend(misspelt::in_sites(sites));
+            let action = parameters.get(screen::ACTION).map_or("", String::as_str);
+            idle.extend(misspelt::in_action(action, sites));
             hindered = screen::hindered(setup, own, &parameters);
             if own.overrides.iter().any(|(name, _)| name == SITES) {
                 let main = setup.parameters.get(SITES).map_or("", String::as_str);
@@ -218,7 +220,7 @@ fn asked(parameters: &Parameters, tables: &Tables, at: impl Fn(&str) -> String) 
                 questions.iter().filter(|asks| asks.barred == Some(barred)).collect();
             idle.push(self::barred(at(name), barred, &asks));
         }
-        idle.extend(dotted::in_list(value, &at(name)));
+        idle.extend(misspelt::in_list(value, &at(name)));
         idle.extend(unknown(value).map(|word| broken(at(name), word, &questions)));
         welcomed.extend(welcome::before(value, &at(name), parameters, tables));
         add(&mut mentions, in_tables(value, &at(name), of_bounces, null, tables));

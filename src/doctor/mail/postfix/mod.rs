@@ -1,16 +1,16 @@
 //! Postfix: what it has in effect, as `postconf` says it where it is there, else as its files read. Asks and reads; changes nothing.
 //!
-//! `config` reads the files' text, `margin` what of it lost its blanks, `glued` which of its lines are two, `dotted` which of its zones are no names to it, `restrictions` what a list of smtpd's asks, `tables` what its tables bring in, `asking` by which of its lines, `screen` what postscreen
+//! `config` reads the files' text, `margin` what of it lost its blanks, `glued` which of its lines are two, `misspelt` which of its zones and filters it cannot read, `restrictions` what a list of smtpd's asks, `tables` what its tables bring in, `asking` by which of its lines, `screen` what postscreen
 //! does, and `effect` finds the zones that are asked, and those that are named where that has no effect, `order` whom they refuse that they
 //! should not, and `again` what is set twice.
 
 mod again;
 mod asking;
 mod config;
-mod dotted;
 mod effect;
 mod glued;
 mod margin;
+mod misspelt;
 mod order;
 mod restrictions;
 mod screen;

@@ -66,12 +66,15 @@ pub(super) fn mentions(file: &str, text: &str) -> Vec<Mention> {
     mentions
 }
 
+/// In a code of rspamd's: several, or a network, are none to it.
+const NO_CODE: [char; 3] = [',', ';', '/'];
+
 fn mention(file: &str, block: &Block) -> Option<Mention> {
     let (zone, line) = block.zone.as_ref()?;
     let filter = match (block.filtered, block.codes.is_empty()) {
         (false, _) => Filter::Open,
         (true, true) => Filter::Some,
-        (true, false) => Filter::of(&block.codes.join(",")),
+        (true, false) => Filter::of_each(block.codes.iter().map(String::as_str), &NO_CODE),
     };
     let zone = zone.trim_end_matches('.').parse().ok()?;
     let (at, looks_up) = (format!("{file}:{line}"), LooksUp::Something);

@@ -295,7 +295,9 @@ fn symbols(block: &Block) -> Vec<(String, Filter)> {
     let mut symbols: Vec<(String, Filter)> = Vec::new();
     for codes in coded.filter_map(Node::block) {
         for (symbol, _) in &codes.0 {
-            symbols.push((symbol.to_ascii_uppercase(), Filter::of(&codes.texts(symbol).join(","))));
+            let texts = codes.texts(symbol);
+            let filter = Filter::of_each(texts.iter().map(AsRef::as_ref), &super::NO_CODE);
+            symbols.push((symbol.to_ascii_uppercase(), filter));
         }
     }
     let bits = ["returnbits", "return_bits"].into_iter().flat_map(|key| block.all(key));
