@@ -253,6 +253,11 @@ fn wrong<'a>(
         };
         return Some(Fault::bad(mention, "mail-wrong-use", rest, cause, cure));
     }
+    if mention.program == Program::Exim && statement::is_code(zone) {
+        let cause = "it is a code: a colon begins another zone there, and codes are parted by commas";
+        let cure = by(format!("Exim: write a comma in the place of the colon before {zone}"));
+        return Some(Fault::bad(mention, "mail-unknown-zone", "is no zone", cause, cure));
+    }
     let of_weight = |name, rest: &str, cause: &str| {
         let fault = Fault::bad(mention, name, rest, cause, cured(mention, mentions, served));
         Some(Fault { is_bad: mention.does != Does::Weigh, ..fault })

@@ -2,6 +2,7 @@
 //! neither is enough. Pure.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use super::super::finding::{Area, Check, Cure};
 use super::{Does, Mention, is_ours};
@@ -44,7 +45,9 @@ impl List {
             let instead = match mention {
                 None => vec![item.clone()],
                 Some(mention) if is_ours(&mention.zone, wiring) => printed(mention, item, wiring, text),
-                Some(mention) if Retired::of_zone(&mention.zone).is_some() => Vec::new(),
+                Some(mention) if is_code(&mention.zone) || Retired::of_zone(&mention.zone).is_some() => {
+                    Vec::new()
+                }
                 Some(_) => vec![item.clone()],
             };
             for item in instead {
@@ -80,6 +83,11 @@ pub(super) fn cure(mention: &Mention, statements: &[Statement], wiring: &Wiring)
         how: format!("Exim: in the place of the whole list that begins at {}", list.at),
         lines: line(is_negated, &list.whole(wiring, &text)),
     })
+}
+
+/// Whether what was written where a zone belongs is an answer.
+pub(super) fn is_code(zone: &Name) -> bool {
+    zone.to_string().parse::<Ipv4Addr>().is_ok()
 }
 
 pub(super) fn line(is_negated: bool, items: &[String]) -> String {

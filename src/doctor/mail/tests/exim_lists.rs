@@ -54,6 +54,16 @@ fn answers_by_bits_and_together() {
 }
 
 #[test]
+fn a_colon_parts_no_codes() {
+    let whole = block();
+    let (first, last) = whole.rsplit_once(',').unwrap();
+    let found = of_list("deny", &format!("dnslists = {first}:{last}"));
+    assert_eq!(names(&found), ["mail-unknown-zone", "mail-lacks-code"], "{found:?}");
+    assert!(format!("{found:?}").contains("codes are parted by commas"), "{found:?}");
+    assert_eq!(of_list("deny", &found[1].cures()[0].lines), []);
+}
+
+#[test]
 fn no_answer_is_no_listing() {
     let block = block();
     for (verb, list, becomes) in [
