@@ -94,7 +94,7 @@ pub(super) fn uses(lines: &[Line]) -> Uses {
         for statement in before {
             let lists = lists(statement);
             let mentions = of(&lists);
-            match never::holds(statement, lines).filter(|_| !mentions.is_empty()) {
+            match never::holds(statement, &acls, lines).filter(|_| !mentions.is_empty()) {
                 Some(why) => for_nobody.extend(why.idle(&mentions)),
                 None => {
                     match &mut late {

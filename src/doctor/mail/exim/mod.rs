@@ -33,6 +33,9 @@ use super::trouble::Trouble;
 use super::{Does, Idle, LooksUp, Mention};
 use crate::snippet::Program;
 
+/// What `@` stands for in lists of domains.
+const PRIMARY: &str = "primary_hostname";
+const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 /// Files within files.
 const DEPTH: usize = 8;
 
@@ -84,6 +87,7 @@ fn uses_of(files: &[(String, String)], read: &dyn Fn(&Path) -> Option<String>) -
     for (file, text) in files {
         reader.file(file, text, 0);
     }
+    reader.named();
     let mut uses =
         Uses { twice: reader.twice, besides: named::besides(&reader.lines), ..acl::uses(&reader.lines) };
     // What is asked elsewhere is not missed.
@@ -94,6 +98,14 @@ fn uses_of(files: &[(String, String)], read: &dyn Fn(&Path) -> Option<String>) -
 }
 
 impl Reader<'_> {
+    /// Gives a whole configuration that does not say what this host is called the name that the kernel has.
+    fn named(&mut self) {
+        let has = |start: &str| self.lines.iter().any(|line| line.text.starts_with(start));
+        let name = (self.read)(Path::new(HOSTNAME)).filter(|_| has("begin ") && !has(PRIMARY));
+        let line = name.map(|name| Line { at: String::new(), text: format!("{PRIMARY} = {}", name.trim()) });
+        self.lines.splice(0..0, line);
+    }
+
     fn file(&mut self, file: &str, text: &str, depth: usize) {
         // Of each `.ifdef` that is open: whether its lines count, and whether one of its branches has.
         let mut open: Vec<(bool, bool)> = Vec::new();

@@ -3,8 +3,8 @@
 use super::super::super::finding::Cure;
 use super::super::statement::REFUSING;
 use super::super::{Idle, Mention};
-use super::acl::Statement;
-use super::{Line, items};
+use super::acl::{Acl, Statement, values};
+use super::{Line, PRIMARY, items};
 use crate::snippet::Program;
 
 /// Why a statement does nothing.
@@ -27,7 +27,7 @@ impl Why {
 }
 
 /// The condition of the statement that keeps it from holding for strangers' mail. `lines` are all of the configuration.
-pub(super) fn holds(statement: &Statement<'_>, lines: &[Line]) -> Option<Why> {
+pub(super) fn holds(statement: &Statement<'_>, acls: &[Acl<'_>], lines: &[Line]) -> Option<Why> {
     let is_refusing = REFUSING.contains(&statement.verb) && statement.means.is_refusing;
     if statement.verb != "warn" && !is_refusing {
         return None;
@@ -49,7 +49,7 @@ pub(super) fn holds(statement: &Statement<'_>, lines: &[Line]) -> Option<Why> {
             "condition" if matches!(value, "no" | "false" | "0") => {
                 ("never holds", "take that line out", String::new())
             }
-            "domains" if is_nobodys(value, lines) => (
+            "domains" if is_nobodys(value, acls, lines) => (
                 "holds for domains that no domainlist here has, so that no mail for them is taken anyway",
                 "name your own domains there, or take that line out",
                 String::new(),
@@ -84,18 +84,54 @@ pub(super) fn defined<'a>(line: &'a Line, kind: &str) -> Option<(&'a str, &'a st
     Some((name.trim(), value.trim()))
 }
 
-/// Whether these are plain names, and those of all domainlists are plain and others.
-fn is_nobodys(value: &str, lines: &[Line]) -> bool {
-    let is_plain = |item: &str| {
-        let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        !item.is_empty() && item.chars().all(is_letter)
-    };
+/// Whether these are plain names, those of all domainlists are plain and others, and nothing else may be about them.
+fn is_nobodys(value: &str, acls: &[Acl<'_>], lines: &[Line]) -> bool {
     let lists: Vec<&str> =
         lines.iter().filter_map(|line| defined(line, "domainlist")).map(|(_, value)| value).collect();
     let mut known = lists.iter().flat_map(|list| items(list)).filter(|item| !item.is_empty()).peekable();
     known.peek().is_some()
         && items(value).all(is_plain)
-        && known.all(|known| is_plain(known) && items(value).all(|item| !item.eq_ignore_ascii_case(known)))
+        && known.all(|known| match known {
+            "@" => items(value).all(|item| is_other_host(item, lines)),
+            known => is_plain(known) && items(value).all(|item| !item.eq_ignore_ascii_case(known)),
+        })
+        && items(value).all(|item| is_named_nowhere(item, acls, lines))
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+}
+
+fn is_plain(item: &str) -> bool {
+    !item.is_empty() && item.chars().all(is_letter)
+}
+
+/// Whether this host is surely called otherwise.
+fn is_other_host(item: &str, lines: &[Line]) -> bool {
+    let name = |line: &Line| {
+        let (name, value) = line.text.split_once('=')?;
+        (name.trim() == PRIMARY).then(|| value.trim().to_ascii_lowercase())
+    };
+    let item = item.to_ascii_lowercase();
+    // The kernel may have the first part of it alone.
+    lines.iter().find_map(name).is_some_and(|name| {
+        is_plain(&name) && item != name && (name.contains('.') || !item.starts_with(&format!("{name}.")))
+    })
+}
+
+/// Whether nothing takes mail for such a domain: no line has it but those of statements that refuse, and what accepts names its domains or lists of them.
+fn is_named_nowhere(item: &str, acls: &[Acl<'_>], lines: &[Line]) -> bool {
+    let all = || acls.iter().flat_map(|acl| &acl.statements);
+    let refusing = all().filter(|statement| REFUSING.contains(&statement.verb) || statement.verb == "warn");
+    let refusing: Vec<&str> =
+        refusing.flat_map(|statement| &statement.conditions).map(|(at, _)| *at).collect();
+    let names = |line: &Line| line.text.split(|c| !is_letter(c)).any(|word| word.eq_ignore_ascii_case(item));
+    let accepting = all().filter(|statement| matches!(statement.verb, "accept" | "require"));
+    let is_known = |item: &str| is_plain(item.trim_start_matches(['!', '+', ' ']));
+    !lines.iter().any(|line| !refusing.contains(&line.at.as_str()) && names(line))
+        && accepting
+            .flat_map(|statement| values(statement, "domains"))
+            .all(|(_, value)| items(value).all(is_known))
 }
 
 #[cfg(test)]
@@ -141,6 +177,32 @@ mod tests {
             "domains = *.example",
         ] {
             assert_eq!(told(condition, ""), (1, vec![]), "{condition}");
+        }
+        let named = |name: &str, more: &str| {
+            let text = format!(
+                "domainlist local_domains = @:localhost:vm.example\ndomainlist relay_to_domains =\nacl_smtp_rcpt = rcpt\n{more}begin acl\nrcpt:\n\
+                 \x20 deny domains = other.example\n    dnslists = a.test=127.0.0.4\n  require domains = +local_domains : +relay_to_domains\n  accept\n"
+            );
+            uses("e", &text, &|path| {
+                (path == std::path::Path::new(super::super::HOSTNAME)).then(|| format!("{name}\n"))
+            })
+            .mentions
+            .len()
+        };
+        for (name, more, number) in [
+            ("mx.vm.example", "", 0),
+            ("mx", "", 0),
+            // Which may be this host.
+            ("other", "", 1),
+            ("other.example", "", 1),
+            ("mx", "primary_hostname = other.example\n", 1),
+            ("other.example", "primary_hostname = mx.vm.example\n", 0),
+            // Or taken for otherwise.
+            ("mx", "domainlist more = lsearch;/etc/domains\n", 1),
+            ("mx", "begin acl\nelse:\n  accept domains = vm.example : other.example\n", 1),
+            ("mx", "begin acl\nelse:\n  accept domains = dsearch;/etc/domains\n", 1),
+        ] {
+            assert_eq!(named(name, more), number, "{name}: {more}");
         }
         // Beside what asks for all it is nothing that is missed.
         let (number, idle) = told("hosts = +relay_from_hosts", "  deny dnslists = a.test=127.0.0.4\n");
