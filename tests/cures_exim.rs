@@ -9,8 +9,8 @@ mod mail_support;
 
 use cure_support::exim::{CONFIG, follow, while_it_runs, while_it_runs_with, wire};
 use cure_support::exim_late::{
-    Form, before_local_acl, lay_astray, make, move_up_in, name_again, name_it, take_out, while_debian_runs,
-    wire_debian,
+    Form, LOCAL_ACL, before_local_acl, lay_astray, make, move_up_in, name_again, name_it, set_right,
+    take_out, while_debian_runs, wire_debian,
 };
 use cure_support::{Healthy, Patient, WHOLE, shared_out, side_by_side};
 use mail_support::programs::exim_config;
@@ -336,6 +336,111 @@ fn debian_is_told_twice(test: &str, form: Form) {
     assert!(told["cause"].as_str().unwrap().contains("is already defined"), "{told}");
     patient.cure("twice", "mail-refused", take_out);
     while_debian_runs(&patient, &program, || patient.is_healthy("once", 25, WHOLE));
+}
+
+/// What update-exim4.conf would make Exim would not take, and goes on with what was made before.
+#[test]
+fn debians_exim_is_made_of_what_it_does_not_take() {
+    let test = "debians_exim_is_made_of_what_it_does_not_take";
+    let Some(program) = programs::exim(test) else { return };
+    let Some(patient) = Patient::without_postfix(test) else { return };
+    let right = patient.host.snippet("exim");
+    let macros = "etc/exim4/exim4.conf.localmacros";
+    let template = "etc/exim4/exim4.conf.template";
+    let name = "MAIN_HARDCODE_PRIMARY_HOSTNAME = mx.example.org\n";
+    let names = "CHECK_RCPT_LOCAL_ACL_FILE = /etc/exim4/gatepost.acl\n";
+    let part = "CHECK_RCPT_LOCAL_ACL = /etc/exim4/gatepost.acl\n";
+    let is_read = "chmod 644 /etc/exim4/gatepost.acl";
+    // What is appended to which file, whether the text is in its own, what else is done, and where and why it is told.
+    for (case, form, file, text, has_own, typed, told) in [
+        (
+            "among macros",
+            Form::Single,
+            macros,
+            right.as_str(),
+            false,
+            "true",
+            ["localmacros:", "option \"deny\" unknown"],
+        ),
+        (
+            "behind all",
+            Form::Single,
+            template,
+            &right,
+            false,
+            "true",
+            ["exim4.conf.template:", "outside of one"],
+        ),
+        (
+            "among many macros",
+            Form::Split,
+            "etc/exim4/conf.d/main/99_gatepost",
+            &right,
+            false,
+            "true",
+            ["conf.d/main/99_gatepost:", "outside of one"],
+        ),
+        (
+            "no file",
+            Form::Single,
+            macros,
+            names,
+            false,
+            "true",
+            ["template:", "there is no file /etc/exim4/gatepost.acl"],
+        ),
+        (
+            "another file",
+            Form::Single,
+            macros,
+            "CHECK_RCPT_LOCAL_ACL_FILE = /etc/exim4/gatpost.acl\n",
+            true,
+            is_read,
+            ["template:", "there is no file /etc/exim4/gatpost.acl"],
+        ),
+        ("half a name", Form::Single, macros, part, true, is_read, ["template:", "is a part of the name of"]),
+        (
+            "half a name, too",
+            Form::Single,
+            macros,
+            &format!("{part}{names}"),
+            true,
+            is_read,
+            ["/etc/exim4", "is a part of the name of"],
+        ),
+        (
+            "closed",
+            Form::Single,
+            macros,
+            names,
+            true,
+            "chmod 600 /etc/exim4/gatepost.acl",
+            ["template:", "may not read /etc/exim4/gatepost.acl"],
+        ),
+    ] {
+        if !wire_debian(test, &patient, form, &right) {
+            return;
+        }
+        for file in [macros, "etc/exim4/conf.d/main/000_local"] {
+            patient.host.file(file, name);
+        }
+        make(&patient);
+        if !has_own {
+            std::fs::remove_file(patient.host.path(LOCAL_ACL)).unwrap();
+        }
+        let before = std::fs::read_to_string(patient.host.path(file)).unwrap_or_default();
+        patient.host.file(file, &format!("{before}{text}"));
+        patient.types(typed);
+        let found = patient.doctor().finding("mail-refused");
+        let [place, why] = told;
+        assert!(found["what"].as_str().unwrap().contains(place), "{case}: {found}");
+        assert!(found["cause"].as_str().unwrap().contains(why), "{case}: {found}");
+        patient.cure(case, "mail-refused", |patient, check| set_right(patient, text, check));
+        while_debian_runs(&patient, &program, || patient.is_healthy(case, 25, WHOLE));
+    }
+    // What was made is taken no more.
+    patient.types("chmod 600 /etc/exim4/gatepost.acl");
+    patient.cure("closed again", "mail-refused", |patient, check| set_right(patient, "", check));
 }
 
 #[test]

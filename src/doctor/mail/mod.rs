@@ -138,10 +138,10 @@ pub(crate) struct Found {
     down: Vec<Trouble>,
     /// What was started before it was told to ask.
     stale: Vec<Trouble>,
-    /// Exim's that nobody reads.
+    /// What asks and nobody reads.
     astray: Vec<Trouble>,
-    /// Why Exim does not start.
-    refused: Option<Trouble>,
+    /// Of Exim what it refuses, and what it does not read.
+    hindered: exim::Hindered,
     /// It runs, and no Postfix.
     is_exim_alone: bool,
     /// Its macros that are defined twice.
@@ -261,9 +261,7 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
         let runs = |names: &[&str]| running.iter().any(|name| names.contains(&name.as_str()));
         found.is_exim_alone = runs(&["exim4", "exim"]) && !runs(&["master"]);
         let debians = exim::Debians { files: &plain_files, read: &|path| fs::read_to_string(path).ok() };
-        let said = exim::Said::here(read);
-        found.refused = exim::refused(&read.file, &debians, &said, &found.twice, found.zones(Program::Exim));
-        found.astray = exim::astray(&read.file, &debians);
+        found.hindered = exim::Hindered::of(read, &debians, &found.twice, found.zones(Program::Exim));
     }
     found.astray.extend(rspamd::files::astray(&texts, &|path| fs::read_to_string(path).ok()));
     found.astray.extend(spamassassin::astray::astray(&|path| fs::read_to_string(path).ok()));
@@ -468,7 +466,9 @@ pub(crate) fn look(
     let served = served.met_by_exim(found.is_exim_alone);
     let idle = without_effect(&found.idle, &found.mentions, &found.again, wiring, found.threshold);
     let has_idle = !idle.is_empty();
-    checks.extend(trouble::checks(found.refused.as_slice(), wiring));
+    let refused = found.hindered.refused(wiring);
+    let is_refused = !refused.is_empty();
+    checks.extend(refused);
     checks.extend(found.broken);
     checks.extend(trouble::checks(&found.down, wiring));
     checks.extend(idle);
@@ -488,8 +488,9 @@ pub(crate) fn look(
     let perhaps: Vec<&Name> = found.undecided.iter().flat_map(|undecided| &undecided.zones).collect();
     let mut asked = found.mentions.iter().map(|mention| &mention.zone).chain(perhaps.iter().copied());
     let programs: Vec<&str> = found.programs.into_iter().collect();
-    let astray = trouble::checks(&found.astray, wiring);
-    let has_idle = has_idle || !astray.is_empty();
+    let mut astray = trouble::checks(&found.astray, wiring);
+    astray.extend(found.hindered.elsewhere(wiring));
+    let has_idle = has_idle || is_refused || !astray.is_empty();
     let others: Vec<Check> = found.others.iter().filter_map(|other| other.check(wiring)).collect();
     let besides: Vec<Name> = found.others.iter().flat_map(|other| other.asks(wiring)).collect();
     let is_right = !has_idle && !checks.iter().any(|check| matches!(check.level, Level::Bad | Level::Warn));

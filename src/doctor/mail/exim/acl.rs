@@ -7,7 +7,7 @@ use super::calls::{Means, called, means, reach};
 use super::{Line, Uses, decided, items, mention, mild, never, own_people, relays, sparing, taken};
 use crate::snippet::Program;
 
-const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
+pub(super) const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 /// Of whomever their conditions hold for nothing more is asked.
 const FINAL: [&str; 5] = ["accept", "defer", "deny", "discard", "drop"];
 /// What stands in a statement and is no condition.

@@ -5,20 +5,21 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::finding::Cure;
 use super::super::trouble::Trouble;
-use super::acl::label;
+use super::acl::{VERBS, label};
 use super::{definition, uses};
 use crate::model::Name;
 use crate::snippet::Program;
 
 const SETTINGS: &str = "/etc/exim4/update-exim4.conf.conf";
-const FOLDER: &str = "/etc/exim4";
+pub(super) const FOLDER: &str = "/etc/exim4";
 /// Read where it is split.
 pub(super) const PARTS: &str = "/etc/exim4/conf.d/";
+const MAIN: &str = "/etc/exim4/conf.d/main/";
 /// Read where it is not.
 pub(super) const MACROS: &str = "/etc/exim4/exim4.conf.localmacros";
 pub(super) const TEMPLATE: &str = "/etc/exim4/exim4.conf.template";
 /// Names the file whose statements are put into the ACL of RCPT.
-const MACRO: &str = "CHECK_RCPT_LOCAL_ACL_FILE";
+pub(super) const MACRO: &str = "CHECK_RCPT_LOCAL_ACL_FILE";
 const APPLIED: &str = "update-exim4.conf && systemctl reload exim4";
 
 /// How the files are looked at.
@@ -29,7 +30,7 @@ pub(in super::super) struct Debians<'a> {
 }
 
 /// What asks lists and is read by nobody. `read_one` is the file that Exim reads.
-pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Trouble> {
+pub(super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Trouble> {
     let Some(settings) = (debians.read)(Path::new(SETTINGS)) else { return Vec::new() };
     let is_split = is_split(&settings);
     let made = (debians.read)(Path::new(read_one)).unwrap_or_default();
@@ -60,17 +61,13 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
         let zones = asked(place, text);
         zones.first()?;
         // The file that has what the macro names, or what is a part of the configuration itself.
-        let named: Vec<&str> = macros.iter().filter(|(_, value)| value == place).map(|(at, _)| *at).collect();
-        let at = named.iter().find(|at| is_read(at, is_split)).or_else(|| named.first()).copied();
+        let names: Vec<&str> = macros.iter().filter(|(_, value)| value == place).map(|(at, _)| *at).collect();
+        let at = names.iter().find(|at| is_read(at, is_split)).or_else(|| names.first()).copied();
         let part = at.unwrap_or(place);
         let is_part = at.is_some() || place.starts_with(PARTS) || place == TEMPLATE;
-        let macros_of_form = if is_split { "/etc/exim4/conf.d/main/000_local" } else { MACROS };
         let add = || Cure {
-            how: format!("Exim: name the file in {macros_of_form}, which this form of the configuration reads"),
-            // Typed again it adds no second line, which Exim would refuse.
-            lines: format!(
-                "grep -qs '^{MACRO}' {macros_of_form} || echo '{MACRO} = {place}' >> {macros_of_form}\n{APPLIED}"
-            ),
+            how: format!("Exim: name the file in {}, which this form of the configuration reads", local(is_split)),
+            lines: format!("{}\n{APPLIED}", named(place, is_split)),
         };
         let is_named_there = macros.iter().any(|(at, _)| is_read(at, is_split));
         let by_hand = || Cure {
@@ -95,6 +92,10 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
                     lines: String::new(),
                 },
             ),
+            () if is_outside(place, text) => {
+                let (cause, cure) = outside(place, is_split);
+                (cause, Cure { lines: format!("{}\n{APPLIED}", cure.lines), ..cure })
+            }
             () if !is_part => (
                 format!("nothing has Exim read that file: {MACRO} names it nowhere"),
                 cured(),
@@ -133,6 +134,37 @@ pub(in super::super) fn astray(read_one: &str, debians: &Debians<'_>) -> Vec<Tro
     troubles.collect()
 }
 
+/// Where a person's macros are.
+fn local(is_split: bool) -> &'static str {
+    if is_split { "/etc/exim4/conf.d/main/000_local" } else { MACROS }
+}
+
+/// What has the macro name this file; typed again it adds no second line, which Exim would refuse.
+fn named(place: &str, is_split: bool) -> String {
+    let macros = local(is_split);
+    format!("grep -qs '^{MACRO}' {macros} || echo '{MACRO} = {place}' >> {macros}")
+}
+
+/// Whether statements stand among macros and options.
+fn is_outside(place: &str, text: &str) -> bool {
+    let mut words = text.lines().filter_map(|line| line.split_whitespace().next());
+    (place == MACROS || place.starts_with(MAIN))
+        && words.clone().any(|word| VERBS.contains(&word))
+        && !words.any(|word| word == "begin")
+}
+
+/// Why nothing is made of statements that stand in this file outside of an ACL, and what to do; it is not yet made.
+pub(super) fn outside(place: &str, is_split: bool) -> (String, Cure) {
+    const OWN: &str = "/etc/exim4/gatepost.acl";
+    let cause =
+        "these are statements of an ACL, and stand outside of one: update-exim4.conf makes nothing of them";
+    let how = format!(
+        "Exim: take these statements out of {place}, and have them in a file of their own, which {MACRO} names"
+    );
+    let lines = format!("gatepost snippet exim --write {OWN}\n{}", named(OWN, is_split));
+    (cause.to_owned(), Cure { how, lines })
+}
+
 /// Whether the configuration is made of many files, if Debian's settings are here.
 pub(super) fn form(debians: &Debians<'_>) -> Option<bool> {
     Some(is_split(&(debians.read)(Path::new(SETTINGS))?))
@@ -146,7 +178,7 @@ fn is_split(settings: &str) -> bool {
 }
 
 /// What the text asks, wherever it stands.
-fn asked(place: &str, text: &str) -> Vec<Name> {
+pub(super) fn asked(place: &str, text: &str) -> Vec<Name> {
     // As one of statements alone: of what is defined elsewhere nothing is known.
     let statements: String =
         text.lines().filter(|line| label(line.trim()).is_none()).flat_map(|line| [line, "\n"]).collect();
@@ -234,6 +266,20 @@ mod tests {
             assert!(cause.ends_with("was made before") && cure.ends_with(APPLIED), "{cause} {cure}");
             let files = [(file, ASKS), (at, names.as_str()), (made, "  .include /etc/exim4/gatepost.acl\n")];
             assert_eq!(told(made, split, &files), []);
+        }
+
+        // Statements among macros.
+        for (split, at) in
+            [("false", MACROS), ("true", "/etc/exim4/conf.d/main/99_gatepost"), ("true", MACROS)]
+        {
+            let (cause, cure) = one(made, split, &[(at, &format!("A = x\n{ASKS}"))]);
+            assert!(cause.contains("outside of one"), "{cause}");
+            assert!(
+                cure.contains(&format!("out of {at}")) && !cure.contains(&format!("FILE = {at}")),
+                "{cure}"
+            );
+            assert!(cure.contains(&format!("FILE = {file}' >> {}\n", local(split == "true"))), "{cure}");
+            assert!(cure.ends_with(APPLIED), "{cure}");
         }
 
         // As Debian's own words propose it.

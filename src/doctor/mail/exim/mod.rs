@@ -2,7 +2,7 @@
 //!
 //! `acl` finds the statements that ask, and those that nobody comes to, `age` whether the daemon has read the file since it was changed, `calls` who comes to what other ACLs call, `decided` what lets in whom a person blocks, `mild` those that refuse nobody for good; `never` those that hold for nobody
 //! whom lists are for; `taken` what accepts mail before lists are asked; `own_people` what asks lists before own people are let pass, `relays` what lets
-//! strangers relay; `reads` which file Exim reads, `astray` what lies in one that it does not read, `refused` what Exim itself refuses to read. Pure but for `age`, `reads` and what the given function reads.
+//! strangers relay; `reads` which file Exim reads, `astray` what lies in one that it does not read, `refused` what Exim itself refuses to read, `unmade` what it would of what update-exim4.conf makes. Pure but for `age`, `reads`, what asks Exim, and what the given function reads.
 
 mod acl;
 mod age;
@@ -18,20 +18,25 @@ mod refused;
 mod relays;
 mod sparing;
 mod taken;
+mod unmade;
 
 pub(super) use age::is_older_than;
-pub(super) use astray::{Debians, astray};
+pub(super) use astray::Debians;
 pub(super) use reads::Reads;
-pub(super) use refused::{Said, Twice, refused};
+pub(super) use refused::Twice;
 
 use std::path::Path;
 
-use super::super::finding::Cure;
+use super::super::finding::{Check, Cure};
 use super::filter::Filter;
 use super::statement::Statement;
-use super::trouble::Trouble;
+use super::trouble::{self, Trouble};
 use super::{Does, Idle, LooksUp, Mention};
+use crate::model::Name;
 use crate::snippet::Program;
+use crate::snippet::wiring::Wiring;
+use refused::Said;
+use unmade::Unmade;
 
 /// What `@` stands for in lists of domains.
 const PRIMARY: &str = "primary_hostname";
@@ -70,6 +75,45 @@ pub(super) struct Uses {
     pub(super) besides: String,
 }
 
+/// What keeps Exim from starting, or from what asks.
+#[derive(Debug, Default)]
+pub(super) struct Hindered {
+    refused: Option<Trouble>,
+    /// It is about what update-exim4.conf would make, of which nobody knows what it would ask.
+    is_unmade: bool,
+    astray: Vec<Trouble>,
+}
+
+impl Hindered {
+    /// `twice` and `zones` are those of the file that it `reads`.
+    pub(super) fn of(reads: &Reads, debians: &Debians<'_>, twice: &[Twice], zones: Vec<Name>) -> Self {
+        let unmade = Some(&reads.file).filter(|file| *file == super::EXIM_MADE).and_then(|_| Unmade::here());
+        let said = Said::here(reads);
+        Self {
+            refused: refused::refused(&reads.file, debians, &said, unmade.as_ref(), twice, zones),
+            is_unmade: unmade.is_some(),
+            astray: astray::astray(&reads.file, debians),
+        }
+    }
+
+    /// Told where it has to do with gatepost.
+    pub(super) fn refused(&self, wiring: &Wiring) -> Vec<Check> {
+        trouble::checks(self.refused.as_slice(), wiring)
+    }
+
+    /// What is told besides where nothing asks gatepost. Before anything that is made is read, something has to be made.
+    pub(super) fn elsewhere(&self, wiring: &Wiring) -> Vec<Check> {
+        match &self.refused {
+            Some(_) if wiring.zones.is_empty() => Vec::new(),
+            Some(refused) if self.is_unmade && self.refused(wiring).is_empty() => {
+                vec![trouble::check(refused)]
+            }
+            Some(_) if self.is_unmade => Vec::new(),
+            _ => trouble::checks(&self.astray, wiring),
+        }
+    }
+}
+
 pub(super) fn uses(file: &str, text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Uses {
     uses_of(&[(file.to_owned(), text.to_owned())], read)
 }
@@ -91,7 +135,7 @@ fn uses_of(files: &[(String, String)], read: &dyn Fn(&Path) -> Option<String>) -
     let mut uses =
         Uses { twice: reader.twice, besides: named::besides(&reader.lines), ..acl::uses(&reader.lines) };
     // What is asked elsewhere is not missed.
-    let is_asked = |zone: &crate::model::Name| uses.mentions.iter().any(|mention| mention.zone == *zone);
+    let is_asked = |zone: &Name| uses.mentions.iter().any(|mention| mention.zone == *zone);
     reader.idle.iter_mut().for_each(|idle| idle.zones.retain(|zone| !is_asked(zone)));
     uses.idle.extend(reader.idle.into_iter().filter(|idle| !idle.zones.is_empty()));
     uses
@@ -197,7 +241,7 @@ impl Reader<'_> {
 
 /// A macro that lists zones and is given another value, which has not all of them.
 fn set_again(name: &str, (was_at, before): (&str, &str), (at, value): (&str, &str)) -> Option<Idle> {
-    let zones = |value: &str| -> Vec<crate::model::Name> {
+    let zones = |value: &str| -> Vec<Name> {
         let mentions = items(value).filter_map(|item| mention("", item, Does::Weigh));
         mentions.map(|mention| mention.zone).collect()
     };

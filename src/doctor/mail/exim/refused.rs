@@ -8,6 +8,7 @@ use super::super::super::child;
 use super::super::super::finding::Cure;
 use super::super::trouble::Trouble;
 use super::astray::{Debians, MACROS, PARTS, TEMPLATE, form, is_left_over, is_read};
+use super::unmade::{Unmade, explained};
 use super::{Reads, Uses, uses_of};
 use crate::model::Name;
 use crate::snippet::Program;
@@ -19,6 +20,11 @@ const HEAD: &str = "Exim configuration ";
 /// And those of its words that are about it: what else hinders it says nothing of what stands there.
 const SAID: [&str; 2] = ["error", "has the wrong owner, group, or mode"];
 
+const REFUSES: &str = "Exim refuses it and does not start";
+const MAKES_NOTHING: &str = "update-exim4.conf makes nothing of it, and Exim is not started again";
+/// Below conf.d.
+const SECTIONS: [&str; 7] = ["main", "acl", "router", "transport", "retry", "rewrite", "auth"];
+
 /// A macro that is defined with `=` where it is defined already.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Twice {
@@ -29,7 +35,7 @@ pub(in super::super) struct Twice {
 
 /// What Exim says of the configuration that it finds.
 #[derive(Debug, PartialEq)]
-pub(in super::super) enum Said {
+pub(super) enum Said {
     Taken,
     /// In these words.
     Refused(String),
@@ -39,10 +45,15 @@ pub(in super::super) enum Said {
 
 impl Said {
     /// `-bV` reads the configuration, says its version and ends.
-    pub(in super::super) fn here(reads: &Reads) -> Self {
+    pub(super) fn here(reads: &Reads) -> Self {
         let told = ["-C", &reads.file, "-bV"];
         let words = if reads.is_told { &told[..] } else { &told[2..] };
-        match PROGRAMS.iter().find_map(|program| child::complained(program, words)) {
+        Self::of(PROGRAMS.iter().find_map(|program| child::complained(program, words)))
+    }
+
+    /// How it ended, and what it complained of.
+    pub(super) fn of(ended: Option<(bool, String)>) -> Self {
+        match ended {
             Some((true, _)) => Self::Taken,
             Some((false, words)) => own(&words).map_or(Self::Nothing, Self::Refused),
             None => Self::Nothing,
@@ -57,11 +68,12 @@ fn own(words: &str) -> Option<String> {
     is_about_it.then(|| words.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// `twice` are those of the file that Exim reads, `read_one`, and `zones` what it asks.
-pub(in super::super) fn refused(
+/// `unmade` is what Debian's would be, `twice` those of the file that Exim reads, `read_one`, and `zones` what it asks.
+pub(super) fn refused(
     read_one: &str,
     debians: &Debians<'_>,
     said: &Said,
+    unmade: Option<&Unmade>,
     twice: &[Twice],
     mut zones: Vec<Name>,
 ) -> Option<Trouble> {
@@ -70,19 +82,12 @@ pub(in super::super) fn refused(
     zones.extend(next.mentions.into_iter().map(|mention| mention.zone));
     // Of what Debian's is made of: there it is edited.
     let again = next.twice.first().or_else(|| twice.first().filter(|_| *said != Said::Taken));
-    let (at, rest, words) = match (said, again) {
-        (Said::Refused(words), _) => {
-            (read_one.to_owned(), "Exim refuses it and does not start", words.as_str())
-        }
-        (_, Some(again)) if next.twice.is_empty() => {
-            (again.places[1].clone(), "Exim refuses it and does not start", "")
-        }
-        (_, Some(again)) => (
-            again.places[1].clone(),
-            "update-exim4.conf makes nothing of it, and Exim is not started again",
-            "",
-        ),
-        (_, None) => return None,
+    let (at, rest, words) = match (said, again, unmade) {
+        (Said::Refused(words), ..) => (read_one.to_owned(), REFUSES, words.as_str()),
+        (_, Some(again), _) if next.twice.is_empty() => (again.places[1].clone(), REFUSES, ""),
+        (_, Some(again), _) => (again.places[1].clone(), MAKES_NOTHING, ""),
+        (_, None, Some(unmade)) => (unmade.at(debians), MAKES_NOTHING, unmade.words.as_str()),
+        (_, None, None) => return None,
     };
     let apply = if is_debians {
         "update-exim4.conf && systemctl restart exim4"
@@ -90,8 +95,12 @@ pub(in super::super) fn refused(
         "exim -bV && systemctl restart exim"
     };
     let quoted = if words.is_empty() { String::new() } else { format!("it says `{words}`") };
-    let (cause, how) = match again {
-        None => (quoted, "Exim: set right what it says, and start it again".to_owned()),
+    let explained = Some(words).filter(|_| is_debians).and_then(|words| explained(words, &at, debians));
+    let (cause, how, lines) = match again {
+        None => match explained {
+            Some((why, cure)) => (format!("{why}: {quoted}"), cure.how, cure.lines),
+            None => (quoted, "Exim: set right what it says, and start it again".to_owned(), String::new()),
+        },
         Some(Twice { name, places: [first, second], is_the_same }) => {
             let cause =
                 format!("{name} is defined at {first} and again at {second}, which Exim takes for a mistake");
@@ -103,7 +112,7 @@ pub(in super::super) fn refused(
                           and start Exim again"
                     .to_owned(),
             };
-            (if quoted.is_empty() { cause } else { format!("{cause}: {quoted}") }, how)
+            (if quoted.is_empty() { cause } else { format!("{cause}: {quoted}") }, how, String::new())
         }
     };
     Some(Trouble {
@@ -114,25 +123,25 @@ pub(in super::super) fn refused(
         zones,
         rest: rest.to_owned(),
         cause,
-        cure: Cure { how, lines: apply.to_owned() },
+        cure: Cure { how, lines: format!("{lines}\n{apply}").trim_start().to_owned() },
     })
 }
 
 /// What update-exim4.conf would make now, as far as macros and ACLs go.
 fn next(debians: &Debians<'_>) -> Uses {
-    let Some(is_split) = form(debians) else { return Uses::default() };
+    uses_of(&sources(debians), debians.read)
+}
+
+/// What it is made of, in its order.
+pub(super) fn sources(debians: &Debians<'_>) -> Vec<(String, String)> {
+    let Some(is_split) = form(debians) else { return Vec::new() };
     let of_folder = |part: &str| (debians.files)(Path::new(&format!("{PARTS}{part}")));
     let places: Vec<String> = match is_split {
-        true => {
-            ["main", "acl"].into_iter().flat_map(of_folder).map(|path| path.display().to_string()).collect()
-        }
+        true => SECTIONS.into_iter().flat_map(of_folder).map(|path| path.display().to_string()).collect(),
         false => [MACROS, TEMPLATE].map(str::to_owned).to_vec(),
     };
-    let files = places
-        .into_iter()
-        .filter(|place| is_read(place, is_split) && !is_left_over(place))
-        .filter_map(|place| Some((place.clone(), (debians.read)(Path::new(&place))?)));
-    uses_of(&files.collect::<Vec<_>>(), debians.read)
+    let places = places.into_iter().filter(|place| is_read(place, is_split) && !is_left_over(place));
+    places.filter_map(|place| Some((place.clone(), (debians.read)(Path::new(&place))?))).collect()
 }
 
 #[cfg(test)]
@@ -157,7 +166,7 @@ mod tests {
         let found =
             uses(read_one, (debians.read)(Path::new(read_one)).as_deref().unwrap_or_default(), debians.read);
         let zones = found.mentions.iter().map(|mention| mention.zone.clone()).collect();
-        refused(read_one, &debians, said, &found.twice, zones)
+        refused(read_one, &debians, said, None, &found.twice, zones)
     }
 
     #[test]
