@@ -8,7 +8,7 @@ mod doctor_support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,16 @@ fn sh(script: &str) -> String {
     let done = Command::new("sh").args(["-ec", script]).output().unwrap();
     assert!(done.status.success(), "{script}: {done:?}");
     String::from_utf8(done.stdout).unwrap()
+}
+
+/// What ends with the test, however that ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Host {
@@ -189,25 +199,24 @@ fn unbound_that_still_asks_rbldnsd() {
         file(folder.path(), "old", "127.0.0.2\n192.0.2.7\n");
         let mut command = Command::new(rbldnsd);
         command.args(["-n", "-q", "-u", "nobody", "-b", "127.0.0.1/530", "-w"]).arg(folder.path());
-        let mut old = command.arg(format!("{ZONE}:ip4set:old")).spawn().unwrap();
+        let _old = Ended(command.arg(format!("{ZONE}:ip4set:old")).stdout(Stdio::null()).spawn().unwrap());
         let name = format!("2.0.0.127.{ZONE}");
         let end = Instant::now() + PATIENCE;
         while dns::try_ask("127.0.0.1:530".parse().unwrap(), &name, A).is_none() {
             assert!(Instant::now() < end, "rbldnsd does not answer");
         }
         let told = host.snippet("unbound");
-        let resolver = unbound(&program, "", &told.replace("127.0.0.1@5354", "127.0.0.1@530"));
+        let own = told.lines().find(|line| line.contains("forward-addr:")).unwrap();
+        let resolver = unbound(&program, "", &told.replace(own, "    forward-addr: 127.0.0.1@530"));
         assert_eq!(asked(&name).0, NOERROR);
         let found = host.doctor(&[]);
         let cures = found.first("resolver-asks-another");
-        assert_eq!(cures, ["    forward-addr: 127.0.0.1@5354"], "{found:#?}");
+        assert_eq!(cures, [own], "{found:#?}");
         let (how, _) = &found.cures("resolver-asks-another")[0];
         assert!(how.contains("`forward-addr: 127.0.0.1@530` (") && how.contains("gatepost.conf:"), "{how}");
         drop(resolver);
         let _told = unbound(&program, "", &told);
         host.doctor(&[]).is_right_in(&WAY);
-        old.kill().unwrap();
-        old.wait().unwrap();
     });
 }
 

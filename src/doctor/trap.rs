@@ -251,7 +251,8 @@ fn is_anothers(seen: &Observed<'_>) -> bool {
     if let Some(soa) = denied.filter(|soa| is(&soa.owner, seen.zone)) {
         return !is(soa.primary, primary) || !is(soa.mailbox, mailbox);
     }
-    let Some(reply) = seen.soa.as_ref().filter(|reply| reply.rcode == Rcode::NOERROR) else { return false };
+    // It was asked since what denies names nobody; rbldnsd without `$SOA` refuses that.
+    let Some(reply) = &seen.soa else { return false };
     let mut named = reply.answers.iter().filter_map(|record| record.start_of_authority());
     !named.any(|(of, by, _)| is(of, primary) && is(by, mailbox))
 }
@@ -460,7 +461,7 @@ mod tests {
         let nobody = || Some(reply(Rcode::NXDOMAIN));
         assert_eq!(asked(nobody(), Some(named(ours(SERIAL - 1)))), None);
         assert_eq!(asked(nobody(), Some(reply(Rcode::NOERROR))), Some(Trap::AsksAnother));
-        assert_eq!(asked(nobody(), Some(reply(Rcode::SERVFAIL))), None);
+        assert_eq!(asked(nobody(), Some(reply(Rcode::SERVFAIL))), Some(Trap::AsksAnother));
         assert_eq!(asked(nobody(), None), None);
     }
 

@@ -260,7 +260,7 @@ impl<'a> Resolver<'a> {
         let nobody_asked = Manner { recursion: false, ..unchecked };
         let kept = (is_wrong && is_lost(&listed_unchecked)).then(|| self.ask(listed, nobody_asked)).flatten();
         let looks_like_ours = reply.as_ref().is_ok_and(|reply| reply.authoritative && !reply.recursive);
-        let is_named = unlisted_checked.as_ref().is_some_and(|denial| says_whose(denial, zone.origin()));
+        let is_named = unlisted_checked.as_ref().is_none_or(|denial| says_whose(denial, zone.origin()));
         // What one keeps that passes on what it gets, it says when it is asked again.
         let lasts = |name: &Name, reply: &Reply| match is_passed_on(reply) {
             true if self.asked_again.get() >= ASKED_AGAIN => None,
