@@ -5,7 +5,7 @@ mod common;
 mod doctor_support;
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
@@ -56,7 +56,7 @@ fn restamp(host: &Host, list: &str, seconds: i64) {
     let path = host.site.state().join("feeds").join(list).join("status.json");
     let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for stamp in ["last_attempt", "last_contact", "last_confirmed", "content_since"] {
-        let stamp = &mut status[stamp];
+        let Some(stamp) = status.get_mut(stamp) else { continue };
         stamp["wall"] = (stamp["wall"].as_i64().unwrap() + seconds).into();
         stamp["boottime"] = 0.into();
         stamp["boot"] = "another boot".into();
@@ -164,6 +164,69 @@ fn a_configuration_that_the_service_may_not_read() {
             type_in(&how);
             assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         }
+    });
+}
+
+/// What another service has for itself, such as rbldnsd's files: that one reads them as before.
+#[test]
+fn a_list_that_is_another_services() {
+    let test = "a_list_that_is_another_services";
+    in_own_network(test, move || {
+        let host = Host::start(&["bl.example"], "");
+        let own = host.site.path("own.txt");
+        if !type_in_if("chown -R 65534:65533", &host.site.state()) {
+            return skipped(test, "only root may give files away");
+        }
+        set_mode(&host.site.path(""), 0o755);
+        let groups = "root:x:0:\nrbldns:x:990:\nnogroup:x:65534:\n";
+        host.instead_of("/etc/group", groups);
+        type_in(&format!("chgrp 990 {}", own.display()));
+        set_mode(&own, 0o640);
+        let found = host.doctor(&[]).finding("closed-configuration");
+        let cures = found["cures"].as_array().unwrap();
+        let joins = "usermod -aG rbldns nobody\nsystemctl restart gatepost\nsystemctl start gatepost-sync";
+        assert_eq!(cures[0]["lines"], joins, "{found:#}");
+        assert_eq!(cures[1]["lines"], format!("chmod o+r {}", own.display()), "{found:#}");
+        let is_as_before = || {
+            let found = fs::metadata(&own).unwrap();
+            assert_eq!((found.gid(), found.mode() & 0o040), (990, 0o040));
+        };
+        // Either does.
+        type_in(cures[1]["lines"].as_str().unwrap());
+        is_as_before();
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        set_mode(&own, 0o640);
+        host.instead_of("/etc/group", &groups.replace("990:", "990:nobody"));
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        host.instead_of("/etc/group", groups);
+
+        // What the group itself may not read nobody gives it; and a group that has no name has no members.
+        set_mode(&own, 0o600);
+        assert!(finding(&host.doctor(&[]), "closed-configuration").2.starts_with("chmod o+r "));
+        set_mode(&own, 0o640);
+        type_in(&format!("chgrp 991 {}", own.display()));
+        assert!(finding(&host.doctor(&[]), "closed-configuration").2.starts_with("chmod o+r "));
+
+        // A folder of the other service's.
+        let folder = host.site.path("rbldns");
+        fs::create_dir(&folder).unwrap();
+        let there = folder.join("own.txt");
+        fs::rename(&own, &there).unwrap();
+        set_mode(&there, 0o644);
+        type_in(&format!("chgrp 990 {}", folder.display()));
+        set_mode(&folder, 0o750);
+        let config = fs::read_to_string(host.site.config()).unwrap();
+        fs::write(host.site.config(), config.replace("\"own.txt\"", "\"rbldns/own.txt\"")).unwrap();
+        let (what, _, lines) = finding(&host.doctor(&[]), "closed-configuration");
+        assert!(what.contains("may not go through"), "{what}");
+        assert_eq!(lines, joins);
+        // One of a person's has more in it than lists.
+        type_in(&format!("chgrp 1000 {}", folder.display()));
+        let (_, how, lines) = finding(&host.doctor(&[]), "closed-configuration");
+        assert!(
+            how.starts_with("put the file where the service may go") && lines.is_empty(),
+            "{how}: {lines}"
+        );
     });
 }
 

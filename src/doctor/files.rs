@@ -4,18 +4,21 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Uid, User, getgrouplist};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
-use super::finding::{Area, Check};
+use super::finding::{Area, Check, Cure};
 use crate::config::{Config, Source};
 
 /// Words that stand before a key in the query of a URL.
 const KEYS: [&str; 6] = ["key=", "token=", "auth=", "secret=", "password=", "passwd="];
 /// A part of a path that is so long, with digits and letters, is no name that a person chose.
 const KEY_LEN: usize = 20;
+/// The groups of services: smaller numbers are the system's own (`shadow`, `disk`), larger ones people's.
+const OF_SERVICES: Range<u32> = 100..1000;
 
 /// `main`: the configuration's main file; `conf.d` stands beside it.
 pub(crate) fn look(main: &Path, config: &Config) -> Vec<Check> {
@@ -66,43 +69,39 @@ fn unreadable(state: &Path, files: &[PathBuf], config: &Config) -> Option<Check>
     let beside = files[0].with_file_name("conf.d");
     let folders = [beside].into_iter().filter(|path| path.is_dir());
     if let Some(path) = folders.into_iter().find(|path| !service.may(path, 0o5)) {
-        let at = path.display();
-        return Some(
-            Check::bad(
-                Area::Host,
-                "closed-configuration",
-                format!("the service may not look into {at} (mode {:o})", mode(&path)),
-            )
-            .because("it goes on with what it has read before, or does not start")
-            .cured_by(format!("chgrp --reference={} {at} && chmod g+rx {at}", state.display())),
-        );
+        let what = format!("the service may not look into {} (mode {:o})", path.display(), mode(&path));
+        let check = Check::bad(Area::Host, "closed-configuration", what)
+            .because("it goes on with what it has read before, or does not start");
+        return Some(service.let_in(check, &path, "rx", state));
     }
     let paths: Vec<&PathBuf> = files.iter().chain(own.flatten()).collect();
     if let Some((path, folder)) = paths.iter().find_map(|path| Some((path, service.hindered(path)?))) {
-        return Some(behind(path, &folder, files[0].parent(), state));
+        return Some(behind(&service, path, &folder, files[0].parent(), state));
     }
     let path = paths.into_iter().find(|path| !service.may(path, 0o4))?;
-    let at = path.display();
-    Some(
-        Check::bad(Area::Host, "closed-configuration", format!("the service may not read {at} (mode {:o})", mode(path)))
-            .because("it goes on with what it has read before, or does not start; a list in such a file does not change any more")
-            .cured_by(format!("chgrp --reference={} {at} && chmod g+r {at}", state.display())),
-    )
+    let what = format!("the service may not read {} (mode {:o})", path.display(), mode(path));
+    let check = Check::bad(Area::Host, "closed-configuration", what).because(UNREAD);
+    Some(service.let_in(check, path, "r", state))
 }
 
+const UNREAD: &str = "it goes on with what it has read before, or does not start; a list in such a file does not change any more";
+
 /// A file may be everybody's to read: who may not go through a folder above it does not come to it.
-fn behind(path: &Path, folder: &Path, beside: Option<&Path>, state: &Path) -> Check {
+fn behind(service: &Service, path: &Path, folder: &Path, beside: Option<&Path>, state: &Path) -> Check {
     let at = folder.display();
     let what = format!("the service may not go through {at} (mode {:o}) to {}", mode(folder), path.display());
-    let check = Check::bad(Area::Host, "closed-configuration", what)
-        .because("it goes on with what it has read before, or does not start; a list in such a file does not change any more");
+    let check = Check::bad(Area::Host, "closed-configuration", what).because(UNREAD);
     // What else lies there is nobody's business.
-    match beside.and_then(|beside| fs::canonicalize(beside).ok()).is_some_and(|beside| beside == folder) {
-        true => check.cured_by(format!("chgrp --reference={} {at} && chmod g+x {at}", state.display())),
-        false => check.cured_by(
-            "put the file where the service may go, such as beside the configuration, and name it there",
-        ),
+    if beside.and_then(|beside| fs::canonicalize(beside).ok()).is_some_and(|beside| beside == folder) {
+        return service.let_in(check, folder, "x", state);
     }
+    let check = match service.may_join(folder) {
+        Some(cure) if mode(folder) & 0o010 != 0 => check.cured(cure),
+        _ => check,
+    };
+    check.cured_by(
+        "put the file where the service may go, such as beside the configuration, and name it there",
+    )
 }
 
 /// Whom a service runs as.
@@ -128,6 +127,45 @@ impl Service {
         mode & bits == bits
     }
 
+    /// Lets it read a file (`r`) or go through a folder (`x`), and takes that from nobody who may: another program's files are
+    /// that program's.
+    fn let_in(&self, check: Check, path: &Path, bits: &str, state: &Path) -> Check {
+        let Ok(found) = fs::metadata(path) else { return check };
+        let at = path.display();
+        match found.gid() {
+            _ if found.uid() == self.user => return check.cured_by(format!("chmod u+{bits} {at}")),
+            group if self.groups.contains(&group) => return check.cured_by(format!("chmod g+{bits} {at}")),
+            0 => {
+                let chgrp = format!("chgrp --reference={} {at} && chmod g+{bits} {at}", state.display());
+                return check.cured_by(chgrp);
+            }
+            _ => {}
+        }
+        let group_may = bits.chars().all(|bit| mode(path) & if bit == 'r' { 0o040 } else { 0o010 } != 0);
+        let check = match self.may_join(path).filter(|_| group_may) {
+            Some(cure) => check.cured(cure),
+            None => check,
+        };
+        check.cured(Cure {
+            how: "lets everybody on this machine do so".to_owned(),
+            lines: format!("chmod o+{bits} {at}"),
+        })
+    }
+
+    /// Makes it a member of the group of another service, whose this file or folder is.
+    fn may_join(&self, path: &Path) -> Option<Cure> {
+        let group = fs::metadata(path).ok()?.gid();
+        let group = Group::from_gid(Gid::from_raw(group)).ok()?.filter(|_| OF_SERVICES.contains(&group))?;
+        let user = User::from_uid(Uid::from_raw(self.user)).ok()??;
+        let how =
+            format!("puts {} into the group that may, which a service learns when it starts", user.name);
+        let lines = format!(
+            "usermod -aG {} {}\nsystemctl restart gatepost\nsystemctl start gatepost-sync",
+            group.name, user.name
+        );
+        Some(Cure { how, lines })
+    }
+
     /// The first folder on the way to a file that it may not go through.
     pub(crate) fn hindered(&self, path: &Path) -> Option<PathBuf> {
         let path = fs::canonicalize(path).ok()?;
@@ -143,7 +181,7 @@ fn groups(user: u32, first: u32) -> Vec<u32> {
     if let Ok(Some(user)) = User::from_uid(Uid::from_raw(user)) {
         let name = CString::new(user.name).unwrap_or_default();
         let more = getgrouplist(&name, user.gid).unwrap_or_default();
-        groups.extend(more.into_iter().map(nix::unistd::Gid::as_raw));
+        groups.extend(more.into_iter().map(Gid::as_raw));
     }
     groups
 }
