@@ -300,3 +300,26 @@ fn the_pause_of_a_url_ends_with_it() {
     assert_eq!(became(&site, &[], 0), pairs(&[("a", "accepted")]));
     assert_eq!((wrong.asked().len(), right.asked().len()), (1, 1));
 }
+
+/// Nobody is asked for files: the URL that takes their place is due, for the timer, too.
+#[test]
+fn a_url_in_the_place_of_files_is_due() {
+    let server = Hostile::start();
+    says(&server, "200 OK", GOOD);
+    let site = Site::new();
+    let fetched = |floor: &str| list("a", &[url(&server, "list")], floor);
+    let own = "[list.a]\nfile = \"a.txt\"\nformat = \"plain\"\nuse = \"block\"\n";
+    std::fs::write(site.path("a.txt"), "9.9.9.9\n").unwrap();
+    site.configure(own);
+    assert_eq!(became(&site, &[], 0), pairs(&[("a", "accepted")]));
+    // Lists with such a floor come at any minute.
+    site.configure(&fetched("4m"));
+    assert_eq!(became(&site, &[], 0), pairs(&[("a", "accepted")]));
+    assert_eq!(server.asked().len(), 1);
+    // After files again it has been asked all the same.
+    site.configure(own);
+    became(&site, &[], 0);
+    site.configure(&fetched("1h"));
+    let floor = "the publisher's least time between two fetches";
+    assert_eq!(became(&site, &["a"], 0), pairs(&[("a", floor)]));
+}

@@ -114,6 +114,10 @@ impl Machine {
                 command.arg("serve").arg("--config").arg(self.config());
                 self.gatepost = Some(Server::start(gatepost_state(command, self)));
             }
+            "reload gatepost" => {
+                let server = self.gatepost.as_ref().unwrap();
+                nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+            }
             "start gatepost-sync" => {
                 let mut command = gatepost();
                 command.arg("sync").arg("--config").arg(self.config());
@@ -266,7 +270,9 @@ fn the_page_leads_there_and_back() {
         assert_eq!(machine.mail(name), rcode, "{name}, before");
     }
     let steps = blocks(&page, "sh");
-    let [beside, compare, switch, back, gone, again, export] = &steps[..] else { panic!("{steps:#?}") };
+    let [beside, compare, switch, back, gone, lists, again, export] = &steps[..] else {
+        panic!("{steps:#?}")
+    };
 
     machine.run(beside);
     assert_eq!(machine.told, ["restart gatepost", "start gatepost-sync"]);
@@ -324,9 +330,20 @@ fn the_page_leads_there_and_back() {
     write(&machine.path("after.toml"), &whole);
     machine.shell("gatepost check-config after.toml", 0);
 
+    // A URL that is wrong is noticed at once, also where files were read a moment ago; what was listed stays.
+    let before = fs::read_to_string(machine.config()).unwrap();
+    let wrong =
+        whole.replace("feeds.example.net/dnsbl/list\"", "127.0.0.1:1/dnsbl/list\"\nallow-private = true");
+    write(&machine.config(), &wrong);
+    let [check, reload, sync] = lists.lines().collect::<Vec<_>>()[..] else { panic!("{lists}") };
+    machine.run(&format!("{check}\n{reload}"));
+    let said = machine.shell(sync, 1);
+    assert!(said.contains("  list   failed: rsync://127.0.0.1:1/dnsbl/list: "), "{said}");
+    assert!(page.contains("`list  failed: rsync://…`"));
+    assert_eq!(machine.answers(machine.ports[1], "7.2.0.192.bl"), Some(NOERROR));
+
     // Beside the old server what is no list's differs, too, and is not what a person is shown.
     let here = whole.replace("url = \"rsync://feeds.example.net/dnsbl/list\"", &format!("file = {list:?}"));
-    let before = fs::read_to_string(machine.config()).unwrap();
     write(&machine.config(), &here);
     machine.systemctl("restart gatepost");
     machine.systemctl("start gatepost-sync");

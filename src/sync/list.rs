@@ -251,11 +251,13 @@ impl<'a> Desk<'a> {
         attempt: Attempt,
         trouble: Trouble,
     ) -> Result<ListReport, SyncError> {
-        if trouble != Trouble::Unreached {
+        self.status.next_at = self.list.source.urls().iter().map(place).collect();
+        // Of an own list nobody is asked: a URL that takes its place is due.
+        let asks = !self.status.next_at.is_empty();
+        if asks && trouble != Trouble::Unreached {
             self.status.last_contact = Some(self.now.stamp());
         }
-        self.status.next = Some(self.pause(&report, trouble)?);
-        self.status.next_at = self.list.source.urls().iter().map(place).collect();
+        self.status.next = asks.then(|| self.pause(&report, trouble)).transpose()?;
         self.write_down(&mut report, attempt)?;
         Ok(report)
     }
