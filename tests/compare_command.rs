@@ -147,6 +147,38 @@ fn every_difference_is_named() {
     }
 }
 
+/// What was not asked for is not passed over in silence; and a list of some thousand entries is asked for as a whole.
+#[test]
+fn a_sample_is_called_one() {
+    let Some(program) = rbldnsd("a_sample_is_called_one") else { return };
+    let (site, server) = site();
+    let forgotten = "203.0.113.77\n";
+    let many: String = (0..3000u16).map(|n| format!("198.18.{}.{}\n", n >> 7, (n & 127) << 1)).collect();
+    fs::write(site.path("own.txt"), format!("{many}{forgotten}")).unwrap();
+    site.sync(&[]).expect(0);
+    let server = {
+        drop(server);
+        site.serve()
+    };
+    let texts = exported(&site).map(|text| text.replace(forgotten, ""));
+    let folder = Folder::new();
+    let theirs = started(&program, &folder, &texts);
+    let names = named(&compare(&site, server.dns, theirs.address, &["--json"]).expect(1));
+    assert!(names.contains(&"77.113.0.203.bl.example A".to_owned()), "{names:#?}");
+    let told = compare(&site, server.dns, theirs.address, &[]).expect(1).stdout;
+    assert!(!told.contains("a sample"), "{told}");
+    let few = compare(&site, server.dns, theirs.address, &["--samples", "10"]);
+    assert!(
+        few.stdout.contains("a sample: 10 of 3,0")
+            && few.stdout.contains(" entries of bl.example (--samples "),
+        "{few:#?}"
+    );
+    // Of the other zone there was nothing left to ask.
+    assert_eq!(few.stdout.matches("a sample").count(), 1, "{few:#?}");
+    let json = compare(&site, server.dns, theirs.address, &["--samples", "10", "--json"]).json();
+    assert_eq!(json["sampled"].as_object().unwrap().keys().collect::<Vec<_>>(), ["bl.example"], "{json:#}");
+}
+
 /// Files of an old server have no test points, as a rule, and no list is to blame for it.
 #[test]
 fn test_points_are_no_lists() {

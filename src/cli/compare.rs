@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::failure::Usage;
 use super::locate::EitherArgs;
 use super::logs;
-use super::output::{BAD, DIM, GOOD, Out, WARN, counted, json as print_json, out, styled, talk};
+use super::output::{BAD, DIM, GOOD, Out, WARN, counted, grouped, json as print_json, out, styled, talk};
 use super::targets;
 use super::view::{View, ZoneView};
 use crate::client::reachable;
@@ -25,8 +25,8 @@ use crate::wire::Rcode;
 /// Ask two servers the same questions and list what they answer differently
 ///
 /// What is asked comes from the zones in service: of each entry its ends, what lies just outside, its text, the name above
-/// it, where mail for a name goes, and the name in capitals; then start of authority, name servers, test points, and random names. Few questions are in
-/// flight at a time.
+/// it, where mail for a name goes, and the name in capitals; then start of authority, name servers, test points, and random names. Of a zone of
+/// more entries than --samples it takes as many, the same ones in every run, and says so. Few questions are in flight at a time.
 ///
 /// A zone that this server refuses altogether is named once, with what to do, and left out.
 ///
@@ -51,8 +51,9 @@ pub(crate) struct Args {
     /// Only this zone; may be repeated [default: all]
     #[arg(long, value_name = "ZONE")]
     zone: Vec<Name>,
-    /// Of each zone so many entries (all, if it has fewer), and as many random names
-    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Of each zone so many entries (all, if it has no more), and at most as many random names
+    // About ten seconds of a zone that has them: nearly every list of one's own is asked for as a whole.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: u32,
     /// TTLs count, too
     #[arg(long)]
@@ -87,6 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut asked = Vec::new();
     let mut points = Vec::new();
     let mut without_data = Vec::new();
+    let mut sampled = BTreeMap::new();
     for zone in &zones {
         let Some(answering) = zone.answering() else {
             without_data.push((zone.origin(), zone.trouble().unwrap_or_default()));
@@ -94,7 +96,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         };
         let drawn = around(answering, args.samples as usize);
         let drawn = drawn.with_context(|| zone.origin().to_string())?;
-        let refuses = refuses(&clients[0], zone.origin(), &drawn);
+        let refuses = refuses(&clients[0], zone.origin(), &drawn.asked);
         if refuses.map_err(|error| anyhow!(error)).context("cannot compare")? {
             without_data.push((zone.origin(), format!(
                 "{server} refuses all that is asked of it: it does not know the zone (`systemctl reload gatepost` has it read the configuration \
@@ -102,7 +104,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             )));
             continue;
         }
-        asked.extend(drawn);
+        if drawn.entries > args.samples as usize {
+            sampled.insert(zone.origin().to_string(), drawn.entries);
+        }
+        asked.extend(drawn.asked);
         // As the snapshot has it: zones of records alone have none, whatever the configuration says.
         if answering.snapshot().zone().test_points {
             points.extend(test_domains(zone.origin()));
@@ -120,7 +125,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let beside = ask_beside([&clients[0], &clients[1]], &asked)?;
     let zones = zones.len() - without_data.len();
-    let found = Found { args, server, zones, asked: asked.len(), points, beside };
+    let found = Found { args, server, zones, asked: asked.len(), sampled, points, beside };
     if args.json {
         print_json(&mut out(), &found.as_json(&without_data))?;
     } else {
@@ -159,6 +164,8 @@ struct Found<'a> {
     server: SocketAddr,
     zones: usize,
     asked: usize,
+    /// Zones of which not all entries were asked for, and how many they have.
+    sampled: BTreeMap<String, usize>,
     /// Names at and below which this server answers whatever lists say.
     points: Vec<Name>,
     beside: Beside,
@@ -218,6 +225,12 @@ impl Found<'_> {
             many => styled(BAD, format_args!("{} differ", counted(many, "answer", "answers"))),
         };
         writeln!(out, "{questions} about {zones}: {verdict}")?;
+        for (zone, entries) in &self.sampled {
+            let [samples, entries] = [self.args.samples.into(), *entries as u64].map(grouped);
+            let sample =
+                format_args!("a sample: {samples} of {entries} entries of {zone} (--samples asks for more)");
+            writeln!(out, "{}", styled(WARN, sample))?;
+        }
         for (kind, number) in self.not_counted() {
             writeln!(out, "{}", styled(DIM, format_args!("not counted: {number} {}", what(kind))))?;
         }
@@ -255,6 +268,7 @@ impl Found<'_> {
         json!({
             "server": self.server, "with": self.args.with, "same": self.status() == ExitStatus::Ok,
             "zones": self.zones, "left_out": left_out, "questions": self.asked,
+            "samples": self.args.samples, "sampled": self.sampled,
             "unanswered": self.beside.unanswered, "differ": self.listed().count(), "differences": differences,
         })
     }

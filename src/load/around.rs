@@ -16,6 +16,8 @@ use crate::zone::Zone;
 
 /// Random things of each kind that are asked for in every zone, whatever it lists.
 const STRAYS: usize = 4;
+/// Random things that are asked for in a zone of fewer entries.
+const MANY: usize = 200;
 
 /// The test points of RFC 5782 section 5: listed and not, as IPv4 and IPv6 addresses and as names.
 const POINTS_V4: [u32; 2] = [0x7f00_0002, 0x7f00_0001];
@@ -32,24 +34,34 @@ pub fn test_domains(origin: &Name) -> Vec<Name> {
     [v4, v6].into_iter().chain(names).filter_map(|labels| below(origin, &labels)).collect()
 }
 
-/// Questions about the zone itself, about at most `samples` of its entries (all, if it has no more), and about `samples` random
+/// What was drawn from a zone.
+#[derive(Debug)]
+pub struct Around {
+    /// The questions.
+    pub asked: Vec<Asked>,
+    /// Entries that the zone has.
+    pub entries: usize,
+}
+
+/// Questions about the zone itself, about at most `samples` of its entries (all, if it has no more), and about as many random
 /// things; the same ones in every run.
-pub fn around<D: AsRef<[u8]>>(zone: &Zone<D>, samples: usize) -> Result<Vec<Asked>, Damaged> {
+pub fn around<D: AsRef<[u8]>>(zone: &Zone<D>, samples: usize) -> Result<Around, Damaged> {
     let mut random = Random::new(2);
-    let mut around = Around { zone, asked: Vec::new(), known: HashSet::new() };
-    around.the_zone_itself();
+    let mut drawing = Drawing { zone, asked: Vec::new(), known: HashSet::new() };
+    drawing.the_zone_itself();
     let mut kinds = [0; 3];
     for entry in all_of(zone) {
         kinds[kind(&entry?)] += 1;
     }
-    let chosen = chosen(kinds.iter().sum(), samples, &mut random);
+    let entries = kinds.iter().sum();
+    let chosen = chosen(entries, samples, &mut random);
     for (number, entry) in all_of(zone).enumerate() {
         if chosen.as_ref().is_none_or(|chosen| chosen.contains(&number)) {
-            around.entry(entry?, &mut random);
+            drawing.entry(entry?, &mut random);
         }
     }
-    around.strays(kinds, samples, &mut random);
-    Ok(around.asked)
+    drawing.strays(kinds, samples.min(entries.max(MANY)), &mut random);
+    Ok(Around { asked: drawing.asked, entries })
 }
 
 fn kind(entry: &Entry<'_>) -> usize {
@@ -72,13 +84,13 @@ fn chosen(entries: usize, samples: usize, random: &mut Random) -> Option<BTreeSe
     Some(chosen)
 }
 
-struct Around<'a, D> {
+struct Drawing<'a, D> {
     zone: &'a Zone<D>,
     asked: Vec<Asked>,
     known: HashSet<Asked>,
 }
 
-impl<D: AsRef<[u8]>> Around<'_, D> {
+impl<D: AsRef<[u8]>> Drawing<'_, D> {
     fn push(&mut self, labels: &[u8], rtype: Rtype, upper: bool) {
         // What would be too long a name is none.
         let Some(name) = below(self.zone.origin(), labels) else { return };
