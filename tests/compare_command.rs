@@ -347,3 +347,39 @@ fn a_zone_that_the_server_does_not_know_is_left_out() {
         compare(&site, server.dns, other.dns, &["--zone", "bl.example", "--zone", "late.example"]).expect(3);
     assert!(ended.stdout.contains("about 1 zone: no answer differs"), "{ended:#?}");
 }
+
+/// rbldnsd has a zone's subzones in the zone's file; other formats have no place for them, and that is told.
+#[test]
+fn subzones_are_exported_with_their_zone() {
+    let Some(program) = rbldnsd("subzones_are_exported_with_their_zone") else { return };
+    let site = Site::new();
+    let list = "[list.own]\nfile = \"own.txt\"\nformat = \"rbldnsd:combined\"\nuse = \"block\"\n";
+    site.configure(&(list.to_owned() + &Site::zone("z.example", &["own"], "keep-values = true")));
+    let text = "$TTL 77\n$DATASET ip4set a @\n192.0.3.1 :5:five $\n198.51.100.0/24\n!198.51.100.20\n\
+        $DATASET dnset c.b a\n$TTL 99\nspam.example :6:six\n.wild.example\n!no.wild.example\n\
+        $DATASET ip4set d\n192.0.3.2\n$DATASET generic d.a\nhost A 127.0.0.9\nhost MX 10 mx.example.\n";
+    fs::write(site.path("own.txt"), text).unwrap();
+    site.sync(&[]).expect(0);
+    let server = site.serve();
+    let config = site.config();
+    let export =
+        |format| run(["export", "z.example", "--format", format, "--config", config.to_str().unwrap()]);
+    let folder = Folder::new();
+    let exported = export("rbldnsd").expect(0);
+    assert_eq!(exported.stderr, "");
+    folder.put("z", exported.stdout.as_bytes());
+    let theirs = Running::theirs(&program, &folder, &["z.example:combined:z".to_owned()]);
+    let same = compare(&site, server.dns, theirs.address, &["--json", "--ttl"]).expect(0).json();
+    assert_eq!(same["zones"], 5, "{same:#}");
+    // Without them all that they list is missing.
+    let (alone, _) = exported.stdout.split_once("$DATASET ip4trie a").unwrap();
+    folder.put("z", alone.as_bytes());
+    drop(theirs);
+    let theirs = Running::theirs(&program, &folder, &["z.example:combined:z".to_owned()]);
+    let names = named(&compare(&site, server.dns, theirs.address, &["--json"]).expect(1));
+    for name in ["1.3.0.192.a", "spam.example.c.b", "2.3.0.192.d", "host.d.a"] {
+        assert!(names.contains(&format!("{name}.z.example A")), "{name}: {names:#?}");
+    }
+    let told = export("plain").expect(1).stderr;
+    assert!(told.contains("4 subzones were left out") && told.contains("c.b.z.example"), "{told}");
+}

@@ -16,13 +16,14 @@ use crate::error::ExitStatus;
 use crate::export::{self, ExportError, Losses};
 use crate::model::Name;
 use crate::snapshot::{Mapped, Snapshot};
-use crate::store::Store;
+use crate::store::{Store, ZoneEntry};
 
 /// Write a compiled zone as text or bitmap that other programs read
 ///
 /// Writes what the snapshot holds: overlaps, exclusions, exceptions and test points are settled in it, and lists that
-/// have become too old since are still in it. A subzone of a combined list is a snapshot of its own, exported by its own
-/// name. What a format cannot hold is counted and told on stderr.
+/// have become too old since are still in it. Subzones of combined lists are written with their zone for rbldnsd; for other formats,
+/// and out of a file, each is a snapshot of its own, exported by its own name. What a format cannot hold is counted and told on
+/// stderr.
 ///
 /// Exit codes: 0 written, 1 written, but something was left out, 2 usage, 3 could not do it.
 #[derive(Debug, clap::Args)]
@@ -73,46 +74,61 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if to_file.is_some_and(|output| files::is_same_file(output, &args.what)) {
         bail!(Usage(format!("{} is the snapshot itself", args.what.display())));
     }
-    let (snapshot, serial) = open(args)?;
+    let meant = open(args)?;
     let losses = match &target {
-        Some(target) => {
-            files::replace(target, |file| Ok(write(args.format, &snapshot, serial, file)?), |_, _| Ok(()))?
-        }
+        Some(target) => files::replace(target, |file| Ok(write(args.format, &meant, file)?), |_, _| Ok(()))?,
         None => {
             let mut out = BufWriter::with_capacity(CHUNK, io::stdout().lock());
-            let losses = write(args.format, &snapshot, serial, &mut out)?;
+            let losses = write(args.format, &meant, &mut out)?;
             out.flush()?;
             losses
         }
     };
     if let Some(target) = &target {
-        tell(args, &snapshot, target, &losses)?;
+        tell(args, &meant, target, &losses)?;
     }
-    for (loss, number) in losses.iter() {
-        talk(styled(WARN, format_args!("{} {loss}", grouped(number))));
+    let left_out = left_out(args.format, &meant, &losses);
+    for (number, what) in &left_out {
+        talk(styled(WARN, format_args!("{} {what}", grouped(*number))));
     }
-    Ok(ExitStatus::found(!losses.is_empty()))
+    Ok(ExitStatus::found(!left_out.is_empty()))
 }
 
-fn write(
-    format: Format,
-    snapshot: &Snapshot<Mapped>,
+/// What is exported.
+struct Meant {
+    snapshot: Snapshot<Mapped>,
+    /// Those of the zone's subzones.
+    subzones: Vec<Snapshot<Mapped>>,
     serial: u32,
-    out: &mut impl Write,
-) -> Result<Losses, ExportError> {
+}
+
+/// What a format does not have, each with its number.
+fn left_out(format: Format, meant: &Meant, losses: &Losses) -> Vec<(u64, String)> {
+    let mut all: Vec<_> = losses.iter().map(|(loss, number)| (number, loss.to_string())).collect();
+    if format != Format::Rbldnsd && !meant.subzones.is_empty() {
+        let names: Vec<String> = meant.subzones.iter().map(|zone| zone.zone().origin.to_string()).collect();
+        let what =
+            format!("subzones were left out, which are exported by their own names: {}", names.join(", "));
+        all.push((names.len() as u64, what));
+    }
+    all
+}
+
+fn write(format: Format, meant: &Meant, out: &mut impl Write) -> Result<Losses, ExportError> {
+    let Meant { snapshot, subzones, serial } = meant;
     match format {
-        Format::Rbldnsd => export::rbldnsd(snapshot, serial, out),
+        Format::Rbldnsd => export::rbldnsd(snapshot, subzones, *serial, out),
         Format::Plain => export::plain(snapshot, out),
         Format::Roaring => export::roaring(snapshot, out),
     }
 }
 
-/// The snapshot that is meant, whole, and its serial.
-fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
+/// The snapshot that is meant, whole.
+fn open(args: &Args) -> anyhow::Result<Meant> {
     if args.what.exists() {
         let snapshot = whole(&args.what)?;
         let serial = serial_of(&snapshot);
-        return Ok((snapshot, serial));
+        return Ok(Meant { snapshot, subzones: Vec::new(), serial });
     }
     let shown = args.what.display();
     let origin = args.what.to_str().and_then(|name| name.parse::<Name>().ok());
@@ -127,12 +143,22 @@ fn open(args: &Args) -> anyhow::Result<(Snapshot<Mapped>, u32)> {
             "there is no file {shown} and no zone {origin} in service; in service: {known}"
         )));
     };
+    let is_part = |part: &&ZoneEntry| part.base.as_ref() == Some(&origin);
+    let subzones = generation.zones.values().filter(is_part).map(|part| in_service(&store, part));
+    Ok(Meant {
+        snapshot: in_service(&store, entry)?,
+        subzones: subzones.collect::<anyhow::Result<_>>()?,
+        serial: entry.serial,
+    })
+}
+
+fn in_service(store: &Store, entry: &ZoneEntry) -> anyhow::Result<Snapshot<Mapped>> {
     let path = store.snapshot(&entry.file);
     let snapshot = whole(&path)?;
     if snapshot.content_hash() != entry.content {
         bail!("{} is not what the generation says", path.display());
     }
-    Ok((snapshot, entry.serial))
+    Ok(snapshot)
 }
 
 /// The serial that the data of a snapshot file insist on, else 0.
@@ -151,13 +177,13 @@ fn whole(path: &Path) -> anyhow::Result<Snapshot<Mapped>> {
     open().with_context(|| format!("cannot export {}", path.display()))
 }
 
-fn tell(args: &Args, snapshot: &Snapshot<Mapped>, target: &Path, losses: &Losses) -> anyhow::Result<()> {
+fn tell(args: &Args, meant: &Meant, target: &Path, losses: &Losses) -> anyhow::Result<()> {
     let len = std::fs::metadata(target)?.len();
+    let snapshot = &meant.snapshot;
     if args.json {
-        let left_out: Vec<_> = losses
-            .iter()
-            .map(|(loss, number)| json!({ "number": number, "what": loss.to_string() }))
-            .collect();
+        let left_out = left_out(args.format, meant, losses);
+        let left_out: Vec<_> =
+            left_out.iter().map(|(number, what)| json!({ "number": number, "what": what })).collect();
         let counts = snapshot.counts();
         json(
             &mut out(),

@@ -347,7 +347,7 @@ pub(crate) fn zone_of(spec: &ZoneSpec) -> Zone<Vec<u8>> {
 /// rbldnsd's text of a zone, and what it lacks.
 pub(crate) fn exported(zone: &Zone<Vec<u8>>) -> (Vec<u8>, Losses) {
     let mut text = Vec::new();
-    let losses = export::rbldnsd(zone.snapshot(), 7, &mut text).unwrap();
+    let losses = export::rbldnsd(zone.snapshot(), &[], 7, &mut text).unwrap();
     (text, losses)
 }
 

@@ -68,7 +68,7 @@ struct Section {
 
 /// Writes the spans that `spans` walks, section by section. `left`: sections that the file may still have.
 pub(super) fn write<A: Key, D: AsRef<[u8]>, I>(
-    kind: &str,
+    kind: (&str, &Name),
     snapshot: &Snapshot<D>,
     spans: impl Fn() -> I,
     left: &mut usize,

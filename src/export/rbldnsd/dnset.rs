@@ -15,6 +15,7 @@ use crate::snapshot::{Damaged, Snapshot};
 
 /// Writes what lines of a dnset can say; the names whose own answer they cannot, for a generic.
 pub(super) fn write<'a, D: AsRef<[u8]>>(
+    at: &Name,
     snapshot: &'a Snapshot<D>,
     nodes: &[Node<'a>],
     left: &mut usize,
@@ -53,7 +54,7 @@ pub(super) fn write<'a, D: AsRef<[u8]>>(
             continue;
         }
         *left -= 1;
-        section("dnset", Some(ttl), out)?;
+        section(("dnset", at), Some(ttl), out)?;
         for node in nodes.iter().filter(|node| !node.labels.is_empty()) {
             // What is said of all names below the origin stands nowhere.
             let inherited = node.inherited.filter(|_| labels(node.labels).nth(1).is_some());

@@ -13,6 +13,7 @@ use crate::zone::{Matched, TextBuf};
 
 /// Writes the answers of these names.
 pub(super) fn write<D: AsRef<[u8]>>(
+    at: &Name,
     snapshot: &Snapshot<D>,
     names: &[(&[u8], AnswerId)],
     losses: &mut Losses,
@@ -21,7 +22,7 @@ pub(super) fn write<D: AsRef<[u8]>>(
     if names.is_empty() {
         return Ok(());
     }
-    section("generic", None, out)?;
+    section(("generic", at), None, out)?;
     for &(name, answer) in names {
         for set in snapshot.answer(answer)?.record_sets() {
             losses.add(Loss::ZeroTtl, u64::from(set.ttl == 0));

@@ -1,4 +1,4 @@
-//! rbldnsd's text: one data set of the type combined, all of whose sections answer in the zone itself.
+//! rbldnsd's text: one data set of the type combined, whose sections answer in the zone itself or in a subzone.
 //!
 //! A trie holds one value for a prefix and a section has one TTL. So an answer is taken apart into *rows*, an A value with
 //! a text each ([`row`]): the first of every answer stand in one section for each TTL, the second in the next, and so
@@ -25,27 +25,46 @@ const MOST_SECTIONS: usize = 1000;
 /// Name servers that a line may have.
 const MOST_HOSTS: usize = 32;
 
-/// Writes `snapshot` as a data set of rbldnsd's type combined, with `serial` in its `$SOA`; 0 is the time of the file.
+/// Writes `snapshot` and its `subzones` as a data set of rbldnsd's type combined, with `serial` in its `$SOA`; 0 is the time of the
+/// file.
 pub fn rbldnsd<D: AsRef<[u8]>>(
     snapshot: &Snapshot<D>,
+    subzones: &[Snapshot<D>],
     serial: u32,
     out: &mut impl Write,
 ) -> Result<Losses, ExportError> {
     let mut losses = Losses::default();
     head(snapshot, serial, &mut losses, out)?;
     let mut sections = MOST_SECTIONS;
-    addresses::write("ip4trie", snapshot, || snapshot.v4_spans(all()), &mut sections, &mut losses, out)?;
-    let of_v4 = sections;
-    addresses::write("ip6trie", snapshot, || snapshot.v6_spans(all()), &mut sections, &mut losses, out)?;
-    let nodes = names::nodes(snapshot)?;
-    let records = dnset::write(snapshot, &nodes, &mut sections, &mut losses, out)?;
-    generic::write(snapshot, &records, &mut losses, out)?;
-    let six_to_four = snapshot.lists().iter().filter(|list| !list.except).all(|list| list.six_to_four);
-    if sections == of_v4 && records.is_empty() && !six_to_four {
-        // Sections of IPv4 alone would answer for 6to4 addresses when gatepost reads them.
-        section("ip6trie", None, out)?;
+    part(snapshot, &Name::root(), &mut sections, &mut losses, out)?;
+    for subzone in subzones {
+        if let Some(at) = subzone.zone().origin.relative_to(&snapshot.zone().origin) {
+            part(subzone, &at, &mut sections, &mut losses, out)?;
+        }
     }
     Ok(losses)
+}
+
+/// The sections that answer `at` a subzone, or in the zone itself.
+fn part<D: AsRef<[u8]>>(
+    snapshot: &Snapshot<D>,
+    at: &Name,
+    sections: &mut usize,
+    losses: &mut Losses,
+    out: &mut impl Write,
+) -> Result<(), ExportError> {
+    addresses::write(("ip4trie", at), snapshot, || snapshot.v4_spans(all()), sections, losses, out)?;
+    let of_v4 = *sections;
+    addresses::write(("ip6trie", at), snapshot, || snapshot.v6_spans(all()), sections, losses, out)?;
+    let nodes = names::nodes(snapshot)?;
+    let records = dnset::write(at, snapshot, &nodes, sections, losses, out)?;
+    generic::write(at, snapshot, &records, losses, out)?;
+    let six_to_four = snapshot.lists().iter().filter(|list| !list.except).all(|list| list.six_to_four);
+    if *sections == of_v4 && records.is_empty() && !six_to_four {
+        // Sections of IPv4 alone would answer for 6to4 addresses when gatepost reads them.
+        section(("ip6trie", at), None, out)?;
+    }
+    Ok(())
 }
 
 /// Comments, `$SOA`, `$NS`.
@@ -87,9 +106,14 @@ fn write_host(name: &Name, out: &mut impl Write) -> Result<(), ExportError> {
     Ok(())
 }
 
-/// Begins a section.
-fn section(kind: &str, ttl: Option<Ttl>, out: &mut impl Write) -> Result<(), ExportError> {
-    writeln!(out, "$DATASET {kind} @")?;
+/// Begins a section: its type, and the subzone in which it answers; the root for the zone itself.
+fn section((kind, at): (&str, &Name), ttl: Option<Ttl>, out: &mut impl Write) -> Result<(), ExportError> {
+    write!(out, "$DATASET {kind} ")?;
+    match *at == Name::root() {
+        true => write!(out, "@")?,
+        false => write_host(at, out)?,
+    }
+    writeln!(out)?;
     if let Some(ttl) = ttl {
         writeln!(out, "$TTL {ttl}")?;
     }
