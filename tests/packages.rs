@@ -418,6 +418,17 @@ fn instructions() -> Vec<(String, String)> {
     lines.map(|line| line.split_once(' ').unwrap()).map(|(word, rest)| (word.into(), rest.into())).collect()
 }
 
+/// A folder of what was built here may be gigabytes.
+#[test]
+fn an_engine_is_sent_the_sources_alone() {
+    let lines = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let left_out = lines("deploy/container/Containerfile.dockerignore");
+    let ignored = lines(".gitignore");
+    for path in ignored.lines().map(|line| line.trim_start_matches('/')).chain([".git"]) {
+        assert!(left_out.lines().any(|line| line == path), "{path}");
+    }
+}
+
 /// What stands behind an instruction, each time.
 fn lines_of<'a>(steps: &'a [(String, String)], word: &str) -> Vec<&'a str> {
     steps.iter().filter(|(known, _)| known == word).map(|(_, rest)| rest.as_str()).collect()

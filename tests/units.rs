@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use gatepost::config::defaults;
 use gatepost::server::DEFAULT_LISTEN;
-use loud::installed;
+use loud::{installed, skipped};
 
 const SERVICES: [&str; 2] = ["gatepost.service", "gatepost-sync.service"];
 /// What `systemd-analyze security` may find at most, of 10.
@@ -102,6 +102,22 @@ fn systemd_has_nothing_to_say_against_them() {
     assert!(ours.is_empty() && (code == Some(0) || !said.is_empty()), "{code:?}: {said}");
     let (_, said) = verify("Nonsense=yes\n");
     assert!(said.lines().any(|line| line.contains("gatepost") && line.contains("Nonsense")), "{said}");
+}
+
+/// Debian's postfix.service runs nothing and comes after the unit that does.
+#[test]
+fn it_is_there_before_whoever_asks() {
+    let before = one("gatepost.service", "Before");
+    let before: Vec<&str> = before.split(' ').collect();
+    let is_before = |unit: &str| before.contains(&unit);
+    assert!(is_before("postfix.service") && is_before("exim4.service") && is_before("rspamd.service"));
+    let Ok(text) = fs::read_to_string("/lib/systemd/system/postfix@.service") else {
+        return skipped(
+            "it_is_there_before_whoever_asks",
+            "no Postfix of Debian's (apt-get install postfix)",
+        );
+    };
+    assert!(text.contains("ExecStart=/usr/sbin/postmulti") && is_before("postfix@-.service"), "{before:?}");
 }
 
 /// The commands and options of every line that starts something.
