@@ -9,11 +9,11 @@ use super::locate::EitherArgs;
 use super::logs;
 use super::output::{
     Align, BAD, Cell, DIM, GOOD, HEAD, NOTHING, Out, Table, WARN, ago, counted, grouped, json, out,
-    short_duration, styled, utc, wall_ago,
+    short_duration, since, styled, utc, wall_ago,
 };
 use super::probe::{self, Health};
 use super::view::{ENDED, ListView, View, When, ZoneState, ZoneView, listed_v4};
-use crate::config::{Slug, shown_url};
+use crate::config::shown_url;
 use crate::error::ExitStatus;
 use crate::feed::schedule::{Asker, Due, due};
 use crate::ops::report;
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Some(health) => health.status(),
         None => {
             let zones = view.zones.iter().any(|zone| zone.answering().is_none());
-            let lists = view.lists.iter().any(ListView::is_problem);
-            let zones = zones || view.zones.iter().any(|zone| view.behind(zone).next().is_some());
+            let lists = view.lists.iter().any(needs_a_look);
+            let zones = zones || view.zones.iter().any(|zone| view.behind(zone).is_some());
             ExitStatus::found(zones || lists || !view.unreadable.is_empty())
         }
     })
@@ -115,22 +115,14 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         // What is said of a zone is said of its subzones.
         .filter(|zone| !zone.is_subzone() || matches!(zone.state, ZoneState::Broken(_)))
         .filter_map(|zone| match &zone.state {
+            _ if view.behind(zone).is_some() => Some((zone.origin().to_string(), view.behind(zone)?)),
             ZoneState::Broken(unusable) => Some((zone.origin().to_string(), unusable.why.clone())),
             // Something of it is there to answer from, or was once: no zone waits for its first data by this.
             ZoneState::NoData if view.missing(zone).count() < zone.config.lists().count() => {
                 Some((zone.origin().to_string(), "nothing is in service, though lists are there".to_owned()))
             }
             ZoneState::Ended => Some((zone.origin().to_string(), ENDED.to_owned())),
-            ZoneState::Answers(_) => {
-                let behind: Vec<&str> = view.behind(zone).map(Slug::as_str).collect();
-                let why = format!(
-                    "older than {}: the last syncs could not compile it{}",
-                    behind.join(", "),
-                    room(view)
-                );
-                (!behind.is_empty()).then(|| (zone.origin().to_string(), why))
-            }
-            ZoneState::NoData | ZoneState::Expired(_) => None,
+            ZoneState::Answers(_) | ZoneState::NoData | ZoneState::Expired(_) => None,
         })
         .collect();
     if troubles.is_empty() && zone_troubles.is_empty() && view.unreadable.is_empty() {
@@ -147,19 +139,6 @@ fn write(view: &View, out: &mut Out) -> anyhow::Result<()> {
         writeln!(out, "  {}: {why}", styled(WARN, &list.config.name))?;
     }
     Ok(())
-}
-
-/// Whether that may be for want of room.
-fn room(view: &View) -> String {
-    match nix::sys::statvfs::statvfs(&view.config.state) {
-        Ok(found) if found.blocks_available() == 0 => {
-            format!("; no space is left in {}", view.config.state.display())
-        }
-        Ok(found) if found.files() > 0 && found.files_available() == 0 => {
-            format!("; no more files can be made in {}", view.config.state.display())
-        }
-        _ => String::new(),
-    }
 }
 
 /// Places that another one behind them stands in for, in the order in which they are asked.
@@ -330,6 +309,11 @@ fn last(list: &ListView) -> Cell {
     }
 }
 
+/// Something is wrong with it, or nobody asks for it.
+fn needs_a_look(list: &ListView) -> bool {
+    list.is_problem() || list.unread.is_some()
+}
+
 /// What a person should know of a list, with the reason.
 pub(crate) fn trouble(list: &ListView, view: &View) -> Option<String> {
     let mut all = Vec::new();
@@ -375,6 +359,13 @@ pub(crate) fn trouble(list: &ListView, view: &View) -> Option<String> {
         let changed = ago(&view.now, list.status.content_since.as_ref());
         all.push(format!(
             "confirmed again and again, but its content last changed {changed}: is it still kept?"
+        ));
+    }
+    if let Some((path, age)) = &list.unread {
+        all.push(format!(
+            "{} was changed {}, and no sync has read it since; `gatepost sync` does",
+            path.display(),
+            since(*age)
         ));
     }
     (!all.is_empty()).then(|| all.join("; "))
@@ -465,7 +456,7 @@ fn list_json(list: &ListView, view: &View) -> Value {
         "failures": status.failures,
         "freshness": freshness,
         "unchanged_too_long": list.unchanged_too_long,
-        "problem": list.is_problem(),
+        "problem": needs_a_look(list),
     })
 }
 
@@ -476,6 +467,7 @@ fn zone_json(zone: &ZoneView, view: &View) -> Value {
         "base": zone.is_subzone().then_some(&zone.config.origin),
         "answers": answering.is_some(),
         "trouble": zone.trouble(),
+        "behind": view.behind(zone),
         "lists": zone.config.members.iter().map(|member| &member.list).collect::<Vec<_>>(),
         "except": zone.config.excepts,
         "missing": view.missing(zone).collect::<Vec<_>>(),

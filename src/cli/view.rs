@@ -1,7 +1,7 @@
 //! What is in the store, as `status`, `lookup` and `up` show it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::store::{
     Decisions, Freshness, Generation, Held, ListStatus, Now, Outcome, Stamp, Store, StoreError, ZoneEntry,
     open_plain,
 };
-use crate::sync::status_as;
+use crate::sync::{status_as, unread};
 use crate::zone::{Overlay, Trouble, Verdict, Zone};
 
 /// The labels of 127.0.0.2, the address that every zone with test points lists.
@@ -36,6 +36,8 @@ pub(crate) struct View {
     pub(crate) now: Now,
     /// What is in service.
     pub(crate) generation: Option<Generation>,
+    /// Zones that the last sync could not compile, and why.
+    not_compiled: BTreeMap<Name, String>,
     /// Files of the store that cannot be read, and why.
     pub(crate) unreadable: Vec<String>,
     /// What was decided locally.
@@ -58,6 +60,8 @@ pub(crate) struct ListView {
     pub(crate) freshness: Option<Freshness>,
     /// Its content has not changed for longer than it should.
     pub(crate) unchanged_too_long: bool,
+    /// A file of it was changed so long ago, and no sync has read it since.
+    pub(crate) unread: Option<(PathBuf, Duration)>,
 }
 
 /// A zone, or a subzone that the data of one make.
@@ -150,6 +154,7 @@ impl View {
             }
         }
         let generation = readable(store.generation(), &mut unreadable)?.flatten();
+        let not_compiled = readable(store.not_compiled(), &mut unreadable)?.unwrap_or_default();
         let lists: Vec<ListView> = config
             .reloadable
             .lists
@@ -187,7 +192,7 @@ impl View {
         zones.sort_by_cached_key(|zone| {
             (zone.config.origin.to_string(), zone.is_subzone(), zone.origin().to_string())
         });
-        Ok(Self { zones, now, generation, unreadable, decisions, lists, config })
+        Ok(Self { zones, now, generation, not_compiled, unreadable, decisions, lists, config })
     }
 
     fn empty(config: Config) -> Self {
@@ -205,6 +210,7 @@ impl View {
                 })
                 .collect(),
             generation: None,
+            not_compiled: BTreeMap::new(),
             unreadable: Vec::new(),
             decisions: Decisions::default(),
             now,
@@ -217,8 +223,27 @@ impl View {
         self.lists.iter().find(|list| list.config.name.as_str() == name)
     }
 
-    /// Names of the lists of a zone that have newer content than the zone was made from: it could not be compiled.
-    pub(crate) fn behind<'a>(&'a self, zone: &'a ZoneView) -> impl Iterator<Item = &'a Slug> {
+    /// That a zone stands behind its lists, in words: the last sync could not compile it.
+    pub(crate) fn behind(&self, zone: &ZoneView) -> Option<String> {
+        let has_data = match &zone.state {
+            ZoneState::Answers(_) => true,
+            ZoneState::NoData => false,
+            ZoneState::Expired(_) | ZoneState::Ended | ZoneState::Broken(_) => return None,
+        };
+        if let Some(why) = self.not_compiled.get(&zone.config.origin) {
+            let stands = if has_data { "stands behind its lists" } else { "has no data" };
+            return Some(format!("{stands}: the last sync could not compile it: {why}"));
+        }
+        let lists: Vec<&str> = self.newer(zone).map(Slug::as_str).collect();
+        let is_behind = has_data && !lists.is_empty();
+        is_behind.then(|| {
+            let room = room(&self.config.state);
+            format!("is older than {}: the last syncs could not compile it{room}", lists.join(", "))
+        })
+    }
+
+    /// Names of the lists of a zone that have newer content than the zone was made from.
+    fn newer<'a>(&'a self, zone: &'a ZoneView) -> impl Iterator<Item = &'a Slug> {
         let made_from = zone.answering().map_or(&[][..], |zone| zone.snapshot().lists());
         zone.config.lists().filter(move |name| {
             let Some(list) = self.list(name.as_str()) else { return false };
@@ -234,6 +259,19 @@ impl View {
         zone.config
             .lists()
             .filter(|name| self.list(name.as_str()).is_none_or(|list| list.status.set.is_none()))
+    }
+}
+
+/// Whether that may be for want of room.
+fn room(state: &Path) -> String {
+    match nix::sys::statvfs::statvfs(state) {
+        Ok(found) if found.blocks_available() == 0 => {
+            format!("; no space is left in {}", state.display())
+        }
+        Ok(found) if found.files() > 0 && found.files_available() == 0 => {
+            format!("; no more files can be made in {}", state.display())
+        }
+        _ => String::new(),
     }
 }
 
@@ -253,6 +291,7 @@ impl ListView {
         Self {
             held,
             freshness: status.freshness(&config.ages, config.use_, now),
+            unread: unread(config, &status, now),
             unchanged_too_long: status.unchanged_too_long(&config.ages, now).is_some(),
             config: config.clone(),
             status,

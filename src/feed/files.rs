@@ -89,6 +89,12 @@ impl OwnFile {
         self.file.metadata().is_ok_and(|found| Identity::of(&found) == self.identity)
     }
 
+    /// When it was changed, where that was after `last`; both in seconds since 1970. One that was moved here may be older itself.
+    pub fn changed_after(&self, last: i64) -> Option<i64> {
+        let Identity { modified, changed, .. } = self.identity;
+        [modified.0, changed.0].into_iter().find(|at| *at > last)
+    }
+
     /// Whether a later change is sure to show in what the file system says of it.
     pub fn is_settled(&self) -> bool {
         let (seconds, nanoseconds) = self.identity.changed;

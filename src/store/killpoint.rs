@@ -20,6 +20,9 @@ pub const FILES: [&str; 12] = [
     "terms",
 ];
 
+/// Written in the same way, but by no sync that goes well.
+pub const NOT_COMPILED: &str = "not-compiled";
+
 /// What has just been done with the temporary file.
 pub const STEPS: [&str; 5] = ["created", "written", "synced", "renamed", "done"];
 
@@ -52,8 +55,9 @@ pub fn names() -> impl Iterator<Item = String> {
 #[cfg(debug_assertions)]
 pub fn killpoint(name: &str) {
     debug_assert!(
-        name.rsplit_once('-').is_some_and(|(file, step)| FILES.contains(&file) && STEPS.contains(&step))
-            || OTHERS.contains(&name)
+        name.rsplit_once('-').is_some_and(|(file, step)| {
+            (FILES.contains(&file) || file == NOT_COMPILED) && STEPS.contains(&step)
+        }) || OTHERS.contains(&name)
             || TELLING.contains(&name)
             || OVERLAY.contains(&name),
         "killpoint {name} is in no list"

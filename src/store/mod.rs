@@ -12,6 +12,7 @@
 //! feeds/left-N/            what a list had under a name that another list has now; nobody's, until its place is asked for again
 //! snapshots/ZONE-HASH      compiled zones
 //! generation.json          which of them are in service
+//! not-compiled.json        which zones the last sync could not compile, and why
 //! terms.json               whose terms were shown
 //! overlay.jsonl            local decisions
 //! overlay-log.jsonl        one line per decision that was made, taken back or over
@@ -40,6 +41,7 @@ mod json;
 pub mod killpoint;
 mod list;
 mod log;
+mod not_compiled;
 mod overlay;
 mod owner;
 mod status;

@@ -32,6 +32,7 @@ pub(crate) use another::status_as;
 pub(super) use another::{asks_at, came_from};
 use judge::{Against, Body, Judged, Refusal};
 pub(super) use lost::status_of;
+pub(crate) use own::unread;
 pub(super) use places::Came;
 
 /// Everything around one list while it is worked on.

@@ -32,7 +32,7 @@ use list::Desk;
 
 pub use by_hand::{Settled, Wish, decide, settle};
 pub(crate) use list::hold::{AGREEING, AGREEING_OVER};
-pub(crate) use list::status_as;
+pub(crate) use list::{status_as, unread};
 
 /// What is asked of a sync.
 #[derive(Debug, Clone, Default)]

@@ -89,6 +89,10 @@ pub(super) fn publish(
         };
         built.extend(zone_built);
     }
+    let troubles = reports.iter().filter_map(|zone| Some((zone.origin.clone(), zone.trouble.clone()?)));
+    if let Err(error) = writer.put_not_compiled(troubles.collect()) {
+        tracing::warn!("which zones could not be compiled is not written down: {error}");
+    }
     if previous.is_none() && built.is_empty() {
         return Ok((reports, None));
     }

@@ -163,7 +163,15 @@ fn syncs(view: &View) -> Option<Check> {
         let age = list.status.last_attempt.as_ref().map(|stamp| view.now.age(stamp))?;
         (age > list.config.floor + OVERDUE).then_some((age, &list.config.name))
     });
-    let (age, name) = late.max()?;
+    let timer_on = "`systemctl enable --now gatepost-sync.timer`, or `timer = \"15m\"` under [sync] and a running server";
+    let Some((age, name)) = late.max() else {
+        let (path, age) = view.lists.iter().find_map(|list| list.unread.as_ref())?;
+        let what = format!("{} was changed {}, and no sync has read it since", path.display(), since(*age));
+        let check = Check::warn(Area::Host, "timer", what)
+            .because("what a list has now counts from the next sync on: until then it is answered as it was before")
+            .cured_by("`gatepost sync` reads it now");
+        return Some(check.cured_by(format!("to have that done: {timer_on}")));
+    };
     let timer = match view.config.reloadable.sync.timer {
         Some(_) => "the server's own timer (`timer` under [sync]) does not run, since no server does",
         None => "no `timer` is set under [sync], and no timer of the system runs `gatepost sync`",
@@ -171,7 +179,7 @@ fn syncs(view: &View) -> Option<Check> {
     Some(
         Check::bad(Area::Host, "timer", format!("{name} is due, and was last asked for {}", since(age)))
             .because(timer)
-            .cured_by("`systemctl enable --now gatepost-sync.timer`, or `timer = \"15m\"` under [sync] and a running server"),
+            .cured_by(timer_on),
     )
 }
 

@@ -9,7 +9,6 @@ use super::super::status;
 use super::super::view::{ListView, View, ZoneState, ZoneView};
 use super::{Questions, TIMEOUT};
 use crate::client::{Client, Over, reachable};
-use crate::config::Slug;
 use crate::doctor::finding::{Area, Check, Cure, Level};
 use crate::doctor::who;
 use crate::model::{Name, Rtype};
@@ -157,6 +156,7 @@ fn told(checks: &mut Vec<Check>, checked: Vec<Checked>, view: &View, from: &Eith
             Found::Wrong(wrong) if of_zone.is_unknown() => {
                 checks.push(unknown_there(&way, of_zone, wrong, unknown == checked.len()));
             }
+            Found::Waits if !is_waiting(view, zone) => {}
             Found::Waits => checks.push(
                 Check::warn(Area::Server, "no-data", format!("{way}: {zone}: SERVFAIL, since it has no data yet"))
                     .because(format!("no sync has brought a list of this zone; until then {PASSES}"))
@@ -200,6 +200,13 @@ fn reload() -> Cure {
         how: "have it read the configuration again (without systemd: send it SIGHUP)".to_owned(),
         lines: "systemctl reload gatepost".to_owned(),
     }
+}
+
+/// A zone without data of which nothing else tells why.
+fn is_waiting(view: &View, origin: &Name) -> bool {
+    let is_lost = view.generation.is_none() && !view.unreadable.is_empty();
+    let zone = view.zones.iter().find(|zone| zone.origin() == origin);
+    !is_lost && zone.is_none_or(|zone| view.behind(zone).is_none())
 }
 
 /// A zone whose own data say why it does not answer.
@@ -255,7 +262,11 @@ fn letters_and_serial(client: &Client, zone: &ZoneView) -> Vec<Check> {
 
 /// Zones that wait for their data and that were not `asked`.
 fn waiting(view: &View, asked: &[&Name]) -> Option<Check> {
-    let waits = |zone: &&ZoneView| matches!(zone.state, ZoneState::NoData) && !asked.contains(&zone.origin());
+    let waits = |zone: &&ZoneView| {
+        matches!(zone.state, ZoneState::NoData)
+            && !asked.contains(&zone.origin())
+            && is_waiting(view, zone.origin())
+    };
     let zones = view.zones.iter().filter(|zone| !zone.is_subzone()).filter(waits);
     let names: Vec<String> = zones.map(|zone| zone.origin().to_string()).collect();
     let number = counted(names.len() as u64, "more zone has", "more zones have");
@@ -308,19 +319,11 @@ fn state(zone: &ZoneView, view: &View) -> Option<Check> {
         ZoneState::Expired(_) | ZoneState::Ended | ZoneState::Broken(_) => {
             Some(unusable(zone.trouble().unwrap_or_default()))
         }
-        ZoneState::NoData => None,
-        ZoneState::Answers(_) => {
-            let behind: Vec<&str> = view.behind(zone).map(Slug::as_str).collect();
-            (!behind.is_empty()).then(|| {
-                Check::warn(
-                    Area::Server,
-                    "zone-behind",
-                    format!("{origin} is older than {}", behind.join(", ")),
-                )
-                .because("the last syncs could not compile it")
-                .cured_by("`gatepost sync` says why")
-            })
-        }
+        ZoneState::NoData | ZoneState::Answers(_) => view.behind(zone).map(|behind| {
+            Check::warn(Area::Server, "zone-behind", format!("{origin} {behind}"))
+                .because("what its lists have now is not answered from")
+                .cured_by("set that right, then `gatepost sync`, which says what is still in the way")
+        }),
     }
 }
 

@@ -1,18 +1,19 @@
 //! A list that needs no network: the operator's files, read where they are, or a part of the program.
 
-use std::io;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Desk, Judged, Refusal as NotTaken};
-use crate::config::Source;
+use crate::config::{ListConfig, Source};
 use crate::feed::decode::{decode, decode_with_tail};
 use crate::feed::files::{self, OwnFile};
 use crate::feed::schedule::Trouble;
 use crate::model::ContentHash;
-use crate::parse::{Diag, Parser};
-use crate::store::{Attempt, Outcome, Refused, Validators};
+use crate::parse::{Diag, Options, Parser};
+use crate::set::codec;
+use crate::store::{Attempt, ListStatus, Now, Outcome, Refused, Validators};
 use crate::sync::{Event, ListReport, SyncError};
 
 /// What an own list is made of.
@@ -176,13 +177,8 @@ impl Desk<'_> {
                     self.bad_line(Some(file.path()), &diag);
                 }
             };
-            let text = io::BufReader::with_capacity(READ, file.reader());
-            let (max, has_tail) = (self.list.max_decoded(), AtomicBool::new(false));
-            let text = match self.list.format.is_rbldnsd() {
-                true => decode_with_tail(text, max, &has_tail),
-                false => decode(text, max),
-            };
-            let read = text.and_then(|text| parser.read(text, &mut on_bad));
+            let has_tail = AtomicBool::new(false);
+            let read = decoded(self.list, file, &has_tail).and_then(|text| parser.read(text, &mut on_bad));
             if has_tail.load(Ordering::Relaxed) {
                 let path = file.path().display();
                 tracing::warn!(list = %self.list.name, "{path}: what lies behind its gzip data is no gzip and ignored");
@@ -214,6 +210,54 @@ impl Desk<'_> {
     fn bad_line(&self, file: Option<&Path>, diag: &Diag) {
         self.watcher.event(&Event::BadLine { list: &self.list.name, file, diag });
     }
+}
+
+/// The text of an own file; `has_tail` is told of octets behind it that are ignored.
+fn decoded<'a>(
+    list: &ListConfig,
+    file: &'a OwnFile,
+    has_tail: &'a AtomicBool,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let text = io::BufReader::with_capacity(READ, file.reader());
+    match list.format.is_rbldnsd() {
+        true => decode_with_tail(text, list.max_decoded(), has_tail),
+        false => decode(text, list.max_decoded()),
+    }
+}
+
+/// A file of an own list that was changed `PATIENCE` ago or earlier, and for how long: no sync has read the list since.
+pub(crate) fn unread(list: &ListConfig, status: &ListStatus, now: &Now) -> Option<(PathBuf, Duration)> {
+    let last = status.last_attempt.as_ref()?.wall;
+    let Ok(Text::Files(files)) = Text::open(&list.source) else { return None };
+    let validators = files::validators(&files);
+    let refused = status.refused.as_ref().map(|refused| &refused.validators);
+    if [status.validators.as_ref(), refused].contains(&Some(&validators)) {
+        return None;
+    }
+    let changed = files.iter().filter_map(|file| Some((file.changed_after(last)?, file.path())));
+    let (at, path) = changed.min()?;
+    let age = Duration::from_secs(u64::try_from(now.clocks.wall - at).ok()?);
+    // Touched, or written again as it was.
+    let is_same =
+        || content(list, &files, now).is_some_and(|hash| status.set.is_some_and(|set| set.hash == hash));
+    (age > PATIENCE && status.pinned.is_none() && !is_same()).then(|| (path.to_owned(), age))
+}
+
+/// What a sync that runs every hour leaves alone for no longer.
+const PATIENCE: Duration = Duration::from_secs(90 * 60);
+
+/// The name of the set that files give; `None` where they give none.
+fn content(list: &ListConfig, files: &[OwnFile], now: &Now) -> Option<ContentHash> {
+    let options = Options { now: jiff::Timestamp::from_second(now.clocks.wall).ok(), ..list.options.clone() };
+    let mut parser = Parser::new(list.format, &options);
+    for file in files {
+        let has_tail = AtomicBool::new(false);
+        let text = decoded(list, file, &has_tail).ok()?;
+        if parser.read(text, &mut |_| {}).ok()?.is_some() {
+            return None;
+        }
+    }
+    Some(codec::hash(&parser.finish().set))
 }
 
 /// Octets read at a time.
