@@ -5,13 +5,15 @@
 mod common;
 mod doctor_support;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use common::program::{Ended, run};
+use common::skipped;
 use doctor_support::{Diagnosis, Host, in_own_network};
 
 /// What is wrong with server and host, but for the host's kernel.
@@ -28,6 +30,10 @@ fn status(host: &Host) -> Ended {
 fn type_in(line: &str) {
     let done = Command::new("sh").args(["-ec", line]).output().unwrap();
     assert!(done.status.success(), "{line}: {done:?}");
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 /// Puts a file system of so many octets where a folder of the store is, with what is in it.
@@ -143,5 +149,85 @@ fn an_own_file_that_no_sync_reads() {
         // However long ago that was.
         restamp(&host, 4 * 3600);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+/// As a copy that root made leaves it; who runs a server of his own has a folder of his own.
+#[test]
+fn a_store_that_is_not_the_services() {
+    let test = "a_store_that_is_not_the_services";
+    in_own_network(test, move || {
+        let mut host = Host::start(&["bl.example"], "");
+        let state = host.site.state();
+        if !Command::new("chown").args(["-R", "0:0"]).arg(&state).status().unwrap().success() {
+            return skipped(test, "only root may give files away");
+        }
+        set_mode(&host.site.path(""), 0o755);
+        let users = fs::read_to_string("/etc/passwd").unwrap();
+        host.instead_of("/etc/passwd", &(users + "gatepost:x:64222:64222::/:/usr/sbin/nologin\n"));
+        host.make_place("/etc", "gatepost");
+        let bind = format!("mount --bind {} /etc/gatepost", host.site.path("").display());
+        type_in(&bind);
+        let look = |config: &str| Diagnosis(run(["doctor", "--json", "--config", config]));
+        let service = "/etc/gatepost/gatepost.toml";
+        // It answers, as root.
+        assert_eq!(findings(&look(service)), [""; 0]);
+        host.server = None;
+        let found = look(service);
+        assert_eq!(findings(&found), ["silent", "owner"]);
+        let told = found.finding("owner");
+        let what = told["what"].as_str().unwrap();
+        assert!(what.ends_with("belongs to root, and the service runs as gatepost"), "{what}");
+        assert_eq!(findings(&look(host.site.config().to_str().unwrap())), ["silent"]);
+        type_in(told["cures"][0]["how"].as_str().unwrap());
+        assert_eq!(findings(&look(service)), ["silent"]);
+    });
+}
+
+#[test]
+fn a_store_that_nobody_can_write() {
+    in_own_network("a_store_that_nobody_can_write", || {
+        let host = Host::start(&["bl.example"], "");
+        let state = host.site.state();
+        small(&state, "20m");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        let remount = |option: &str| type_in(&format!("mount -o remount,{option} {}", state.display()));
+        // In this place alone: somebody else may write it in another.
+        remount("bind,ro");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        remount("ro");
+        let found = host.doctor(&[]);
+        assert_eq!(findings(&found), ["store-read-only"]);
+        let told = found.finding("store-read-only");
+        assert!(told["what"].as_str().unwrap().contains(state.to_str().unwrap()), "{told:#}");
+        remount("rw");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+    });
+}
+
+#[test]
+fn a_store_without_room() {
+    in_own_network("a_store_without_room", || {
+        let host = Host::start(&["bl.example"], "");
+        let state = host.site.state();
+        small(&state, "1m");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        // Octets that are left: more than enough, less than a sync needs at least, less than the largest file has.
+        let filler = |n: u32, octets: usize| fs::write(state.join(format!("filler{n}")), vec![1; octets]);
+        for (fillers, octets, is_found) in
+            [(0..8, 50_000, false), (0..14, 50_000, true), (0..1, 500_000, true)]
+        {
+            fillers.for_each(|n| filler(n, octets).unwrap());
+            let found = host.doctor(&[]);
+            assert_eq!(findings(&found).contains(&"store-full".to_owned()), is_found, "{found:#?}");
+            if is_found {
+                type_in(&format!("rm {}/filler*", state.display()));
+            }
+        }
+        // Many small ones are no less in the way.
+        type_in(&format!("mount -o remount,nr_inodes=40 {}", state.display()));
+        assert!((0..40).any(|n| filler(n, 0).is_err()));
+        let what = host.doctor(&[]).finding("store-full")["what"].as_str().unwrap().to_owned();
+        assert!(what.starts_with("no more files"), "{what}");
     });
 }

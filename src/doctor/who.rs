@@ -3,6 +3,7 @@
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -168,6 +169,12 @@ fn words_of(command: &str) -> Vec<String> {
 /// The names of the other processes in this network that can be seen: those of containers have one of their own.
 pub(crate) fn processes() -> Vec<String> {
     here().filter_map(|path| name(&path)).collect()
+}
+
+/// Whose the processes of this name are.
+pub(crate) fn owners_of(program: &str) -> Vec<u32> {
+    let processes = here().filter(|path| name(path).as_deref() == Some(program));
+    processes.filter_map(|path| Some(fs::metadata(path).ok()?.uid())).collect()
 }
 
 fn name(process: &Path) -> Option<String> {

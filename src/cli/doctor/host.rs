@@ -1,16 +1,15 @@
-//! What of the host will bite: socket buffers, the clock, files of the store and of the configuration, units, own networks.
+//! What of the host will bite: socket buffers, the clock, the state folder, files of the configuration, units, own networks.
 //!
 //! Reads files, asks systemd and `ss`; changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::output::{short_duration, since};
 use super::super::view::View;
-use super::own;
+use super::{own, state};
 use crate::doctor::child::said;
 use crate::doctor::finding::{Area, Check, Cure};
 use crate::doctor::{files, mynetworks, who};
@@ -22,8 +21,6 @@ const SYSCTL: &str = include_str!("../../../deploy/sysctl.d/60-gatepost.conf");
 const SHIPPED: &str = "/usr/lib/sysctl.d/60-gatepost.conf";
 /// What the timer starts.
 const SYNC: &str = "gatepost-sync.service";
-/// Files of the store that are looked at.
-const FILES: usize = 20_000;
 /// Later than this nobody looks for lists that are due.
 const OVERDUE: Duration = Duration::from_secs(2 * 3600);
 
@@ -33,7 +30,7 @@ pub(super) fn look(view: &View, main: Option<&Path>) -> Vec<Check> {
     let limit = fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
     checks.extend(buffers(limit.as_deref(), || sockets(view), Path::new(SHIPPED).exists()));
     checks.push(clock(view));
-    checks.extend(store(&view.config.state));
+    checks.extend(state::look(&view.config.state, main));
     checks.extend(main.into_iter().flat_map(|main| files::look(main, &view.config)));
     checks.extend(syncs(view));
     if who::has_systemd() {
@@ -103,53 +100,6 @@ fn clock(view: &View) -> Check {
             .cured_by("let something set the clock: `timedatectl set-ntp true`, or chrony");
     }
     Check::ok(Area::Host, "the clock is not behind the store's")
-}
-
-/// Who may write into the store, and whether all of it is its owner's.
-fn store(state: &Path) -> Option<Check> {
-    let folder = fs::metadata(state).ok()?;
-    if folder.mode() & 0o022 != 0 {
-        let what =
-            format!("{} may be written by others (mode {:o})", state.display(), folder.mode() & 0o7777);
-        return Some(
-            Check::warn(Area::Host, "open-store", what)
-                .because("whoever writes there decides what is listed")
-                .cured_by(format!("chmod go-w {}", state.display())),
-        );
-    }
-    let owner = folder.uid();
-    let what = match all_below(state).into_iter().find(|path| !is_usable(path, owner)) {
-        Some(path) => format!("{} cannot be read or replaced by whose folder it is in", path.display()),
-        None => return Some(Check::ok(Area::Host, format!("{} is its owner's alone", state.display()))),
-    };
-    let at = state.display();
-    Some(
-        Check::warn(Area::Host, "owner", what)
-            .because("the service runs as the owner of the state folder: what is somebody else's stays as it is, and the lists behind it grow old")
-            .cured_by(format!("chown -R --reference={at} {at} && chmod -R u+rwX {at}")),
-    )
-}
-
-/// What is in a folder and below it, as far as it is worth looking.
-fn all_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop().filter(|_| found.len() < FILES) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(entry.path());
-            }
-            found.push(entry.path());
-        }
-    }
-    found
-}
-
-/// Its owner's, who may do with it what a service must.
-fn is_usable(path: &Path, owner: u32) -> bool {
-    let Ok(found) = fs::symlink_metadata(path) else { return true };
-    let needed = if found.is_dir() { 0o700 } else { 0o400 };
-    found.is_symlink() || found.uid() == owner && found.mode() & needed == needed
 }
 
 /// Somebody looks for lists that are due.
@@ -237,8 +187,6 @@ fn is_off(enabled: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -262,15 +210,5 @@ mod tests {
         assert_eq!(smallest_buffer(line), Some(16_640_000));
         assert_eq!(smallest_buffer(&(line.to_owned() + &line.replace("rb1664", "rb42"))), Some(420_000));
         assert_eq!(smallest_buffer(""), None);
-    }
-
-    #[test]
-    fn the_store_is_its_owners() {
-        let folder = tempfile::tempdir().unwrap();
-        let mode = |mode| {
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            store(folder.path()).unwrap().name()
-        };
-        assert_eq!([mode(0o750), mode(0o770), mode(0o757)], ["", "open-store", "open-store"]);
     }
 }

@@ -9,6 +9,7 @@ mod own;
 mod report;
 mod resolver;
 mod server;
+mod state;
 
 use std::cell::Cell;
 use std::io::Write;
