@@ -179,6 +179,19 @@ fn a_store_that_is_not_the_services() {
         let what = told["what"].as_str().unwrap();
         assert!(what.ends_with("belongs to root, and the service runs as gatepost"), "{what}");
         assert_eq!(findings(&look(host.site.config().to_str().unwrap())), ["silent"]);
+        // As the unit has it, where there is one.
+        if Path::new("/usr/bin/systemctl").exists() {
+            type_in("mount -t tmpfs nothing /run && mkdir -p /run/systemd/system");
+            for (user, is_found) in [("", false), ("gatepost", true), ("nobody", true), ("unknown", false)] {
+                let script = format!(
+                    "#!/bin/sh\n[ \"$1\" = show ] && printf 'User=%s\\nLoadState=loaded\\n' '{user}'\nexit 0\n"
+                );
+                host.instead_of("/usr/bin/systemctl", &script);
+                set_mode(&host.site.path("_usr_bin_systemctl"), 0o755);
+                assert_eq!(findings(&look(service)).contains(&"owner".to_owned()), is_found, "{user}");
+            }
+            type_in("umount /run");
+        }
         type_in(told["cures"][0]["how"].as_str().unwrap());
         assert_eq!(findings(&look(service)), ["silent"]);
     });
