@@ -465,7 +465,7 @@ fn bind_with_a_response_policy() {
 
 /// A root that is signed, as the world's is, and denies what nobody has. Ends with this.
 struct SignedRoot {
-    child: std::process::Child,
+    child: Child,
     folder: tempfile::TempDir,
 }
 
