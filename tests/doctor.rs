@@ -178,6 +178,24 @@ fn unbound_that_may_not_use_ipv6() {
     });
 }
 
+/// Told of gatepost, and to speak TLS to everybody.
+#[test]
+fn unbound_that_asks_everybody_by_tls() {
+    let test = "unbound_that_asks_everybody_by_tls";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&ZONES[..1], "");
+        let told = host.snippet("unbound");
+        let with = unbound(&program, " tls-upstream: yes\n", &told);
+        let found = host.doctor(&[]);
+        found.first("resolver-unreached");
+        assert!(found.json()["first"]["cause"].as_str().unwrap().contains("`tls-upstream: yes`"), "{found:#?}");
+        drop(with);
+        let _without = unbound(&program, "", &told);
+        host.doctor(&[]).is_right_in(&WAY);
+    });
+}
+
 /// dnsdist passes on what gatepost says, which has authority and asks nobody, and what the resolver behind says.
 #[test]
 fn dnsdist_in_front() {

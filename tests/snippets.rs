@@ -430,6 +430,8 @@ fn a_file_is_written_once_and_never_over_another() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let _reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
     write("pipe").ended_with(2).talks("pipe is there already");
+    assert_eq!(write("-").ended_with(0).out, snippet(&place, "unbound"));
+    assert!(!place.path("-").exists(), "a file of that name was made");
     write("nowhere/new.conf").ended_with(3).talks("cannot write nowhere/new.conf");
 }
 

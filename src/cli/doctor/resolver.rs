@@ -448,6 +448,12 @@ impl<'a> Resolver<'a> {
                     "unbound: take `do-not-query-address: {block}` out, then `systemctl restart unbound`"
                 ));
         }
+        let speaks_tls = || who::unbound_has("tls-upstream").is_some_and(|value| value == "yes");
+        if is_unbounds && *trap == Trap::Unreached && speaks_tls() {
+            return check
+                .because("its configuration has `tls-upstream: yes`: it speaks TLS to everybody whom it asks, also to gatepost")
+                .cured_by("unbound: take `tls-upstream: yes` out, have `forward-tls-upstream: yes` in the forward-zone of those who do speak it, then `systemctl restart unbound`");
+        }
         let check = match cure::is_without_ipv6(trap, program, wiring, unbound) {
             true => check.because(format!(
                 "it gets no answer: its configuration has `do-ip6: no`, and gatepost answers at {} alone",

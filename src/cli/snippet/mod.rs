@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if let Some(refusal) = localhost::refusal(args.program, &wiring) {
         talk(format!("warning: {refusal}"));
     }
-    if let Some(path) = &args.write {
+    // `-` is where it goes anyway.
+    if let Some(path) = args.write.as_deref().filter(|path| path.as_os_str() != "-") {
         talk(write(path, &text)?);
         return Ok(ExitStatus::Ok);
     }

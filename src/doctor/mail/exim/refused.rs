@@ -94,12 +94,12 @@ pub(super) fn refused(
     } else {
         "exim -bV && systemctl restart exim"
     };
-    let quoted = if words.is_empty() { String::new() } else { format!("it says `{words}`") };
+    let quoted = if words.is_empty() { String::new() } else { format!("Exim says `{words}`") };
     let explained = Some(words).filter(|_| is_debians).and_then(|words| explained(words, &at, debians));
     let (cause, how, lines) = match again {
         None => match explained {
             Some((why, cure)) => (format!("{why}: {quoted}"), cure.how, cure.lines),
-            None => (quoted, "Exim: set right what it says, and start it again".to_owned(), String::new()),
+            None => (quoted, "Exim: set right what stands there, and start it again".to_owned(), String::new()),
         },
         Some(Twice { name, places: [first, second], is_the_same }) => {
             let cause =
