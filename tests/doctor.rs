@@ -189,7 +189,10 @@ fn unbound_that_asks_everybody_by_tls() {
         let with = unbound(&program, " tls-upstream: yes\n", &told);
         let found = host.doctor(&[]);
         found.first("resolver-unreached");
-        assert!(found.json()["first"]["cause"].as_str().unwrap().contains("`tls-upstream: yes`"), "{found:#?}");
+        assert!(
+            found.json()["first"]["cause"].as_str().unwrap().contains("`tls-upstream: yes`"),
+            "{found:#?}"
+        );
         drop(with);
         let _without = unbound(&program, "", &told);
         host.doctor(&[]).is_right_in(&WAY);

@@ -285,12 +285,17 @@ fn units_that_nobody_starts() {
         let host = Host::start(&["bl.example"], "");
         type_in("mount -t tmpfs nothing /run && mkdir -p /run/systemd/system");
         let failed = std::cell::Cell::new("inactive");
+        let socket = std::cell::Cell::new(("disabled", "inactive"));
         let says = |enabled: &str, active: &str, timer: &str| {
             let sync = failed.get();
             let script = format!(
                 "#!/bin/sh\ncase \"$*\" in\n\"is-enabled gatepost.service\") echo {enabled};;\n\
                  \"is-active gatepost.service\") echo {active};;\n\"is-enabled gatepost-sync.timer\") echo {timer};;\n\
-                 \"is-active gatepost-sync.timer\") echo active;;\n\"is-failed gatepost-sync.service\") echo {sync};;\nesac\n"
+                 \"is-active gatepost-sync.timer\") echo active;;\n\"is-failed gatepost-sync.service\") echo {sync};;\n\
+                 \"show --property=ExecMainStatus gatepost-sync.service\") echo ExecMainStatus=1;;\n\
+                 \"is-enabled gatepost.socket\") echo {};;\n\"is-active gatepost.socket\") echo {};;\nesac\n",
+                socket.get().0,
+                socket.get().1
             );
             host.instead_of("/usr/bin/systemctl", &script);
             set_mode(&host.site.path("_usr_bin_systemctl"), 0o755);
@@ -314,7 +319,22 @@ fn units_that_nobody_starts() {
         failed.set("failed");
         let (what, _, lines) = finding(&says("enabled", "active", "enabled"), "sync-failed");
         assert!(what.contains("gatepost-sync.service") && lines.contains("journalctl"), "{what}: {lines}");
+        // What happened to a list is said of that list.
+        let own = host.site.path("own.txt");
+        let text = fs::read_to_string(&own).unwrap();
+        fs::remove_file(&own).unwrap();
+        host.site.sync(&[]);
+        let told = says("enabled", "active", "enabled");
+        assert_eq!((findings(&told), told.findings(&["server"])), (Vec::new(), vec!["list".to_owned()]));
+        fs::write(&own, text).unwrap();
+        host.site.sync(&[]);
         failed.set("inactive");
+        // The first question starts it.
+        socket.set(("enabled", "active"));
+        assert_eq!(findings(&says("disabled", "active", "enabled")), [""; 0]);
+        socket.set(("enabled", "failed"));
+        let (what, ..) = finding(&says("disabled", "active", "enabled"), "unit");
+        assert_eq!(what, "gatepost.socket is enabled and failed");
         // What is not installed is not missed: it runs in another way.
         assert_eq!(findings(&says("not-found", "inactive", "not-found")), [""; 0]);
     });

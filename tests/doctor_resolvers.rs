@@ -6,16 +6,15 @@ mod common;
 mod doctor_support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::dns::{self, A, NOERROR, SERVFAIL};
-use common::installed;
+use common::{installed, skipped};
 use doctor_support::resolvers::{bind, dnsmasq, knot_resolver, pdns_recursor, unbound};
-use doctor_support::{Diagnosis, Host, Resolver, file, in_own_network, without};
+use doctor_support::{Host, Resolver, file, in_own_network, sh, without};
 
 const ZONE: &str = "block.gatepost.internal";
 const WAY: [&str; 2] = ["server", "resolver"];
@@ -43,35 +42,10 @@ fn asked(name: &str) -> (u8, Vec<[u8; 4]>) {
     }
 }
 
-fn sh(script: &str) -> String {
-    let done = Command::new("sh").args(["-ec", script]).output().unwrap();
-    assert!(done.status.success(), "{script}: {done:?}");
-    String::from_utf8(done.stdout).unwrap()
-}
-
-/// What ends with the test, however that ends.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Host {
     /// The same server again, where it was.
     fn serve_again(&mut self) {
         self.server = Some(self.site.serve());
-    }
-}
-
-impl Diagnosis {
-    /// The cures of a finding.
-    fn cures(&self, name: &str) -> Vec<(String, String)> {
-        let cures = self.finding(name)["cures"].as_array().unwrap().clone();
-        let text = |cure: &serde_json::Value, key: &str| cure[key].as_str().unwrap().to_owned();
-        cures.iter().map(|cure| (text(cure, "how"), text(cure, "lines"))).collect()
     }
 }
 
@@ -182,40 +156,6 @@ fn pdns_recursor_right_after_a_restart() {
         assert_eq!(found.first("resolver-remembers-failure"), ["systemctl restart pdns-recursor"]);
         drop(resolver);
         let _restarted = pdns_recursor(&program, "", &told, &lua);
-        host.doctor(&[]).is_right_in(&WAY);
-    });
-}
-
-/// Somebody who comes from rbldnsd has left the resolver with it: it lists the test point, too.
-#[test]
-fn unbound_that_still_asks_rbldnsd() {
-    let test = "unbound_that_still_asks_rbldnsd";
-    let Some(program) = installed("unbound", "unbound", test) else { return };
-    let Some(rbldnsd) = installed("rbldnsd", "rbldnsd", test) else { return };
-    in_own_network(test, move || {
-        let host = Host::start(&[ZONE], "");
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        file(folder.path(), "old", "127.0.0.2\n192.0.2.7\n");
-        let mut command = Command::new(rbldnsd);
-        command.args(["-n", "-q", "-u", "nobody", "-b", "127.0.0.1/530", "-w"]).arg(folder.path());
-        let _old = Ended(command.arg(format!("{ZONE}:ip4set:old")).stdout(Stdio::null()).spawn().unwrap());
-        let name = format!("2.0.0.127.{ZONE}");
-        let end = Instant::now() + PATIENCE;
-        while dns::try_ask("127.0.0.1:530".parse().unwrap(), &name, A).is_none() {
-            assert!(Instant::now() < end, "rbldnsd does not answer");
-        }
-        let told = host.snippet("unbound");
-        let own = told.lines().find(|line| line.contains("forward-addr:")).unwrap();
-        let resolver = unbound(&program, "", &told.replace(own, "    forward-addr: 127.0.0.1@530"));
-        assert_eq!(asked(&name).0, NOERROR);
-        let found = host.doctor(&[]);
-        let cures = found.first("resolver-asks-another");
-        assert_eq!(cures, [own], "{found:#?}");
-        let (how, _) = &found.cures("resolver-asks-another")[0];
-        assert!(how.contains("`forward-addr: 127.0.0.1@530` (") && how.contains("gatepost.conf:"), "{how}");
-        drop(resolver);
-        let _told = unbound(&program, "", &told);
         host.doctor(&[]).is_right_in(&WAY);
     });
 }
@@ -361,6 +301,18 @@ fn keeps(name: &str, program: &Path) {
         // Told as it is printed it says so of what it gives, and keeps nothing.
         let _told = unbound(program, "", &format!("{}server:\n    cache-min-ttl: 3600\n", text("unbound")));
         host.doctor(&[]).is_right_in(&WAY);
+        // postscreen keeps it for as long as that.
+        if !host.main_cf(&text("postscreen")) || !Path::new("/usr/sbin/postconf").exists() {
+            return skipped(
+                "resolvers_that_keep_answers",
+                "postfix is not installed (apt-get install postfix)",
+            );
+        }
+        let on =
+            "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
+        fs::write("/etc/postfix/master.cf", on).unwrap();
+        let found = host.doctor(&[]);
+        assert_eq!(found.findings(&WAY), ["resolver-keeps"], "{found:#?}");
     }
 }
 

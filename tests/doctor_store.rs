@@ -50,7 +50,8 @@ fn restamp(host: &Host, seconds: i64) {
     let path = host.site.state().join("feeds/own/status.json");
     let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for stamp in ["last_attempt", "last_contact", "last_confirmed", "content_since"] {
-        let stamp = &mut status[stamp];
+        // An own file is asked of nobody.
+        let Some(stamp) = status.get_mut(stamp) else { continue };
         stamp["wall"] = (stamp["wall"].as_i64().unwrap() - seconds).into();
         stamp["boot"] = "another boot".into();
     }

@@ -161,7 +161,8 @@ impl View {
             .values()
             .map(|list| {
                 let held = helds.remove(&list.name).flatten();
-                ListView::new(list, statuses.remove(&list.name).unwrap_or_default(), held, &now)
+                let status = statuses.remove(&list.name).unwrap_or_default();
+                ListView::new(list, status, held, config.reloadable.sync.timer, &now)
             })
             .collect();
         let expired: BTreeSet<String> =
@@ -200,7 +201,7 @@ impl View {
         let lists = config.reloadable.lists.values();
         let zones = config.reloadable.zones.iter();
         Self {
-            lists: lists.map(|list| ListView::new(list, ListStatus::default(), None, &now)).collect(),
+            lists: lists.map(|list| ListView::new(list, ListStatus::default(), None, None, &now)).collect(),
             zones: zones
                 .map(|zone| ZoneView {
                     config: zone.clone(),
@@ -287,11 +288,18 @@ fn readable<T>(read: Result<T, StoreError>, unreadable: &mut Vec<String>) -> Res
 }
 
 impl ListView {
-    fn new(config: &ListConfig, status: ListStatus, held: Option<Held>, now: &Now) -> Self {
+    /// `timer`: how often the server itself starts a sync.
+    fn new(
+        config: &ListConfig,
+        status: ListStatus,
+        held: Option<Held>,
+        timer: Option<Duration>,
+        now: &Now,
+    ) -> Self {
         Self {
             held,
             freshness: status.freshness(&config.ages, config.use_, now),
-            unread: unread(config, &status, now),
+            unread: unread(config, &status, timer, now),
             unchanged_too_long: status.unchanged_too_long(&config.ages, now).is_some(),
             config: config.clone(),
             status,

@@ -5,7 +5,7 @@
 //! for them. Names of which it keeps nothing (`forward-no-cache`) it does not look up there.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::finding::{Area, Check, Cure};
 use super::lines::Line;
@@ -112,24 +112,41 @@ fn lacking(forwards: &[Forward], wiring: &Wiring) -> Vec<Forward> {
     lacking
 }
 
+/// Whom it asks for a zone by turns with gatepost, and where that stands.
+pub(crate) fn besides(zone: &Name, wiring: &Wiring, lines: &[Line]) -> Vec<(SocketAddr, Line)> {
+    let forwards = of(lines);
+    let Some(forward) = over(&forwards, zone) else { return Vec::new() };
+    let (own, others): (Vec<&Line>, Vec<&Line>) =
+        forward.asks.iter().partition(|line| asked(line).is_some_and(|at| is_gateposts(at, wiring)));
+    match own.is_empty() {
+        true => Vec::new(),
+        false => others.into_iter().filter_map(|line| Some((asked(line)?, line.clone()))).collect(),
+    }
+}
+
+/// Whom a line has it ask: `ADDRESS`, `ADDRESS@PORT` or `ADDRESS@PORT#NAME`.
+fn asked(line: &Line) -> Option<SocketAddr> {
+    let value = line.text.split_once(':').map_or("", |(_, value)| value.trim().trim_matches('"'));
+    let value = value.split('#').next().unwrap_or_default();
+    let (ip, port) = value.split_once('@').unwrap_or((value, "53"));
+    Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
+}
+
+fn is_gateposts(at: SocketAddr, wiring: &Wiring) -> bool {
+    let is_beyond = |beyond: SocketAddr| beyond.ip().is_unspecified() || beyond.ip() == at.ip();
+    at.port() == wiring.server.port()
+        && (at.ip() == wiring.server.ip() || wiring.beyond.is_some_and(is_beyond))
+}
+
 /// That it was told to ask somebody else for names that are gatepost's, as it was before. What it asks for a domain above is another's.
 pub(crate) fn astray(wiring: &Wiring, lines: &[Line]) -> Option<(String, Cure)> {
     let server = wiring.server;
-    let is_gateposts = |line: &&Line| {
-        let value = line.text.split_once(':').map_or("", |(_, value)| value.trim().trim_matches('"'));
-        let value = value.split('#').next().unwrap_or_default();
-        let (ip, port) = value.split_once('@').unwrap_or((value, "53"));
-        let is_its = |ip: IpAddr| {
-            ip == server.ip() || wiring.beyond.is_some_and(|at| at.ip().is_unspecified() || at.ip() == ip)
-        };
-        port == server.port().to_string() && ip.parse().is_ok_and(is_its)
-    };
     let mut wrong: Vec<&Line> = Vec::new();
     let mut kinds = BTreeSet::new();
     let forwards = of(lines);
     for forward in &forwards {
         let is_ours = wiring.domains.iter().any(|domain| forward.name.is_in(domain));
-        if is_ours && !forward.asks.iter().any(|line| is_gateposts(&line)) {
+        if is_ours && !forward.asks.iter().filter_map(asked).any(|at| is_gateposts(at, wiring)) {
             wrong.extend(&forward.asks);
             kinds.insert(forward.kind);
         }
@@ -246,6 +263,23 @@ mod tests {
         ] {
             assert_eq!(told(&right), None, "{right}");
         }
+    }
+
+    #[test]
+    fn whom_it_asks_besides() {
+        let told = |text: &str| {
+            let zone = "a.bl.example".parse().unwrap();
+            let besides = besides(&zone, &wiring("bl.example"), &lines(text));
+            besides.into_iter().map(|(server, line)| format!("{server} {}", line.place)).collect::<Vec<_>>()
+        };
+        let zone = "stub-zone:\n name: bl.example\n stub-addr: 127.0.0.1@530\n stub-addr: 127.0.0.1@5354\n stub-addr: ::1\n";
+        assert_eq!(told(zone), ["127.0.0.1:530 u:3", "[::1]:53 u:5"]);
+        assert_eq!(told(&zone.replace("5354", "5355")), [""; 0], "gatepost is not asked at all");
+        assert_eq!(
+            told(&format!("{zone}stub-zone:\n name: a.bl.example\n stub-addr: 127.0.0.1@5354\n")),
+            [""; 0]
+        );
+        assert_eq!(told(&zone.replace("bl.example", "other.example")), [""; 0]);
     }
 
     #[test]

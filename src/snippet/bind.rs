@@ -13,6 +13,7 @@ pub(crate) fn text(wiring: &Wiring) -> String {
         "bind",
         "BIND: asks gatepost for its zones. For named.conf.local or a file that named.conf includes, beside options { … }.",
     );
+    text.note("Where named.conf has views, BIND takes zones within them alone: put these within each view, with `include` or as they are.");
     text.note("Then restart BIND: `systemctl restart named`.");
     text.resolver_test(wiring, "");
     let domains: Vec<String> = wiring.domains.iter().map(|domain| format!("\"{domain}\";")).collect();

@@ -1,6 +1,7 @@
 //! A host for the doctor: a network of its own, with resolvers on port 53, and files of its own in the place of the system's.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod mail;
 pub(crate) mod resolvers;
 
 use std::fs;
@@ -158,6 +159,13 @@ impl Host {
 pub(crate) struct Diagnosis(pub(crate) Ended);
 
 impl Diagnosis {
+    /// The cures of a finding.
+    pub(crate) fn cures(&self, name: &str) -> Vec<(String, String)> {
+        let cures = self.finding(name)["cures"].as_array().unwrap().clone();
+        let text = |cure: &Value, key: &str| cure[key].as_str().unwrap().to_owned();
+        cures.iter().map(|cure| (text(cure, "how"), text(cure, "lines"))).collect()
+    }
+
     pub(crate) fn json(&self) -> Value {
         self.0.json()
     }
@@ -202,6 +210,13 @@ impl Diagnosis {
         assert!(!cures.is_empty(), "{self:#?}");
         cures.iter().map(|cure| cure["lines"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// What a shell says that runs it.
+pub(crate) fn sh(script: &str) -> String {
+    let done = Command::new("sh").args(["-ec", script]).output().unwrap();
+    assert!(done.status.success(), "{script}: {done:?}");
+    String::from_utf8(done.stdout).unwrap()
 }
 
 /// A resolver on 127.0.0.1:53; stopped when the test ends, however it ends.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::output::{short_duration, since};
-use super::super::view::View;
+use super::super::view::{ListView, View};
 use super::{own, state};
 use crate::doctor::child::said;
 use crate::doctor::finding::{Area, Check, Cure};
@@ -21,6 +21,9 @@ const SYSCTL: &str = include_str!("../../../deploy/sysctl.d/60-gatepost.conf");
 const SHIPPED: &str = "/usr/lib/sysctl.d/60-gatepost.conf";
 /// What the timer starts.
 const SYNC: &str = "gatepost-sync.service";
+const SERVER: &str = "gatepost.service";
+const SOCKET: &str = "gatepost.socket";
+const TIMER: &str = "gatepost-sync.timer";
 /// Later than this nobody looks for lists that are due.
 const OVERDUE: Duration = Duration::from_secs(2 * 3600);
 
@@ -135,17 +138,19 @@ fn syncs(view: &View) -> Option<Check> {
 
 /// The service comes back after a restart of the machine.
 fn units(view: &View) -> Vec<Check> {
-    let says =
-        |verb: &str, unit: &str| said("systemctl", &[verb, unit]).map(|(_, text)| text.trim().to_owned());
+    let says = |verb: &str, unit: &str| {
+        said("systemctl", &[verb, unit]).map(|(_, text)| text.trim().to_owned()).unwrap_or_default()
+    };
     let mut checks = Vec::new();
-    for (unit, wanted) in
-        [("gatepost.service", true), ("gatepost-sync.timer", view.config.reloadable.sync.timer.is_none())]
-    {
-        let enabled = says("is-enabled", unit).unwrap_or_default();
+    // Where it is not started with the machine, the first question may start it.
+    let is_woken = says("is-enabled", SOCKET) == "enabled" && is_off(&says("is-enabled", SERVER));
+    let server = if is_woken { SOCKET } else { SERVER };
+    for (unit, wanted) in [(server, true), (TIMER, view.config.reloadable.sync.timer.is_none())] {
+        let enabled = says("is-enabled", unit);
         if enabled.is_empty() || enabled == "not-found" || !wanted {
             continue; // it runs in another way
         }
-        let active = says("is-active", unit).unwrap_or_default();
+        let active = says("is-active", unit);
         let what = format!("{unit} is {enabled} and {active}");
         let cause = match (is_off(&enabled), matches!(active.as_str(), "failed" | "inactive")) {
             (false, false) => {
@@ -167,7 +172,13 @@ fn units(view: &View) -> Vec<Check> {
                 .cured_by(format!("{unmask}systemctl enable --now {unit}")),
         );
     }
-    if says("is-failed", SYNC).as_deref() == Some("failed") {
+    // 1: a list was held, refused or not reached, which is said of that list.
+    let code = || said("systemctl", &["show", "--property=ExecMainStatus", SYNC]).map(|(_, text)| text);
+    let is_of_a_list = || {
+        code().is_some_and(|code| code.trim() == "ExecMainStatus=1")
+            && view.lists.iter().any(ListView::is_problem)
+    };
+    if says("is-failed", SYNC) == "failed" && !is_of_a_list() {
         checks.push(
             Check::bad(Area::Host, "sync-failed", format!("{SYNC} failed when it last ran"))
                 .because("the timer starts it, and it does not end well: lists grow old, own ones among them")

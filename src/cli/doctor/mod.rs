@@ -129,14 +129,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
             // A resolver cannot have an answer that nobody gives.
             if station.answers {
                 let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
-                checks.extend(resolver::look(
-                    &view,
-                    &wiring,
-                    &paths,
-                    mail.elsewhere(),
-                    &station.unknown,
-                    questions,
-                ));
+                checks.extend(resolver::look(&view, &wiring, &paths, &mail, &station.unknown, questions));
                 let unbound = || lines::of(Program::Unbound);
                 checks.extend(unbound_keeps::look(&resolvers, || {
                     unbound_forwards::keep_nothing(&unbound(), &wiring)

@@ -13,12 +13,13 @@ use super::{Questions, TIMEOUT};
 use crate::client::{Client, Data, Manner, Over, Reply};
 use crate::doctor::finding::{Area, Check, Cure, Level};
 use crate::doctor::lines::Line;
-use crate::doctor::mail::Elsewhere;
+use crate::doctor::mail::{Elsewhere, Found};
 use crate::doctor::resolv_conf::{Server, rotates, servers};
 use crate::doctor::sample::Sample;
 use crate::doctor::told::Told;
 use crate::doctor::trap::{
-    InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, says_whose, ttl,
+    InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, says_authority, says_whose,
+    ttl,
 };
 use crate::doctor::who::UnboundAsks;
 use crate::doctor::{below, c_library, cure, filters, lines, unbound_forwards, who};
@@ -36,6 +37,9 @@ const ASKED_AGAIN: usize = 4;
 /// How often, and after how long, one that remembers a failure is asked again: unbound forgets after five seconds.
 const AGAIN: (usize, Duration) = (3, Duration::from_secs(2));
 
+/// What anybody who resolves names can ask the world for (RFC 2606, section 3); of the root systemd-resolved answers by itself.
+const WORLD: &str = "example.com";
+
 const RECURSIVE: Manner = Manner { recursion: true, unchecked: false, signed: false, chaos: false };
 
 /// Where what the C library reads is.
@@ -44,12 +48,12 @@ pub(super) struct Paths<'a> {
     pub(super) nsswitch: &'a Path,
 }
 
-/// What the resolvers say; `elsewhere` are programs that ask others, `unknown` zones that the server itself knows nothing of.
+/// What the resolvers say; `unknown` are zones that the server itself knows nothing of.
 pub(super) fn look(
     view: &View,
     wiring: &Wiring,
     paths: &Paths<'_>,
-    elsewhere: &[Elsewhere],
+    mail: &Found,
     unknown: &[Name],
     questions: &Questions,
 ) -> Vec<Check> {
@@ -77,7 +81,8 @@ pub(super) fn look(
     for (at, server) in servers(&text).iter().enumerate() {
         let most = ZONES[at.min(1)].min(zones.len());
         let is_first = at == 0 || rotates(&text);
-        let asked = Resolver::new(server, questions).look(&zones[..most], wiring, is_first);
+        let resolver = Resolver::new(server, questions);
+        let asked = resolver.look(&zones[..most], wiring, is_first, mail.keeps_as_told());
         wrong |= asked.iter().any(|check| check.level != Level::Ok);
         checks.extend(asked);
     }
@@ -88,7 +93,7 @@ pub(super) fn look(
     let nsswitch = std::fs::read_to_string(paths.nsswitch).unwrap_or_default();
     questions.count(2);
     checks.push(c_library::look(first.zone.origin(), &first.sample, wrong, &nsswitch));
-    for program in elsewhere {
+    for program in mail.elsewhere() {
         checks.extend(of_program(program, first, questions));
     }
     checks
@@ -180,7 +185,8 @@ impl<'a> Resolver<'a> {
     }
 
     /// A check for each zone, up to the first that is wrong: what stands in the way of one does so for all.
-    fn look(&self, zones: &[Asked<'_>], wiring: &Wiring, is_first: bool) -> Vec<Check> {
+    /// `is_believed`: somebody keeps what it gives for as long as it says.
+    fn look(&self, zones: &[Asked<'_>], wiring: &Wiring, is_first: bool, is_believed: bool) -> Vec<Check> {
         let mut checks = Vec::new();
         for zone in zones {
             let seen = self.observe(zone);
@@ -190,8 +196,13 @@ impl<'a> Resolver<'a> {
                 }
                 _ => judge(&seen),
             };
-            // What it says lasts it does not keep.
-            let trap = trap.filter(|trap| !matches!(trap, Trap::Keeps(_)) || !self.keeps_nothing(wiring));
+            let trap = trap.filter(|trap| match trap {
+                // What it says lasts it does not keep.
+                Trap::Keeps(_) => is_believed || !self.keeps_nothing(wiring),
+                // Of two servers that it may ask it asks either, and each has serials of its own.
+                Trap::Remembers(_) => !is_right(&seen.listed, seen.expected) || !self.keeps_nothing(wiring),
+                _ => true,
+            });
             match trap {
                 None => {
                     let sample = &zone.sample;
@@ -199,9 +210,16 @@ impl<'a> Resolver<'a> {
                     let origin = zone.zone.origin();
                     let what = format!("{}: {} is listed in {origin}{but}", self.ip(), sample.subject);
                     checks.push(Check::ok(Area::Resolver, what));
+                    if let Some(besides) = self.asks_besides(zone, wiring, is_first) {
+                        checks.push(besides);
+                        break;
+                    }
                 }
                 Some(trap) => {
-                    checks.push(self.trapped(&trap, &zone.sample, wiring, is_first));
+                    let besides =
+                        (trap == Trap::AsksAnother).then(|| self.asks_besides(zone, wiring, is_first));
+                    let trapped = || self.trapped(&trap, &zone.sample, wiring, is_first);
+                    checks.push(besides.flatten().unwrap_or_else(trapped));
                     break;
                 }
             }
@@ -233,6 +251,33 @@ impl<'a> Resolver<'a> {
         // Only one remembers for so long; else it is a filter for this address alone.
         let is_filter = trap == Trap::RefusesAddress && self.known().program != Some(Program::PdnsRecursor);
         Some(if is_filter { trap } else { remembers })
+    }
+
+    /// It is an unbound that asks somebody else by turns, who knows the zone not at all or as another server's.
+    fn asks_besides(&self, Asked { zone, .. }: &Asked<'_>, wiring: &Wiring, is_first: bool) -> Option<Check> {
+        let Known { program, is_here, lines, .. } = self.known();
+        if !is_here || *program != Some(Program::Unbound) {
+            return None;
+        }
+        let (primary, mailbox) = authority(zone.origin(), zone.answering()?.authority())?;
+        let is_anothers = |server: &SocketAddr| {
+            self.questions.count(1);
+            let client = Client { timeout: TIMEOUT, ..Client::new(*server) };
+            let reply = client.ask_so(zone.origin().as_wire(), Rtype::SOA, Over::Udp, RECURSIVE);
+            // Who is away is not asked for long.
+            reply.is_ok_and(|reply| !says_authority(&reply, &primary, &mailbox))
+        };
+        let besides = unbound_forwards::besides(zone.origin(), wiring, lines);
+        let (_, line) = besides.into_iter().find(|(server, _)| is_anothers(server))?;
+        let what = format!("{}: unbound asks another server for {}, too, by turns", self.ip(), zone.origin());
+        let level = if is_first { Check::bad } else { Check::warn };
+        let check = level(Area::Resolver, "resolver-asks-another", what).because(
+            "what gatepost alone lists, lets pass or blocks counts for some questions, and not for others",
+        );
+        Some(check.cured_by(format!(
+            "unbound: take `{}` out ({}), then `systemctl restart unbound`",
+            line.text, line.place
+        )))
     }
 
     fn ip(&self) -> IpAddr {
@@ -290,8 +335,8 @@ impl<'a> Resolver<'a> {
             signed: right.then(|| self.ask(listed, Manner { signed: true, ..RECURSIVE })).flatten(),
             authority: zone.answering().and_then(|data| authority(zone.origin(), data.authority())),
             soa: (right && !is_named).then(|| self.ask_for(zone.origin(), Rtype::SOA)).flatten(),
-            root: (right && (looks_like_ours || who::by_address(self.ip()).is_some()))
-                .then(|| self.ask_for(&Name::root(), Rtype::SOA))
+            world: (right && (looks_like_ours || who::by_address(self.ip()).is_some()))
+                .then(|| self.ask_for(&WORLD.parse().expect("a name"), Rtype::SOA))
                 .flatten(),
             listed: reply,
             is_alive,
@@ -360,7 +405,7 @@ impl<'a> Resolver<'a> {
         let is_asked = |name: &str| name.parse::<Name>().is_ok_and(|name| zone.zone.origin().is_in(&name));
         let server = format!("{at}@{}", wiring.server.port());
         let mut addresses = values("forward-addr").chain(values("stub-addr"));
-        let may_ask = may_ask && asks_from(lines).is_none();
+        let may_ask = may_ask && asks_from(lines, wiring).is_empty();
         may_ask && values("name").any(is_asked) && addresses.any(|address| address == server)
     }
 
@@ -469,13 +514,14 @@ impl<'a> Resolver<'a> {
             )),
             _ => check,
         };
-        let asks_from = asks_from(lines).filter(|_| is_unbounds && *trap == Trap::Unreached);
-        let check = match asks_from {
-            Some(line) => check.cured_by(format!(
-                "gatepost: let it in at the address that it asks from, `{}` ({}): in `access`, under [server]",
-                line.text, line.place
+        let is_shut_out = is_unbounds && is_anothers;
+        let asks_from = if is_shut_out { asks_from(lines, wiring) } else { Vec::new() };
+        let check = match asks_from.is_empty() {
+            true => check,
+            false => check.cured_by(format!(
+                "gatepost: let it in at each address that it asks from, {}: in `access`, under [server]",
+                asks_from.join(", ")
             )),
-            None => check,
         };
         let mut cures = cure::cures(trap, program, wiring, unbound);
         cures.extend(filters::suspects(trap, program, wiring, lines));
@@ -501,13 +547,13 @@ fn elsewhere(check: Check, wiring: &Wiring, is_first: bool) -> Check {
     })
 }
 
-/// The address that unbound asks from, where that is set: not loopback, which gatepost lets in.
-fn asks_from(lines: &[Line]) -> Option<&Line> {
+/// The addresses that unbound asks gatepost from, where they are set, and where: not loopback, which gatepost lets in.
+fn asks_from(lines: &[Line], wiring: &Wiring) -> Vec<String> {
     let is_outside = |line: &&Line| {
         let address = line.value_of("outgoing-interface").and_then(|value| value.parse::<IpAddr>().ok());
-        address.is_some_and(|address| !address.is_loopback())
+        address.is_some_and(|address| !address.is_loopback() && address.is_ipv4() == wiring.server.is_ipv4())
     };
-    lines.iter().find(is_outside)
+    lines.iter().filter(is_outside).map(|line| format!("`{}` ({})", line.text, line.place)).collect()
 }
 
 /// Who is responsible for a zone, and by what mailbox.

@@ -5,10 +5,17 @@ use std::net::Ipv4Addr;
 
 use super::super::finding::{Area, Check, Cure};
 use super::judge::Served;
-use super::{Mention, cured, is_ours, postfix};
+use super::{Found, Mention, cured, is_ours, postfix};
 use crate::config::Code;
 use crate::model::{Name, Use};
 use crate::snippet::postscreen;
+
+impl Found {
+    /// Somebody keeps what a resolver gives for as long as that says: postscreen, up to an hour (`postscreen_dnsbl_max_ttl`).
+    pub(crate) fn keeps_as_told(&self) -> bool {
+        !self.weights.is_empty()
+    }
+}
 
 /// What is wrong with the weights of `sites`, all that postscreen asks.
 pub(super) fn judge(sites: &[(Mention, i64)], served: &Served<'_>) -> Vec<Check> {

@@ -225,8 +225,14 @@ fn decoded<'a>(
     }
 }
 
-/// A file of an own list that was changed `PATIENCE` ago or earlier, and for how long: no sync has read the list since.
-pub(crate) fn unread(list: &ListConfig, status: &ListStatus, now: &Now) -> Option<(PathBuf, Duration)> {
+/// A file of an own list that was changed so long ago that the `timer` of the server, or one of an hour, should have had it read, and for
+/// how long: no sync has read the list since.
+pub(crate) fn unread(
+    list: &ListConfig,
+    status: &ListStatus,
+    timer: Option<Duration>,
+    now: &Now,
+) -> Option<(PathBuf, Duration)> {
     let last = status.last_attempt.as_ref()?.wall;
     let Ok(Text::Files(files)) = Text::open(&list.source) else { return None };
     let validators = files::validators(&files);
@@ -240,11 +246,14 @@ pub(crate) fn unread(list: &ListConfig, status: &ListStatus, now: &Now) -> Optio
     // Touched, or written again as it was.
     let is_same =
         || content(list, &files, now).is_some_and(|hash| status.set.is_some_and(|set| set.hash == hash));
-    (age > PATIENCE && status.pinned.is_none() && !is_same()).then(|| (path.to_owned(), age))
+    let patience = timer.unwrap_or_default().max(HOURLY) + LATE;
+    (age > patience && status.pinned.is_none() && !is_same()).then(|| (path.to_owned(), age))
 }
 
-/// What a sync that runs every hour leaves alone for no longer.
-const PATIENCE: Duration = Duration::from_secs(90 * 60);
+/// Syncs of the system's timer are not rarer.
+const HOURLY: Duration = Duration::from_secs(60 * 60);
+/// By how much a sync may be late, and how long it may take.
+const LATE: Duration = Duration::from_secs(30 * 60);
 
 /// The name of the set that files give; `None` where they give none.
 fn content(list: &ListConfig, files: &[OwnFile], now: &Now) -> Option<ContentHash> {

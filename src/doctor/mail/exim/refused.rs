@@ -99,7 +99,9 @@ pub(super) fn refused(
     let (cause, how, lines) = match again {
         None => match explained {
             Some((why, cure)) => (format!("{why}: {quoted}"), cure.how, cure.lines),
-            None => (quoted, "Exim: set right what stands there, and start it again".to_owned(), String::new()),
+            None => {
+                (quoted, "Exim: set right what it complains of, and start it again".to_owned(), String::new())
+            }
         },
         Some(Twice { name, places: [first, second], is_the_same }) => {
             let cause =

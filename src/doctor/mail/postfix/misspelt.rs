@@ -18,10 +18,13 @@ enum Fault {
 pub(super) fn in_list(value: &str, at: &str) -> Option<Idle> {
     let all = questions(value);
     let (asks, fault): (&Question<'_>, _) = all.iter().find_map(|asks| Some((asks, fault(asks.zone)?)))?;
-    let same = all.iter().filter(|asks| self::fault(asks.zone) == Some(fault));
-    let lines: Vec<String> = match fault {
-        Fault::Dot => same.map(|asks| without_dot(&asks.line())).collect(),
-        Fault::Filter => Vec::new(),
+    // A zone with a dot stands in nobody's way; behind a filter that cannot be read nothing is asked at all.
+    let (lines, hit): (Vec<String>, Vec<&Question<'_>>) = match fault {
+        Fault::Dot => {
+            let same = all.iter().filter(|asks| self::fault(asks.zone) == Some(fault));
+            same.map(|asks| (without_dot(&asks.line()), asks)).unzip()
+        }
+        Fault::Filter => (Vec::new(), all.iter().collect()),
     };
     let cause = match fault {
         Fault::Dot => {
@@ -36,7 +39,7 @@ pub(super) fn in_list(value: &str, at: &str) -> Option<Idle> {
     Some(Idle {
         program: Program::Postfix,
         at: at.to_owned(),
-        zones: all.iter().filter_map(|asks| asks.mention(at)).map(|mention| mention.zone).collect(),
+        zones: hit.iter().filter_map(|asks| asks.mention(at)).map(|mention| mention.zone).collect(),
         matters: true,
         cause,
         cure: cure(fault, lines.join("\n")),
@@ -109,9 +112,10 @@ fn fault(text: &str) -> Option<Fault> {
 
 /// Four numbers, each of which may be several in brackets (postconf(5), `reject_rbl_client`).
 fn is_filter(text: &str) -> bool {
-    let is_number = |text: &str| text.parse::<u8>().is_ok();
+    let number = |text: &str| text.parse::<u8>().ok().filter(|_| !text.starts_with('+'));
+    let is_number = |text: &str| number(text).is_some();
     let is_range = |text: &str| match text.split_once("..") {
-        Some((first, last)) => is_number(first) && is_number(last),
+        Some((first, last)) => number(first).zip(number(last)).is_some_and(|(first, last)| first <= last),
         None => is_number(text),
     };
     let mut depth = 0;
@@ -150,6 +154,15 @@ mod tests {
             Some("    reject_rbl_client a.test=127.0.0.2,\n    permit_dnswl_client c.test,".to_owned())
         );
         assert_eq!(told("reject_rbl_client b.test=127.0.0.2"), None);
+        // That of another zone does nothing to this one.
+        let of = |value: &str| in_list(value, "l").map(|idle| idle.zones);
+        let zone = |name: &str| name.parse().unwrap();
+        assert_eq!(
+            of("reject_rbl_client a.test=127.0.0.2, reject_rbl_client b.test."),
+            Some(vec![zone("b.test")])
+        );
+        let all = of("reject_rbl_client a.test=127.0.0.2, reject_rbl_client b.test=127.0.0");
+        assert_eq!(all, Some(vec![zone("a.test"), zone("b.test")]));
         let sites = in_sites("a.test.=127.0.0.[2..4]*3 b.test.*2, c.test").map(|idle| idle.cure.lines);
         let lines = "postscreen_dnsbl_sites =\n    a.test=127.0.0.[2..4]*3,\n    b.test*2,\n    c.test,";
         assert_eq!(sites.as_deref(), Some(lines));
@@ -184,6 +197,8 @@ mod tests {
             "127.0.1.256",
             "127.0.1.[4,9]",
             "127.0.1.*",
+            "127.0.1.[9..4]",
+            "127.0.+1.4",
             "",
             "127.0.1.4*x",
         ] {

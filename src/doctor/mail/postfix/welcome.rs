@@ -12,26 +12,30 @@ const OWN: [&str; 4] = ["mydestination", "relay_domains", "virtual_alias_domains
 
 /// What is asked in a list behind such a table, whose rows can be read.
 pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Tables) -> Option<Idle> {
-    let own: Vec<String> = OWN
-        .iter()
-        .filter_map(|name| parameters.get(*name))
-        .flat_map(|value| words(value))
-        .filter(|word| !word.contains([':', '/', '$', '{']))
-        .map(str::to_ascii_lowercase)
-        .filter(|domain| !is_the_host(domain, parameters))
-        .collect();
+    // Where that names none, what maps addresses does (`virtual_alias_domains = $virtual_alias_maps`).
+    let maps = (!parameters.contains_key("virtual_alias_domains")).then_some("virtual_alias_maps");
+    let values = OWN.into_iter().chain(maps).filter_map(|name| parameters.get(name));
+    let named = values.flat_map(|value| words(value));
+    let named: Vec<String> = named.map(str::to_ascii_lowercase).collect();
+    // A table may have more of them.
+    if named.iter().any(|domain| domain.contains([':', '/', '{'])) {
+        return None;
+    }
+    let is_a_domain = |domain: &&String| !domain.contains('$') && !is_the_host(domain, parameters);
+    let own: Vec<&String> = named.iter().filter(is_a_domain).collect();
     let mut stood = String::new();
     for restriction in restrictions(value) {
         stood = format!("{stood} {}", restriction.text);
         let table = restriction.argument.filter(|_| restriction.word == "check_recipient_access");
         let rows = table.and_then(|table| tables.get(table)).into_iter().flatten();
-        let let_in: Vec<&Row> = rows.filter(|row| lets(row)).collect();
-        let is_let_in = |own: &String| let_in.iter().any(|row| domain(row) == *own);
-        // One of several may be meant to be left out.
-        if !own.iter().all(is_let_in) {
+        let (let_in, rest): (Vec<&Row>, Vec<&Row>) = rows.partition(|row| lets(row));
+        let is_let_in = |own: &&String| let_in.iter().any(|row| domain(row) == **own);
+        // One of several may be meant to be left out, and so may all but who asked for it.
+        let is_asked_for = |own: &&String| rest.iter().any(|row| domain(row).ends_with(&format!("@{own}")));
+        if !own.iter().all(is_let_in) || own.iter().any(is_asked_for) {
             continue;
         }
-        let Some(row) = let_in.into_iter().find(|row| own.contains(&domain(row))) else { continue };
+        let Some(row) = let_in.into_iter().find(|row| own.contains(&&domain(row))) else { continue };
         let all = questions(value);
         let asks = all.iter().skip(questions(&stood).len());
         let asks: Vec<&Question<'_>> = asks.filter(|asks| asks.barred.is_none()).collect();
@@ -129,6 +133,10 @@ mod tests {
         );
         assert!(!told_of(&[("relay_domains", "")]));
         assert!(told_of(&[("relay_domains", ""), ("myhostname", "mail.example.org")]));
+        let only = [("relay_domains", ""), ("myhostname", "mail.example.org")];
+        let with = |name: &'static str, value: &'static str| told_of(&[only[0], only[1], (name, value)]);
+        assert!(!with("relay_domains", "hash:/more") && !with("virtual_alias_maps", "hash:/more"));
+        assert!(with("virtual_alias_maps", "") && with("virtual_mailbox_maps", "hash:/more"));
         let behind = "reject_rbl_client a.test=127.0.0.2, check_recipient_access hash:/r";
         assert_eq!(told("example.org", "OK", behind).unwrap().1, "");
         assert_eq!(told("example.org", "OK", &list.replace("recipient_access", "client_access")), None);
