@@ -24,6 +24,8 @@ struct Daemon {
     processes: &'static [&'static str],
     /// What it begins anew when it reads its files again, and besides one by one.
     children: &'static [&'static str],
+    /// What it writes anew then, where it was told of one, and never besides.
+    pid_files: &'static [&'static str],
     reloads: &'static str,
 }
 
@@ -32,18 +34,21 @@ const DAEMONS: [Daemon; 3] = [
         program: Program::Postfix,
         processes: &["postscreen"],
         children: &[],
+        pid_files: &[],
         reloads: "postfix reload",
     },
     Daemon {
         program: Program::Rspamd,
         processes: &["rspamd"],
         children: &[],
+        pid_files: &[],
         reloads: "systemctl restart rspamd",
     },
     Daemon {
         program: Program::Spamassassin,
         processes: &["spamd", "/usr/sbin/spamd"],
         children: &["spamd child"],
+        pid_files: &["/run/spamd.pid", "/run/spamassassin.pid", "/run/spamassassin/spamd.pid"],
         reloads: "systemctl restart spamd",
     },
 ];
@@ -63,10 +68,14 @@ fn is_after(read: SystemTime, changed: Option<SystemTime>) -> bool {
 }
 
 impl Daemon {
-    /// When it read its files for the last time: not after the oldest child began.
+    /// When it read its files for the last time: where nothing else says it, not after the oldest child began.
     fn read(&self) -> Option<SystemTime> {
-        let oldest = who::starts(self.children).first().copied();
-        oldest.or_else(|| who::starts(self.processes).last().copied())
+        let started = who::starts(self.processes).last().copied();
+        let wrote = self.pid_files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max();
+        if let (Some(started), Some(wrote)) = (started, wrote) {
+            return Some(started.max(wrote));
+        }
+        who::starts(self.children).first().copied().or(started)
     }
 }
 
