@@ -12,9 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::dns::{self, A, NOERROR};
+use common::program::run;
 use common::{installed, skipped};
 use doctor_support::resolvers::unbound;
-use doctor_support::{Host, file, in_own_network, sh};
+use doctor_support::{Host, file, in_own_network, sh, without};
 
 const ZONE: &str = "block.gatepost.internal";
 const WAY: [&str; 2] = ["server", "resolver"];
@@ -136,5 +137,37 @@ fn systemd_resolved_that_resolves_nothing_else() {
         host.resolv_conf("nameserver 127.0.0.53\n");
         let found = host.doctor(&[]);
         found.first("resolver-resolves-nothing-else");
+    });
+}
+
+/// A resolver on another machine: `access` lets it in and this machine's loopback, and nobody can say here what it is answered.
+#[test]
+fn an_address_for_another_machine() {
+    in_own_network("an_address_for_another_machine", || {
+        sh("ip address add 10.9.0.1/32 dev lo");
+        let listen = "127.0.0.1:5354\", \"10.9.0.1:5354\"]\naccess = [{ clients = [\"127.0.0.0/8\", \"10.9.0.2\"], action = \"allow\" }, \
+             { clients = [\"0.0.0.0/0\"], action = \"refuse\" }]\n#";
+        let host = Host::listening(listen, &[ZONE], "");
+        host.doctor(&[]).is_right_in(&["server"]);
+        run(["status", "--probe", "--config", host.site.config().to_str().unwrap()]).expect(0);
+    });
+}
+
+/// Two machines with a gatepost and a resolver each, and each has the other's for when its own is away: serials are when data were made.
+#[test]
+fn the_resolver_of_another_machine() {
+    let test = "the_resolver_of_another_machine";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let other = Host::listening("127.0.0.1:5355", &[ZONE], "negative-ttl = \"1s\"\n");
+        thread::sleep(Duration::from_secs(2));
+        let host = Host::listening("127.0.0.1:5354", &[ZONE], "negative-ttl = \"1s\"\n");
+        let keeps = without(&other.snippet("unbound"), "forward-no-cache");
+        let _resolver = unbound(&program, "", &keeps);
+        // For long enough to be no answer of before.
+        thread::sleep(Duration::from_secs(4));
+        host.resolv_conf("nameserver 127.0.0.1\n");
+        let found = host.doctor(&[]);
+        assert!(!found.findings(&WAY).contains(&"resolver-remembers".to_owned()), "{found:#?}");
     });
 }

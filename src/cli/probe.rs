@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use super::output::{BAD, GOOD, Out, WARN, counted, styled};
 use super::view::{View, ZoneView};
 use crate::client::{Client, ClientError, Over, probe, probe_subzone, rcode_name, reachable};
+use crate::config::Config;
 use crate::error::ExitStatus;
 use crate::model::{Name, Rtype};
 use crate::wire::Rcode;
+use crate::zone::{Access, Action};
 
 /// What the server said on each of its addresses.
 pub(crate) struct Health {
@@ -55,12 +57,26 @@ impl Checked {
     }
 }
 
+/// Where the server listens, as far as this machine may ask there: it asks from the same address, and `access` may be for others alone.
+/// All of them where it may ask nowhere.
+pub(crate) fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let access = Access::of_lists(&[config.reloadable.access.list()], 0);
+    let (open, shut): (Vec<_>, Vec<_>) = config
+        .server
+        .listen
+        .iter()
+        .copied()
+        .map(reachable)
+        .partition(|at| *access.of(at.ip()) == Action::Allow);
+    if open.is_empty() { shut } else { open }
+}
+
 /// Asks the server of `view` on every address it listens on, over UDP and TCP.
 pub(crate) fn ask(view: &View) -> Health {
     let mut checks = Vec::new();
     let zones: Vec<&ZoneView> = view.zones.iter().collect();
-    for listen in &view.config.server.listen {
-        let client = Client::new(reachable(*listen));
+    for address in addresses(&view.config) {
+        let client = Client::new(address);
         for over in [Over::Udp, Over::Tcp] {
             checks.extend(ask_over(&client, over, &zones));
         }

@@ -264,6 +264,11 @@ fn is(text: &str, own: &Name) -> bool {
     text.parse::<Name>().is_ok_and(|name| name == *own)
 }
 
+/// The serial that a denial has.
+pub(crate) fn serial(denial: &Reply) -> Option<u32> {
+    start_of_authority(denial).map(|soa| soa.serial)
+}
+
 /// Whether a denial says who is responsible for this zone.
 pub(crate) fn says_whose(denial: &Reply, zone: &Name) -> bool {
     start_of_authority(denial).is_some_and(|soa| soa.owner.parse::<Name>().is_ok_and(|owner| owner == *zone))

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -214,10 +214,13 @@ pub(crate) fn own_addresses() -> Vec<IpAddr> {
     addresses.collect()
 }
 
-/// Where other machines find what listens at this address: of all of this machine's the first that they may.
-pub(crate) fn as_seen(at: SocketAddr) -> Option<SocketAddr> {
+/// Where another machine finds what listens at this address: at the one that packets to it leave from, or else the first of this machine's.
+pub(crate) fn as_seen(at: SocketAddr, by: IpAddr) -> Option<SocketAddr> {
     if !at.ip().is_unspecified() {
         return Some(at);
+    }
+    if let Some(ip) = towards(by).filter(|ip| at.is_ipv6() || ip.is_ipv4()) {
+        return Some(SocketAddr::new(ip, at.port()));
     }
     let is_link_local = |ip: &IpAddr| match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -227,6 +230,15 @@ pub(crate) fn as_seen(at: SocketAddr) -> Option<SocketAddr> {
     let mut own = own_addresses().into_iter();
     let ip = own.find(|ip| !ip.is_loopback() && !is_link_local(ip) && is_of_it(ip))?;
     Some(SocketAddr::new(ip, at.port()))
+}
+
+/// The address of this machine that packets to another one leave from. Sends none.
+fn towards(other: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr =
+        if other.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((other, 53)).ok()?;
+    socket.local_addr().ok().map(|at| at.ip())
 }
 
 /// Whether this system was started by systemd.

@@ -22,7 +22,7 @@ use crate::doctor::trap::{
     ttl,
 };
 use crate::doctor::who::UnboundAsks;
-use crate::doctor::{below, c_library, cure, filters, lines, unbound_forwards, who};
+use crate::doctor::{below, c_library, cure, filters, lines, trap, unbound_forwards, who};
 use crate::model::{Name, Rtype, Ttl};
 use crate::snippet::wiring::Wiring;
 use crate::snippet::{Program, localhost};
@@ -190,17 +190,21 @@ impl<'a> Resolver<'a> {
         let mut checks = Vec::new();
         for zone in zones {
             let seen = self.observe(zone);
-            let trap = match &seen.listed {
-                Ok(reply) if reply.rcode == Rcode::SERVFAIL => {
-                    judge(&seen).and_then(|trap| self.afresh(trap, zone, wiring))
-                }
-                _ => judge(&seen),
+            let has_none = match &seen.listed {
+                Ok(reply) => reply.rcode == Rcode::SERVFAIL,
+                // It may still wait for an answer to a question of before.
+                Err(_) => seen.is_alive,
             };
+            let trap = judge(&seen);
+            let trap = if has_none { trap.and_then(|trap| self.afresh(trap, zone, wiring)) } else { trap };
             let trap = trap.filter(|trap| match trap {
                 // What it says lasts it does not keep.
                 Trap::Keeps(_) => is_believed || !self.keeps_nothing(wiring),
                 // Of two servers that it may ask it asks either, and each has serials of its own.
-                Trap::Remembers(_) => !is_right(&seen.listed, seen.expected) || !self.keeps_nothing(wiring),
+                Trap::Remembers(_) => {
+                    !is_right(&seen.listed, seen.expected)
+                        || !self.keeps_nothing(wiring) && self.has_our_serial(zone)
+                }
                 _ => true,
             });
             match trap {
@@ -227,7 +231,7 @@ impl<'a> Resolver<'a> {
         checks
     }
 
-    /// After SERVFAIL: what is in the way, too, of a name that it was not asked for while gatepost may have been away. What it
+    /// After SERVFAIL, or nothing: what is in the way, too, of a name that it was not asked for while gatepost may have been away. What it
     /// remembers of that time passes by itself, and is waited for, though not long.
     fn afresh(&self, trap: Trap, zone: &Asked<'_>, wiring: &Wiring) -> Option<Trap> {
         if !trap.may_be_remembered() {
@@ -390,6 +394,14 @@ impl<'a> Resolver<'a> {
         *is_here && *program == Some(Program::Unbound) && unbound_forwards::keep_nothing(lines, wiring)
     }
 
+    /// What nobody has asked it for it has from this server, not from one of another machine that serves the same.
+    fn has_our_serial(&self, Asked { zone, .. }: &Asked<'_>) -> bool {
+        let made_up = format!("doctor-{:x}.{}", crate::store::Now::read().clocks.wall, zone.origin());
+        let reply = made_up.parse().ok().and_then(|name| self.ask(&name, RECURSIVE));
+        let serial = reply.as_ref().and_then(trap::serial);
+        zone.entry.as_ref().is_some_and(|entry| serial.is_none_or(|serial| serial == entry.serial))
+    }
+
     /// It is an unbound that has been told of gatepost, and that nothing that can be read keeps from asking.
     fn is_told(&self, zone: &Asked<'_>, wiring: &Wiring) -> bool {
         let Known { program, is_here, lines, .. } = self.known();
@@ -422,7 +434,7 @@ impl<'a> Resolver<'a> {
             false => self.known(),
         };
         let (program, is_here, name) = (*program, *is_here, &sample.listed);
-        let beyond = wiring.beyond.filter(|_| !is_here).and_then(who::as_seen);
+        let beyond = wiring.beyond.filter(|_| !is_here).and_then(|at| who::as_seen(at, self.ip()));
         let wiring = &match beyond {
             Some(server) => Wiring { server, ..wiring.clone() },
             None => wiring.clone(),
@@ -542,7 +554,7 @@ fn elsewhere(check: Check, wiring: &Wiring, is_first: bool) -> Check {
         false => check,
     };
     check.cured(Cure {
-        how: "let the other machine in: an address of this one in `listen`, and that machine alone in `access`, under [server]; then `gatepost snippet` for it".to_owned(),
+        how: "let the other machine in: an address of this one in `listen`, and in `access` that machine beside this one, and nobody else, under [server]; then `gatepost snippet` for it".to_owned(),
         lines: String::new(),
     })
 }

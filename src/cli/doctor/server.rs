@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::super::locate::EitherArgs;
 use super::super::output::{counted, wall_ago};
-use super::super::probe::{Checked, Found, ask_over};
+use super::super::probe::{self, Checked, Found, ask_over};
 use super::super::status;
 use super::super::view::{ListView, View, ZoneState, ZoneView};
 use super::{Questions, TIMEOUT};
-use crate::client::{Client, Over, reachable};
+use crate::client::{Client, Over};
 use crate::doctor::finding::{Area, Check, Cure, Level};
 use crate::doctor::who;
 use crate::model::{Name, Rtype};
-use crate::store::Freshness;
+use crate::store::{DECISIONS, Freshness};
 use crate::wire::Rcode;
 
 /// What becomes of mail while a list does not answer, where no mail program is told otherwise.
@@ -39,11 +39,11 @@ impl Station {
 
 pub(super) fn look(view: &View, from: &EitherArgs, questions: &Questions) -> Station {
     let mut station = Station { checks: Vec::new(), answers: false, unknown: Vec::new() };
-    let listen = &view.config.server.listen;
-    let addresses: Vec<_> = listen.iter().copied().map(reachable).filter(|at| at.port() != 0).collect();
+    let mut addresses = probe::addresses(&view.config);
+    addresses.retain(|at| at.port() != 0);
     let asked = &addresses[..addresses.len().min(ADDRESSES)];
     if asked.is_empty() {
-        station.checks.push(no_address(!listen.is_empty()));
+        station.checks.push(no_address(!view.config.server.listen.is_empty()));
     }
     let zones = chosen(view, ZONES / asked.len().max(1));
     let mut answers = !asked.is_empty();
@@ -280,11 +280,13 @@ fn waiting(view: &View, asked: &[&Name]) -> Option<Check> {
 fn store(view: &View, asked: &[&Name]) -> Vec<Check> {
     let mut checks = Vec::new();
     for why in &view.unreadable {
-        checks.push(
-            Check::bad(Area::Server, "damaged", why)
-                .because("a file of the state folder cannot be read")
-                .cured_by("`gatepost sync` makes again what it can"),
-        );
+        let check =
+            Check::bad(Area::Server, "damaged", why).because("a file of the state folder cannot be read");
+        // What people decided nobody else knows.
+        checks.push(match why.contains(DECISIONS) {
+            true => check.cured_by("set that line right, or take it out and decide that again (`gatepost allow`, `gatepost block`): a sync cannot"),
+            false => check.cured_by("`gatepost sync` makes again what it can"),
+        });
     }
     match &view.generation {
         Some(generation) => {
