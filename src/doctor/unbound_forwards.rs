@@ -104,8 +104,13 @@ pub(crate) fn keep_nothing(lines: &[Line], wiring: &Wiring) -> bool {
 /// Where it is told to ask gatepost, and keeps what it gets.
 fn lacking(forwards: &[Forward], wiring: &Wiring) -> Vec<Forward> {
     let mut lacking: Vec<Forward> = Vec::new();
+    // What is for somebody else is none of gatepost's.
+    let is_ours = |forward: &Forward| {
+        let asked: Vec<SocketAddr> = forward.asks.iter().filter_map(asked).collect();
+        asked.is_empty() || asked.iter().any(|at| is_gateposts(*at, wiring))
+    };
     for forward in names(wiring).filter_map(|name| over(forwards, name)) {
-        if !forward.keeps_nothing && !lacking.contains(forward) {
+        if !forward.keeps_nothing && is_ours(forward) && !lacking.contains(forward) {
             lacking.push(forward.clone());
         }
     }
@@ -338,6 +343,9 @@ mod tests {
         .unwrap();
         assert!(cause.contains("(u:4)") && cure.how.contains("`forward-zone` of `gatepost.internal` (u:4)"));
         assert_eq!(cure.lines, "    forward-no-cache: yes");
+        // A wider zone of somebody else's, beside what asks gatepost.
+        let wider = "forward-zone:\n name: \"gatepost.internal\"\n forward-addr: 192.0.2.9\n";
+        assert!(!told("gatepost.internal", wider, &validates));
         // What has all the world asked of another is none of gatepost's.
         let root = TOLD.replace("gatepost.internal", ".");
         assert!(!told("gatepost.internal", &root, &validates));
