@@ -128,9 +128,11 @@ fn systemd_resolved_that_resolves_nothing_else() {
             Ended(Command::new(program).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let end = Instant::now() + PATIENCE;
         let name = format!("2.0.0.127.{ZONE}");
-        while !dns::try_ask("127.0.0.53:53".parse().unwrap(), &name, A)
-            .is_some_and(|reply| reply.rcode == NOERROR)
-        {
+        let is_there = || {
+            let reply = dns::try_ask("127.0.0.53:53".parse().unwrap(), &name, A);
+            reply.is_some_and(|reply| reply.rcode == NOERROR)
+        };
+        while !is_there() {
             assert!(Instant::now() < end, "systemd-resolved does not answer");
             thread::sleep(Duration::from_millis(100));
         }
