@@ -1,7 +1,7 @@
 //! The second station: the same names through the resolvers that mail programs ask, as the C library asks them.
 //!
 //! Each server of `/etc/resolv.conf` is asked by itself, then the C library. What is judged of their replies is in
-//! [`trap`](crate::doctor::trap), how it is told in [`told`](crate::doctor::told).
+//! [`trap`], how it is told in [`told`](crate::doctor::told).
 
 use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
