@@ -313,6 +313,12 @@ fn keeps(name: &str, program: &Path) {
         fs::write("/etc/postfix/master.cf", on).unwrap();
         let found = host.doctor(&[]);
         assert_eq!(found.findings(&WAY), ["resolver-keeps"], "{found:#?}");
+        let finding = found.finding("resolver-keeps");
+        assert!(
+            finding["what"].as_str().unwrap().contains("what is not listed for 3600 seconds"),
+            "{finding}"
+        );
+        assert!(finding["cause"].as_str().unwrap().contains("`gatepost block` blocks, passes"), "{finding}");
     }
 }
 

@@ -92,6 +92,11 @@ pub(crate) fn has(block: &str, address: IpAddr) -> bool {
     all == of_other && (shift == 128 || one >> shift == other >> shift)
 }
 
+/// Whether the unbound that runs here speaks TLS to everybody whom it asks.
+pub(crate) fn unbound_speaks_tls() -> bool {
+    unbound_has("tls-upstream").is_some_and(|value| value == "yes")
+}
+
 /// What the unbound that runs here has for a setting: nothing where nobody can say.
 pub(crate) fn unbound_has(setting: &str) -> Option<String> {
     let file = configuration_of("unbound")?;

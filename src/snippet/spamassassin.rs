@@ -23,6 +23,8 @@ pub(crate) fn text(wiring: &Wiring) -> String {
     );
     text.note("It marks, and whoever calls it rejects. The client is the last relay outside trusted_networks and internal_networks.");
     text.note("Restart that then (spamd, amavis, a milter): it reads this when it starts, while the test below is a program of its own.");
+    text.note("amavis goes by levels of its own ($sa_tag2_level_deflt, $sa_kill_level_deflt), which must not be above these scores (Debian's are 6.31),");
+    text.note("and Debian's calls SpamAssassin only where @bypass_spam_checks_maps is taken into use (/etc/amavis/conf.d/15-content_filter_mode).");
     text.mail_test("spamassassin -D dns -t < a.mail that came from there: GATEPOST_… among its tests.");
     text.legend(wiring);
     // What a person blocks stays blocked, whatever allow lists say.

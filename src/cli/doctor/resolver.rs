@@ -18,8 +18,8 @@ use crate::doctor::resolv_conf::{Server, rotates, servers};
 use crate::doctor::sample::Sample;
 use crate::doctor::told::Told;
 use crate::doctor::trap::{
-    InService, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, says_authority, says_whose,
-    ttl,
+    InService, Kept, Observed, Trap, Ttls, is_listed, is_passed_on, is_right, judge, says_authority,
+    says_whose, ttl,
 };
 use crate::doctor::who::UnboundAsks;
 use crate::doctor::{below, c_library, cure, filters, lines, trap, unbound_forwards, who};
@@ -197,15 +197,17 @@ impl<'a> Resolver<'a> {
             };
             let trap = judge(&seen);
             let trap = if has_none { trap.and_then(|trap| self.afresh(trap, zone, wiring)) } else { trap };
-            let trap = trap.filter(|trap| match trap {
-                // What it says lasts it does not keep.
-                Trap::Keeps(_) => is_believed || !self.keeps_nothing(wiring),
-                // Of two servers that it may ask it asks either, and each has serials of its own.
-                Trap::Remembers(_) => {
-                    !is_right(&seen.listed, seen.expected)
-                        || !self.keeps_nothing(wiring) && self.has_our_serial(zone)
+            let trap = trap.and_then(|trap| match trap {
+                // What it says lasts it does not keep. Who believes it keeps that somebody is not listed: postscreen keeps no listing.
+                Trap::Keeps(kept) if self.keeps_nothing(wiring) => {
+                    let says = seen.in_service.ttls.unlisted;
+                    is_believed.then_some(Trap::Keeps(Kept { listed: false, says, ..kept }))
                 }
-                _ => true,
+                // Of two servers that it may ask it asks either, and each has serials of its own.
+                Trap::Remembers(_) if is_right(&seen.listed, seen.expected) => {
+                    (!self.keeps_nothing(wiring) && self.has_our_serial(zone)).then_some(trap)
+                }
+                trap => Some(trap),
             });
             match trap {
                 None => {
@@ -412,7 +414,8 @@ impl<'a> Resolver<'a> {
         let asks = UnboundAsks::here();
         let may_ask = (!at.is_loopback() || asks.localhost == Some(true))
             && (at.is_ipv4() || asks.ipv6 == Some(true))
-            && who::unbound_asks_nobody_in(at).is_none();
+            && who::unbound_asks_nobody_in(at).is_none()
+            && !who::unbound_speaks_tls();
         let values = |word: &'static str| lines.iter().filter_map(move |line| line.value_of(word));
         let is_asked = |name: &str| name.parse::<Name>().is_ok_and(|name| zone.zone.origin().is_in(&name));
         let server = format!("{at}@{}", wiring.server.port());
@@ -505,8 +508,7 @@ impl<'a> Resolver<'a> {
                     "unbound: take `do-not-query-address: {block}` out, then `systemctl restart unbound`"
                 ));
         }
-        let speaks_tls = || who::unbound_has("tls-upstream").is_some_and(|value| value == "yes");
-        if is_unbounds && *trap == Trap::Unreached && speaks_tls() {
+        if is_unbounds && *trap == Trap::Unreached && who::unbound_speaks_tls() {
             return check
                 .because("its configuration has `tls-upstream: yes`: it speaks TLS to everybody whom it asks, also to gatepost")
                 .cured_by("unbound: take `tls-upstream: yes` out, have `forward-tls-upstream: yes` in the forward-zone of those who do speak it, then `systemctl restart unbound`");

@@ -505,9 +505,7 @@ pub(crate) fn look(
             checks.push(
                 Check::bad(Area::Mail, "mail-not-asked", asks_nothing(&programs))
                     .because(unused(&found.unread))
-                    .cured_by(
-                        "`gatepost snippet postfix` (or exim, rspamd, spamassassin …) prints what to paste",
-                    ),
+                    .cured_by(others::pasted(&programs)),
             );
         }
     } else {

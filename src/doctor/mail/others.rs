@@ -20,7 +20,8 @@ const HARAKA: [&str; 7] = [
     "/var/lib/haraka",
     "/home/haraka",
 ];
-const PLUGIN: &str = "dns-list";
+/// By its name in Haraka, and as a package of its own.
+const PLUGINS: [&str; 2] = ["dns-list", "haraka-plugin-dns-list"];
 
 /// A program with the lines of its configuration that are no comments.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(super) fn here() -> Vec<Other> {
     let haraka = HARAKA.iter().map(PathBuf::from).find(|folder| folder.join("config/plugins").is_file());
     let all = [
         first("Sendmail", &SENDMAIL, &['#']),
-        first("OpenSMTPD", &OPENSMTPD, &['#']),
+        first("OpenSMTPD", &OPENSMTPD, &['#']).map(Other::with_named_filters),
         haraka.map(|folder| of_haraka(&folder)),
     ];
     all.into_iter().flatten().collect()
@@ -46,15 +47,46 @@ pub(super) fn here() -> Vec<Other> {
 /// It asks nothing where the plugin is not named.
 fn of_haraka(folder: &Path) -> Other {
     let read = |file: &str| fs::read_to_string(folder.join("config").join(file)).unwrap_or_default();
-    let is_on = read("plugins").lines().any(|line| line.trim() == PLUGIN);
+    let is_on = read("plugins").lines().any(|line| PLUGINS.contains(&line.trim()));
     let text = if is_on { read("dns-list.ini") } else { String::new() };
     Other::of("Haraka", &text, &[';', '#'])
+}
+
+/// What prints what to paste into them.
+pub(super) fn pasted(programs: &[&str]) -> String {
+    let names: Vec<String> = programs.iter().map(|program| program.to_ascii_lowercase()).collect();
+    match names.split_first() {
+        None => {
+            "`gatepost snippet postfix` (or exim, rspamd, spamassassin …) prints what to paste".to_owned()
+        }
+        Some((first, [])) => format!("`gatepost snippet {first}` prints what to paste"),
+        Some((first, others)) => {
+            format!("`gatepost snippet {first}` (or {}) prints what to paste", others.join(", "))
+        }
+    }
 }
 
 impl Other {
     fn of(name: &'static str, text: &str, marks: &[char]) -> Self {
         let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(marks));
         Self { name, lines: lines.map(str::to_owned).collect() }
+    }
+
+    /// OpenSMTPD's without those filters that no `listen` and no chain names (smtpd.conf(5)): nobody runs them.
+    fn with_named_filters(self) -> Self {
+        let text = self.lines.join("\n").replace("\\\n", " ");
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let words = |line: &str| -> Vec<String> {
+            line.split(|c: char| c.is_whitespace() || "\"{},".contains(c)).map(str::to_owned).collect()
+        };
+        let declared = |line: &str| -> Option<String> {
+            words(line.strip_prefix("filter ")?).into_iter().find(|word| !word.is_empty())
+        };
+        let is_named = |line: &String| match declared(line) {
+            Some(name) => lines.iter().any(|other| other != line && words(other).contains(&name)),
+            None => true,
+        };
+        Self { lines: lines.iter().filter(|line| is_named(line)).cloned().collect(), ..self }
     }
 
     /// The zones of gatepost's that it names.
@@ -78,5 +110,33 @@ impl Other {
         let zones: Vec<String> = self.asks(wiring).iter().map(ToString::to_string).collect();
         let what = format!("{} asks {}; what it does then is not looked into", self.name, zones.join(", "));
         (!zones.is_empty()).then(|| Check::ok(Area::Mail, what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_that_something_names() {
+        let filter = "filter \"gatepost\" proc-exec \"filter-dnsbl -m bl.example\"";
+        let kept = |more: &str| {
+            let other = Other::of("OpenSMTPD", &format!("{filter}\n{more}\n"), &['#']).with_named_filters();
+            other.lines.iter().any(|line| line.contains("bl.example"))
+        };
+        assert!(kept("listen on eth0 port 25 filter \"gatepost\""));
+        assert!(kept("listen on eth0 port 25 \\\n filter gatepost"));
+        assert!(kept("filter all chain { rdns, gatepost }\nlisten on eth0 filter all"));
+        assert!(!kept("# listen on eth0 port 25 filter \"gatepost\""));
+        assert!(!kept("listen on eth0 port 25"));
+    }
+
+    #[test]
+    fn what_is_pasted_into_what_is_there() {
+        assert!(pasted(&[]).contains("snippet postfix`"));
+        assert!(pasted(&["OpenSMTPD"]).starts_with("`gatepost snippet opensmtpd` prints"));
+        assert!(
+            pasted(&["Exim", "SpamAssassin"]).starts_with("`gatepost snippet exim` (or spamassassin) prints")
+        );
     }
 }

@@ -59,7 +59,9 @@ pub(super) fn look(mentions: &[Mention]) -> Vec<Trouble> {
         let read = daemon.read()?;
         of(daemon.program, daemon.reloads, mentions, &|file| is_after(read, changed(file)))
     });
-    let exim = of(Program::Exim, "systemctl reload exim4", mentions, &exim::is_older_than);
+    let reloads =
+        if Path::new("/etc/exim4").is_dir() { "systemctl reload exim4" } else { "systemctl reload exim" };
+    let exim = of(Program::Exim, reloads, mentions, &exim::is_older_than);
     found.chain(exim).collect()
 }
 
