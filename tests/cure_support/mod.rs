@@ -255,3 +255,8 @@ impl<'a> Printed<'a> {
         rest.split(after).next().unwrap()
     }
 }
+
+/// Whether what is to be pasted is the text of this program, among others'.
+pub(crate) fn is_pasted(how: &str, program: &str) -> bool {
+    how.ends_with("prints what to paste") && how.contains(program)
+}
