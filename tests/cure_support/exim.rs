@@ -91,7 +91,7 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
     } else if let Some(zones) = printed.how.strip_prefix("one of ") {
         let right = zones.split(", ").find(|zone| zone[..2] == printed.zone()[..2]).unwrap();
         text.iter_mut().for_each(|line| *line = line.replace(printed.zone(), right));
-    } else if super::is_pasted(&printed.how, "exim") {
+    } else if super::is_pasted(printed.how, "exim") {
         let at = text.iter().position(|line| line == "acl_check_rcpt:").unwrap() + 1;
         text.splice(at..at, patient.host.snippet("exim").lines().map(str::to_owned));
     } else {

@@ -168,7 +168,7 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let right = zones.split(", ").find(|zone| zone[..2] == printed.zone()[..2]).unwrap();
         let (file, line) = found(printed.place());
         edit(&file, &|text| text[line] = text[line].replace(printed.zone(), right));
-    } else if super::is_pasted(&printed.how, "rspamd") {
+    } else if super::is_pasted(printed.how, "rspamd") {
         let text = patient.host.snippet("rspamd");
         patient.host.file(LOCAL, &include(&text));
         patient.host.file(TEXT, &text);

@@ -100,7 +100,7 @@ pub(crate) fn follow(patient: &Patient, check: &Value) {
         let right = zones.split(", ").find(|zone| zone[..2] == printed.zone()[..2]).unwrap();
         let (file, line) = found(printed.place());
         edit(&file, &|text| text[line] = text[line].replace(printed.zone(), right));
-    } else if super::is_pasted(&printed.how, "spamassassin") {
+    } else if super::is_pasted(printed.how, "spamassassin") {
         patient.host.file(RULES, &patient.host.snippet("spamassassin"));
     } else {
         printed.is_not_understood();
