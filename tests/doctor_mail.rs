@@ -158,14 +158,58 @@ fn spamassassin_that_nobody_asks() {
         drop(spamd);
         let mode = |mode| fs::set_permissions(SPAMASSASSINS, fs::Permissions::from_mode(mode)).unwrap();
         mode(0o600);
-        let told = found(host, "mailbox_command = procmail\n", SMTP);
+        let told = found(host, "mailbox_command = maildrop\n", SMTP);
         assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
         assert_eq!(lines(&told.finding("mail-no-effect")), format!("chmod 644 {SPAMASSASSINS}"));
         mode(0o644);
         let told = found(host, "", SMTP);
         assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
         assert!(told.0.stdout.contains("hands mail to nobody who could call it"), "{told:#?}");
-        assert_eq!(found(host, "mailbox_command = procmail\n", SMTP).findings(&["mail"]), [""; 0]);
+        assert_eq!(found(host, "mailbox_command = maildrop\n", SMTP).findings(&["mail"]), [""; 0]);
+        // Those do other things.
+        let strangers =
+            "smtpd_milters = inet:127.0.0.1:8891\nmailbox_transport = lmtp:unix:private/dovecot-lmtp\n";
+        let told = found(host, strangers, SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{told:#?}");
+        assert!(told.0.stdout.contains("mailbox_transport is lmtp:unix:private/dovecot-lmtp"), "{told:#?}");
+        let others = strangers.replace("8891", "8891, unix:spamass/spamass.sock");
+        assert_eq!(found(host, &others, SMTP).findings(&["mail"]), [""; 0]);
+    });
+}
+
+/// amavis as Debian has it: SpamAssassin is switched off, and its levels are above what is printed.
+#[test]
+fn amavis_that_does_otherwise() {
+    with_spamassassin("amavis_that_does_otherwise", |host| {
+        let folder = "/etc/amavis/conf.d";
+        host.make_place("/etc", &folder["/etc/".len()..]);
+        let off = "@bypass_spam_checks_maps  = (1);  # DISABLE anti-spam code by default\n1;\n";
+        fs::write(format!("{folder}/20-package"), off).unwrap();
+        let main = "content_filter = smtp-amavis:[127.0.0.1]:10024\n";
+        let told = || found(host, main, SMTP);
+        let all = told();
+        assert_eq!(all.findings(&["mail"]), ["mail-no-effect"], "{all:#?}");
+        let on = lines(&all.finding("mail-no-effect"));
+        let own = |more: &str| {
+            fs::write(format!("{folder}/50-user"), format!("use strict;\n{more}\n1;\n")).unwrap()
+        };
+        own(&on);
+        assert_eq!(told().findings(&["mail"]), [""; 0]);
+        own(&format!("{on}\n$sa_local_tests_only = 1;"));
+        assert_eq!(told().findings(&["mail"]), ["mail-no-effect"]);
+        let levels = "$sa_tag2_level_deflt = 6.31;\n$sa_kill_level_deflt = 6.31;";
+        own(&format!("{on}\n{levels}"));
+        let all = told();
+        assert_eq!(all.findings(&["mail"]), ["mail-weight"], "{all:#?}");
+        assert!(all.0.stdout.contains("$sa_tag2_level_deflt is 6.31"), "{all:#?}");
+        let mut rules = fs::read_to_string(SPAMASSASSINS).unwrap();
+        for score in lines(&all.finding("mail-weight")).lines() {
+            let (rule, _) = score.rsplit_once(' ').unwrap();
+            let old = rules.lines().find(|line| line.starts_with(&format!("{rule} "))).unwrap().to_owned();
+            rules = rules.replace(&old, score);
+        }
+        fs::write(SPAMASSASSINS, rules).unwrap();
+        assert_eq!(told().findings(&["mail"]), [""; 0]);
     });
 }
 
@@ -178,7 +222,7 @@ fn started_before_it_was_told() {
             let by = Duration::from_secs(after.unsigned_abs());
             let at = if after < 0 { at - by } else { at + by };
             fs::File::options().write(true).open(SPAMASSASSINS).unwrap().set_modified(at).unwrap();
-            found(host, "mailbox_command = procmail\n", SMTP)
+            found(host, "mailbox_command = maildrop\n", SMTP)
         };
         assert_eq!(changed(60).findings(&["mail"]), [""; 0], "it does not run");
         let mut spamd = started(host, "spamd");

@@ -287,6 +287,14 @@ fn postfix_with_two_instances() {
         let told = told.finding("mail-no-effect");
         assert!(told["what"].as_str().unwrap().contains(&format!("soft_bounce of {folder}")), "{told}");
         assert_eq!(lines(&told), format!("postconf -c {folder} -X soft_bounce\npostfix -c {folder} reload"));
+        // The first takes mail from strangers, too, and asks nothing.
+        fs::write(format!("{folder}/main.cf"), &right).unwrap();
+        let told = found(host, &main, SMTP);
+        assert_eq!(told.findings(&["mail"]), ["mail-not-asked"], "{told:#?}");
+        assert!(told.0.stdout.contains("Postfix of /etc/postfix takes mail from strangers"), "{told:#?}");
+        for shut in ["inet_interfaces = loopback-only\n", "mydestination =\n"] {
+            assert_eq!(found(host, &format!("{main}{shut}"), SMTP).findings(&["mail"]), [""; 0], "{shut}");
+        }
     });
 }
 

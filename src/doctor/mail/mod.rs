@@ -29,13 +29,14 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::finding::{Area, Check, Cure, Level};
-use super::{child, cure, mynetworks, resolv_conf, who};
+use super::{child, cure, mynetworks, who};
 use crate::config::Config;
 use crate::model::Name;
 use crate::snippet::Program;
 use crate::snippet::wiring::Wiring;
 use filter::Filter;
 use judge::{Served, harsh, judge, without_effect};
+use spamassassin::calls::HandsOn;
 use trouble::Trouble;
 pub(crate) use unanswered::NAME as STOPS;
 
@@ -134,6 +135,8 @@ pub(crate) struct Found {
     besides: String,
     harsh: Vec<Harsh>,
     troubles: Vec<Trouble>,
+    /// Instances of Postfix, where there are several.
+    instances: Vec<postfix::Instance>,
     /// What Postfix asks and does not run.
     down: Vec<Trouble>,
     /// What was started before it was told to ask.
@@ -202,12 +205,13 @@ const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/e
 pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
     let mut postfix: Option<rspamd::proxy::Filters> = None;
-    let mut hands: Vec<spamassassin::calls::HandsOn> = Vec::new();
+    let mut hands: Vec<HandsOn> = Vec::new();
+    let outside = postfix::Texts::here();
     for setup in postfix::Setup::here() {
         match setup {
             Ok(setup) => {
                 postfix = Some(setup.filters().and(postfix));
-                hands.push(setup.hands_on());
+                hands.push(setup.hands_on(&outside));
                 found.postfix(&setup);
             }
             Err((path, error)) => found.closed.push(closed(&path, &error)),
@@ -255,7 +259,9 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(spamassassin::relays::dead(&unloaded, &found.mentions));
     found.troubles.extend(spamassassin::relays::trusting(&texts, &found.mentions));
     found.troubles.extend(spamassassin::astray::shut(&found.mentions, &spamassassin::astray::is_roots));
-    found.scored = spamassassin::scores::Scored::of(&texts);
+    let amavis = spamassassin::amavis::Amavis::here().filter(|_| hands.iter().any(HandsOn::is_amavis_alone));
+    found.idle.extend(amavis.iter().flat_map(|amavis| amavis.off(&found.mentions)));
+    found.scored = spamassassin::scores::Scored::of(&texts).required_by(amavis);
     if let Some(read) = reads.first() {
         let running = who::processes();
         let runs = |names: &[&str]| running.iter().any(|name| names.contains(&name.as_str()));
@@ -317,8 +323,13 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
 
 /// Whether some user here has his mail handed on by himself (local(8)).
 fn has_forwards() -> bool {
+    homes().any(|home| home.join(".forward").exists())
+}
+
+/// Of people, and root's.
+fn homes() -> impl Iterator<Item = PathBuf> {
     let homes = fs::read_dir("/home").into_iter().flatten().flatten().map(|entry| entry.path());
-    homes.chain([PathBuf::from("/root")]).any(|home| home.join(".forward").exists())
+    homes.chain([PathBuf::from("/root")])
 }
 
 /// `SpamAssassin version 4.0.1`, `SpamAssassin Server version 4.0.1`
@@ -336,66 +347,7 @@ fn closed(path: &Path, error: &io::Error) -> Check {
     Check::unknown(Area::Mail, "mail-closed", what).cured_by("ask as root")
 }
 
-/// What the services of a chrooted Postfix see of `/etc/resolv.conf`: a copy, made when Postfix was started.
-fn chrooted(copy: &Path) -> Option<Elsewhere> {
-    // Without a copy the C library asks this machine itself.
-    let text = match fs::read_to_string(copy) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(_) => return None,
-    };
-    let at = copy.display();
-    Some(Elsewhere {
-        who: format!("Postfix, whose services run in a chroot and read {at},"),
-        servers: resolv_conf::servers(&text).into_iter().map(|(ip, _)| SocketAddr::new(ip, DNS)).collect(),
-        cure: Cure {
-            how: "bring the copy up to date (Debian makes it when Postfix starts)".to_owned(),
-            lines: format!("cp /etc/resolv.conf {at}\npostfix reload"),
-        },
-    })
-}
-
 impl Found {
-    /// What an instance of Postfix does.
-    fn postfix(&mut self, setup: &postfix::Setup) {
-        self.programs.insert(cure::name(Program::Postfix));
-        let (mut mentions, mut idle) = postfix::effect(setup);
-        let mut harsh = postfix::harsh(setup);
-        let file = setup.main_cf();
-        self.broken.extend(setup.glued().iter().map(|glued| main_cf::glued(glued, &file)));
-        self.broken.extend(setup.broken().iter().map(|broken| main_cf::broken(broken, &file)));
-        self.again.extend(postfix::again(setup));
-        if let Some(folder) = setup.instance() {
-            let of = |at: &mut String| *at = format!("{at} of {folder}");
-            let typed = |cure: &mut Cure| {
-                for text in [&mut cure.how, &mut cure.lines] {
-                    *text = text
-                        .replace("postconf -", &format!("postconf -c {folder} -"))
-                        .replace("postfix reload", &format!("postfix -c {folder} reload"));
-                }
-            };
-            mentions.iter_mut().for_each(|mention| of(&mut mention.at));
-            for Idle { at, cure, .. } in &mut idle {
-                of(at);
-                typed(cure);
-            }
-            for Harsh { at, cure, .. } in &mut harsh {
-                of(at);
-                typed(cure);
-            }
-        }
-        self.mentions.extend(mentions);
-        self.idle.extend(idle);
-        self.harsh.extend(harsh);
-        self.unread.extend(setup.unread());
-        // Of several with sites the first counts: weights say nothing beside another's threshold.
-        if self.weights.is_empty() {
-            self.weights = postfix::weights(setup);
-            self.threshold = postfix::threshold(setup).or(self.threshold);
-        }
-        self.elsewhere.extend(setup.chrooted().and_then(|at| chrooted(&at)));
-    }
-
     fn add(&mut self, program: Program, path: &Path, text: &str) {
         let place = path.display().to_string();
         let found = uses(program, path, text);
@@ -471,6 +423,7 @@ pub(crate) fn look(
     checks.extend(refused);
     checks.extend(found.broken);
     checks.extend(trouble::checks(&found.down, wiring));
+    checks.extend(postfix::unasking(&found.instances, wiring));
     checks.extend(idle);
     checks.extend(main_cf::again(&found.again, wiring));
     checks.extend(harsh(&found.harsh, wiring));

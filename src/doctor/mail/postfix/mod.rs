@@ -2,13 +2,16 @@
 //!
 //! `config` reads the files' text, `margin` what of it lost its blanks, `glued` which of its lines are two, `misspelt` which of its zones and filters it cannot read, `restrictions` what a list of smtpd's asks, `tables` what its tables bring in, `asking` by which of its lines, `screen` what postscreen
 //! does, and `effect` finds the zones that are asked, and those that are named where that has no effect, `order` whom they refuse that they
-//! should not, and `again` what is set twice.
+//! should not, `again` what is set twice, `hands`
+//! whom it hands mail to, and `instances` puts together what each of several does.
 
 mod again;
 mod asking;
 mod config;
 mod effect;
 mod glued;
+mod hands;
+mod instances;
 mod margin;
 mod misspelt;
 mod order;
@@ -23,13 +26,14 @@ use std::path::{Path, PathBuf};
 
 use super::super::child::{postconf, postmap};
 use super::rspamd::proxy::Filters;
-use super::spamassassin::calls::HandsOn;
 use config::{Parameters, Service, Written};
 use tables::Tables;
 
 pub(super) use again::again;
 pub(super) use effect::{RESTRICTIONS, of as effect, threshold, weights};
 pub(super) use glued::Glued;
+pub(super) use hands::Texts;
+pub(super) use instances::{Instance, unasking};
 pub(super) use margin::{Broken, GoesOn};
 pub(super) use order::harsh;
 pub(super) use screen::{SITES, THRESHOLD, weights as site_weights};
@@ -220,58 +224,6 @@ impl Setup {
             }
         }
         filters
-    }
-
-    /// Who may see mail that comes in, before it is where it belongs.
-    pub(super) fn hands_on(&self) -> HandsOn {
-        const FILTER: &str = "content_filter";
-        const COMMAND: &str = "mailbox_command";
-        const OTHERS: [&str; 13] = [
-            COMMAND,
-            FILTER,
-            "body_checks",
-            "default_transport",
-            "fallback_transport",
-            "header_checks",
-            "local_transport",
-            "mailbox_command_maps",
-            "mailbox_transport",
-            "smtpd_milters",
-            "smtpd_proxy_filter",
-            "transport_maps",
-            "virtual_transport",
-        ];
-        let services = || self.services.iter().flatten();
-        let overrides = services().flat_map(|service| &service.overrides);
-        let set = || self.parameters.iter().chain(overrides.clone().map(|(name, value)| (name, value)));
-        let named = set().filter(|(name, _)| *name == FILTER).map(|(_, value)| value);
-        let filters: Vec<&str> = named.filter_map(|value| value.split(':').next()).collect();
-        let called = |text: &str| {
-            let (_, words) = text
-                .split_once("spamc ")
-                .filter(|(path, _)| path.is_empty() || path.ends_with(['/', '=', ' ']))?;
-            Some(words.split('|').next().unwrap_or_default().trim().to_owned())
-        };
-        let mut pipes = services()
-            .filter(|service| service.command == "pipe" && filters.contains(&service.name.as_str()));
-        let by_pipe = pipes.find_map(|pipe| {
-            Some((format!("master.cf, {}", pipe.name), called(&format!("{} ", pipe.arguments))?))
-        });
-        let by_command = || {
-            let command = self.parameters.get(COMMAND)?;
-            Some((format!("main.cf, {COMMAND}"), called(&format!("{command} "))?))
-        };
-        // Tables have filters, too (access(5)).
-        let is_filter = |does: &str| {
-            does.split([' ', '\t']).next().is_some_and(|word| word.eq_ignore_ascii_case("FILTER"))
-        };
-        let has_filter =
-            !self.unread().is_empty() || self.tables.values().flatten().any(|row| is_filter(&row.does));
-        HandsOn {
-            to_spamc: by_pipe.or_else(by_command),
-            may_reach_others: has_filter
-                || set().any(|(name, value)| OTHERS.contains(&name.as_str()) && !value.is_empty()),
-        }
     }
 
     fn queue(&self) -> &str {

@@ -26,6 +26,8 @@ const COMES_AS: &str = "localhost:11332";
 
 /// Ports of other milters, as their packages and manuals have them: OpenDKIM, OpenDMARC, ClamAV.
 const ANOTHERS: [u16; 5] = [8891, 8893, 12301, 54321, 7357];
+/// What the sockets of such milters are called after.
+const NAMES: [&str; 5] = ["opendkim", "opendmarc", "openarc", "clamav", "milter-greylist"];
 
 /// To whom Postfix hands mail that comes in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,10 +142,9 @@ impl<'a> Ground<'a> {
     fn is_replaced(&self, milter: &str, milters: &[String]) -> bool {
         let is_lost = |milter: &str| self.lacks(milter).is_some();
         let is_sure = |milter: &str| is_lost(milter) && self.is_of_rspamd(milter);
-        let is_anothers = || ANOTHERS.iter().any(|port| plain_milter(milter).ends_with(&format!(":{port}")));
         match milters.iter().any(|milter| is_sure(milter)) {
             true => is_sure(milter),
-            false => is_lost(milter) && !is_anothers(),
+            false => is_lost(milter) && !is_anothers(milter),
         }
     }
 
@@ -167,6 +168,13 @@ fn open(table: &str) -> Vec<u16> {
 /// Without braces and what is set for it alone.
 pub(in super::super) fn plain_milter(milter: &str) -> &str {
     milter.trim_matches(['{', '}', ' ']).split([',', ' ']).next().unwrap_or_default()
+}
+
+/// Whether it is known for something else than judging mail by lists.
+pub(in super::super) fn is_anothers(milter: &str) -> bool {
+    let place = plain_milter(milter);
+    let is_port = |port: &u16| place.ends_with(&format!(":{port}"));
+    ANOTHERS.iter().any(is_port) || NAMES.iter().any(|name| place.contains(name))
 }
 
 /// Whether a milter is where rspamd listens.

@@ -1,5 +1,5 @@
 //! Whether Postfix hands mail to a SpamAssassin that answers: by `spamc`, which hands all mail on where no spamd is, or to nobody at all. What calls
-//! it otherwise (amavis, procmail, a milter) is not known here, and nothing is said of it.
+//! it otherwise (procmail, a milter) is not known here, and nothing is said of it; what amavis does is in `amavis`.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -24,8 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(in super::super) struct HandsOn {
     /// What calls spamc, with the words that it is called with.
     pub(in super::super) to_spamc: Option<(String, String)>,
+    /// amavis gets it, which calls SpamAssassin by itself.
+    pub(in super::super) to_amavis: bool,
     /// Somebody else may get it, who calls SpamAssassin.
     pub(in super::super) may_reach_others: bool,
+    /// What hands it to somebody who does not.
+    pub(in super::super) to_strangers: Vec<String>,
+}
+
+impl HandsOn {
+    pub(in super::super) fn is_amavis_alone(&self) -> bool {
+        self.to_amavis && !self.may_reach_others && self.to_spamc.is_none()
+    }
 }
 
 fn zones(mentions: &[Mention]) -> Vec<Name> {
@@ -63,16 +73,19 @@ pub(in super::super) fn down(hands: &HandsOn, mentions: &[Mention]) -> Option<Tr
 pub(in super::super) fn unasked(hands: &HandsOn, mentions: &[Mention]) -> Option<Idle> {
     // Where Postfix asks itself SpamAssassin may be what somebody tried before.
     let asks_itself = mentions.iter().any(|mention| mention.program == Program::Postfix);
-    if hands.may_reach_others || hands.to_spamc.is_some() || asks_itself {
+    if hands.may_reach_others || hands.to_amavis || hands.to_spamc.is_some() || asks_itself {
         return None;
     }
+    let cause = match &hands.to_strangers[..] {
+        [] => "no smtpd_milters, content_filter, mailbox_command or transport is set".to_owned(),
+        strangers => format!("{}, and nothing of that calls it", strangers.join(", ")),
+    };
     Some(Idle {
         program: Program::Spamassassin,
         at: "main.cf".to_owned(),
         zones: zones(mentions),
         matters: false,
-        cause: "Postfix hands mail to nobody who could call it: no smtpd_milters, content_filter, mailbox_command or transport is set"
-            .to_owned(),
+        cause: format!("Postfix hands mail to nobody who could call it: {cause}"),
         cure: Cure {
             how: "have Postfix hand mail to what calls SpamAssassin: amavis, spamass-milter or spamc; or let Postfix ask itself: `gatepost snippet postfix`"
                 .to_owned(),
@@ -104,41 +117,12 @@ fn answers(port: u16) -> bool {
 mod tests {
     use std::net::TcpListener;
 
-    use super::super::super::postfix::Setup;
     use super::*;
 
-    const SMTPD: &str = "smtp inet n - y - - smtpd\n";
-
-    fn of(main: &str, master: &str) -> HandsOn {
-        Setup::read(main, Some(master)).hands_on()
-    }
-
     #[test]
-    fn whom_postfix_hands_mail_to() {
-        let pipe = "spam unix - n n - - pipe\n  flags=Rq user=nobody argv=/usr/bin/spamc -u ${user} -e /usr/sbin/sendmail -f ${sender}\n";
-        let nobody = HandsOn::default();
-        assert_eq!(of("myhostname = x\n", SMTPD), nobody);
-        assert_eq!(of("myhostname = x\n", &format!("{SMTPD}{pipe}")), nobody);
-        let own = format!("{SMTPD}  -o content_filter=spam\n{pipe}");
-        for hands in [of("content_filter = spam:dummy\n", &format!("{SMTPD}{pipe}")), of("", &own)] {
-            let (at, called) = hands.to_spamc.unwrap();
-            assert!(
-                at == "master.cf, spam" && called.starts_with("-u ${user} -e") && asks_at_its_port(&called),
-                "{at} {called}"
-            );
-        }
-        let (at, called) =
-            of("mailbox_command = /usr/bin/spamc -d other | procmail\n", SMTPD).to_spamc.unwrap();
-        assert!(at == "main.cf, mailbox_command" && !asks_at_its_port(&called), "{at} {called}");
-        for others in [
-            "content_filter = amavis:[127.0.0.1]:10024\n",
-            "smtpd_milters = unix:/m\n",
-            "mailbox_transport = lmtp:unix:/d\n",
-            "mailbox_command = procmail\n",
-            "transport_maps = hash:/t\n",
-        ] {
-            assert!(of(others, SMTPD).may_reach_others, "{others}");
-        }
+    fn where_spamc_asks() {
+        assert!(asks_at_its_port("-u ${user} -e /usr/sbin/sendmail"));
+        assert!(!asks_at_its_port("-d other"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! SpamAssassin: `check_rbl` and `urirhsbl` in its rules, and settings that keep it from asking.
 //!
 //! Which lines count is in `blocks`, `condition`, `again` and `astray`; what rules score, each and together, in `scores` and `sums`; whom it looks
-//! up in `relays`.
+//! up in `relays`; who calls it in `calls` and `amavis`.
 
 pub(super) mod again;
+pub(super) mod amavis;
 pub(super) mod astray;
 pub(super) mod blocks;
 pub(super) mod calls;

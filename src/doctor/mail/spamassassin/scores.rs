@@ -12,11 +12,13 @@ use super::super::judge::Served;
 use super::super::off::{Read, columns, made_of};
 use super::super::spamassassin::arguments;
 use super::super::{Does, Mention};
+use super::amavis::Amavis;
 use crate::model::{Name, Use};
 use crate::snippet::Program;
 
 /// Where nothing says otherwise.
 pub(in super::super) const REQUIRED: f64 = 5.0;
+const SETTING: &str = "required_score";
 /// Less than this marks a mail and does no more.
 pub(in super::super) const FAINT: f64 = 0.01;
 /// What has a rule end the judgement, and what is added to its score then.
@@ -35,9 +37,32 @@ pub(in super::super) struct Scored {
     /// What the others look for, that is what metas may be made of.
     pub(in super::super) asking: BTreeMap<String, Vec<(Name, Filter)>>,
     pub(in super::super) scores: BTreeMap<String, Score>,
-    /// What makes a mail spam, and where that is set.
-    pub(in super::super) required: Option<(f64, String)>,
+    /// What makes a mail spam, where that is set.
+    pub(in super::super) required: Option<Level>,
     sets: Vec<Set>,
+}
+
+/// From which score on a mail is spam, for SpamAssassin or for who calls it.
+#[derive(Debug, Clone, PartialEq)]
+pub(in super::super) struct Level {
+    pub(in super::super) name: &'static str,
+    pub(in super::super) value: f64,
+    pub(in super::super) at: String,
+}
+
+impl Level {
+    /// The cure of one that is out of all measure.
+    pub(in super::super) fn usual(&self) -> Cure {
+        let Self { name, at, .. } = self;
+        if *name != SETTING {
+            let how = format!("in the place of the line at {at}, and restart amavis");
+            return Cure { how, lines: format!("{name} = {REQUIRED:.1};") };
+        }
+        let how = format!(
+            "take that line out of {at}, and restart what calls it: {REQUIRED} is what SpamAssassin has without it"
+        );
+        Cure { how, lines: String::new() }
+    }
 }
 
 /// What `check_rbl` calls an answer.
@@ -107,7 +132,8 @@ impl Scored {
                     }
                     ["shortcircuit", rule, ..] => drop(ends.remove(rule)),
                     ["required_score" | "required_hits", value, ..] => {
-                        scored.required = value.parse().ok().map(|value| (value, at()));
+                        scored.required =
+                            value.parse().ok().map(|value| Level { name: SETTING, value, at: at() });
                     }
                     _ => {}
                 }
@@ -130,6 +156,12 @@ impl Scored {
         scored.asking.clone_from(&scored.rules);
         scored.rules.extend(scored.made_of_one());
         scored
+    }
+
+    /// amavis goes by a level of its own.
+    pub(in super::super) fn required_by(self, amavis: Option<Amavis>) -> Self {
+        let Some(amavis) = amavis else { return self };
+        Self { required: amavis.level(), ..self }
     }
 
     fn asks(&mut self, rule: &str, call: &[String], at: String) {
@@ -186,7 +218,7 @@ impl Scored {
     /// What is wrong. A use that is judged by its score here is taken for weighing elsewhere.
     pub(in super::super) fn judge(&self, mentions: &mut [Mention], served: &Served<'_>) -> Vec<Check> {
         let printed = Program::Spamassassin.text(served.wiring()).unwrap_or_default();
-        let required = self.required.as_ref().map_or(REQUIRED, |(value, _)| *value);
+        let required = self.required.as_ref().map_or(REQUIRED, |level| level.value);
         let mut checks = Vec::new();
         let mut weighing: Vec<(f64, &str, &Name)> = Vec::new();
         for (rule, looks_for) in self.rules.iter().filter(|(rule, _)| !rule.starts_with("__")) {
@@ -249,7 +281,7 @@ impl Scored {
             "score lists are for weighing, and {required} make a mail spam: who is on two of them is a spammer"
         ));
         Some(match &self.required {
-            Some((value, at)) if *value < REQUIRED && *one + *other < REQUIRED => check.cured(without(at)),
+            Some(level) if level.value < REQUIRED && *one + *other < REQUIRED => check.cured(level.usual()),
             _ if right(first) + right(second) < required => {
                 let lines: Vec<String> = weighing
                     .iter()
@@ -324,13 +356,4 @@ pub(in super::super) fn suggested(printed: &str, rule: &str, use_: Use) -> f64 {
 
 pub(in super::super) fn in_place(at: &str, lines: String) -> Cure {
     Cure { how: format!("SpamAssassin: in the place of the line at {at}, and restart what calls it"), lines }
-}
-
-pub(in super::super) fn without(at: &str) -> Cure {
-    Cure {
-        how: format!(
-            "take that line out of {at}, and restart what calls it: {REQUIRED} is what SpamAssassin has without it"
-        ),
-        lines: String::new(),
-    }
 }

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use super::super::super::finding::{Area, Check, Cure};
 use super::super::cured;
 use super::super::judge::Served;
-use super::scores::{FAINT, REQUIRED, Score, Scored, in_place, suggested, without};
+use super::scores::{FAINT, Level, REQUIRED, Score, Scored, in_place, suggested};
 use crate::config::Code;
 use crate::model::{Name, Use};
 use crate::snippet::wiring::WiredZone;
@@ -84,7 +84,8 @@ impl Scored {
 
     /// Lists for rejecting that make no spam, as somebody has raised what makes it and left their scores.
     pub(in super::super) fn short(&self, served: &Served<'_>, printed: &str) -> Option<Check> {
-        let (required, at) = self.required.as_ref().filter(|(required, _)| *required > REQUIRED)?;
+        let level = self.required.as_ref().filter(|level| level.value > REQUIRED)?;
+        let Level { name, value: required, at } = level;
         let zones = &served.wiring().zones;
         let allowing: Vec<Listing<'_>> = zones.iter().filter_map(|zone| first(zone, Use::Allow)).collect();
         let mut told: Option<(Name, f64)> = None;
@@ -114,12 +115,11 @@ impl Scored {
             }
         }
         let (zone, most) = told?;
-        let what =
-            format!("SpamAssassin, {at}: required_score is {required}, and who is on {zone} scores {most}");
+        let what = format!("SpamAssassin, {at}: {name} is {required}, and who is on {zone} scores {most}");
         let check = Check::warn(Area::Mail, "mail-weight", what);
         if *required > NEVER {
             return Some(
-                check.because("so that hardly a mail is ever spam, listed or not").cured(without(at)),
+                check.because("so that hardly a mail is ever spam, listed or not").cured(level.usual()),
             );
         }
         let check = check
