@@ -99,18 +99,18 @@ fn a_store_that_is_others_too() {
         let host = Host::start(&["bl.example"], "");
         let state = host.site.state();
         set_mode(&state, 0o775);
-        let (what, how, _) = finding(&host.doctor(&[]), "open-store");
+        let (what, _, lines) = finding(&host.doctor(&[]), "open-store");
         assert!(what.contains("775"), "{what}");
-        type_in(&how);
+        type_in(&lines);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
 
         let generation = state.join("generation.json");
         if chown(&generation, Some(65534), None).is_err() {
             return skipped("a_store_that_is_others_too", "only root may give files away");
         }
-        let (what, how, _) = finding(&host.doctor(&[]), "owner");
+        let (what, _, lines) = finding(&host.doctor(&[]), "owner");
         assert!(what.contains("generation.json"), "{what}");
-        type_in(&how);
+        type_in(&lines);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
     });
 }
@@ -125,12 +125,12 @@ fn a_file_of_the_store_that_is_somebody_elses() {
         if chown(&status, Some(65534), None).is_err() {
             return skipped(test, "only root may give files away");
         }
-        let (what, how, _) = finding(&host.doctor(&[]), "owner");
+        let (what, _, lines) = finding(&host.doctor(&[]), "owner");
         assert!(what.contains("feeds/own/status.json"), "{what}");
-        type_in(&how);
+        type_in(&lines);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         set_mode(&status, 0o000);
-        type_in(&finding(&host.doctor(&[]), "owner").1);
+        type_in(&finding(&host.doctor(&[]), "owner").2);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
     });
 }
@@ -153,15 +153,15 @@ fn a_configuration_that_the_service_may_not_read() {
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         // Through a folder that is shut nobody comes to what everybody may read.
         set_mode(&host.site.path(""), 0o700);
-        let (what, how, _) = finding(&host.doctor(&[]), "closed-configuration");
+        let (what, _, lines) = finding(&host.doctor(&[]), "closed-configuration");
         assert!(what.contains("may not go through") && what.contains("(mode 700)"), "{what}");
-        type_in(&how);
+        type_in(&lines);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         for path in [more, host.site.path("own.txt")] {
             set_mode(&path, 0o600);
-            let (what, how, _) = finding(&host.doctor(&[]), "closed-configuration");
+            let (what, _, lines) = finding(&host.doctor(&[]), "closed-configuration");
             assert!(what.contains(path.to_str().unwrap()), "{what}");
-            type_in(&how);
+            type_in(&lines);
             assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         }
     });
@@ -243,17 +243,17 @@ fn a_configuration_that_is_others_too() {
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         for (path, mode) in [(&main, 0o664), (&more, 0o646), (&conf_d, 0o777)] {
             set_mode(path, mode);
-            let (what, how, _) = finding(&host.doctor(&[]), "open-configuration");
+            let (what, _, lines) = finding(&host.doctor(&[]), "open-configuration");
             assert!(what.contains(path.to_str().unwrap()), "{what}");
-            type_in(&how);
+            type_in(&lines);
             assert_eq!(findings(&host.doctor(&[])), [""; 0]);
         }
 
         // A key in a URL is everybody's as long as the file is.
         let text = fs::read_to_string(&main).unwrap();
         fs::write(&main, text.replacen("/fed\"", "/fed?key=0123456789abcdef\"", 1)).unwrap();
-        let (what, how, _) = finding(&host.doctor(&[]), "open-secret");
-        assert!(what.contains(main.to_str().unwrap()) && how.contains("chmod 640"), "{what}: {how}");
+        let (what, _, lines) = finding(&host.doctor(&[]), "open-secret");
+        assert!(what.contains(main.to_str().unwrap()) && lines.contains("chmod 640"), "{what}: {lines}");
         assert!(!what.contains("0123456789abcdef"), "{what}");
         set_mode(&main, 0o640);
         assert_eq!(findings(&host.doctor(&[])), [""; 0]);
@@ -304,11 +304,11 @@ fn units_that_nobody_starts() {
         assert_eq!(findings(&says("enabled", "active", "enabled")), [""; 0]);
         for (enabled, active) in [("disabled", "active"), ("enabled", "failed"), ("masked", "inactive")] {
             let found = says(enabled, active, "enabled");
-            let (what, how, _) = finding(&found, "unit");
+            let (what, _, lines) = finding(&found, "unit");
             assert_eq!(what, format!("gatepost.service is {enabled} and {active}"));
             // systemd enables nothing that is masked.
             let unmask = if enabled == "masked" { "systemctl unmask gatepost.service && " } else { "" };
-            assert_eq!(how, format!("{unmask}systemctl enable --now gatepost.service"));
+            assert_eq!(lines, format!("{unmask}systemctl enable --now gatepost.service"));
             let cause = found.finding("unit")["cause"].as_str().unwrap().to_owned();
             assert_eq!(cause.contains("does not run"), active != "active", "{cause}");
             assert_eq!(cause.contains("nobody starts it"), enabled != "enabled", "{cause}");

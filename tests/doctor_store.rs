@@ -193,7 +193,7 @@ fn a_store_that_is_not_the_services() {
             }
             type_in("umount /run");
         }
-        type_in(told["cures"][0]["how"].as_str().unwrap());
+        type_in(told["cures"][0]["lines"].as_str().unwrap());
         assert_eq!(findings(&look(service)), ["silent"]);
     });
 }

@@ -82,6 +82,21 @@ fn lines(site: &Site, file: &str) -> Vec<Value> {
         .collect()
 }
 
+/// It waits for a zone that lists, and says so.
+#[test]
+fn where_no_zone_lists() {
+    let site = site();
+    let warns = || gate(&site, &["block", "198.51.100.7"]).expect(0).stderr.contains("no zone lists yet");
+    assert!(!warns());
+    let text = fs::read_to_string(site.config()).unwrap();
+    fs::write(
+        site.config(),
+        text.replace("use = \"block\"", "use = \"allow\"").replace("use = \"score\"", "use = \"allow\""),
+    )
+    .unwrap();
+    assert!(warns());
+}
+
 #[test]
 fn a_block_is_in_force_while_the_server_runs() {
     let site = site();

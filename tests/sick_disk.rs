@@ -233,6 +233,56 @@ fn the_full_disk_of_one_list() {
     site.sync(&["one", "two"]).expect(0);
 }
 
+/// What does not fit is one list's trouble, also where all lie on the same disk: smaller ones go on, and it can be seen afterwards.
+#[test]
+fn a_list_that_does_not_fit() {
+    let site = Site::new();
+    let own = |name: &str, code: u8| {
+        format!(
+            "[list.{name}]\nfile = \"{name}.txt\"\nformat = \"plain\"\nuse = \"block\"\ncode = \"127.0.1.{code}\"\n"
+        )
+    };
+    let zone = |name: &str| Site::zone(&format!("{name}.example"), &[name], "");
+    site.configure(&(own("large", 1) + &own("small", 2) + &zone("large") + &zone("small")));
+    let write = |name: &str, text: String| fs::write(site.path(&format!("{name}.txt")), text).unwrap();
+    write("large", version(1));
+    write("small", "192.0.2.1\n".to_owned());
+    let Some(disk) = Disk::of(&site, "20m", "a_list_that_does_not_fit") else { return };
+    site.sync(&[]).expect(0);
+    disk.remount(&format!("size={}", disk.used() + 120_000));
+    write(
+        "large",
+        (0..200_000u32)
+            .map(|n| {
+                format!("6.{}.{}.7\n", n >> 8 & 255, n & 255)
+                    + &format!("{}.{}.9.9\n", 20 + (n >> 8 & 63), n & 255)
+            })
+            .collect(),
+    );
+    write("small", "192.0.2.1\n192.0.2.2\n".to_owned());
+    let summary = site.sync(&[]).expect(1).json();
+    let outcomes: BTreeMap<&str, &str> = summary["lists"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|list| (list["list"].as_str().unwrap(), list["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(outcomes, BTreeMap::from([("large", "failed"), ("small", "accepted")]), "{summary}");
+    let config = site.config();
+    let told = |command: &str, more: &[&str]| {
+        let mut asked = gatepost();
+        asked.arg(command).args(more).arg("--config").arg(&config);
+        let done = asked.output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let (code, status) = told("status", &[]);
+    assert!(code == Some(1) && status.contains("No space left on device"), "{code:?} {status}");
+    assert!(told("history", &["large"]).1.contains("No space left on device"));
+    disk.remount("size=20m");
+    site.sync(&[]).expect(0);
+    assert_eq!(told("status", &[]).0, Some(0));
+}
+
 /// Files of the store with their octets.
 fn contents(site: &Site) -> BTreeMap<String, Vec<u8>> {
     let names = site.files("").into_iter().filter(|name| !name.ends_with("lock"));

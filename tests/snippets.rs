@@ -325,6 +325,17 @@ fn what_a_person_blocks_is_apart_where_allow_lists_are() {
     assert!(!snippet(&place, "spamassassin").contains("_DECIDED"));
 }
 
+/// postscreen's sites weigh something, whatever there is for them to outweigh.
+#[test]
+fn allow_lists_alone() {
+    let place = all_uses();
+    let allow = "version = 1\nstate = \"state\"\n[list.good]\nfile = \"list.txt\"\nformat = \"plain\"\nuse = \"allow\"\n\
+                 [zone.\"ok.example.net\"]\nlists = [\"good\"]\n";
+    place.write("gatepost.toml", allow);
+    let text = snippet(&place, "postscreen");
+    assert!(text.contains("ok.example.net=127.0.0.2*-1\n"), "{text}");
+}
+
 /// A list of names alone in its zone answers what the test point answers.
 #[test]
 fn the_test_point_of_names_rejects_nobody() {

@@ -10,7 +10,7 @@ use super::locate::EitherArgs;
 use super::logs;
 use super::lookup::{asked_of, subject};
 use super::output::{WARN, addresses, short_duration, styled, talk, utc};
-use crate::config::{Config, parse_duration};
+use crate::config::{Config, ZoneConfig, parse_duration};
 use crate::error::ExitStatus;
 use crate::model::{Address, Name, Span, Subject, is_unseen};
 use crate::snippet::wiring::{LeftOut, Wiring};
@@ -127,6 +127,12 @@ fn decide(args: &Args, ruling: Ruling) -> anyhow::Result<ExitStatus> {
     if let Some(aside) = args.zone.as_ref().and_then(|zone| aside(&config, zone)) {
         talk(styled(WARN, aside));
     }
+    if !config.reloadable.zones.iter().any(|zone| lists(&config, zone)) {
+        talk(styled(
+            WARN,
+            "no zone lists yet: nobody is told of this before one of other lists than allow lists is configured",
+        ));
+    }
     super::overlay::tell_troubles(&changed);
     Ok(ExitStatus::Ok)
 }
@@ -219,11 +225,15 @@ fn check_zone(config: &Config, origin: &Name) -> anyhow::Result<()> {
         let known: Vec<String> = zones.iter().map(|zone| zone.origin.to_string()).collect();
         return Err(usage(format!("there is no zone {origin}; expected one of {}", known.join(", "))));
     };
-    let can_list = |list| config.reloadable.lists.get(list).is_none_or(|list| list.use_.can_list());
-    if zone.members.iter().any(|member| can_list(&member.list)) {
+    if lists(config, zone) {
         return Ok(());
     }
     Err(usage(format!("{origin} is a zone of allow lists, which local decisions do not touch")))
+}
+
+fn lists(config: &Config, zone: &ZoneConfig) -> bool {
+    let can_list = |list| config.reloadable.lists.get(list).is_none_or(|list| list.use_.can_list());
+    zone.members.iter().any(|member| can_list(&member.list))
 }
 
 /// What is meant by `text`, if anything can be decided about it.

@@ -165,10 +165,11 @@ pub(crate) fn octets(number: u64) -> String {
     }
 }
 
-/// `text` in lines of `width` characters at most, broken between words; a longer word has a line of its own.
+/// `text` in lines of `width` characters at most, broken between words; a longer word has a line of its own. What stands between `` ` ``
+/// is pasted, and is one word.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in &words(text) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
@@ -178,6 +179,19 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_code = false;
+    for word in text.split_whitespace() {
+        match words.last_mut().filter(|_| is_code) {
+            Some(code) => *code = format!("{code} {word}"),
+            None => words.push(word.to_owned()),
+        }
+        is_code ^= word.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 /// How long ago a stamp was.
@@ -237,6 +251,7 @@ mod tests {
             ["free for", "everybody,", "see", "https://example.net/terms"]
         );
         assert!(wrapped(" ", 12).is_empty());
+        assert_eq!(wrapped("ask `chmod go-w it`, then go on", 12), ["ask", "`chmod go-w it`,", "then go on"]);
     }
 
     #[test]

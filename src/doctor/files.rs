@@ -17,6 +17,10 @@ use crate::config::{Config, Source};
 const KEYS: [&str; 6] = ["key=", "token=", "auth=", "secret=", "password=", "passwd="];
 /// A part of a path that is so long, with digits and letters, is no name that a person chose.
 const KEY_LEN: usize = 20;
+/// What cures are for.
+const LETS_IN: &str = "lets the service do so";
+pub(crate) const OWNERS_ALONE: &str = "leaves it to its owner alone to write there";
+
 /// The groups of services: smaller numbers are the system's own (`shadow`, `disk`), larger ones people's.
 const OF_SERVICES: Range<u32> = 100..1000;
 
@@ -30,7 +34,7 @@ pub(crate) fn look(main: &Path, config: &Config) -> Vec<Check> {
         checks.push(
             Check::warn(Area::Host, "open-configuration", what)
                 .because("whoever writes there decides what is listed, and whom the service asks")
-                .cured_by(format!("chmod go-w {}", path.display())),
+                .cured_with(OWNERS_ALONE, format!("chmod go-w {}", path.display())),
         );
     }
     checks.extend(unreadable(&config.state, &files, config));
@@ -49,7 +53,10 @@ pub(crate) fn look(main: &Path, config: &Config) -> Vec<Check> {
         checks.push(
             Check::warn(Area::Host, "open-secret", what)
                 .because("whoever has the key is who you are to that publisher")
-                .cured_by(format!("chgrp gatepost {at} && chmod 640 {at} (the group of the service)")),
+                .cured_with(
+                    "gives it to the group of the service, and hides it from others",
+                    format!("chgrp gatepost {at} && chmod 640 {at}"),
+                ),
         );
     }
     if checks.is_empty() && !files.is_empty() {
@@ -133,11 +140,15 @@ impl Service {
         let Ok(found) = fs::metadata(path) else { return check };
         let at = path.display();
         match found.gid() {
-            _ if found.uid() == self.user => return check.cured_by(format!("chmod u+{bits} {at}")),
-            group if self.groups.contains(&group) => return check.cured_by(format!("chmod g+{bits} {at}")),
+            _ if found.uid() == self.user => {
+                return check.cured_with(LETS_IN, format!("chmod u+{bits} {at}"));
+            }
+            group if self.groups.contains(&group) => {
+                return check.cured_with(LETS_IN, format!("chmod g+{bits} {at}"));
+            }
             0 => {
                 let chgrp = format!("chgrp --reference={} {at} && chmod g+{bits} {at}", state.display());
-                return check.cured_by(chgrp);
+                return check.cured_with(LETS_IN, chgrp);
             }
             _ => {}
         }
@@ -146,10 +157,7 @@ impl Service {
             Some(cure) => check.cured(cure),
             None => check,
         };
-        check.cured(Cure {
-            how: "lets everybody on this machine do so".to_owned(),
-            lines: format!("chmod o+{bits} {at}"),
-        })
+        check.cured_with("lets everybody on this machine do so", format!("chmod o+{bits} {at}"))
     }
 
     /// Makes it a member of the group of another service, whose this file or folder is.

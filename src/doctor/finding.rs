@@ -88,6 +88,12 @@ impl Check {
         self.cured(Cure { how: how.into(), lines: String::new() })
     }
 
+    /// A cure that is typed.
+    #[must_use]
+    pub(crate) fn cured_with(self, how: &str, lines: impl Into<String>) -> Self {
+        self.cured(Cure { how: how.to_owned(), lines: lines.into() })
+    }
+
     #[must_use]
     pub(crate) fn cured(mut self, cure: Cure) -> Self {
         self.cures.push(cure);

@@ -42,8 +42,8 @@ pub(crate) fn sites(wiring: &Wiring, enough: usize) -> Vec<String> {
     let (decided, block) = (of(&rejecting.always), of(&rejecting.unless_allowed));
     let score = of(&wiring.addresses(Use::Score).collect::<Vec<_>>());
     let allow = of(&wiring.addresses(Use::Allow).collect::<Vec<_>>());
-    // Any one outweighs all that stands before it.
-    let most = block.len() * enough + score.len();
+    // Any one outweighs all that stands before it, and nothing weighs nothing.
+    let most = (block.len() * enough + score.len()).max(1);
     let always = allow.len() * most + enough;
     let weighed = |sites: Vec<String>, sign: &'static str, weight: usize| {
         sites.into_iter().map(move |site| format!("{site}*{sign}{weight}"))

@@ -1,7 +1,6 @@
 //! What goes wrong with the store, by path and cause.
 
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Why something in the store could not be read or written.
@@ -77,7 +76,7 @@ impl StoreError {
             || matches!(self, Self::Io { cause, .. } if cause.kind() == ErrorKind::NotFound)
     }
 
-    /// Whether it concerns what lies in this folder alone. A full disk concerns all that lies on it.
+    /// Whether it concerns what lies in this folder alone. Where a disk is full something smaller may still fit.
     pub fn is_within(&self, folder: &Path) -> bool {
         let (Self::Io { path, .. }
         | Self::NotAFolder(path)
@@ -85,7 +84,7 @@ impl StoreError {
         | Self::Damaged { path, .. }
         | Self::Planted { path, .. }
         | Self::Unverified { path, .. }) = self;
-        path.starts_with(folder) && !(self.is_full() && shares_its_disk(folder))
+        path.starts_with(folder)
     }
 
     /// Whether the disk (or a quota) is full.
@@ -93,12 +92,6 @@ impl StoreError {
         matches!(self, Self::Io { cause, .. }
             if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
     }
-}
-
-/// Whether a folder of the store lies on the same file system as the folder that holds it.
-fn shares_its_disk(folder: &Path) -> bool {
-    let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
-    folder.parent().is_none_or(|above| device(above) == device(folder))
 }
 
 fn hint(cause: &Error) -> &'static str {

@@ -27,7 +27,7 @@ use crate::model::{Name, Use};
 use crate::parse::Diag;
 use crate::snapshot::WriteError;
 use crate::store::killpoint::killpoint;
-use crate::store::{By, ListStatus, Lock, Outcome, Store, StoreError, Told, Unknown, Wait, Writer};
+use crate::store::{Attempt, By, ListStatus, Lock, Outcome, Store, StoreError, Told, Unknown, Wait, Writer};
 use list::Desk;
 
 pub use by_hand::{Settled, Wish, decide, settle};
@@ -355,6 +355,9 @@ impl<'a> Run<'a> {
             }
             Err(SyncError::Store(error)) if error.is_within(self.writer.store().list(&list.name).path()) => {
                 let (outcome, reasons) = (Some(Outcome::Failed), vec![error.to_string()]);
+                if error.is_full() {
+                    self.remember_failed(&list.name, &reasons);
+                }
                 let entries = self.entries_in_service(&list.name);
                 ListReport { outcome, reasons, entries, ..ListReport::new(&list.name) }
             }
@@ -362,6 +365,22 @@ impl<'a> Run<'a> {
         };
         self.done(report);
         Ok(false)
+    }
+
+    /// Of a list that does not fit: what is said of it is little, and may.
+    fn remember_failed(&self, list: &Slug, reasons: &[String]) {
+        let remember = || {
+            let keeper = self.writer.list(list)?;
+            let mut status = keeper.status()?;
+            let now = self.writer.now([&status]);
+            status.not_accepted(Outcome::Failed, reasons.to_vec(), &now);
+            keeper.put_status(&status)?;
+            let (outcome, reasons) = (Outcome::Failed, reasons.to_vec());
+            keeper.log(&Attempt { outcome, reasons, by: self.by, ..Attempt::new(now.stamp().wall) })
+        };
+        if let Err(error) = remember() {
+            tracing::warn!(%list, "its trouble cannot be written down: {error}");
+        }
     }
 
     /// Of a list whose folder is in trouble: by its status, or else by the newest set that can be read.

@@ -167,9 +167,10 @@ fn units(view: &View) -> Vec<Check> {
             String::new()
         };
         checks.push(
-            Check::warn(Area::Host, "unit", what)
-                .because(cause)
-                .cured_by(format!("{unmask}systemctl enable --now {unit}")),
+            Check::warn(Area::Host, "unit", what).because(cause).cured_with(
+                "has it run, after a restart too",
+                format!("{unmask}systemctl enable --now {unit}"),
+            ),
         );
     }
     // 1: a list was held, refused or not reached, which is said of that list.

@@ -12,6 +12,7 @@ use nix::unistd::{Uid, User};
 use super::super::locate::DEFAULT_CONFIG;
 use crate::config::defaults::STATE;
 use crate::doctor::child::said;
+use crate::doctor::files::OWNERS_ALONE;
 use crate::doctor::finding::{Area, Check};
 use crate::doctor::who;
 
@@ -48,7 +49,7 @@ fn others(state: &Path, folder: &Metadata, main: Option<&Path>) -> Option<Check>
     Some(
         Check::bad(Area::Host, "owner", format!("{at} belongs to {owner}, and the service runs as {name}"))
             .because("the service cannot write there, or not even read: no sync brings anything, or the server does not start")
-            .cured_by(format!("chown -R {name}: {at}")),
+            .cured_with("gives it to the service", format!("chown -R {name}: {at}")),
     )
 }
 
@@ -124,7 +125,7 @@ fn owners(state: &Path, folder: &Metadata, files: &[PathBuf]) -> Check {
             format!("{} may be written by others (mode {:o})", state.display(), folder.mode() & 0o7777);
         return Check::warn(Area::Host, "open-store", what)
             .because("whoever writes there decides what is listed")
-            .cured_by(format!("chmod go-w {}", state.display()));
+            .cured_with(OWNERS_ALONE, format!("chmod go-w {}", state.display()));
     }
     let owner = folder.uid();
     let what = match files.iter().find(|path| !is_usable(path, owner)) {
@@ -134,7 +135,7 @@ fn owners(state: &Path, folder: &Metadata, files: &[PathBuf]) -> Check {
     let at = state.display();
     Check::warn(Area::Host, "owner", what)
             .because("the service runs as the owner of the state folder: what is somebody else's stays as it is, and the lists behind it grow old")
-            .cured_by(format!("chown -R --reference={at} {at} && chmod -R u+rwX {at}"))
+            .cured_with("gives all that is in it to its owner", format!("chown -R --reference={at} {at} && chmod -R u+rwX {at}"))
 }
 
 /// What is in a folder and below it, as far as it is worth looking.

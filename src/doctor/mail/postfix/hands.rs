@@ -173,7 +173,7 @@ impl Setup {
                 let is_delivery = mentions(to, "dovecot") || mentions(to, "cyrus") || to.ends_with(":24");
                 is_delivery && sieve_runs_nothing(texts)
             }
-            "pipe" => service.is_some_and(|pipe| delivers(pipe)) && sieve_runs_nothing(texts),
+            "pipe" => service.is_some_and(delivers) && sieve_runs_nothing(texts),
             _ => false,
         }
     }

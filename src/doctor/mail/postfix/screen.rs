@@ -161,6 +161,10 @@ pub(super) fn hindered(setup: &Setup, service: &Service, parameters: &Parameters
         return Some(taken_out(idle(ACCESS, sites, cause, how, String::new())));
     }
     let most: i64 = words(sites).map(weight).filter(|weight| *weight > 0).sum();
+    // Sites that only let in are there for others to come.
+    if words(sites).all(|site| weight(site) < 0) {
+        return None;
+    }
     let threshold = threshold(parameters).filter(|threshold| *threshold > most)?;
     let cause = format!("it is {threshold}, and all sites together weigh {most}");
     // What cures it depends on what is served.
