@@ -191,7 +191,7 @@ fn amavis_that_does_otherwise() {
         assert_eq!(all.findings(&["mail"]), ["mail-no-effect"], "{all:#?}");
         let on = lines(&all.finding("mail-no-effect"));
         let own = |more: &str| {
-            fs::write(format!("{folder}/50-user"), format!("use strict;\n{more}\n1;\n")).unwrap()
+            fs::write(format!("{folder}/50-user"), format!("use strict;\n{more}\n1;\n")).unwrap();
         };
         own(&on);
         assert_eq!(told().findings(&["mail"]), [""; 0]);

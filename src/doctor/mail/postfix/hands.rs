@@ -66,10 +66,8 @@ fn below(folder: &Path, deep: usize) -> Option<Vec<PathBuf>> {
     for path in entries.flatten().map(|entry| entry.path()) {
         match path.is_dir() {
             true if deep > 0 => files.extend(below(&path, deep - 1)?),
-            true => {}
-            false => {
-                files.extend(Some(path).filter(|path| path.extension().is_some_and(|end| end == "conf")))
-            }
+            false if path.extension().is_some_and(|end| end == "conf") => files.push(path),
+            _ => {}
         }
     }
     Some(files)
