@@ -340,6 +340,41 @@ fn units_that_nobody_starts() {
     });
 }
 
+/// Files are served as they are written: what one's own has in them is listed.
+#[test]
+fn own_networks_that_a_file_lists() {
+    in_own_network("own_networks_that_a_file_lists", || {
+        type_in("ip address add 5.6.7.8/32 dev lo");
+        let host = Host::start(&["bl.example"], "");
+        assert_eq!(findings(&host.doctor(&[])), [""; 0]);
+        let write = |text: &str| {
+            fs::write(host.site.path("own.txt"), text).unwrap();
+            host.site.sync(&[]).expect(0);
+            host.doctor(&[])
+        };
+        for text in ["5.6.0.0/16\n", "5.6.7.8\n5.6.7.9\n"] {
+            let (what, how, _) = finding(&write(text), "own-listed");
+            assert!(what.contains("5.6.7.8") && what.contains("bl.example"), "{what}");
+            assert!(how.contains("`except` of bl.example"), "{how}");
+        }
+        assert_eq!(findings(&write("5.6.7.9\n")), [""; 0]);
+        // An allow list under `except`.
+        write("5.6.0.0/16\n");
+        fs::write(host.site.path("good.txt"), "5.6.7.8\n").unwrap();
+        let config = fs::read_to_string(host.site.config()).unwrap();
+        let lists = config.lines().find(|line| line.starts_with("lists = ")).unwrap().to_owned();
+        let with = config.replacen(&lists, &format!("{lists}\nexcept = [\"good\"]"), 1);
+        fs::write(
+            host.site.config(),
+            with + "[list.good]\nfile = \"good.txt\"\nformat = \"plain\"\nuse = \"allow\"\ncode = \"127.0.1.99\"\n",
+        )
+        .unwrap();
+        host.site.sync(&[]).expect(0);
+        let found = findings(&host.doctor(&[]));
+        assert!(!found.contains(&"own-listed".to_owned()), "{found:?}");
+    });
+}
+
 #[test]
 fn own_networks_that_a_feed_may_list() {
     let test = "own_networks_that_a_feed_may_list";

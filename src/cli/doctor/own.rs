@@ -5,17 +5,37 @@
 use std::net::IpAddr;
 
 use super::super::view::View;
-use crate::config::{ZoneConfig, is_nobodys_own};
+use crate::config::{Source, ZoneConfig, is_nobodys_own};
 use crate::doctor::finding::{Area, Check, Cure};
 use crate::doctor::mynetworks::{Networks, is_ours_in_public};
 use crate::guard::NeverList;
-use crate::model::{Subject, Use};
+use crate::model::{Address, Span, Subject, Use};
+use crate::set::Set;
 use crate::store::Store;
 
 /// Networks of one's own that some feed may list in some zone; and what of `mynetworks` cannot be read.
 pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: &Networks) -> Vec<Check> {
     let checks = everybody(mynetworks).into_iter();
-    checks.chain(listable(view, addresses, &mynetworks.all)).chain(closed(view, &mynetworks.closed)).collect()
+    let own = in_public(addresses, &mynetworks.all);
+    checks
+        .chain(listed(view, &own))
+        .chain(listable(view, own))
+        .chain(closed(view, &mynetworks.closed))
+        .collect()
+}
+
+/// What is reached from the world, and is this host's or another's that Postfix lets pass.
+fn in_public(addresses: &[IpAddr], mynetworks: &[Subject]) -> Vec<Subject> {
+    let addresses = addresses.iter().filter_map(|address| address.to_string().parse().ok());
+    // What the configuration would refuse as `own-networks` is told by itself.
+    let narrow = mynetworks.iter().filter(|network| !is_nobodys_own(network)).cloned();
+    let mut own: Vec<Subject> = Vec::new();
+    for network in addresses.chain(narrow).filter(is_ours_in_public) {
+        if !own.contains(&network) {
+            own.push(network);
+        }
+    }
+    own
 }
 
 /// Whom Postfix lets pass as its own though they are the world.
@@ -47,16 +67,7 @@ fn closed(view: &View, tables: &[String]) -> Option<Check> {
     )
 }
 
-fn listable(view: &View, addresses: &[IpAddr], mynetworks: &[Subject]) -> Option<Check> {
-    let addresses = addresses.iter().filter_map(|address| address.to_string().parse().ok());
-    // What the configuration would refuse as `own-networks` is told by itself.
-    let narrow = mynetworks.iter().filter(|network| !is_nobodys_own(network)).cloned();
-    let mut own: Vec<Subject> = Vec::new();
-    for network in addresses.chain(narrow).filter(is_ours_in_public) {
-        if !own.contains(&network) {
-            own.push(network);
-        }
-    }
+fn listable(view: &View, mut own: Vec<Subject>) -> Option<Check> {
     if own.is_empty() {
         return None;
     }
@@ -86,6 +97,58 @@ fn listable(view: &View, addresses: &[IpAddr], mynetworks: &[Subject]) -> Option
     )
 }
 
+/// Files of one's own are served as they are written, and may have what is one's own.
+fn listed(view: &View, own: &[Subject]) -> Option<Check> {
+    let store = Store::existing(&view.config.state).ok().filter(|_| !own.is_empty())?;
+    let found = view.config.reloadable.zones.iter().find_map(|zone| {
+        let files =
+            zone.members.iter().filter_map(|member| view.list(member.list.as_str())).filter(|list| {
+                list.config.use_ == Use::Block && matches!(list.config.source, Source::Files(_))
+            });
+        let excepts = NeverList::default().with(&excepts(view, zone));
+        files.into_iter().find_map(|list| {
+            let set = store.list(&list.config.name).set(&list.status.set.as_ref()?.hash).ok()?;
+            Some((&zone.origin, &list.config.name, first_of(&set, own, &excepts)?))
+        })
+    });
+    let (zone, list, network) = found?;
+    Some(
+        Check::warn(Area::Host, "own-listed", format!("{list} has {network}, an own network: it is listed in {zone}"))
+            .because("it is an address of this host, or Postfix lets it pass (`mynetworks`): whoever else asks this server refuses its mail")
+            .cured_by(format!(
+                "take it out of the files of {list}, or have an allow list with it under `except` of {zone}; then `gatepost sync`"
+            )),
+    )
+}
+
+/// An own network of which a list has a part that neither it nor the zone leaves out.
+fn first_of(set: &Set, own: &[Subject], excepts: &NeverList) -> Option<Subject> {
+    let left_out = |exclude: bool, network: Subject| exclude.then_some(network);
+    let out_v4 = set.v4.blocks.iter().filter_map(|block| left_out(block.exclude, Subject::V4(block.span)));
+    let out_v6 = set.v6.iter().filter_map(|block| left_out(block.exclude, Subject::V6(block.span)));
+    let spared = excepts.clone().with(&out_v4.chain(out_v6).collect::<Vec<_>>());
+    let has_some = |network: &&Subject| match network {
+        Subject::V4(own) => {
+            let from = set.v4.hosts.partition_point(|host| *host < own.first);
+            let mut hosts = set.v4.hosts[from..].iter().take_while(|host| **host <= own.last);
+            let blocks = set.v4.blocks.iter().filter(|block| !block.exclude);
+            hosts.any(|host| !spared.contains_v4(*host))
+                || blocks.filter_map(|block| shared(&block.span, own)).any(|part| !spared.covers_v4(part))
+        }
+        Subject::V6(own) => {
+            let blocks = set.v6.iter().filter(|block| !block.exclude);
+            blocks.filter_map(|block| shared(&block.span, own)).any(|part| !spared.covers_v6(part))
+        }
+        Subject::Name(_) => false,
+    };
+    let of_sections = || set.sections.iter().find_map(|section| first_of(&section.set, own, excepts));
+    own.iter().find(has_some).cloned().or_else(of_sections)
+}
+
+fn shared<A: Address>(one: &Span<A>, other: &Span<A>) -> Option<Span<A>> {
+    Span::new(one.first.max(other.first), one.last.min(other.last))
+}
+
 fn covers(never: &NeverList, network: &Subject) -> bool {
     match network {
         Subject::V4(span) => never.covers_v4(*span),
@@ -111,7 +174,7 @@ fn excepts(view: &View, zone: &ZoneConfig) -> Vec<Subject> {
         store.list(&list.config.name).set(&set.hash).ok()
     });
     let networks = sets.flat_map(|set| {
-        let hosts = set.v4.hosts.iter().map(|host| Subject::V4(crate::model::Span::host(*host)));
+        let hosts = set.v4.hosts.iter().map(|host| Subject::V4(Span::host(*host)));
         let v4 = set.v4.blocks.iter().filter(|block| !block.exclude).map(|block| Subject::V4(block.span));
         let v6 = set.v6.iter().filter(|block| !block.exclude).map(|block| Subject::V6(block.span));
         hosts.chain(v4).chain(v6).collect::<Vec<_>>()
