@@ -17,7 +17,7 @@ use crate::common::program::{Ended, run};
 use crate::common::{installed, skipped};
 
 /// Long enough for any machine; nothing waits for it unless the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// On the own block list.
 pub(crate) const LISTED: &str = "5.6.7.9";
