@@ -205,7 +205,7 @@ const SPAMD: [&str; 3] = ["/etc/default/spamd", "/etc/default/spamassassin", "/e
 pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     let mut found = Found::default();
     let mut postfix: Option<rspamd::proxy::Filters> = None;
-    let mut hands: Vec<HandsOn> = Vec::new();
+    let mut hands: Vec<Vec<HandsOn>> = Vec::new();
     let outside = postfix::Texts::here();
     for setup in postfix::Setup::here() {
         match setup {
@@ -259,7 +259,8 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     found.idle.extend(spamassassin::relays::dead(&unloaded, &found.mentions));
     found.troubles.extend(spamassassin::relays::trusting(&texts, &found.mentions));
     found.troubles.extend(spamassassin::astray::shut(&found.mentions, &spamassassin::astray::is_roots));
-    let amavis = spamassassin::amavis::Amavis::here().filter(|_| hands.iter().any(HandsOn::is_amavis_alone));
+    let amavis =
+        spamassassin::amavis::Amavis::here().filter(|_| hands.iter().flatten().any(HandsOn::is_amavis_alone));
     found.idle.extend(amavis.iter().flat_map(|amavis| amavis.off(&found.mentions)));
     found.scored = spamassassin::scores::Scored::of(&texts).required_by(amavis);
     if let Some(read) = reads.first() {
@@ -295,7 +296,7 @@ pub(crate) fn read_all(resolvers: &[IpAddr]) -> Found {
     if let [hands] = &hands[..]
         && postfix_asks.is_some()
     {
-        found.down.extend(spamassassin::calls::down(hands, &found.mentions));
+        found.down.extend(hands.iter().find_map(|hands| spamassassin::calls::down(hands, &found.mentions)));
         found.idle.extend(spamassassin::calls::unasked(hands, &found.mentions).filter(|_| !has_forwards()));
     }
     if let Some(filters) = postfix_asks {

@@ -447,13 +447,14 @@ fn what_is_printed_for_rspamd_in_its_place_and_in_another() {
 fn a_filter_behind_postfix() {
     let of = |main: &str, master: &str| {
         let filters = postfix::Setup::read(main, Some(master)).filters();
-        (filters.milters.join(" "), filters.is_filtered)
+        (filters.milters.join(" "), filters.handed.iter().any(|handed| handed.is_filtered))
     };
     assert_eq!(of("smtpd_milters =\nmyhostname = x\n", SMTPD), (String::new(), false));
     let two = "a = inet:localhost:8891\nsmtpd_milters = $a, { inet:localhost:11332, timeout=1s }\n";
     let master = format!("{SMTPD}  -o smtpd_milters=${{a}},unix:/b\n");
-    let all = "inet:localhost:8891 { inet:localhost:11332, timeout=1s } unix:/b".to_owned();
-    assert_eq!(of(two, &master), (all, false));
+    let main = "inet:localhost:8891 { inet:localhost:11332, timeout=1s }".to_owned();
+    assert_eq!(of(two, SMTPD), (main, false));
+    assert_eq!(of(two, &master), ("inet:localhost:8891 unix:/b".to_owned(), false));
     assert!(of("", &format!("{SMTPD}  -o content_filter=x:[127.0.0.1]:10024\n")).1);
 }
 

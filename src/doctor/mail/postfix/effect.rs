@@ -1,15 +1,15 @@
 //! Which zones a Postfix asks, and which its configuration names where that has no effect. Pure.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::super::super::finding::Cure;
 use super::super::{Does, Idle, Mention};
 use super::Setup;
 use super::again::{CLASSES, unclassed};
-use super::config::{Parameters, Service, Written, expanded};
+use super::config::{Parameters, Written};
+use super::doors::{doors, is_private, overridden};
 use super::misspelt;
-use super::restrictions::{Barred, Question, is_null_sender, naming, questions, shuts, unknown, words};
+use super::restrictions::{Barred, Question, is_null_sender, naming, questions, unknown, words};
 use super::screen::{self, SITES};
 use super::tables::{Tables, named as named_by, outside};
 use super::welcome;
@@ -26,8 +26,6 @@ pub(in super::super) const RESTRICTIONS: [&str; 7] = [
     "smtpd_data_restrictions",
     "smtpd_end_of_data_restrictions",
 ];
-/// Services for one's own people, who authenticate: nobody there is asked for in lists.
-pub(super) const SUBMISSION: [&str; 5] = ["submission", "submissions", "smtps", "587", "465"];
 const LAST_HOLDS: &str = "and of several the last holds";
 
 /// What asks, and what would if it had an effect.
@@ -127,68 +125,6 @@ fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
 
 fn zones(mentions: &[Mention]) -> BTreeSet<Name> {
     mentions.iter().map(|mention| mention.zone.clone()).collect()
-}
-
-/// The services by which strangers' mail comes to smtpd.
-pub(super) fn doors(setup: &Setup) -> Vec<&Service> {
-    let services = setup.services.iter().flatten().filter(|service| service.command == "smtpd");
-    let is_door = |service: &&Service| match service.kind.as_str() {
-        "pass" => true,
-        "inet" => {
-            let (is_inner, port) = at(service);
-            // What comes back from a filter comes by another port than strangers know.
-            let is_known = matches!(port, "smtp" | "25");
-            let is_filters = !is_known
-                && (own(service, "content_filter", setup).is_some_and(|value| value.is_empty())
-                    || port != "2525" && is_private(service));
-            !SUBMISSION.contains(&port) && !is_inner && !is_closed(setup, service) && !is_filters
-        }
-        _ => false,
-    };
-    services.filter(is_door).collect()
-}
-
-/// Whether it listens on loopback, and its port.
-pub(super) fn at(service: &Service) -> (bool, &str) {
-    let (host, port) = service.name.rsplit_once(':').unwrap_or(("", &service.name));
-    let host = host.trim_matches(['[', ']']);
-    (LOCAL.contains(&host) || host.starts_with("127."), port)
-}
-
-/// Names of loopback, as `/etc/hosts` has them.
-const LOCAL: [&str; 6] =
-    ["localhost", "::1", "ip6-localhost", "ip6-loopback", "localhost6", "localhost.localdomain"];
-
-/// Whether it listens on an address that the world cannot reach but through somebody who passes it on.
-fn is_private(service: &Service) -> bool {
-    let host = service.name.rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
-    match host.parse() {
-        Ok(IpAddr::V4(address)) => address.is_private(),
-        Ok(IpAddr::V6(address)) => address.is_unique_local(),
-        Err(_) => false,
-    }
-}
-
-/// What `-o` says.
-pub(super) fn own(service: &Service, name: &str, setup: &Setup) -> Option<String> {
-    let (_, value) = service.overrides.iter().rfind(|(own, _)| own == name)?;
-    Some(expanded(value, &setup.parameters))
-}
-
-/// Whether what `-o` says keeps strangers out.
-pub(super) fn is_closed(setup: &Setup, service: &Service) -> bool {
-    service.overrides.iter().any(|(name, value)| {
-        RESTRICTIONS.contains(&name.as_str()) && shuts(&expanded(value, &setup.parameters))
-    })
-}
-
-/// The parameters as a service has them.
-pub(super) fn overridden(setup: &Setup, service: &Service) -> Parameters {
-    let mut parameters = setup.parameters.clone();
-    for (name, value) in &service.overrides {
-        parameters.insert(name.clone(), expanded(value, &setup.parameters));
-    }
-    parameters
 }
 
 /// What smtpd asks, and what it names and does not come to.

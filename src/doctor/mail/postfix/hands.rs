@@ -10,13 +10,12 @@ use super::super::homes;
 use super::super::rspamd::proxy::is_anothers;
 use super::super::spamassassin::calls::HandsOn;
 use super::config::{Service, expanded};
+use super::doors::{SUBMISSION, at, doors, own};
 use super::restrictions::{elements, words};
+use super::ways::{FILTER, MILTER_MAPS, MILTERS, Misplaced, PROXY, Way, ways};
 use super::{Setup, config};
 
-const FILTER: &str = "content_filter";
 const COMMAND: &str = "mailbox_command";
-const MILTERS: &str = "smtpd_milters";
-const PROXY: &str = "smtpd_proxy_filter";
 /// What names a service of `master.cf`, and whom that speaks to.
 const TRANSPORTS: [&str; 5] =
     ["default_transport", "fallback_transport", "local_transport", "mailbox_transport", "virtual_transport"];
@@ -74,8 +73,15 @@ fn below(folder: &Path, deep: usize) -> Option<Vec<PathBuf>> {
 }
 
 impl Setup {
-    pub(in super::super) fn hands_on(&self, texts: &Texts<'_>) -> HandsOn {
-        let mut hands = HandsOn { to_spamc: self.spamc(), ..HandsOn::default() };
+    /// By each way that strangers' mail comes.
+    pub(in super::super) fn hands_on(&self, texts: &Texts<'_>) -> Vec<HandsOn> {
+        let always = self.always(texts);
+        ways(self).iter().map(|way| self.by(way, always.clone())).collect()
+    }
+
+    /// Wherever mail comes by.
+    fn always(&self, texts: &Texts<'_>) -> HandsOn {
+        let mut hands = HandsOn { to_spamc: self.delivering_spamc(texts), ..HandsOn::default() };
         // Tables have filters, too (access(5)).
         let filters = self.tables.values().flatten().filter_map(|row| {
             let (word, to) = row.does.split_once([' ', '\t'])?;
@@ -86,16 +92,6 @@ impl Setup {
         hands.may_reach_others = !self.unread().is_empty() || filters.iter().any(|to| !is_amavis(to));
         for (name, value) in self.set() {
             match name {
-                FILTER | PROXY if is_amavis(&value) => hands.to_amavis = true,
-                MILTERS => {
-                    for milter in elements(&value) {
-                        hands.to_amavis |= is_amavis(milter);
-                        match is_anothers(milter) {
-                            true => hands.to_strangers.push(format!("{MILTERS} has {milter}")),
-                            false => hands.may_reach_others |= !is_amavis(milter),
-                        }
-                    }
-                }
                 COMMAND if self.is_harmless_command(&value, texts) => {
                     hands.to_strangers.push(format!("{COMMAND} is {value}"));
                 }
@@ -104,11 +100,41 @@ impl Setup {
                 }
                 _ if CHECKS.contains(&name) && has_no_filter(&value, texts) => {}
                 "transport_maps" if self.are_harmless_maps(&value, texts) => {}
-                FILTER | PROXY | COMMAND | "mailbox_command_maps" | "transport_maps" => {
-                    hands.may_reach_others = true;
-                }
+                COMMAND | "mailbox_command_maps" | "transport_maps" => hands.may_reach_others = true,
                 _ => hands.may_reach_others |= TRANSPORTS.contains(&name) || CHECKS.contains(&name),
             }
+        }
+        hands
+    }
+
+    /// By one way, besides what it does always.
+    fn by(&self, way: &Way<'_>, always: HandsOn) -> HandsOn {
+        let mut hands = HandsOn { door: way.door(), is_private: way.is_private(), ..always };
+        hands.add(FILTER, way.value(FILTER));
+        hands.add(PROXY, way.value(PROXY));
+        hands.add(MILTERS, way.value(MILTERS));
+        hands.may_reach_others |= !way.value(MILTER_MAPS).is_empty();
+        if let Some(called) = self.spamc_of(way.value(FILTER)) {
+            hands.to_spamc = Some(called);
+        }
+        // What comes back from it goes on by another service.
+        if hands.to_amavis {
+            let doors = doors(self);
+            let is_inner = |service: &&Service| {
+                service.command == "smtpd" && !doors.contains(service) && !SUBMISSION.contains(&at(service).1)
+            };
+            for inner in self.services.iter().flatten().filter(is_inner) {
+                hands.add(FILTER, &own(inner, FILTER, self).unwrap_or_default());
+                hands.add(MILTERS, &own(inner, MILTERS, self).unwrap_or_default());
+            }
+        }
+        let may_call = |misplaced: &Misplaced| {
+            let mut there = HandsOn::default();
+            there.add(misplaced.name, &misplaced.value);
+            !there.is_to_nobody()
+        };
+        if hands.is_to_nobody() {
+            hands.misplaced = way.misplaced(self).into_iter().find(may_call);
         }
         hands
     }
@@ -121,27 +147,31 @@ impl Setup {
         set.filter(|(_, value)| !value.is_empty()).collect()
     }
 
-    /// What calls spamc, with the words that it is called with.
-    fn spamc(&self) -> Option<(String, String)> {
-        let named = self.set().into_iter().filter(|(name, _)| *name == FILTER);
-        let filters: Vec<String> =
-            named.map(|(_, value)| value.split(':').next().unwrap_or_default().to_owned()).collect();
-        let called = |text: &str| {
-            let (_, words) = text
-                .split_once("spamc ")
-                .filter(|(path, _)| path.is_empty() || path.ends_with(['/', '=', ' ']))?;
-            Some(words.split('|').next().unwrap_or_default().trim().to_owned())
+    /// The service that a filter or a transport names, where it calls spamc, with the words that that is called with.
+    fn spamc_of(&self, value: &str) -> Option<(String, String)> {
+        let name = value.split(':').next().unwrap_or_default();
+        let mut services = self.services.iter().flatten();
+        let pipe = services.find(|service| service.command == "pipe" && service.name == name)?;
+        Some((format!("master.cf, {}", pipe.name), spamc(&format!("{} ", pipe.arguments))?))
+    }
+
+    /// What calls spamc when mail is delivered.
+    fn delivering_spamc(&self, texts: &Texts<'_>) -> Option<(String, String)> {
+        let command = self.parameters.get(COMMAND);
+        let by_command =
+            command.and_then(|command| Some((format!("main.cf, {COMMAND}"), spamc(&format!("{command} "))?)));
+        let transports = || self.set().into_iter().filter(|(name, _)| TRANSPORTS.contains(name));
+        let rules = || {
+            command.filter(|command| is_procmail(command))?;
+            let everybodys = (texts.read)(PROCMAILRC);
+            let rules =
+                [(PROCMAILRC, everybodys.as_deref()), ("~/.procmailrc", texts.procmailrcs.as_deref())];
+            rules.into_iter().find_map(|(place, text)| {
+                let called = calling(text?).find_map(|line| spamc(&format!("{line} ")))?;
+                Some((place.to_owned(), called))
+            })
         };
-        let services = self.services.iter().flatten();
-        let mut pipes =
-            services.filter(|service| service.command == "pipe" && filters.contains(&service.name));
-        let by_pipe = pipes.find_map(|pipe| {
-            Some((format!("master.cf, {}", pipe.name), called(&format!("{} ", pipe.arguments))?))
-        });
-        by_pipe.or_else(|| {
-            let command = self.parameters.get(COMMAND)?;
-            Some((format!("main.cf, {COMMAND}"), called(&format!("{command} "))?))
-        })
+        by_command.or_else(|| transports().find_map(|(_, value)| self.spamc_of(&value))).or_else(rules)
     }
 
     /// Dovecot's delivery, or procmail with rules that know no SpamAssassin.
@@ -150,7 +180,8 @@ impl Setup {
         match program.rsplit('/').next().unwrap_or_default() {
             "dovecot-lda" | "deliver" => !command.contains("spam") && sieve_runs_nothing(texts),
             "procmail" => {
-                let knows_none = |text: Option<&str>| text.is_some_and(|text| !mentions(text, "spam"));
+                let may_call = |line: &str| mentions(line, "spam") || line.contains("RC");
+                let knows_none = |text: Option<&str>| text.is_some_and(|text| !calling(text).any(may_call));
                 knows_none((texts.read)(PROCMAILRC).as_deref()) && knows_none(texts.procmailrcs.as_deref())
             }
             _ => false,
@@ -204,6 +235,52 @@ fn text_of(table: &str, texts: &Texts<'_>) -> Option<String> {
     KINDS.contains(&kind).then(|| (texts.read)(path)).flatten().filter(|text| !text.is_empty())
 }
 
+impl HandsOn {
+    /// What one of the parameters that name filters has.
+    fn add(&mut self, name: &str, value: &str) {
+        if name != MILTERS && is_amavis(value) {
+            self.to_amavis = true;
+            return;
+        }
+        if name != MILTERS {
+            self.may_reach_others |= !value.is_empty();
+            return;
+        }
+        for milter in elements(value) {
+            self.to_amavis |= is_amavis(milter);
+            match is_anothers(milter) {
+                true => self.to_strangers.push(format!("{MILTERS} has {milter}")),
+                false => self.may_reach_others |= !is_amavis(milter),
+            }
+        }
+    }
+}
+
+/// The words that `spamc` is called with.
+fn spamc(text: &str) -> Option<String> {
+    let (_, words) = text
+        .split_once("spamc ")
+        .filter(|(path, _)| path.is_empty() || path.ends_with(['/', '=', ' ', '|']))?;
+    Some(words.split('|').next().unwrap_or_default().trim().to_owned())
+}
+
+fn is_procmail(command: &str) -> bool {
+    let program = command.split_whitespace().next().unwrap_or_default();
+    program.rsplit('/').next() == Some("procmail")
+}
+
+/// Lines of procmail's rules that may call a program, or have other rules read (procmailrc(5)).
+fn calling(rules: &str) -> impl Iterator<Item = &str> {
+    let lines = rules.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.filter(|line| {
+        let is_condition = line.starts_with('*');
+        line.starts_with('|')
+            || line.contains('`')
+            || is_condition && line.contains('?')
+            || !is_condition && ["INCLUDERC", "SWITCHRC"].iter().any(|word| line.contains(word))
+    })
+}
+
 fn delivers(pipe: &Service) -> bool {
     ["dovecot-lda", "/deliver"].iter().any(|program| pipe.arguments.contains(program))
         && !mentions(&pipe.arguments, "spam")
@@ -248,7 +325,8 @@ mod tests {
     }
 
     fn of(main: &str, master: &str) -> HandsOn {
-        Setup::read(main, Some(master)).hands_on(&texts())
+        let hands = Setup::read(main, Some(master)).hands_on(&texts());
+        HandsOn { door: None, ..hands.into_iter().next().unwrap() }
     }
 
     #[test]
@@ -300,7 +378,7 @@ mod tests {
         let sieve = Texts { dovecot: Some("  sieve_plugins = sieve_extprograms\n".to_owned()), ..texts() };
         for outside in [sieve, Texts { dovecot: None, ..texts() }] {
             let setup = Setup::read("mailbox_transport = lmtp:unix:private/dovecot-lmtp\n", Some(SMTPD));
-            assert!(setup.hands_on(&outside).may_reach_others);
+            assert!(setup.hands_on(&outside)[0].may_reach_others);
         }
         for amavis in
             ["content_filter = smtp-amavis:[127.0.0.1]:10024\n", "smtpd_proxy_filter = 127.0.0.1:10024\n"]

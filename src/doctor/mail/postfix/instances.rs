@@ -8,7 +8,7 @@ use std::{fs, io};
 use super::super::super::finding::{Area, Check, Cure};
 use super::super::super::{cure, resolv_conf};
 use super::super::{DNS, Elsewhere, Found, Harsh, Idle, is_ours, main_cf};
-use super::effect::{doors, overridden};
+use super::doors::{doors, overridden};
 use super::restrictions::{shuts, words};
 use super::tables::outside;
 use super::{RESTRICTIONS, Setup, again, effect, harsh, threshold, weights};

@@ -2,12 +2,13 @@
 //!
 //! `config` reads the files' text, `margin` what of it lost its blanks, `glued` which of its lines are two, `misspelt` which of its zones and filters it cannot read, `restrictions` what a list of smtpd's asks, `tables` what its tables bring in, `asking` by which of its lines, `screen` what postscreen
 //! does, and `effect` finds the zones that are asked, and those that are named where that has no effect, `order` whom they refuse that they
-//! should not, `again` what is set twice, `hands`
-//! whom it hands mail to, and `instances` puts together what each of several does.
+//! should not, `again` what is set twice, `doors`
+//! by which of its services strangers' mail comes, `ways` what holds there, `hands` whom it hands mail to, and `instances` puts together what each of several does.
 
 mod again;
 mod asking;
 mod config;
+mod doors;
 mod effect;
 mod glued;
 mod hands;
@@ -18,6 +19,7 @@ mod order;
 mod restrictions;
 mod screen;
 mod tables;
+mod ways;
 mod welcome;
 
 use std::fs;
@@ -25,7 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::child::{postconf, postmap};
-use super::rspamd::proxy::Filters;
+use super::rspamd::proxy::{Filters, Handed};
 use config::{Parameters, Service, Written};
 use tables::Tables;
 
@@ -37,6 +39,7 @@ pub(super) use instances::{Instance, unasking};
 pub(super) use margin::{Broken, GoesOn};
 pub(super) use order::harsh;
 pub(super) use screen::{SITES, THRESHOLD, weights as site_weights};
+pub(super) use ways::{Misplaced, without_blanks};
 
 /// Where its configuration is.
 const FOLDERS: [&str; 2] = ["/etc/postfix", "/usr/local/etc/postfix"];
@@ -193,37 +196,33 @@ impl Setup {
         &self.glued
     }
 
-    /// To whom it hands mail that comes in, anywhere.
+    /// To whom it hands mail that comes in.
     pub(super) fn filters(&self) -> Filters {
-        const MILTERS: &str = "smtpd_milters";
-        const OTHERS: [&str; 2] = ["content_filter", "smtpd_proxy_filter"];
-        let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
-        let set = self.parameters.iter().chain(overrides.map(|(name, value)| (name, value)));
         let each = |value: &str| restrictions::elements(value).map(str::to_owned).collect::<Vec<_>>();
-        let mut filters = Filters {
-            in_main: each(self.parameters.get(MILTERS).map_or("", String::as_str)),
+        let ways = ways::ways(self).into_iter().map(|way| Handed {
+            door: way.door(),
+            is_private: way.is_private(),
+            milters: each(way.value(ways::MILTERS)),
+            has_own: way.has_own(ways::MILTERS, self),
+            is_filtered: ways::OTHERS.iter().any(|name| !way.value(name).is_empty()),
+            misplaced: way.misplaced(self),
+        });
+        let handed: Vec<Handed> = ways.collect();
+        let mut milters: Vec<String> = Vec::new();
+        for milter in handed.iter().flat_map(|handed| &handed.milters) {
+            if !milters.contains(milter) {
+                milters.push(milter.clone());
+            }
+        }
+        Filters {
+            in_main: each(self.parameters.get(ways::MILTERS).map_or("", String::as_str)),
+            milters,
+            handed,
             default_action: self.parameters.get("milter_default_action").cloned(),
             queue: PathBuf::from(self.queue()),
             jailed: self.jailed(),
             owner: Some(self.parameters.get("mail_owner").map_or(OWNER, String::as_str).to_owned()),
-            ..Filters::default()
-        };
-        let doors = effect::doors(self).into_iter().filter_map(|service| {
-            let own = effect::own(service, MILTERS, self)?;
-            Some((format!("{}/{}", service.name, service.kind), each(&own)))
-        });
-        filters.doors.extend(doors);
-        for (name, value) in set {
-            filters.is_filtered |= OTHERS.contains(&name.as_str()) && !value.is_empty();
-            let value = config::expanded(value, &self.parameters);
-            let milters = restrictions::elements(&value).filter(|_| name == MILTERS);
-            for milter in milters {
-                if !filters.milters.iter().any(|known| known == milter) {
-                    filters.milters.push(milter.to_owned());
-                }
-            }
         }
-        filters
     }
 
     fn queue(&self) -> &str {

@@ -5,7 +5,7 @@ use super::super::{Does, Harsh, Idle, LooksUp, Mention};
 use super::Setup;
 use super::again::ACCESS;
 use super::config::{Parameters, Service};
-use super::effect::{SUBMISSION, at, overridden, own};
+use super::doors::{SUBMISSION, at, overridden, own};
 use super::restrictions::{elements, mention, of_everybody, words};
 use crate::model::Name;
 use crate::snippet::Program;

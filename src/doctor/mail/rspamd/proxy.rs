@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::super::super::finding::Cure;
+use super::super::postfix::{Misplaced, without_blanks};
 use super::super::trouble::Trouble;
 use super::super::{Idle, Mention, STOPS};
 use crate::model::Name;
@@ -34,12 +35,10 @@ const NAMES: [&str; 5] = ["opendkim", "opendmarc", "openarc", "clamav", "milter-
 pub(in super::super) struct Filters {
     /// `smtpd_milters` of `main.cf`.
     pub(in super::super) in_main: Vec<String>,
-    /// Each milter, of `master.cf`, too.
+    /// Each milter that is asked of strangers' mail.
     pub(in super::super) milters: Vec<String>,
-    /// Through another filter it may come to anybody.
-    pub(in super::super) is_filtered: bool,
-    /// Services by which strangers' mail comes, with the milters that `-o` gives them in the place of those.
-    pub(in super::super) doors: Vec<(String, Vec<String>)>,
+    /// By each way that it comes.
+    pub(in super::super) handed: Vec<Handed>,
     /// What `main.cf` has it do where a milter does not answer.
     pub(in super::super) default_action: Option<String>,
     /// Where paths without a slash before them begin.
@@ -50,13 +49,30 @@ pub(in super::super) struct Filters {
     pub(in super::super) owner: Option<String>,
 }
 
+/// To whom it hands what comes by one of its services.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in super::super) struct Handed {
+    /// `smtp/inet`, where it is known.
+    pub(in super::super) door: Option<String>,
+    /// Strangers' mail comes by it at second hand, if at all.
+    pub(in super::super) is_private: bool,
+    /// Those that are asked there.
+    pub(in super::super) milters: Vec<String>,
+    /// `-o` says so in the place of `main.cf`.
+    pub(in super::super) has_own: bool,
+    /// Through another filter it may come to anybody.
+    pub(in super::super) is_filtered: bool,
+    /// What is set and does not hold there.
+    pub(in super::super) misplaced: Vec<Misplaced>,
+}
+
 impl Filters {
     /// Of several instances of Postfix.
     pub(in super::super) fn and(mut self, other: Option<Self>) -> Self {
         let other = other.unwrap_or_default();
         self.milters.extend(other.milters);
-        self.doors.extend(other.doors);
-        Self { is_filtered: self.is_filtered || other.is_filtered, ..self }
+        self.handed.extend(other.handed);
+        self
     }
 }
 
@@ -257,55 +273,55 @@ pub(in super::super) fn unasked(
         .filter(|mention| mention.program == Program::Rspamd)
         .map(|mention| mention.zone.clone())
         .collect();
-    if zones.is_empty() || filters.is_filtered {
+    if zones.is_empty() {
         return None;
     }
     let all_are_others =
         |milters: &[String]| milters.iter().all(|milter| is_rspamd(milter, listens) == Is::Other);
-    if !all_are_others(&filters.milters) {
-        let is_asked = filters.in_main.iter().any(|milter| is_rspamd(milter, listens) == Is::Rspamd);
-        let (door, milters) =
-            filters.doors.iter().find(|(_, milters)| is_asked && all_are_others(milters))?;
-        return Some(idle(
-            format!("{door} (master.cf)"),
-            zones,
-            true,
-            format!(
-                "`-o smtpd_milters={}` there takes the place of main.cf's: rspamd sees none of the mail that comes by it",
-                milters.join(", ")
-            ),
-            "Postfix: type",
-            format!("postconf -PX \"{door}/smtpd_milters\"\npostfix reload"),
-        ));
+    let is_unasked = |handed: &&Handed| !handed.is_filtered && all_are_others(&handed.milters);
+    let unasked: Vec<&Handed> = filters.handed.iter().filter(is_unasked).collect();
+    let is_everywhere = unasked.len() == filters.handed.len();
+    let handed = unasked.into_iter().find(|handed| is_everywhere || !handed.is_private)?;
+    let is_of_rspamd =
+        |misplaced: &&Misplaced| misplaced.milters().any(|milter| is_rspamd(milter, listens) == Is::Rspamd);
+    let door = handed.door.as_deref().unwrap_or_default();
+    let type_it = "Postfix: type";
+    if let Some(Misplaced { cause, lines, .. }) = handed.misplaced.iter().find(is_of_rspamd) {
+        let cause = format!("{cause}: rspamd sees none of the mail of strangers' that comes by {door}");
+        return Some(idle(format!("{door} (master.cf)"), zones, true, cause, type_it, lines.clone()));
     }
-    let at = "main.cf".to_owned();
     let place = milter_of(listens.first().map_or(COMES_AS, String::as_str));
-    if filters.milters.is_empty() {
+    if handed.milters.is_empty() && !handed.has_own {
         return Some(idle(
-            at,
+            "main.cf".to_owned(),
             Vec::new(),
             true,
-            "Postfix asks nobody for mail that comes in: neither main.cf nor master.cf has smtpd_milters or a content_filter".to_owned(),
+            "Postfix asks nobody for mail that comes in: neither main.cf nor master.cf has smtpd_milters or a content_filter for it".to_owned(),
             "Postfix: in main.cf, and `postfix reload` (rspamd's proxy listens there)",
             format!("smtpd_milters = {place}\nmilter_default_action = accept"),
         ));
     }
     let mut cause = format!(
         "Postfix hands mail to {}, and rspamd's proxy listens at {}: it sees none, unless what is asked there passes it on",
-        filters.milters.join(", "),
+        if handed.milters.is_empty() { "nobody".to_owned() } else { handed.milters.join(", ") },
         listens.join(", ")
     );
-    let lacking: Vec<String> = filters.in_main.iter().filter_map(|milter| ground.lacks(milter)).collect();
+    let lacking: Vec<String> = handed.milters.iter().filter_map(|milter| ground.lacks(milter)).collect();
     if !lacking.is_empty() {
         cause = format!(
             "{cause}. {}: all mail waits (451) unless milter_default_action is accept",
             lacking.join(", and ")
         );
     }
-    let there = filters.in_main.iter().filter(|milter| !ground.is_replaced(milter, &filters.in_main));
-    let lines = milters(there.cloned().chain([format!("{{ {place}, default_action=accept }}")]));
+    let there = handed.milters.iter().filter(|milter| !ground.is_replaced(milter, &handed.milters));
+    let right = there.cloned().chain([format!("{{ {place}, default_action=accept }}")]);
+    if handed.has_own {
+        let right = without_blanks(&right.collect::<Vec<_>>().join(", "));
+        let lines = format!("postconf -P \"{door}/smtpd_milters={right}\"\npostfix reload");
+        return Some(idle(format!("{door} (master.cf)"), zones, true, cause, type_it, lines));
+    }
     let how = "Postfix: in main.cf, in the place of its smtpd_milters, and `postfix reload`";
-    Some(idle(at, zones, !lacking.is_empty(), cause, how, lines))
+    Some(idle("main.cf".to_owned(), zones, !lacking.is_empty(), cause, how, milters(right)))
 }
 
 /// Mail goes to rspamd, and to another place, too, that was meant for it and where no milter is.
@@ -358,20 +374,20 @@ fn milter_of(place: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::mail::postfix::Setup;
     use crate::doctor::mail::rspamd;
 
+    const SMTPD: &str = "smtp inet n - y - - smtpd\n";
     const OPENDKIM: &str = "inet:localhost:8891";
 
     fn told(milters: &[&str], listens: &[&str]) -> Option<(bool, String)> {
         let mentions = rspamd::mentions("a", "rbls {\n a {\n rbl = \"a.test\";\n }\n}\n");
-        let filters = Filters {
-            in_main: milters.iter().map(|milter| (*milter).to_owned()).collect(),
-            milters: milters.iter().map(|milter| (*milter).to_owned()).collect(),
-            ..Filters::default()
-        };
         let listens: Vec<String> = listens.iter().map(|place| (*place).to_owned()).collect();
         let ground = Ground { listens: &listens, others: &[11333], open: Some(vec![8891, 11332, 11900]) };
-        assert_eq!(unasked(&mentions, &Filters { is_filtered: true, ..filters.clone() }, &ground), None);
+        let main = format!("smtpd_milters = {}\n", milters.join(", "));
+        let filters = Setup::read(&main, Some(SMTPD)).filters();
+        let filtered = Setup::read(&format!("{main}content_filter = x\n"), Some(SMTPD)).filters();
+        assert_eq!(unasked(&mentions, &filtered, &ground), None);
         assert_eq!(unasked(&[], &filters, &ground), None);
         unasked(&mentions, &filters, &ground).map(|idle| (idle.matters, idle.cure.lines))
     }
@@ -458,30 +474,70 @@ mod tests {
     }
 
     #[test]
-    fn a_service_with_milters_of_its_own() {
+    fn what_comes_by_each_service() {
         let (listens, mentions) =
             ([COMES_AS.to_owned()], rspamd::mentions("a", "rbls {\n a {\n rbl = \"a.test\";\n }\n}\n"));
-        let told = |in_main: &str, of_door: &[&str]| {
-            let of_door: Vec<String> = of_door.iter().map(|milter| (*milter).to_owned()).collect();
-            let in_main: Vec<String> = vec![in_main.to_owned()];
-            let milters = in_main.iter().chain(&of_door).cloned().collect();
-            let filters = Filters {
-                in_main,
-                milters,
-                doors: vec![("smtp/inet".to_owned(), of_door)],
-                ..Filters::default()
-            };
+        let told = |main: &str, master: &str| {
+            let filters = Setup::read(main, Some(master)).filters();
             let ground = Ground { listens: &listens, others: &[], open: None };
             unasked(&mentions, &filters, &ground).map(|idle| (idle.at, idle.cure.lines))
         };
-        let (at, lines) = told("inet:localhost:11332", &[]).unwrap();
-        assert!(
-            at.starts_with("smtp/inet") && lines.starts_with("postconf -PX \"smtp/inet/smtpd_milters\""),
-            "{at}: {lines}"
-        );
-        assert!(told("inet:localhost:11332", &[OPENDKIM]).is_some());
-        assert_eq!(told("inet:localhost:11332", &[OPENDKIM, "inet:localhost:11332"]), None);
-        assert_eq!(told(OPENDKIM, &["inet:localhost:11332"]), None);
+        let asked = "smtpd_milters = inet:localhost:11332\n";
+        let own = "  -o smtpd_milters=inet:localhost:11332\n";
+        let screened = |own_of_it: &str, own_of_smtpd: &str| {
+            format!("smtp inet n - y - 1 postscreen\n{own_of_it}smtpd pass - - y - - smtpd\n{own_of_smtpd}")
+        };
+        let submission = format!("submission inet n - y - - smtpd\n{own}");
+        for (main, master, lines) in [
+            (asked, format!("{SMTPD}  -o smtpd_milters=\n"), "postconf -PX \"smtp/inet/smtpd_milters\"\n"),
+            (asked, format!("{SMTPD}  -o smtpd_milters={OPENDKIM}\n"), "postconf -PX"),
+            (
+                asked,
+                format!("{SMTPD}  -o receive_override_options=no_milters,no_address_mappings\n"),
+                "postconf -P \"smtp/inet/receive_override_options=no_address_mappings\"\n",
+            ),
+            (
+                "smtpd_milters = inet:localhost:11332\nreceive_override_options = no_milters\n",
+                SMTPD.to_owned(),
+                "postconf -e \"receive_override_options=\"\n",
+            ),
+            (
+                "",
+                screened(own, ""),
+                "postconf -P \"smtpd/pass/smtpd_milters=inet:localhost:11332\"\npostconf -PX \"smtp/inet/smtpd_milters\"\n",
+            ),
+            (
+                "",
+                format!("{SMTPD}{submission}"),
+                "postconf -P \"smtp/inet/smtpd_milters=inet:localhost:11332\"\npostfix reload",
+            ),
+            ("", SMTPD.to_owned(), "smtpd_milters = inet:localhost:11332\n"),
+            (
+                "",
+                format!("{SMTPD}  -o smtpd_milters={OPENDKIM}\n"),
+                "postconf -P \"smtp/inet/smtpd_milters=inet:localhost:8891,{inet:localhost:11332,default_action=accept}\"\n",
+            ),
+            (
+                "",
+                format!("{SMTPD}{own}2525 inet n - y - - smtpd\n"),
+                "postconf -P \"2525/inet/smtpd_milters=",
+            ),
+        ] {
+            let told = told(main, &master);
+            let found = told.as_ref().is_some_and(|(_, typed)| typed.starts_with(lines));
+            assert!(found, "{main} {master}: {told:?}");
+        }
+        let private = format!("{SMTPD}{own}10.0.0.1:smtp inet n - y - - smtpd\n");
+        let both = format!("{SMTPD}  -o smtpd_milters={OPENDKIM},inet:localhost:11332\n");
+        for (main, master) in [
+            (asked, both),
+            (OPENDKIM, format!("{SMTPD}{own}")),
+            ("", screened("", own)),
+            ("", private),
+            ("smtpd_milter_maps = cidr:/m\n", SMTPD.to_owned()),
+        ] {
+            assert_eq!(told(main, &master), None, "{main} {master}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::super::finding::Cure;
+use super::super::postfix::Misplaced;
 use super::super::trouble::Trouble;
 use super::super::{Idle, Mention};
 use crate::model::Name;
@@ -19,9 +20,13 @@ const CONFIGURATION: &str = "/etc/spamassassin/spamc.conf";
 /// How long a connection on this host may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How Postfix hands mail on that comes in.
+/// How Postfix hands on mail that comes in by one of its services.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct HandsOn {
+    /// `smtp/inet`, where it is known.
+    pub(in super::super) door: Option<String>,
+    /// Strangers' mail comes by it at second hand, if at all.
+    pub(in super::super) is_private: bool,
     /// What calls spamc, with the words that it is called with.
     pub(in super::super) to_spamc: Option<(String, String)>,
     /// amavis gets it, which calls SpamAssassin by itself.
@@ -30,9 +35,15 @@ pub(in super::super) struct HandsOn {
     pub(in super::super) may_reach_others: bool,
     /// What hands it to somebody who does not.
     pub(in super::super) to_strangers: Vec<String>,
+    /// Who may call it is set, but not for this mail.
+    pub(in super::super) misplaced: Option<Misplaced>,
 }
 
 impl HandsOn {
+    pub(in super::super) fn is_to_nobody(&self) -> bool {
+        !self.may_reach_others && !self.to_amavis && self.to_spamc.is_none()
+    }
+
     pub(in super::super) fn is_amavis_alone(&self) -> bool {
         self.to_amavis && !self.may_reach_others && self.to_spamc.is_none()
     }
@@ -69,29 +80,46 @@ pub(in super::super) fn down(hands: &HandsOn, mentions: &[Mention]) -> Option<Tr
     })
 }
 
-/// Postfix keeps all mail to itself.
-pub(in super::super) fn unasked(hands: &HandsOn, mentions: &[Mention]) -> Option<Idle> {
+/// Postfix keeps mail to itself: all that strangers send, or what comes by one of its services.
+pub(in super::super) fn unasked(all: &[HandsOn], mentions: &[Mention]) -> Option<Idle> {
     // Where Postfix asks itself SpamAssassin may be what somebody tried before.
     let asks_itself = mentions.iter().any(|mention| mention.program == Program::Postfix);
-    if hands.may_reach_others || hands.to_amavis || hands.to_spamc.is_some() || asks_itself {
-        return None;
-    }
-    let cause = match &hands.to_strangers[..] {
-        [] => "no smtpd_milters, content_filter, mailbox_command or transport is set".to_owned(),
-        strangers => format!("{}, and nothing of that calls it", strangers.join(", ")),
-    };
-    Some(Idle {
+    let is_for_nobody = all.iter().all(HandsOn::is_to_nobody);
+    let mut kept = all.iter().filter(|hands| hands.is_to_nobody() && (is_for_nobody || !hands.is_private));
+    let hands = kept.next().filter(|_| !asks_itself)?;
+    let door = hands.door.as_deref().unwrap_or("main.cf");
+    let idle = |at: String, cause: String, how: &str, lines: &str| Idle {
         program: Program::Spamassassin,
-        at: "main.cf".to_owned(),
+        at,
         zones: zones(mentions),
         matters: false,
-        cause: format!("Postfix hands mail to nobody who could call it: {cause}"),
-        cure: Cure {
-            how: "have Postfix hand mail to what calls SpamAssassin: amavis, spamass-milter or spamc; or let Postfix ask itself: `gatepost snippet postfix`"
-                .to_owned(),
-            lines: String::new(),
-        },
-    })
+        cause,
+        cure: Cure { how: how.to_owned(), lines: lines.to_owned() },
+    };
+    if let Some(Misplaced { cause, lines, .. }) = &hands.misplaced {
+        let cause = format!(
+            "Postfix hands mail of strangers' that comes by {door} to nobody who could call it: {cause}"
+        );
+        return Some(idle(format!("{door} (master.cf)"), cause, "Postfix: type", lines));
+    }
+    let how = "have Postfix hand mail to what calls SpamAssassin: amavis, spamass-milter or spamc; or let Postfix ask itself: `gatepost snippet postfix`";
+    let (at, whose, nothing) = match is_for_nobody {
+        true => (
+            "main.cf".to_owned(),
+            "mail",
+            "no smtpd_milters, content_filter, mailbox_command or transport is set",
+        ),
+        false => (
+            format!("{door} (master.cf)"),
+            "mail that comes by it",
+            "neither content_filter nor smtpd_milters is set there",
+        ),
+    };
+    let cause = match &hands.to_strangers[..] {
+        [] => nothing.to_owned(),
+        strangers => format!("{}, and nothing of that calls it", strangers.join(", ")),
+    };
+    Some(idle(at, format!("Postfix hands {whose} to nobody who could call it: {cause}"), how, ""))
 }
 
 /// It is told of no other place.
