@@ -175,6 +175,14 @@ fn smtpd_asks_nobody_in_part(part: usize) {
             changed(&right, first, &format!("{first}    permit_auth_destination,\n")),
         ),
         ("behind a table", changed(&right, first, &format!("{first}    check_client_access static:OK,\n"))),
+        (
+            "behind one's own domain",
+            changed(
+                &right,
+                first,
+                &format!("{first}    check_recipient_access inline:{{example.org=OK}},\n"),
+            ),
+        ),
         ("only warned", changed(&right, "    reject_r", "    warn_if_reject reject_r")),
         ("all for a while", format!("{right}soft_bounce = yes\n")),
         ("set again", right.clone() + own),

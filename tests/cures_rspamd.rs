@@ -206,6 +206,14 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
                 "rules {\n  MINE {\n    action = \"reject\";\n    expression = \"GATEPOST_BROAD\";\n  }\n}\n",
             ),
         ),
+        (
+            "a milder action beside",
+            "mail-weight",
+            beside(
+                FORCED,
+                "rules {\n  MINE {\n    action = \"add header\";\n    expression = \"GATEPOST_BLOCK\";\n  }\n}\n",
+            ),
+        ),
         ("bounces that are none", "mail-wrong-use", with("GATEPOST_BOUNCE & BOUNCE", "GATEPOST_BOUNCE")),
         (
             "relays in the place of clients",

@@ -358,6 +358,11 @@ fn own_networks_that_a_file_lists() {
             assert!(how.contains("`except` of bl.example"), "{how}");
         }
         assert_eq!(findings(&write("5.6.7.9\n")), [""; 0]);
+        for world in ["0.0.0.0/0", "64.0.0.0/2"] {
+            let (what, how, _) = finding(&write(&format!("5.6.7.9\n{world}\n")), "listed-everybody");
+            assert!(what.contains(world) && how.contains(&format!("take {world} out")), "{what}: {how}");
+        }
+        write("5.6.7.9\n");
         // An allow list under `except`.
         write("5.6.0.0/16\n");
         fs::write(host.site.path("good.txt"), "5.6.7.8\n").unwrap();

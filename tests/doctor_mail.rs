@@ -177,6 +177,40 @@ fn spamassassin_that_nobody_asks() {
     });
 }
 
+/// Filters where strangers' mail does not come by; what is typed has them where it does.
+#[test]
+fn filters_where_no_stranger_comes_by() {
+    const SUBMISSION: &str = "submission inet n - n - - smtpd\n";
+    const SCREEN: &str = "smtp inet n - n - 1 postscreen\n";
+    const PASS: &str = "smtpd pass - - n - - smtpd\n";
+    with_spamassassin("filters_where_no_stranger_comes_by", |host| {
+        // Somebody answers spamc.
+        let _spamd = std::net::TcpListener::bind("127.0.0.1:783").unwrap();
+        let pipe =
+            "spam unix - n n - - pipe flags=Rq user=nobody argv=/usr/bin/spamc -e /usr/sbin/sendmail\n";
+        for (main, smtpd, others) in [
+            ("", format!("{SCREEN}  -o content_filter=spam\n"), PASS),
+            ("", SMTP.to_owned() + SUBMISSION + "  -o content_filter=spam\n", ""),
+            ("", SMTP.to_owned() + SUBMISSION + "  -o smtpd_milters=unix:/spamass.sock\n", ""),
+            ("", SMTP.to_owned() + "other unix - - n - - smtp\n  -o content_filter=spam\n", ""),
+            ("content_filter = spam\n", SMTP.to_owned() + "  -o content_filter=\n", SUBMISSION),
+            ("smtpd_milters = unix:/spamass.sock\n", SMTP.to_owned() + "  -o smtpd_milters=\n", ""),
+            (
+                "smtpd_milters = unix:/spamass.sock\n",
+                SMTP.to_owned() + "  -o receive_override_options=no_milters\n",
+                "",
+            ),
+        ] {
+            let master = format!("{smtpd}{others}{pipe}");
+            let told = found(host, main, &master);
+            assert_eq!(told.findings(&["mail"]), ["mail-no-effect"], "{main}{master}: {told:#?}");
+            type_in(&lines(&told.finding("mail-no-effect")));
+            let told = host.doctor(&[]);
+            assert_eq!(told.findings(&["mail"]), [""; 0], "{main}{master}: {told:#?}");
+        }
+    });
+}
+
 /// amavis as Debian has it: SpamAssassin is switched off, and its levels are above what is printed.
 #[test]
 fn amavis_that_does_otherwise() {

@@ -267,6 +267,35 @@ fn own_domain_let_in_before_lists() {
     });
 }
 
+/// Files that let in everybody before lists are asked, by smtpd and by postscreen.
+#[test]
+fn files_that_let_in_everybody() {
+    const SCREENED: &str =
+        "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n";
+    with_postfix("files_that_let_in_everybody", |host| {
+        let file = host.site.path("clients");
+        let table = format!("cidr:{}", file.display());
+        let asks =
+            format!("    reject_rbl_client {BLOCK}=127.0.0.[2;4],\n    reject_rbl_client {BLOCK}=127.0.2.2");
+        let smtpd = in_recipient(&format!("    check_client_access {table},\n{asks}"));
+        let sites = format!(
+            "postscreen_access_list = permit_mynetworks, {table}\npostscreen_dnsbl_action = enforce\n\
+             postscreen_dnsbl_sites = {BLOCK}=127.0.0.[2;4], {BLOCK}=127.0.2.2\n"
+        );
+        for (main, master, everybody) in
+            [(smtpd, SMTP, "0.0.0.0/0 permit_auth_destination"), (sites, SCREENED, "0.0.0.0/0 permit")]
+        {
+            fs::write(&file, "192.0.2.77 permit\n").unwrap();
+            let told = found(host, &main, master);
+            assert!(!told.findings(&["mail"]).contains(&"mail-no-effect".to_owned()), "{told:#?}");
+            fs::write(&file, format!("192.0.2.77 permit\n{everybody}\n")).unwrap();
+            let told = found(host, &main, master);
+            let finding = told.finding("mail-no-effect");
+            assert!(finding["cause"].as_str().unwrap().contains(everybody), "{told:#?}");
+        }
+    });
+}
+
 /// Another instance of Postfix, by which mail comes in; what is typed to cure it goes to that one.
 #[test]
 fn postfix_with_two_instances() {

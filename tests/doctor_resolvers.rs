@@ -294,6 +294,17 @@ fn keeps(name: &str, program: &Path) {
         host.doctor(&[]).is_right_in(&WAY);
         drop(cured);
     }
+    let expired = match name {
+        "named" => "stale-answer-enable yes;\nstale-cache-enable yes;\nstale-answer-client-timeout 0;",
+        "dnsmasq" => "use-stale-cache",
+        _ => "",
+    };
+    if !expired.is_empty() {
+        let _resolver = start(expired);
+        let found = host.doctor(&[]);
+        assert_eq!(found.findings(&WAY), ["resolver-keeps"], "{name}: {found:#?}");
+        assert!(found.finding("resolver-keeps")["what"].as_str().unwrap().contains("too old"), "{found:#?}");
+    }
     let without_it = start("");
     host.doctor(&[]).is_right_in(&WAY);
     drop(without_it);
@@ -381,6 +392,61 @@ fn dnsmasq_with_filters_of_its_own() {
 }
 
 /// Response policies that judge by the address: what they do is named, and a line opens them.
+/// One above answers for gatepost's zones as well: a line opens them.
+#[test]
+fn unbound_with_a_local_zone_above() {
+    let test = "unbound_with_a_local_zone_above";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&[ZONE], "");
+        let told = host.snippet("unbound");
+        for kind in ["static", "refuse", "always_null", "deny"] {
+            let above = format!(" local-zone: \"internal.\" {kind}\n");
+            let resolver = unbound(&program, &above, &told);
+            let found = host.doctor(&[]);
+            let first = found.findings(&["resolver"]).remove(0);
+            let checks = found.finding(&first);
+            assert!(checks["cause"].as_str().unwrap().contains(above.trim()), "{kind}: {found:#?}");
+            let (_, lines) = &found.cures(&first)[0];
+            drop(resolver);
+            let _cured = unbound(&program, &above, &format!("{told}\n{lines}"));
+            host.doctor(&[]).is_right_in(&WAY);
+        }
+    });
+}
+
+#[test]
+fn unbound_with_a_response_policy() {
+    let test = "unbound_with_a_response_policy";
+    let Some(program) = installed("unbound", "unbound", test) else { return };
+    in_own_network(test, move || {
+        let host = Host::start(&[ZONE], "");
+        let told = host.snippet("unbound");
+        let folder = tempfile::tempdir().unwrap();
+        let zone = folder.path().join("rpz.zone");
+        let start = |records: &str| {
+            let head = "$TTL 60\n$ORIGIN rpz.\n@ SOA ns.rpz. root.rpz. 1 600 300 86400 60\n@ NS localhost.\n";
+            fs::write(&zone, format!("{head}{records}\n")).unwrap();
+            let policy = format!("rpz:\n name: \"rpz.\"\n zonefile: \"{}\"\n", zone.display());
+            unbound(&program, " module-config: \"respip validator iterator\"\n", &format!("{told}\n{policy}"))
+        };
+        for (record, name) in [
+            ("8.0.0.0.127.rpz-ip CNAME .", "resolver-denies-address"),
+            ("*.internal CNAME .", "resolver-built-in"),
+        ] {
+            let resolver = start(record);
+            let found = host.doctor(&[]);
+            found.first(name);
+            let cures = found.cures(name);
+            let cure = cures.iter().find(|(how, _)| how.contains("RPZ"));
+            let (_, lines) = cure.unwrap_or_else(|| panic!("{record}: {found:#?}"));
+            drop(resolver);
+            let _cured = start(&format!("{record}\n{lines}"));
+            host.doctor(&[]).is_right_in(&WAY);
+        }
+    });
+}
+
 #[test]
 fn bind_with_a_response_policy() {
     let test = "bind_with_a_response_policy";

@@ -47,7 +47,7 @@ pub(crate) fn own(
         .map(|line| format!("`{}` ({})", line.text, line.place))
         .collect();
     if guilty.is_empty() {
-        return None;
+        return (program == Program::Unbound).then(|| from_above(sample, wiring, lines)).flatten();
     }
     let guilty = guilty.join(", ");
     let name = super::cure::name(program);
@@ -73,17 +73,42 @@ pub(crate) fn own(
 
 /// A local zone where gatepost is asked, or below: one above is opened by a line.
 fn of_unbound(line: &Line, _: &Trap, sample: &Sample, wiring: &Wiring) -> bool {
-    if let Some((name, kind)) =
-        line.value_of("local-zone").and_then(|value| value.rsplit_once(char::is_whitespace))
-    {
-        let name = name.trim().trim_matches('"').parse::<Name>();
-        let is_below =
-            |name: &Name| sample.listed.is_in(name) && wiring.domains.iter().any(|domain| name.is_in(domain));
-        return name.is_ok_and(|name| is_below(&name)) && !OPEN.contains(&kind.trim_matches('"'));
+    if let Some((name, is_open)) = local_zone(line) {
+        let is_below = sample.listed.is_in(&name) && wiring.domains.iter().any(|domain| name.is_in(domain));
+        return is_below && !is_open;
     }
     let Some(value) = line.value_of("response-ip") else { return false };
     let Some((block, action)) = value.split_once(char::is_whitespace) else { return false };
     action.trim() != "inform" && has_any(block.trim_matches('"'), &sample.answers)
+}
+
+/// The name of a `local-zone`, and whether it lets questions pass.
+fn local_zone(line: &Line) -> Option<(Name, bool)> {
+    let (name, kind) = line.value_of("local-zone")?.rsplit_once(char::is_whitespace)?;
+    let name = name.trim().trim_matches('"').parse().ok()?;
+    Some((name, OPEN.contains(&kind.trim_matches('"'))))
+}
+
+/// A local zone above gatepost's domains which answers for what lies in it, as no nearer one lets questions pass.
+fn from_above(sample: &Sample, wiring: &Wiring, lines: &[Line]) -> Option<Own> {
+    let zones = lines.iter().filter_map(|line| Some((line, local_zone(line)?)));
+    let over = zones.filter(|(_, (name, _))| sample.listed.is_in(name));
+    let (line, (_, is_open)) = over.max_by_key(|(_, (name, _))| name.as_wire().len())?;
+    if is_open {
+        return None;
+    }
+    let opened = wiring.domains.iter().map(|domain| format!("    local-zone: \"{domain}\" transparent"));
+    Some(Own {
+        cause: format!(
+            "its configuration has `{}` ({}), which answers for all that lies in that domain, gatepost's zones, too",
+            line.text, line.place
+        ),
+        cure: Cure {
+            how: "unbound: in a file in /etc/unbound/unbound.conf.d, then `systemctl restart unbound`"
+                .to_owned(),
+            lines: format!("server:\n{}", opened.collect::<Vec<_>>().join("\n")),
+        },
+    })
 }
 
 /// It asks others than gatepost.
@@ -197,7 +222,7 @@ fn suspect(trap: &Trap, program: Program, wiring: &Wiring, lines: &[Line]) -> Op
         ) => Some(passed("the first zone of its response-policy", "`rndc reload`", name, wiring)),
         (_, Program::Unbound) if is_read && !lines.iter().any(|line| line.text.starts_with("rpz:")) => None,
         (
-            Trap::DeniesAddress | Trap::EmptiesAnswer | Trap::Invents(_),
+            Trap::DeniesAddress | Trap::EmptiesAnswer | Trap::Invents(_) | Trap::BuiltIn,
             Program::Unbound | Program::PdnsRecursor,
         ) => Some(passed("its first RPZ", "restart it", name, wiring)),
         _ => None,
@@ -242,6 +267,34 @@ mod tests {
         let line = Line { place: "file:1".to_owned(), text: text.to_owned() };
         let own = own(trap, program, &sample, &wiring(), &[line]);
         own.is_some_and(|own| own.cure.how.contains(text) && own.cure.how.contains("file:1"))
+    }
+
+    #[test]
+    fn a_local_zone_of_unbounds_above() {
+        let sample = Sample {
+            subject: "127.0.0.2".to_owned(),
+            listed: "2.0.0.127.bl.example".parse().unwrap(),
+            answers: Vec::new(),
+            ttl: 300,
+            unlisted: None,
+        };
+        let told = |texts: &[&str]| {
+            let line = |text: &&str| Line { place: "file:1".to_owned(), text: (*text).to_owned() };
+            let lines: Vec<Line> = texts.iter().map(line).collect();
+            own(&Trap::RefusesClient, Program::Unbound, &sample, &wiring(), &lines).map(|own| own.cure.lines)
+        };
+        let above = "local-zone: \"example.\" refuse";
+        let opened = Some("server:\n    local-zone: \"bl.example\" transparent".to_owned());
+        assert_eq!(told(&[above]), opened);
+        assert_eq!(told(&["local-zone: \".\" static", "local-zone: \"other.example\" transparent"]), opened);
+        for right in [
+            &["local-zone: \"bl.example\" transparent", above][..],
+            &["local-zone: \"example\" inform"],
+            &["local-zone: \"org\" deny"],
+            &[],
+        ] {
+            assert_eq!(told(right), None, "{right:?}");
+        }
     }
 
     /// Where nothing can be read and nobody knows who it is, too.

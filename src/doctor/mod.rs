@@ -2,7 +2,7 @@
 //! cure it.
 //!
 //! Of a resolver `trap` says what its replies mean, `told` how that is put into words, `cure` what sets it right, and `lines`, `filters`,
-//! `keeps`, `unbound_forwards` and `unbound_keeps` which of an administrator's own lines do it; `mail` reads what mail programs have in effect
+//! `keeps`, `expired` and `unbound_forwards` which of an administrator's own lines do it; `mail` reads what mail programs have in effect
 //! and says what is wrong with it. What is judged is apart from what is read, and every line of a cure is one that [`crate::snippet`] prints.
 //! Read [`finding::Check`]. Never: changing anything, the store, or the order in which a host is looked at, which is the command's.
 
@@ -10,6 +10,7 @@ pub(crate) mod below;
 pub(crate) mod c_library;
 pub(crate) mod child;
 pub(crate) mod cure;
+pub(crate) mod expired;
 pub(crate) mod files;
 pub(crate) mod filters;
 pub(crate) mod finding;
@@ -22,5 +23,4 @@ pub(crate) mod sample;
 pub(crate) mod told;
 pub(crate) mod trap;
 pub(crate) mod unbound_forwards;
-pub(crate) mod unbound_keeps;
 pub(crate) mod who;

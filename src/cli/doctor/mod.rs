@@ -25,7 +25,7 @@ use super::snippet::values;
 use super::view::View;
 use crate::config::Config;
 use crate::doctor::finding::{Area, Check};
-use crate::doctor::{lines, mail, resolv_conf, unbound_forwards, unbound_keeps};
+use crate::doctor::{expired, lines, mail, resolv_conf, unbound_forwards};
 use crate::error::ExitStatus;
 use crate::snippet::Program;
 use crate::snippet::wiring::Wiring;
@@ -131,7 +131,7 @@ fn checks(config: &Config, from: &EitherArgs, questions: &Questions) -> Vec<Chec
                 let paths = Paths { resolv_conf, nsswitch: Path::new("/etc/nsswitch.conf") };
                 checks.extend(resolver::look(&view, &wiring, &paths, &mail, &station.unknown, questions));
                 let unbound = || lines::of(Program::Unbound);
-                checks.extend(unbound_keeps::look(&resolvers, || {
+                checks.extend(expired::look(&resolvers, || {
                     unbound_forwards::keep_nothing(&unbound(), &wiring)
                 }));
                 if !checks.iter().any(|check| check.is(unbound_forwards::NAME)) {

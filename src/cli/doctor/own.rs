@@ -19,6 +19,7 @@ pub(super) fn look(view: &View, addresses: &[IpAddr], mynetworks: &Networks) -> 
     let own = in_public(addresses, &mynetworks.all);
     checks
         .chain(listed(view, &own))
+        .chain(lists_everybody(view))
         .chain(listable(view, own))
         .chain(closed(view, &mynetworks.closed))
         .collect()
@@ -119,6 +120,34 @@ fn listed(view: &View, own: &[Subject]) -> Option<Check> {
                 "take it out of the files of {list}, or have an allow list with it under `except` of {zone}; then `gatepost sync`"
             )),
     )
+}
+
+/// A file of one's own that blocks the world.
+fn lists_everybody(view: &View) -> Option<Check> {
+    let store = Store::existing(&view.config.state).ok()?;
+    let found = view.config.reloadable.zones.iter().find_map(|zone| {
+        let files = zone.members.iter().filter_map(|member| view.list(member.list.as_str()));
+        let blocks = files
+            .filter(|list| list.config.use_ == Use::Block && matches!(list.config.source, Source::Files(_)));
+        blocks.into_iter().find_map(|list| {
+            let set = store.list(&list.config.name).set(&list.status.set.as_ref()?.hash).ok()?;
+            Some((&zone.origin, &list.config.name, world_of(&set)?))
+        })
+    });
+    let (zone, list, block) = found?;
+    Some(
+        Check::bad(Area::Host, "listed-everybody", format!("{list} has {block}, which is nobody's own network: it is listed in {zone}"))
+            .because("files are served as they are written: whoever asks for this zone refuses mail from everybody there")
+            .cured_by(format!("take {block} out of the files of {list}; then `gatepost sync`")),
+    )
+}
+
+/// A block that nobody can have for himself.
+fn world_of(set: &Set) -> Option<Subject> {
+    let v4 = set.v4.blocks.iter().filter(|block| !block.exclude).map(|block| Subject::V4(block.span));
+    let v6 = set.v6.iter().filter(|block| !block.exclude).map(|block| Subject::V6(block.span));
+    let of_sections = || set.sections.iter().find_map(|section| world_of(&section.set));
+    v4.chain(v6).find(is_nobodys_own).or_else(of_sections)
 }
 
 /// An own network of which a list has a part that neither it nor the zone leaves out.

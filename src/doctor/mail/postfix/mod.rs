@@ -132,15 +132,23 @@ impl Setup {
             let is_large = ["", ".cdb", ".db", ".lmdb"].iter().any(|end| is_large(&format!("{place}{end}")));
             (!is_large).then(|| postmap(&["-c", folder, "-s", table])).flatten()
         };
-        tables::read(self.lists().iter().map(String::as_str), &text, &keyed)
+        let lists = self.lists();
+        let named = lists.iter().flat_map(|list| tables::outside(list)).map(|asked| asked.table);
+        let screens = self.values_of(&|name| name == again::ACCESS);
+        let screens = screens.iter().flat_map(|value| restrictions::elements(value));
+        tables::read(named.chain(screens), &text, &keyed)
     }
 
     /// The values of its lists of restrictions, and of classes of them.
     fn lists(&self) -> Vec<String> {
+        self.values_of(&|name| RESTRICTIONS.contains(&name) || effect::is_class(self, name))
+    }
+
+    /// The values that parameters have, in `main.cf` and for services by themselves.
+    fn values_of(&self, is_wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
         let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
         let set = self.parameters.iter().chain(overrides.map(|(name, value)| (name, value)));
-        let is_list = |name: &str| RESTRICTIONS.contains(&name) || effect::is_class(self, name);
-        set.filter(|(name, _)| is_list(name))
+        set.filter(|(name, _)| is_wanted(name))
             .map(|(_, value)| config::expanded(value, &self.parameters))
             .collect()
     }

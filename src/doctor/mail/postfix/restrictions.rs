@@ -124,9 +124,8 @@ fn ends(word: &str, next: Option<&str>) -> bool {
 
 /// Whether everybody is let in, or else kept out, by a table that says the same of all: as far as it stands in its place.
 pub(super) fn of_everybody(table: &str) -> Option<bool> {
-    const ALL: [&str; 9] = ["0.0.0.0/0", "/./", "/.*/", "/.+/", "/^/", "/^.*/", "/^.*$/", "/^.+$/", "/$/"];
     let says = |action: &str| match action.to_ascii_lowercase().as_str() {
-        "ok" | "permit" => Some(true),
+        "ok" | "permit" | "permit_auth_destination" => Some(true),
         "reject" => Some(false),
         _ => None,
     };
@@ -139,9 +138,17 @@ pub(super) fn of_everybody(table: &str) -> Option<bool> {
     }
     rows.split(['{', '}']).find_map(|row| {
         let mut words = words(row);
-        words.next().filter(|key| ALL.contains(key))?;
+        words.next().filter(|key| is_everybody(key))?;
         says(words.next()?)
     })
+}
+
+/// Whether a key of a table has everybody, or everybody who comes by IPv4.
+pub(super) fn is_everybody(key: &str) -> bool {
+    const ALL: [&str; 9] = ["0.0.0.0/0", "/./", "/.*/", "/.+/", "/^/", "/^.*/", "/^.*$/", "/^.+$/", "/$/"];
+    let is_pattern = key.starts_with('/');
+    let plain = if is_pattern { key.trim_end_matches(|c: char| c.is_ascii_alphabetic()) } else { key };
+    ALL.contains(&plain)
 }
 
 /// Whether a list keeps strangers out, whatever stands behind it.

@@ -2,11 +2,11 @@
 
 use super::super::super::finding::Cure;
 use super::super::{Does, Harsh, Idle, LooksUp, Mention};
-use super::Setup;
 use super::again::ACCESS;
 use super::config::{Parameters, Service};
 use super::doors::{SUBMISSION, at, overridden, own};
 use super::restrictions::{elements, mention, of_everybody, words};
+use super::{Setup, tables};
 use crate::model::Name;
 use crate::snippet::Program;
 
@@ -155,10 +155,20 @@ pub(super) fn hindered(setup: &Setup, service: &Service, parameters: &Parameters
         return Some(taken_out(idle(ACTION, sites, cause.to_owned(), how, action)));
     }
     let access = parameters.get(ACCESS).map_or("", String::as_str);
-    if let Some(all) = elements(access).find(|table| of_everybody(table) == Some(true)) {
-        let cause = format!("`{all}` lets everybody pass before a list is asked");
-        let how = "take it out of postscreen_access_list in main.cf, then `postfix reload`";
-        return Some(taken_out(idle(ACCESS, sites, cause, how, String::new())));
+    for table in elements(access) {
+        if of_everybody(table) == Some(true) {
+            let cause = format!("`{table}` lets everybody pass before a list is asked");
+            let how = "take it out of postscreen_access_list in main.cf, then `postfix reload`";
+            return Some(taken_out(idle(ACCESS, sites, cause, how, String::new())));
+        }
+        let rows = setup.tables.get(table).map_or(&[][..], Vec::as_slice);
+        if let Some(row) = tables::of_everybody(rows) {
+            let (_, file) = table.split_once(':').unwrap_or_default();
+            let row = format!("{} {}", row.key, row.does);
+            let cause = format!("`{table}` has `{row}`: everybody passes before a list is asked");
+            let how = format!("take `{row}` out of {file}, then `postfix reload`");
+            return Some(idle(ACCESS, sites, cause, &how, String::new()));
+        }
     }
     let most: i64 = words(sites).map(weight).filter(|weight| *weight > 0).sum();
     // Sites that only let in are there for others to come.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::restrictions::{elements, is_null_sender, naming, restrictions, words};
+use super::restrictions::{elements, is_everybody, is_null_sender, naming, restrictions, words};
 
 /// A key, and what is done with whom it has: restrictions, or the names of classes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +54,14 @@ fn is_outside(word: &str) -> bool {
     word.contains(':') && !is_in_place
 }
 
-/// Reads those that these lists name. `text` reads a file, `keyed` has `postmap` print a table.
+/// Reads those of these names. `text` reads a file, `keyed` has `postmap` print a table.
 pub(super) fn read<'a>(
-    values: impl Iterator<Item = &'a str>,
+    names: impl Iterator<Item = &'a str>,
     text: &dyn Fn(&str) -> Option<String>,
     keyed: &dyn Fn(&str) -> Option<String>,
 ) -> Tables {
     let mut tables = Tables::new();
-    for Asked { table, .. } in values.flat_map(outside) {
+    for table in names {
         if tables.contains_key(table) {
             continue;
         }
@@ -76,6 +76,41 @@ pub(super) fn read<'a>(
         tables.extend(found.map(|text| (table.to_owned(), rows(&text))));
     }
     tables
+}
+
+/// What stands in its place in the list: `inline:{a=b, {c = d}}`, `pcre:{{/x/ y}}`.
+pub(super) fn in_place(table: &str) -> Vec<Row> {
+    let Some((kind, text)) = table.split_once(":{") else { return Vec::new() };
+    let text = text.strip_suffix('}').unwrap_or(text);
+    let rows = elements(text).filter_map(|element| {
+        let element = element.trim_matches(['{', '}', ' ', '\t']);
+        match kind {
+            "inline" => {
+                let (key, does) = element.split_once('=')?;
+                Some(Row { key: key.trim().to_owned(), does: does.trim().to_owned() })
+            }
+            _ => row(element),
+        }
+    });
+    rows.collect()
+}
+
+/// The row that lets in everybody whom none before it has, where that is sure.
+pub(super) fn of_everybody(rows: &[Row]) -> Option<&Row> {
+    // What stands behind `if` is for some.
+    if rows.iter().any(|row| row.key == "if") {
+        return None;
+    }
+    rows.iter().find(|row| is_everybody(&row.key)).filter(|row| row.lets())
+}
+
+impl Row {
+    /// Whether it lets in, and asks nothing more (access(5)).
+    pub(super) fn lets(&self) -> bool {
+        let word = self.does.split([' ', '\t', ',']).next().unwrap_or_default().to_ascii_lowercase();
+        matches!(word.as_str(), "ok" | "permit" | "permit_auth_destination")
+            || !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit())
+    }
 }
 
 fn rows(text: &str) -> Vec<Row> {
@@ -140,10 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn who_is_let_in_as_everybody() {
+        let told = |text: &str| of_everybody(&rows(text)).map(|row| row.key.clone());
+        assert_eq!(told("10.0.0.0/8 DUNNO\n0.0.0.0/0 permit\n").as_deref(), Some("0.0.0.0/0"));
+        assert_eq!(told("/x/ REJECT\n/./i OK\n").as_deref(), Some("/./i"));
+        for nobody in
+            ["0.0.0.0/0 DUNNO\n0.0.0.0/0 OK\n", "192.0.2.1 OK\n", "if /x/\n/./ OK\nendif\n", "/a./ OK\n"]
+        {
+            assert_eq!(told(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
     fn what_rows_do() {
         let found = read(
-            ["check_client_access proxy:hash:/a, check_sender_access regexp:/b, check_helo_access ldap:/c"]
-                .into_iter(),
+            ["proxy:hash:/a", "regexp:/b", "ldap:/c"].into_iter(),
             &|path| {
                 (path == "/b")
                     .then(|| "# x\n/^a b\\/c$/i\tgp\n!/x/ permit\nif /y/\n/z/\n  b, gp\nendif\n".to_owned())
@@ -161,6 +207,20 @@ mod tests {
             [pair("/^a b\\/c$/i", "gp"), pair("!/x/", "permit"), pair("if", "/y/"), pair("/z/", "b, gp")]
         );
         assert_eq!(found.len(), 2);
+        let rows = |table: &str| -> Vec<(String, String)> {
+            in_place(table).into_iter().map(|row| (row.key, row.does)).collect()
+        };
+        let two = [pair("a.example", "OK"), pair("b.example", "permit x")];
+        for table in [
+            "inline:{a.example=OK, {b.example = permit x}}",
+            "inline:{ {a.example=OK} {b.example=permit x} }",
+        ] {
+            assert_eq!(rows(table), two, "{table}");
+        }
+        assert_eq!(
+            rows("pcre:{{/@a\\.b$/ OK}, {/x y/i permit}}"),
+            [pair("/@a\\.b$/", "OK"), pair("/x y/i", "permit")]
+        );
         let named = |value: &str| named(value, "gp", "<>", &found);
         assert_eq!(named("check_sender_access regexp:/b"), (vec![false, false], false));
         assert_eq!(named("check_sender_access proxy:hash:/a"), (vec![], false));

@@ -1,10 +1,10 @@
-//! Tables of recipients (`check_recipient_access`) that let in mail for all domains of one's own before lists are asked. Pure.
+//! Tables that let in mail before lists are asked: for all domains of one's own (`check_recipient_access`), or of everybody. Pure.
 
 use super::super::super::finding::Cure;
 use super::super::{Does, Idle};
 use super::config::Parameters;
 use super::restrictions::{Question, questions, restrictions, words};
-use super::tables::{Row, Tables};
+use super::tables::{Row, Tables, in_place, of_everybody};
 use crate::snippet::Program;
 
 /// What names one's own domains.
@@ -12,43 +12,38 @@ const OWN: [&str; 4] = ["mydestination", "relay_domains", "virtual_alias_domains
 
 /// What is asked in a list behind such a table, whose rows can be read.
 pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Tables) -> Option<Idle> {
-    // Where that names none, what maps addresses does (`virtual_alias_domains = $virtual_alias_maps`).
-    let maps = (!parameters.contains_key("virtual_alias_domains")).then_some("virtual_alias_maps");
-    let values = OWN.into_iter().chain(maps).filter_map(|name| parameters.get(name));
-    let named = values.flat_map(|value| words(value));
-    let named: Vec<String> = named.map(str::to_ascii_lowercase).collect();
-    // A table may have more of them.
-    if named.iter().any(|domain| domain.contains([':', '/', '{'])) {
-        return None;
-    }
-    let is_a_domain = |domain: &&String| !domain.contains('$') && !is_the_host(domain, parameters);
-    let own: Vec<&String> = named.iter().filter(is_a_domain).collect();
+    let own = own_domains(parameters);
     let mut stood = String::new();
     for restriction in restrictions(value) {
         stood = format!("{stood} {}", restriction.text);
-        let table = restriction.argument.filter(|_| restriction.word == "check_recipient_access");
-        let rows = table.and_then(|table| tables.get(table)).into_iter().flatten();
-        let (let_in, rest): (Vec<&Row>, Vec<&Row>) = rows.partition(|row| lets(row));
-        let is_let_in = |own: &&String| let_in.iter().any(|row| domain(row) == **own);
-        // One of several may be meant to be left out, and so may all but who asked for it.
-        let is_asked_for = |own: &&String| rest.iter().any(|row| domain(row).ends_with(&format!("@{own}")));
-        if !own.iter().all(is_let_in) || own.iter().any(is_asked_for) {
-            continue;
-        }
-        let Some(row) = let_in.into_iter().find(|row| own.contains(&&domain(row))) else { continue };
+        let is_table =
+            restriction.word.starts_with("check_") && !restriction.text.starts_with("warn_if_reject");
+        let Some(table) = restriction.argument.filter(|_| is_table) else { continue };
+        let in_place = in_place(table);
+        let rows = tables.get(table).map_or(&in_place[..], Vec::as_slice);
+        // What stands in its place is known for what ends a list.
+        let everybodys = of_everybody(rows).filter(|_| in_place.is_empty());
+        let (row, whose) = match everybodys {
+            Some(row) => (row, "no mail".to_owned()),
+            None => {
+                let own = own.as_deref().filter(|_| restriction.word == "check_recipient_access");
+                let Some((own, row)) = own.and_then(|own| of_all(own, rows, parameters)) else { continue };
+                (row, format!("no mail for {own}"))
+            }
+        };
         let all = questions(value);
         let asks = all.iter().skip(questions(&stood).len());
         let asks: Vec<&Question<'_>> = asks.filter(|asks| asks.barred.is_none()).collect();
         let refusing = asks.iter().filter(|asks| asks.does == Does::Reject);
         let zones = refusing.filter_map(|asks| asks.mention(at)).map(|mention| mention.zone);
-        let (text, domain) = (&restriction.text, domain(row));
+        let text = &restriction.text;
         return Some(Idle {
             program: Program::Postfix,
             at: at.to_owned(),
             zones: zones.collect(),
             matters: false,
             cause: format!(
-                "`{text}` stands before it and has `{} {}`: no mail for {domain} comes as far, listed or not",
+                "`{text}` stands before it and has `{} {}`: {whose} comes as far, listed or not",
                 row.key, row.does
             ),
             cure: Cure {
@@ -60,17 +55,58 @@ pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Ta
     None
 }
 
-/// Whether it is the host's own name, which strangers write to nobody at.
-fn is_the_host(domain: &str, parameters: &Parameters) -> bool {
-    let is_its_name = parameters.get("myhostname").is_some_and(|name| name.eq_ignore_ascii_case(domain));
-    is_its_name || domain.split('.').next() == Some("localhost")
+/// The domains that it takes mail for. `None`: there may be more.
+fn own_domains(parameters: &Parameters) -> Option<Vec<String>> {
+    // Where that names none, what maps addresses does (`virtual_alias_domains = $virtual_alias_maps`).
+    let maps = (!parameters.contains_key("virtual_alias_domains")).then_some("virtual_alias_maps");
+    let values = OWN.into_iter().chain(maps).filter_map(|name| parameters.get(name));
+    let named: Vec<String> = values.flat_map(|value| words(value)).map(str::to_ascii_lowercase).collect();
+    if named.iter().any(|domain| domain.contains([':', '/', '{'])) {
+        return None;
+    }
+    let is_a_domain = |domain: &&String| !domain.contains('$') && !is_local(domain);
+    let (hosts, own): (Vec<&String>, Vec<&String>) =
+        named.iter().filter(is_a_domain).partition(|domain| is_the_host(domain, parameters));
+    // A host that has no other mails its people by its own name.
+    Some(if own.is_empty() { hosts } else { own }.into_iter().cloned().collect())
 }
 
-/// Whether it lets in, and asks nothing more (access(5)).
-fn lets(row: &Row) -> bool {
-    let word = row.does.split([' ', '\t', ',']).next().unwrap_or_default().to_ascii_lowercase();
-    matches!(word.as_str(), "ok" | "permit" | "permit_auth_destination")
-        || !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit())
+/// The first of `own`, and the row by which it is let in, where all are.
+fn of_all<'a>(own: &'a [String], rows: &'a [Row], parameters: &Parameters) -> Option<(&'a str, &'a Row)> {
+    const PARENTS: &str = "parent_domain_matches_subdomains";
+    let has_parents =
+        parameters.get(PARENTS).is_none_or(|value| words(value).any(|word| word == "smtpd_access_maps"));
+    // What has the whole name goes before what has less of it.
+    let row_of = |own: &str| {
+        let mut name = Some(own);
+        while let Some(wanted) = name {
+            let found =
+                rows.iter().find(|row| domain(row) == wanted && (wanted == own || !row.key.starts_with('/')));
+            if found.is_some() {
+                return found;
+            }
+            name = wanted.split_once('.').map(|(_, parent)| parent).filter(|_| has_parents);
+        }
+        None
+    };
+    // One of several may be meant to be left out, and so may all but who asked for it.
+    let is_asked_for =
+        |own: &String| rows.iter().any(|row| !row.lets() && domain(row).ends_with(&format!("@{own}")));
+    let is_let_in = |own: &String| row_of(own).is_some_and(Row::lets);
+    if !own.iter().all(is_let_in) || own.iter().any(is_asked_for) {
+        return None;
+    }
+    let first = own.first()?;
+    Some((first, row_of(first)?))
+}
+
+fn is_local(domain: &str) -> bool {
+    domain.split('.').next() == Some("localhost")
+}
+
+/// Whether it is the host's own name, which strangers write to nobody at.
+fn is_the_host(domain: &str, parameters: &Parameters) -> bool {
+    parameters.get("myhostname").is_some_and(|name| name.eq_ignore_ascii_case(domain))
 }
 
 /// The whole domain that a key has: `example.org`, `/@example\.org$/`.
@@ -113,9 +149,40 @@ mod tests {
             ("postmaster@example.org", "OK"),
             ("other.example", "OK"),
             (".example.org", "OK"),
+            ("org", "DUNNO"),
+            ("/org/", "OK"),
         ] {
             assert_eq!(told(key, does, list), None, "{key} {does}");
         }
+        let shown = told("org", "OK", list).unwrap().0;
+        assert!(shown.contains("has `org OK`: no mail for example.org"), "{shown}");
+        for place in ["inline:{example.org=OK}", "inline:{{other.example = REJECT}, {example.org = OK}}"] {
+            let list = list.replace("hash:/r", place);
+            let (cause, lines) = told("x", "OK", &list).unwrap();
+            assert!(cause.contains("has `example.org OK`") && lines.contains("a.test"), "{cause} {lines}");
+        }
+        assert_eq!(told("x", "OK", &list.replace("hash:/r", "inline:{example.org=DUNNO}")), None);
+        assert_eq!(
+            told(
+                "x",
+                "OK",
+                &list
+                    .replace("check_recipient_access hash:/r", "check_client_access inline:{example.org=OK}")
+            ),
+            None
+        );
+        for by in ["client", "recipient", "helo", "sender"] {
+            let list = list.replace("recipient_access", &format!("{by}_access"));
+            let (cause, _) = told("0.0.0.0/0", "permit_auth_destination", &list).unwrap();
+            assert!(
+                cause.contains("has `0.0.0.0/0 permit_auth_destination`: no mail comes as far"),
+                "{cause}"
+            );
+        }
+        assert_eq!(
+            told("/./", "OK", &list.replace("check_recipient", "warn_if_reject check_recipient")),
+            None
+        );
         let two = [
             ("mydestination", "localhost, example.org, mail.example.org"),
             ("relay_domains", "other.example"),
@@ -131,7 +198,10 @@ mod tests {
             !told_of(&[("myhostname", "mail.example.org")]),
             "the other may be meant to be refused alone"
         );
-        assert!(!told_of(&[("relay_domains", "")]));
+        assert!(told_of(&[("relay_domains", "")]), "what is below it is let in with it");
+        assert!(!told_of(&[("relay_domains", ""), ("parent_domain_matches_subdomains", "relay_domains")]));
+        let host = [("mydestination", "$myhostname, example.org, localhost"), ("relay_domains", "")];
+        assert!(told_of(&[host[0], host[1], ("myhostname", "example.org")]), "all that there is");
         assert!(told_of(&[("relay_domains", ""), ("myhostname", "mail.example.org")]));
         let only = [("relay_domains", ""), ("myhostname", "mail.example.org")];
         let with = |name: &'static str, value: &'static str| told_of(&[only[0], only[1], (name, value)]);

@@ -307,6 +307,16 @@ impl Rules {
                 Cure { how: format!("take that line out of {at}, and restart rspamd"), lines: String::new() },
             ));
         }
+        let rejects = |force: &&Force| force.mentions(name) && force.action == "reject";
+        if let Some(softens) = self.softens(&[name])
+            && self.forces.iter().any(|force| rejects(&force))
+        {
+            let Force { name: milder, action, at, .. } = softens;
+            let cause = format!(
+                "{milder} of force_actions holds for {name}, too, and has the action `{action}` ({at}): of several rules that hold one counts, and not the strictest"
+            );
+            return Some((cause, without(&format!("the rule {milder} of force_actions at {at}"))));
+        }
         let of_it = |force: &&Force| force.mentions(name);
         let Some(force) = self.forces.iter().find(of_it) else {
             return Some(match &self.forces_instead {

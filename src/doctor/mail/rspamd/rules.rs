@@ -180,6 +180,9 @@ impl Rules {
 
     /// Whether mail with these symbols is rejected, whatever it weighs; nothing where that cannot be told.
     pub(in super::super) fn forced(&self, symbols: &[&str]) -> Option<bool> {
+        if self.softens(symbols).is_some() {
+            return Some(false);
+        }
         let mut is_sure = true;
         for force in self.forces.iter().filter(|_| self.forces_off.is_none()) {
             match force.rejects(symbols, self.action(symbols)) {
@@ -195,6 +198,18 @@ impl Rules {
     pub(in super::super) fn forces(&self, symbols: &[&str]) -> Option<&Force> {
         let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
         forces.find(|force| force.rejects(symbols, self.action(symbols)) == Some(true))
+    }
+
+    /// A rule that has something milder done with such mail: of several that hold nobody says which counts.
+    pub(in super::super) fn softens(&self, symbols: &[&str]) -> Option<&Force> {
+        let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
+        forces.find(|force| {
+            let is_milder = !matches!(force.action.as_str(), "" | "reject" | "discard");
+            is_milder
+                && force.twice.is_none()
+                && force.is_plain
+                && holds(&force.expression, &|atom| symbols.contains(&atom)) == Some(true)
+        })
     }
 
     /// What rspamd would do with mail that has these symbols alone, by what they weigh.

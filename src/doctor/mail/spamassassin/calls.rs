@@ -92,7 +92,7 @@ pub(in super::super) fn unasked(all: &[HandsOn], mentions: &[Mention]) -> Option
         program: Program::Spamassassin,
         at,
         zones: zones(mentions),
-        matters: false,
+        matters: hands.misplaced.is_some(),
         cause,
         cure: Cure { how: how.to_owned(), lines: lines.to_owned() },
     };
@@ -125,7 +125,9 @@ pub(in super::super) fn unasked(all: &[HandsOn], mentions: &[Mention]) -> Option
 /// It is told of no other place.
 fn asks_at_its_port(called: &str) -> bool {
     const ELSEWHERE: [&str; 5] = ["-d", "-U", "-p", "-F", "--"];
-    !called.split_whitespace().any(|word| ELSEWHERE.iter().any(|option| word.starts_with(option)))
+    // What stands behind `-e` is for the program that it hands mail on to.
+    let mut own = called.split_whitespace().take_while(|word| *word != "-e");
+    !own.any(|word| ELSEWHERE.iter().any(|option| word.starts_with(option)))
 }
 
 /// Whether somebody does, or may.
@@ -150,7 +152,8 @@ mod tests {
     #[test]
     fn where_spamc_asks() {
         assert!(asks_at_its_port("-u ${user} -e /usr/sbin/sendmail"));
-        assert!(!asks_at_its_port("-d other"));
+        assert!(asks_at_its_port("-u ${recipient} -e /usr/lib/dovecot/deliver -d ${recipient}"));
+        assert!(!asks_at_its_port("-d other -e x"));
     }
 
     #[test]
