@@ -93,7 +93,10 @@ impl Setup {
         for (name, value) in self.set() {
             match name {
                 COMMAND if self.is_harmless_command(&value, texts) => {
-                    hands.to_strangers.push(format!("{COMMAND} is {value}"));
+                    // As it stands there: what `local` puts in has no value here.
+                    let written = self.written.iter().rfind(|written| written.name == COMMAND);
+                    let command = written.map_or(&value, |written| &written.value);
+                    hands.to_strangers.push(format!("{COMMAND} is {command}"));
                 }
                 _ if TRANSPORTS.contains(&name) && self.is_harmless_transport(&value, texts) => {
                     hands.to_strangers.push(format!("{name} is {value}"));

@@ -122,7 +122,7 @@ impl Way<'_> {
                     other.name,
                     other.kind,
                     other.command,
-                    if is_of_smtpd { "by which theirs does not come" } else { "where it has no effect" }
+                    if is_of_smtpd { "and holds there alone" } else { "where it has no effect" }
                 );
                 let mut lines = vec![format!("postconf -P \"{door}/{name}={}\"", without_blanks(&value))];
                 if !is_of_smtpd {

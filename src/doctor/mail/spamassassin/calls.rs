@@ -92,7 +92,7 @@ pub(in super::super) fn unasked(all: &[HandsOn], mentions: &[Mention]) -> Option
         program: Program::Spamassassin,
         at,
         zones: zones(mentions),
-        matters: hands.misplaced.is_some(),
+        matters: is_for_nobody && hands.misplaced.is_some(),
         cause,
         cure: Cure { how: how.to_owned(), lines: lines.to_owned() },
     };
