@@ -212,9 +212,9 @@ fn item(line: &str) -> &str {
     line.trim().trim_end_matches(',')
 }
 
-/// Whether a line is this restriction, whatever its arguments.
+/// Whether a line is this restriction, with these arguments or, where none are named, whatever they are.
 fn is_word(line: &str, word: &str) -> bool {
-    item(line).split(' ').next() == Some(word)
+    item(line) == word || item(line).split(' ').next() == Some(word)
 }
 
 /// Whether a line asks a zone.

@@ -219,14 +219,14 @@ fn silent(way: &str, why: &str, from: &EitherArgs) -> Check {
     let runs = who::processes().iter().any(|name| name == "gatepost");
     let cause = match runs {
         true => {
-            "a process called gatepost runs, but does not answer there: another address, a firewall, or `access` says drop"
+            "a process called gatepost runs, but does not answer there: it was started before `listen` was changed, a firewall stands between, or `access` says drop"
         }
         false => "no process called gatepost runs here",
     };
     let check =
         Check::bad(Area::Server, "silent", format!("{way}: nobody answers ({why}); {PASSES}")).because(cause);
     match (runs, from.is_given(), who::has_systemd()) {
-        (true, ..) => check.cured_by("see where it listens: `ss -lnptu | grep gatepost`, and compare with `listen` in `gatepost print-config`"),
+        (true, ..) => check.cured_by("see where it listens: `ss -lnptu | grep gatepost`, and compare with `listen` in `gatepost print-config`; it takes another when it is restarted (`systemctl restart gatepost`)"),
         (false, false, true) => check.cured_by("start it: `systemctl enable --now gatepost`; `journalctl -u gatepost` says why it does not stay"),
         _ => check.cured_by("start it: `gatepost serve`, with the same --config (or `gatepost up`)"),
     }
