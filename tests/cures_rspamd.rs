@@ -206,6 +206,7 @@ fn rspamd_of_a_part_does_something_else(part: usize) {
                 "rules {\n  MINE {\n    action = \"reject\";\n    expression = \"GATEPOST_BROAD\";\n  }\n}\n",
             ),
         ),
+        ("actions of an older form", "mail-weight", beside(FORCED, "actions {\n  reject = [\"MINE\"];\n}\n")),
         (
             "a milder action beside",
             "mail-weight",

@@ -17,8 +17,14 @@ use super::{Setup, config};
 
 const COMMAND: &str = "mailbox_command";
 /// What names a service of `master.cf`, and whom that speaks to.
-const TRANSPORTS: [&str; 5] =
-    ["default_transport", "fallback_transport", "local_transport", "mailbox_transport", "virtual_transport"];
+const TRANSPORTS: [&str; 6] = [
+    "default_transport",
+    "fallback_transport",
+    "local_transport",
+    "mailbox_transport",
+    "relay_transport",
+    "virtual_transport",
+];
 /// Tables of actions, of which `FILTER` hands on (header_checks(5)).
 const CHECKS: [&str; 2] = ["body_checks", "header_checks"];
 /// What the port of amavis is by its manual.
@@ -360,6 +366,7 @@ mod tests {
             "header_checks = pcre:/filters\n",
             "virtual_transport = spam\n",
             "virtual_transport = smtp:[127.0.0.1]:10026\n",
+            "relay_transport = spam\n",
         ] {
             assert!(of(others, SMTPD).may_reach_others, "{others}");
         }

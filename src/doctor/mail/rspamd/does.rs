@@ -307,13 +307,22 @@ impl Rules {
                 Cure { how: format!("take that line out of {at}, and restart rspamd"), lines: String::new() },
             ));
         }
+        if let Some(at) = &self.forces_of_old {
+            let cause = format!(
+                "the block `actions` of force_actions at {at} is of an older form: rspamd looks at no rule beside it"
+            );
+            let how = format!(
+                "take the block `actions` at {at} out (as `rules {{ NAME {{ action = …; expression = …; }} }}` it can stay), and restart rspamd"
+            );
+            return Some((cause, Cure { how, lines: String::new() }));
+        }
         let rejects = |force: &&Force| force.mentions(name) && force.action == "reject";
         if let Some(softens) = self.softens(&[name])
             && self.forces.iter().any(|force| rejects(&force))
         {
             let Force { name: milder, action, at, .. } = softens;
             let cause = format!(
-                "{milder} of force_actions holds for {name}, too, and has the action `{action}` ({at}): of several rules that hold one counts, and not the strictest"
+                "{milder} of force_actions holds for {name}, too, and has the action `{action}` ({at}): of several rules that hold one counts, and nobody says that it is the strictest"
             );
             return Some((cause, without(&format!("the rule {milder} of force_actions at {at}"))));
         }

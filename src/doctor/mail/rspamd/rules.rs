@@ -42,6 +42,8 @@ pub(in super::super) struct Rules {
     pub(in super::super) forces_off: Option<String>,
     /// The block that takes the place of others with rules.
     pub(in super::super) forces_instead: Option<String>,
+    /// `actions` of it, as they were written before there were rules, stand there: rspamd looks at no rule then.
+    pub(in super::super) forces_of_old: Option<String>,
 }
 
 /// A rule of the `rbl` module.
@@ -114,6 +116,8 @@ impl Rules {
         rules.asked(&tree.beside("rbl"));
         let forces = tree.beside("force_actions");
         rules.forces_off = forces.all("enabled").first().filter(|node| is(node, false)).map(at);
+        let of_old = forces.all("actions").iter().find(|node| node.block().is_some());
+        rules.forces_of_old = of_old.map(at);
         let with_rules = |node: &&Node| node.block().is_some_and(|block| !block.all("rules").is_empty());
         let mut blocks = tree.all("force_actions").iter().filter(with_rules);
         rules.forces_instead = blocks.next_back().map(at).filter(|_| blocks.next().is_some());
@@ -184,7 +188,7 @@ impl Rules {
             return Some(false);
         }
         let mut is_sure = true;
-        for force in self.forces.iter().filter(|_| self.forces_off.is_none()) {
+        for force in self.forces_in_effect() {
             match force.rejects(symbols, self.action(symbols)) {
                 Some(true) => return Some(true),
                 Some(false) => {}
@@ -196,14 +200,17 @@ impl Rules {
 
     /// The rule that rejects mail with these symbols.
     pub(in super::super) fn forces(&self, symbols: &[&str]) -> Option<&Force> {
-        let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
-        forces.find(|force| force.rejects(symbols, self.action(symbols)) == Some(true))
+        self.forces_in_effect().find(|force| force.rejects(symbols, self.action(symbols)) == Some(true))
+    }
+
+    fn forces_in_effect(&self) -> impl Iterator<Item = &Force> {
+        let is_on = self.forces_off.is_none() && self.forces_of_old.is_none();
+        self.forces.iter().filter(move |_| is_on)
     }
 
     /// A rule that has something milder done with such mail: of several that hold nobody says which counts.
     pub(in super::super) fn softens(&self, symbols: &[&str]) -> Option<&Force> {
-        let mut forces = self.forces.iter().filter(|_| self.forces_off.is_none());
-        forces.find(|force| {
+        self.forces_in_effect().find(|force| {
             let is_milder = !matches!(force.action.as_str(), "" | "reject" | "discard");
             is_milder
                 && force.twice.is_none()
