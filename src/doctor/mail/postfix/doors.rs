@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Setup;
 use super::config::{Parameters, Service, expanded};
 use super::effect::RESTRICTIONS;
-use super::restrictions::shuts;
+use super::restrictions::{shuts, words};
 
 /// Services for one's own people, who authenticate: nobody there is asked for in lists.
 pub(super) const SUBMISSION: [&str; 5] = ["submission", "submissions", "smtps", "587", "465"];
@@ -19,14 +19,28 @@ pub(super) fn doors(setup: &Setup) -> Vec<&Service> {
             let (is_inner, port) = at(service);
             // What comes back from a filter comes by another port than strangers know.
             let is_known = matches!(port, "smtp" | "25");
+            let is_shut_in = !is_known && hears_loopback_alone(setup, service);
             let is_filters = !is_known
                 && (own(service, "content_filter", setup).is_some_and(|value| value.is_empty())
                     || port != "2525" && is_private(service));
-            !SUBMISSION.contains(&port) && !is_inner && !is_closed(setup, service) && !is_filters
+            !SUBMISSION.contains(&port)
+                && !is_inner
+                && !is_shut_in
+                && !is_closed(setup, service)
+                && !is_filters
         }
         _ => false,
     };
     services.filter(is_door).collect()
+}
+
+/// Whether it has no address of its own, and all are loopback's (`inet_interfaces`).
+fn hears_loopback_alone(setup: &Setup, service: &Service) -> bool {
+    let interfaces = setup.parameters.get("inet_interfaces").map_or("", String::as_str);
+    let mut interfaces = words(interfaces).peekable();
+    !service.name.contains(':')
+        && interfaces.peek().is_some()
+        && interfaces.all(|word| word == "loopback-only" || LOCAL.contains(&word) || word.starts_with("127."))
 }
 
 /// Whether it listens on loopback, and its port.

@@ -96,8 +96,10 @@ impl Setup {
         let filters: Vec<&str> = filters.collect();
         hands.to_amavis = filters.iter().any(|to| is_amavis(to));
         hands.may_reach_others = !self.unread().is_empty() || filters.iter().any(|to| !is_amavis(to));
+        let runs_command = self.runs_command();
         for (name, value) in self.set() {
             match name {
+                COMMAND | "mailbox_command_maps" if !runs_command => {}
                 COMMAND if self.is_harmless_command(&value, texts) => {
                     // As it stands there: what `local` puts in has no value here.
                     let written = self.written.iter().rfind(|written| written.name == COMMAND);
@@ -118,7 +120,7 @@ impl Setup {
 
     /// By one way, besides what it does always.
     fn by(&self, way: &Way<'_>, always: HandsOn) -> HandsOn {
-        let mut hands = HandsOn { door: way.door(), is_private: way.is_private(), ..always };
+        let mut hands = HandsOn { door: way.door(), is_aside: way.is_aside(), ..always };
         hands.add(FILTER, way.value(FILTER));
         hands.add(PROXY, way.value(PROXY));
         hands.add(MILTERS, way.value(MILTERS));
@@ -148,6 +150,13 @@ impl Setup {
         hands
     }
 
+    /// Whether local(8) delivers by a command: not where mail for this host goes by another transport.
+    fn runs_command(&self) -> bool {
+        let is_set = |name: &str| self.parameters.get(name).is_some_and(|value| !value.is_empty());
+        let is_local = |value: &String| value.split(':').next() == Some("local");
+        !is_set("mailbox_transport") && self.parameters.get("local_transport").is_none_or(is_local)
+    }
+
     /// All parameters that are set to something, by `master.cf`, too.
     fn set(&self) -> Vec<(&str, String)> {
         let overrides = self.services.iter().flatten().flat_map(|service| &service.overrides);
@@ -166,7 +175,7 @@ impl Setup {
 
     /// What calls spamc when mail is delivered.
     fn delivering_spamc(&self, texts: &Texts<'_>) -> Option<(String, String)> {
-        let command = self.parameters.get(COMMAND);
+        let command = self.parameters.get(COMMAND).filter(|_| self.runs_command());
         let by_command =
             command.and_then(|command| Some((format!("main.cf, {COMMAND}"), spamc(&format!("{command} "))?)));
         let transports = || self.set().into_iter().filter(|(name, _)| TRANSPORTS.contains(name));
@@ -373,6 +382,7 @@ mod tests {
         let pipe =
             "dovecot unix - n n - - pipe flags=DRhu user=v argv=/usr/lib/dovecot/dovecot-lda -f ${sender}\n";
         for nobody in [
+            "mailbox_transport = lmtp:unix:private/dovecot-lmtp\nmailbox_command = maildrop\n",
             "smtpd_milters = inet:localhost:8891, unix:/opendmarc/opendmarc.sock\n",
             "mailbox_transport = lmtp:unix:private/dovecot-lmtp\n",
             "virtual_transport = lmtp:inet:127.0.0.1:24\n",

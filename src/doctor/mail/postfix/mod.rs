@@ -136,7 +136,8 @@ impl Setup {
         let named = lists.iter().flat_map(|list| tables::outside(list)).map(|asked| asked.table);
         let screens = self.values_of(&|name| name == again::ACCESS);
         let screens = screens.iter().flat_map(|value| restrictions::elements(value));
-        tables::read(named.chain(screens), &text, &keyed)
+        let domains = welcome::naming(&self.parameters).filter(|word| word.contains(':'));
+        tables::read(named.chain(screens).chain(domains), &text, &keyed)
     }
 
     /// The values of its lists of restrictions, and of classes of them.
@@ -209,7 +210,7 @@ impl Setup {
         let each = |value: &str| restrictions::elements(value).map(str::to_owned).collect::<Vec<_>>();
         let ways = ways::ways(self).into_iter().map(|way| Handed {
             door: way.door(),
-            is_private: way.is_private(),
+            is_aside: way.is_aside(),
             milters: each(way.value(ways::MILTERS)),
             has_own: way.has_own(ways::MILTERS, self),
             is_filtered: ways::OTHERS.iter().any(|name| !way.value(name).is_empty()),

@@ -162,7 +162,9 @@ pub(super) fn hindered(setup: &Setup, service: &Service, parameters: &Parameters
             return Some(taken_out(idle(ACCESS, sites, cause, how, String::new())));
         }
         let rows = setup.tables.get(table).map_or(&[][..], Vec::as_slice);
-        if let Some(row) = tables::of_everybody(rows) {
+        // It knows no OK.
+        let lets = |row: &&tables::Row| row.does.eq_ignore_ascii_case("permit");
+        if let Some(row) = tables::of_everybody(rows).filter(lets) {
             let (_, file) = table.split_once(':').unwrap_or_default();
             let row = format!("{} {}", row.key, row.does);
             let cause = format!("`{table}` has `{row}`: everybody passes before a list is asked");

@@ -4,7 +4,7 @@
 
 use super::Setup;
 use super::config::{Parameters, Service};
-use super::doors::{doors, is_private, overridden, own};
+use super::doors::{at, doors, is_private, overridden, own};
 use super::restrictions::{elements, words};
 
 pub(super) const FILTER: &str = "content_filter";
@@ -73,8 +73,11 @@ impl Way<'_> {
         self.service.map(|service| format!("{}/{}", service.name, service.kind))
     }
 
-    pub(super) fn is_private(&self) -> bool {
-        self.service.is_some_and(is_private)
+    /// Whether mail comes by it at second hand, if at all: on another port than that for mail, or at home.
+    pub(super) fn is_aside(&self) -> bool {
+        self.service.is_some_and(|service| {
+            is_private(service) || service.kind == "inet" && !matches!(at(service).1, "smtp" | "25")
+        })
     }
 
     pub(super) fn value(&self, name: &str) -> &str {
@@ -107,6 +110,10 @@ impl Way<'_> {
                 None => (format!("`{NONE}` in {OPTIONS} has no milter asked"), Vec::new()),
             };
             found.push(self.misplaced_at(setup, name, value, cause, lines));
+        }
+        if let Some(own) = here(MILTERS).filter(|own| !own.is_empty() && *own != self.value(MILTERS)) {
+            let cause = format!("`{NONE}` in {OPTIONS} has no milter asked");
+            found.push(self.misplaced_at(setup, MILTERS, &own, cause, Vec::new()));
         }
         let others = setup.services.iter().flatten().filter(|other| *other != service);
         for other in others {

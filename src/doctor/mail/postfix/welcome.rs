@@ -12,7 +12,7 @@ const OWN: [&str; 4] = ["mydestination", "relay_domains", "virtual_alias_domains
 
 /// What is asked in a list behind such a table, whose rows can be read.
 pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Tables) -> Option<Idle> {
-    let own = own_domains(parameters);
+    let own = own_domains(parameters, tables);
     let mut stood = String::new();
     for restriction in restrictions(value) {
         stood = format!("{stood} {}", restriction.text);
@@ -37,6 +37,15 @@ pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Ta
         let refusing = asks.iter().filter(|asks| asks.does == Does::Reject);
         let zones = refusing.filter_map(|asks| asks.mention(at)).map(|mention| mention.zone);
         let text = &restriction.text;
+        // Strangers are kept from relaying before a list is asked.
+        let is_early = restrictions(value)
+            .iter()
+            .skip_while(|other| other.text != *text)
+            .any(|other| matches!(other.word, "reject_unauth_destination" | "defer_unauth_destination"));
+        let how = match is_early {
+            true => format!("move `{text}` behind these lines, to the end"),
+            false => format!("move these lines before `{text}`, behind reject_unauth_destination"),
+        };
         return Some(Idle {
             program: Program::Postfix,
             at: at.to_owned(),
@@ -46,24 +55,35 @@ pub(super) fn before(value: &str, at: &str, parameters: &Parameters, tables: &Ta
                 "`{text}` stands before it and has `{} {}`: {whose} comes as far, listed or not",
                 row.key, row.does
             ),
-            cure: Cure {
-                how: format!("move these lines before `{text}`, behind reject_unauth_destination"),
-                lines: asks.iter().map(|asks| asks.line()).collect::<Vec<_>>().join("\n"),
-            },
+            cure: Cure { how, lines: asks.iter().map(|asks| asks.line()).collect::<Vec<_>>().join("\n") },
         });
     }
     None
 }
 
-/// The domains that it takes mail for. `None`: there may be more.
-fn own_domains(parameters: &Parameters) -> Option<Vec<String>> {
+/// What names domains, those of tables among them, which are to be read.
+pub(super) fn naming(parameters: &Parameters) -> impl Iterator<Item = &str> {
     // Where that names none, what maps addresses does (`virtual_alias_domains = $virtual_alias_maps`).
     let maps = (!parameters.contains_key("virtual_alias_domains")).then_some("virtual_alias_maps");
-    let values = OWN.into_iter().chain(maps).filter_map(|name| parameters.get(name));
-    let named: Vec<String> = values.flat_map(|value| words(value)).map(str::to_ascii_lowercase).collect();
-    if named.iter().any(|domain| domain.contains([':', '/', '{'])) {
+    OWN.into_iter().chain(maps).filter_map(|name| parameters.get(name)).flat_map(|value| words(value))
+}
+
+/// The domains that it takes mail for. `None`: there may be more.
+fn own_domains(parameters: &Parameters, tables: &Tables) -> Option<Vec<String>> {
+    let mut named: Vec<String> = Vec::new();
+    for word in naming(parameters) {
+        match tables.get(word) {
+            // Of a table that maps addresses, too, those without a local part are domains.
+            Some(rows) => named.extend(rows.iter().map(|row| row.key.to_ascii_lowercase())),
+            None if word.contains([':', '/', '{']) => return None,
+            None => named.push(word.to_ascii_lowercase()),
+        }
+    }
+    // A pattern has nobody knows how many.
+    if named.iter().any(|domain| domain.contains(['/', '*', '(', '^'])) {
         return None;
     }
+    named.retain(|domain| !domain.contains('@') && domain.contains('.'));
     let is_a_domain = |domain: &&String| !domain.contains('$') && !is_local(domain);
     let (hosts, own): (Vec<&String>, Vec<&String>) =
         named.iter().filter(is_a_domain).partition(|domain| is_the_host(domain, parameters));
@@ -203,6 +223,28 @@ mod tests {
         let host = [("mydestination", "$myhostname, example.org, localhost"), ("relay_domains", "")];
         assert!(told_of(&[host[0], host[1], ("myhostname", "example.org")]), "all that there is");
         assert!(told_of(&[("relay_domains", ""), ("myhostname", "mail.example.org")]));
+        let own =
+            [("virtual_mailbox_domains", "hash:/own"), ("relay_domains", ""), ("mydestination", "localhost")];
+        let in_table = |keys: &[&str]| {
+            let parameters = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let row = |key: &str| Row { key: key.to_owned(), does: "OK".to_owned() };
+            let tables = Tables::from([
+                ("hash:/r".to_owned(), vec![row("example.org")]),
+                ("hash:/own".to_owned(), keys.iter().map(|key| row(key)).collect()),
+            ]);
+            before(list, "l", &parameters.collect(), &tables).is_some()
+        };
+        assert!(in_table(&["example.org"]) && in_table(&["Example.org", "me@other.example", "root"]));
+        assert!(!in_table(&["example.org", "other.example"]) && !in_table(&["/^example/", "example.org"]));
+        let front =
+            "check_recipient_access hash:/r, reject_unauth_destination, reject_rbl_client a.test=127.0.0.2";
+        let parameters = Parameters::from([("mydestination".to_owned(), "example.org".to_owned())]);
+        let tables = Tables::from([(
+            "hash:/r".to_owned(),
+            vec![Row { key: "example.org".to_owned(), does: "OK".to_owned() }],
+        )]);
+        let cure = before(front, "l", &parameters, &tables).unwrap().cure;
+        assert_eq!(cure.how, "move `check_recipient_access hash:/r` behind these lines, to the end");
         let only = [("relay_domains", ""), ("myhostname", "mail.example.org")];
         let with = |name: &'static str, value: &'static str| told_of(&[only[0], only[1], (name, value)]);
         assert!(!with("relay_domains", "hash:/more") && !with("virtual_alias_maps", "hash:/more"));

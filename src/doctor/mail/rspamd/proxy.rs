@@ -55,7 +55,7 @@ pub(in super::super) struct Handed {
     /// `smtp/inet`, where it is known.
     pub(in super::super) door: Option<String>,
     /// Strangers' mail comes by it at second hand, if at all.
-    pub(in super::super) is_private: bool,
+    pub(in super::super) is_aside: bool,
     /// Those that are asked there.
     pub(in super::super) milters: Vec<String>,
     /// `-o` says so in the place of `main.cf`.
@@ -281,7 +281,7 @@ pub(in super::super) fn unasked(
     let is_unasked = |handed: &&Handed| !handed.is_filtered && all_are_others(&handed.milters);
     let unasked: Vec<&Handed> = filters.handed.iter().filter(is_unasked).collect();
     let is_everywhere = unasked.len() == filters.handed.len();
-    let handed = unasked.into_iter().find(|handed| is_everywhere || !handed.is_private)?;
+    let handed = unasked.into_iter().find(|handed| is_everywhere || !handed.is_aside)?;
     let is_of_rspamd =
         |misplaced: &&Misplaced| misplaced.milters().any(|milter| is_rspamd(milter, listens) == Is::Rspamd);
     let door = handed.door.as_deref().unwrap_or_default();
@@ -519,8 +519,13 @@ mod tests {
             ),
             (
                 "",
-                format!("{SMTPD}{own}2525 inet n - y - - smtpd\n"),
-                "postconf -P \"2525/inet/smtpd_milters=",
+                format!("{SMTPD}{own}[2001:db8::1]:25 inet n - y - - smtpd\n"),
+                "postconf -P \"[2001:db8::1]:25/inet/smtpd_milters=",
+            ),
+            (
+                "",
+                format!("{SMTPD}{own}  -o receive_override_options=no_milters\n"),
+                "postconf -P \"smtp/inet/receive_override_options=\"\n",
             ),
         ] {
             let told = told(main, &master);
@@ -534,6 +539,7 @@ mod tests {
             (OPENDKIM, format!("{SMTPD}{own}")),
             ("", screened("", own)),
             ("", private),
+            ("", format!("{SMTPD}{own}10025 inet n - y - - smtpd\n")),
             ("smtpd_milter_maps = cidr:/m\n", SMTPD.to_owned()),
         ] {
             assert_eq!(told(main, &master), None, "{main} {master}");

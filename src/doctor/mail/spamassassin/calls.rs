@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(in super::super) struct HandsOn {
     /// `smtp/inet`, where it is known.
     pub(in super::super) door: Option<String>,
-    /// Strangers' mail comes by it at second hand, if at all.
-    pub(in super::super) is_private: bool,
+    /// Strangers' mail comes by it at second hand, if at all: what comes back from a filter may do so, too.
+    pub(in super::super) is_aside: bool,
     /// What calls spamc, with the words that it is called with.
     pub(in super::super) to_spamc: Option<(String, String)>,
     /// amavis gets it, which calls SpamAssassin by itself.
@@ -85,7 +85,7 @@ pub(in super::super) fn unasked(all: &[HandsOn], mentions: &[Mention]) -> Option
     // Where Postfix asks itself SpamAssassin may be what somebody tried before.
     let asks_itself = mentions.iter().any(|mention| mention.program == Program::Postfix);
     let is_for_nobody = all.iter().all(HandsOn::is_to_nobody);
-    let mut kept = all.iter().filter(|hands| hands.is_to_nobody() && (is_for_nobody || !hands.is_private));
+    let mut kept = all.iter().filter(|hands| hands.is_to_nobody() && (is_for_nobody || !hands.is_aside));
     let hands = kept.next().filter(|_| !asks_itself)?;
     let door = hands.door.as_deref().unwrap_or("main.cf");
     let idle = |at: String, cause: String, how: &str, lines: &str| Idle {
