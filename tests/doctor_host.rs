@@ -377,6 +377,11 @@ fn own_networks_that_a_file_lists() {
         host.site.sync(&[]).expect(0);
         let found = findings(&host.doctor(&[]));
         assert!(!found.contains(&"own-listed".to_owned()), "{found:?}");
+        // That has everybody.
+        fs::write(host.site.path("good.txt"), "0.0.0.0/0\n").unwrap();
+        host.site.sync(&[]).expect(0);
+        let (what, how, _) = finding(&host.doctor(&[]), "listed-everybody");
+        assert!(what.contains("good has 0.0.0.0/0") && how.contains("the files of good"), "{what}: {how}");
     });
 }
 

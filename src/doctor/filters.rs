@@ -234,7 +234,7 @@ fn passed(zone: &str, then: &str, name: &str, wiring: &Wiring) -> Cure {
     let lines = wiring.domains.iter().map(|domain| format!("*.{domain} CNAME rpz-passthru."));
     Cure {
         how: format!(
-            "{name}: where it filters answers by a policy (RPZ), in the file of {zone}, raise its serial, then {then}"
+            "{name}: where it filters answers by a policy (RPZ), in the file of {zone}, in the place of what that has for these names, raise its serial, then {then}"
         ),
         lines: lines.collect::<Vec<_>>().join("\n"),
     }

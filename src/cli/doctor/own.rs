@@ -122,30 +122,41 @@ fn listed(view: &View, own: &[Subject]) -> Option<Check> {
     )
 }
 
-/// A file of one's own that blocks the world.
+/// A file of one's own that blocks the world, or lets it in.
 fn lists_everybody(view: &View) -> Option<Check> {
     let store = Store::existing(&view.config.state).ok()?;
+    let world = |name: &str| {
+        let list = view.list(name).filter(|list| matches!(list.config.source, Source::Files(_)))?;
+        let set = store.list(&list.config.name).set(&list.status.set.as_ref()?.hash).ok()?;
+        Some((list.config.use_, list.config.name.clone(), world_of(&set)?))
+    };
     let found = view.config.reloadable.zones.iter().find_map(|zone| {
-        let files = zone.members.iter().filter_map(|member| view.list(member.list.as_str()));
-        let blocks = files
-            .filter(|list| list.config.use_ == Use::Block && matches!(list.config.source, Source::Files(_)));
-        blocks.into_iter().find_map(|list| {
-            let set = store.list(&list.config.name).set(&list.status.set.as_ref()?.hash).ok()?;
-            Some((&zone.origin, &list.config.name, world_of(&set)?))
-        })
+        let names = zone.members.iter().map(|member| member.list.as_str());
+        // Who leaves some out may mean all the rest.
+        let is_whole = |use_: Use| use_ == Use::Allow || use_ == Use::Block && zone.excepts.is_empty();
+        let listed = names.filter_map(world).find(|(use_, ..)| is_whole(*use_));
+        let excepted = || zone.excepts.iter().find_map(|name| world(name.as_str()));
+        Some((&zone.origin, listed.or_else(excepted)?))
     });
-    let (zone, list, block) = found?;
+    let (zone, (use_, list, block)) = found?;
+    let (is, does) = match use_ {
+        Use::Allow => ("it is let in by", "lets in"),
+        _ => ("it is listed in", "refuses"),
+    };
     Some(
-        Check::bad(Area::Host, "listed-everybody", format!("{list} has {block}, which is nobody's own network: it is listed in {zone}"))
-            .because("files are served as they are written: whoever asks for this zone refuses mail from everybody there")
+        Check::bad(Area::Host, "listed-everybody", format!("{list} has {block}, which is nobody's own network: {is} {zone}"))
+            .because(format!("files are served as they are written: whoever asks for this zone {does} mail from everybody there"))
             .cured_by(format!("take {block} out of the files of {list}; then `gatepost sync`")),
     )
 }
 
-/// A block that nobody can have for himself.
+/// A block that nobody can have for himself, of which nothing is left out.
 fn world_of(set: &Set) -> Option<Subject> {
-    let v4 = set.v4.blocks.iter().filter(|block| !block.exclude).map(|block| Subject::V4(block.span));
-    let v6 = set.v6.iter().filter(|block| !block.exclude).map(|block| Subject::V6(block.span));
+    if set.v4.blocks.iter().any(|block| block.exclude) || set.v6.iter().any(|block| block.exclude) {
+        return None;
+    }
+    let v4 = set.v4.blocks.iter().map(|block| Subject::V4(block.span));
+    let v6 = set.v6.iter().map(|block| Subject::V6(block.span));
     let of_sections = || set.sections.iter().find_map(|section| world_of(&section.set));
     v4.chain(v6).find(is_nobodys_own).or_else(of_sections)
 }
@@ -214,6 +225,26 @@ fn excepts(view: &View, zone: &ZoneConfig) -> Vec<Subject> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Value;
+    use crate::set::{Overlap, SetBuilder};
+
+    #[test]
+    fn a_list_that_is_the_world() {
+        let told = |listed: &str, left_out: Option<&str>| {
+            let span = |text: &str| match text.parse().unwrap() {
+                Subject::V4(span) => span,
+                other => panic!("{other}"),
+            };
+            let mut builder = SetBuilder::new(Overlap::Narrowest);
+            let value = builder.value(&Value::default());
+            builder.v4(span(listed), value);
+            left_out.into_iter().for_each(|text| builder.exclude_v4(span(text)));
+            world_of(&builder.finish()).map(|block| block.to_string())
+        };
+        assert_eq!(told("0.0.0.0/0", None).as_deref(), Some("0.0.0.0/0"));
+        assert_eq!(told("0.0.0.0/0", Some("5.6.0.0/16")), None, "who leaves some out means the rest");
+        assert_eq!(told("5.0.0.0/8", None), None);
+    }
 
     #[test]
     fn networks_that_are_the_world() {

@@ -226,7 +226,7 @@ fn silent(way: &str, why: &str, from: &EitherArgs) -> Check {
     let check =
         Check::bad(Area::Server, "silent", format!("{way}: nobody answers ({why}); {PASSES}")).because(cause);
     match (runs, from.is_given(), who::has_systemd()) {
-        (true, ..) => check.cured_by("see where it listens: `ss -lnptu | grep gatepost`, and compare with `listen` in `gatepost print-config`; it takes another when it is restarted (`systemctl restart gatepost`)"),
+        (true, ..) => check.cured_by("see where it listens: `ss -lnptu | grep gatepost`, and compare with `listen` in `gatepost print-config`; `systemctl reload gatepost` has it read that again (a port below 1024 that it has not got wants a restart)"),
         (false, false, true) => check.cured_by("start it: `systemctl enable --now gatepost`; `journalctl -u gatepost` says why it does not stay"),
         _ => check.cured_by("start it: `gatepost serve`, with the same --config (or `gatepost up`)"),
     }
