@@ -241,11 +241,11 @@ fn unbound_with_a_local_zone_above() {
     in_own_network(test, move || {
         let host = Host::start(&ZONES[..1], "");
         const ABOVE: &str = " local-zone: \"internal\" static\n";
-        for (told, cure) in [(host.snippet("unbound"), 0), (String::new(), 1)] {
+        for told in [host.snippet("unbound"), String::new()] {
             let resolver = unbound(&program, ABOVE, &told);
             let cures = host.doctor(&[]).first("resolver-built-in");
             drop(resolver);
-            let _cured = unbound(&program, ABOVE, &format!("{told}{}\n", cures[cure]));
+            let _cured = unbound(&program, ABOVE, &format!("{told}{}\n", cures[0]));
             host.doctor(&[]).is_right_in(&WAY);
         }
     });

@@ -8,6 +8,8 @@ use super::keeps;
 use super::lines::Line;
 use super::sample::Sample;
 use super::trap::Trap;
+use super::who::UnboundAsks;
+use super::{cure, unbound_forwards};
 use crate::model::Name;
 use crate::snippet::Program;
 use crate::snippet::wiring::Wiring;
@@ -50,7 +52,7 @@ pub(crate) fn own(
         return (program == Program::Unbound).then(|| from_above(sample, wiring, lines)).flatten();
     }
     let guilty = guilty.join(", ");
-    let name = super::cure::name(program);
+    let name = cure::name(program);
     if program == Program::Dnsmasq && is_of_others(trap) {
         // It may be what somebody has tried to tell it.
         let text = program.text(wiring).unwrap_or_default();
@@ -97,7 +99,9 @@ fn from_above(sample: &Sample, wiring: &Wiring, lines: &[Line]) -> Option<Own> {
     if is_open {
         return None;
     }
-    let opened = wiring.domains.iter().map(|domain| format!("    local-zone: \"{domain}\" transparent"));
+    // To be told, too, where it has not been.
+    let number = usize::from(!unbound_forwards::is_told(&sample.listed, lines));
+    let cures = cure::cures(&Trap::BuiltIn, Some(Program::Unbound), wiring, UnboundAsks::default());
     Some(Own {
         cause: format!(
             "its configuration has `{}` ({}), which answers for all that lies in that domain, gatepost's zones, too",
@@ -106,7 +110,7 @@ fn from_above(sample: &Sample, wiring: &Wiring, lines: &[Line]) -> Option<Own> {
         cure: Cure {
             how: "unbound: in a file in /etc/unbound/unbound.conf.d, then `systemctl restart unbound`"
                 .to_owned(),
-            lines: format!("server:\n{}", opened.collect::<Vec<_>>().join("\n")),
+            lines: cures.into_iter().nth(number)?.lines,
         },
     })
 }
@@ -183,7 +187,7 @@ pub(crate) fn suspects(trap: &Trap, program: Option<Program>, wiring: &Wiring, l
 }
 
 fn suspect(trap: &Trap, program: Program, wiring: &Wiring, lines: &[Line]) -> Option<Cure> {
-    let name = super::cure::name(program);
+    let name = cure::name(program);
     let out = |what: &str, restart: &str| Cure {
         how: format!(
             "{name}: where its configuration has {what}, take it out; then `systemctl restart {restart}`"
@@ -280,7 +284,8 @@ mod tests {
         };
         let told = |texts: &[&str]| {
             let line = |text: &&str| Line { place: "file:1".to_owned(), text: (*text).to_owned() };
-            let lines: Vec<Line> = texts.iter().map(line).collect();
+            let forward = ["forward-zone:", "name: \"bl.example\"", "forward-addr: 127.0.0.1@5354"];
+            let lines: Vec<Line> = texts.iter().chain(&forward).map(line).collect();
             own(&Trap::RefusesClient, Program::Unbound, &sample, &wiring(), &lines).map(|own| own.cure.lines)
         };
         let above = "local-zone: \"example.\" refuse";

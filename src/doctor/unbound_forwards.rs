@@ -89,6 +89,11 @@ fn over<'a>(forwards: &'a [Forward], name: &Name) -> Option<&'a Forward> {
     above.max_by_key(|forward| forward.name.as_wire().len())
 }
 
+/// Whether it was told whom to ask for a name.
+pub(crate) fn is_told(name: &Name, lines: &[Line]) -> bool {
+    over(&of(lines), name).is_some()
+}
+
 /// The names that it has to ask gatepost for.
 fn names(wiring: &Wiring) -> impl Iterator<Item = &Name> {
     wiring.domains.iter().chain(wiring.zones.iter().map(|zone| &zone.origin))
